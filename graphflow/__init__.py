@@ -1,0 +1,88 @@
+"""graphflow: declarative graphs of agents, proven before the first token, walked by an async executor."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Agent": "kinds.agent",
+    "Context": "nodes",
+    "END": "arrows",
+    "Failure": "messages",
+    "Graph": "graph",
+    "GraphError": "errors",
+    "GraphflowError": "errors",
+    "Human": "kinds.human",
+    "LimitReached": "messages",
+    "Limits": "limits",
+    "Message": "messages",
+    "Node": "nodes",
+    "Retry": "nodes",
+    "Router": "kinds.router",
+    "Run": "run",
+    "START": "arrows",
+    "SubAgent": "kinds.subagent",
+    "Take": "ports",
+    "Tool": "kinds.tool",
+    "ToolError": "errors",
+    "node": "kinds.step",
+    "tool": "kinds.tool",
+}
+
+__all__ = [
+    "Agent",
+    "Context",
+    "END",
+    "Failure",
+    "Graph",
+    "GraphError",
+    "GraphflowError",
+    "Human",
+    "LimitReached",
+    "Limits",
+    "Message",
+    "Node",
+    "Retry",
+    "Router",
+    "Run",
+    "START",
+    "SubAgent",
+    "Take",
+    "Tool",
+    "ToolError",
+    "node",
+    "tool",
+]
+
+if TYPE_CHECKING:
+    from graphflow.arrows import END, START
+    from graphflow.errors import GraphError, GraphflowError, ToolError
+    from graphflow.graph import Graph
+    from graphflow.kinds.agent import Agent
+    from graphflow.kinds.human import Human
+    from graphflow.kinds.router import Router
+    from graphflow.kinds.step import node
+    from graphflow.kinds.subagent import SubAgent
+    from graphflow.kinds.tool import Tool, tool
+    from graphflow.limits import Limits
+    from graphflow.messages import Failure, LimitReached, Message
+    from graphflow.nodes import Context, Node, Retry
+    from graphflow.ports import Take
+    from graphflow.run import Run
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first asked for, so that `import graphflow` costs next to nothing (PEP 562)."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'graphflow' has no attribute {name!r}")
+    value = getattr(import_module(f"graphflow.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

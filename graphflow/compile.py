@@ -1,0 +1,159 @@
+"""Turns a proven graph into the slots and links that the walk reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphflow.arrows import ForkPolicy
+from graphflow.messages import LimitReached, output_check
+from graphflow.nodes import Node
+from graphflow.program import JoinSpec, Link, Program, Slot
+from graphflow.topology import Topology, Wire
+
+if TYPE_CHECKING:
+    from graphflow.proofs import Declared, Proof
+
+NO_EXITS: frozenset[int] = frozenset()
+
+
+def compile_program(proof: Proof) -> Program:
+    """The program of a graph whose proofs all held."""
+    top = proof.topology
+    assert top is not None
+    laps = {wire.index: number for number, wire in enumerate(w for w in top.wires if w.lap_of is not None)}
+    links = [_link(proof, top, wire, declared, laps) for wire, declared in zip(top.wires, proof.edges, strict=True)]
+    leaving: list[list[Link]] = [[] for _ in range(top.size)]
+    for link in links:
+        leaving[link.source].append(link)
+    slots = [_slot(proof, top, number, leaving[number]) for number in range(top.size)]
+    for join in top.joins.values():
+        spec = slots[join.node].join
+        assert spec is not None
+        slots[join.fork].joins = (*slots[join.fork].joins, spec)
+    straight = not top.joins and not any(slot.forks for slot in slots)
+    return Program(
+        name=proof.name,
+        slots=slots,
+        links=links,
+        ends=proof.ends,
+        straight=straight,
+        laps=len(laps),
+        callees=proof.callees,
+        output=proof.output,
+    )
+
+
+def _link(proof: Proof, top: Topology, wire: Wire, declared: Declared, laps: dict[int, int]) -> Link:
+    from graphflow.proofs import link_matcher
+
+    origin = declared.edge.origin
+    link = Link()
+    link.index, link.source, link.target, link.port = wire.index, wire.source, wire.target, wire.port
+    passes = isinstance(origin.node, Node) and origin.node.passes_input
+    link.matches = link_matcher(declared, passes)
+    link.guard = origin.guard
+    link.group = repr(origin.arm)
+    link.each = origin.each
+    link.limit = wire.limit
+    link.lap = None
+    link.lap_index = laps.get(wire.index, -1)
+    link.enters = link.leaves = link.resets = ()
+    link.exits = frozenset(wire.exits) if wire.exits else NO_EXITS
+    link.element = (wire.source, (wire.index, 0))
+    link.text = ""
+    link.where = declared.edge.where
+    if top.loops:
+        _cross_loops(top, wire, link, laps)
+    return link
+
+
+def _cross_loops(top: Topology, wire: Wire, link: Link, laps: dict[int, int]) -> None:
+    before, after = top.loops_around(wire.source), top.loops_around(wire.target)
+    link.enters = tuple((loop, len(top.loops[loop].laps)) for loop in after if loop not in before)
+    link.leaves = tuple(loop for loop in before if loop not in after)
+    if wire.lap_of is not None:
+        link.lap = (wire.lap_of, top.loops[wire.lap_of].laps.index(wire))
+        around = before[before.index(wire.lap_of) + 1 :]
+        kept = [loop for loop in around if loop in after]
+        link.leaves = (*link.leaves, *kept)  # a lap of the outer loop enters the inner one anew
+        link.enters = (*((loop, len(top.loops[loop].laps)) for loop in kept), *link.enters)
+    link.resets = tuple(laps[w.index] for loop, _ in link.enters for w in top.loops[loop].laps)
+
+
+def _slot(proof: Proof, top: Topology, number: int, links: list[Link]) -> Slot:
+    node = proof.nodes[number] if number < proof.start else None
+    slot = Slot()
+    slot.index = number
+    slot.node = node
+    slot.name = node.name if node is not None else "START" if number == proof.start else "END"
+    slot.passes_input = node is not None and node.passes_input
+    slot.enters = node is not None and node.enters == "always"
+    _attach_links(proof, slot, links)
+    slot.forks = _forks(proof, top, number)
+    slot.joins = ()
+    slot.join = _join_spec(proof, top, number)
+    slot.wired = tuple(sorted({d.port for d in proof.by_target[number]}))
+    slot.port = node.ports[slot.wired[0]].name if node is not None and slot.wired else ""
+    slot.direct = node.direct if node is not None and len(node.ports) == 1 else None
+    slot.expected, slot.fits = (None, None) if node is None else output_check(node.output)
+    return slot
+
+
+def _attach_links(proof: Proof, slot: Slot, links: list[Link]) -> None:
+    normal: list[Link] = []
+    failures: list[Link] = []
+    limits: list[Link] = []
+    for link in links:
+        declared = proof.edges[link.index]
+        if not declared.exceptional:
+            normal.append(link)
+        elif declared.edge.origin.arm is LimitReached:
+            limits.append(link)
+        else:
+            failures.append(link)
+    if any(link.guard is not None for link in normal):
+        normal.sort(key=lambda link: link.guard == "otherwise")
+    slot.links = tuple(normal)
+    slot.failure_links = tuple(failures)
+    slot.limit_links = tuple(limits)
+    slot.plain = all(link.matches is None and link.guard is None for link in normal)
+    one = normal[0] if len(normal) == 1 else None
+    plain = one is not None and slot.plain and not one.each and one.lap is None and not one.resets
+    slot.alone = one if plain else None
+    policies = {proof.edges[link.index].edge.origin.fork for link in links} - {None}
+    slot.policy = _policy(proof, slot, policies)
+
+
+def _policy(proof: Proof, slot: Slot, policies: set[ForkPolicy | None]) -> ForkPolicy:
+    if len(policies) > 1:
+        named = ", ".join(sorted(str(p) for p in policies))
+        proof.problems.append(f"the edges of {slot.name!r} state different fork policies ({named}); state one")
+    return next(iter(policies), None) or "cancel"
+
+
+def _forks(proof: Proof, top: Topology, number: int) -> bool:
+    """Whether one message of this node may become several tokens, or a join gathers what it sends."""
+    wires = top.out[number]
+    if any(join.fork == number for join in top.joins.values()) if len(top.joins) < 32 else number in _fork_set(top):
+        return True
+    if len(wires) < 2:
+        return bool(wires) and wires[0].each
+    return any(w.each for w in wires) or any(
+        not proof.exclusive(a, b) for i, a in enumerate(wires) for b in wires[i + 1 :]
+    )
+
+
+def _fork_set(top: Topology) -> set[int]:
+    return {join.fork for join in top.joins.values()}
+
+
+def _join_spec(proof: Proof, top: Topology, number: int) -> JoinSpec | None:
+    join = top.joins.get(number)
+    if join is None:
+        return None
+    node = proof.nodes[number]
+    arriving = proof.by_target[number]
+    collects = frozenset(d.port for d in arriving if d.collects)
+    ports = tuple(sorted({d.port for d in arriving}))
+    take = next((node.ports[port].take for port in sorted(collects) if node.ports[port].take is not None), None)
+    return JoinSpec(number, collects, ports, take, join.fork, join.region, {w.index for w in join.branches})

@@ -1,0 +1,192 @@
+"""Every error graphflow raises, in one tree.
+
+    GraphflowError
+    ├── DeclarationError (TypeError)       a node or arrow cannot mean anything
+    ├── GraphError (ValueError)            a graph is unsound; `problems` holds all that was found
+    ├── PromptError (ValueError)           a template does not parse or names what it cannot have
+    ├── WalkError                          a walk did not complete; `run` holds what was done
+    │   ├── InputInvalid (ValueError)      the message at the start is of the wrong type
+    │   ├── OutputInvalid (TypeError)      a node or model answered with the wrong type
+    │   ├── NoOutput                       the walk ended and nothing reached END
+    │   │   └── Stuck                      ... because a port that others waited beside was never filled
+    │   ├── LimitExceeded                  a limit stopped the work; `limit` names it
+    │   │   └── DepthExceeded (RecursionError)
+    │   ├── WalkCancelled                  somebody called `run.cancel()`
+    │   ├── NodeTimeout (TimeoutError)     a node took longer than its `timeout_s`
+    │   └── NotReachable (LookupError)     a node called something it has no edge to
+    ├── ToolError                          a tool call that cannot be carried out; a model may act on the text
+    │   └── ArgumentsInvalid (ValueError)
+    ├── ModelError                         a model could not answer
+    │   ├── ModelUnset (LookupError)       an agent names no model and nothing gives a default
+    │   ├── UnknownProvider (LookupError)
+    │   └── ScriptError (AssertionError)   a scripted model was asked what its script does not hold
+    ├── MissingExtra (ImportError)         an optional part is not installed; the text is the command that fixes it
+    ├── WeightsError (OSError)             model weights could not be had or do not match their hash
+    └── ProjectError                       what a command names cannot be found or read
+        ├── UnknownGraph (LookupError)
+        └── FileUnreadable (OSError)
+
+Rules: the text says what, where and what to change; attributes carry the same for machines; a leaf also inherits the
+built-in it refines. An exception of a user's own node is raised as it is, with `.run` attached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from graphflow.executor import Run
+
+
+class GraphflowError(Exception):
+    """The root of every error graphflow raises on purpose."""
+
+
+class DeclarationError(GraphflowError, TypeError):
+    """A node or an arrow was declared in a way that cannot mean anything."""
+
+
+class GraphError(GraphflowError, ValueError):
+    """A graph is unsound. All problems found are in `problems`, one text each."""
+
+    def __init__(self, graph: str, problems: Sequence[str], where: str = "") -> None:
+        self.graph = graph
+        self.problems = tuple(problems)
+        count = f"{len(self.problems)} problem" + ("s" if len(self.problems) > 1 else "")
+        head = f"graph {graph!r} has {count}" + (f" ({where})" if where else "")
+        lines = [f"  {number}. {problem}" for number, problem in enumerate(self.problems, 1)]
+        super().__init__("\n".join([head + ":", *lines]))
+
+
+class PromptError(GraphflowError, ValueError):
+    """A prompt template does not parse, or names a field that its message does not have."""
+
+
+class WalkError(GraphflowError):
+    """A walk did not complete. `run` is the same `Run` that a completed walk returns: finished work is in it."""
+
+    run: Run
+
+
+class InputInvalid(WalkError, ValueError):
+    """The message given to a graph at the start does not fit the graph's input type; nothing ran."""
+
+
+class OutputInvalid(WalkError, TypeError):
+    """A node returned, or a model wrote, something that its declared output type does not allow."""
+
+
+class NoOutput(WalkError):
+    """The walk ended, every branch settled, and no message reached END; the text says where each one ended."""
+
+
+class Stuck(NoOutput):
+    """A join had messages on some of its ports and can never get one on another."""
+
+    def __init__(self, message: str, *, node: str, port: str, edges: Sequence[str], scope: str) -> None:
+        self.node = node
+        self.port = port
+        self.edges = tuple(edges)
+        self.scope = scope
+        super().__init__(message)
+
+
+class LimitExceeded(WalkError):
+    """A limit stopped the work.
+
+    Attributes:
+        limit: the field of `Limits` that was reached ("steps", "tokens", "seconds"...).
+        value: that limit's value.
+        path: names of the frames from the outermost graph to the one whose limit it is.
+    """
+
+    def __init__(self, limit: str, value: float, path: Sequence[str], detail: str = "") -> None:
+        self.limit = limit
+        self.value = value
+        self.path = tuple(path)
+        self.ledger: object | None = None
+        shown = " > ".join(self.path)
+        super().__init__(
+            f"{limit} limit of {value:g} reached in {shown!r}"
+            + (f": {detail}" if detail else "")
+            + f"; raise it with Limits({limit}=...) or make the graph do less"
+        )
+
+
+class DepthExceeded(LimitExceeded, RecursionError):
+    """A sub-agent or graph would have been entered deeper than the depth limit allows; it did no work."""
+
+    def __init__(self, path: Sequence[str], limit: int) -> None:
+        super().__init__("depth", limit, path)
+        self.args = (
+            f"depth limit of {limit} reached: {' > '.join(path)} would be level {len(path) - 1}; "
+            f"raise it with Limits(depth={len(path) - 1}) or delegate less deeply",
+        )
+
+
+class WalkCancelled(WalkError):
+    """The walk was cancelled through `run.cancel()`; what had finished is in `run`."""
+
+
+class NodeTimeout(WalkError, TimeoutError):
+    """A node did not finish within its `timeout_s`."""
+
+    def __init__(self, node: str, timeout_s: float) -> None:
+        self.node = node
+        self.timeout_s = timeout_s
+        super().__init__(f"node {node!r} took longer than its timeout_s={timeout_s:g}")
+
+
+class NotReachable(WalkError, LookupError):
+    """A node called another one that it has no call edge to."""
+
+
+class ToolError(GraphflowError):
+    """A tool call that cannot be carried out. Raise it in a tool to tell the model why, in words it can act on."""
+
+
+class ArgumentsInvalid(ToolError, ValueError):
+    """Arguments do not fit a tool's schema; the text names each field."""
+
+
+class ModelError(GraphflowError):
+    """A model could not answer."""
+
+
+class ModelUnset(ModelError, LookupError):
+    """An agent names no model, and neither its graph nor the run gives a default."""
+
+
+class UnknownProvider(ModelError, LookupError):
+    """A model string names a provider that nobody registered."""
+
+
+class ScriptError(ModelError, AssertionError):
+    """A scripted model was asked something its script does not hold, or its script was not used up."""
+
+
+class MissingExtra(GraphflowError, ImportError):
+    """An optional part of graphflow is not installed."""
+
+    def __init__(self, what: str, extra: str, detail: str = "") -> None:
+        self.extra = extra
+        super().__init__(
+            f"{what} needs the extra {extra!r}: pip install 'graphflow-agents[{extra}]'" + (f" ({detail})" if detail else "")
+        )
+
+
+class WeightsError(GraphflowError, OSError):
+    """Model weights could not be fetched, or are not the ones that were pinned."""
+
+
+class ProjectError(GraphflowError):
+    """What a command names cannot be found or read."""
+
+
+class UnknownGraph(ProjectError, LookupError):
+    """No graph of that name is in reach."""
+
+
+class FileUnreadable(ProjectError, OSError):
+    """A file is missing, empty, or not of the kind that is needed."""

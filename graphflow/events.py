@@ -1,0 +1,310 @@
+"""Events: what happened in a walk, one typed record each.
+
+Rules:
+1. A *fact* came from outside the walk: a node answered, a model spoke, somebody cancelled. Facts alone make the journal;
+   pushed through a fresh walk they reproduce its state.
+2. Everything else (a node started, a message went along an edge, a join was skipped) follows from the facts and is told
+   only when somebody looks.
+3. Events are never changed after they were made. They hold messages, not copies of them.
+
+`at` is in seconds since the run began; `frame` is the number of the frame within the run (0 = outermost).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+Scope = tuple[tuple[int, Any], ...]
+"""The path of forks and laps that led to a token: `((fork or loop, index), ...)`, outermost first. It orders tokens, too."""
+
+Status = Literal["running", "completed", "failed", "cancelled", "limited", "waiting"]
+
+
+@dataclass(slots=True)
+class Event:
+    """What every event has."""
+
+    kind: ClassVar[str] = "event"
+    at: float
+    frame: int
+
+
+@dataclass(slots=True)
+class RunStarted(Event):
+    """The walk begins (fact; the first event)."""
+
+    kind: ClassVar[str] = "run.start"
+    graph: str
+    input: Any
+
+
+@dataclass(slots=True)
+class RunEnded(Event):
+    """The walk ended (the one terminal event)."""
+
+    kind: ClassVar[str] = "run.end"
+    status: Status
+    output: Any = None
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Stopped(Event):
+    """A walk was told to stop: a limit, a deadline, a cancellation (fact)."""
+
+    kind: ClassVar[str] = "run.stop"
+    status: Status
+    error: BaseException
+
+
+@dataclass(slots=True)
+class FrameEntered(Event):
+    """A sub-agent or graph was entered; `frame` is the new frame (fact)."""
+
+    kind: ClassVar[str] = "frame.enter"
+    parent: int
+    activation: int
+    path: tuple[str, ...]
+    input: Any
+
+    @property
+    def depth(self) -> int:
+        """Levels below the outermost walk."""
+        return len(self.path) - 1
+
+
+@dataclass(slots=True)
+class FrameExited(Event):
+    """A sub-agent or graph was left (fact)."""
+
+    kind: ClassVar[str] = "frame.exit"
+    status: Status
+    output: Any = None
+    error: str = ""
+
+
+@dataclass(slots=True)
+class NodeStarted(Event):
+    """A node was activated (follows)."""
+
+    kind: ClassVar[str] = "node.start"
+    activation: int
+    node: str
+    scope: Scope
+    input: Any
+
+
+@dataclass(slots=True)
+class NodeFinished(Event):
+    """A node answered (fact)."""
+
+    kind: ClassVar[str] = "node.end"
+    activation: int
+    node: str
+    output: Any
+    started: float
+
+
+@dataclass(slots=True)
+class NodeFailed(Event):
+    """A node raised, its retries used up (fact)."""
+
+    kind: ClassVar[str] = "node.error"
+    activation: int
+    node: str
+    error: BaseException
+    started: float
+
+
+@dataclass(slots=True)
+class NodeCancelled(Event):
+    """An activation was stopped by the walk and has ended (fact)."""
+
+    kind: ClassVar[str] = "node.cancel"
+    activation: int
+    node: str
+    started: float
+
+
+@dataclass(slots=True)
+class NodeRetried(Event):
+    """A node raised and is tried again (fact)."""
+
+    kind: ClassVar[str] = "node.retry"
+    activation: int
+    node: str
+    attempt: int
+    error: str
+    wait_s: float
+
+
+@dataclass(slots=True)
+class NodeAbandoned(Event):
+    """A blocking function would not stop; its thread was left behind (fact)."""
+
+    kind: ClassVar[str] = "node.abandoned"
+    activation: int
+    node: str
+
+
+@dataclass(slots=True)
+class NodeSkipped(Event):
+    """A join was not activated: one of its ports can never get a message in that scope (follows)."""
+
+    kind: ClassVar[str] = "node.skip"
+    node: str
+    scope: Scope
+    port: str
+    why: str
+
+
+@dataclass(slots=True)
+class EdgeSent(Event):
+    """A message went along an edge (follows)."""
+
+    kind: ClassVar[str] = "edge.send"
+    source: str
+    target: str
+    port: str
+    scope: Scope
+    message: Any
+
+
+@dataclass(slots=True)
+class EdgeSkipped(Event):
+    """A tombstone went along an edge: its arm was not taken (follows)."""
+
+    kind: ClassVar[str] = "edge.skip"
+    source: str
+    target: str
+    scope: Scope
+
+
+@dataclass(slots=True)
+class RouteDecided(Event):
+    """A router chose, and this is why (fact)."""
+
+    kind: ClassVar[str] = "route.decided"
+    activation: int
+    node: str
+    choice: str
+    reason: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class CallStarted(Event):
+    """A node called another along a call edge (fact)."""
+
+    kind: ClassVar[str] = "call.start"
+    activation: int
+    call: int
+    caller: str
+    node: str
+    input: Any
+
+
+@dataclass(slots=True)
+class CallFinished(Event):
+    """A called node answered (fact)."""
+
+    kind: ClassVar[str] = "call.end"
+    activation: int
+    call: int
+    node: str
+    output: Any
+    started: float
+
+
+@dataclass(slots=True)
+class CallFailed(Event):
+    """A call was refused or raised (fact)."""
+
+    kind: ClassVar[str] = "call.error"
+    activation: int
+    call: int
+    node: str
+    error: BaseException
+    started: float
+
+
+@dataclass(slots=True)
+class ModelStarted(Event):
+    """A model was asked (fact)."""
+
+    kind: ClassVar[str] = "model.start"
+    activation: int
+    node: str
+    model: str
+
+
+@dataclass(slots=True)
+class ModelDelta(Event):
+    """A piece of a model's answer (told only to a live listener; not a fact)."""
+
+    kind: ClassVar[str] = "model.delta"
+    activation: int
+    node: str
+    channel: Literal["text", "thinking", "arguments"]
+    text: str
+
+
+@dataclass(slots=True)
+class ModelFinished(Event):
+    """A model answered (fact)."""
+
+    kind: ClassVar[str] = "model.end"
+    activation: int
+    node: str
+    model: str
+    text: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+    finish: str
+    started: float
+
+
+@dataclass(slots=True)
+class LimitWarning(Event):
+    """80 % of a limit are used (fact)."""
+
+    kind: ClassVar[str] = "limit.warning"
+    limit: str
+    used: float
+    value: float
+
+
+@dataclass(slots=True)
+class Emitted(Event):
+    """What a node said through `ctx.emit(name, value)` (fact)."""
+
+    kind: ClassVar[str] = "emit"
+    activation: int
+    node: str
+    name: str
+    value: Any
+
+
+TERMINAL = RunEnded
+
+
+def to_record(event: Event) -> dict[str, Any]:
+    """An event as plain JSON data, `kind` first: one line of `--events`."""
+    from graphflow.messages import to_json_value
+
+    record: dict[str, Any] = {"kind": event.kind}
+    for name in all_slots(type(event)):
+        value = getattr(event, name)
+        if isinstance(value, BaseException):
+            value = {"type": type(value).__name__, "text": str(value)}
+        record[name] = to_json_value(value)
+    return record
+
+
+def all_slots(kind: type[Event]) -> tuple[str, ...]:
+    """The fields of an event class, inherited ones first."""
+    return tuple(kind.__dataclass_fields__)

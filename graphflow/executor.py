@@ -1,0 +1,112 @@
+"""From the outside: what `Graph.run`, `start` and `stream` do.
+
+Rules:
+1. Whatever can be refused is refused in `begin`, before a step is made: the message, the models.
+2. A walk runs in the task of its caller; `drive` turns however it ends into exactly one terminal event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, TypeVar
+
+from graphflow.boundary import check_input
+from graphflow.errors import WalkCancelled
+from graphflow.events import LimitWarning, RunEnded, RunStarted, Status
+from graphflow.frame import Frame, Shared, status_of, uncancel
+from graphflow.graph import Graph
+from graphflow.limits import Ledger, Limits, tightest
+from graphflow.model import Model, open_model, unset
+from graphflow.run import Run
+
+Out = TypeVar("Out")
+
+
+def begin(
+    graph: Graph[Any, Any],
+    message: Any,
+    *,
+    deps: Any = None,
+    model: Model | str | None = None,
+    limits: Limits | None = None,
+    session: str | None = None,
+    observed: bool = False,
+    plain: bool = True,
+) -> tuple[Run[Any], Frame, Any]:
+    """The run, its outermost frame and the checked message: all that can be refused is refused here."""
+    message = check_input(graph, message)
+    ledger = Ledger((graph.name,), tightest(graph.limits, limits))
+    run: Run[Any] = Run(graph.name, ledger)
+    if observed:
+        run._listeners = []
+    default = model if model is not None else graph.model
+    shared = Shared(run, deps, default, session, plain=plain and not observed)
+    frame = Frame(shared, graph.program, ledger, default)
+    ledger.on_warning = lambda book, limit, used: run.tell(
+        LimitWarning(frame.clock(), frame.number, limit, used, getattr(book.limits, limit))
+    )
+    if graph.needs_models:
+        for agent, named in graph.models_needed(default):
+            if named is None:
+                raise unset(agent, graph.name)
+            if isinstance(named, str) and named not in shared.models:
+                shared.models[named] = open_model(named)
+    return run, frame, message
+
+
+async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
+    """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
+    run._task = asyncio.current_task()
+    run.tell(RunStarted(0.0, 0, run.graph, message))
+    run.began = time.perf_counter()
+    try:
+        run.output = await frame.walked(message)
+    except asyncio.CancelledError:
+        if not run._cancelled:
+            _end(run, frame, "cancelled", WalkCancelled(f"the task that walked {run.graph!r} was cancelled"))
+            raise
+        uncancel()
+        error = WalkCancelled(f"the walk of {run.graph!r} was cancelled")
+        _end(run, frame, "cancelled", error)
+        raise error from None
+    except BaseException as raised:
+        _end(run, frame, status_of(raised), raised)
+        raise
+    _end(run, frame, "completed", None)
+    return run
+
+
+def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | None) -> None:
+    run.status = status
+    run.error = error
+    run.ended = time.perf_counter()
+    if error is not None:
+        try:
+            error.run = run  # type: ignore[attr-defined]  # promised by the design: partial work travels with the error
+        except AttributeError:  # an exception class with slots
+            error.add_note(f"in the walk of {run.graph!r}")
+    text = "" if error is None else f"{type(error).__name__}: {error}"
+    run.tell(RunEnded(frame.clock(), 0, status, run.output, text))
+    run.close()
+    run._task = None
+    frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run
+
+
+async def run_graph(graph: Graph[Any, Out], message: Any, **options: Any) -> Run[Out]:
+    """`Graph.run`."""
+    run, frame, message = begin(graph, message, **options)
+    return await drive(run, frame, message)
+
+
+def start_graph(graph: Graph[Any, Out], message: Any, **options: Any) -> Run[Out]:
+    """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
+    run, frame, message = begin(graph, message, observed=True, **options)
+    run._task = asyncio.get_running_loop().create_task(drive(run, frame, message))
+    run._task.add_done_callback(_retrieve)
+    return run
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # it stays on `run.error`; asyncio need not complain that nobody asked

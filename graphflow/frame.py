@@ -1,0 +1,429 @@
+"""A frame: one walk of one graph, performed. It carries out the walk's commands and reports what came of them.
+
+Rules:
+1. It decides nothing. What a message, a failure or a cancellation means is the walk's business; what may be used is the
+   ledger's; what a node does is the node's.
+2. A task per branch, never per node: the activation that follows from a result goes on in the same task.
+3. Every task it starts has ended when the frame is left, however it is left.
+4. A graph without forks and joins, with nobody listening, is walked by plain awaits (`straight.py`), with the same journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphflow.boundary import check_input, check_output, wrong_output
+from graphflow.errors import GraphflowError, LimitExceeded, NodeTimeout, WalkCancelled
+from graphflow.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    FrameEntered,
+    FrameExited,
+    NodeAbandoned,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeRetried,
+    RunStarted,
+    Status,
+    Stopped,
+)
+from graphflow.graph import Graph, solo
+from graphflow.limits import Ledger, Limits, tightest
+from graphflow.model import Model, open_model, unset
+from graphflow.nodes import Context, Node, find_callee
+from graphflow.program import Program, Slot
+from graphflow.run import Run
+from graphflow.straight import walk_straight
+from graphflow.walk import Cancel, Command, Finish, Start, Walk
+
+GRACE_S = 5.0
+"""Seconds that cancelled activations get to end before they are abandoned: asyncio cannot end a task that refuses."""
+
+
+class Shared:
+    """What all frames of a run have in common."""
+
+    __slots__ = ("calls", "deps", "model", "models", "plain", "run", "session")
+
+    def __init__(self, run: Run[Any], deps: Any, model: Model | str | None, session: str | None, *, plain: bool) -> None:
+        self.run = run
+        self.deps = deps
+        self.model = model
+        self.models: dict[str, Model] = {}
+        self.session = session
+        self.plain = plain
+        """Whether straight graphs may be walked straight."""
+        self.calls = 0
+
+
+class Frame:
+    """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
+
+    __slots__ = ("busy", "callees", "default", "done", "ledger", "number", "path", "program", "shared", "tasks", "walk")
+
+    def __init__(
+        self,
+        shared: Shared,
+        program: Program,
+        ledger: Ledger,
+        default: Model | str | None,
+        callees: Mapping[str, tuple[Node[Any, Any], ...]] | None = None,
+    ) -> None:
+        self.shared = shared
+        self.program = program
+        self.ledger = ledger
+        self.path = ledger.path
+        self.default = default
+        """The model for nodes that name none."""
+        self.callees = program.callees if callees is None else callees
+        self.number = len(shared.run.frames)
+        shared.run.frames.append((program, ledger.path))
+        self.walk: Walk | None = None
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.busy: set[asyncio.Task[None]] = set()
+        self.done: asyncio.Future[Finish] | None = None
+
+    # -- what a context asks -------------------------------------------------------------------------------------------
+    @property
+    def depth(self) -> int:
+        return self.ledger.depth
+
+    @property
+    def deps(self) -> Any:
+        return self.shared.deps
+
+    @property
+    def session(self) -> str | None:
+        return self.shared.session
+
+    @property
+    def limits(self) -> Limits:
+        return self.ledger.left()
+
+    @property
+    def observed(self) -> bool:
+        return self.shared.run.observed
+
+    def clock(self) -> float:
+        return time.perf_counter() - self.shared.run.began
+
+    def record(self, kind: type[Event], activation: int, **fields: Any) -> None:
+        self.shared.run.tell(kind(self.clock(), self.number, activation, **fields))  # type: ignore[call-arg]  # kinds with an activation
+
+    def reachable(self, caller: Node[Any, Any]) -> Sequence[Node[Any, Any]]:
+        callees = self.callees.get(caller.name, ())
+        if not self.ledger.at_depth_limit:
+            return callees
+        return tuple(callee for callee in callees if callee.enters == "never")
+
+    def model(self, caller: Node[Any, Any]) -> Model:
+        named = getattr(caller, "model", None) or self.default
+        if named is None:
+            raise unset(caller.name, self.program.name)
+        if not isinstance(named, str):
+            return named  # type: ignore[no-any-return]  # a Model, by the agent's declaration
+        known = self.shared.models.get(named)
+        if known is None:
+            known = self.shared.models[named] = open_model(named)
+        return known
+
+    def charge_model_call(self) -> None:
+        self.ledger.check_spent()
+        self.ledger.charge("model_calls")
+
+    def add_model_call(self, input_tokens: int, output_tokens: int, usd: float | None) -> None:
+        self.ledger.add_model_call(input_tokens, output_tokens, usd)
+
+    # -- calls and frames ----------------------------------------------------------------------------------------------
+    async def call(self, activation: int, caller: Node[Any, Any], callee: Node[Any, Any] | str, message: Any) -> Any:
+        node = find_callee(caller, callee, self.callees.get(caller.name, ()))
+        self.shared.calls += 1
+        call = self.shared.calls
+        run = self.shared.run
+        started = self.clock()
+        run.tell(CallStarted(started, self.number, activation, call, caller.name, node.name, message))
+        try:
+            self.ledger.charge("steps")
+            if node.enters != "never":
+                output = await self.enter(activation, node, message, None)
+            else:
+                if node.meter is not None:
+                    self.ledger.charge(node.meter)  # type: ignore[arg-type]  # a node's meter is one of METERS
+                output = await self.perform(node, {node.ports[0].name: message}, activation)
+        except BaseException as error:
+            run.tell(CallFailed(self.clock(), self.number, activation, call, node.name, error, started))
+            raise
+        run.tell(CallFinished(self.clock(), self.number, activation, call, node.name, output, started))
+        return output
+
+    async def enter(self, activation: int, node: Node[Any, Any], message: Any, limits: Limits | None) -> Any:
+        """Pushes a frame for a graph or agent and walks it to its end."""
+        target, edge_limits = node.entry()
+        graph = target if isinstance(target, Graph) else solo(target)
+        own = tightest(graph.limits, edge_limits, limits)
+        ledger = self.ledger.enter(node.name, own)  # refuses by depth, before anything is done
+        default = graph.model if graph.model is not None else self.default
+        callees = None if isinstance(target, Graph) else self.callees
+        message = check_input(graph, message)
+        child = Frame(self.shared, graph.program, ledger, default, callees)
+        run = self.shared.run
+        run.tell(FrameEntered(self.clock(), child.number, self.number, activation, ledger.path, message))
+        try:
+            output = await child.walked(message)
+        except BaseException as error:
+            run.tell(FrameExited(self.clock(), child.number, status_of(error), None, f"{type(error).__name__}: {error}"))
+            raise
+        run.tell(FrameExited(self.clock(), child.number, "completed", output))
+        return output
+
+    # -- one activation ------------------------------------------------------------------------------------------------
+    async def activate(self, slot: Slot, inputs: dict[str, Any], activation: int) -> Any:
+        """The output of one activation, retried, timed and checked as the node says."""
+        node = slot.node
+        assert node is not None
+        if slot.enters:
+            message = next(iter(inputs.values()))
+            return await self.perform(node, {"": message}, activation)
+        return await self.perform(node, inputs, activation)
+
+    async def perform(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int) -> Any:
+        retry = node.retry
+        attempt = 1
+        while True:
+            try:
+                output = await self._once(node, inputs, activation)
+                check_output(node, output)
+                return output
+            except GraphflowError as error:
+                if retry is None or isinstance(error, LimitExceeded) or attempt >= retry.attempts or not isinstance(error, retry.on):
+                    raise
+                problem: Exception = error
+            except Exception as error:
+                if retry is None or attempt >= retry.attempts or not isinstance(error, retry.on):
+                    raise
+                problem = error
+            attempt += 1
+            wait_s = retry.wait_before(attempt)
+            self.record(NodeRetried, activation, node=node.name, attempt=attempt, error=f"{type(problem).__name__}: {problem}", wait_s=wait_s)
+            await asyncio.sleep(wait_s)
+
+    async def _once(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int) -> Any:
+        if node.timeout_s is None:
+            return await self._answer(node, inputs, activation)
+        clock = asyncio.timeout(node.timeout_s)
+        try:
+            async with clock:
+                return await self._answer(node, inputs, activation)
+        except TimeoutError:
+            if clock.expired():
+                raise NodeTimeout(node.name, node.timeout_s) from None
+            raise
+
+    async def _answer(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int) -> Any:
+        if node.enters == "always":
+            return await self.enter(activation, node, next(iter(inputs.values())), None)
+        return await node.activate(inputs, Context(self, node, activation))
+
+    # -- the walk ------------------------------------------------------------------------------------------------------
+    async def walked(self, message: Any) -> Any:
+        """The graph's output, within this frame's own deadline."""
+        seconds = self.ledger.limits.seconds
+        if seconds is None:
+            return await self._walked(message)
+        clock = asyncio.timeout(seconds)
+        try:
+            async with clock:
+                output = await self._walked(message)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise self.ledger.exceeded("seconds") from None
+        if clock.expired():  # a node swallowed the cancellation and answered late
+            raise self.ledger.exceeded("seconds")
+        return output
+
+    async def _walked(self, message: Any) -> Any:
+        if self.program.straight and self.shared.plain:
+            return await walk_straight(self, message)
+        finish = await self._walk(message)
+        if finish.error is not None:
+            raise finish.error
+        return finish.output
+
+    async def _walk(self, message: Any) -> Finish:
+        walk = self.walk = Walk(self.program, self.ledger.limits, frame=self.number, path=self.path, observed=self.observed)
+        self.done = asyncio.get_running_loop().create_future()
+        first = self._perform(walk.apply(RunStarted(self.clock(), self.number, self.program.name, message)))
+        if first is not None:
+            self._spawn(first)
+        self._publish()
+        try:
+            return await asyncio.shield(self.done)
+        except asyncio.CancelledError:
+            await self._wind_down()
+            raise
+        finally:
+            for task in list(self.busy):  # each has reported its end; let it be over, too
+                if task is not asyncio.current_task() and not task.done():
+                    await asyncio.wait([task], timeout=GRACE_S)
+
+    async def _wind_down(self) -> None:
+        """The frame's own task was cancelled: stop the walk and wait until all of it has stopped."""
+        assert self.done is not None
+        if not self.done.done():
+            self._take(Stopped(self.clock(), self.number, "cancelled", WalkCancelled(f"the walk of {self.program.name!r} was cancelled")))
+        while not self.done.done():
+            try:
+                await asyncio.wait([self.done], timeout=GRACE_S)
+                break
+            except asyncio.CancelledError:
+                continue  # cancelled again while cleaning up: the clean-up still has to end
+        if not self.done.done():
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """What would not stop is left behind, and said to be."""
+        assert self.walk is not None
+        for act in list(self.walk.running.values()):
+            self.shared.run.tell(NodeAbandoned(self.clock(), self.number, act.id, act.slot.name))
+            self._take(NodeCancelled(self.clock(), self.number, act.id, act.slot.name, act.started))
+        self.busy.clear()
+
+    def _take(self, fact: Event) -> Start | None:
+        """Journals a fact, applies it, performs what follows; returns the first activation for the caller to go on with."""
+        assert self.walk is not None
+        self.shared.run.tell(fact)
+        follow = self._perform(self.walk.apply(fact), inline=True)
+        if self.walk.outbox:
+            self._publish()
+        return follow
+
+    def _publish(self) -> None:
+        assert self.walk is not None
+        if self.walk.outbox:
+            for event in self.walk.outbox:
+                self.shared.run.tell(event)
+            self.walk.outbox.clear()
+
+    def _perform(self, commands: list[Command], *, inline: bool = False) -> Start | None:
+        """Carries out commands; returns an activation for the caller to go on with."""
+        follow: Start | None = None
+        refused: Stopped | None = None
+        for command in commands:
+            if type(command) is Start:
+                refused = refused or self._refused()
+                if refused is not None:
+                    continue
+                if inline and follow is None:
+                    follow = command
+                else:
+                    self._spawn(command)
+            elif type(command) is Cancel:
+                follow = self._cancel(command, follow)
+            elif type(command) is Finish:
+                assert self.done is not None
+                if not self.done.done():
+                    self.done.set_result(command)
+        return follow if refused is None else self._take(refused)
+
+    def _refused(self) -> Stopped | None:
+        """Charges one step; the fact that stops the walk, if the limits do not allow it."""
+        try:
+            self.ledger.charge("steps")
+        except LimitExceeded as error:
+            return Stopped(self.clock(), self.number, "limited", error)
+        return None
+
+    def _spawn(self, act: Start) -> None:
+        task = asyncio.get_running_loop().create_task(self._branch(act))
+        self.tasks[act.id] = task
+        self.busy.add(task)
+        task.add_done_callback(self.busy.discard)
+
+    def _cancel(self, command: Cancel, follow: Start | None) -> Start | None:
+        assert self.walk is not None
+        for id in command.ids:
+            act = self.walk.running.get(id)
+            task = self.tasks.get(id)
+            if act is None:
+                continue
+            if task is not None:
+                if act.begun:
+                    task.cancel()  # else its branch sees at its first step that it was cancelled
+                continue
+            if follow is not None and follow.id == id:
+                follow = None
+            more = self._take(NodeCancelled(self.clock(), self.number, id, act.slot.name, act.started))
+            if more is not None and follow is not None:
+                self._spawn(more)
+            elif more is not None:
+                follow = more
+        return follow
+
+    async def _branch(self, first: Start) -> None:
+        """Activates, reports, and goes on with what follows, until nothing does."""
+        act: Start | None = first
+        try:
+            while act is not None:
+                fact = await self._report(act)
+                self.tasks.pop(act.id, None)
+                act = self._take(fact)
+                if act is not None:
+                    self.tasks[act.id] = asyncio.current_task()  # type: ignore[assignment]  # we are in a task
+        except BaseException as error:  # a bug of ours: let the frame end with it rather than hang
+            if self.done is not None and not self.done.done():
+                self.done.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+
+    async def _report(self, act: Start) -> Event:
+        """The fact that an activation ends in."""
+        walk, slot = self.walk, act.slot
+        assert walk is not None
+        act.begun = True
+        started = act.started = self.clock()
+        if act.id in walk.cancelling:
+            return NodeCancelled(started, self.number, act.id, slot.name, started)
+        try:
+            direct = slot.direct
+            if direct is not None:
+                output = await direct(act.message)
+                if type(output) is not slot.expected and slot.fits is not None and not slot.fits(output):
+                    raise wrong_output(slot.node, output)
+            else:
+                inputs = act.inputs if act.inputs is not None else {slot.port: act.message}
+                output = await self.activate(slot, inputs, act.id)
+            return NodeFinished(self.clock(), self.number, act.id, slot.name, output, started)
+        except asyncio.CancelledError:
+            if act.id in walk.cancelling:
+                uncancel()
+                return NodeCancelled(self.clock(), self.number, act.id, slot.name, started)
+            error: BaseException = WalkCancelled(f"node {slot.name!r} was cancelled from outside of the walk")
+            return NodeFailed(self.clock(), self.number, act.id, slot.name, error, started)
+        except LimitExceeded as limit:
+            if limit.ledger is not None and self.ledger.contains(limit.ledger):
+                return Stopped(self.clock(), self.number, "limited", limit)
+            return NodeFailed(self.clock(), self.number, act.id, slot.name, limit, started)
+        except Exception as raised:
+            return NodeFailed(self.clock(), self.number, act.id, slot.name, raised, started)
+
+
+def uncancel() -> None:
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+def status_of(error: BaseException) -> Status:
+    """The status that a walk ends in when this is raised."""
+    if isinstance(error, LimitExceeded):
+        return "limited"
+    if isinstance(error, (asyncio.CancelledError, WalkCancelled)):
+        return "cancelled"
+    return "failed"

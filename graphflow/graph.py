@@ -1,0 +1,276 @@
+"""A graph: a frozen declaration of nodes and edges, proven sound when it is built. It is itself a node."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
+
+from graphflow.arrows import END, START, Entry, In, Out
+from graphflow.errors import DeclarationError, GraphError
+from graphflow.limits import Limits
+from graphflow.messages import Type, type_name
+from graphflow.nodes import Context, Node
+from graphflow.ports import Port
+from graphflow.program import Program
+from graphflow.proofs import Proof, _place
+from graphflow.report import Bounds, Report, bound, report
+
+if TYPE_CHECKING:
+    from graphflow.events import Event
+    from graphflow.model import Model
+    from graphflow.run import Run
+
+
+class Graph(Node[In, Out], Generic[In, Out]):
+    """A graph of nodes; building one proves it, and raises `GraphError` with everything that is wrong.
+
+    Args:
+        name: the graph's name.
+        paths: arrows, as `START >> a >> END`; lists of arrows are fine.
+        model: for agents that name none ("provider:model" or a `Model`).
+        limits: what one walk of it may use; where several limits apply, the tightest wins.
+        input: the type it takes, where the ports behind START do not tell.
+        ends: what to do when several messages may reach END: refuse to build ("one"), take the first and cancel the
+            rest ("first"), or return them all as a list ("all").
+        deps: the type of `run(deps=...)`, so that prompts which use it can be proven.
+        description: what it does, for models that may call it and for people.
+    """
+
+    kind: ClassVar[str] = "graph"
+    enters: ClassVar[Literal["never", "called", "always"]] = "always"
+
+    program: Program
+    model: Model | str | None
+    limits: Limits | None
+    nesting: int
+
+    def __init__(
+        self,
+        name: str,
+        *paths: Entry[Any, Any] | Iterable[Entry[Any, Any]],
+        model: Model | str | None = None,
+        limits: Limits | None = None,
+        input: Type = None,
+        ends: Literal["one", "first", "all"] = "one",
+        deps: Type | None = None,
+        description: str = "",
+        retry: Any = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        caller = sys._getframe(1)
+        where = _place((caller.f_code.co_filename, caller.f_lineno))
+        if ends not in ("one", "first", "all"):
+            raise DeclarationError(f"graph {name!r}: ends={ends!r}; it is 'one', 'first' or 'all'")
+        if limits is not None and not isinstance(limits, Limits):
+            raise DeclarationError(f"graph {name!r}: limits={limits!r}; give Limits(...)")
+        proof = Proof(name, _flat(name, paths), input=input, ends=ends, limits=limits, deps=deps)
+        proof.run()
+        if proof.problems or proof.program is None:
+            raise GraphError(name, proof.problems, where)
+        self._declare(
+            name,
+            ports=(Port("input", proof.input),),
+            output=proof.output,
+            description=description,
+            retry=retry,
+            timeout_s=timeout_s,
+        )
+        own = self.__dict__
+        own["program"] = proof.program
+        own["model"] = model
+        own["limits"] = limits
+        own["nesting"] = proof.nesting
+        own["nodes"] = tuple(proof.nodes)
+        own["_proof"] = proof
+        own["_needed"] = None
+
+    nodes: tuple[Node[Any, Any], ...]
+    _proof: Proof
+    _needed: bool | None
+
+    @property
+    def input(self) -> Type:
+        """The type of message the graph takes."""
+        return self.ports[0].type
+
+    def _value(self) -> tuple[Any, ...]:
+        edges = tuple(repr(d.edge) for d in self._proof.edges)
+        return (self.name, edges, self.nodes, self.model, self.limits, self._proof.ends, self.description)
+
+    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+        """Walks the graph in a frame of its own."""
+        output: Out = await ctx.frame.enter(ctx.activation, self, next(iter(inputs.values())), None)
+        return output
+
+    # -- what is known before a run ------------------------------------------------------------------------------------
+    def check(self) -> Report:
+        """What was proven: warnings, and facts such as loops with their limits and call cycles with their bound."""
+        return report(self)
+
+    def bounds(self) -> Bounds:
+        """The worst case of one walk: activations per node, depth, model calls, and cost where prices are known."""
+        return bound(self)
+
+    @property
+    def needs_models(self) -> bool:
+        """Whether any node here, or in a graph below, asks a model."""
+        if self._needed is None:
+            self.__dict__["_needed"] = any(True for _ in self.models_needed(None))
+        return bool(self._needed)
+
+    def models_needed(self, default: Model | str | None) -> Sequence[tuple[str, Model | str | None]]:
+        """Every node that asks a model, with the model it will ask (None: nothing names one)."""
+        found: list[tuple[str, Model | str | None]] = []
+        for node in self.reach():
+            if isinstance(node, Graph):
+                found += node.models_needed(node.model if node.model is not None else default)
+            elif getattr(node, "asks_model", False):
+                named: Model | str | None = getattr(node, "model", None)
+                found.append((node.name, named if named is not None else default))
+        return found
+
+    def reach(self) -> Sequence[Node[Any, Any]]:
+        """The graph's nodes and all that they can call, each once."""
+        found: dict[str, Node[Any, Any]] = {node.name: node for node in self.nodes}
+        todo = list(self.nodes)
+        while todo:
+            node = todo.pop()
+            target, _ = node.entry()
+            for other in (*self.program.callees.get(node.name, ()), *node.within(), *((target,) if target is not node else ())):
+                if found.get(other.name) is not other and other not in found.values():
+                    found[other.name if other.name not in found else f"{other.name} (target)"] = other
+                    todo.append(other)
+        return list(found.values())
+
+    # -- running -------------------------------------------------------------------------------------------------------
+    async def run(
+        self,
+        message: Any,
+        *,
+        deps: Any = None,
+        model: Model | str | None = None,
+        limits: Limits | None = None,
+        session: str | None = None,
+    ) -> Run[Out]:
+        """Walks the graph and returns the `Run` when it has completed.
+
+        Args:
+            message: the input; plain data is validated into the input type.
+            deps: any object, for `ctx.deps` and for prompts.
+            model: instead of the graph's own default.
+            limits: the tightest of these, the graph's and the call edge's wins.
+            session: a name that nodes can see as `ctx.session`.
+
+        Raises:
+            InputInvalid: the message does not fit; nothing ran.
+            WalkError: the walk did not complete; or whatever a node raised. `error.run` is the `Run`, partial work in it.
+        """
+        run: Run[Out] = await _executor().run_graph(self, message, deps=deps, model=model, limits=limits, session=session)
+        return run
+
+    def start(
+        self,
+        message: Any,
+        *,
+        deps: Any = None,
+        model: Model | str | None = None,
+        limits: Limits | None = None,
+        session: str | None = None,
+    ) -> Run[Out]:
+        """Starts a walk in the running event loop; iterate, await or `cancel()` the `Run` it returns."""
+        run: Run[Out] = _executor().start_graph(self, message, deps=deps, model=model, limits=limits, session=session)
+        return run
+
+    async def stream(
+        self,
+        message: Any,
+        *,
+        deps: Any = None,
+        model: Model | str | None = None,
+        limits: Limits | None = None,
+        session: str | None = None,
+    ) -> AsyncIterator[Event]:
+        """Yields every event of a walk; the last one is terminal. Leaving the loop early cancels the walk.
+
+        Raises: what `run` raises, after the terminal event.
+        """
+        run = self.start(message, deps=deps, model=model, limits=limits, session=session)
+        try:
+            async for event in run:
+                yield event
+            await run
+        finally:
+            if run.status == "running":
+                run.cancel()
+                await run.settled()
+
+    def run_sync(
+        self,
+        message: Any,
+        *,
+        deps: Any = None,
+        model: Model | str | None = None,
+        limits: Limits | None = None,
+        session: str | None = None,
+    ) -> Run[Out]:
+        """`run` for code that is not async. Inside a running loop the walk gets a loop and thread of its own."""
+        bridge = import_module("graphflow.sync")
+        run: Run[Out] = bridge.run_sync(lambda: self.run(message, deps=deps, model=model, limits=limits, session=session))
+        return run
+
+    # -- pictures ------------------------------------------------------------------------------------------------------
+    def to_mermaid(self) -> str:
+        """The graph as Mermaid text, as GitHub and JupyterLab draw it."""
+        text: str = import_module("graphflow.render").to_mermaid(self)
+        return text
+
+    def to_dot(self) -> str:
+        """The graph as DOT text."""
+        text: str = import_module("graphflow.render").to_dot(self)
+        return text
+
+    def draw(self, path: str) -> str:
+        """Writes a picture; the ending says which (.svg, .png, .dot, .mmd). Returns the path."""
+        written: str = import_module("graphflow.render").draw(self, path)
+        return written
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = import_module("graphflow.render").mimebundle(self)
+        return bundle
+
+    def __repr__(self) -> str:
+        count = len(self._proof.edges)
+        return (
+            f"<graph {self.name}({type_name(self.input)}) -> {type_name(self.output)}: "
+            f"{len(self.nodes)} nodes, {count} edge{'s' if count != 1 else ''}>"
+        )
+
+
+def _executor() -> Any:
+    """The executor stands above this module in the import law, so it is found by name when something runs."""
+    return import_module("graphflow.executor")
+
+
+def _flat(name: str, paths: Iterable[Any]) -> list[Entry[Any, Any]]:
+    flat: list[Entry[Any, Any]] = []
+    for path in paths:
+        if isinstance(path, (list, tuple)):
+            flat += _flat(name, path)
+        elif isinstance(path, Entry):
+            flat.append(path)
+        else:
+            raise DeclarationError(f"graph {name!r}: {path!r} is no arrow; write START >> a >> END")
+    return flat
+
+
+@lru_cache(maxsize=1024)
+def _solo(identity: int, node: Node[Any, Any]) -> Graph[Any, Any]:
+    return Graph(node.name, START >> node >> END, input=node.ports[0].type)
+
+
+def solo(node: Node[Any, Any]) -> Graph[Any, Any]:
+    """The graph that a single node is when it is entered as a frame: START >> node >> END."""
+    return _solo(id(node), node)

@@ -1,0 +1,159 @@
+"""A step: a function as a node. Its parameters are the ports, its return annotation is the output."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar, overload
+
+from graphflow.arrows import In, Out
+from graphflow.errors import DeclarationError
+from graphflow.events import NodeAbandoned
+from graphflow.nodes import Context, Node, Retry
+from graphflow.ports import Signature, read_signature
+from graphflow.threads import in_thread
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+R = TypeVar("R")
+
+
+class Step(Node[In, Out]):
+    """A function as a node. Plain functions run in a thread, off the event loop."""
+
+    kind: ClassVar[str] = "step"
+    function: Callable[..., Any]
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str = "",
+        calls: Sequence[Node[Any, Any] | str] = (),
+        retry: Retry | int | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        if not callable(function) or isinstance(function, type):
+            raise DeclarationError(f"@node goes above a function, not above {function!r}")
+        signature = read_signature(function, Context)
+        simple = _is_async(function) and len(signature.ports) == 1 and signature.context is None
+        self._declare(
+            name or getattr(function, "__name__", type(function).__name__),
+            ports=signature.ports,
+            output=signature.output,
+            description=description or _first_line(function),
+            calls=calls,
+            retry=retry,
+            timeout_s=timeout_s,
+            problems=signature.problems,
+            direct=function if simple else None,
+        )
+        self.__dict__["function"] = function
+
+    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+        """Calls the function with the messages of its ports, and the context if it asks for one."""
+        output: Out = await call_function(self.function, dict(inputs), ctx)
+        return output
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The plain function, for tests and for use outside of a graph."""
+        result = self.function(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+
+async def call_function(function: Callable[..., Any], arguments: dict[str, Any], ctx: Context) -> Any:
+    """Awaits an async function, runs a plain one in a thread; a parameter annotated `Context` gets `ctx`."""
+    signature: Signature = read_signature(function, Context)
+    if signature.context is not None:
+        arguments = {**arguments, signature.context: ctx}
+    if _is_async(function):
+        return await function(**arguments)
+
+    def abandoned() -> None:
+        ctx.frame.record(NodeAbandoned, ctx.activation, node=ctx.node.name)
+
+    bound = functools.partial(function, **arguments)
+    functools.update_wrapper(bound, function)
+    return await in_thread(bound, on_abandon=abandoned)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004  # a callable object with an async __call__
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").split("\n", 1)[0].strip()
+
+
+@overload
+def node(function: Callable[[A], Coroutine[Any, Any, R]], /) -> Step[A, R]: ...
+@overload
+def node(function: Callable[[A, Context], Coroutine[Any, Any, R]], /) -> Step[A, R]: ...
+@overload
+def node(function: Callable[[A, B], Coroutine[Any, Any, R]], /) -> Step[A | B, R]: ...
+@overload
+def node(function: Callable[[A, B, Context], Coroutine[Any, Any, R]], /) -> Step[A | B, R]: ...
+@overload
+def node(function: Callable[[A, B, C], Coroutine[Any, Any, R]], /) -> Step[A | B | C, R]: ...
+@overload
+def node(function: Callable[[A, B, C, D], Coroutine[Any, Any, R]], /) -> Step[A | B | C | D, R]: ...
+@overload
+def node(function: Callable[[A], R], /) -> Step[A, R]: ...
+@overload
+def node(function: Callable[[A, Context], R], /) -> Step[A, R]: ...
+@overload
+def node(function: Callable[[A, B], R], /) -> Step[A | B, R]: ...
+@overload
+def node(function: Callable[[A, B, Context], R], /) -> Step[A | B, R]: ...
+@overload
+def node(function: Callable[[A, B, C], R], /) -> Step[A | B | C, R]: ...
+@overload
+def node(function: Callable[[A, B, C, D], R], /) -> Step[A | B | C | D, R]: ...
+@overload
+def node(
+    *,
+    name: str | None = ...,
+    description: str = ...,
+    calls: Sequence[Node[Any, Any] | str] = ...,
+    retry: Retry | int | None = ...,
+    timeout_s: float | None = ...,
+) -> _Decorator: ...
+def node(function: Any = None, /, **options: Any) -> Any:
+    """Makes a function a node: its parameters are ports, its return annotation is what it sends.
+
+    Use it bare (`@node`) or with options (`@node(name="b", timeout_s=5)`).
+
+    Args:
+        function: the function; async, or plain (then it runs in a thread).
+        name: instead of the function's own name.
+        description: instead of the first line of its docstring.
+        calls: nodes (or their names) it may ask with `ctx.call(node, message)`.
+        retry: attempts in all, or a `Retry`.
+        timeout_s: seconds one attempt may take.
+    """
+    if function is None:
+        return lambda f: Step(f, **options)
+    return Step(function, **options)
+
+
+class _Decorator:
+    """What `@node(...)` with options is, for type checkers."""
+
+    @overload
+    def __call__(self, function: Callable[[A], Coroutine[Any, Any, R]], /) -> Step[A, R]: ...
+    @overload
+    def __call__(self, function: Callable[[A, Context], Coroutine[Any, Any, R]], /) -> Step[A, R]: ...
+    @overload
+    def __call__(self, function: Callable[[A, B], Coroutine[Any, Any, R]], /) -> Step[A | B, R]: ...
+    @overload
+    def __call__(self, function: Callable[[A], R], /) -> Step[A, R]: ...
+    @overload
+    def __call__(self, function: Callable[[A, Context], R], /) -> Step[A, R]: ...
+    @overload
+    def __call__(self, function: Callable[[A, B], R], /) -> Step[A | B, R]: ...
+    def __call__(self, function: Any, /) -> Any:
+        raise NotImplementedError

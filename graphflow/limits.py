@@ -1,0 +1,269 @@
+"""Limits of a walk, what has been used of them, and the one place where they are enforced.
+
+Rules:
+1. Every frame has a ledger; what a frame uses counts for all its ancestors, so what is left of a parent's limits is its
+   child's ceiling without anybody handing numbers down.
+2. `charge` refuses *before* the work for what can be counted ahead (steps, calls, depth), and after it for what a
+   model only tells afterwards (tokens, usd); then the next charge is refused.
+3. Nobody else compares a number with a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from graphflow.errors import DeclarationError, DepthExceeded, LimitExceeded
+
+Meter = Literal["steps", "tool_calls", "model_calls", "tokens", "usd"]
+METERS: tuple[Meter, ...] = ("steps", "tool_calls", "model_calls", "tokens", "usd")
+
+DEFAULT_DEPTH = 5
+"""Levels of sub-agents below the outermost walk when nobody says otherwise: five, as voxagent promised its users."""
+DEFAULT_LAPS = 100
+"""Laps of a cycle whose edges have no limit of their own: what Haystack and Agent Framework chose, too."""
+WARN_AT = 0.8
+"""Share of a limit at which `limit.warning` is emitted, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a walk may use. `None` means not stated here; where several limits apply, the tightest wins.
+
+    Attributes:
+        depth: nested frames below this one (0 = no sub-agent or graph may be entered). Default 5.
+        steps: activations of nodes, calls included.
+        laps: rounds of a cycle that has no `.limit(n)` of its own. Default 100.
+        tokens: input plus output tokens of all models.
+        usd: cost, where the price of a model is known.
+        seconds: wall clock.
+        tool_calls: calls of tools along call edges.
+        model_calls: requests to models.
+        concurrency: activations of one frame that run at the same time.
+    """
+
+    depth: int | None = None
+    steps: int | None = None
+    laps: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    seconds: float | None = None
+    tool_calls: int | None = None
+    model_calls: int | None = None
+    concurrency: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            floor = 1 if field.name in ("laps", "concurrency") else 0
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < floor):
+                raise DeclarationError(f"Limits({field.name}={value!r}): give a number of at least {floor}, or leave it out")
+
+    def tightest(self, other: Limits | None) -> Limits:
+        """Both limits at once: for each field the smaller of the two that are stated."""
+        if other is None:
+            return self
+        merged: dict[str, float | None] = {}
+        for field in fields(self):
+            stated = [v for v in (getattr(self, field.name), getattr(other, field.name)) if v is not None]
+            merged[field.name] = min(stated) if stated else None
+        return Limits(**merged)  # type: ignore[arg-type]  # ints stay ints: min() returns one of its arguments
+
+    def __repr__(self) -> str:
+        stated = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) is not None)
+        return f"Limits({stated})"
+
+
+UNLIMITED = Limits()
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a run has used: counts, tokens, and cost where every price was known (else None).
+
+    Attributes:
+        steps: activations of nodes, calls included.
+        tool_calls: calls of tools.
+        model_calls: requests to models.
+        input_tokens: tokens the models read.
+        output_tokens: tokens the models wrote.
+        usd: cost in US dollars, or None if any call's price is unknown.
+        seconds: wall clock from start to end.
+    """
+
+    steps: int = 0
+    tool_calls: int = 0
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Input plus output tokens."""
+        return self.input_tokens + self.output_tokens
+
+
+class Ledger:
+    """What one frame has used, under which limits, and under whose ledger."""
+
+    __slots__ = (
+        "ceiling",
+        "depth",
+        "input_tokens",
+        "limits",
+        "model_calls",
+        "on_warning",
+        "output_tokens",
+        "parent",
+        "path",
+        "steps",
+        "tokens",
+        "tool_calls",
+        "unpriced",
+        "usd",
+        "warned",
+    )
+
+    def __init__(
+        self,
+        path: tuple[str, ...],
+        limits: Limits,
+        parent: Ledger | None = None,
+        on_warning: Callable[[Ledger, str, float], None] | None = None,
+    ) -> None:
+        self.path = path
+        self.limits = limits
+        self.parent = parent
+        self.on_warning = on_warning
+        self.depth = 0 if parent is None else parent.depth + 1
+        self.ceiling = self._ceiling()
+        self.steps = self.tool_calls = self.model_calls = self.input_tokens = self.output_tokens = self.tokens = 0
+        self.usd = 0.0
+        self.unpriced = False
+        self.warned: set[str] | None = None
+
+    def _ceiling(self) -> int:
+        stated = None if self.limits.depth is None else self.depth + self.limits.depth
+        if self.parent is None:
+            return DEFAULT_DEPTH if stated is None else stated
+        return self.parent.ceiling if stated is None else min(stated, self.parent.ceiling)
+
+    @property
+    def at_depth_limit(self) -> bool:
+        """Whether no frame may be entered below this one."""
+        return self.depth >= self.ceiling
+
+    def enter(self, name: str, limits: Limits | None) -> Ledger:
+        """The ledger of a child frame, or `DepthExceeded` before the child exists."""
+        if self.depth >= self.ceiling:
+            raise DepthExceeded((*self.path, name), self.ceiling)
+        return Ledger((*self.path, name), limits or UNLIMITED, self, self.on_warning)
+
+    def charge(self, meter: Meter, amount: float = 1) -> None:
+        """Counts `amount` here and in every ancestor, or raises `LimitExceeded` for the outermost limit it would break."""
+        book: Ledger | None = self
+        broken: Ledger | None = None
+        while book is not None:
+            limit = getattr(book.limits, meter)
+            if limit is not None and getattr(book, meter) + amount > limit:
+                broken = book
+            book = book.parent
+        if broken is not None:
+            raise broken.exceeded(meter)
+        self.add(meter, amount)
+
+    def add(self, meter: Meter, amount: float) -> None:
+        """Counts what has already happened; never refuses."""
+        book: Ledger | None = self
+        while book is not None:
+            used = getattr(book, meter) + amount
+            setattr(book, meter, used)
+            limit = getattr(book.limits, meter)
+            if limit is not None and used >= WARN_AT * limit:
+                book.warn(meter, used)
+            book = book.parent
+
+    def add_model_call(self, input_tokens: int, output_tokens: int, usd: float | None) -> None:
+        """Counts one answer of a model, here and in every ancestor."""
+        book: Ledger | None = self
+        while book is not None:
+            book.input_tokens += input_tokens
+            book.output_tokens += output_tokens
+            book.unpriced = book.unpriced or usd is None
+            book = book.parent
+        self.add("tokens", input_tokens + output_tokens)
+        if usd is not None:
+            self.add("usd", usd)
+
+    def check_spent(self) -> None:
+        """Raises if tokens or usd are used up here or above: nothing more may be asked of a model."""
+        book: Ledger | None = self
+        while book is not None:
+            for meter in ("tokens", "usd"):
+                limit = getattr(book.limits, meter)
+                if limit is not None and getattr(book, meter) >= limit:
+                    raise book.exceeded(meter)
+            book = book.parent
+
+    def metered(self, meter: Meter) -> bool:
+        """Whether this ledger or an ancestor limits that meter."""
+        book: Ledger | None = self
+        while book is not None:
+            if getattr(book.limits, meter) is not None:
+                return True
+            book = book.parent
+        return False
+
+    def left(self) -> Limits:
+        """What is left of the limits, ancestors' included: what `ctx.limits` shows."""
+        left = Limits(depth=self.ceiling - self.depth, laps=self.limits.laps, concurrency=self.limits.concurrency)
+        book: Ledger | None = self
+        while book is not None:
+            used = {m: max(0, getattr(book.limits, m) - getattr(book, m)) for m in METERS if getattr(book.limits, m) is not None}
+            left = left.tightest(Limits(**used))  # type: ignore[arg-type]  # meters are fields of Limits
+            book = book.parent
+        return left
+
+    def exceeded(self, limit: str, detail: str = "") -> LimitExceeded:
+        """The error that names this ledger's limit."""
+        error = LimitExceeded(limit, getattr(self.limits, limit) or 0, self.path, detail)
+        error.ledger = self
+        return error
+
+    def warn(self, meter: str, used: float) -> None:
+        """Tells once, at 80 %."""
+        if self.warned is None:
+            self.warned = set()
+        if meter not in self.warned and self.on_warning is not None:
+            self.warned.add(meter)
+            self.on_warning(self, meter, used)
+
+    def contains(self, other: object) -> bool:
+        """Whether `other` is this ledger or one of its ancestors: its limit ends this frame, too."""
+        book: Ledger | None = self
+        while book is not None:
+            if book is other:
+                return True
+            book = book.parent
+        return False
+
+    def usage(self, seconds: float = 0.0) -> Usage:
+        """What has been used, as a plain value."""
+        usd = None if self.unpriced else self.usd
+        return Usage(self.steps, self.tool_calls, self.model_calls, self.input_tokens, self.output_tokens, usd, seconds)
+
+
+def tightest(*all_limits: Limits | None) -> Limits:
+    """All stated limits at once."""
+    merged = UNLIMITED
+    for limits in all_limits:
+        merged = merged.tightest(limits)
+    return merged
+
+
+def path_text(path: Sequence[str]) -> str:
+    """A frame path as people read it: `desk > research > fact_check`."""
+    return " > ".join(path)

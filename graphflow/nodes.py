@@ -1,0 +1,295 @@
+"""A node: a named, stateless unit of work with typed input ports and one output type. The seam is `activate`.
+
+Rules:
+1. A node is a value: it never changes, may stand in many graphs, and keeps no state of any run.
+2. The executor knows a node only by what is on this page; kinds differ in `activate` alone.
+3. `direct` is a shortcut, not another meaning: awaiting `direct(message)` does what `activate` would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from types import UnionType
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, overload
+
+from graphflow.arrows import Arm, Entry, ForkPolicy, In, Into, Origin, Out, Terminal, _check_guard, _check_policy
+from graphflow.errors import DeclarationError, NotReachable
+from graphflow.limits import Limits
+from graphflow.messages import Type, type_name
+from graphflow.ports import Port
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a failing node is tried again, and how long to wait before.
+
+    Attributes:
+        attempts: tries in all, the first included.
+        wait_s: seconds before the second try.
+        factor: what the wait is multiplied with for each further try.
+        most_s: seconds a wait is at most.
+        on: the exceptions that are worth another try.
+    """
+
+    attempts: int = 3
+    wait_s: float = 0.5
+    factor: float = 2.0
+    most_s: float = 30.0
+    on: tuple[type[Exception], ...] = (Exception,)
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.wait_s < 0 or self.factor < 1 or self.most_s < 0:
+            raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits at least 0 s")
+
+    def wait_before(self, attempt: int) -> float:
+        """Seconds to wait before try number `attempt` (2, 3, ...)."""
+        return min(self.most_s, self.wait_s * self.factor ** (attempt - 2))
+
+
+class Frame(Protocol):
+    """What a context asks of the frame it looks into; the executor implements it."""
+
+    path: tuple[str, ...]
+    depth: int
+    deps: Any
+    session: str | None
+    limits: Limits
+    observed: bool
+
+    async def call(self, activation: int, caller: Node[Any, Any], callee: Node[Any, Any] | str, message: Any) -> Any: ...
+    async def enter(self, activation: int, graph: Node[Any, Any], message: Any, limits: Limits | None) -> Any: ...
+    def reachable(self, caller: Node[Any, Any]) -> Sequence[Node[Any, Any]]: ...
+    def model(self, caller: Node[Any, Any]) -> Any: ...
+    def record(self, kind: type[Any], activation: int, **fields: Any) -> None: ...
+    def clock(self) -> float: ...
+    def charge_model_call(self) -> None: ...
+    def add_model_call(self, input_tokens: int, output_tokens: int, usd: float | None) -> None: ...
+
+
+class Context:
+    """The frame's view that a node is given: where it runs, what it may use, what it can reach.
+
+    Attributes:
+        frame: the running frame. Internal to kinds.
+        node: the node that was activated.
+        activation: the number of this activation within its frame.
+    """
+
+    __slots__ = ("activation", "frame", "node")
+
+    def __init__(self, frame: Frame, node: Node[Any, Any], activation: int) -> None:
+        self.frame = frame
+        self.node = node
+        self.activation = activation
+
+    @property
+    def deps(self) -> Any:
+        """What was given to `run(deps=...)`; any object of the user's."""
+        return self.frame.deps
+
+    @property
+    def depth(self) -> int:
+        """Levels below the outermost walk (0 = outermost)."""
+        return self.frame.depth
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Names of the frames from the outermost graph to this one."""
+        return self.frame.path
+
+    @property
+    def limits(self) -> Limits:
+        """What is left of the limits, ancestors' included."""
+        return self.frame.limits
+
+    @property
+    def session(self) -> str | None:
+        """The session's name, if the run was given one."""
+        return self.frame.session
+
+    def emit(self, name: str, value: Any = None) -> None:
+        """Tells something to whoever watches the run; it is journaled, too."""
+        from graphflow.events import Emitted
+
+        self.frame.record(Emitted, self.activation, node=self.node.name, name=name, value=value)
+
+    async def call(self, node: Node[Any, B] | str, message: Any) -> B:
+        """Asks another node along a call edge and returns its answer.
+
+        Args:
+            node: a node (or its name) that stands in this node's `calls`.
+            message: what the node takes; for a tool, a dict of its arguments will do.
+
+        Raises:
+            NotReachable: there is no such call edge.
+            LimitExceeded: a limit (depth, steps, calls...) refuses it, before any work.
+            ArgumentsInvalid: a tool's arguments do not fit its schema.
+        """
+        answer: B = await self.frame.call(self.activation, self.node, node, message)
+        return answer
+
+
+class Node(Entry[In, Out], Generic[In, Out]):
+    """The base of every kind of node. Immutable; compare by value."""
+
+    kind: ClassVar[str] = "node"
+    enters: ClassVar[Literal["never", "called", "always"]] = "never"
+    """Whether an activation pushes a frame: a graph always does, an agent when it is called."""
+    meter: ClassVar[str | None] = None
+    """What a call of this node counts as, besides a step."""
+
+    name: str
+    ports: tuple[Port, ...]
+    output: Type
+    description: str
+    calls: tuple[Node[Any, Any] | str, ...]
+    retry: Retry | None
+    timeout_s: float | None
+    problems: tuple[str, ...]
+    passes_input: bool
+    """Whether what travels on is the node's input and its output only says where (a router by labels)."""
+    direct: Callable[[Any], Coroutine[Any, Any, Any]] | None
+
+    def _declare(
+        self,
+        name: str,
+        *,
+        ports: tuple[Port, ...],
+        output: Type,
+        description: str = "",
+        calls: Sequence[Node[Any, Any] | str] = (),
+        retry: Retry | int | None = None,
+        timeout_s: float | None = None,
+        problems: tuple[str, ...] = (),
+        passes_input: bool = False,
+        direct: Callable[[Any], Coroutine[Any, Any, Any]] | None = None,
+    ) -> None:
+        if not isinstance(name, str) or not name or name != name.strip() or name in ("START", "END"):
+            raise DeclarationError(f"a node cannot be named {name!r}; give it a non-empty name other than START and END")
+        if timeout_s is not None and not (isinstance(timeout_s, (int, float)) and timeout_s > 0):
+            raise DeclarationError(f"node {name!r}: timeout_s={timeout_s!r} is no positive number of seconds")
+        if isinstance(retry, int) and not isinstance(retry, bool):
+            retry = Retry(attempts=retry)
+        if retry is not None and not isinstance(retry, Retry):
+            raise DeclarationError(f"node {name!r}: retry={retry!r} is neither a number of attempts nor Retry(...)")
+        for callee in calls:
+            if not isinstance(callee, (Node, str)):
+                raise DeclarationError(f"node {name!r} calls {callee!r}, which is no node; decorate functions with @tool")
+        plain = retry is None and timeout_s is None
+        put = self.__dict__.__setitem__
+        put("name", name)
+        put("ports", ports)
+        put("output", output)
+        put("description", description)
+        put("calls", tuple(calls))
+        put("retry", retry)
+        put("timeout_s", timeout_s)
+        put("problems", problems)
+        put("passes_input", passes_input)
+        put("direct", direct if plain else None)
+
+    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+        """One run of this node for one set of port values. The only thing a new kind has to write."""
+        raise NotImplementedError
+
+    def entry(self) -> tuple[Node[Any, Any], Limits | None]:
+        """What is walked when this node is entered as a frame, and the limits of that call edge."""
+        return self, None
+
+    def within(self) -> tuple[Node[Any, Any], ...]:
+        """Nodes that stand behind this one and belong to the same graph (the target of a sub-agent)."""
+        return ()
+
+    def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
+        """What is wrong with this node, given the types of the messages that its edges bring."""
+        return []
+
+    def named(self, name: str) -> Self:
+        """The same node under another name, so that it can stand in one graph twice."""
+        if not isinstance(name, str) or not name or name in ("START", "END"):
+            raise DeclarationError(f"a node cannot be named {name!r}")
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.__dict__["name"] = name
+        return twin
+
+    def into(self, port: str) -> Into[In, Out]:
+        """This node, entered at the port of that name."""
+        if all(port != p.name for p in self.ports):
+            have = ", ".join(p.name for p in self.ports) or "none"
+            raise DeclarationError(f"{self.name!r} has no port {port!r}; its ports are: {have}")
+        return Into(self, port)
+
+    @overload
+    def __getitem__(self, arm: type[B], /) -> Arm[In, B]: ...
+    @overload
+    def __getitem__(self, arm: str | int | Enum | UnionType | None, /) -> Arm[In, Any]: ...
+    def __getitem__(self, arm: Any, /) -> Arm[In, Any]:
+        return Arm(Origin(self, arm=type(None) if arm is None else arm))
+
+    @property
+    def each(self: Node[A, list[B]]) -> Arm[A, B]:
+        """The items of this node's list, one activation each."""
+        return Arm(Origin(self, each=True))
+
+    def when(self, test: Callable[[Any], bool]) -> Arm[In, Out]:
+        """This node's message, if `test(message)` holds and no guard written before it did."""
+        return Arm(Origin(self, guard=_check_guard(test)))
+
+    @property
+    def otherwise(self) -> Arm[In, Out]:
+        """This node's message, if none of its guards holds."""
+        return Arm(Origin(self, guard="otherwise"))
+
+    def limit(self, laps: int) -> Arm[In, Out]:
+        """This node's message, at most `laps` times within one entry of its loop."""
+        return Arm[In, Out](Origin(self)).limit(laps)
+
+    def fork(self, policy: ForkPolicy) -> Arm[In, Out]:
+        """What a failing branch of this node's fan-out does to its siblings."""
+        return Arm(Origin(self, fork=_check_policy(policy)))
+
+    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+        return self, None
+
+    def _exits(self) -> tuple[Origin, ...]:
+        return (Origin(self),)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{self!r} is immutable; declare another node, or use .named()")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{self!r} is immutable")
+
+    def _value(self) -> tuple[Any, ...]:
+        """What makes two nodes the same one."""
+        return tuple((k, v) for k, v in self.__dict__.items() if k not in ("direct", "problems") and not k.startswith("_"))
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(self) is type(other) and self._value() == other._value())  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.name))
+
+    def __repr__(self) -> str:
+        taken = ", ".join(f"{p.name}: {type_name(p.type)}" for p in self.ports)
+        return f"<{self.kind} {self.name}({taken}) -> {type_name(self.output)}>"
+
+
+def find_callee(caller: Node[Any, Any], callee: Node[Any, Any] | str, reachable: Sequence[Node[Any, Any]]) -> Node[Any, Any]:
+    """The node that `callee` means among those that `caller` has a call edge to.
+
+    Raises:
+        NotReachable: there is none; the text lists those there are.
+    """
+    wanted = callee if isinstance(callee, str) else callee.name
+    for node in reachable:
+        if node.name == wanted:
+            return node
+    have = ", ".join(n.name for n in reachable) or "nothing"
+    raise NotReachable(f"{caller.name!r} has no call edge to {wanted!r}; it can reach: {have}. Add it to calls=[...] (or tools=[...])")

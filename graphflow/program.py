@@ -1,0 +1,194 @@
+"""A graph compiled to slots: what the walk reads instead of names and types.
+
+Rules:
+1. Made once, when the graph is built; never changed; shared by all runs.
+2. Numbers, not names: a slot knows its links, a link its target, so a hop is a few attribute reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from graphflow.arrows import ForkPolicy
+from graphflow.messages import Type
+from graphflow.nodes import Node
+
+
+class Link:
+    """One edge, compiled."""
+
+    __slots__ = (
+        "each",
+        "element",
+        "enters",
+        "exits",
+        "group",
+        "guard",
+        "index",
+        "lap",
+        "lap_index",
+        "leaves",
+        "limit",
+        "matches",
+        "port",
+        "resets",
+        "source",
+        "target",
+        "text",
+        "where",
+    )
+
+    index: int
+    source: int
+    target: int
+    port: int
+    matches: Callable[[Any], bool] | None
+    """Which values of the source's output go this way; None = all."""
+    guard: Callable[[Any], bool] | Literal["otherwise"] | None
+    group: Any
+    """Guards of the same arm belong together: the first that holds is taken."""
+    each: bool
+    limit: int | None
+    """Laps, for a lap wire; the graph's default already filled in, or None if the frame's limits say."""
+    lap: tuple[int, int] | None
+    """(loop, position among its lap wires), for a lap wire."""
+    lap_index: int
+    enters: tuple[tuple[int, int], ...]
+    """Loops that the link enters, outermost first, with how many lap wires each has."""
+    leaves: tuple[int, ...]
+    resets: tuple[int, ...]
+    """Lap indices that begin again at 0 when this link is taken."""
+    exits: frozenset[int]
+    element: tuple[int, tuple[int, int]]
+    """What a fork adds to the scope of a token on this link."""
+    text: str
+    where: tuple[str, int]
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class JoinSpec:
+    """How a node waits: for all of a fork (`collects`), or for one message on each of its other ports."""
+
+    __slots__ = ("branches", "collects", "fork", "node", "ports", "region", "take")
+
+    def __init__(
+        self, node: int, collects: frozenset[int], ports: tuple[int, ...], take: int | None, fork: int, region: set[int], branches: set[int]
+    ) -> None:
+        self.node = node
+        self.collects = collects
+        self.ports = ports
+        self.take = take
+        self.fork = fork
+        self.region = frozenset(region)
+        self.branches = frozenset(branches)
+        """Links of the fork that lead here."""
+
+
+class Slot:
+    """One node, compiled."""
+
+    __slots__ = (
+        "alone",
+        "direct",
+        "enters",
+        "expected",
+        "failure_links",
+        "fits",
+        "forks",
+        "index",
+        "join",
+        "joins",
+        "limit_links",
+        "links",
+        "name",
+        "node",
+        "passes_input",
+        "plain",
+        "policy",
+        "port",
+        "wired",
+    )
+
+    index: int
+    name: str
+    node: Node[Any, Any] | None
+    direct: Callable[[Any], Any] | None
+    enters: bool
+    expected: type | None
+    """If the class of an output is this very one, it is right."""
+    fits: Callable[[Any], bool] | None
+    links: tuple[Link, ...]
+    plain: bool
+    """Whether every link is taken for every output."""
+    alone: Link | None
+    """The only link, if it is plain and nothing has to be told about it."""
+    failure_links: tuple[Link, ...]
+    limit_links: tuple[Link, ...]
+    forks: bool
+    policy: ForkPolicy
+    join: JoinSpec | None
+    joins: tuple[JoinSpec, ...]
+    """Joins whose fork this node is."""
+    port: str
+    """The name of the only wired port, if it is no join."""
+    wired: tuple[int, ...]
+    passes_input: bool
+
+    def __repr__(self) -> str:
+        return f"<slot {self.index} {self.name}>"
+
+
+class Program:
+    """Everything the walk needs to know about a graph."""
+
+    __slots__ = ("callees", "defaults", "end", "ends", "laps", "limits", "links", "model", "name", "output", "slots", "start", "straight")
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        slots: Sequence[Slot],
+        links: Sequence[Link],
+        ends: Literal["one", "first", "all"],
+        straight: bool,
+        laps: int,
+        callees: Mapping[str, tuple[Node[Any, Any], ...]],
+        output: Type,
+    ) -> None:
+        self.name = name
+        self.slots = tuple(slots)
+        self.links = tuple(links)
+        self.start = len(slots) - 2
+        self.end = len(slots) - 1
+        self.ends = ends
+        self.straight = straight
+        self.laps = laps
+        self.callees = callees
+        self.output = output
+
+
+def select(slot: Slot, output: Any, message: Any) -> Sequence[Link]:
+    """The links that an output takes, in wiring order.
+
+    `output` chooses among arms and labels; guards look at `message`, which is what travels.
+    """
+    if slot.plain:
+        return slot.links
+    taken: list[Link] = []
+    chosen: dict[Any, Any] = {}
+    for link in slot.links:
+        if link.matches is not None and not link.matches(output):
+            continue
+        guard = link.guard
+        if guard is None:
+            taken.append(link)
+        elif link.group in chosen:
+            if chosen[link.group] is guard:
+                taken.append(link)
+        elif guard == "otherwise" or guard(message):
+            chosen[link.group] = guard
+            taken.append(link)
+    return taken

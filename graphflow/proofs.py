@@ -1,0 +1,646 @@
+"""What is proven about a graph before a token is spent, and the program that comes out of it.
+
+Rules:
+1. All problems are collected and reported together; a later proof is left out only where an earlier problem would make
+   it guess.
+2. A problem says both ends, both types, file and line, and what to change.
+3. Work is linear in nodes and edges; what depends on types is cached by type.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import reduce
+from operator import or_
+from typing import Any, Literal, get_args, get_origin
+
+from graphflow.arrows import END, START, Edge, Entry, Origin, Where
+from graphflow.limits import DEFAULT_DEPTH, Limits
+from graphflow.messages import Failure, LimitReached, Type, accepts, arms, disjoint, item_type, matcher, type_name
+from graphflow.nodes import Node
+from graphflow.ports import Port
+from graphflow.program import JoinSpec, Link, Program, Slot
+from graphflow.topology import Join, Topology, Wire
+
+Ends = Literal["one", "first", "all"]
+
+
+@dataclass(slots=True)
+class Declared:
+    """One edge with what its types say."""
+
+    edge: Edge
+    source: int
+    target: int
+    carries: tuple[Type, ...]
+    """Arms of the source that go this way."""
+    port: int = 0
+    collects: bool = False
+    whole: bool = True
+    """Whether everything the source sends goes this way."""
+    exceptional: bool = False
+    """Whether this is an edge for `Failure` or `LimitReached`."""
+
+
+class Proof:
+    """Builds the program of one graph, or the list of what is wrong with it."""
+
+    def __init__(self, name: str, paths: Iterable[Entry[Any, Any]], *, input: Type, ends: Ends, limits: Limits | None, deps: Type) -> None:
+        self.name = name
+        self.ends = ends
+        self.limits = limits or Limits()
+        self.declared_input = input
+        self.deps = deps
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self.facts: list[str] = []
+        self.nodes: list[Node[Any, Any]] = []
+        self.index: dict[str, int] = {}
+        self.edges: list[Declared] = []
+        self.by_source: list[list[Declared]] = []
+        self.by_target: list[list[Declared]] = []
+        self.input: Type = Any
+        self.output: Type = Any
+        self.program: Program | None = None
+        self.topology: Topology | None = None
+        self._resolved: dict[Any, Any] = {}
+        self._written = [edge for path in paths for edge in path._edges()]
+
+    def run(self) -> None:
+        """Everything, in order; afterwards `problems` is empty and `program` set, or the other way round."""
+        self._collect_nodes()
+        self._check_nodes()
+        self._infer_input()
+        self._resolve_edges()
+        if not self.problems:
+            self._check_arms()
+            self._check_ports()
+            self._check_reach()
+        if self.problems:
+            return
+        self._shape()
+        self._check_prompts()
+        self._check_nesting()
+        self._infer_output()
+        if not self.problems:
+            self.program = self._compile()
+
+    # -- nodes ---------------------------------------------------------------------------------------------------------
+    def _collect_nodes(self) -> None:
+        for edge in self._written:
+            for end in (edge.origin.node, edge.target):
+                if end is START or end is END:
+                    continue
+                assert isinstance(end, Node)
+                known = self.index.get(end.name)
+                if known is None:
+                    self.index[end.name] = len(self.nodes)
+                    self.nodes.append(end)
+                elif self.nodes[known] is not end and self.nodes[known] != end:
+                    self._say(
+                        f"two different nodes are named {end.name!r}: {self.nodes[known]!r} and {end!r}; "
+                        f"rename one with .named('{end.name}_2')",
+                        edge.where,
+                    )
+        if not self._written:
+            self.problems.append("it has no edges; write at least START >> node >> END")
+        elif all(e.origin.node is not START for e in self._written):
+            self.problems.append("nothing leaves START; write START >> the node that comes first")
+        if self._written and all(e.target is not END for e in self._written):
+            self.problems.append("nothing reaches END; write the node that answers >> END")
+        self.start, self.end = len(self.nodes), len(self.nodes) + 1
+
+    def _check_nodes(self) -> None:
+        self.callees: dict[str, tuple[Node[Any, Any], ...]] = {}
+        for node in self.nodes:
+            self.problems += [f"node {node.name!r}: {problem}" for problem in node.problems]
+            if not node.ports and not node.problems:
+                self.problems.append(f"node {node.name!r} takes no message; give it a parameter with the type of what it takes")
+        if any(node.calls or node.within() for node in self.nodes):
+            self._resolve_calls()
+
+    def _resolve_calls(self) -> None:
+        names: dict[str, Node[Any, Any]] = {node.name: node for node in self.nodes}
+        todo = list(self.nodes)
+        pending: list[Node[Any, Any]] = []
+        while todo:
+            node = todo.pop(0)
+            pending.append(node)
+            for other in (*node.within(), *(c for c in node.calls if isinstance(c, Node))):
+                known = names.get(other.name)
+                if known is None or (other.name == node.name and other in node.within()):
+                    names.setdefault(other.name, other)
+                    if other.name != node.name or known is None:
+                        todo.append(other)
+                    elif other not in pending and other not in todo:
+                        todo.append(other)
+                elif known != other and not any(other == inner or known == inner for inner in (*known.within(), *other.within())):
+                    self.problems.append(
+                        f"two different nodes are named {other.name!r}: {known!r} and {other!r} (called by {node.name!r}); "
+                        f"rename one with .named('{other.name}_2')"
+                    )
+        for node in pending:
+            callees = []
+            for callee in node.calls:
+                target = names.get(callee) if isinstance(callee, str) else callee
+                if target is None:
+                    near = _nearest(str(callee), names)
+                    self.problems.append(f"node {node.name!r} calls {callee!r}, and no node in the graph has that name{near}")
+                else:
+                    self.problems += [f"node {target.name!r}: {problem}" for problem in target.problems]
+                    callees.append(target)
+            if callees or node.name not in self.callees:
+                self.callees[node.name] = tuple(callees)
+            twice = {c.name for i, c in enumerate(callees) if any(c.name == d.name for d in callees[:i])}
+            for name in sorted(twice):
+                self.problems.append(f"node {node.name!r} has two call edges to nodes named {name!r}; rename one with .named(...)")
+        self._find_call_cycles()
+
+    def _find_call_cycles(self) -> None:
+        bound = DEFAULT_DEPTH if self.limits.depth is None else self.limits.depth
+        seen: set[str] = set()
+        for origin in self.callees:
+            path, stack = [origin], [iter(self.callees[origin])]
+            while stack and origin not in seen:
+                callee = next(stack[-1], None)
+                if callee is None:
+                    stack.pop()
+                    seen.add(path.pop())
+                elif callee.name in path:
+                    cycle = " > ".join([*path[path.index(callee.name) :], callee.name])
+                    self.facts.append(f"call cycle {cycle}: bounded by depth {bound}")
+                elif callee.name not in seen:
+                    path.append(callee.name)
+                    stack.append(iter(self.callees.get(callee.name, ())))
+                if not path:
+                    break
+
+    # -- edges ---------------------------------------------------------------------------------------------------------
+    def _infer_input(self) -> None:
+        if self.declared_input is not None:
+            self.input = self.declared_input
+            return
+        wanted: list[Type] = []
+        for edge in self._written:
+            if edge.origin.node is START and isinstance(edge.target, Node) and edge.target.ports:
+                origin = edge.origin
+                if origin.arm is not None:
+                    wanted.append(origin.arm)
+                    continue
+                named = [p for p in edge.target.ports if p.name == edge.port] if edge.port else list(edge.target.ports)
+                required = [p for p in named if not p.optional] or named
+                kind = required[0].type
+                wanted.append(list[kind] if origin.each else kind)  # type: ignore[valid-type]
+        self.input = self._common_input(wanted)
+
+    def _common_input(self, wanted: list[Type]) -> Type:
+        firm = [kind for kind in wanted if kind is not Any]
+        if not firm:
+            return Any
+        if any(e.origin.node is START and e.origin.arm is not None for e in self._written):
+            union: Type = reduce(or_, firm)
+            return union
+        for kind in firm:
+            if all(accepts(other, kind) for other in firm):
+                return kind
+        shown = ", ".join(dict.fromkeys(type_name(kind) for kind in firm))
+        self.problems.append(f"START feeds ports of different types ({shown}); say what the graph takes: Graph(..., input=Type)")
+        return Any
+
+    def _resolve_edges(self) -> None:
+        self.by_source = [[] for _ in range(len(self.nodes) + 2)]
+        self.by_target = [[] for _ in range(len(self.nodes) + 2)]
+        cache = self._resolved
+        index = self.index
+        for edge in self._written:
+            origin, target = edge.origin, edge.target
+            node = origin.node
+            sent = self.input if node is START else node.output  # type: ignore[union-attr]
+            ports = () if target is END else target.ports  # type: ignore[union-attr]
+            key = (id(sent), id(ports), origin.arm if origin.arm is None else repr(origin.arm), origin.each, edge.port, id(node) if node is not START and node.passes_input else 0)  # type: ignore[union-attr]
+            answer = cache.get(key)
+            if answer is None:
+                answer = cache[key] = self._resolve(edge, sent, ports)
+            if isinstance(answer, str):
+                self._say(f"{edge!r}: {answer}", edge.where)
+                continue
+            carries, port, collects, whole, exceptional = answer
+            source = self.start if node is START else index[node.name]
+            aim = self.end if target is END else index[target.name]
+            declared = Declared(edge, source, aim, carries, port, collects, whole, exceptional)
+            self.edges.append(declared)
+            self.by_source[source].append(declared)
+            self.by_target[aim].append(declared)
+
+    def _resolve(self, edge: Edge, sent: Type, ports: tuple[Port, ...]) -> tuple[Any, ...] | str:
+        picked = self._picked(edge.origin, sent)
+        if isinstance(picked, str):
+            return picked
+        kinds, whole, exceptional = picked
+        if edge.target is END:
+            return kinds, 0, False, whole, exceptional
+        target = edge.target.name
+        candidates = [(i, p) for i, p in enumerate(ports) if edge.port in (None, p.name)]
+        fitting = [(i, p) for i, p in candidates if all(p.takes(k) for k in kinds)]
+        if not fitting:
+            return self._partial(edge, kinds, candidates, exceptional)
+        if len(fitting) > 1:
+            fitting = [(i, p) for i, p in fitting if all(p.type == k for k in kinds)] or fitting
+        if len(fitting) > 1 and len({p.optional for _, p in fitting}) > 1:
+            fitting = [(i, p) for i, p in fitting if not p.optional]
+        if len(fitting) > 1:
+            names = " or ".join(repr(p.name) for _, p in fitting)
+            return f"{_kinds(kinds)} fits more than one port of {target!r} ({names}); say which: >> {target}.into({fitting[0][1].name!r})"
+        port, chosen = fitting[0]
+        ways = {chosen.collects(k) for k in kinds}
+        if len(ways) > 1:
+            return f"port {chosen.name!r} would get some messages as they are and collect others; use one arm an edge"
+        return kinds, port, ways.pop(), whole, exceptional
+
+    def _partial(self, edge: Edge, kinds: tuple[Type, ...], candidates: list[tuple[int, Port]], exceptional: bool) -> tuple[Any, ...] | str:
+        """An edge may carry some arms only, if the target takes no others and something else takes the rest."""
+        if edge.origin.arm is None and not edge.origin.each:
+            for i, port in candidates:
+                some = tuple(k for k in kinds if port.takes(k))
+                if some and len({port.collects(k) for k in some}) == 1:
+                    return some, i, port.collects(some[0]), False, exceptional
+        source, target = edge.origin.node.name, edge.target.name
+        accepts_text = " or ".join(f"{p.name}: {type_name(p.type)}" for _, p in candidates) or "nothing"
+        hint = "add a node that converts, or change one type"
+        if not edge.origin.each and any(item_type(k) is not None and p.takes(item_type(k)) for k in kinds for _, p in candidates):
+            hint = f"to send the items one by one write {source}.each >> {target}"
+        return f"{source!r} sends {_kinds(kinds)}, {target!r} accepts {accepts_text}; {hint}"
+
+    def _picked(self, origin: Origin, sent: Type) -> tuple[tuple[Type, ...], bool, bool] | str:
+        """The arms that an origin stands for: (arms, whether that is all the node sends, whether exceptional)."""
+        node, arm = origin.node, origin.arm
+        if arm is Failure or arm is LimitReached:
+            if node is START:
+                return "START cannot fail; take Failure from a node"
+            return (arm,), False, True
+        message = _travels(node) if isinstance(node, Node) and node.passes_input else None
+        kinds = arms(sent)
+        if arm is not None:
+            chosen = _choose(arm, kinds, sent)
+            if isinstance(chosen, str):
+                return f"{node.name!r} sends {type_name(sent)}; {chosen}"
+            kinds = chosen
+        if message is not None:
+            kinds = arms(message)
+        if origin.each:
+            items = [item_type(k) for k in kinds]
+            if any(i is None and k is not Any for i, k in zip(items, kinds, strict=True)):
+                return f"{node.name!r} sends {_kinds(kinds)}, which is no list; .each needs a node that returns list[...]"
+            kinds = tuple(a for i in items for a in arms(Any if i is None else i))
+        return kinds, arm is None, False
+
+    # -- coverage ------------------------------------------------------------------------------------------------------
+    def _check_arms(self) -> None:
+        """Each arm of each output has a taker, whatever the guards say."""
+        for number, leaving in enumerate(self.by_source):
+            if number == self.end:
+                continue
+            if len(leaving) == 1 and leaving[0].whole and leaving[0].edge.origin.guard is None:
+                continue
+            node = self.nodes[number] if number < self.start else None
+            normal = [d for d in leaving if not d.exceptional]
+            if not normal:
+                name = node.name if node else "START"
+                self.problems.append(f"{name!r} sends its message nowhere; write {name} >> END, or to the node that comes next")
+                continue
+            sent = node.output if node else self.input
+            labels = any(_is_label(d.edge.origin.arm) for d in normal)
+            for unit in _units(sent, labels):
+                self._check_arm(node.name if node else "START", unit, normal, bool(node and node.passes_input))
+
+    def _check_arm(self, name: str, unit: Type, normal: list[Declared], passes: bool) -> None:
+        takers = [d for d in normal if _covers(d, unit, passes)]
+        if not takers:
+            where = normal[0].edge.where
+            label = get_args(unit)[0] if get_origin(unit) is Literal else None
+            shown = repr(label) if label is not None else type_name(unit)
+            self._say(f"{name!r} may send {shown}, and no edge takes it; add {name}[{shown}] >> the node (or END) for it", where)
+            return
+        if all(d.edge.origin.guard is not None for d in takers) and not any(d.edge.origin.guard == "otherwise" for d in takers):
+            edge = takers[0].edge
+            self._say(f"{edge!r}: when no guard holds the message is lost; add {name}.otherwise >> a node (or END)", edge.where)
+
+    def _check_ports(self) -> None:
+        for number, node in enumerate(self.nodes):
+            arriving = self.by_target[number]
+            ports = node.ports
+            if len(ports) == 1 and len(arriving) == 1 and not arriving[0].collects:
+                continue
+            wired: dict[int, list[Declared]] = {}
+            for declared in arriving:
+                wired.setdefault(declared.port, []).append(declared)
+            if not wired:
+                self.problems.append(f"no edge leads to {node.name!r}; write ... >> {node.name}, or leave it out")
+            for i, port in enumerate(ports):
+                if wired and i not in wired and not port.optional:
+                    self._say(
+                        f"port {port.name!r} ({type_name(port.type)}) of {node.name!r} has no edge; send it one with "
+                        f"... >> {node.name}.into({port.name!r}), or give the parameter a default",
+                        arriving[0].edge.where,
+                    )
+                if len({d.collects for d in wired.get(i, ())}) > 1:
+                    edges = " and ".join(repr(d.edge) for d in wired[i])
+                    self.problems.append(f"port {port.name!r} of {node.name!r} gets whole lists and single items ({edges}); use two ports")
+
+    def _check_reach(self) -> None:
+        wires = [Wire(i, d.source, d.target) for i, d in enumerate(self.edges)]
+        if len(self.by_source) == 2:
+            return
+        quick = _Reach(len(self.nodes) + 2, wires)
+        for number in quick.missed(self.start):
+            if number < self.start:
+                name = self.nodes[number].name
+                self.problems.append(f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out")
+        for number in quick.missed(self.end, backward=True):
+            if number < self.start:
+                name = self.nodes[number].name
+                way = ", ".join(sorted({d.edge.target.name for d in self.by_source[number]}))
+                self._say(
+                    f"{name!r} never leads to END (it leads to {way}); every cycle needs an exit: write {name}[...] >> END "
+                    "or an arm to a node that ends",
+                    self.by_source[number][0].edge.where,
+                )
+
+    # -- shape ---------------------------------------------------------------------------------------------------------
+    def _shape(self) -> None:
+        wires = [
+            Wire(i, d.source, d.target, d.port, d.edge.origin.each, d.edge.origin.laps) for i, d in enumerate(self.edges)
+        ]
+        top = self.topology = Topology(len(self.nodes) + 2, self.start, self.end, wires)
+        for wire in wires:
+            if wire.limit is not None and wire.lap_of is None:
+                self._say(
+                    f"{self.edges[wire.index].edge!r}: .limit({wire.limit}) stands on an edge that is on no cycle "
+                    "(or inside an inner one), so there are no laps to count; put it on an edge that leads back",
+                    self.edges[wire.index].edge.where,
+                )
+        joins = [j for number in range(len(self.nodes)) if (j := self._join_of(number)) is not None]
+        for number, why in top.add_joins(joins, self.exclusive).items():
+            self._say_unplaced(number, why)
+        for join in top.joins.values():
+            self._check_join(join)
+        if self.ends == "one" and not self.problems:
+            double = top.double_end(self.exclusive)
+            if double is not None:
+                self._say_double(*double)
+        for loop in top.loops:
+            names = " > ".join(self.nodes[n].name for n in sorted(loop.members, key=top.order.__getitem__))
+            limits = ", ".join(f"{self._text(w)} at most {self._laps(w)}" for w in loop.laps)
+            self.facts.append(f"loop {names}: {limits}")
+
+    def _join_of(self, number: int) -> Join | None:
+        arriving = self.by_target[number]
+        if len(arriving) == 1 and not arriving[0].collects:
+            return None
+        collect = any(d.collects for d in arriving)
+        if collect or len({d.port for d in arriving}) > 1:
+            return Join(number, collect)
+        return None
+
+    def _say_unplaced(self, number: int, why: str) -> None:
+        node = self.nodes[number]
+        edges = ", ".join(repr(d.edge) for d in self.by_target[number])
+        if why == "outside":
+            text = f"{node.name!r} joins messages inside a loop, but some come from outside of it ({edges}), so its second lap could never be complete; feed all its ports from inside the loop"
+        elif any(d.collects for d in self.by_target[number]):
+            text = f"{node.name!r} collects a list ({edges}), but nothing forks before it; use .each or a fan-out that all of them come from, or take a single message"
+        else:
+            text = f"the ports of {node.name!r} are never fed from one message ({edges}); fan out from one node before them"
+        self._say(text, self.by_target[number][0].edge.where)
+
+    def _check_join(self, join: Join) -> None:
+        top, node = self.topology, self.nodes[join.node]
+        assert top is not None
+        arriving = self.by_target[join.node]
+        ports = sorted({d.port for d in arriving})
+        for port in ports:
+            if node.ports[port].take is not None or any(d.collects for d in arriving if d.port == port):
+                continue
+            crowd = top.crowded(join, port, self.exclusive)
+            if crowd is not None:
+                source = self._name(crowd)
+                self._say(
+                    f"port {node.ports[port].name!r} of {node.name!r} may get several messages from the fork at {source!r} "
+                    f"for one message on its other ports; collect them first (a node with list[...]), or make the port a list",
+                    next(d.edge.where for d in arriving if d.port == port),
+                )
+        required = [p for p in ports if not node.ports[p].optional and not any(d.collects for d in arriving if d.port == p)]
+        pair = top.dead(join, required, self.exclusive)
+        if pair is not None:
+            one, other = (node.ports[p].name for p in pair)
+            self._say(
+                f"{node.name!r} waits for both {one!r} and {other!r}, but {self._name(join.fork)!r} sends only one of their "
+                f"ways; make the ports optional (T | None) or collect them in one list[...] port",
+                arriving[0].edge.where,
+            )
+
+    def _say_double(self, one: Wire, other: Wire) -> None:
+        shown = self._text(one) if one is other else f"{self._text(one)} and {self._text(other)}"
+        verb = "may bring several messages" if one is other else "may both bring a message"
+        self._say(
+            f"{shown} {verb} to END in one run; join them before END, or say what is meant: Graph(..., ends='first') or ends='all'",
+            self.edges[one.index].edge.where,
+        )
+
+    def exclusive(self, one: Wire, other: Wire) -> bool:
+        """Whether at most one of two wires of the same node is taken for one message."""
+        a, b = self.edges[one.index], self.edges[other.index]
+        if a.exceptional or b.exceptional:
+            return self._exclusive_failure(a, b)
+        x, y = a.edge.origin, b.edge.origin
+        if x.guard is not None and y.guard is not None and x.guard is not y.guard and repr(x.arm) == repr(y.arm):
+            return True
+        node = x.node
+        if isinstance(node, Node) and node.passes_input:
+            return x.arm is not None and y.arm is not None and _labels_apart(x.arm, y.arm)
+        if _is_label(x.arm) and _is_label(y.arm):
+            return bool(x.arm != y.arm)
+        if x.each or y.each:
+            sent = self.input if node is START else node.output  # type: ignore[union-attr]
+            return disjoint(x.arm or sent, y.arm or sent)
+        return all(disjoint(k, m) for k in a.carries for m in b.carries)
+
+    def _exclusive_failure(self, a: Declared, b: Declared) -> bool:
+        if a.edge.origin.arm is b.edge.origin.arm:
+            return False
+        if Failure in (a.edge.origin.arm, b.edge.origin.arm):
+            return True
+        other = b if a.exceptional else a
+        return other.edge.origin.laps is not None or self._is_lap(other)
+
+    def _is_lap(self, declared: Declared) -> bool:
+        assert self.topology is not None
+        return self.topology.wires[self.edges.index(declared)].lap_of is not None
+
+    # -- the rest ------------------------------------------------------------------------------------------------------
+    def _check_prompts(self) -> None:
+        for number, node in enumerate(self.nodes):
+            if type(node).prove is not Node.prove:
+                incoming = [k for d in self.by_target[number] for k in d.carries]
+                self.problems += [f"node {node.name!r}: {problem}" for problem in node.prove(incoming, self.deps)]
+
+    def _check_nesting(self) -> None:
+        self.nesting = max((getattr(n, "nesting", 0) + 1 for n in self.nodes if n.enters == "always"), default=0)
+        bound = DEFAULT_DEPTH if self.limits.depth is None else self.limits.depth
+        if self.nesting > bound:
+            deepest = max((n for n in self.nodes if n.enters == "always"), key=lambda n: getattr(n, "nesting", 0))
+            self.problems.append(
+                f"graphs are nested {self.nesting} deep below {self.name!r} (through {deepest.name!r}), and the depth limit is "
+                f"{bound}; raise it with Limits(depth={self.nesting}), or nest less"
+            )
+
+    def _infer_output(self) -> None:
+        kinds = list(dict.fromkeys(k for d in self.by_target[self.end] for k in d.carries))
+        if Any in kinds:
+            self.output = Any
+            return
+        union: Type = reduce(or_, kinds)
+        self.output = list[union] if self.ends == "all" else union  # type: ignore[valid-type]
+
+    def _compile(self) -> Program:
+        from graphflow.compile import compile_program
+
+        return compile_program(self)
+
+    def _laps(self, wire: Wire) -> int:
+        from graphflow.limits import DEFAULT_LAPS
+
+        return wire.limit if wire.limit is not None else (self.limits.laps or DEFAULT_LAPS)
+
+    def _name(self, number: int) -> str:
+        return "START" if number == self.start else "END" if number == self.end else self.nodes[number].name
+
+    def _text(self, wire: Wire) -> str:
+        return repr(self.edges[wire.index].edge)
+
+    def _say(self, text: str, where: Where) -> None:
+        self.problems.append(f"{text} [{_place(where)}]")
+
+
+class _Reach:
+    """Which nodes have no path from (or to) another."""
+
+    def __init__(self, size: int, wires: Sequence[Wire]) -> None:
+        self.after: list[list[int]] = [[] for _ in range(size)]
+        self.before: list[list[int]] = [[] for _ in range(size)]
+        for wire in wires:
+            self.after[wire.source].append(wire.target)
+            self.before[wire.target].append(wire.source)
+
+    def missed(self, origin: int, *, backward: bool = False) -> list[int]:
+        table = self.before if backward else self.after
+        seen = bytearray(len(table))
+        seen[origin] = 1
+        todo = [origin]
+        while todo:
+            for other in table[todo.pop()]:
+                if not seen[other]:
+                    seen[other] = 1
+                    todo.append(other)
+        return [n for n, s in enumerate(seen) if not s]
+
+
+def _travels(node: Node[Any, Any]) -> Type:
+    return node.ports[0].type if node.ports else Any
+
+
+def _is_label(arm: Any) -> bool:
+    return isinstance(arm, (str, int, Enum)) and not isinstance(arm, type)
+
+
+def _labels_apart(one: Any, other: Any) -> bool:
+    if _is_label(one) and _is_label(other):
+        return bool(one != other)
+    return disjoint(one, other)
+
+
+def _choose(arm: Any, kinds: tuple[Type, ...], sent: Type) -> tuple[Type, ...] | str:
+    """The arms of a type that a label or type in square brackets stands for, or what is wrong with it."""
+    if _is_label(arm):
+        have = [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
+        have += [member for kind in kinds if isinstance(kind, type) and issubclass(kind, Enum) for member in kind]
+        if arm in have:
+            return (Literal[arm],)
+        if Any in kinds:
+            return (Any,)
+        labels = ", ".join(repr(v) for v in have)
+        near = _nearest(str(arm), {str(v): v for v in have})
+        return f"it has no label {arm!r}" + (f"; its labels are {labels}{near}" if have else "; it has no labels at all")
+    wanted = arms(arm)
+    chosen = tuple(k for k in kinds if k is not Any and accepts(arm, k))
+    if chosen:
+        return chosen
+    if all(any(accepts(k, w) for k in kinds) for w in wanted):
+        return wanted
+    return f"it has no arm {type_name(arm)}; its arms are {', '.join(type_name(k) for k in kinds)}"
+
+
+def _units(sent: Type, labels: bool) -> list[Type]:
+    """The arms of an output, literals one by one, enum members one by one if edges name them."""
+    units: list[Type] = []
+    for kind in arms(sent):
+        if get_origin(kind) is Literal:
+            units += [Literal[value] for value in get_args(kind)]
+        elif labels and isinstance(kind, type) and issubclass(kind, Enum):
+            units += [Literal[member] for member in kind]
+        else:
+            units.append(kind)
+    return units
+
+
+def _covers(declared: Declared, unit: Type, passes: bool) -> bool:
+    arm = declared.edge.origin.arm
+    if arm is None:
+        if declared.edge.origin.each or passes:
+            return True
+        return any(accepts(kind, unit) for kind in declared.carries)
+    if _is_label(arm):
+        return unit is Any or (get_origin(unit) is Literal and arm in get_args(unit))
+    return accepts(arm, unit)
+
+
+def _kinds(kinds: Sequence[Type]) -> str:
+    return " | ".join(type_name(kind) for kind in kinds)
+
+
+def _nearest(name: str, names: Mapping[str, Any]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, list(names), n=2)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _place(where: Where) -> str:
+    file, line = where
+    try:
+        short = os.path.relpath(file)
+    except ValueError:  # another drive
+        short = file
+    return f"{file if short.startswith('..') else short}:{line}"
+
+
+Matcher = Callable[[Any], bool]
+
+
+def link_matcher(declared: Declared, passes: bool) -> Matcher | None:
+    """The run-time test whether an output goes this way; None if every output does."""
+    arm = declared.edge.origin.arm
+    if declared.exceptional or (arm is None and declared.whole):
+        return None
+    if _is_label(arm):
+        return lambda value: bool(value == arm)
+    if arm is not None:
+        return matcher(arm)
+    tests = [matcher(kind) for kind in declared.carries]
+    return tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
+
+
+__all__ = ["Declared", "JoinSpec", "Link", "Proof", "Slot", "link_matcher"]

@@ -1,0 +1,223 @@
+"""A run: one walk from the outside, while it goes and afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Generator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from graphflow.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    FrameEntered,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeStarted,
+    RunStarted,
+    Scope,
+    Status,
+    Stopped,
+)
+from graphflow.limits import Ledger, Usage
+from graphflow.program import Program
+from graphflow.walk import Walk
+
+Out = TypeVar("Out", covariant=True)
+
+Compact = tuple[int, int, int, float, float, Any]
+"""What the straight path notes of a node that answered: (frame, activation, slot, started, at, output)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One activation or call that has ended: what went in, what came out, how long it took.
+
+    Attributes:
+        node: the node's name.
+        path: names of the frames around it.
+        scope: the forks and laps that led to it; empty for calls.
+        input: its message, or the messages by port.
+        output: its answer, if it gave one.
+        error: its exception, if it raised one.
+        started: seconds since the run began.
+        ended: seconds since the run began.
+        caller: the node that called it along a call edge, or None.
+    """
+
+    node: str
+    path: tuple[str, ...]
+    scope: Scope
+    input: Any
+    output: Any
+    error: BaseException | None
+    started: float
+    ended: float
+    caller: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended - self.started
+
+
+class Run(Generic[Out]):
+    """One walk: its result, what it used, everything that happened. Await it, iterate it, cancel it.
+
+    Attributes:
+        graph: the graph's name.
+        id: a name for this run, unique on this machine.
+        status: running, then one of completed, failed, cancelled, limited, waiting.
+        error: what stopped it, if something did.
+        journal: the facts, in the order they happened.
+    """
+
+    __slots__ = ("_cancelled", "_derived", "_listeners", "_task", "began", "ended", "error", "frames", "graph", "id", "journal", "ledger", "output", "status")
+
+    def __init__(self, graph: str, ledger: Ledger) -> None:
+        self.graph = graph
+        self.id = f"{graph}-{time.time_ns():x}"
+        self.status: Status = "running"
+        self.error: BaseException | None = None
+        self.output: Any = None
+        self.ledger = ledger
+        self.journal: list[Event | Compact] = []
+        self.frames: list[tuple[Program, tuple[str, ...]]] = []
+        self.began = time.perf_counter()
+        self.ended: float | None = None
+        self._listeners: list[asyncio.Queue[Event | None]] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+        self._derived: tuple[int, list[Event]] | None = None
+
+    # -- while it goes -------------------------------------------------------------------------------------------------
+    def cancel(self) -> None:
+        """Stops the walk: running nodes are cancelled and awaited, finished work stays in the journal."""
+        if self.status == "running" and self._task is not None:
+            self._cancelled = True
+            self._task.cancel()
+
+    def __await__(self) -> Generator[Any, None, Run[Out]]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Run[Out]:
+        await self.settled()
+        if self.error is not None:
+            raise self.error
+        return self
+
+    async def settled(self) -> Run[Out]:
+        """Waits until the walk has ended, however it ended, and raises nothing of it."""
+        task = self._task
+        if task is not None and not task.done():
+            await asyncio.wait([task])
+        return self
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Everything that has happened and happens until the walk ends; each iteration starts at the beginning."""
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        done = list(self.events)
+        if self.status == "running" and self._listeners is not None:
+            self._listeners.append(queue)
+        else:
+            queue.put_nowait(None)
+        for event in done:
+            yield event
+        while (event := await queue.get()) is not None:  # type: ignore[assignment]  # None is the end mark
+            yield event
+
+    def tell(self, event: Event) -> None:
+        """Appends an event and hands it to whoever listens."""
+        self.journal.append(event)
+        if self._listeners:
+            for queue in self._listeners:
+                queue.put_nowait(event)
+
+    def close(self) -> None:
+        """Marks the end for listeners."""
+        if self._listeners:
+            for queue in self._listeners:
+                queue.put_nowait(None)
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody may listen, so that what follows from the facts is told at once."""
+        return self._listeners is not None
+
+    # -- what happened -------------------------------------------------------------------------------------------------
+    @property
+    def usage(self) -> Usage:
+        """What the run used so far."""
+        return self.ledger.usage((self.ended or time.perf_counter()) - self.began)
+
+    @property
+    def facts(self) -> list[Event]:
+        """The journal, each row as its event."""
+        return [self._unpacked(row) for row in self.journal]
+
+    @property
+    def events(self) -> list[Event]:
+        """Everything that happened: the facts, and what follows from them, in order."""
+        if self.observed:
+            return [self._unpacked(row) for row in self.journal]
+        if self._derived is None or self._derived[0] != len(self.journal):
+            self._derived = (len(self.journal), derive(self))
+        return self._derived[1]
+
+    @property
+    def steps(self) -> list[Step]:
+        """Every activation and call that has ended, in the order they ended."""
+        steps: list[Step] = []
+        paths = [path for _, path in self.frames]
+        started: dict[tuple[int, int], NodeStarted] = {}
+        calls: dict[tuple[int, int], CallStarted] = {}
+        for event in self.events:
+            if isinstance(event, NodeStarted):
+                started[event.frame, event.activation] = event
+            elif isinstance(event, CallStarted):
+                calls[event.frame, event.call] = event
+            elif isinstance(event, (NodeFinished, NodeFailed, NodeCancelled)):
+                begun = started[event.frame, event.activation]
+                output, error = getattr(event, "output", None), getattr(event, "error", None)
+                steps.append(Step(event.node, paths[event.frame], begun.scope, begun.input, output, error, event.started, event.at))
+            elif isinstance(event, (CallFinished, CallFailed)):
+                call = calls[event.frame, event.call]
+                output, error = getattr(event, "output", None), getattr(event, "error", None)
+                steps.append(Step(event.node, paths[event.frame], (), call.input, output, error, event.started, event.at, call.caller))
+        return steps
+
+    def _unpacked(self, row: Event | Compact) -> Event:
+        if type(row) is not tuple:
+            return row  # type: ignore[return-value]  # a row is an event or a compact tuple
+        frame, activation, slot, started, at, output = row
+        name = self.frames[frame][0].slots[slot].name
+        return NodeFinished(at - self.began, frame, activation, name, output, started - self.began)
+
+    def __repr__(self) -> str:
+        used = self.usage
+        shown = f"<run of {self.graph}: {self.status} after {used.steps} steps, {used.seconds:.3f} s"
+        if used.model_calls:
+            shown += f", {used.model_calls} model calls, {used.tokens} tokens"
+        return shown + ">"
+
+
+def derive(run: Run[Any]) -> list[Event]:
+    """The facts of a run with what follows from them, by pushing them through fresh walks."""
+    walks: dict[int, Walk] = {}
+    events: list[Event] = []
+    for fact in run.facts:
+        events.append(fact)
+        if isinstance(fact, (RunStarted, FrameEntered)):
+            program, path = run.frames[fact.frame]
+            walks[fact.frame] = Walk(program, frame=fact.frame, path=path, observed=True)
+        if isinstance(fact, (RunStarted, FrameEntered, NodeFinished, NodeFailed, NodeCancelled, Stopped)):
+            walk = walks[fact.frame]
+            walk.apply(fact)
+            if walk.outbox:
+                events += walk.outbox
+                walk.outbox.clear()
+    return events

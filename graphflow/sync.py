@@ -1,0 +1,59 @@
+"""The one bridge from plain code into async code."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run_sync(make: Callable[[], Awaitable[T]]) -> T:
+    """The result of `await make()`.
+
+    Where a loop runs already (a notebook cell, a callback), the work gets a loop in a thread of its own; the caller waits,
+    as it asked to, and Ctrl-C ends the wait and cancels the work.
+    """
+
+    async def work() -> T:
+        return await make()
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    return _in_own_loop(work)
+
+
+def _in_own_loop(work: Callable[[], Any]) -> Any:
+    outcome: dict[str, Any] = {}
+    began = threading.Event()
+
+    async def told() -> Any:
+        outcome["loop"], outcome["task"] = asyncio.get_running_loop(), asyncio.current_task()
+        began.set()
+        return await work()
+
+    def body() -> None:
+        try:
+            outcome["result"] = asyncio.run(told())
+        except BaseException as error:
+            outcome["error"] = error
+        finally:
+            began.set()
+
+    thread = threading.Thread(target=body, name="graphflow:run_sync", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        began.wait()
+        if "loop" in outcome and thread.is_alive():
+            outcome["loop"].call_soon_threadsafe(outcome["task"].cancel)
+            thread.join(timeout=5)
+        raise
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["result"]

@@ -1,0 +1,410 @@
+"""The shape of a graph: loops, forks, joins, and who can still reach a join. Pure graph theory over integers.
+
+Rules:
+1. Nothing here knows messages, types or nodes; a wire is a source, a target, a port, and who excludes whom.
+2. No recursion, and close to linear in the graph. networkx is asked only when there is a cycle.
+
+A *loop* is a strongly connected part; cutting its lap wires (those the user limited, else those back into its header)
+leaves an acyclic part, in which inner loops are found again. Loops nest like a forest (Bourdoncle 1993, "Efficient
+chaotic iteration strategies with widenings", whose weak topological order this is).
+
+The *fork* of a join is the nearest node that all of the join's messages come through and whose wires lead to it by
+different ways. The join's *region* is what lies between: as long as a token is in the region, the join may still get
+a message. Inner joins are jumped over, since they stand for everything behind them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+@dataclass(slots=True, eq=False)
+class Wire:
+    """One edge between node numbers."""
+
+    index: int
+    source: int
+    target: int
+    port: int = 0
+    each: bool = False
+    limit: int | None = None
+    lap_of: int | None = None
+    """The loop whose next lap this wire begins."""
+    exits: set[int] = field(default_factory=set)
+    """Joins that a token can no longer reach once it has taken this wire."""
+
+
+@dataclass(slots=True, eq=False)
+class Loop:
+    """One cycle or knot of cycles."""
+
+    index: int
+    parent: int | None
+    members: frozenset[int]
+    header: int
+    laps: list[Wire] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Join:
+    """A node that waits: for all of a fork, or for one message on each of several ports."""
+
+    node: int
+    collect: bool
+    fork: int = -1
+    region: set[int] = field(default_factory=set)
+    branches: list[Wire] = field(default_factory=list)
+    """The fork's wires that lead here."""
+
+
+class Topology:
+    """Wires between `size` nodes; `start` and `end` are two of them."""
+
+    def __init__(self, size: int, start: int, end: int, wires: Sequence[Wire]) -> None:
+        self.size, self.start, self.end, self.wires = size, start, end, wires
+        self.out: list[list[Wire]] = [[] for _ in range(size)]
+        self.into: list[list[Wire]] = [[] for _ in range(size)]
+        for wire in wires:
+            self.out[wire.source].append(wire)
+            self.into[wire.target].append(wire)
+        self.loops: list[Loop] = []
+        self.loop_of: list[int | None] = [None] * size
+        self.order: list[int] = self._sorted_or_looped()
+        self.joins: dict[int, Join] = {}
+
+    # -- reach ---------------------------------------------------------------------------------------------------------
+    def reached(self, origin: int, *, backward: bool = False) -> set[int]:
+        """Every node on some path from `origin` (or to it)."""
+        seen, todo = {origin}, [origin]
+        table = self.into if backward else self.out
+        while todo:
+            for wire in table[todo.pop()]:
+                other = wire.source if backward else wire.target
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+        return seen
+
+    # -- order and loops -----------------------------------------------------------------------------------------------
+    def _sorted_or_looped(self) -> list[int]:
+        ranks = self._ranks(range(self.size), lambda wire: True)
+        if ranks is not None:
+            return ranks
+        self._find_loops()
+        return self._nested_ranks()
+
+    def _ranks(self, members: Iterable[int], keep: Callable[[Wire], bool]) -> list[int] | None:
+        """Topological positions (Kahn 1962), first come first served; None if there is a cycle."""
+        nodes = list(members)
+        waiting = [0] * self.size
+        for wire in self.wires:
+            if keep(wire):
+                waiting[wire.target] += 1
+        ranks = [-1] * self.size
+        ready = deque(n for n in nodes if not waiting[n])
+        count = 0
+        while ready:
+            node = ready.popleft()
+            ranks[node] = count
+            count += 1
+            for wire in self.out[node]:
+                if keep(wire):
+                    waiting[wire.target] -= 1
+                    if not waiting[wire.target]:
+                        ready.append(wire.target)
+        return ranks if count == len(nodes) else None
+
+    def _find_loops(self) -> None:
+        found_at = self._discovery()
+        todo: deque[tuple[set[int], int | None]] = deque((knot, None) for knot in self._knots(range(self.size), set()))
+        while todo:
+            members, parent = todo.popleft()
+            entered = {w.target for n in members for w in self.into[n] if w.source not in members}
+            header = min(entered or members, key=found_at.__getitem__)
+            loop = Loop(len(self.loops), parent, frozenset(members), header)
+            self.loops.append(loop)
+            inner = self._knots(members - {header}, set())
+            cut = {
+                w.index
+                for n in members
+                for w in self.out[n]
+                if w.target in members and w.limit is not None and not any(n in k and w.target in k for k in inner)
+            }
+            for knot in self._knots(members, cut):
+                if header in knot:
+                    cut |= {w.index for w in self.into[header] if w.source in knot}
+            for index in cut:
+                self.wires[index].lap_of = loop.index
+            loop.laps = [self.wires[index] for index in sorted(cut)]
+            for node in members:
+                self.loop_of[node] = loop.index
+            todo.extend((knot, loop.index) for knot in self._knots(members, cut))
+
+    def _discovery(self) -> list[int]:
+        """When a breadth-first search from START first sees each node."""
+        found = [self.size] * self.size
+        found[self.start] = count = 0
+        queue = deque([self.start])
+        while queue:
+            for wire in self.out[queue.popleft()]:
+                if found[wire.target] == self.size:
+                    count += 1
+                    found[wire.target] = count
+                    queue.append(wire.target)
+        return found
+
+    def _knots(self, members: Iterable[int], cut: set[int]) -> list[set[int]]:
+        """Strongly connected parts that hold a cycle, within `members`, without the wires in `cut`."""
+        import networkx
+
+        inside = set(members)
+        graph: networkx.DiGraph[int] = networkx.DiGraph()
+        graph.add_nodes_from(sorted(inside))
+        rounds: set[int] = set()
+        for node in sorted(inside):
+            for wire in self.out[node]:
+                if wire.target in inside and wire.index not in cut:
+                    graph.add_edge(node, wire.target)
+                    if node == wire.target:
+                        rounds.add(node)
+        knots = [set(part) for part in networkx.strongly_connected_components(graph)]
+        return sorted((k for k in knots if len(k) > 1 or k & rounds), key=min)
+
+    def _nested_ranks(self) -> list[int]:
+        """Topological positions without lap wires, the members of a loop side by side."""
+        listed: dict[int, list[int]] = {}
+        for loop in reversed(self.loops):  # innermost first: children were found after their parents
+            listed[loop.index] = self._sorted_units(loop.members, loop.index, listed)
+        ranks = [0] * self.size
+        for rank, node in enumerate(self._sorted_units(range(self.size), None, listed)):
+            ranks[node] = rank
+        return ranks
+
+    def _sorted_units(self, members: Iterable[int], level: int | None, listed: dict[int, list[int]]) -> list[int]:
+        """The members in order, where the loops directly inside `level` count as one unit each (written -1 - loop)."""
+        unit = {node: self._unit(node, level) for node in members}
+        waiting = dict.fromkeys(unit.values(), 0)
+        links = [
+            (unit[w.source], unit[w.target])
+            for node in unit
+            for w in self.out[node]
+            if w.target in unit and unit[w.target] != unit[w.source] and (w.lap_of is None or w.lap_of != level)
+        ]
+        after: dict[int, list[int]] = {}
+        for one, other in links:
+            after.setdefault(one, []).append(other)
+            waiting[other] += 1
+        ready = deque(u for u, count in waiting.items() if not count)
+        nodes: list[int] = []
+        while ready:
+            one = ready.popleft()
+            nodes += [one] if one >= 0 else listed[-1 - one]
+            for other in after.get(one, ()):
+                waiting[other] -= 1
+                if not waiting[other]:
+                    ready.append(other)
+        assert len(nodes) == len(unit), "cutting the lap wires left a cycle"
+        return nodes
+
+    def _unit(self, node: int, level: int | None) -> int:
+        """The loop directly inside `level` that holds the node, as -1 - loop; else the node itself."""
+        loop = self.loop_of[node]
+        if loop == level or loop is None:
+            return node
+        while (parent := self.loops[loop].parent) != level:
+            if parent is None:
+                return node
+            loop = parent
+        return -1 - loop
+
+    def loops_around(self, node: int) -> list[int]:
+        """The loops that a node lies in, outermost first."""
+        chain: list[int] = []
+        loop = self.loop_of[node]
+        while loop is not None:
+            chain.append(loop)
+            loop = self.loops[loop].parent
+        return chain[::-1]
+
+    # -- forks and joins -----------------------------------------------------------------------------------------------
+    def add_joins(self, joins: Iterable[Join], exclusive: Exclusive) -> dict[int, str]:
+        """Finds the fork and region of every join; returns what is wrong, by node.
+
+        `exclusive(a, b)` tells whether at most one of two wires of the same node is taken for one message.
+        """
+        wrong: dict[int, str] = {}
+        for join in sorted(joins, key=lambda j: self.order[j.node]):
+            problem = self._place(join, exclusive)
+            if problem:
+                wrong[join.node] = problem
+            else:
+                self.joins[join.node] = join
+        for join in self.joins.values():
+            self._mark_exits(join)
+        return wrong
+
+    def _place(self, join: Join, exclusive: Exclusive) -> str:
+        search = _Backward(self, join.node)
+        found: tuple[int, set[int], list[Group]] | None = None
+        for node in search:
+            groups = search.used.get(node, [])
+            if not search.converged or len(groups) < 2 and not _maps(groups):
+                continue
+            parallel = _maps(groups) or _together(groups, exclusive) is not None
+            if parallel or found is None:
+                found = (node, set(search.seen), groups)
+            if parallel or not join.collect:
+                break
+        if found is None:
+            return "outside" if search.left_loop else "no fork"
+        join.fork, join.region, groups = found
+        join.region -= {join.fork, join.node}
+        join.branches = list({w.index: w for group in groups for w in group.wires}.values())
+        return ""
+
+    def _mark_exits(self, join: Join) -> None:
+        inside = join.region
+        around = set(self.loops_around(join.node))
+        for node in inside:
+            for wire in self.out[node]:
+                stays = wire.target in inside or wire.target == join.node
+                if not stays or (wire.lap_of is not None and wire.lap_of in around):
+                    wire.exits.add(join.node)
+
+    def crowded(self, join: Join, port: int, exclusive: Exclusive) -> int | None:
+        """A node that may send a join's port more than one message of the same scope, or None."""
+        search = _Backward(self, join.node, port)
+        for node in search:
+            groups = search.used.get(node, [])
+            if _maps(groups) or _together(groups, exclusive) is not None:
+                return node
+            if node == join.fork:
+                return None
+        return None
+
+    def dead(self, join: Join, ports: Sequence[int], exclusive: Exclusive) -> tuple[int, int] | None:
+        """Two ports of a join that never both get a message, because the fork sends only one of their ways; or None."""
+        ways: dict[int, list[Wire]] = {}
+        for port in ports:
+            search = _Backward(self, join.node, port)
+            for node in search:
+                if node == join.fork:
+                    ways[port] = [w for group in search.used.get(node, []) for w in group.wires]
+                    break
+        for i, one in enumerate(ports):
+            for other in ports[i + 1 :]:
+                pairs = [(a, b) for a in ways.get(one, ()) for b in ways.get(other, ())]
+                if pairs and all(a is not b and exclusive(a, b) for a, b in pairs):
+                    return one, other
+        return None
+
+    def double_end(self, exclusive: Exclusive) -> tuple[Wire, Wire] | None:
+        """Two wires of one node (the same one twice, if it maps) by which two messages may reach END, or None."""
+        used: dict[int, list[Group]] = {}
+        seen, todo = {self.end}, [self.end]
+        while todo:
+            node = todo.pop()
+            for source, group in self.ways_back(node):
+                used.setdefault(source, []).append(group)
+                if source not in seen:
+                    seen.add(source)
+                    todo.append(source)
+        for groups in used.values():
+            mapping = next((g.wires[0] for g in groups if _maps([g])), None)
+            if mapping is not None:
+                return mapping, mapping
+            pair = _together(groups, exclusive)
+            if pair is not None:
+                return pair
+        return None
+
+    def ways_back(self, node: int) -> list[tuple[int, Group]]:
+        """What a node is reached by: its wires; for a placed join, one way from its fork for all."""
+        join = self.joins.get(node)
+        if join is not None:
+            return [(join.fork, Group(tuple(join.branches), gathered=True))]
+        return [(wire.source, Group((wire,))) for wire in self.into[node]]
+
+
+Exclusive = Callable[[Wire, Wire], bool]
+
+
+class Group(NamedTuple):
+    """Wires of one node that lead on as one: a single wire, or all that an inner join has gathered again."""
+
+    wires: tuple[Wire, ...]
+    gathered: bool = False
+
+
+def _maps(groups: Sequence[Group]) -> bool:
+    return any(group.wires[0].each and not group.gathered for group in groups)
+
+
+def _together(groups: Sequence[Group], exclusive: Exclusive) -> tuple[Wire, Wire] | None:
+    """Two wires of different groups that may both be taken for one message, or None."""
+    for i, one in enumerate(groups):
+        for other in groups[i + 1 :]:
+            for a in one.wires:
+                for b in other.wires:
+                    if a is b or not exclusive(a, b):
+                        return a, b
+    return None
+
+
+class _Backward:
+    """Walks back from a join (or one of its ports), latest node first, jumping over inner joins and inner loops.
+
+    `used[n]` are the ways by which n reaches the join; `converged` tells that every way comes through the node just
+    yielded. A node is expanded only after the caller has judged it, so `seen` ends there.
+    """
+
+    def __init__(self, topology: Topology, join: int, port: int | None = None) -> None:
+        self.top = topology
+        self.level = topology.loop_of[join]
+        self.used: dict[int, list[Group]] = {}
+        self.seen: set[int] = set()
+        self.left_loop = False
+        self.heap: list[tuple[int, int]] = []
+        self.queued: set[int] = set()
+        for wire in topology.into[join]:
+            if port is None or wire.port == port:
+                self._step(wire.source, Group((wire,)))
+
+    @property
+    def converged(self) -> bool:
+        return not self.heap and not self.left_loop
+
+    def __iter__(self) -> Iterator[int]:
+        while self.heap:
+            _, unit = heapq.heappop(self.heap)
+            if unit < 0:
+                self._pass_loop(-1 - unit)
+                continue
+            self.seen.add(unit)
+            yield unit
+            for source, group in self.top.ways_back(unit):
+                self._step(source, group)
+
+    def _pass_loop(self, loop: int) -> None:
+        members = self.top.loops[loop].members
+        self.seen |= members
+        for member in sorted(members):
+            for wire in self.top.into[member]:
+                if wire.source not in members:
+                    self._step(wire.source, Group((wire,)))
+
+    def _step(self, source: int, group: Group) -> None:
+        if self.level is not None:
+            members = self.top.loops[self.level].members
+            if source not in members or any(wire.lap_of == self.level for wire in group.wires):
+                self.left_loop = True
+                return
+        self.used.setdefault(source, []).append(group)
+        unit = self.top._unit(source, self.level)
+        if unit not in self.queued:
+            self.queued.add(unit)
+            heapq.heappush(self.heap, (-self.top.order[source], unit))
