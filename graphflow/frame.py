@@ -133,6 +133,10 @@ class Frame:
             known = self.shared.models[named] = open_model(named)
         return known
 
+    def ends(self, error: BaseException) -> bool:
+        """Whether an error is a limit of this frame or of one around it, which nothing inside may swallow."""
+        return isinstance(error, LimitExceeded) and error.ledger is not None and self.ledger.contains(error.ledger)
+
     def charge_model_call(self) -> None:
         self.ledger.check_spent()
         self.ledger.charge("model_calls")
@@ -407,7 +411,7 @@ class Frame:
             error: BaseException = WalkCancelled(f"node {slot.name!r} was cancelled from outside of the walk")
             return NodeFailed(self.clock(), self.number, act.id, slot.name, error, started)
         except LimitExceeded as limit:
-            if limit.ledger is not None and self.ledger.contains(limit.ledger):
+            if self.ends(limit):
                 return Stopped(self.clock(), self.number, "limited", limit)
             return NodeFailed(self.clock(), self.number, act.id, slot.name, limit, started)
         except Exception as raised:

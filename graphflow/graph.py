@@ -59,6 +59,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
         description: str = "",
         retry: Any = None,
         timeout_s: float | None = None,
+        _alone: bool = False,
     ) -> None:
         caller = sys._getframe(1)
         where = _place((caller.f_code.co_filename, caller.f_lineno))
@@ -66,7 +67,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
             raise DeclarationError(f"graph {name!r}: ends={ends!r}; it is 'one', 'first' or 'all'")
         if limits is not None and not isinstance(limits, Limits):
             raise DeclarationError(f"graph {name!r}: limits={limits!r}; give Limits(...)")
-        proof = Proof(name, _flat(name, paths), input=input, ends=ends, limits=limits, deps=deps)
+        proof = Proof(name, _flat(name, paths), input=input, ends=ends, limits=limits, deps=deps, alone=_alone)
         proof.run()
         if proof.problems or proof.program is None:
             raise GraphError(name, proof.problems, where)
@@ -268,7 +269,7 @@ def _flat(name: str, paths: Iterable[Any]) -> list[Entry[Any, Any]]:
 
 @lru_cache(maxsize=1024)
 def _solo(identity: int, node: Node[Any, Any]) -> Graph[Any, Any]:
-    return Graph(node.name, START >> node >> END, input=node.ports[0].type)
+    return Graph(node.name, START >> node >> END, input=node.ports[0].type, _alone=True)
 
 
 def solo(node: Node[Any, Any]) -> Graph[Any, Any]:

@@ -48,12 +48,14 @@ class Declared:
 class Proof:
     """Builds the program of one graph, or the list of what is wrong with it."""
 
-    def __init__(self, name: str, paths: Iterable[Entry[Any, Any]], *, input: Type, ends: Ends, limits: Limits | None, deps: Type) -> None:
+    def __init__(self, name: str, paths: Iterable[Entry[Any, Any]], *, input: Type, ends: Ends, limits: Limits | None, deps: Type, alone: bool = False) -> None:
         self.name = name
         self.ends = ends
         self.limits = limits or Limits()
         self.declared_input = input
         self.deps = deps
+        self.alone = alone
+        """Whether this is one node entered as a frame, whose call edges its caller's graph has resolved."""
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self.facts: list[str] = []
@@ -119,7 +121,7 @@ class Proof:
             self.problems += [f"node {node.name!r}: {problem}" for problem in node.problems]
             if not node.ports and not node.problems:
                 self.problems.append(f"node {node.name!r} takes no message; give it a parameter with the type of what it takes")
-        if any(node.calls or node.within() for node in self.nodes):
+        if not self.alone and any(node.calls or node.within() for node in self.nodes):
             self._resolve_calls()
 
     def _resolve_calls(self) -> None:

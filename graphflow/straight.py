@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from graphflow.boundary import wrong_output
-from graphflow.errors import LimitExceeded, WalkCancelled
+from graphflow.errors import WalkCancelled
 from graphflow.events import Event, FrameEntered, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Stopped
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages import Failure, LimitReached
@@ -127,7 +127,7 @@ class _Straight:
         clock, number, name = frame.clock(), frame.number, slot.name
         started = self.started - frame.shared.run.began
         tell = frame.shared.run.tell
-        if isinstance(error, LimitExceeded) and error.ledger is not None and frame.ledger.contains(error.ledger):
+        if frame.ends(error):
             tell(Stopped(clock, number, "limited", error))
             tell(NodeCancelled(clock, number, count, name, started))
             raise error

@@ -1,0 +1,40 @@
+"""A person as a node: the seam. What asks is given from outside; pausing a walk for an answer is not part of it yet."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar
+
+from graphflow.arrows import In, Out
+from graphflow.errors import DeclarationError
+from graphflow.messages import Type, adapter_of
+from graphflow.nodes import Context, Node
+from graphflow.ports import Port
+
+Ask = Callable[[str, Any], Awaitable[Any]]
+
+
+class Human(Node[In, Out]):
+    """Asks a person, through `ask(name, message)`, and takes the answer as its output.
+
+    Args:
+        name: the node's name.
+        ask: how the person is reached: an async function of the node's name and the message.
+        input: the type of message that is shown.
+        output: the type of the answer; plain data is validated into it.
+    """
+
+    kind: ClassVar[str] = "human"
+    ask: Ask
+
+    def __init__(self, name: str, *, ask: Ask, input: Type = Any, output: Type = str, description: str = "") -> None:
+        if not callable(ask):
+            raise DeclarationError(f"human {name!r}: ask={ask!r} is no function; give an async function of (name, message)")
+        self._declare(name, ports=(Port("input", input),), output=output, description=description)
+        self.__dict__["ask"] = ask
+
+    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+        """Waits for the answer."""
+        answer = await self.ask(self.name, next(iter(inputs.values())))
+        output: Out = adapter_of(self.output).validate_python(answer)
+        return output

@@ -1,0 +1,170 @@
+"""Test doubles: models and embedders that need no network and do exactly what a test says.
+
+    model = ScriptedModel(calls("divide", a=1, b=0), says("cannot"))
+    run = await graph.run("1/0", model=model)
+    model.done()                      # fails if part of the script was not used
+
+A reply with `when="text"` answers only requests whose last turn contains that text, so parallel agents can share one
+script in any order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphflow.errors import ScriptError
+from graphflow.messages import to_text
+from graphflow.model import (
+    AssistantTurn,
+    CallDelta,
+    Finished,
+    ModelEvent,
+    Request,
+    TextDelta,
+    ToolTurn,
+    UsageDelta,
+    UserTurn,
+)
+
+__all__ = ["FakeEmbedder", "ScriptedModel", "Scripted", "both", "calls", "fails", "gives", "hangs", "says"]
+
+
+@dataclass(slots=True)
+class Scripted:
+    """One scripted reply."""
+
+    text: str = ""
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    when: str | None = None
+    wait_s: float | None = 0.0
+    """Seconds before it answers; None = never."""
+    error: BaseException | None = None
+
+
+def says(text: str, *, when: str | None = None, wait_s: float = 0.0) -> Scripted:
+    """A reply of plain text."""
+    return Scripted(text=text, when=when, wait_s=wait_s)
+
+
+def gives(value: Any, *, when: str | None = None) -> Scripted:
+    """A reply of JSON: what an agent with a typed output expects."""
+    return Scripted(text=to_text(value), when=when)
+
+
+def calls(name: str, /, *, when: str | None = None, **arguments: Any) -> Scripted:
+    """A reply that calls one tool."""
+    return Scripted(calls=[(name, to_text(arguments))], when=when)
+
+
+def both(*replies: Scripted) -> Scripted:
+    """A reply that makes the calls of all these at once, in one turn."""
+    return Scripted("".join(r.text for r in replies), [call for r in replies for call in r.calls], replies[0].when)
+
+
+def fails(error: BaseException, *, when: str | None = None) -> Scripted:
+    """A model that raises."""
+    return Scripted(error=error, when=when)
+
+
+def hangs(*, when: str | None = None) -> Scripted:
+    """A model that never answers."""
+    return Scripted(wait_s=None, when=when)
+
+
+class ScriptedModel:
+    """A model that follows a script and records what it was asked.
+
+    Attributes:
+        requests: every request, in the order they came.
+        name: "scripted".
+
+    Raises (from `stream` and `done`):
+        ScriptError: it was asked more than the script holds, or less.
+    """
+
+    def __init__(self, *replies: Scripted | str, tokens: tuple[int, int] = (10, 5), usd: float | None = 0.0) -> None:
+        self.name = "scripted"
+        self.left = [says(r) if isinstance(r, str) else r for r in replies]
+        self.requests: list[Request] = []
+        self.tokens = tokens
+        self.usd = usd
+
+    async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
+        """Plays the next reply that fits, word by word."""
+        self.requests.append(request)
+        reply = self._next(request)
+        if reply.wait_s is None:
+            await asyncio.Event().wait()
+        elif reply.wait_s:
+            await asyncio.sleep(reply.wait_s)
+        if reply.error is not None:
+            raise reply.error
+        for position, word in enumerate(reply.text.split(" ")):
+            if reply.text:
+                yield TextDelta(word if position == 0 else " " + word)
+        for index, (name, arguments) in enumerate(reply.calls):
+            yield CallDelta(index, id=f"call_{len(self.requests)}_{index}", name=name)
+            half = len(arguments) // 2
+            yield CallDelta(index, arguments=arguments[:half])
+            yield CallDelta(index, arguments=arguments[half:])
+        yield UsageDelta(*self.tokens, self.usd)
+        yield Finished("tool_calls" if reply.calls else "stop")
+
+    def _next(self, request: Request) -> Scripted:
+        last = _last_text(request)
+        for reply in self.left:
+            if reply.when is None or reply.when in last:
+                self.left.remove(reply)
+                return reply
+        left = ", ".join(_shown(r) for r in self.left) or "nothing"
+        raise ScriptError(f"request {len(self.requests)} has no reply in the script; it ends with {last[-200:]!r}; left in the script: {left}")
+
+    def done(self) -> None:
+        """Fails if part of the script was never asked for."""
+        if self.left:
+            raise ScriptError(f"{len(self.left)} scripted replies were never asked for: {', '.join(_shown(r) for r in self.left)}")
+
+    def __repr__(self) -> str:
+        return f"<scripted model: {len(self.requests)} asked, {len(self.left)} left>"
+
+
+def _shown(reply: Scripted) -> str:
+    if reply.calls:
+        return " and ".join(f"calls {name}({arguments})" for name, arguments in reply.calls)
+    return f"says {reply.text[:60]!r}"
+
+
+def _last_text(request: Request) -> str:
+    turn = request.turns[-1]
+    match turn:
+        case UserTurn():
+            return turn.text
+        case ToolTurn():
+            return "\n".join(result.content for result in turn.results)
+        case AssistantTurn():
+            return turn.text
+
+
+class FakeEmbedder:
+    """Vectors of hashed words: texts that share words are near. Deterministic, no weights."""
+
+    def __init__(self, size: int = 64, words: Callable[[str], Sequence[str]] | None = None) -> None:
+        self.name = "fake"
+        self.size = size
+        self.words = words or (lambda text: text.lower().replace("?", " ").replace(".", " ").replace(",", " ").split())
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One unit vector per text."""
+        return [self._vector(text) for text in texts]
+
+    def _vector(self, text: str) -> list[float]:
+        vector = [0.0] * self.size
+        for word in self.words(text):
+            digest = hashlib.sha256(word.encode()).digest()
+            vector[digest[0] % self.size] += 1.0
+        length = sum(x * x for x in vector) ** 0.5 or 1.0
+        return [x / length for x in vector]
