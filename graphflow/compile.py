@@ -8,24 +8,22 @@ from graphflow.arrows import ForkPolicy
 from graphflow.messages import LimitReached, output_check
 from graphflow.nodes import Node
 from graphflow.program import JoinSpec, Link, Program, Slot
-from graphflow.topology import Topology, Wire
+from graphflow.topology import Topology
 
 if TYPE_CHECKING:
     from graphflow.proofs import Declared, Proof
-
-NO_EXITS: frozenset[int] = frozenset()
-
 
 def compile_program(proof: Proof) -> Program:
     """The program of a graph whose proofs all held."""
     top = proof.topology
     assert top is not None
     laps = {wire.index: number for number, wire in enumerate(w for w in top.wires if w.lap_of is not None)}
-    links = [_link(proof, top, wire, declared, laps) for wire, declared in zip(top.wires, proof.edges, strict=True)]
+    forks = {join.fork for join in top.joins.values()}
+    links = [_link(top, declared, laps) for declared in proof.edges]
     leaving: list[list[Link]] = [[] for _ in range(top.size)]
     for link in links:
         leaving[link.source].append(link)
-    slots = [_slot(proof, top, number, leaving[number]) for number in range(top.size)]
+    slots = [_slot(proof, top, number, leaving[number], number in forks) for number in range(top.size)]
     for join in top.joins.values():
         spec = slots[join.node].join
         assert spec is not None
@@ -43,31 +41,28 @@ def compile_program(proof: Proof) -> Program:
     )
 
 
-def _link(proof: Proof, top: Topology, wire: Wire, declared: Declared, laps: dict[int, int]) -> Link:
+def _link(top: Topology, wire: Declared, laps: dict[int, int]) -> Link:
     from graphflow.proofs import link_matcher
 
-    origin = declared.edge.origin
+    origin = wire.edge.origin
     link = Link()
     link.index, link.source, link.target, link.port = wire.index, wire.source, wire.target, wire.port
-    passes = isinstance(origin.node, Node) and origin.node.passes_input
-    link.matches = link_matcher(declared, passes)
+    link.matches = link_matcher(wire)
     link.guard = origin.guard
-    link.group = repr(origin.arm)
+    link.group = None if origin.arm is None else repr(origin.arm)
     link.each = origin.each
     link.limit = wire.limit
     link.lap = None
     link.lap_index = laps.get(wire.index, -1)
     link.enters = link.leaves = link.resets = ()
-    link.exits = frozenset(wire.exits) if wire.exits else NO_EXITS
+    link.exits = wire.exits
     link.element = (wire.source, (wire.index, 0))
-    link.text = ""
-    link.where = declared.edge.where
     if top.loops:
         _cross_loops(top, wire, link, laps)
     return link
 
 
-def _cross_loops(top: Topology, wire: Wire, link: Link, laps: dict[int, int]) -> None:
+def _cross_loops(top: Topology, wire: Declared, link: Link, laps: dict[int, int]) -> None:
     before, after = top.loops_around(wire.source), top.loops_around(wire.target)
     link.enters = tuple((loop, len(top.loops[loop].laps)) for loop in after if loop not in before)
     link.leaves = tuple(loop for loop in before if loop not in after)
@@ -80,7 +75,7 @@ def _cross_loops(top: Topology, wire: Wire, link: Link, laps: dict[int, int]) ->
     link.resets = tuple(laps[w.index] for loop, _ in link.enters for w in top.loops[loop].laps)
 
 
-def _slot(proof: Proof, top: Topology, number: int, links: list[Link]) -> Slot:
+def _slot(proof: Proof, top: Topology, number: int, links: list[Link], gathered: bool) -> Slot:
     node = proof.nodes[number] if number < proof.start else None
     slot = Slot()
     slot.index = number
@@ -89,10 +84,11 @@ def _slot(proof: Proof, top: Topology, number: int, links: list[Link]) -> Slot:
     slot.passes_input = node is not None and node.passes_input
     slot.enters = node is not None and node.enters == "always"
     _attach_links(proof, slot, links)
-    slot.forks = _forks(proof, top, number)
+    slot.forks = gathered or _forks(proof, top, number)
     slot.joins = ()
-    slot.join = _join_spec(proof, top, number)
-    slot.wired = tuple(sorted({d.port for d in proof.by_target[number]}))
+    slot.join = _join_spec(proof, top, number) if number in top.joins else None
+    arriving = proof.by_target[number]
+    slot.wired = (arriving[0].port,) if len(arriving) == 1 else tuple(sorted({d.port for d in arriving}))
     slot.port = node.ports[slot.wired[0]].name if node is not None and slot.wired else ""
     slot.direct = node.direct if node is not None and len(node.ports) == 1 else None
     slot.expected, slot.fits = (None, None) if node is None else output_check(node.output)
@@ -100,6 +96,15 @@ def _slot(proof: Proof, top: Topology, number: int, links: list[Link]) -> Slot:
 
 
 def _attach_links(proof: Proof, slot: Slot, links: list[Link]) -> None:
+    slot.policy = "cancel"
+    slot.failure_links = slot.limit_links = ()
+    if len(links) == 1 and links[0].matches is None and links[0].guard is None:  # the common case, told quickly
+        only = links[0]
+        slot.links = (only,)
+        slot.plain = True
+        slot.alone = None if only.each or only.lap is not None or only.resets else only
+        slot.policy = proof.edges[only.index].edge.origin.fork or "cancel"
+        return
     normal: list[Link] = []
     failures: list[Link] = []
     limits: list[Link] = []
@@ -132,19 +137,11 @@ def _policy(proof: Proof, slot: Slot, policies: set[ForkPolicy | None]) -> ForkP
 
 
 def _forks(proof: Proof, top: Topology, number: int) -> bool:
-    """Whether one message of this node may become several tokens, or a join gathers what it sends."""
+    """Whether one message of this node may become several tokens."""
     wires = top.out[number]
-    if any(join.fork == number for join in top.joins.values()) if len(top.joins) < 32 else number in _fork_set(top):
-        return True
     if len(wires) < 2:
         return bool(wires) and wires[0].each
-    return any(w.each for w in wires) or any(
-        not proof.exclusive(a, b) for i, a in enumerate(wires) for b in wires[i + 1 :]
-    )
-
-
-def _fork_set(top: Topology) -> set[int]:
-    return {join.fork for join in top.joins.values()}
+    return any(w.each for w in wires) or any(not proof.exclusive(a, b) for i, a in enumerate(wires) for b in wires[i + 1 :])
 
 
 def _join_spec(proof: Proof, top: Topology, number: int) -> JoinSpec | None:

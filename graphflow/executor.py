@@ -17,7 +17,7 @@ from graphflow.events import LimitWarning, RunEnded, RunStarted, Status
 from graphflow.frame import Frame, Shared, status_of, uncancel
 from graphflow.graph import Graph
 from graphflow.limits import Ledger, Limits, tightest
-from graphflow.model import Model, open_model, unset
+from graphflow.model import Model, unset
 from graphflow.run import Run
 
 Out = TypeVar("Out")
@@ -43,16 +43,27 @@ def begin(
     default = model if model is not None else graph.model
     shared = Shared(run, deps, default, session, plain=plain and not observed)
     frame = Frame(shared, graph.program, ledger, default)
-    ledger.on_warning = lambda book, limit, used: run.tell(
-        LimitWarning(frame.clock(), frame.number, limit, used, getattr(book.limits, limit))
-    )
+    ledger.on_warning = _Warning(run, frame)
     if graph.needs_models:
         for agent, named in graph.models_needed(default):
             if named is None:
                 raise unset(agent, graph.name)
-            if isinstance(named, str) and named not in shared.models:
-                shared.models[named] = open_model(named)
+            if isinstance(named, str):
+                shared.open(named)
     return run, frame, message
+
+
+class _Warning:
+    """Turns a ledger's warning into an event of the run."""
+
+    __slots__ = ("frame", "run")
+
+    def __init__(self, run: Run[Any], frame: Frame) -> None:
+        self.run = run
+        self.frame = frame
+
+    def __call__(self, book: Ledger, limit: str, used: float) -> None:
+        self.run.tell(LimitWarning(self.frame.clock(), self.frame.number, limit, used, getattr(book.limits, limit)))
 
 
 async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:

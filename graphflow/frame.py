@@ -55,11 +55,19 @@ class Shared:
         self.run = run
         self.deps = deps
         self.model = model
-        self.models: dict[str, Model] = {}
+        self.models: dict[str, Model] | None = None
         self.session = session
         self.plain = plain
         """Whether straight graphs may be walked straight."""
         self.calls = 0
+
+    def open(self, named: str) -> Model:
+        """The model of that name, opened once a run."""
+        if self.models is None:
+            self.models = {}
+        if named not in self.models:
+            self.models[named] = open_model(named)
+        return self.models[named]
 
 
 class Frame:
@@ -84,10 +92,12 @@ class Frame:
         self.callees = program.callees if callees is None else callees
         self.number = len(shared.run.frames)
         shared.run.frames.append((program, ledger.path))
-        self.walk: Walk | None = None
-        self.tasks: dict[int, asyncio.Task[None]] = {}
-        self.busy: set[asyncio.Task[None]] = set()
-        self.done: asyncio.Future[Finish] | None = None
+
+    walk: Walk | None
+    tasks: dict[int, asyncio.Task[None]]
+    """The task of each activation that has begun; only where the walk is not straight, as the next two."""
+    busy: set[asyncio.Task[None]]
+    done: asyncio.Future[Finish] | None
 
     # -- what a context asks -------------------------------------------------------------------------------------------
     @property
@@ -128,10 +138,7 @@ class Frame:
             raise unset(caller.name, self.program.name)
         if not isinstance(named, str):
             return named  # type: ignore[no-any-return]  # a Model, by the agent's declaration
-        known = self.shared.models.get(named)
-        if known is None:
-            known = self.shared.models[named] = open_model(named)
-        return known
+        return self.shared.open(named)
 
     def ends(self, error: BaseException) -> bool:
         """Whether an error is a limit of this frame or of one around it, which nothing inside may swallow."""
@@ -262,6 +269,7 @@ class Frame:
 
     async def _walk(self, message: Any) -> Finish:
         walk = self.walk = Walk(self.program, self.ledger.limits, frame=self.number, path=self.path, observed=self.observed)
+        self.tasks, self.busy = {}, set()
         self.done = asyncio.get_running_loop().create_future()
         first = self._perform(walk.apply(RunStarted(self.clock(), self.number, self.program.name, message)))
         if first is not None:

@@ -35,8 +35,6 @@ class Link:
         "resets",
         "source",
         "target",
-        "text",
-        "where",
     )
 
     index: int
@@ -62,11 +60,9 @@ class Link:
     exits: frozenset[int]
     element: tuple[int, tuple[int, int]]
     """What a fork adds to the scope of a token on this link."""
-    text: str
-    where: tuple[str, int]
 
     def __repr__(self) -> str:
-        return self.text
+        return f"<link {self.source} >> {self.target}>"
 
 
 class JoinSpec:
@@ -144,7 +140,7 @@ class Slot:
 class Program:
     """Everything the walk needs to know about a graph."""
 
-    __slots__ = ("callees", "defaults", "end", "ends", "laps", "limits", "links", "model", "name", "output", "slots", "start", "straight")
+    __slots__ = ("callees", "end", "ends", "laps", "links", "name", "output", "slots", "start", "straight")
 
     def __init__(
         self,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import reduce
 from operator import or_
@@ -28,21 +27,27 @@ from graphflow.topology import Join, Topology, Wire
 Ends = Literal["one", "first", "all"]
 
 
-@dataclass(slots=True)
-class Declared:
+class Declared(Wire):
     """One edge with what its types say."""
 
-    edge: Edge
-    source: int
-    target: int
-    carries: tuple[Type, ...]
-    """Arms of the source that go this way."""
-    port: int = 0
-    collects: bool = False
-    whole: bool = True
-    """Whether everything the source sends goes this way."""
-    exceptional: bool = False
-    """Whether this is an edge for `Failure` or `LimitReached`."""
+    __slots__ = ("carries", "collects", "edge", "exceptional", "whole")
+
+    def __init__(self, index: int, edge: Edge, source: int, target: int, answer: Resolved) -> None:
+        origin = edge.origin
+        carries, port, collects, whole, exceptional = answer
+        super().__init__(index, source, target, port, origin.each, origin.laps)
+        self.edge = edge
+        self.carries = carries
+        """Arms of the source that go this way."""
+        self.collects = collects
+        self.whole = whole
+        """Whether everything the source sends goes this way."""
+        self.exceptional = exceptional
+        """Whether this is an edge for `Failure` or `LimitReached`."""
+
+
+Resolved = tuple[tuple[Type, ...], int, bool, bool, bool]
+"""What types say of an edge: the arms it carries, port, whether it collects, whether it carries all, whether exceptional."""
 
 
 class Proof:
@@ -222,22 +227,23 @@ class Proof:
             node = origin.node
             sent = self.input if node is START else node.output  # type: ignore[union-attr]
             ports = () if target is END else target.ports  # type: ignore[union-attr]
-            key = (id(sent), id(ports), origin.arm if origin.arm is None else repr(origin.arm), origin.each, edge.port, id(node) if node is not START and node.passes_input else 0)  # type: ignore[union-attr]
+            passing = id(node) if node is not START and node.passes_input else 0  # type: ignore[union-attr]
+            arm = None if origin.arm is None else repr(origin.arm)
+            key = (id(sent), id(ports), arm, origin.each, edge.port, passing)
             answer = cache.get(key)
             if answer is None:
                 answer = cache[key] = self._resolve(edge, sent, ports)
             if isinstance(answer, str):
                 self._say(f"{edge!r}: {answer}", edge.where)
                 continue
-            carries, port, collects, whole, exceptional = answer
-            source = self.start if node is START else index[node.name]
+            source = self.start if node is START else index[node.name]  # type: ignore[union-attr]
             aim = self.end if target is END else index[target.name]
-            declared = Declared(edge, source, aim, carries, port, collects, whole, exceptional)
+            declared = Declared(len(self.edges), edge, source, aim, answer)
             self.edges.append(declared)
             self.by_source[source].append(declared)
             self.by_target[aim].append(declared)
 
-    def _resolve(self, edge: Edge, sent: Type, ports: tuple[Port, ...]) -> tuple[Any, ...] | str:
+    def _resolve(self, edge: Edge, sent: Type, ports: tuple[Port, ...]) -> Resolved | str:
         picked = self._picked(edge.origin, sent)
         if isinstance(picked, str):
             return picked
@@ -262,7 +268,7 @@ class Proof:
             return f"port {chosen.name!r} would get some messages as they are and collect others; use one arm an edge"
         return kinds, port, ways.pop(), whole, exceptional
 
-    def _partial(self, edge: Edge, kinds: tuple[Type, ...], candidates: list[tuple[int, Port]], exceptional: bool) -> tuple[Any, ...] | str:
+    def _partial(self, edge: Edge, kinds: tuple[Type, ...], candidates: list[tuple[int, Port]], exceptional: bool) -> Resolved | str:
         """An edge may carry some arms only, if the target takes no others and something else takes the rest."""
         if edge.origin.arm is None and not edge.origin.each:
             for i, port in candidates:
@@ -353,15 +359,11 @@ class Proof:
                     self.problems.append(f"port {port.name!r} of {node.name!r} gets whole lists and single items ({edges}); use two ports")
 
     def _check_reach(self) -> None:
-        wires = [Wire(i, d.source, d.target) for i, d in enumerate(self.edges)]
-        if len(self.by_source) == 2:
-            return
-        quick = _Reach(len(self.nodes) + 2, wires)
-        for number in quick.missed(self.start):
+        for number in _missed(self.start, [[d.target for d in ds] for ds in self.by_source]):
             if number < self.start:
                 name = self.nodes[number].name
                 self.problems.append(f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out")
-        for number in quick.missed(self.end, backward=True):
+        for number in _missed(self.end, [[d.source for d in ds] for ds in self.by_target]):
             if number < self.start:
                 name = self.nodes[number].name
                 way = ", ".join(sorted({d.edge.target.name for d in self.by_source[number]}))
@@ -373,16 +375,13 @@ class Proof:
 
     # -- shape ---------------------------------------------------------------------------------------------------------
     def _shape(self) -> None:
-        wires = [
-            Wire(i, d.source, d.target, d.port, d.edge.origin.each, d.edge.origin.laps) for i, d in enumerate(self.edges)
-        ]
-        top = self.topology = Topology(len(self.nodes) + 2, self.start, self.end, wires)
-        for wire in wires:
+        top = self.topology = Topology(self.start, self.end, self.edges, self.by_source, self.by_target)
+        for wire in self.edges:
             if wire.limit is not None and wire.lap_of is None:
                 self._say(
-                    f"{self.edges[wire.index].edge!r}: .limit({wire.limit}) stands on an edge that is on no cycle "
+                    f"{wire.edge!r}: .limit({wire.limit}) stands on an edge that is on no cycle "
                     "(or inside an inner one), so there are no laps to count; put it on an edge that leads back",
-                    self.edges[wire.index].edge.where,
+                    wire.edge.where,
                 )
         joins = [j for number in range(len(self.nodes)) if (j := self._join_of(number)) is not None]
         for number, why in top.add_joins(joins, self.exclusive).items():
@@ -479,8 +478,7 @@ class Proof:
         return other.edge.origin.laps is not None or self._is_lap(other)
 
     def _is_lap(self, declared: Declared) -> bool:
-        assert self.topology is not None
-        return self.topology.wires[self.edges.index(declared)].lap_of is not None
+        return declared.lap_of is not None
 
     # -- the rest ------------------------------------------------------------------------------------------------------
     def _check_prompts(self) -> None:
@@ -527,27 +525,17 @@ class Proof:
         self.problems.append(f"{text} [{_place(where)}]")
 
 
-class _Reach:
-    """Which nodes have no path from (or to) another."""
-
-    def __init__(self, size: int, wires: Sequence[Wire]) -> None:
-        self.after: list[list[int]] = [[] for _ in range(size)]
-        self.before: list[list[int]] = [[] for _ in range(size)]
-        for wire in wires:
-            self.after[wire.source].append(wire.target)
-            self.before[wire.target].append(wire.source)
-
-    def missed(self, origin: int, *, backward: bool = False) -> list[int]:
-        table = self.before if backward else self.after
-        seen = bytearray(len(table))
-        seen[origin] = 1
-        todo = [origin]
-        while todo:
-            for other in table[todo.pop()]:
-                if not seen[other]:
-                    seen[other] = 1
-                    todo.append(other)
-        return [n for n, s in enumerate(seen) if not s]
+def _missed(origin: int, after: Sequence[Sequence[int]]) -> list[int]:
+    """The nodes that no path from `origin` leads to."""
+    seen = bytearray(len(after))
+    seen[origin] = 1
+    todo = [origin]
+    while todo:
+        for other in after[todo.pop()]:
+            if not seen[other]:
+                seen[other] = 1
+                todo.append(other)
+    return [n for n, s in enumerate(seen) if not s]
 
 
 def _travels(node: Node[Any, Any]) -> Type:
@@ -632,7 +620,7 @@ def _place(where: Where) -> str:
 Matcher = Callable[[Any], bool]
 
 
-def link_matcher(declared: Declared, passes: bool) -> Matcher | None:
+def link_matcher(declared: Declared) -> Matcher | None:
     """The run-time test whether an output goes this way; None if every output does."""
     arm = declared.edge.origin.arm
     if declared.exceptional or (arm is None and declared.whole):

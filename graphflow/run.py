@@ -29,8 +29,22 @@ from graphflow.walk import Walk
 
 Out = TypeVar("Out", covariant=True)
 
-Compact = tuple[int, int, int, float, float, Any]
-"""What the straight path notes of a node that answered: (frame, activation, slot, started, at, output)."""
+
+class Stretch:
+    """What the straight path notes: hops of one frame in a row, flat, so that the garbage collector has little to look at.
+
+    Attributes:
+        frame: the frame's number.
+        first: the number of the first activation; the following ones count up.
+        hops: slot, started, ended (both by the process clock), output; and again for each hop.
+    """
+
+    __slots__ = ("first", "frame", "hops")
+
+    def __init__(self, frame: int, first: int) -> None:
+        self.frame = frame
+        self.first = first
+        self.hops: list[Any] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +84,21 @@ class Run(Generic[Out]):
 
     Attributes:
         graph: the graph's name.
-        id: a name for this run, unique on this machine.
         status: running, then one of completed, failed, cancelled, limited, waiting.
         error: what stopped it, if something did.
         journal: the facts, in the order they happened.
     """
 
-    __slots__ = ("_cancelled", "_derived", "_listeners", "_task", "began", "ended", "error", "frames", "graph", "id", "journal", "ledger", "output", "status")
+    __slots__ = ("_cancelled", "_derived", "_listeners", "_task", "_wall", "began", "ended", "error", "frames", "graph", "journal", "ledger", "output", "status")
 
     def __init__(self, graph: str, ledger: Ledger) -> None:
         self.graph = graph
-        self.id = f"{graph}-{time.time_ns():x}"
+        self._wall = time.time_ns()
         self.status: Status = "running"
         self.error: BaseException | None = None
         self.output: Any = None
         self.ledger = ledger
-        self.journal: list[Event | Compact] = []
+        self.journal: list[Event | Stretch] = []
         self.frames: list[tuple[Program, tuple[str, ...]]] = []
         self.began = time.perf_counter()
         self.ended: float | None = None
@@ -93,6 +106,11 @@ class Run(Generic[Out]):
         self._task: asyncio.Task[Any] | None = None
         self._cancelled = False
         self._derived: tuple[int, list[Event]] | None = None
+
+    @property
+    def id(self) -> str:
+        """A name for this run, from the moment it began."""
+        return f"{self.graph}-{self._wall:x}"
 
     # -- while it goes -------------------------------------------------------------------------------------------------
     def cancel(self) -> None:
@@ -156,14 +174,22 @@ class Run(Generic[Out]):
 
     @property
     def facts(self) -> list[Event]:
-        """The journal, each row as its event."""
-        return [self._unpacked(row) for row in self.journal]
+        """The journal, each row as its event, in the order of time."""
+        facts: list[Event] = []
+        for row in self.journal:
+            if isinstance(row, Stretch):
+                facts += self._unpacked(row)
+            else:
+                facts.append(row)
+        if len(self.frames) > 1:
+            facts.sort(key=lambda fact: fact.at)  # stable; stretches of parallel frames interleave
+        return facts
 
     @property
     def events(self) -> list[Event]:
         """Everything that happened: the facts, and what follows from them, in order."""
         if self.observed:
-            return [self._unpacked(row) for row in self.journal]
+            return self.facts
         if self._derived is None or self._derived[0] != len(self.journal):
             self._derived = (len(self.journal), derive(self))
         return self._derived[1]
@@ -190,12 +216,14 @@ class Run(Generic[Out]):
                 steps.append(Step(event.node, paths[event.frame], (), call.input, output, error, event.started, event.at, call.caller))
         return steps
 
-    def _unpacked(self, row: Event | Compact) -> Event:
-        if type(row) is not tuple:
-            return row  # type: ignore[return-value]  # a row is an event or a compact tuple
-        frame, activation, slot, started, at, output = row
-        name = self.frames[frame][0].slots[slot].name
-        return NodeFinished(at - self.began, frame, activation, name, output, started - self.began)
+    def _unpacked(self, row: Stretch) -> list[Event]:
+        slots = self.frames[row.frame][0].slots
+        began = self.began
+        hops = iter(row.hops)
+        return [
+            NodeFinished(ended - began, row.frame, number, slots[slot].name, output, started - began)
+            for number, (slot, started, ended, output) in enumerate(zip(hops, hops, hops, hops, strict=True), row.first)
+        ]
 
     def __repr__(self) -> str:
         used = self.usage

@@ -19,6 +19,7 @@ from graphflow.events import Event, FrameEntered, NodeCancelled, NodeFailed, Nod
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages import Failure, LimitReached
 from graphflow.program import Link, Slot, select
+from graphflow.run import Stretch
 from graphflow.walk import Walk
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ async def walk_straight(frame: Frame, message: Any) -> Any:
     return [message] if frame.program.ends == "all" else message
 
 
+NONE: list[int] = []
+
+
 class _Straight:
     """Where a straight walk stands."""
 
@@ -49,7 +53,7 @@ class _Straight:
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self.ledger = frame.ledger
-        self.laps = [0] * frame.program.laps
+        self.laps = [0] * frame.program.laps if frame.program.laps else NONE
         self.count = 0
         self.pending = 0
         """Steps that the ledger has not been told of yet."""
@@ -59,9 +63,12 @@ class _Straight:
     async def hops(self, slot: Slot, message: Any) -> tuple[Slot, Any]:
         """Goes on until END, or until a node fails and its `Failure` edge says where to go on."""
         frame = self.frame
-        program, note, metered = frame.program, frame.shared.run.journal.append, self.metered
+        program, journal, metered = frame.program, frame.shared.run.journal, self.metered
         slots, end, number, laps = program.slots, program.end, frame.number, self.laps
         count = self.count
+        stretch = Stretch(number, count + 1)
+        note = stretch.hops.extend
+        journal.append(stretch)
         started = perf_counter()
         try:
             while True:
@@ -78,8 +85,12 @@ class _Straight:
                 else:
                     self.flush()
                     output = await frame.activate(slot, {slot.port: message}, count)
+                    if journal[-1] is not stretch:  # something else was journaled meanwhile: keep the order
+                        stretch = Stretch(number, count)
+                        note = stretch.hops.extend
+                        journal.append(stretch)
                 at = perf_counter()
-                note((number, count, slot.index, started, at, output))
+                note((slot.index, started, at, output))
                 started = at
                 link = slot.alone
                 if link is not None:

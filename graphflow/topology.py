@@ -22,20 +22,25 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-@dataclass(slots=True, eq=False)
 class Wire:
     """One edge between node numbers."""
 
-    index: int
-    source: int
-    target: int
-    port: int = 0
-    each: bool = False
-    limit: int | None = None
-    lap_of: int | None = None
-    """The loop whose next lap this wire begins."""
-    exits: set[int] = field(default_factory=set)
-    """Joins that a token can no longer reach once it has taken this wire."""
+    __slots__ = ("each", "exits", "index", "lap_of", "limit", "port", "source", "target")
+
+    def __init__(self, index: int, source: int, target: int, port: int = 0, each: bool = False, limit: int | None = None) -> None:
+        self.index = index
+        self.source = source
+        self.target = target
+        self.port = port
+        self.each = each
+        self.limit = limit
+        self.lap_of: int | None = None
+        """The loop whose next lap this wire begins."""
+        self.exits: frozenset[int] = NOTHING
+        """Joins that a token can no longer reach once it has taken this wire."""
+
+
+NOTHING: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True, eq=False)
@@ -62,61 +67,39 @@ class Join:
 
 
 class Topology:
-    """Wires between `size` nodes; `start` and `end` are two of them."""
+    """Wires between nodes, listed by source (`out`) and by target (`into`); `start` and `end` are two of the nodes."""
 
-    def __init__(self, size: int, start: int, end: int, wires: Sequence[Wire]) -> None:
-        self.size, self.start, self.end, self.wires = size, start, end, wires
-        self.out: list[list[Wire]] = [[] for _ in range(size)]
-        self.into: list[list[Wire]] = [[] for _ in range(size)]
-        for wire in wires:
-            self.out[wire.source].append(wire)
-            self.into[wire.target].append(wire)
+    def __init__(
+        self, start: int, end: int, wires: Sequence[Wire], out: Sequence[Sequence[Wire]], into: Sequence[Sequence[Wire]]
+    ) -> None:
+        self.size, self.start, self.end, self.wires = len(out), start, end, wires
+        self.out, self.into = out, into
         self.loops: list[Loop] = []
-        self.loop_of: list[int | None] = [None] * size
+        self.loop_of: list[int | None] = [None] * self.size
         self.order: list[int] = self._sorted_or_looped()
         self.joins: dict[int, Join] = {}
 
-    # -- reach ---------------------------------------------------------------------------------------------------------
-    def reached(self, origin: int, *, backward: bool = False) -> set[int]:
-        """Every node on some path from `origin` (or to it)."""
-        seen, todo = {origin}, [origin]
-        table = self.into if backward else self.out
-        while todo:
-            for wire in table[todo.pop()]:
-                other = wire.source if backward else wire.target
-                if other not in seen:
-                    seen.add(other)
-                    todo.append(other)
-        return seen
-
     # -- order and loops -----------------------------------------------------------------------------------------------
     def _sorted_or_looped(self) -> list[int]:
-        ranks = self._ranks(range(self.size), lambda wire: True)
+        ranks = self._ranks()
         if ranks is not None:
             return ranks
         self._find_loops()
         return self._nested_ranks()
 
-    def _ranks(self, members: Iterable[int], keep: Callable[[Wire], bool]) -> list[int] | None:
+    def _ranks(self) -> list[int] | None:
         """Topological positions (Kahn 1962), first come first served; None if there is a cycle."""
-        nodes = list(members)
-        waiting = [0] * self.size
-        for wire in self.wires:
-            if keep(wire):
-                waiting[wire.target] += 1
+        waiting = [len(wires) for wires in self.into]
         ranks = [-1] * self.size
-        ready = deque(n for n in nodes if not waiting[n])
-        count = 0
-        while ready:
-            node = ready.popleft()
+        ready = [node for node, count in enumerate(waiting) if not count]
+        for count, node in enumerate(ready):  # grows while it is read: a queue that keeps what has left it
             ranks[node] = count
-            count += 1
             for wire in self.out[node]:
-                if keep(wire):
-                    waiting[wire.target] -= 1
-                    if not waiting[wire.target]:
-                        ready.append(wire.target)
-        return ranks if count == len(nodes) else None
+                target = wire.target
+                waiting[target] -= 1
+                if not waiting[target]:
+                    ready.append(target)
+        return ranks if len(ready) == self.size else None
 
     def _find_loops(self) -> None:
         found_at = self._discovery()
@@ -273,7 +256,7 @@ class Topology:
             for wire in self.out[node]:
                 stays = wire.target in inside or wire.target == join.node
                 if not stays or (wire.lap_of is not None and wire.lap_of in around):
-                    wire.exits.add(join.node)
+                    wire.exits |= {join.node}
 
     def crowded(self, join: Join, port: int, exclusive: Exclusive) -> int | None:
         """A node that may send a join's port more than one message of the same scope, or None."""
@@ -304,6 +287,8 @@ class Topology:
 
     def double_end(self, exclusive: Exclusive) -> tuple[Wire, Wire] | None:
         """Two wires of one node (the same one twice, if it maps) by which two messages may reach END, or None."""
+        if all(len(wires) < 2 and not (wires and wires[0].each) for wires in self.out):
+            return None
         used: dict[int, list[Group]] = {}
         seen, todo = {self.end}, [self.end]
         while todo:
