@@ -1,0 +1,1 @@
+"""Where models are reached. `local` runs one in this process."""

@@ -1,0 +1,205 @@
+"""`local:smollm2`: a real, very small language model in this process, without network.
+
+Rules:
+1. Structure comes from constrained decoding, never from the engine's own tool support: the chat template of such a model
+   ignores tools without a word. A call is JSON that the grammar forces, an answer likewise.
+2. Deterministic unless asked otherwise: temperature 0, bounded length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from pydantic_core import from_json
+
+from graphflow.errors import ModelError
+from graphflow.model import (
+    AssistantTurn,
+    CallDelta,
+    Finish,
+    Finished,
+    ModelEvent,
+    Request,
+    TextDelta,
+    ToolSpec,
+    ToolTurn,
+    Turn,
+    UsageDelta,
+    UserTurn,
+)
+from graphflow.providers import engine, weights
+
+MAX_TOKENS = 256
+"""Tokens of an answer when the request does not say: a model this small only repeats itself beyond."""
+MAX_TEXT = 400
+"""Characters of a free answer inside a tool schema, so that the grammar ends it if the model does not."""
+
+
+class LocalModel:
+    """The embedded model. Loads itself at the first request; the weights are fetched if they are not there."""
+
+    def __init__(self, name: str) -> None:
+        self.weights = weights.known(name)
+        self.name = f"local:{name}"
+
+    async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
+        """Yields the answer token by token; cancelling the caller stops the engine within a token."""
+        path = await asyncio.to_thread(weights.pull, self.weights.name, say=_tell)
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[engine.Chunk | BaseException | None] = asyncio.Queue()
+
+        def put(piece: engine.Chunk | BaseException | None) -> None:
+            try:
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+            except RuntimeError:
+                job.stop.set()  # the loop is gone, and with it whoever asked
+
+        job = engine.Job(render_request(request), put, put)
+        engine.engine_for(path).submit(job)
+        parser = _Parser(has_tools=bool(request.tools))
+        try:
+            while (piece := await pieces.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                for event in parser.parse(piece):
+                    yield event
+        finally:
+            job.stop.set()
+        for event in parser.end():
+            yield event
+
+    def __repr__(self) -> str:
+        return f"<model {self.name}>"
+
+
+def open_model(name: str) -> LocalModel:
+    """The embedded model of that name.
+
+    Raises:
+        UnknownProvider: there is none of that name.
+        MissingExtra: the engine is not installed.
+    """
+    model = LocalModel(name)
+    engine.require()
+    return model
+
+
+def _tell(line: str) -> None:
+    print(f"graphflow: {line}", file=sys.stderr, flush=True)
+
+
+def render_request(request: Request) -> dict[str, Any]:
+    """A request as the engine's chat completion body."""
+    system = "\n\n".join(part for part in (request.system, _render_tools(request.tools)) if part)
+    messages = [{"role": "system", "content": system}] if system else []
+    for turn in request.turns:
+        messages += _render_turn(turn)
+    body: dict[str, Any] = {
+        "messages": messages,
+        "temperature": request.temperature if request.temperature is not None else 0,
+        "max_tokens": request.max_tokens or MAX_TOKENS,
+        "stream_options": {"include_usage": True},
+    }
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.seed is not None:
+        body["seed"] = request.seed
+    schema = _schema(request)
+    if schema is not None:
+        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    return body
+
+
+def _render_turn(turn: Turn) -> list[dict[str, str]]:
+    match turn:
+        case UserTurn():
+            return [{"role": "user", "content": turn.text}]
+        case AssistantTurn():
+            spelled = [json.dumps({"tool": c.name, "arguments": from_json(c.arguments or "{}")}) for c in turn.calls]
+            return [{"role": "assistant", "content": "\n".join([*([turn.text] if turn.text else []), *spelled])}]
+        case ToolTurn():
+            lines = [f"{r.name}: {r.content}" if r.ok else f"{r.name} failed: {r.content}" for r in turn.results]
+            return [{"role": "user", "content": "\n".join(lines)}]
+
+
+def _render_tools(tools: tuple[ToolSpec, ...]) -> str:
+    if not tools:
+        return ""
+    lines = [f"- {t.name}({', '.join(t.parameters.get('properties', {}))}): {t.description}" for t in tools]
+    return 'Call a tool with {"tool": ..., "arguments": {...}} or answer with {"answer": ...}. The tools are:\n' + "\n".join(lines)
+
+
+def _schema(request: Request) -> dict[str, Any] | None:
+    """What the grammar forces: the output schema, or one call of a tool or an answer."""
+    if not request.tools:
+        return request.output_schema
+    answer = request.output_schema or {"type": "string", "maxLength": MAX_TEXT}
+    ways: list[dict[str, Any]] = []
+    definitions: dict[str, Any] = {}
+    for tool in request.tools:
+        parameters = {**tool.parameters}
+        definitions |= parameters.pop("$defs", {})
+        ways.append(_object({"tool": {"const": tool.name}, "arguments": {"additionalProperties": False, **parameters}}))
+    if isinstance(answer, dict) and "$defs" in answer:
+        answer = {**answer}
+        definitions |= answer.pop("$defs")
+    ways.append(_object({"answer": answer}))
+    schema: dict[str, Any] = {"anyOf": ways}
+    if definitions:
+        schema["$defs"] = definitions
+    return schema
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+class _Parser:
+    """The engine's chunks as events. With tools the text is held back until it is known to be a call or an answer."""
+
+    def __init__(self, *, has_tools: bool) -> None:
+        self.has_tools = has_tools
+        self.held: list[str] = []
+        self.reason: Finish = "other"
+        self.usage: UsageDelta | None = None
+
+    def parse(self, chunk: engine.Chunk) -> list[ModelEvent]:
+        events: list[ModelEvent] = []
+        for choice in chunk.get("choices", ()):
+            text = choice.get("delta", {}).get("content")
+            if text and self.has_tools:
+                self.held.append(text)
+            elif text:
+                events.append(TextDelta(text))
+            if choice.get("finish_reason"):
+                self.reason = "length" if choice["finish_reason"] == "length" else "stop"
+        usage = chunk.get("usage")
+        if usage:
+            self.usage = UsageDelta(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0), 0.0)
+        return events
+
+    def end(self) -> list[ModelEvent]:
+        events: list[ModelEvent] = []
+        if self.held:
+            events.append(self._call_or_answer("".join(self.held)))
+            if isinstance(events[0], CallDelta):
+                self.reason = "tool_calls"
+        if self.usage is not None:
+            events.append(self.usage)
+        if self.reason == "other":
+            raise ModelError("the embedded model's stream ended before its answer did")
+        return [*events, Finished(self.reason)]
+
+    def _call_or_answer(self, text: str) -> ModelEvent:
+        try:
+            said = from_json(text)
+        except ValueError:
+            return TextDelta(text)  # cut by max_tokens; the agent sees that it does not fit
+        if isinstance(said, dict) and "tool" in said:
+            return CallDelta(0, id="call_0", name=str(said["tool"]), arguments=json.dumps(said.get("arguments", {})))
+        answer = said.get("answer", said) if isinstance(said, dict) else said
+        return TextDelta(answer if isinstance(answer, str) else json.dumps(answer))
