@@ -454,6 +454,8 @@ class Proof:
     def exclusive(self, one: Wire, other: Wire) -> bool:
         """Whether at most one of two wires of the same node is taken for one message."""
         a, b = self.edges[one.index], self.edges[other.index]
+        if a is b:
+            return False
         if a.exceptional or b.exceptional:
             return self._exclusive_failure(a, b)
         x, y = a.edge.origin, b.edge.origin
@@ -475,10 +477,11 @@ class Proof:
         if Failure in (a.edge.origin.arm, b.edge.origin.arm):
             return True
         other = b if a.exceptional else a
-        return other.edge.origin.laps is not None or self._is_lap(other)
-
-    def _is_lap(self, declared: Declared) -> bool:
-        return declared.lap_of is not None
+        if other.exceptional:
+            return False
+        # LimitReached stands in for a lap wire, so it excludes that one and whatever excludes that one.
+        laps = [d for d in self.by_source[a.source] if d.lap_of is not None]
+        return all(lap is other or self.exclusive(lap, other) for lap in laps)
 
     # -- the rest ------------------------------------------------------------------------------------------------------
     def _check_prompts(self) -> None:

@@ -1,0 +1,33 @@
+"""A help desk that works on a tiny model, because the graph does what the model cannot.
+
+Every mail goes its own way at the same time: a router sends it to a specialist, the specialist has the model fill in
+arguments, code looks the facts up, the model says them in one sentence, code checks the sentence.
+"""
+
+from __future__ import annotations
+
+from graphflow import END, START, Graph, Limits
+from nodes.messages import Answer, Inbox, Unclear
+from nodes.routers.sort_mail import sort_mail
+from nodes.steps.read_inbox import read_inbox
+from nodes.steps.to_table import to_table
+from nodes.steps.unclear_mail import unclear_mail
+from nodes.subagents.orders import orders
+from nodes.subagents.prices import prices
+from nodes.subagents.questions import questions
+from nodes.subagents.small_talk import small_talk
+
+desk: Graph[Inbox, list[Answer]] = Graph(
+    "desk",
+    START >> read_inbox,
+    read_inbox.each >> sort_mail,
+    sort_mail["order"] >> orders,
+    sort_mail["price"] >> prices,
+    sort_mail["question"] >> questions,
+    sort_mail["chat"] >> small_talk,
+    (orders[Unclear], prices[Unclear]) >> unclear_mail >> questions,
+    (orders[Answer], prices[Answer], questions, small_talk) >> to_table >> END,
+    model="local:smollm2",
+    limits=Limits(depth=3, steps=20_000, concurrency=8),
+    description="Answers a shop's mail from its order table, price list and documents.",
+)

@@ -1,0 +1,39 @@
+"""Makes a fact of prices, along the call edge to the price list. Code adds, not a model."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from graphflow import Context, ToolError, node
+from nodes.messages import Fact, PriceQuestion, Unclear
+from nodes.tools.price_of import price_of
+
+
+@node(calls=[price_of])
+async def add_up(question: PriceQuestion, ctx: Context) -> Fact | Unclear:
+    """The total of what is asked, as a sentence that is true."""
+    total = Decimal(0)
+    parts: list[str] = []
+    missing: list[str] = []
+    for item in question.items:
+        row = await ctx.call(price_of, {"item": item.item, "shop": question.mail.shop})
+        if not row:
+            missing.append(item.item)
+            continue
+        try:
+            total += Decimal(row["price"]) * item.quantity
+        except InvalidOperation:
+            raise ToolError(f"the price of {row['item']} is {row['price']!r}, which is no number; mend prices.csv") from None
+        parts.append(f"{item.quantity} {counted(item.quantity, row)}")
+    if not parts:
+        return Unclear(mail=question.mail, why=f"we have no price for {', '.join(missing)}")
+    text = f"{' and '.join(parts)} {'cost' if len(parts) > 1 or question.items[0].quantity > 1 else 'costs'} {total:.2f} euros."
+    return Fact(mail=question.mail, topic="price", text=text, must=(f"{total:.2f}",))
+
+
+def counted(quantity: int, row: dict[str, str]) -> str:
+    """A thing as it is counted: `egg`, `eggs`, `loaves of bread`."""
+    word = row["item"] if row["unit"] == "piece" else row["unit"]
+    if quantity > 1:
+        word = word[:-1] + "ves" if word.endswith("f") else word + ("es" if word.endswith(("x", "s", "ch")) else "s")
+    return word if row["unit"] == "piece" else f"{word} of {row['item']}"
