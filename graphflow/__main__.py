@@ -1,0 +1,5 @@
+"""`python -m graphflow`."""
+
+from graphflow.cli import main
+
+main()

@@ -1,0 +1,155 @@
+"""The commands: run, check, bounds, draw, list, models.
+
+Exit codes: 0 = done; 1 = a walk did not complete; 2 = what was asked for cannot be (one line says why); 130 = Ctrl-C.
+`--debug` shows the traceback behind the line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from graphflow import errors
+from graphflow.cli.show import out, show_error, show_output
+from graphflow.messages import to_json_value, type_name
+from graphflow.project import find_all, load, read_message
+
+app = typer.Typer(name="graphflow", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Graphs of agents: run, check, draw.")
+models_app = typer.Typer(no_args_is_help=True, help="Models that run on this machine.")
+app.add_typer(models_app, name="models")
+
+GraphName = Annotated[str, typer.Argument(metavar="GRAPH", help="A graph's name (see `graphflow list`), a .py file, or FILE.py:VARIABLE.")]
+
+USAGE = (
+    errors.ProjectError,
+    errors.InputInvalid,
+    errors.GraphError,
+    errors.DeclarationError,
+    errors.PromptError,
+    errors.MissingExtra,
+    errors.WeightsError,
+    errors.UnknownProvider,
+    errors.ModelUnset,
+)
+"""Errors that say that what was asked for cannot be: exit code 2."""
+
+_debug = False
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    """Graphs of agents: run, check, draw."""
+    global _debug
+    _debug = debug
+
+
+@app.command()
+def run(
+    graph: GraphName,
+    message: Annotated[str | None, typer.Argument(metavar="[INPUT]", help="Text, JSON, or - for standard input.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", "-s", metavar="FIELD=VALUE", help="A field of the input.")] = None,
+    model: Annotated[str | None, typer.Option(help="provider:model for nodes that name none.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print output, status and usage as JSON.")] = False,
+    events: Annotated[Path | None, typer.Option(help="Write every event to this file, a JSON line each.")] = None,
+) -> None:
+    """Walk a graph. On a terminal the walk is shown live."""
+    from graphflow.cli.watch import walk
+
+    found = load(graph)
+    text = sys.stdin.read() if message == "-" else message
+    done = walk(found, read_message(found, text, _settings(settings)), model=model, events=events, live=sys.stdout.isatty() and not as_json)
+    if as_json:
+        usage = to_json_value(done.usage)
+        out(json.dumps({"status": done.status, "output": to_json_value(done.output), "usage": usage}, ensure_ascii=False, indent=2))
+    else:
+        show_output(done)
+
+
+@app.command()
+def check(graph: GraphName) -> None:
+    """Prove a graph, and tell what was proven."""
+    out(str(load(graph).check()))
+
+
+@app.command()
+def bounds(graph: GraphName) -> None:
+    """Tell the worst case of one walk: activations, depth, model calls."""
+    out(str(load(graph).bounds()))
+
+
+@app.command()
+def draw(
+    graph: GraphName,
+    path: Annotated[Path | None, typer.Argument(help="Where to; the ending says which: .svg .png .pdf .dot .mmd. Default: Mermaid, printed.")] = None,
+) -> None:
+    """Draw a graph."""
+    found = load(graph)
+    if path is None:
+        out(found.to_mermaid().rstrip())
+        return
+    try:
+        out(f"wrote {found.draw(str(path))}")
+    except errors.MissingExtra:
+        instead = path.with_suffix(".mmd")
+        found.draw(str(instead))
+        raise errors.MissingExtra(f"drawing {path.suffix[1:].upper()}", "dot", f"or install graphviz; wrote Mermaid to {instead} instead") from None
+
+
+@app.command("list")
+def list_graphs() -> None:
+    """List the graphs in reach."""
+    for each in find_all():
+        try:
+            found = load(each.name)
+            out(f"{each.name:<16} {type_name(found.input)} -> {type_name(found.output)}  {found.description}")
+        except errors.GraphflowError as error:
+            out(f"{each.name:<16} cannot be loaded: {str(error).splitlines()[0]}")
+
+
+@models_app.command("pull")
+def pull(name: Annotated[str, typer.Argument(help="Which weights, for example smollm2.")]) -> None:
+    """Fetch a model's weights into the user's cache, pinned by hash."""
+    from graphflow.providers.weights import pull as pull_weights
+
+    out(str(pull_weights(name, say=lambda line: print(f"graphflow: {line}", file=sys.stderr, flush=True))))
+
+
+def _settings(pairs: list[str] | None) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise errors.InputInvalid(f"--set {pair}: write FIELD=VALUE")
+        settings[name] = value
+    return settings
+
+
+def run_app(arguments: list[str]) -> int:
+    """Runs one command and returns its exit code."""
+    try:
+        result: Any = app(arguments, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if _is_click(error):
+            return _click_code(error)
+        if _debug or not isinstance(error, (errors.GraphflowError, OSError)) and getattr(error, "run", None) is None:
+            raise
+        show_error(error)
+        return 2 if isinstance(error, USAGE) else 1
+
+
+def _is_click(error: Exception) -> bool:
+    return hasattr(error, "exit_code")
+
+
+def _click_code(error: Exception) -> int:
+    show = getattr(error, "show", None)
+    if show is not None:
+        show(file=sys.stderr)
+    return int(getattr(error, "exit_code", 2))

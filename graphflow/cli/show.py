@@ -1,0 +1,90 @@
+"""What a command prints: tables for lists of flat messages, text for text, JSON for the rest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from typing import Any
+
+from pydantic import BaseModel
+
+from graphflow.messages import to_json_value
+from graphflow.run import Run
+
+
+def out(text: str) -> None:
+    """A line on standard output."""
+    print(text, flush=True)
+
+
+def show_output(run: Run[Any]) -> None:
+    """The output on standard output, one line about the run on standard error."""
+    output = run.output
+    if isinstance(output, str):
+        out(output)
+    elif isinstance(output, list) and output and all(isinstance(row, BaseModel) for row in output) and _is_flat(output):
+        out(table(output))
+    else:
+        out(json.dumps(to_json_value(output), ensure_ascii=False, indent=2))
+    print(summary(run), file=sys.stderr, flush=True)
+
+
+def summary(run: Run[Any]) -> str:
+    """One line about what a run took."""
+    used = run.usage
+    parts = [f"{run.graph}: {run.status}", f"{used.steps} steps"]
+    if used.model_calls:
+        parts += [f"{used.model_calls} model calls", f"{used.tokens} tokens"]
+    return ", ".join([*parts, f"{used.seconds:.1f} s"])
+
+
+def show_error(error: BaseException) -> None:
+    """What went wrong, and what was done before it."""
+    text = str(error) or type(error).__name__
+    print(f"graphflow: {text}", file=sys.stderr)
+    run = getattr(error, "run", None)
+    if isinstance(run, Run) and run.steps:
+        done = [step for step in run.steps if step.error is None]
+        names = ", ".join(dict.fromkeys(step.node for step in done)) or "nothing"
+        print(f"graphflow: {summary(run)}; finished before that: {names}", file=sys.stderr)
+
+
+def _is_flat(rows: list[Any]) -> bool:
+    scalars = (str, int, float, bool, type(None))
+    return all(type(row) is type(rows[0]) and all(isinstance(v, scalars) for v in _values(row)) for row in rows)
+
+
+def _values(row: BaseModel) -> list[Any]:
+    return [getattr(row, name) for name in type(row).model_fields]
+
+
+def table(rows: list[Any], width: int | None = None) -> str:
+    """Rows of one flat model as a table that fits the terminal; long texts are wrapped."""
+    names = list(type(rows[0]).model_fields)
+    cells = [[("" if v is None else str(v)) for v in _values(row)] for row in rows]
+    keep = [i for i in range(len(names)) if any(row[i] for row in cells)]
+    names, cells = [names[i] for i in keep], [[row[i] for i in keep] for row in cells]
+    widths = _widths(names, cells, width or max(60, min(shutil.get_terminal_size((140, 24)).columns, 160)))
+    lines = [_line(names, widths), _line(["-" * w for w in widths], widths)]
+    for row in cells:
+        wrapped = [textwrap.wrap(cell, w) or [""] for cell, w in zip(row, widths, strict=True)]
+        for part in range(max(map(len, wrapped))):
+            lines.append(_line([w[part] if part < len(w) else "" for w in wrapped], widths))
+    return "\n".join(lines)
+
+
+def _widths(names: list[str], cells: list[list[str]], total: int) -> list[int]:
+    wanted = [max(len(names[i]), *(len(row[i]) for row in cells)) for i in range(len(names))]
+    room = total - 2 * (len(names) - 1)
+    while sum(wanted) > room:
+        longest = max(range(len(wanted)), key=wanted.__getitem__)
+        if wanted[longest] <= 12:
+            break
+        wanted[longest] -= 1
+    return wanted
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()

@@ -1,0 +1,161 @@
+"""Walks a graph for the command line: live on a terminal, silent when piped, events to a file if asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from graphflow.errors import FileUnreadable, WalkCancelled
+from graphflow.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    FrameEntered,
+    ModelDelta,
+    ModelFinished,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeStarted,
+    to_record,
+)
+from graphflow.graph import Graph
+from graphflow.run import Run
+
+REDRAWS_A_SECOND = 8
+
+
+def walk(graph: Graph[Any, Any], message: Any, *, model: str | None, events: Path | None, live: bool) -> Run[Any]:
+    """The run, after it has completed.
+
+    Raises: whatever the walk raises; Ctrl-C cancels the walk cleanly and is raised again.
+    """
+    with ExitStack() as stack:
+        sink = stack.enter_context(_opened(events)) if events is not None else None
+        if not live and sink is None:
+            return asyncio.run(_interruptible(_quiet(graph, message, model)))
+        return asyncio.run(_interruptible(_watched(graph, message, model, sink, live)))
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from None
+
+
+async def _interruptible(work: Any) -> Run[Any]:
+    """Turns Ctrl-C into a clean end: asyncio cancels the task, the walk winds down, then it is told."""
+    run: Run[Any] = await work
+    return run
+
+
+async def _quiet(graph: Graph[Any, Any], message: Any, model: str | None) -> Run[Any]:
+    return await graph.run(message, model=model)
+
+
+async def _watched(graph: Graph[Any, Any], message: Any, model: str | None, sink: IO[str] | None, live: bool) -> Run[Any]:
+    run = graph.start(message, model=model)
+    picture = Picture(graph.name)
+    screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()
+    try:
+        with screen:
+            async for event in run:
+                picture.take(event)
+                if sink is not None and not isinstance(event, ModelDelta):
+                    sink.write(json.dumps(to_record(event), ensure_ascii=False) + "\n")
+        return await run
+    except asyncio.CancelledError:
+        run.cancel()
+        await run.settled()
+        error = WalkCancelled(f"stopped by Ctrl-C while walking {graph.name!r}")
+        error.run = run
+        raise error from None
+
+
+def _live(picture: Picture) -> AbstractContextManager[Any]:
+    from rich.live import Live
+
+    return Live(get_renderable=picture.tree, refresh_per_second=REDRAWS_A_SECOND, transient=True)
+
+
+@dataclass(slots=True)
+class Row:
+    """How often a node has run, in one frame path."""
+
+    running: int = 0
+    done: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+
+
+@dataclass(slots=True)
+class Picture:
+    """The walk as a tree: frames, nodes in them, and how far each is."""
+
+    name: str
+    rows: dict[tuple[str, ...], Row] = field(default_factory=dict)
+    paths: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    last: str = ""
+
+    def take(self, event: Event) -> None:
+        """Counts one event."""
+        path = self.paths.get(event.frame, (self.name,))
+        match event:
+            case FrameEntered():
+                self.paths[event.frame] = event.path
+            case NodeStarted() | CallStarted():
+                self._row(path, event.node).running += 1
+            case NodeFinished() | CallFinished():
+                self._end(path, event.node, event.at - event.started, "done")
+            case NodeFailed() | CallFailed() | NodeCancelled():
+                self._end(path, event.node, event.at - event.started, "failed")
+            case ModelFinished():
+                self._row(path, event.node).tokens += event.input_tokens + event.output_tokens
+                self.last = event.text
+            case _:
+                pass
+
+    def _row(self, path: tuple[str, ...], node: str) -> Row:
+        return self.rows.setdefault((*path, node), Row())
+
+    def _end(self, path: tuple[str, ...], node: str, seconds: float, how: str) -> None:
+        row = self._row(path, node)
+        row.running -= 1
+        row.seconds += seconds
+        setattr(row, how, getattr(row, how) + 1)
+
+    def tree(self) -> Any:
+        """The rich tree of this moment."""
+        from rich.text import Text
+        from rich.tree import Tree
+
+        root = Tree(Text(self.name, style="bold"))
+        branches: dict[tuple[str, ...], Any] = {(self.name,): root}
+        for key in sorted(self.rows, key=lambda k: len(k)):
+            parent = branches.get(key[:-1])
+            if parent is None:
+                continue
+            branches[key] = parent.add(_line(key[-1], self.rows[key]))
+        if self.last:
+            root.add(Text(self.last.replace("\n", " ")[:100], style="italic dim"))
+        return root
+
+
+def _line(name: str, row: Row) -> Any:
+    from rich.text import Text
+
+    mark, style = ("●", "yellow") if row.running else ("✗", "red") if row.failed and not row.done else ("✓", "green")
+    text = Text.assemble((f"{mark} ", style), name)
+    counts = [f"{row.done} done"] if row.done != 1 or row.running else []
+    counts += [f"{row.running} running"] if row.running else []
+    counts += [f"{row.failed} failed"] if row.failed else []
+    counts += [f"{row.seconds:.1f} s"] if row.seconds >= 0.05 else []
+    counts += [f"{row.tokens} tokens"] if row.tokens else []
+    return text.append(f"  {', '.join(counts)}" if counts else "", style="dim")

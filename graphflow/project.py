@@ -1,0 +1,193 @@
+"""A project: a folder with `graphs/` (and `nodes/`), the user's own or the one that is shipped.
+
+Rules:
+1. The nearest folder upwards that has `graphs/` is the project; what it lacks is looked for in the shipped one.
+2. A graph is named by its file; the file holds a `Graph` of that name, or exactly one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel
+
+from graphflow.errors import FileUnreadable, GraphflowError, InputInvalid, UnknownGraph
+from graphflow.graph import Graph
+from graphflow.messages import arms, type_name
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A graph that can be run by name."""
+
+    name: str
+    file: Path
+    root: Path
+
+
+def shipped_root() -> Path:
+    """Where the graphs that come with graphflow are: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "_shipped"
+    return inside if (inside / "graphs").is_dir() else package.parent
+
+
+def roots(start: Path | None = None) -> list[Path]:
+    """The user's project, if there is one, then the shipped one."""
+    here = (start or Path.cwd()).resolve()
+    own = next((folder for folder in (here, *here.parents) if (folder / "graphs").is_dir()), None)
+    shipped = shipped_root()
+    return [shipped] if own is None or own == shipped else [own, shipped]
+
+
+def find_all(start: Path | None = None) -> list[Found]:
+    """Every graph in reach, by name; the user's own hides a shipped one of the same name."""
+    found: dict[str, Found] = {}
+    for root in roots(start):
+        for file in sorted((root / "graphs").glob("*.py")):
+            if not file.name.startswith("_"):
+                found.setdefault(file.stem, Found(file.stem, file, root))
+    return [found[name] for name in sorted(found)]
+
+
+def load(name_or_file: str, start: Path | None = None) -> Graph[Any, Any]:
+    """The graph of that name, in that file, or `FILE:VARIABLE`.
+
+    Raises:
+        UnknownGraph: there is none; the text lists near names.
+        FileUnreadable: the file is missing or is no Python that can be run.
+    """
+    text, _, variable = name_or_file.partition(":") if not Path(name_or_file).is_file() else (name_or_file, "", "")
+    if text.endswith(".py"):
+        file = Path(text)
+        if not file.is_file():
+            raise FileUnreadable(f"there is no file {file}")
+        root = next((p for p in file.resolve().parents if (p / "graphs").is_dir()), file.resolve().parent)
+        return graph_in(file, root, variable)
+    found = {each.name: each for each in find_all(start)}
+    if text not in found:
+        near = difflib.get_close_matches(text, found, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there is: {', '.join(found) or 'none'}"
+        raise UnknownGraph(f"no graph is named {text!r}; {hint}")
+    return graph_in(found[text].file, found[text].root, variable)
+
+
+def graph_in(file: Path, root: Path, variable: str = "") -> Graph[Any, Any]:
+    """The graph that a file declares."""
+    module = _imported(file, root)
+    graphs = {name: value for name, value in vars(module).items() if isinstance(value, Graph)}
+    own = {name: g for name, g in graphs.items() if g.name == file.stem or name == file.stem}
+    for candidate in (variable, file.stem):
+        if candidate in graphs:
+            return graphs[candidate]
+    if variable:
+        raise UnknownGraph(f"{file} has no graph {variable!r}; it has: {', '.join(graphs) or 'none'}")
+    if len(own or graphs) == 1:
+        return next(iter((own or graphs).values()))
+    if not graphs:
+        raise UnknownGraph(f"{file} declares no graph; write {file.stem} = Graph({file.stem!r}, START >> ... >> END)")
+    raise UnknownGraph(f"{file} declares several graphs ({', '.join(graphs)}); say which: {file}:{next(iter(graphs))}")
+
+
+def _imported(file: Path, root: Path) -> ModuleType:
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    inside = file.resolve().parent == (root / "graphs").resolve()
+    name = f"graphs.{file.stem}" if inside else f"graphflow_user_{file.stem}"
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(file.resolve()):
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file.resolve())
+    if spec is None or spec.loader is None:
+        raise FileUnreadable(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except GraphflowError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        line = _line_in(error, file)
+        raise FileUnreadable(f"{file}{line} cannot be run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _line_in(error: BaseException, file: Path) -> str:
+    trace = error.__traceback__
+    line = ""
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename) == file.resolve():
+            line = f":{trace.tb_lineno}"
+        trace = trace.tb_next
+    return line
+
+
+# -- from a command line to a message --------------------------------------------------------------------------------------
+def read_message(graph: Graph[Any, Any], text: str | None, settings: Mapping[str, str] | None = None) -> Any:
+    """The message that a command line means: JSON, or text for a graph that takes text or has one field for it.
+
+    Raises:
+        InputInvalid: it cannot be read as what the graph takes.
+    """
+    models = [arm for arm in arms(graph.input) if isinstance(arm, type) and issubclass(arm, BaseModel)]
+    if len(models) == 1 and (str not in arms(graph.input)):
+        return _fields(graph, models[0], text, dict(settings or {}))
+    if settings:
+        raise InputInvalid(f"graph {graph.name!r} takes {type_name(graph.input)}, which has no fields to set")
+    if text is None:
+        raise InputInvalid(f"graph {graph.name!r} takes {type_name(graph.input)}; give it after the graph's name")
+    if str in arms(graph.input) or graph.input is Any:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputInvalid(f"graph {graph.name!r} takes {type_name(graph.input)} as JSON, and this is none: {error}") from None
+
+
+def _fields(graph: Graph[Any, Any], model: type[BaseModel], text: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    unknown = [name for name in given if name not in model.model_fields]
+    if unknown:
+        have = ", ".join(model.model_fields)
+        raise InputInvalid(f"{model.__name__} has no field {unknown[0]!r}; graph {graph.name!r} takes: {have}")
+    if text is not None and text.lstrip().startswith("{"):
+        try:
+            return {**json.loads(text), **given}
+        except ValueError as error:
+            raise InputInvalid(f"the input of graph {graph.name!r} looks like JSON and is none: {error}") from None
+    if text is not None:
+        name = _text_field(model, given)
+        if name is None:
+            raise InputInvalid(f"graph {graph.name!r} takes {model.__name__} with several fields; give them as JSON: {_example(model)}")
+        given[name] = text
+    missing = [name for name, field in model.model_fields.items() if field.is_required() and name not in given]
+    if missing:
+        raise InputInvalid(f"graph {graph.name!r} takes {model.__name__} and lacks {', '.join(missing)}; give it as JSON: {_example(model)}")
+    return given
+
+
+def _text_field(model: type[BaseModel], given: Mapping[str, Any]) -> str | None:
+    """The field that plain text goes to: the only required text field, else the first text field."""
+    texts = [name for name, field in model.model_fields.items() if field.annotation is str and name not in given]
+    required = [name for name in texts if model.model_fields[name].is_required()]
+    others = [name for name, field in model.model_fields.items() if field.is_required() and name not in texts and name not in given]
+    if others or len(required) > 1:
+        return None
+    return (required or texts or [None])[0]
+
+
+def _example(model: type[BaseModel]) -> str:
+    return "'" + json.dumps({name: type_name(field.annotation) for name, field in model.model_fields.items()}) + "'"
+
+
+def names(found: Sequence[Found]) -> list[str]:
+    """The names of graphs."""
+    return [each.name for each in found]
