@@ -29,7 +29,7 @@ async def in_thread(function: Callable[..., T], *args: Any, on_abandon: Callable
             return
         if error is not None:
             if isinstance(error, StopIteration):  # a future refuses it; PEP 479 has the reason
-                error = RuntimeError(f"{function.__name__} raised StopIteration")
+                error = RuntimeError("the function raised StopIteration")
             future.set_exception(error)
         else:
             future.set_result(result)  # type: ignore[arg-type]  # None only if T allows it

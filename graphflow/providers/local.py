@@ -12,6 +12,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from pydantic_core import from_json
@@ -32,6 +33,7 @@ from graphflow.model import (
     UserTurn,
 )
 from graphflow.providers import engine, weights
+from graphflow.threads import in_thread
 
 MAX_TOKENS = 256
 """Tokens of an answer when the request does not say: a model this small only repeats itself beyond."""
@@ -48,7 +50,9 @@ class LocalModel:
 
     async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
         """Yields the answer token by token; cancelling the caller stops the engine within a token."""
-        path = await asyncio.to_thread(weights.pull, self.weights.name, say=_tell)
+        path = weights.path_of(self.weights)
+        if not path.is_file():
+            path = await in_thread(partial(weights.pull, self.weights.name, say=_tell))
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[engine.Chunk | BaseException | None] = asyncio.Queue()
 

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,8 +88,16 @@ def pull(name: str, *, say: Callable[[str], None] = lambda line: None) -> Path:
     """
     weights = known(name)
     target = path_of(weights)
-    if target.is_file():
-        return target
+    with _one_at_a_time:
+        if not target.is_file():
+            _fetch(weights, target, say)
+    return target
+
+
+_one_at_a_time = threading.Lock()
+
+
+def _fetch(weights: Weights, target: Path, say: Callable[[str], None]) -> None:
     say(f"fetching {weights.name} ({weights.megabytes} MB, {weights.licence}) into {target.parent}, once")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -98,8 +107,7 @@ def pull(name: str, *, say: Callable[[str], None] = lambda line: None) -> Path:
     except OSError as error:
         if isinstance(error, WeightsError):
             raise
-        raise WeightsError(f"the weights of {name!r} cannot be written to {target.parent}: {error}") from None
-    return target
+        raise WeightsError(f"the weights of {weights.name!r} cannot be written to {target.parent}: {error}") from None
 
 
 def _download(weights: Weights, folder: Path) -> Path:

@@ -22,6 +22,7 @@ sort_mail: Router[Mail, Mail] = Router(
             "Has my parcel 2210 been sent?",
             "I ordered a lamp, number 412, and it is late.",
             "Did my return 554 reach you?",
+            "Can you check on 345 for me, please?",
             "Why was order 9020 not delivered yet, what happened?",
         ],
         "price": [
@@ -29,6 +30,10 @@ sort_mail: Router[Mail, Mail] = Router(
             "What do five bottles of juice cost?",
             "price of 12 onions please",
             "I want two packs of flour, what is the total?",
+            "We would like to order six boxes of paper, what will that cost us?",
+            "The price of nine tins of paint and a brush?",
+            "pepper: how much for 1 pack",
+            "Total for 4 plums, one cake and 2 cups of yoghurt",
         ],
         "question": [
             "Do you ship to other countries?",
@@ -36,7 +41,10 @@ sort_mail: Router[Mail, Mail] = Router(
             "When are you open?",
             "How can I pay?",
             "How much does delivery cost?",
+            "What is your address?",
+            "Do I get a guarantee?",
+            "Is there a discount?",
         ],
-        "chat": ["Hello!", "Thanks a lot, that was kind.", "Good evening", "Goodbye, see you soon"],
+        "chat": ["Hello!", "Thanks a lot, that was kind.", "Good evening, how are you?", "Goodbye, see you soon", "Many thanks", "Bye"],
     },
 )

@@ -1,26 +1,32 @@
-"""Guards the price list: things and quantities that a model filled in must stand in the mail."""
+"""Guards the price list: things and quantities that a model filled in must stand in the mail, and none may be missing."""
 
 from __future__ import annotations
 
 import re
 
-from graphflow import node
+from graphflow import Context, node
 from nodes.messages import Item, Mail, PriceArguments, PriceQuestion, Unclear
 from nodes.tools.price_of import singular
+from nodes.tools.sold_in import sold_in
 
 NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 
-@node
-def check_prices(mail: Mail, asked: PriceArguments) -> PriceQuestion | Unclear:
-    """Lets through the items whose words are in the mail, with the quantity that stands before them there."""
+@node(calls=[sold_in])
+async def check_prices(mail: Mail, asked: PriceArguments, ctx: Context) -> PriceQuestion | Unclear:
+    """Lets through what is in the mail, with the quantity that stands there; adds what the model overlooked."""
     words = re.findall(r"[a-z]+|\d+", mail.text.lower())
     stems = [singular(word) for word in words]
+    sold = await ctx.call(sold_in, {"text": mail.text, "shop": mail.shop})
+    filled = {_place(item.item, stems): item for item in asked.items}
+    named = {stems.index(item): Item(item=item, quantity=1) for item in sold}
+    chosen = named or {place: item for place, item in filled.items() if place is not None}
     items: list[Item] = []
-    for item in asked.items:
-        place = next((stems.index(singular(w)) for w in item.item.split() if singular(w) in stems), None)
-        if place is not None and all(singular(item.item) != singular(known.item) for known in items):
-            items.append(Item(item=item.item, quantity=quantity_before(words, place) or 1))
+    for place, item in sorted(chosen.items()):
+        guess = filled.get(place)
+        spoken = guess.quantity if guess is not None and _says(guess.quantity, words) else None
+        quantity = quantity_before(words, place) or (spoken if len(chosen) == 1 else None) or quantity_after(words, place) or 1
+        items.append(Item(item=item.item, quantity=quantity))
     if not items:
         return Unclear(mail=mail, why=f"none of {', '.join(i.item for i in asked.items)} is in the message")
     return PriceQuestion(mail=mail, items=tuple(items))
@@ -29,14 +35,33 @@ def check_prices(mail: Mail, asked: PriceArguments) -> PriceQuestion | Unclear:
 def quantity_before(words: list[str], place: int) -> int | None:
     """The number that counts the word at `place`: the nearest before it, at most three words away ("2 loaves of bread")."""
     for word in reversed(words[max(0, place - 3) : place]):
-        if word.isdigit() and 0 < int(word) < 1000:
-            return int(word)
-        if word in NUMBERS[1:]:
-            return NUMBERS.index(word)
-        if word in ("a", "an"):
-            return 1
-        if word == "dozen":
-            return 12
-        if word == "and":
+        number = value_of(word)
+        if number is not None:
+            return number
+        if word in ("and", "or", "plus"):
             return None
     return None
+
+
+def quantity_after(words: list[str], place: int) -> int | None:
+    """The number right behind a thing ("cheese, two packs"), if it does not count the next thing."""
+    behind = words[place + 1 : place + 3]
+    numbers = [value_of(word) for word in behind]
+    return next((n for n in numbers if n is not None and n > 1), None)
+
+
+def value_of(word: str) -> int | None:
+    """What a number word counts: digits, one to twelve, a, an, dozen."""
+    if word.isdigit():
+        return int(word) if 0 < int(word) < 1000 else None
+    if word in NUMBERS[1:]:
+        return NUMBERS.index(word)
+    return {"a": 1, "an": 1, "dozen": 12}.get(word)
+
+
+def _place(item: str, stems: list[str]) -> int | None:
+    return next((stems.index(singular(word)) for word in item.split() if singular(word) in stems), None)
+
+
+def _says(quantity: int, words: list[str]) -> bool:
+    return any(value_of(word) == quantity for word in words)
