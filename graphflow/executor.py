@@ -72,6 +72,8 @@ async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
     run.tell(RunStarted(0.0, 0, run.graph, message))
     run.began = time.perf_counter()
     try:
+        if run._cancelled:
+            raise asyncio.CancelledError
         run.output = await frame.walked(message)
     except asyncio.CancelledError:
         if not run._cancelled:
@@ -114,10 +116,13 @@ def start_graph(graph: Graph[Any, Out], message: Any, **options: Any) -> Run[Out
     """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
     run, frame, message = begin(graph, message, observed=True, **options)
     run._task = asyncio.get_running_loop().create_task(drive(run, frame, message))
-    run._task.add_done_callback(_retrieve)
+
+    def retrieve(task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            task.exception()  # it stays on `run.error`; asyncio need not complain that nobody asked
+        elif run.status == "running":  # cancelled from outside before its first turn
+            run.tell(RunStarted(0.0, 0, run.graph, message))
+            _end(run, frame, "cancelled", WalkCancelled(f"the task that walked {run.graph!r} was cancelled"))
+
+    run._task.add_done_callback(retrieve)
     return run
-
-
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled():
-        task.exception()  # it stays on `run.error`; asyncio need not complain that nobody asked

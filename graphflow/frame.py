@@ -390,7 +390,9 @@ class Frame:
                     self.tasks[act.id] = asyncio.current_task()  # type: ignore[assignment]  # we are in a task
         except BaseException as error:  # a bug of ours: let the frame end with it rather than hang
             if self.done is not None and not self.done.done():
-                self.done.set_exception(error)
+                bug = RuntimeError(f"a bug in graphflow, please report it: {type(error).__name__}: {error}")
+                bug.__cause__ = error
+                self.done.set_exception(bug)
             if not isinstance(error, Exception):
                 raise
 

@@ -182,7 +182,8 @@ def _escape(text: str) -> str:
 
     shown = "".join(c if c == "\n" or c.isprintable() else " " for c in text[:2000])
     escaped: str = graphviz.escape(shown)
-    return escaped.replace("\n", "\\n")
+    literal: str = graphviz.nohtml(escaped.replace("\n", "\\n"))
+    return literal
 
 
 def _mermaid(text: str) -> str:

@@ -117,7 +117,8 @@ class Run(Generic[Out]):
         """Stops the walk: running nodes are cancelled and awaited, finished work stays in the journal."""
         if self.status == "running" and self._task is not None:
             self._cancelled = True
-            self._task.cancel()
+            if self.journal:  # else its task has not had its first turn: it will see that it is not wanted
+                self._task.cancel()
 
     def __await__(self) -> Generator[Any, None, Run[Out]]:
         return self._wait().__await__()

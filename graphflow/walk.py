@@ -226,13 +226,17 @@ class Walk:
         self._emit_links(slot, links, message, scope, joins)
 
     def _emit_links(self, slot: Slot, links: Sequence[Link], message: Any, scope: Scope, joins: tuple[JoinState, ...]) -> None:
-        opened = tuple(self._open(spec, scope, joins) for spec in slot.joins) if slot.joins else ()
+        opened: tuple[JoinState, ...] = ()
+        for spec in reversed(slot.joins):  # the outer ones first: an inner join can still bring them a message
+            opened = (*opened, self._open(spec, scope, (*joins, *opened)))
         tokens: list[tuple[Link, Any, Scope, tuple[JoinState, ...]]] = []
         for link in links:
             chain = tuple(j for j in joins if j.spec.node not in link.exits) if link.exits else joins
             for state in opened:
-                if link.index in state.spec.branches:
+                spec = state.spec
+                if link.index in spec.branches:
                     state.taken = True
+                if link.target in spec.region or link.target == spec.node:
                     chain = (*chain, state)
             if link.each:
                 if not message:

@@ -1,0 +1,319 @@
+"""Random well-typed graphs, each with an oracle: what plain Python makes of the same input.
+
+A block is wired behind a source and knows what it computes. Composed blocks give every shape: chains, fan-outs, joins,
+maps, routers, loops, nested graphs. Nodes wait a random number of turns of the event loop, so that each seed of `Jitter`
+is another interleaving of the same walk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hypothesis import strategies as st
+
+from graphflow import END, START, Failure, Graph, Router, node
+from tests.conftest import A, B, Msg
+
+Done = A
+"""The arm by which a loop ends."""
+
+
+class Jitter:
+    """Makes nodes wait 0 to 4 turns, differently for each seed."""
+
+    random = random.Random(0)
+
+    @classmethod
+    async def wait(cls) -> None:
+        for _ in range(cls.random.randrange(5)):
+            await asyncio.sleep(0)
+
+
+@dataclass
+class Names:
+    """Fresh node names."""
+
+    count: int = 0
+
+    def new(self, kind: str) -> str:
+        self.count += 1
+        return f"{kind}{self.count}"
+
+
+@dataclass
+class Wired:
+    """Arrows of a block, and what leaves it."""
+
+    paths: list[Any] = field(default_factory=list)
+    tail: Any = None
+
+
+def mix(values: Sequence[int]) -> int:
+    """Depends on the order of the values."""
+    total = 7
+    for value in values:
+        total = (total * 31 + value) % 100_003
+    return total
+
+
+class Block:
+    """One piece of a graph from Msg to Msg."""
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        raise NotImplementedError
+
+    def value(self, n: int) -> int:
+        raise NotImplementedError
+
+
+@dataclass
+class StepBlock(Block):
+    factor: int
+    add: int
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        factor, add = self.factor, self.add
+
+        async def body(m: Msg) -> Msg:
+            await Jitter.wait()
+            return Msg(n=(m.n * factor + add) % 1009)
+
+        step = node(name=names.new("step"))(body)
+        return Wired([source >> step], step)
+
+    def value(self, n: int) -> int:
+        return (n * self.factor + self.add) % 1009
+
+
+@dataclass
+class SequenceBlock(Block):
+    parts: list[Block]
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        paths: list[Any] = []
+        for part in self.parts:
+            wired = part.wire(source, names)
+            paths += wired.paths
+            source = wired.tail
+        return Wired(paths, source)
+
+    def value(self, n: int) -> int:
+        for part in self.parts:
+            n = part.value(n)
+        return n
+
+
+@dataclass
+class FanBlock(Block):
+    parts: list[Block]
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        async def spread(m: Msg) -> Msg:
+            await Jitter.wait()
+            return m
+
+        async def collect(ms: list[Msg]) -> Msg:
+            return Msg(n=mix([m.n for m in ms]))
+
+        fork, join = node(name=names.new("fork"))(spread), node(name=names.new("collect"))(collect)
+        paths: list[Any] = [source >> fork]
+        for part in self.parts:
+            wired = part.wire(fork, names)
+            paths += [*wired.paths, wired.tail >> join]
+        return Wired(paths, join)
+
+    def value(self, n: int) -> int:
+        return mix([part.value(n) for part in self.parts])
+
+
+@dataclass
+class PairBlock(Block):
+    left: Block
+    right: Block
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        async def same(m: Msg) -> Msg:
+            return m
+
+        async def as_a(m: Msg) -> A:
+            await Jitter.wait()
+            return A(n=m.n)
+
+        async def as_b(m: Msg) -> B:
+            await Jitter.wait()
+            return B(n=m.n)
+
+        async def pair(a: A, b: B) -> Msg:
+            return Msg(n=mix([a.n, b.n]))
+
+        fork = node(name=names.new("fork"))(same)
+        a, b, join = node(name=names.new("a"))(as_a), node(name=names.new("b"))(as_b), node(name=names.new("pair"))(pair)
+        left, right = self.left.wire(fork, names), self.right.wire(fork, names)
+        paths = [source >> fork, *left.paths, left.tail >> a, *right.paths, right.tail >> b, (a, b) >> join]
+        return Wired(paths, join)
+
+    def value(self, n: int) -> int:
+        return mix([self.left.value(n), self.right.value(n)])
+
+
+@dataclass
+class MapBlock(Block):
+    size: int
+    part: Block
+    dying: bool
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        size = self.size
+
+        async def split(m: Msg) -> list[Msg]:
+            await Jitter.wait()
+            return [Msg(n=m.n + i) for i in range((m.n + size) % 5)]
+
+        async def sieve(m: Msg) -> Msg:
+            await Jitter.wait()
+            if m.n % 3 == 0:
+                raise ValueError("sieved out")
+            return m
+
+        async def collect(ms: list[Msg]) -> Msg:
+            return Msg(n=mix([m.n for m in ms]))
+
+        fork, join = node(name=names.new("split"))(split), node(name=names.new("collect"))(collect)
+        paths: list[Any] = [source >> fork]
+        each = fork.each.fork("isolate") if self.dying else fork.each
+        if self.dying:
+            gate = node(name=names.new("sieve"))(sieve)
+            paths.append(each >> gate)
+            wired = self.part.wire(gate, names)
+        else:
+            wired = self.part.wire(each, names)
+        return Wired([*paths, *wired.paths, wired.tail >> join], join)
+
+    def value(self, n: int) -> int:
+        items = [n + i for i in range((n + self.size) % 5)]
+        if self.dying:
+            items = [i for i in items if i % 3]
+        return mix([self.part.value(i) for i in items])
+
+
+@dataclass
+class RouteBlock(Block):
+    left: Block
+    right: Block
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        def rule(m: Msg) -> Literal["left", "right"]:
+            return "left" if m.n % 2 else "right"
+
+        async def merge(m: Msg) -> Msg:
+            await Jitter.wait()
+            return m
+
+        router: Router[Msg, Msg] = Router(names.new("route"), rule)
+        end = node(name=names.new("merge"))(merge)
+        left, right = self.left.wire(router["left"], names), self.right.wire(router["right"], names)
+        return Wired([source >> router, *left.paths, *right.paths, (left.tail, right.tail) >> end], end)
+
+    def value(self, n: int) -> int:
+        return self.left.value(n) if n % 2 else self.right.value(n)
+
+
+@dataclass
+class LoopBlock(Block):
+    laps: int
+    part: Block
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        async def enter(m: Msg) -> Msg:
+            return m
+
+        async def judge(m: Msg) -> Msg | Done:
+            await Jitter.wait()
+            return Done(n=m.n) if m.n % 4 == 0 else m
+
+        async def stop(reached: Any) -> Msg:
+            return Msg(n=reached.message.n if hasattr(reached, "message") else reached.n)
+
+        from graphflow import LimitReached
+
+        head = node(name=names.new("enter"))(enter)
+        exit_node = node(name=names.new("judge"))(judge)
+        leave = node(name=names.new("leave"))(stop)
+        wired = self.part.wire(head, names)
+        paths = [source >> head, *wired.paths, wired.tail >> exit_node, exit_node[Msg].limit(self.laps) >> head]
+        return Wired([*paths, exit_node[Done] >> leave, exit_node[LimitReached] >> leave], leave)
+
+    def value(self, n: int) -> int:
+        n = self.part.value(n)
+        for _ in range(self.laps):
+            if n % 4 == 0:
+                break
+            n = self.part.value(n)
+        return n
+
+
+@dataclass
+class MendBlock(Block):
+    """A node that sometimes fails, with a failure edge."""
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        async def fragile(m: Msg) -> Msg:
+            await Jitter.wait()
+            if m.n % 5 == 0:
+                raise ValueError("five")
+            return m
+
+        async def mend(f: Failure) -> Msg:
+            return Msg(n=f.input.n + 1)
+
+        async def merge(m: Msg) -> Msg:
+            return m
+
+        weak, fix, end = node(name=names.new("weak"))(fragile), node(name=names.new("fix"))(mend), node(name=names.new("merge"))(merge)
+        return Wired([source >> weak, weak[Failure] >> fix, (weak, fix) >> end], end)
+
+    def value(self, n: int) -> int:
+        return n + 1 if n % 5 == 0 else n
+
+
+@dataclass
+class GraphBlock(Block):
+    """A graph inside the graph."""
+
+    part: Block
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        inner = build(self.part, names.new("graph"))
+        return Wired([source >> inner], inner)
+
+    def value(self, n: int) -> int:
+        return self.part.value(n)
+
+
+def build(block: Block, name: str = "random") -> Graph[Any, Any]:
+    wired = block.wire(START, Names())
+    return Graph(name, *wired.paths, wired.tail >> END, input=Msg)
+
+
+
+
+steps = st.builds(StepBlock, st.integers(0, 9), st.integers(0, 9))
+
+
+def _grow(children: st.SearchStrategy[Block]) -> st.SearchStrategy[Block]:
+    return st.one_of(
+        st.builds(SequenceBlock, st.lists(children, min_size=1, max_size=3)),
+        st.builds(FanBlock, st.lists(children, min_size=2, max_size=3)),
+        st.builds(PairBlock, children, children),
+        st.builds(MapBlock, st.integers(0, 4), children, st.booleans()),
+        st.builds(RouteBlock, children, children),
+        st.builds(LoopBlock, st.integers(1, 3), children),
+    )
+
+
+blocks: st.SearchStrategy[Block] = st.recursive(st.one_of(steps, st.builds(MendBlock)), _grow, max_leaves=8)
+nested: st.SearchStrategy[Block] = st.one_of(blocks, st.builds(GraphBlock, blocks), st.builds(lambda a, b: SequenceBlock([GraphBlock(FanBlock([a, GraphBlock(b)])), a]), blocks, blocks))

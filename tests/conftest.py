@@ -1,0 +1,71 @@
+"""What all tests share: messages, small nodes, a way to force the general path."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from graphflow.executor import begin, drive
+from graphflow.graph import Graph
+from graphflow.run import Run
+
+
+class Msg(BaseModel, frozen=True):
+    n: int = 0
+    tag: str = ""
+
+
+class A(BaseModel, frozen=True):
+    n: int = 0
+
+
+class B(BaseModel, frozen=True):
+    n: int = 0
+
+
+class C(BaseModel, frozen=True):
+    n: int = 0
+
+
+def walk(graph: Graph[Any, Any], message: Any, *, plain: bool = True, observed: bool = False, **options: Any) -> Run[Any]:
+    """A run to its end: the run itself, whether it completed or not (`run.error` says)."""
+
+    async def main() -> Run[Any]:
+        run, frame, checked = begin(graph, message, plain=plain, observed=observed, **options)
+        try:
+            await drive(run, frame, checked)
+        except BaseException as error:
+            assert run.error is error or isinstance(error, asyncio.CancelledError)
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert not left, f"tasks left behind: {left}"
+        return run
+
+    return asyncio.run(main())
+
+
+def ended(run: Run[Any]) -> list[str]:
+    """Names of the nodes that answered, in order."""
+    return [event.node for event in run.events if event.kind == "node.end"]
+
+
+def kinds(run: Run[Any]) -> list[str]:
+    return [event.kind for event in run.events]
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches out: a socket to anything but this machine is an error."""
+    import socket
+
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        host = address[0] if isinstance(address, tuple) else ""
+        if host and host not in ("127.0.0.1", "::1", "localhost"):
+            raise RuntimeError(f"a test tried to reach {host}")
+        real(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
