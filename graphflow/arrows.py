@@ -298,6 +298,8 @@ def connect(left: Any, right: Any, where: Where) -> Path[Any, Any]:
             tails = () if target is END else right._exits()
             return Path(left._heads(), (Edge(exits[0], target, port, where),), tails, left, within)
     sources, targets = _entries(left, "left"), _entries(right, "right")
+    if not all(source._exits() for source in sources):
+        raise DeclarationError("END sends nothing: nothing can stand right of END in an arrow")
     edges = tuple(
         Edge(origin, *head._entry(), where)
         for source in sources

@@ -364,7 +364,7 @@ class Proof:
                 name = self.nodes[number].name
                 self.problems.append(f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out")
         for number in _missed(self.end, [[d.source for d in ds] for ds in self.by_target]):
-            if number < self.start:
+            if number < self.start and self.by_source[number]:
                 name = self.nodes[number].name
                 way = ", ".join(sorted({d.edge.target.name for d in self.by_source[number]}))
                 self._say(
