@@ -33,9 +33,10 @@ _HOME = {
 }
 
 __all__ = [
+    "END",
+    "START",
     "Agent",
     "Context",
-    "END",
     "Failure",
     "Graph",
     "GraphError",
@@ -48,7 +49,6 @@ __all__ = [
     "Retry",
     "Router",
     "Run",
-    "START",
     "SubAgent",
     "Take",
     "Tool",

@@ -115,6 +115,8 @@ class Entry(Generic[In, Out]):
         return iter(())
 
     @overload
+    def __rshift__(self, other: End, /) -> Path[In, Out]: ...
+    @overload
     def __rshift__(self, other: Entry[Out, R], /) -> Path[In, R]: ...
     @overload
     def __rshift__(self, other: Entry[list[Out], R], /) -> Path[In, R]: ...
@@ -128,11 +130,15 @@ class Entry(Generic[In, Out]):
         return connect(self, other, _where())
 
     @overload
-    def __rrshift__(self, other: tuple[Entry[A, In], Entry[B, In]], /) -> Path[A | B, Out]: ...
+    def __rrshift__(self: Entry[list[T], R], other: Sequence[Entry[A, T]], /) -> Path[A, R]: ...
     @overload
-    def __rrshift__(self, other: tuple[Entry[A, In], Entry[B, In], Entry[C, In]], /) -> Path[A | B | C, Out]: ...
+    def __rrshift__(self: Entry[T, R], other: tuple[Entry[A, T], Entry[B, T]], /) -> Path[A | B, R]: ...
     @overload
-    def __rrshift__(self, other: Sequence[Entry[A, In]], /) -> Path[A, Out]: ...
+    def __rrshift__(
+        self: Entry[T, R], other: tuple[Entry[A, T], Entry[B, T], Entry[C, T]], /
+    ) -> Path[A | B | C, R]: ...
+    @overload
+    def __rrshift__(self: Entry[T, R], other: Sequence[Entry[A, T]], /) -> Path[A, R]: ...
     def __rrshift__(self, other: Any, /) -> Path[Any, Any]:
         return connect(other, self, _where())
 
@@ -294,7 +300,7 @@ def connect(left: Any, right: Any, where: Where) -> Path[Any, Any]:
         entry, exits = right._heads(), left._exits()
         if len(exits) == 1 and len(entry) == 1:  # by far the most common arrow
             target, port = entry[0]._entry()
-            within = (right,) if isinstance(right, Path) else ()
+            within: tuple[Entry[Any, Any], ...] = (right,) if isinstance(right, Path) else ()
             tails = () if target is END else right._exits()
             return Path(left._heads(), (Edge(exits[0], target, port, where),), tails, left, within)
     sources, targets = _entries(left, "left"), _entries(right, "right")
@@ -325,7 +331,9 @@ def _entries(side: Any, name: str) -> tuple[Entry[Any, Any], ...]:
         return tuple(entry for member in side for entry in _entries(member, name))
     shown = getattr(side, "__name__", None) or repr(side)
     hint = "; put @node above it" if callable(side) and not isinstance(side, type) else ""
-    raise DeclarationError(f"{shown} stands on the {name} side of an arrow, but it is {type(side).__name__}, not a node{hint}")
+    raise DeclarationError(
+        f"{shown} stands on the {name} side of an arrow, but it is {type(side).__name__}, not a node{hint}"
+    )
 
 
 def _where() -> Where:
@@ -342,7 +350,9 @@ def _check_guard(test: Any) -> Callable[[Any], bool]:
     if not callable(test):
         raise DeclarationError(f".when({test!r}): give a function that takes the message and returns True or False")
     if getattr(test, "__name__", "") != "<lambda>" and _is_async(test):
-        raise DeclarationError(f".when({test.__name__}): a guard is a plain function; put waiting into a node before it")
+        raise DeclarationError(
+            f".when({test.__name__}): a guard is a plain function; put waiting into a node before it"
+        )
     guard: Callable[[Any], bool] = test
     return guard
 
@@ -351,7 +361,7 @@ def _is_async(test: Any) -> bool:
     return bool(getattr(getattr(test, "__code__", None), "co_flags", 0) & 0x80)  # CO_COROUTINE
 
 
-def _check_policy(policy: str) -> ForkPolicy:
+def _check_policy(policy: ForkPolicy) -> ForkPolicy:
     if policy not in ("cancel", "isolate", "finish"):
         raise DeclarationError(f".fork({policy!r}): the policies of a fork are 'cancel', 'isolate' and 'finish'")
     return policy

@@ -29,7 +29,9 @@ def check_input(graph: Graph[Any, Any], message: Any) -> Any:
         return adapter_of(kind).validate_python(message)
     except ValueError as error:
         errors = getattr(error, "errors", None)
-        details = [f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in errors()] if errors else [str(error)]
+        details = (
+            [f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in errors()] if errors else [str(error)]
+        )
         raise InputInvalid(
             f"graph {graph.name!r} takes {type_name(kind)}, and was given {type(message).__name__}: {'; '.join(details)}"
         ) from None

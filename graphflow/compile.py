@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from graphflow.arrows import ForkPolicy
 from graphflow.messages import LimitReached, output_check
-from graphflow.nodes import Node
 from graphflow.program import JoinSpec, Link, Program, Slot
+from graphflow.proofs import Declared, Proof, link_matcher
 from graphflow.topology import Topology
 
-if TYPE_CHECKING:
-    from graphflow.proofs import Declared, Proof
 
 def compile_program(proof: Proof) -> Program:
     """The program of a graph whose proofs all held."""
@@ -42,8 +37,6 @@ def compile_program(proof: Proof) -> Program:
 
 
 def _link(top: Topology, wire: Declared, laps: dict[int, int]) -> Link:
-    from graphflow.proofs import link_matcher
-
     origin = wire.edge.origin
     link = Link()
     link.index, link.source, link.target, link.port = wire.index, wire.source, wire.target, wire.port
@@ -125,15 +118,7 @@ def _attach_links(proof: Proof, slot: Slot, links: list[Link]) -> None:
     one = normal[0] if len(normal) == 1 else None
     plain = one is not None and slot.plain and not one.each and one.lap is None and not one.resets
     slot.alone = one if plain else None
-    policies = {proof.edges[link.index].edge.origin.fork for link in links} - {None}
-    slot.policy = _policy(proof, slot, policies)
-
-
-def _policy(proof: Proof, slot: Slot, policies: set[ForkPolicy | None]) -> ForkPolicy:
-    if len(policies) > 1:
-        named = ", ".join(sorted(str(p) for p in policies))
-        proof.problems.append(f"the edges of {slot.name!r} state different fork policies ({named}); state one")
-    return next(iter(policies), None) or "cancel"
+    slot.policy = next((p for link in links if (p := proof.edges[link.index].edge.origin.fork)), "cancel")
 
 
 def _forks(proof: Proof, top: Topology, number: int) -> bool:
@@ -141,7 +126,9 @@ def _forks(proof: Proof, top: Topology, number: int) -> bool:
     wires = top.out[number]
     if len(wires) < 2:
         return bool(wires) and wires[0].each
-    return any(w.each for w in wires) or any(not proof.exclusive(a, b) for i, a in enumerate(wires) for b in wires[i + 1 :])
+    return any(w.each for w in wires) or any(
+        not proof.exclusive(a, b) for i, a in enumerate(wires) for b in wires[i + 1 :]
+    )
 
 
 def _join_spec(proof: Proof, top: Topology, number: int) -> JoinSpec | None:

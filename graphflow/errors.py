@@ -36,7 +36,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from graphflow.executor import Run
+    from typing import Any
+
+    from graphflow.run import Run
 
 
 class GraphflowError(Exception):
@@ -66,7 +68,7 @@ class PromptError(GraphflowError, ValueError):
 class WalkError(GraphflowError):
     """A walk did not complete. `run` is the same `Run` that a completed walk returns: finished work is in it."""
 
-    run: Run
+    run: Run[Any]
 
 
 class InputInvalid(WalkError, ValueError):
@@ -172,7 +174,8 @@ class MissingExtra(GraphflowError, ImportError):
     def __init__(self, what: str, extra: str, detail: str = "") -> None:
         self.extra = extra
         super().__init__(
-            f"{what} needs the extra {extra!r}: pip install 'graphflow-agents[{extra}]'" + (f" ({detail})" if detail else "")
+            f"{what} needs the extra {extra!r}: pip install 'graphflow-agents[{extra}]'"
+            + (f" ({detail})" if detail else "")
         )
 
 

@@ -51,7 +51,9 @@ class Shared:
 
     __slots__ = ("calls", "deps", "model", "models", "plain", "run", "session")
 
-    def __init__(self, run: Run[Any], deps: Any, model: Model | str | None, session: str | None, *, plain: bool) -> None:
+    def __init__(
+        self, run: Run[Any], deps: Any, model: Model | str | None, session: str | None, *, plain: bool
+    ) -> None:
         self.run = run
         self.deps = deps
         self.model = model
@@ -73,7 +75,7 @@ class Shared:
 class Frame:
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
-    __slots__ = ("busy", "callees", "default", "done", "ledger", "number", "path", "program", "shared", "tasks", "walk")
+    __slots__ = ("busy", "callees", "default", "done", "ledger", "number", "program", "shared", "tasks", "walk")
 
     def __init__(
         self,
@@ -86,7 +88,6 @@ class Frame:
         self.shared = shared
         self.program = program
         self.ledger = ledger
-        self.path = ledger.path
         self.default = default
         """The model for nodes that name none."""
         self.callees = program.callees if callees is None else callees
@@ -100,6 +101,10 @@ class Frame:
     done: asyncio.Future[Finish] | None
 
     # -- what a context asks -------------------------------------------------------------------------------------------
+    @property
+    def path(self) -> tuple[str, ...]:
+        return self.ledger.path
+
     @property
     def depth(self) -> int:
         return self.ledger.depth
@@ -124,7 +129,7 @@ class Frame:
         return time.perf_counter() - self.shared.run.began
 
     def record(self, kind: type[Event], activation: int, **fields: Any) -> None:
-        self.shared.run.tell(kind(self.clock(), self.number, activation, **fields))  # type: ignore[call-arg]  # kinds with an activation
+        self.shared.run.tell(kind(self.clock(), self.number, activation, **fields))  # type: ignore[call-arg]  # of a kind that has one
 
     def reachable(self, caller: Node[Any, Any]) -> Sequence[Node[Any, Any]]:
         callees = self.callees.get(caller.name, ())
@@ -137,7 +142,7 @@ class Frame:
         if named is None:
             raise unset(caller.name, self.program.name)
         if not isinstance(named, str):
-            return named  # type: ignore[no-any-return]  # a Model, by the agent's declaration
+            return named
         return self.shared.open(named)
 
     def ends(self, error: BaseException) -> bool:
@@ -188,7 +193,9 @@ class Frame:
         try:
             output = await child.walked(message)
         except BaseException as error:
-            run.tell(FrameExited(self.clock(), child.number, status_of(error), None, f"{type(error).__name__}: {error}"))
+            run.tell(
+                FrameExited(self.clock(), child.number, status_of(error), None, f"{type(error).__name__}: {error}")
+            )
             raise
         run.tell(FrameExited(self.clock(), child.number, "completed", output))
         return output
@@ -212,7 +219,12 @@ class Frame:
                 check_output(node, output)
                 return output
             except GraphflowError as error:
-                if retry is None or isinstance(error, LimitExceeded) or attempt >= retry.attempts or not isinstance(error, retry.on):
+                if (
+                    retry is None
+                    or isinstance(error, LimitExceeded)
+                    or attempt >= retry.attempts
+                    or not isinstance(error, retry.on)
+                ):
                     raise
                 problem: Exception = error
             except Exception as error:
@@ -221,7 +233,14 @@ class Frame:
                 problem = error
             attempt += 1
             wait_s = retry.wait_before(attempt)
-            self.record(NodeRetried, activation, node=node.name, attempt=attempt, error=f"{type(problem).__name__}: {problem}", wait_s=wait_s)
+            self.record(
+                NodeRetried,
+                activation,
+                node=node.name,
+                attempt=attempt,
+                error=f"{type(problem).__name__}: {problem}",
+                wait_s=wait_s,
+            )
             await asyncio.sleep(wait_s)
 
     async def _once(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int) -> Any:
@@ -268,7 +287,9 @@ class Frame:
         return finish.output
 
     async def _walk(self, message: Any) -> Finish:
-        walk = self.walk = Walk(self.program, self.ledger.limits, frame=self.number, path=self.path, observed=self.observed)
+        walk = self.walk = Walk(
+            self.program, self.ledger.limits, frame=self.number, path=self.path, observed=self.observed
+        )
         self.tasks, self.busy = {}, set()
         self.done = asyncio.get_running_loop().create_future()
         first = self._perform(walk.apply(RunStarted(self.clock(), self.number, self.program.name, message)))
@@ -289,7 +310,14 @@ class Frame:
         """The frame's own task was cancelled: stop the walk and wait until all of it has stopped."""
         assert self.done is not None
         if not self.done.done():
-            self._take(Stopped(self.clock(), self.number, "cancelled", WalkCancelled(f"the walk of {self.program.name!r} was cancelled")))
+            self._take(
+                Stopped(
+                    self.clock(),
+                    self.number,
+                    "cancelled",
+                    WalkCancelled(f"the walk of {self.program.name!r} was cancelled"),
+                )
+            )
         while not self.done.done():
             try:
                 await asyncio.wait([self.done], timeout=GRACE_S)

@@ -6,9 +6,10 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 from graphflow.arrows import END, START, Entry, In, Out
+from graphflow.compile import compile_program
 from graphflow.errors import DeclarationError, GraphError
 from graphflow.limits import Limits
 from graphflow.messages import Type, type_name
@@ -18,10 +19,27 @@ from graphflow.program import Program
 from graphflow.proofs import Proof, _place
 from graphflow.report import Bounds, Report, bound, report
 
+A = TypeVar("A")
+B = TypeVar("B")
+
 if TYPE_CHECKING:
     from graphflow.events import Event
     from graphflow.model import Model
     from graphflow.run import Run
+
+
+class Options(TypedDict, total=False):
+    """Everything about a graph but its name and arrows; `Graph` says what each means."""
+
+    model: Model | str | None
+    limits: Limits | None
+    input: Any
+    ends: Literal["one", "first", "all"]
+    deps: Any
+    description: str
+    retry: Any
+    timeout_s: float | None
+    _alone: bool
 
 
 class Graph(Node[In, Out], Generic[In, Out]):
@@ -47,9 +65,29 @@ class Graph(Node[In, Out], Generic[In, Out]):
     limits: Limits | None
     nesting: int
 
+    @overload
+    def __init__(self: Graph[A, B], name: str, path: Entry[A, B], /, **options: Unpack[Options]) -> None: ...
+    @overload
+    def __init__(
+        self: Graph[A, Any],
+        name: str,
+        path: Entry[A, Any],
+        /,
+        *paths: Entry[Any, Any] | Iterable[Entry[Any, Any]],
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Graph[Any, Any],
+        name: str,
+        /,
+        *paths: Entry[Any, Any] | Iterable[Entry[Any, Any]],
+        **options: Unpack[Options],
+    ) -> None: ...
     def __init__(
         self,
         name: str,
+        /,
         *paths: Entry[Any, Any] | Iterable[Entry[Any, Any]],
         model: Model | str | None = None,
         limits: Limits | None = None,
@@ -69,7 +107,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
             raise DeclarationError(f"graph {name!r}: limits={limits!r}; give Limits(...)")
         proof = Proof(name, _flat(name, paths), input=input, ends=ends, limits=limits, deps=deps, alone=_alone)
         proof.run()
-        if proof.problems or proof.program is None:
+        if proof.problems:
             raise GraphError(name, proof.problems, where)
         self._declare(
             name,
@@ -80,7 +118,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
             timeout_s=timeout_s,
         )
         own = self.__dict__
-        own["program"] = proof.program
+        own["program"] = compile_program(proof)
         own["model"] = model
         own["limits"] = limits
         own["nesting"] = proof.nesting
@@ -140,7 +178,11 @@ class Graph(Node[In, Out], Generic[In, Out]):
         while todo:
             node = todo.pop()
             target, _ = node.entry()
-            for other in (*self.program.callees.get(node.name, ()), *node.within(), *((target,) if target is not node else ())):
+            for other in (
+                *self.program.callees.get(node.name, ()),
+                *node.within(),
+                *((target,) if target is not node else ()),
+            ):
                 if found.get(other.name) is not other and other not in found.values():
                     found[other.name if other.name not in found else f"{other.name} (target)"] = other
                     todo.append(other)
@@ -169,7 +211,9 @@ class Graph(Node[In, Out], Generic[In, Out]):
             InputInvalid: the message does not fit; nothing ran.
             WalkError: the walk did not complete; or whatever a node raised. `error.run` is the `Run`, partial work in it.
         """
-        run: Run[Out] = await _executor().run_graph(self, message, deps=deps, model=model, limits=limits, session=session)
+        run: Run[Out] = await _executor().run_graph(
+            self, message, deps=deps, model=model, limits=limits, session=session
+        )
         return run
 
     def start(
@@ -219,7 +263,9 @@ class Graph(Node[In, Out], Generic[In, Out]):
     ) -> Run[Out]:
         """`run` for code that is not async. Inside a running loop the walk gets a loop and thread of its own."""
         bridge = import_module("graphflow.sync")
-        run: Run[Out] = bridge.run_sync(lambda: self.run(message, deps=deps, model=model, limits=limits, session=session))
+        run: Run[Out] = bridge.run_sync(
+            lambda: self.run(message, deps=deps, model=model, limits=limits, session=session)
+        )
         return run
 
     # -- pictures ------------------------------------------------------------------------------------------------------

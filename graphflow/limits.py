@@ -58,7 +58,9 @@ class Limits:
             value = getattr(self, field.name)
             floor = 1 if field.name in ("laps", "concurrency") else 0
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < floor):
-                raise DeclarationError(f"Limits({field.name}={value!r}): give a number of at least {floor}, or leave it out")
+                raise DeclarationError(
+                    f"Limits({field.name}={value!r}): give a number of at least {floor}, or leave it out"
+                )
 
     def tightest(self, other: Limits | None) -> Limits:
         """Both limits at once: for each field the smaller of the two that are stated."""
@@ -71,7 +73,9 @@ class Limits:
         return Limits(**merged)  # type: ignore[arg-type]  # ints stay ints: min() returns one of its arguments
 
     def __repr__(self) -> str:
-        stated = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) is not None)
+        stated = ", ".join(
+            f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) is not None
+        )
         return f"Limits({stated})"
 
 
@@ -138,7 +142,7 @@ class Ledger:
         self.limits = limits
         self.parent = parent
         self.on_warning = on_warning
-        self.depth = 0 if parent is None else parent.depth + 1
+        self.depth: int = 0 if parent is None else parent.depth + 1
         self.ceiling = self._ceiling()
         self.steps = self.tool_calls = self.model_calls = self.input_tokens = self.output_tokens = self.tokens = 0
         self.usd = 0.0
@@ -222,8 +226,12 @@ class Ledger:
         left = Limits(depth=self.ceiling - self.depth, laps=self.limits.laps, concurrency=self.limits.concurrency)
         book: Ledger | None = self
         while book is not None:
-            used = {m: max(0, getattr(book.limits, m) - getattr(book, m)) for m in METERS if getattr(book.limits, m) is not None}
-            left = left.tightest(Limits(**used))  # type: ignore[arg-type]  # meters are fields of Limits
+            used = {
+                m: max(0, getattr(book.limits, m) - getattr(book, m))
+                for m in METERS
+                if getattr(book.limits, m) is not None
+            }
+            left = left.tightest(Limits(**used))
             book = book.parent
         return left
 

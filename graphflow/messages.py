@@ -46,6 +46,11 @@ class LimitReached(Message):
     """The last message: the one that would have gone round once more."""
 
 
+def origin_of(kind: Type) -> Any:
+    """`typing.get_origin`, typed so that its result can be compared with any special form."""
+    return get_origin(kind)
+
+
 UNION_ORIGINS = (Union, types.UnionType)
 SEQUENCE_ORIGINS = (list, tuple, set, frozenset)
 
@@ -55,7 +60,7 @@ def arms(kind: Type) -> tuple[Type, ...]:
     if type(kind) is type:
         return (kind,)
     kind = plain(kind)
-    if get_origin(kind) in UNION_ORIGINS:
+    if origin_of(kind) in UNION_ORIGINS:
         return tuple(arm for member in get_args(kind) for arm in arms(member))
     if kind is None:
         return (type(None),)
@@ -67,7 +72,7 @@ def plain(kind: Type) -> Type:
     if type(kind) is type:
         return kind
     while True:
-        if get_origin(kind) is Annotated:
+        if origin_of(kind) is Annotated:
             kind = get_args(kind)[0]
         elif isinstance(kind, TypeVar):
             kind = kind.__bound__ or Any
@@ -78,7 +83,7 @@ def plain(kind: Type) -> Type:
 def item_type(kind: Type) -> Type | None:
     """The `T` of `list[T]` (or tuple, set, ...), or None if the type is no sequence that can be mapped."""
     kind = plain(kind)
-    origin = get_origin(kind)
+    origin = origin_of(kind)
     inner = get_args(kind)
     if kind in SEQUENCE_ORIGINS:
         return Any
@@ -107,11 +112,11 @@ def accepts(port: Type, arm: Type) -> bool:
 
 
 def _accepts_one(port: Type, arm: Type) -> bool:
-    if get_origin(arm) is Literal:
-        if get_origin(port) is Literal:
+    if origin_of(arm) is Literal:
+        if origin_of(port) is Literal:
             return set(get_args(arm)) <= set(get_args(port))
         return all(isinstance(value, _runtime_class(port)) for value in get_args(arm))
-    if get_origin(port) is Literal:
+    if origin_of(port) is Literal:
         return False
     port_class, arm_class = _runtime_class(port), _runtime_class(arm)
     if port_class is float and arm_class is int:
@@ -130,20 +135,20 @@ def _accepts_arguments(port: Type, arm: Type) -> bool:
         return True
     if not given:
         given = tuple(Any for _ in wanted)
-    if get_origin(port) is tuple or get_origin(arm) is tuple:
+    if origin_of(port) is tuple or origin_of(arm) is tuple:
         return _accepts_tuple(port, arm)
     return len(wanted) == len(given) and all(accepts(w, g) for w, g in zip(wanted, given, strict=True))
 
 
 def _accepts_tuple(port: Type, arm: Type) -> bool:
     wanted, given = get_args(port), get_args(arm)
-    if wanted[-1] is Ellipsis or get_origin(port) is not tuple:
+    if wanted[-1] is Ellipsis or origin_of(port) is not tuple:
         return all(accepts(wanted[0], g) for g in given if g is not Ellipsis)
     return len(wanted) == len(given) and given[-1] is not Ellipsis and all(map(accepts, wanted, given))
 
 
 def _runtime_class(kind: Type) -> type:
-    origin = get_origin(kind) or kind
+    origin = origin_of(kind) or kind
     if isinstance(origin, type):
         return origin
     return object
@@ -153,7 +158,7 @@ def disjoint(one: Type, other: Type) -> bool:
     """Whether no value can be of both types: then at most one of two edges that carry them is taken."""
     for a in arms(one):
         for b in arms(other):
-            if get_origin(a) is Literal and get_origin(b) is Literal:
+            if origin_of(a) is Literal and origin_of(b) is Literal:
                 if set(get_args(a)) & set(get_args(b)):
                     return False
             elif accepts(a, b) or accepts(b, a):
@@ -192,7 +197,7 @@ def output_check(kind: Type) -> tuple[type | None, Callable[[object], bool] | No
     if Any in kinds or object in kinds:
         return None, None
     first = kinds[0]
-    expected = first if isinstance(first, type) and get_origin(first) is None else None
+    expected = first if isinstance(first, type) and origin_of(first) is None else None
     tests = [matcher(member) for member in kinds]
     return expected, tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
 
@@ -202,12 +207,18 @@ def adapter_of(kind: Type) -> TypeAdapter[Any]:
     """The pydantic adapter of a type, made once."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return TypeAdapter(kind)
-    return TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True)) if _is_configurable(kind) else TypeAdapter(kind)
+    return (
+        TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True))
+        if _is_configurable(kind)
+        else TypeAdapter(kind)
+    )
 
 
 def _is_configurable(kind: Type) -> bool:
     # pydantic refuses a config on types that carry their own (models, dataclasses, typed dicts).
-    return not (isinstance(kind, type) and (hasattr(kind, "__pydantic_config__") or hasattr(kind, "__dataclass_fields__")))
+    return not (
+        isinstance(kind, type) and (hasattr(kind, "__pydantic_config__") or hasattr(kind, "__dataclass_fields__"))
+    )
 
 
 def type_name(kind: Type) -> str:
@@ -217,7 +228,7 @@ def type_name(kind: Type) -> str:
         return "None"
     if kind is Any:
         return "Any"
-    origin, inner = get_origin(kind), get_args(kind)
+    origin, inner = origin_of(kind), get_args(kind)
     if origin in UNION_ORIGINS:
         return " | ".join(type_name(member) for member in inner)
     if origin is Literal:

@@ -215,7 +215,9 @@ async def gather(events: AsyncIterator[ModelEvent], listen: Callable[[ModelEvent
                 reply.finish = event.reason
                 finished = True
     if not finished:
-        raise ModelError("the model's stream ended without saying that it was finished; the answer may be cut, so it is refused")
+        raise ModelError(
+            "the model's stream ended without saying that it was finished; the answer may be cut, so it is refused"
+        )
     reply.text = "".join(text)
     reply.thinking = "".join(thinking)
     reply.calls = tuple(ToolCall(c.id, c.name, "".join(c.arguments)) for _, c in sorted(calls.items()))

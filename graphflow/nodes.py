@@ -54,14 +54,22 @@ class Retry:
 class Frame(Protocol):
     """What a context asks of the frame it looks into; the executor implements it."""
 
-    path: tuple[str, ...]
-    depth: int
-    deps: Any
-    session: str | None
-    limits: Limits
-    observed: bool
+    @property
+    def path(self) -> tuple[str, ...]: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def deps(self) -> Any: ...
+    @property
+    def session(self) -> str | None: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def observed(self) -> bool: ...
 
-    async def call(self, activation: int, caller: Node[Any, Any], callee: Node[Any, Any] | str, message: Any) -> Any: ...
+    async def call(
+        self, activation: int, caller: Node[Any, Any], callee: Node[Any, Any] | str, message: Any
+    ) -> Any: ...
     async def enter(self, activation: int, graph: Node[Any, Any], message: Any, limits: Limits | None) -> Any: ...
     def reachable(self, caller: Node[Any, Any]) -> Sequence[Node[Any, Any]]: ...
     def model(self, caller: Node[Any, Any]) -> Any: ...
@@ -171,7 +179,9 @@ class Node(Entry[In, Out], Generic[In, Out]):
         direct: Callable[[Any], Coroutine[Any, Any, Any]] | None = None,
     ) -> None:
         if not isinstance(name, str) or not name or name != name.strip() or name in ("START", "END"):
-            raise DeclarationError(f"a node cannot be named {name!r}; give it a non-empty name other than START and END")
+            raise DeclarationError(
+                f"a node cannot be named {name!r}; give it a non-empty name other than START and END"
+            )
         if timeout_s is not None and not (isinstance(timeout_s, (int, float)) and timeout_s > 0):
             raise DeclarationError(f"node {name!r}: timeout_s={timeout_s!r} is no positive number of seconds")
         if isinstance(retry, int) and not isinstance(retry, bool):
@@ -180,7 +190,9 @@ class Node(Entry[In, Out], Generic[In, Out]):
             raise DeclarationError(f"node {name!r}: retry={retry!r} is neither a number of attempts nor Retry(...)")
         for callee in calls:
             if not isinstance(callee, (Node, str)):
-                raise DeclarationError(f"node {name!r} calls {callee!r}, which is no node; decorate functions with @tool")
+                raise DeclarationError(
+                    f"node {name!r} calls {callee!r}, which is no node; decorate functions with @tool"
+                )
         plain = retry is None and timeout_s is None
         put = self.__dict__.__setitem__
         put("name", name)
@@ -219,7 +231,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         twin.__dict__["name"] = name
         return twin
 
-    def into(self, port: str) -> Into[In, Out]:
+    def into(self, port: str) -> Into[Any, Out]:
         """This node, entered at the port of that name."""
         if all(port != p.name for p in self.ports):
             have = ", ".join(p.name for p in self.ports) or "none"
@@ -269,10 +281,12 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
     def _value(self) -> tuple[Any, ...]:
         """What makes two nodes the same one."""
-        return tuple((k, v) for k, v in self.__dict__.items() if k not in ("direct", "problems") and not k.startswith("_"))
+        return tuple(
+            (k, v) for k, v in self.__dict__.items() if k not in ("direct", "problems") and not k.startswith("_")
+        )
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and self._value() == other._value())  # type: ignore[attr-defined]
+        return self is other or (type(self) is type(other) and self._value() == other._value())
 
     def __hash__(self) -> int:
         return hash((type(self), self.name))
@@ -282,7 +296,9 @@ class Node(Entry[In, Out], Generic[In, Out]):
         return f"<{self.kind} {self.name}({taken}) -> {type_name(self.output)}>"
 
 
-def find_callee(caller: Node[Any, Any], callee: Node[Any, Any] | str, reachable: Sequence[Node[Any, Any]]) -> Node[Any, Any]:
+def find_callee(
+    caller: Node[Any, Any], callee: Node[Any, Any] | str, reachable: Sequence[Node[Any, Any]]
+) -> Node[Any, Any]:
     """The node that `callee` means among those that `caller` has a call edge to.
 
     Raises:
@@ -293,4 +309,6 @@ def find_callee(caller: Node[Any, Any], callee: Node[Any, Any] | str, reachable:
         if node.name == wanted:
             return node
     have = ", ".join(n.name for n in reachable) or "nothing"
-    raise NotReachable(f"{caller.name!r} has no call edge to {wanted!r}; it can reach: {have}. Add it to calls=[...] (or tools=[...])")
+    raise NotReachable(
+        f"{caller.name!r} has no call edge to {wanted!r}; it can reach: {have}. Add it to calls=[...] (or tools=[...])"
+    )

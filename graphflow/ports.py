@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from graphflow.errors import DeclarationError
-from graphflow.messages import Type, accepts, arms, item_type, plain
+from graphflow.messages import Type, accepts, arms, item_type, origin_of, plain
 
 MISSING: Any = inspect.Parameter.empty
 
@@ -91,7 +91,9 @@ def read_signature(function: Callable[..., Any], context_type: type) -> Signatur
             problems.append(f"{name!r} has *{parameter.name}; ports need names, so give it ordinary parameters")
         elif hint is MISSING:
             if not problems:
-                problems.append(f"parameter {parameter.name!r} of {name!r} has no type; annotate it with the message it takes")
+                problems.append(
+                    f"parameter {parameter.name!r} of {name!r} has no type; annotate it with the message it takes"
+                )
             ports.append(Port(parameter.name, Any, parameter.default))
         else:
             ports.append(Port(parameter.name, plain(hint), parameter.default, _take(hint)))
@@ -104,11 +106,13 @@ def read_signature(function: Callable[..., Any], context_type: type) -> Signatur
 
 
 def _is_context(hint: Type, context_type: type) -> bool:
-    return any(isinstance(arm, type) and issubclass(arm, context_type) for arm in (get_origin(a) or a for a in arms(hint)))
+    return any(
+        isinstance(arm, type) and issubclass(arm, context_type) for arm in (origin_of(a) or a for a in arms(hint))
+    )
 
 
 def _take(hint: Type) -> int | None:
-    if get_origin(hint) is Annotated:
+    if origin_of(hint) is Annotated:
         for extra in get_args(hint)[1:]:
             if isinstance(extra, Take):
                 return extra.count

@@ -71,7 +71,14 @@ class JoinSpec:
     __slots__ = ("branches", "collects", "fork", "node", "ports", "region", "take")
 
     def __init__(
-        self, node: int, collects: frozenset[int], ports: tuple[int, ...], take: int | None, fork: int, region: set[int], branches: set[int]
+        self,
+        node: int,
+        collects: frozenset[int],
+        ports: tuple[int, ...],
+        take: int | None,
+        fork: int,
+        region: set[int],
+        branches: set[int],
     ) -> None:
         self.node = node
         self.collects = collects

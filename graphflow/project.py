@@ -150,7 +150,9 @@ def read_message(graph: Graph[Any, Any], text: str | None, settings: Mapping[str
     try:
         return json.loads(text)
     except ValueError as error:
-        raise InputInvalid(f"graph {graph.name!r} takes {type_name(graph.input)} as JSON, and this is none: {error}") from None
+        raise InputInvalid(
+            f"graph {graph.name!r} takes {type_name(graph.input)} as JSON, and this is none: {error}"
+        ) from None
 
 
 def _fields(graph: Graph[Any, Any], model: type[BaseModel], text: str | None, given: dict[str, Any]) -> dict[str, Any]:
@@ -166,11 +168,15 @@ def _fields(graph: Graph[Any, Any], model: type[BaseModel], text: str | None, gi
     if text is not None:
         name = _text_field(model, given)
         if name is None:
-            raise InputInvalid(f"graph {graph.name!r} takes {model.__name__} with several fields; give them as JSON: {_example(model)}")
+            raise InputInvalid(
+                f"graph {graph.name!r} takes {model.__name__} with several fields; give them as JSON: {_example(model)}"
+            )
         given[name] = text
     missing = [name for name, field in model.model_fields.items() if field.is_required() and name not in given]
     if missing:
-        raise InputInvalid(f"graph {graph.name!r} takes {model.__name__} and lacks {', '.join(missing)}; give it as JSON: {_example(model)}")
+        raise InputInvalid(
+            f"graph {graph.name!r} takes {model.__name__} and lacks {', '.join(missing)}; give it as JSON: {_example(model)}"
+        )
     return given
 
 
@@ -178,10 +184,14 @@ def _text_field(model: type[BaseModel], given: Mapping[str, Any]) -> str | None:
     """The field that plain text goes to: the only required text field, else the first text field."""
     texts = [name for name, field in model.model_fields.items() if field.annotation is str and name not in given]
     required = [name for name in texts if model.model_fields[name].is_required()]
-    others = [name for name, field in model.model_fields.items() if field.is_required() and name not in texts and name not in given]
+    others = [
+        name
+        for name, field in model.model_fields.items()
+        if field.is_required() and name not in texts and name not in given
+    ]
     if others or len(required) > 1:
         return None
-    return (required or texts or [None])[0]
+    return next(iter(required or texts), None)
 
 
 def _example(model: type[BaseModel]) -> str:

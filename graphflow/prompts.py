@@ -75,7 +75,9 @@ class Prompt:
             return _compiled(self.source).render(names)
         except TemplateError as error:
             have = ", ".join(sorted(names))
-            raise PromptError(f"prompt{self._place()}: {error.message or error}; a template here can use: {have}") from None
+            raise PromptError(
+                f"prompt{self._place()}: {error.message or error}; a template here can use: {have}"
+            ) from None
 
     def prove(self, kinds: Sequence[Type], deps: Type | None) -> list[str]:
         """What the template names that messages of these types do not have."""
@@ -113,7 +115,9 @@ class Prompt:
             for owner in owners:
                 have = known_fields(owner)
                 if have is not None and name not in have and not hasattr(owner, name):
-                    problems.append(f"prompt{self._place()} uses {base}.{name}, and {type_name(owner)} has no {name!r}{_near(name, have)}")
+                    problems.append(
+                        f"prompt{self._place()} uses {base}.{name}, and {type_name(owner)} has no {name!r}{_near(name, have)}"
+                    )
         return problems
 
     def _place(self) -> str:
@@ -153,7 +157,12 @@ def known_fields(kind: Type) -> frozenset[str] | None:
             names.append(frozenset(arm.model_fields))
         elif isinstance(arm, type) and dataclasses.is_dataclass(arm):
             names.append(frozenset(field.name for field in dataclasses.fields(arm)))
-        elif arm is Any or arm is object or (isinstance(arm, type) and issubclass(arm, Mapping)) or str(arm).startswith("dict"):
+        elif (
+            arm is Any
+            or arm is object
+            or (isinstance(arm, type) and issubclass(arm, Mapping))
+            or str(arm).startswith("dict")
+        ):
             return None
         else:
             names.append(frozenset({"text"}))

@@ -1,4 +1,4 @@
-"""What is proven about a graph before a token is spent, and the program that comes out of it.
+"""What is proven about a graph before a token is spent.
 
 Rules:
 1. All problems are collected and reported together; a later proof is left out only where an earlier problem would make
@@ -14,14 +14,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import reduce
 from operator import or_
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args
 
 from graphflow.arrows import END, START, Edge, Entry, Origin, Where
-from graphflow.limits import DEFAULT_DEPTH, Limits
-from graphflow.messages import Failure, LimitReached, Type, accepts, arms, disjoint, item_type, matcher, type_name
+from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS, Limits
+from graphflow.messages import (
+    Failure,
+    LimitReached,
+    Type,
+    accepts,
+    arms,
+    disjoint,
+    item_type,
+    matcher,
+    origin_of,
+    type_name,
+)
 from graphflow.nodes import Node
 from graphflow.ports import Port
-from graphflow.program import JoinSpec, Link, Program, Slot
 from graphflow.topology import Join, Topology, Wire
 
 Ends = Literal["one", "first", "all"]
@@ -51,9 +61,19 @@ Resolved = tuple[tuple[Type, ...], int, bool, bool, bool]
 
 
 class Proof:
-    """Builds the program of one graph, or the list of what is wrong with it."""
+    """What is known of one graph, and the list of what is wrong with it."""
 
-    def __init__(self, name: str, paths: Iterable[Entry[Any, Any]], *, input: Type, ends: Ends, limits: Limits | None, deps: Type, alone: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        paths: Iterable[Entry[Any, Any]],
+        *,
+        input: Type,
+        ends: Ends,
+        limits: Limits | None,
+        deps: Type,
+        alone: bool = False,
+    ) -> None:
         self.name = name
         self.ends = ends
         self.limits = limits or Limits()
@@ -71,13 +91,12 @@ class Proof:
         self.by_target: list[list[Declared]] = []
         self.input: Type = Any
         self.output: Type = Any
-        self.program: Program | None = None
         self.topology: Topology | None = None
         self._resolved: dict[Any, Any] = {}
         self._written = [edge for path in paths for edge in path._edges()]
 
     def run(self) -> None:
-        """Everything, in order; afterwards `problems` is empty and `program` set, or the other way round."""
+        """Everything, in order; afterwards `problems` holds what is wrong."""
         self._collect_nodes()
         self._check_nodes()
         self._infer_input()
@@ -91,9 +110,8 @@ class Proof:
         self._shape()
         self._check_prompts()
         self._check_nesting()
+        self._check_policies()
         self._infer_output()
-        if not self.problems:
-            self.program = self._compile()
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
     def _collect_nodes(self) -> None:
@@ -125,7 +143,9 @@ class Proof:
         for node in self.nodes:
             self.problems += [f"node {node.name!r}: {problem}" for problem in node.problems]
             if not node.ports and not node.problems:
-                self.problems.append(f"node {node.name!r} takes no message; give it a parameter with the type of what it takes")
+                self.problems.append(
+                    f"node {node.name!r} takes no message; give it a parameter with the type of what it takes"
+                )
         if not self.alone and any(node.calls or node.within() for node in self.nodes):
             self._resolve_calls()
 
@@ -140,11 +160,11 @@ class Proof:
                 known = names.get(other.name)
                 if known is None or (other.name == node.name and other in node.within()):
                     names.setdefault(other.name, other)
-                    if other.name != node.name or known is None:
+                    if other.name != node.name or known is None or (other not in pending and other not in todo):
                         todo.append(other)
-                    elif other not in pending and other not in todo:
-                        todo.append(other)
-                elif known != other and not any(other == inner or known == inner for inner in (*known.within(), *other.within())):
+                elif known != other and not any(
+                    other == inner or known == inner for inner in (*known.within(), *other.within())
+                ):
                     self.problems.append(
                         f"two different nodes are named {other.name!r}: {known!r} and {other!r} (called by {node.name!r}); "
                         f"rename one with .named('{other.name}_2')"
@@ -155,7 +175,9 @@ class Proof:
                 target = names.get(callee) if isinstance(callee, str) else callee
                 if target is None:
                     near = _nearest(str(callee), names)
-                    self.problems.append(f"node {node.name!r} calls {callee!r}, and no node in the graph has that name{near}")
+                    self.problems.append(
+                        f"node {node.name!r} calls {callee!r}, and no node in the graph has that name{near}"
+                    )
                 else:
                     self.problems += [f"node {target.name!r}: {problem}" for problem in target.problems]
                     callees.append(target)
@@ -163,7 +185,9 @@ class Proof:
                 self.callees[node.name] = tuple(callees)
             twice = {c.name for i, c in enumerate(callees) if any(c.name == d.name for d in callees[:i])}
             for name in sorted(twice):
-                self.problems.append(f"node {node.name!r} has two call edges to nodes named {name!r}; rename one with .named(...)")
+                self.problems.append(
+                    f"node {node.name!r} has two call edges to nodes named {name!r}; rename one with .named(...)"
+                )
         self._find_call_cycles()
 
     def _find_call_cycles(self) -> None:
@@ -214,7 +238,9 @@ class Proof:
             if all(accepts(other, kind) for other in firm):
                 return kind
         shown = ", ".join(dict.fromkeys(type_name(kind) for kind in firm))
-        self.problems.append(f"START feeds ports of different types ({shown}); say what the graph takes: Graph(..., input=Type)")
+        self.problems.append(
+            f"START feeds ports of different types ({shown}); say what the graph takes: Graph(..., input=Type)"
+        )
         return Any
 
     def _resolve_edges(self) -> None:
@@ -236,7 +262,7 @@ class Proof:
             if isinstance(answer, str):
                 self._say(f"{edge!r}: {answer}", edge.where)
                 continue
-            source = self.start if node is START else index[node.name]  # type: ignore[union-attr]
+            source = self.start if node is START else index[node.name]
             aim = self.end if target is END else index[target.name]
             declared = Declared(len(self.edges), edge, source, aim, answer)
             self.edges.append(declared)
@@ -268,7 +294,9 @@ class Proof:
             return f"port {chosen.name!r} would get some messages as they are and collect others; use one arm an edge"
         return kinds, port, ways.pop(), whole, exceptional
 
-    def _partial(self, edge: Edge, kinds: tuple[Type, ...], candidates: list[tuple[int, Port]], exceptional: bool) -> Resolved | str:
+    def _partial(
+        self, edge: Edge, kinds: tuple[Type, ...], candidates: list[tuple[int, Port]], exceptional: bool
+    ) -> Resolved | str:
         """An edge may carry some arms only, if the target takes no others and something else takes the rest."""
         if edge.origin.arm is None and not edge.origin.each:
             for i, port in candidates:
@@ -278,7 +306,9 @@ class Proof:
         source, target = edge.origin.node.name, edge.target.name
         accepts_text = " or ".join(f"{p.name}: {type_name(p.type)}" for _, p in candidates) or "nothing"
         hint = "add a node that converts, or change one type"
-        if not edge.origin.each and any(item_type(k) is not None and p.takes(item_type(k)) for k in kinds for _, p in candidates):
+        if not edge.origin.each and any(
+            item_type(k) is not None and p.takes(item_type(k)) for k in kinds for _, p in candidates
+        ):
             hint = f"to send the items one by one write {source}.each >> {target}"
         return f"{source!r} sends {_kinds(kinds)}, {target!r} accepts {accepts_text}; {hint}"
 
@@ -301,7 +331,9 @@ class Proof:
         if origin.each:
             items = [item_type(k) for k in kinds]
             if any(i is None and k is not Any for i, k in zip(items, kinds, strict=True)):
-                return f"{node.name!r} sends {_kinds(kinds)}, which is no list; .each needs a node that returns list[...]"
+                return (
+                    f"{node.name!r} sends {_kinds(kinds)}, which is no list; .each needs a node that returns list[...]"
+                )
             kinds = tuple(a for i in items for a in arms(Any if i is None else i))
         return kinds, arm is None, False
 
@@ -317,7 +349,9 @@ class Proof:
             normal = [d for d in leaving if not d.exceptional]
             if not normal:
                 name = node.name if node else "START"
-                self.problems.append(f"{name!r} sends its message nowhere; write {name} >> END, or to the node that comes next")
+                self.problems.append(
+                    f"{name!r} sends its message nowhere; write {name} >> END, or to the node that comes next"
+                )
                 continue
             sent = node.output if node else self.input
             labels = any(_is_label(d.edge.origin.arm) for d in normal)
@@ -328,13 +362,21 @@ class Proof:
         takers = [d for d in normal if _covers(d, unit, passes)]
         if not takers:
             where = normal[0].edge.where
-            label = get_args(unit)[0] if get_origin(unit) is Literal else None
+            label = get_args(unit)[0] if origin_of(unit) is Literal else None
             shown = repr(label) if label is not None else type_name(unit)
-            self._say(f"{name!r} may send {shown}, and no edge takes it; add {name}[{shown}] >> the node (or END) for it", where)
+            self._say(
+                f"{name!r} may send {shown}, and no edge takes it; add {name}[{shown}] >> the node (or END) for it",
+                where,
+            )
             return
-        if all(d.edge.origin.guard is not None for d in takers) and not any(d.edge.origin.guard == "otherwise" for d in takers):
+        if all(d.edge.origin.guard is not None for d in takers) and not any(
+            d.edge.origin.guard == "otherwise" for d in takers
+        ):
             edge = takers[0].edge
-            self._say(f"{edge!r}: when no guard holds the message is lost; add {name}.otherwise >> a node (or END)", edge.where)
+            self._say(
+                f"{edge!r}: when no guard holds the message is lost; add {name}.otherwise >> a node (or END)",
+                edge.where,
+            )
 
     def _check_ports(self) -> None:
         for number, node in enumerate(self.nodes):
@@ -356,13 +398,17 @@ class Proof:
                     )
                 if len({d.collects for d in wired.get(i, ())}) > 1:
                     edges = " and ".join(repr(d.edge) for d in wired[i])
-                    self.problems.append(f"port {port.name!r} of {node.name!r} gets whole lists and single items ({edges}); use two ports")
+                    self.problems.append(
+                        f"port {port.name!r} of {node.name!r} gets whole lists and single items ({edges}); use two ports"
+                    )
 
     def _check_reach(self) -> None:
         for number in _missed(self.start, [[d.target for d in ds] for ds in self.by_source]):
             if number < self.start:
                 name = self.nodes[number].name
-                self.problems.append(f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out")
+                self.problems.append(
+                    f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out"
+                )
         for number in _missed(self.end, [[d.source for d in ds] for ds in self.by_target]):
             if number < self.start and self.by_source[number]:
                 name = self.nodes[number].name
@@ -433,7 +479,9 @@ class Proof:
                     f"for one message on its other ports; collect them first (a node with list[...]), or make the port a list",
                     next(d.edge.where for d in arriving if d.port == port),
                 )
-        required = [p for p in ports if not node.ports[p].optional and not any(d.collects for d in arriving if d.port == p)]
+        required = [
+            p for p in ports if not node.ports[p].optional and not any(d.collects for d in arriving if d.port == p)
+        ]
         pair = top.dead(join, required, self.exclusive)
         if pair is not None:
             one, other = (node.ports[p].name for p in pair)
@@ -506,16 +554,18 @@ class Proof:
             self.output = Any
             return
         union: Type = reduce(or_, kinds)
-        self.output = list[union] if self.ends == "all" else union  # type: ignore[valid-type]
+        self.output = list[union] if self.ends == "all" else union
 
-    def _compile(self) -> Program:
-        from graphflow.compile import compile_program
-
-        return compile_program(self)
+    def _check_policies(self) -> None:
+        for number, leaving in enumerate(self.by_source):
+            stated = {d.edge.origin.fork for d in leaving} - {None} if len(leaving) > 1 else ()
+            if len(stated) > 1:
+                named = ", ".join(sorted(str(policy) for policy in stated))
+                self.problems.append(
+                    f"the edges of {self._name(number)!r} state different fork policies ({named}); state one"
+                )
 
     def _laps(self, wire: Wire) -> int:
-        from graphflow.limits import DEFAULT_LAPS
-
         return wire.limit if wire.limit is not None else (self.limits.laps or DEFAULT_LAPS)
 
     def _name(self, number: int) -> str:
@@ -558,7 +608,7 @@ def _labels_apart(one: Any, other: Any) -> bool:
 def _choose(arm: Any, kinds: tuple[Type, ...], sent: Type) -> tuple[Type, ...] | str:
     """The arms of a type that a label or type in square brackets stands for, or what is wrong with it."""
     if _is_label(arm):
-        have = [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
+        have = [value for kind in kinds if origin_of(kind) is Literal for value in get_args(kind)]
         have += [member for kind in kinds if isinstance(kind, type) and issubclass(kind, Enum) for member in kind]
         if arm in have:
             return (Literal[arm],)
@@ -566,7 +616,9 @@ def _choose(arm: Any, kinds: tuple[Type, ...], sent: Type) -> tuple[Type, ...] |
             return (Any,)
         labels = ", ".join(repr(v) for v in have)
         near = _nearest(str(arm), {str(v): v for v in have})
-        return f"it has no label {arm!r}" + (f"; its labels are {labels}{near}" if have else "; it has no labels at all")
+        return f"it has no label {arm!r}" + (
+            f"; its labels are {labels}{near}" if have else "; it has no labels at all"
+        )
     wanted = arms(arm)
     chosen = tuple(k for k in kinds if k is not Any and accepts(arm, k))
     if chosen:
@@ -580,7 +632,7 @@ def _units(sent: Type, labels: bool) -> list[Type]:
     """The arms of an output, literals one by one, enum members one by one if edges name them."""
     units: list[Type] = []
     for kind in arms(sent):
-        if get_origin(kind) is Literal:
+        if origin_of(kind) is Literal:
             units += [Literal[value] for value in get_args(kind)]
         elif labels and isinstance(kind, type) and issubclass(kind, Enum):
             units += [Literal[member] for member in kind]
@@ -596,7 +648,7 @@ def _covers(declared: Declared, unit: Type, passes: bool) -> bool:
             return True
         return any(accepts(kind, unit) for kind in declared.carries)
     if _is_label(arm):
-        return unit is Any or (get_origin(unit) is Literal and arm in get_args(unit))
+        return unit is Any or (origin_of(unit) is Literal and arm in get_args(unit))
     return accepts(arm, unit)
 
 
@@ -634,6 +686,3 @@ def link_matcher(declared: Declared) -> Matcher | None:
         return matcher(arm)
     tests = [matcher(kind) for kind in declared.carries]
     return tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
-
-
-__all__ = ["Declared", "JoinSpec", "Link", "Proof", "Slot", "link_matcher"]

@@ -60,9 +60,21 @@ def to_dot(graph: Graph[Any, Any]) -> str:
     for name, node in _drawn(graph).items():
         shape, fill = SHAPES.get(node.kind, ("box", "#ffffff"))
         style = "filled" if shape in ("component", "box3d", "house") else "filled,rounded"
-        dot.node(ids[name], _escape(_wrapped(name)), shape=shape, fillcolor=fill, style=style, tooltip=_escape(repr(node)))
+        dot.node(
+            ids[name], _escape(_wrapped(name)), shape=shape, fillcolor=fill, style=style, tooltip=_escape(repr(node))
+        )
     for end, fill in (("START", "#333d44"), ("END", "#333d44")):
-        dot.node(ids[end], end, shape="circle", fillcolor=fill, fontcolor="#ffffff", style="filled", fontsize="9", width="0.5", fixedsize="true")
+        dot.node(
+            ids[end],
+            end,
+            shape="circle",
+            fillcolor=fill,
+            fontcolor="#ffffff",
+            style="filled",
+            fontsize="9",
+            width="0.5",
+            fixedsize="true",
+        )
     for declared in graph._proof.edges:
         edge = declared.edge
         dot.edge(ids[edge.origin.node.name], ids[edge.target.name], label=_escape(f" {label_of(declared, graph)} "))
@@ -78,7 +90,13 @@ def to_mermaid(graph: Graph[Any, Any]) -> str:
     """The graph as a Mermaid flowchart."""
     ids = _ids(graph)
     lines = ["flowchart TD"]
-    open_close = {"router": ("{{", "}}"), "tool": ("[/", "/]"), "graph": ("[[", "]]"), "sub-agent": ("[[", "]]"), "agent": ("(", ")")}
+    open_close = {
+        "router": ("{{", "}}"),
+        "tool": ("[/", "/]"),
+        "graph": ("[[", "]]"),
+        "sub-agent": ("[[", "]]"),
+        "agent": ("(", ")"),
+    }
     for name, node in _drawn(graph).items():
         left, right = open_close.get(node.kind, ("[", "]"))
         lines.append(f'    {ids[name]}{left}"{_mermaid(name)}"{right}')
@@ -119,7 +137,9 @@ def rendered(source: str, kind: str) -> bytes:
     done = subprocess.run([binary, f"-T{kind}"], input=source.encode(), capture_output=True, check=False)
     if done.returncode or not done.stdout:
         why = done.stderr.decode(errors="replace").strip().splitlines()
-        raise FileUnreadable(f"{binary} could not draw {kind.upper()}: {why[-1] if why else 'no output'}; use .svg, .dot or .mmd")
+        raise FileUnreadable(
+            f"{binary} could not draw {kind.upper()}: {why[-1] if why else 'no output'}; use .svg, .dot or .mmd"
+        )
     return done.stdout
 
 
@@ -140,7 +160,11 @@ def label_of(declared: Declared, graph: Graph[Any, Any]) -> str:
     if origin.each:
         parts.insert(0, "each")
     if origin.guard is not None:
-        parts.append("otherwise" if origin.guard == "otherwise" else f"when {getattr(origin.guard, '__name__', '')}".replace("<lambda>", "..."))
+        parts.append(
+            "otherwise"
+            if origin.guard == "otherwise"
+            else f"when {getattr(origin.guard, '__name__', '')}".replace("<lambda>", "...")
+        )
     if declared.lap_of is not None:
         parts.append(f"at most {graph._proof._laps(declared)} laps")
     if declared.collects:
@@ -189,7 +213,9 @@ def _escape(text: str) -> str:
 def _mermaid(text: str) -> str:
     """Text that Mermaid shows as it is; its entities are written #35; and so on."""
     shown = " ".join(_wrapped(text).split("\n")) if len(text) > LONG * 4 else text
-    return "".join(c if c.isalnum() or c in " _-.,:()|" else f"#{ord(c)};" for c in shown if c.isprintable() or c == " ")
+    return "".join(
+        c if c.isalnum() or c in " _-.,:()|" else f"#{ord(c)};" for c in shown if c.isprintable() or c == " "
+    )
 
 
 def _write(path: str, content: bytes) -> None:

@@ -50,7 +50,9 @@ class Count:
     lists: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return " x ".join([*([str(self.times)] if self.times != 1 or not self.lists else []), *(f"|{name}|" for name in self.lists)])
+        return " x ".join(
+            [*([str(self.times)] if self.times != 1 or not self.lists else []), *(f"|{name}|" for name in self.lists)]
+        )
 
     @property
     def finite(self) -> bool:
@@ -116,7 +118,9 @@ def _warnings(graph: Graph[Any, Any]) -> list[str]:
     warnings = []
     for name, model in graph.models_needed(graph.model):
         if model is None:
-            warnings.append(f"{name!r} names no model and the graph gives no default; pass one: run(..., model='provider:model')")
+            warnings.append(
+                f"{name!r} names no model and the graph gives no default; pass one: run(..., model='provider:model')"
+            )
     for node in graph.nodes:
         if type_name(node.output) == "Any":
             warnings.append(f"{node.name!r} returns Any, so its arrows are only checked when messages arrive")
@@ -136,7 +140,9 @@ def bound(graph: Graph[Any, Any]) -> Bounds:
         if getattr(node, "asks_model", False):
             count = activations[node.name]
             calls[node.name] = Count(count.times * int(getattr(node, "most_model_calls", 1)), count.lists)
-        depth = max(depth, _depth_of(node, graph, (), DEFAULT_DEPTH if proof.limits.depth is None else proof.limits.depth))
+        depth = max(
+            depth, _depth_of(node, graph, (), DEFAULT_DEPTH if proof.limits.depth is None else proof.limits.depth)
+        )
     limit = proof.limits.steps
     known = all(count.finite for count in counts[: len(proof.nodes)]) and not graph.program.callees
     total = sum(count.times for count in counts[: len(proof.nodes)]) if known else None
@@ -152,7 +158,11 @@ def _depth_of(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...], ceiling:
     target, _ = node.entry()
     for callee in graph.program.callees.get(target.name, ()):
         if callee.enters != "never":
-            below = ceiling if callee.name in seen else max(below, 1 + _depth_of(callee, graph, (*seen, callee.name), ceiling))
+            below = (
+                ceiling
+                if callee.name in seen
+                else max(below, 1 + _depth_of(callee, graph, (*seen, callee.name), ceiling))
+            )
     own = getattr(target, "nesting", None)
     inner = 0 if own is None else max([own, target.bounds().depth])
     return min(ceiling, below + (inner + 1 if node.enters == "always" and not seen else inner))

@@ -89,7 +89,22 @@ class Run(Generic[Out]):
         journal: the facts, in the order they happened.
     """
 
-    __slots__ = ("_cancelled", "_derived", "_listeners", "_task", "_wall", "began", "ended", "error", "frames", "graph", "journal", "ledger", "output", "status")
+    __slots__ = (
+        "_cancelled",
+        "_derived",
+        "_listeners",
+        "_task",
+        "_wall",
+        "began",
+        "ended",
+        "error",
+        "frames",
+        "graph",
+        "journal",
+        "ledger",
+        "output",
+        "status",
+    )
 
     def __init__(self, graph: str, ledger: Ledger) -> None:
         self.graph = graph
@@ -210,11 +225,27 @@ class Run(Generic[Out]):
             elif isinstance(event, (NodeFinished, NodeFailed, NodeCancelled)):
                 begun = started[event.frame, event.activation]
                 output, error = getattr(event, "output", None), getattr(event, "error", None)
-                steps.append(Step(event.node, paths[event.frame], begun.scope, begun.input, output, error, event.started, event.at))
+                steps.append(
+                    Step(
+                        event.node, paths[event.frame], begun.scope, begun.input, output, error, event.started, event.at
+                    )
+                )
             elif isinstance(event, (CallFinished, CallFailed)):
                 call = calls[event.frame, event.call]
                 output, error = getattr(event, "output", None), getattr(event, "error", None)
-                steps.append(Step(event.node, paths[event.frame], (), call.input, output, error, event.started, event.at, call.caller))
+                steps.append(
+                    Step(
+                        event.node,
+                        paths[event.frame],
+                        (),
+                        call.input,
+                        output,
+                        error,
+                        event.started,
+                        event.at,
+                        call.caller,
+                    )
+                )
         return steps
 
     def _unpacked(self, row: Stretch) -> list[Event]:

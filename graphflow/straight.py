@@ -183,4 +183,3 @@ class _Ended(BaseException):
 def _facts_of(frame: Frame) -> Sequence[Event]:
     kinds = (RunStarted, FrameEntered, NodeFinished, NodeFailed)
     return [fact for fact in frame.shared.run.facts if fact.frame == frame.number and isinstance(fact, kinds)]
-

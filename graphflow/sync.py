@@ -24,7 +24,8 @@ def run_sync(make: Callable[[], Awaitable[T]]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work())
-    return _in_own_loop(work)
+    result: T = _in_own_loop(work)
+    return result
 
 
 def _in_own_loop(work: Callable[[], Any]) -> Any:

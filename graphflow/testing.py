@@ -30,7 +30,7 @@ from graphflow.model import (
     UserTurn,
 )
 
-__all__ = ["FakeEmbedder", "ScriptedModel", "Scripted", "both", "calls", "fails", "gives", "hangs", "says"]
+__all__ = ["FakeEmbedder", "Scripted", "ScriptedModel", "both", "calls", "fails", "gives", "hangs", "says"]
 
 
 @dataclass(slots=True)
@@ -121,12 +121,16 @@ class ScriptedModel:
                 self.left.remove(reply)
                 return reply
         left = ", ".join(_shown(r) for r in self.left) or "nothing"
-        raise ScriptError(f"request {len(self.requests)} has no reply in the script; it ends with {last[-200:]!r}; left in the script: {left}")
+        raise ScriptError(
+            f"request {len(self.requests)} has no reply in the script; it ends with {last[-200:]!r}; left in the script: {left}"
+        )
 
     def done(self) -> None:
         """Fails if part of the script was never asked for."""
         if self.left:
-            raise ScriptError(f"{len(self.left)} scripted replies were never asked for: {', '.join(_shown(r) for r in self.left)}")
+            raise ScriptError(
+                f"{len(self.left)} scripted replies were never asked for: {', '.join(_shown(r) for r in self.left)}"
+            )
 
     def __repr__(self) -> str:
         return f"<scripted model: {len(self.requests)} asked, {len(self.left)} left>"

@@ -27,7 +27,9 @@ class Wire:
 
     __slots__ = ("each", "exits", "index", "lap_of", "limit", "port", "source", "target")
 
-    def __init__(self, index: int, source: int, target: int, port: int = 0, each: bool = False, limit: int | None = None) -> None:
+    def __init__(
+        self, index: int, source: int, target: int, port: int = 0, each: bool = False, limit: int | None = None
+    ) -> None:
         self.index = index
         self.source = source
         self.target = target
@@ -235,7 +237,7 @@ class Topology:
         found: tuple[int, set[int], list[Group]] | None = None
         for node in search:
             groups = search.used.get(node, [])
-            if not search.converged or len(groups) < 2 and not _maps(groups):
+            if not search.converged or (len(groups) < 2 and not _maps(groups)):
                 continue
             parallel = _maps(groups) or _together(groups, exclusive) is not None
             if parallel or found is None:

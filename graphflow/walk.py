@@ -62,7 +62,15 @@ class Start:
 
     __slots__ = ("begun", "id", "inputs", "joins", "message", "scope", "slot", "started")
 
-    def __init__(self, id: int, slot: Slot, message: Any, inputs: dict[str, Any] | None, scope: Scope, joins: tuple[JoinState, ...]) -> None:
+    def __init__(
+        self,
+        id: int,
+        slot: Slot,
+        message: Any,
+        inputs: dict[str, Any] | None,
+        scope: Scope,
+        joins: tuple[JoinState, ...],
+    ) -> None:
         self.id = id
         self.slot = slot
         self.message = message
@@ -106,7 +114,15 @@ Command = Start | Cancel | Finish
 class Walk:
     """The state of one graph's walk. `observed` also tells what follows from the facts, in `outbox`."""
 
-    def __init__(self, program: Program, limits: Limits = UNLIMITED, *, frame: int = 0, path: tuple[str, ...] = (), observed: bool = False) -> None:
+    def __init__(
+        self,
+        program: Program,
+        limits: Limits = UNLIMITED,
+        *,
+        frame: int = 0,
+        path: tuple[str, ...] = (),
+        observed: bool = False,
+    ) -> None:
         self.program = program
         self.limits = limits
         self.frame = frame
@@ -225,7 +241,9 @@ class Walk:
             self.losses.append((slot.name, "nothing takes what it sent", scope, False))
         self._emit_links(slot, links, message, scope, joins)
 
-    def _emit_links(self, slot: Slot, links: Sequence[Link], message: Any, scope: Scope, joins: tuple[JoinState, ...]) -> None:
+    def _emit_links(
+        self, slot: Slot, links: Sequence[Link], message: Any, scope: Scope, joins: tuple[JoinState, ...]
+    ) -> None:
         opened: tuple[JoinState, ...] = ()
         for spec in reversed(slot.joins):  # the outer ones first: an inner join can still bring them a message
             opened = (*opened, self._open(spec, scope, (*joins, *opened)))
@@ -278,7 +296,9 @@ class Walk:
         if not state.closed and self._is_full(state):
             self._close(state)
 
-    def _start(self, slot: Slot, message: Any, inputs: dict[str, Any] | None, scope: Scope, joins: tuple[JoinState, ...]) -> None:
+    def _start(
+        self, slot: Slot, message: Any, inputs: dict[str, Any] | None, scope: Scope, joins: tuple[JoinState, ...]
+    ) -> None:
         if self.stopping is not None:
             return
         self.count += 1
@@ -311,7 +331,13 @@ class Walk:
         return laps is not None and laps[position] >= (link.limit or self._laps)
 
     def _laps_over(
-        self, slot: Slot, links: Sequence[Link], kept: list[Link], message: Any, scope: Scope, joins: tuple[JoinState, ...]
+        self,
+        slot: Slot,
+        links: Sequence[Link],
+        kept: list[Link],
+        message: Any,
+        scope: Scope,
+        joins: tuple[JoinState, ...],
     ) -> None:
         over = next(link for link in links if link not in kept)
         value = over.limit or self._laps
@@ -396,7 +422,9 @@ class Walk:
         assert slot.node is not None
         port = slot.node.ports[missing].name
         edges = tuple(
-            f"{self.program.slots[link.source].name} >> {slot.name}" for link in self.program.links if link.target == slot.index and link.port == missing
+            f"{self.program.slots[link.source].name} >> {slot.name}"
+            for link in self.program.links
+            if link.target == slot.index and link.port == missing
         )
         why = f"port {port!r} never got a message (from {', '.join(edges)})"
         self.losses.append((slot.name, why, state.scope, bool(state.buffer)))
@@ -482,7 +510,9 @@ class Walk:
 
     def _no_output(self) -> NoOutput:
         name = self.program.name
-        told = "; ".join(f"{node!r} {'was skipped: ' if 'port' in why else ''}{why}" for node, why, _, _ in self.losses[:5])
+        told = "; ".join(
+            f"{node!r} {'was skipped: ' if 'port' in why else ''}{why}" for node, why, _, _ in self.losses[:5]
+        )
         if self.half is not None:
             node, port, edges, scope = self.half
             return Stuck(
@@ -495,7 +525,9 @@ class Walk:
                 scope=scope_text(scope, self.program),
             )
         why = told or "no message was sent"
-        return NoOutput(f"graph {name!r} ended without an output: {why}. Give every branch a way to END, or collect with list[...]")
+        return NoOutput(
+            f"graph {name!r} ended without an output: {why}. Give every branch a way to END, or collect with list[...]"
+        )
 
     # -- state ---------------------------------------------------------------------------------------------------------
     def state(self) -> dict[str, Any]:
@@ -506,11 +538,14 @@ class Walk:
             "cancelling": sorted(self.cancelling),
             "waiting": [(a.id, a.slot.name, a.scope, a.input) for a in self.waiting],
             "joins": {
-                key: (s.live, s.taken, s.dead, list(s.buffer), [(o.spec.node, o.scope) for o in s.outer]) for key, s in self.joins.items()
+                key: (s.live, s.taken, s.dead, list(s.buffer), [(o.spec.node, o.scope) for o in s.outer])
+                for key, s in self.joins.items()
             },
             "outputs": list(self.outputs),
             "unfinished": {key: (scope, repr(error)) for key, (scope, error) in self.unfinished.items()},
-            "finish": None if self.finish is None else (self.finish.status, self.finish.output, repr(self.finish.error)),
+            "finish": None
+            if self.finish is None
+            else (self.finish.status, self.finish.output, repr(self.finish.error)),
         }
 
 

@@ -151,7 +151,11 @@ class PairBlock(Block):
             return Msg(n=mix([a.n, b.n]))
 
         fork = node(name=names.new("fork"))(same)
-        a, b, join = node(name=names.new("a"))(as_a), node(name=names.new("b"))(as_b), node(name=names.new("pair"))(pair)
+        a, b, join = (
+            node(name=names.new("a"))(as_a),
+            node(name=names.new("b"))(as_b),
+            node(name=names.new("pair"))(pair),
+        )
         left, right = self.left.wire(fork, names), self.right.wire(fork, names)
         paths = [source >> fork, *left.paths, left.tail >> a, *right.paths, right.tail >> b, (a, b) >> join]
         return Wired(paths, join)
@@ -273,7 +277,11 @@ class MendBlock(Block):
         async def merge(m: Msg) -> Msg:
             return m
 
-        weak, fix, end = node(name=names.new("weak"))(fragile), node(name=names.new("fix"))(mend), node(name=names.new("merge"))(merge)
+        weak, fix, end = (
+            node(name=names.new("weak"))(fragile),
+            node(name=names.new("fix"))(mend),
+            node(name=names.new("merge"))(merge),
+        )
         return Wired([source >> weak, weak[Failure] >> fix, (weak, fix) >> end], end)
 
     def value(self, n: int) -> int:
@@ -299,8 +307,6 @@ def build(block: Block, name: str = "random") -> Graph[Any, Any]:
     return Graph(name, *wired.paths, wired.tail >> END, input=Msg)
 
 
-
-
 steps = st.builds(StepBlock, st.integers(0, 9), st.integers(0, 9))
 
 
@@ -316,4 +322,8 @@ def _grow(children: st.SearchStrategy[Block]) -> st.SearchStrategy[Block]:
 
 
 blocks: st.SearchStrategy[Block] = st.recursive(st.one_of(steps, st.builds(MendBlock)), _grow, max_leaves=8)
-nested: st.SearchStrategy[Block] = st.one_of(blocks, st.builds(GraphBlock, blocks), st.builds(lambda a, b: SequenceBlock([GraphBlock(FanBlock([a, GraphBlock(b)])), a]), blocks, blocks))
+nested: st.SearchStrategy[Block] = st.one_of(
+    blocks,
+    st.builds(GraphBlock, blocks),
+    st.builds(lambda a, b: SequenceBlock([GraphBlock(FanBlock([a, GraphBlock(b)])), a]), blocks, blocks),
+)

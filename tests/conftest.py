@@ -30,7 +30,9 @@ class C(BaseModel, frozen=True):
     n: int = 0
 
 
-def walk(graph: Graph[Any, Any], message: Any, *, plain: bool = True, observed: bool = False, **options: Any) -> Run[Any]:
+def walk(
+    graph: Graph[Any, Any], message: Any, *, plain: bool = True, observed: bool = False, **options: Any
+) -> Run[Any]:
     """A run to its end: the run itself, whether it completed or not (`run.error` says)."""
 
     async def main() -> Run[Any]:

@@ -12,7 +12,17 @@ from pydantic import BaseModel
 from graphflow import END, START, Agent, Context, Failure, Graph, GraphflowError, ToolError, node, tool
 from graphflow.errors import ModelError, ModelUnset, OutputInvalid, ScriptError, UnknownProvider
 from graphflow.events import ModelDelta, ModelFinished
-from graphflow.model import AssistantTurn, Finished, ModelEvent, Request, TextDelta, ToolTurn, UserTurn, gather, open_model
+from graphflow.model import (
+    AssistantTurn,
+    Finished,
+    ModelEvent,
+    Request,
+    TextDelta,
+    ToolTurn,
+    UserTurn,
+    gather,
+    open_model,
+)
 from graphflow.testing import ScriptedModel, both, calls, fails, gives, says
 from tests.conftest import A, B, Msg, kinds, walk
 
@@ -110,7 +120,10 @@ def test_what_a_model_is_shown_of_a_tool() -> None:
     assert (spec.name, spec.description) == ("divide", "Divide two numbers.")
     assert spec.parameters == {
         "type": "object",
-        "properties": {"a": {"type": "integer", "description": "what is divided."}, "b": {"type": "integer", "description": "by what."}},
+        "properties": {
+            "a": {"type": "integer", "description": "what is divided."},
+            "b": {"type": "integer", "description": "by what."},
+        },
         "required": ["a", "b"],
         "additionalProperties": False,
     }
@@ -176,7 +189,9 @@ def test_a_message_without_a_prompt_is_shown_as_it_is() -> None:
 
 def test_prompt_files_lie_beside_their_agent(tmp_path: Any) -> None:
     (tmp_path / "critic.md.j2").write_text("Criticise: {{ text }}")
-    (tmp_path / "mod.py").write_text("from graphflow import Agent\ncritic = Agent('critic', input=str, prompt_file='critic.md.j2')\n")
+    (tmp_path / "mod.py").write_text(
+        "from graphflow import Agent\ncritic = Agent('critic', input=str, prompt_file='critic.md.j2')\n"
+    )
     import runpy
 
     critic = runpy.run_path(str(tmp_path / "mod.py"))["critic"]

@@ -216,7 +216,9 @@ def test_a_node_that_refuses_to_end_is_abandoned(monkeypatch: pytest.MonkeyPatch
     assert [e.node for e in run.events if isinstance(e, NodeAbandoned)] == ["stubborn"]
 
 
-@pytest.mark.parametrize("bad", [{"depth": -1}, {"steps": "5"}, {"seconds": -0.1}, {"laps": 0}, {"concurrency": 0}, {"tokens": True}])
+@pytest.mark.parametrize(
+    "bad", [{"depth": -1}, {"steps": "5"}, {"seconds": -0.1}, {"laps": 0}, {"concurrency": 0}, {"tokens": True}]
+)
 def test_limits_refuse_what_is_no_limit(bad: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError):
         Limits(**bad)

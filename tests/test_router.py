@@ -94,11 +94,17 @@ def test_by_model_labels_are_the_schema() -> None:
 
 
 def test_by_model_one_repair() -> None:
-    run = walk(two_ways(Router("r", input=str, labels=["one", "two"])), "x", model=ScriptedModel("three", gives({"label": "one"})))
+    run = walk(
+        two_ways(Router("r", input=str, labels=["one", "two"])),
+        "x",
+        model=ScriptedModel("three", gives({"label": "one"})),
+    )
     assert run.output == "one: x"
     run = walk(two_ways(Router("r", input=str, labels=["one", "two"])), "x", model=ScriptedModel("three", "four"))
     assert isinstance(run.error, OutputInvalid)
-    run = walk(two_ways(Router("r", input=str, labels=["one"], otherwise="two")), "x", model=ScriptedModel("three", "four"))
+    run = walk(
+        two_ways(Router("r", input=str, labels=["one"], otherwise="two")), "x", model=ScriptedModel("three", "four")
+    )
     assert run.output == "two: x"
 
 
@@ -113,11 +119,15 @@ def test_by_similarity_with_scores() -> None:
 
 def test_below_the_threshold_otherwise_is_taken() -> None:
     examples = {"one": ["red apple"]}
-    router: Router[str, str] = Router("r", input=str, examples=examples, otherwise="two", threshold=0.5, embedder=FakeEmbedder())
+    router: Router[str, str] = Router(
+        "r", input=str, examples=examples, otherwise="two", threshold=0.5, embedder=FakeEmbedder()
+    )
     assert walk(two_ways(router), "something else entirely").output.startswith("two")
     assert walk(two_ways(router), "red apple").output.startswith("one")
 
 
 def test_only_what_is_asked_of_a_model_needs_one() -> None:
-    assert not two_ways(Router("r", input=str, examples={"one": ["x"], "two": ["y"]}, embedder=FakeEmbedder())).needs_models
+    assert not two_ways(
+        Router("r", input=str, examples={"one": ["x"], "two": ["y"]}, embedder=FakeEmbedder())
+    ).needs_models
     assert two_ways(Router("r", input=str, labels=["one", "two"])).needs_models

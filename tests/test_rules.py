@@ -177,7 +177,15 @@ def test_a_default_stands_in_for_a_message() -> None:
         return A(n=1) if m.n else B()
 
     assert walk(Graph("g", START >> add >> END), Msg(n=1)).output == 101
-    graph = Graph("g", START >> (first, some), first >> add, some[A] >> add.into("extra"), some[B] >> _drop(), add >> END, ends="first")
+    graph = Graph(
+        "g",
+        START >> (first, some),
+        first >> add,
+        some[A] >> add.into("extra"),
+        some[B] >> _drop(),
+        add >> END,
+        ends="first",
+    )
     assert walk(graph, Msg(n=1)).output == 3
 
 
@@ -217,7 +225,15 @@ def test_a_required_port_without_a_message_skips_its_node_and_says_why() -> None
     async def alone(b: B) -> str:
         return "alone"
 
-    graph = Graph("g", START >> (first, maybe), maybe[A] >> pair, first >> pair, maybe[B] >> alone, [pair >> END, alone >> END], ends="first")
+    graph = Graph(
+        "g",
+        START >> (first, maybe),
+        maybe[A] >> pair,
+        first >> pair,
+        maybe[B] >> alone,
+        [pair >> END, alone >> END],
+        ends="first",
+    )
     run = walk(graph, Msg(n=0), observed=True)
     assert run.output == "alone"
     skip = next(e for e in run.events if isinstance(e, NodeSkipped))
@@ -237,7 +253,14 @@ def test_stuck_names_port_edges_and_scope() -> None:
     async def never(b: B) -> list[Msg]:
         return []
 
-    graph = Graph("g", START >> (first, maybe), first >> pair, maybe[A] >> pair >> END, maybe[B] >> never.each >> first.named("x") >> _text() >> END, ends="first")
+    graph = Graph(
+        "g",
+        START >> (first, maybe),
+        first >> pair,
+        maybe[A] >> pair >> END,
+        maybe[B] >> never.each >> first.named("x") >> _text() >> END,
+        ends="first",
+    )
     run = walk(graph, Msg())
     assert isinstance(run.error, Stuck)
     assert run.error.node == "pair"
@@ -306,7 +329,13 @@ def test_a_router_inside_a_map() -> None:
         await asyncio.sleep(0.001)
         return Msg(n=m.n * 100)
 
-    graph = Graph("g", START >> spread.each >> route, route["odd"] >> double, route["even"] >> first, (double, first) >> gather >> END)
+    graph = Graph(
+        "g",
+        START >> spread.each >> route,
+        route["odd"] >> double,
+        route["even"] >> first,
+        (double, first) >> gather >> END,
+    )
     assert walk(graph, Msg(n=5)).output == [1, 100, 3, 300, 5]
 
 
@@ -355,7 +384,13 @@ def test_used_up_laps_go_along_the_limit_edge(plain: bool) -> None:
     async def give_up(reached: LimitReached) -> A:
         return A(n=reached.message.n * 100 + int(reached.value))
 
-    graph = Graph("g", START >> first >> judge, judge[Msg].limit(3) >> first, judge[A] >> END, judge[LimitReached] >> give_up >> END)
+    graph = Graph(
+        "g",
+        START >> first >> judge,
+        judge[Msg].limit(3) >> first,
+        judge[A] >> END,
+        judge[LimitReached] >> give_up >> END,
+    )
     run = walk(graph, Msg(), plain=plain)
     assert run.output == A(n=403)
     assert ended(run).count("first") == 4  # once, and three laps
@@ -390,7 +425,9 @@ def test_two_loops_of_unequal_length_through_one_node(plain: bool) -> None:
     async def long2(b: B) -> Msg:
         return Msg(n=b.n + 1)
 
-    graph = Graph("g", START >> hub, hub[A].limit(5) >> short >> hub, hub[B].limit(2) >> long1 >> long2 >> hub, hub[C] >> END)
+    graph = Graph(
+        "g", START >> hub, hub[A].limit(5) >> short >> hub, hub[B].limit(2) >> long1 >> long2 >> hub, hub[C] >> END
+    )
     run = walk(graph, Msg(), plain=plain)
     assert run.output == C(n=7)
     assert ended(run) == ["hub", "short"] * 3 + ["hub", "long1", "long2"] * 2 + ["hub"]
@@ -428,7 +465,15 @@ def test_inner_laps_begin_again_with_each_outer_lap(plain: bool) -> None:
     async def back(a: A) -> Msg:
         return Msg(n=a.n)
 
-    graph = Graph("g", START >> outer, outer[Msg] >> inner, inner[Msg].limit(1) >> inner, inner[A] >> back, back.limit(5) >> outer, outer[C] >> END)
+    graph = Graph(
+        "g",
+        START >> outer,
+        outer[Msg] >> inner,
+        inner[Msg].limit(1) >> inner,
+        inner[A] >> back,
+        back.limit(5) >> outer,
+        outer[C] >> END,
+    )
     assert walk(graph, Msg(), plain=plain).output == C(n=6)
 
 
@@ -468,7 +513,12 @@ def test_a_collect_inside_a_loop_inside_a_map() -> None:
     async def all_of(cs: list[C]) -> list[int]:
         return [c.n for c in cs]
 
-    graph = Graph("g", START >> spread.each >> first >> split.each >> shuffle >> pair, pair[Msg].limit(9) >> split, pair[C] >> all_of >> END)
+    graph = Graph(
+        "g",
+        START >> spread.each >> first >> split.each >> shuffle >> pair,
+        pair[Msg].limit(9) >> split,
+        pair[C] >> all_of >> END,
+    )
     assert walk(graph, Msg(n=3)).output == [16, 16, 12]
 
 
@@ -477,7 +527,11 @@ def test_guards_are_tried_in_order_and_otherwise_takes_the_rest(plain: bool) -> 
     graph = Graph(
         "g",
         START >> first,
-        [first.otherwise >> names[2], first.when(lambda m: m.n > 10) >> names[0], first.when(lambda m: m.n > 5) >> names[1]],
+        [
+            first.otherwise >> names[2],
+            first.when(lambda m: m.n > 10) >> names[0],
+            first.when(lambda m: m.n > 5) >> names[1],
+        ],
         names >> END,
     )
     assert [walk(graph, Msg(n=n), plain=plain).output for n in (20, 7, 0)] == ["0", "1", "2"]
@@ -576,7 +630,13 @@ def test_cancel_stops_the_siblings_of_that_fork_only() -> None:
     async def total(xs: list[int]) -> Msg:
         return Msg(n=sum(xs))
 
-    graph = Graph("g", START >> outer, outer.fork("isolate") >> [spread, slow], spread.each >> item >> gather.named("inner") >> total, (total, slow) >> gather >> END)
+    graph = Graph(
+        "g",
+        START >> outer,
+        outer.fork("isolate") >> [spread, slow],
+        spread.each >> item >> gather.named("inner") >> total,
+        (total, slow) >> gather >> END,
+    )
     run = walk(graph, Msg(n=3))
     assert run.output == [100]
     assert sorted(stopped) == ["item 1", "item 2"]

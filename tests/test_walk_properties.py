@@ -25,7 +25,9 @@ from graphflow.walk import Walk
 from tests.blocks import Block, Jitter, blocks, build, nested
 from tests.conftest import Msg, walk
 
-often = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+often = settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 def canonical(run: Run[Any]) -> list[Any]:
@@ -159,7 +161,15 @@ def test_both_paths_write_the_same_facts(block: Block, n: int) -> None:
         async def main() -> list[Any]:
             run, frame, checked = begin(graph, Msg(n=n), plain=plain)
             await drive(run, frame, checked)
-            return [(type(f).__name__, getattr(f, "activation", 0), getattr(f, "node", ""), repr(getattr(f, "output", None))) for f in run.facts]
+            return [
+                (
+                    type(f).__name__,
+                    getattr(f, "activation", 0),
+                    getattr(f, "node", ""),
+                    repr(getattr(f, "output", None)),
+                )
+                for f in run.facts
+            ]
 
         return asyncio.run(main())
 

@@ -6,9 +6,24 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel
 
-from graphflow import END, START, Agent, Context, Failure, Graph, GraphflowError, LimitReached, Limits, Router, SubAgent, Take, Tool, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Context,
+    Failure,
+    Graph,
+    GraphflowError,
+    LimitReached,
+    Limits,
+    Router,
+    SubAgent,
+    Take,
+    Tool,
+    node,
+    tool,
+)
 from graphflow.arrows import connect
 from graphflow.kinds.human import Human
 from tests.conftest import A, B, C, Msg
@@ -48,9 +63,27 @@ def join(name: str, gives: Any = A, **ports: Any) -> Any:
 
 
 m2a, m2b, m2m = step("m2a", Msg, A), step("m2b", Msg, B), step("m2m", Msg, Msg)
-a2a, a2b, b2a, b2b, a2m, b2m = step("a2a", A, A), step("a2b", A, B), step("b2a", B, A), step("b2b", B, B), step("a2m", A, Msg), step("b2m", B, Msg)
-m2ab, m2as, as2a, a2ab = step("m2ab", Msg, A | B), step("m2as", Msg, list[A]), step("as2a", list[A], A), step("a2ab", A, A | B)
-str2str, int2int, m2int, m2str, si = step("str2str", str, str), step("int2int", int, int), step("m2int", Msg, int), step("m2str", Msg, str), step("si", Msg, str | int)
+a2a, a2b, b2a, b2b, a2m, b2m = (
+    step("a2a", A, A),
+    step("a2b", A, B),
+    step("b2a", B, A),
+    step("b2b", B, B),
+    step("a2m", A, Msg),
+    step("b2m", B, Msg),
+)
+m2ab, m2as, as2a, a2ab = (
+    step("m2ab", Msg, A | B),
+    step("m2as", Msg, list[A]),
+    step("as2a", list[A], A),
+    step("a2ab", A, A | B),
+)
+str2str, int2int, m2int, m2str, si = (
+    step("str2str", str, str),
+    step("int2int", int, int),
+    step("m2int", Msg, int),
+    step("m2str", Msg, str),
+    step("si", Msg, str | int),
+)
 
 
 def yes_no(m: Msg) -> Literal["yes", "no"]:
@@ -87,7 +120,7 @@ async def _nothing() -> A:
     return A()
 
 
-async def _unknown(x: "Nowhere") -> A:  # type: ignore[name-defined] # noqa: F821
+async def _unknown(x: Nowhere) -> A:  # type: ignore[name-defined] # noqa: F821
     return A()
 
 
@@ -105,79 +138,206 @@ WRONG: list[tuple[str, Any, str]] = [
     ("no edges", lambda: Graph("g"), "no edges"),
     ("nothing leaves START", lambda: Graph("g", m2a >> END), "nothing leaves START"),
     ("nothing reaches END", lambda: Graph("g", START >> m2a), "nothing reaches END"),
-    ("START to END only of a dead end", lambda: Graph("g", START >> m2m >> END, START >> m2a), "sends its message nowhere"),
+    (
+        "START to END only of a dead end",
+        lambda: Graph("g", START >> m2m >> END, START >> m2a),
+        "sends its message nowhere",
+    ),
     # types on edges
     ("mismatch", lambda: Graph("g", START >> m2a >> b2b >> END), "'m2a' sends A, 'b2b' accepts x: B"),
-    ("mismatch two hops in", lambda: Graph("g", START >> m2a >> a2b >> a2a.named("z") >> END), "sends B, 'z' accepts x: A"),
+    (
+        "mismatch two hops in",
+        lambda: Graph("g", START >> m2a >> a2b >> a2a.named("z") >> END),
+        "sends B, 'z' accepts x: A",
+    ),
     ("union into one arm", lambda: Graph("g", START >> si >> str2str >> END), "'si' may send int"),
     ("union of messages into one arm", lambda: Graph("g", START >> m2ab >> a2a >> END), "'m2ab' may send B"),
     ("other arm missing", lambda: Graph("g", START >> m2ab, m2ab[A] >> END), "'m2ab' may send B"),
     ("list into item", lambda: Graph("g", START >> m2as >> a2a >> END), "write m2as.each >> a2a"),
     ("each of no list", lambda: Graph("g", START >> m2a.each >> a2a >> END), "no list"),
     ("items of the wrong type", lambda: Graph("g", START >> m2as.each >> b2b >> END), "sends A, 'b2b' accepts x: B"),
-    ("wide into narrow", lambda: Graph("g", START >> m2a >> step("narrow", Sub, A) >> END), "'m2a' sends A, 'narrow' accepts x: Sub"),
-    ("list of wide into list of narrow", lambda: Graph("g", START >> m2as >> step("n", list[Sub], A) >> END), r"sends list\[A\]"),
-    ("optional into required", lambda: Graph("g", START >> step("maybe", Msg, A | None) >> a2a >> END), "may send None"),
+    (
+        "wide into narrow",
+        lambda: Graph("g", START >> m2a >> step("narrow", Sub, A) >> END),
+        "'m2a' sends A, 'narrow' accepts x: Sub",
+    ),
+    (
+        "list of wide into list of narrow",
+        lambda: Graph("g", START >> m2as >> step("n", list[Sub], A) >> END),
+        r"sends list\[A\]",
+    ),
+    (
+        "optional into required",
+        lambda: Graph("g", START >> step("maybe", Msg, A | None) >> a2a >> END),
+        "may send None",
+    ),
     ("int into str", lambda: Graph("g", START >> m2int >> str2str >> END), "sends int, 'str2str' accepts x: str"),
     ("float into int", lambda: Graph("g", START >> step("f", Msg, float) >> int2int >> END), "sends float"),
-    ("dict of other values", lambda: Graph("g", START >> step("d", Msg, dict[str, int]) >> step("e", dict[str, str], A) >> END), r"dict\[str, int\]"),
-    ("tuple of other length", lambda: Graph("g", START >> step("t", Msg, tuple[int, int]) >> step("u", tuple[int, int, int], A) >> END), "tuple"),
-    ("literal not in literal", lambda: Graph("g", START >> step("l", Msg, Literal["a", "b"]) >> step("k", Literal["a"], A) >> END), "'l' (sends|may send)"),
-    ("message into failure port", lambda: Graph("g", START >> m2a >> step("f", Failure, A) >> END), "accepts x: Failure"),
-    ("failure into message port", lambda: Graph("g", START >> m2a, m2a >> END, m2a[Failure] >> a2a >> END), "sends Failure"),
+    (
+        "dict of other values",
+        lambda: Graph("g", START >> step("d", Msg, dict[str, int]) >> step("e", dict[str, str], A) >> END),
+        r"dict\[str, int\]",
+    ),
+    (
+        "tuple of other length",
+        lambda: Graph("g", START >> step("t", Msg, tuple[int, int]) >> step("u", tuple[int, int, int], A) >> END),
+        "tuple",
+    ),
+    (
+        "literal not in literal",
+        lambda: Graph("g", START >> step("l", Msg, Literal["a", "b"]) >> step("k", Literal["a"], A) >> END),
+        "'l' (sends|may send)",
+    ),
+    (
+        "message into failure port",
+        lambda: Graph("g", START >> m2a >> step("f", Failure, A) >> END),
+        "accepts x: Failure",
+    ),
+    (
+        "failure into message port",
+        lambda: Graph("g", START >> m2a, m2a >> END, m2a[Failure] >> a2a >> END),
+        "sends Failure",
+    ),
     ("failure of START", lambda: Graph("g", START[Failure] >> step("f", Failure, A) >> END), "START cannot fail"),
     # arms and labels
     ("no such arm", lambda: Graph("g", START >> m2ab, m2ab[C] >> END, m2ab[A] >> END, m2ab[B] >> END), "no arm C"),
-    ("no such label", lambda: Graph("g", START >> router, router["yse"] >> END, router["no"] >> END), "did you mean 'yes'"),
+    (
+        "no such label",
+        lambda: Graph("g", START >> router, router["yse"] >> END, router["no"] >> END),
+        "did you mean 'yes'",
+    ),
     ("label missing", lambda: Graph("g", START >> router, router["yes"] >> END), "'router' may send 'no'"),
     ("label of a node without labels", lambda: Graph("g", START >> m2a, m2a["yes"] >> END), "no labels at all"),
     ("enum label missing", lambda: Graph("g", START >> paint, paint[Color.RED] >> END), "'paint' may send"),
-    ("enum label unknown", lambda: Graph("g", START >> paint, paint["green"] >> END, paint[Color.RED] >> END), "no label 'green'"),
-    ("router's message into the wrong port", lambda: Graph("g", START >> router, router["yes"] >> a2a >> END, router["no"] >> END), "sends Msg, 'a2a' accepts x: A"),
+    (
+        "enum label unknown",
+        lambda: Graph("g", START >> paint, paint["green"] >> END, paint[Color.RED] >> END),
+        "no label 'green'",
+    ),
+    (
+        "router's message into the wrong port",
+        lambda: Graph("g", START >> router, router["yes"] >> a2a >> END, router["no"] >> END),
+        "sends Msg, 'a2a' accepts x: A",
+    ),
     ("guard without otherwise", lambda: Graph("g", START >> m2m, m2m.when(lambda m: True) >> END), "add m2m.otherwise"),
-    ("guarded arm without otherwise", lambda: Graph("g", START >> m2ab, m2ab[A].when(lambda a: True) >> END, m2ab[B] >> END), "otherwise"),
-    ("otherwise of one arm only", lambda: Graph("g", START >> m2ab, m2ab[A].otherwise >> END, m2ab[A].when(bool) >> END), "may send B"),
-    ("none arm forgotten", lambda: Graph("g", START >> step("o", Msg, A | None), (step("o", Msg, A | None)[A]) >> END), "None"),
+    (
+        "guarded arm without otherwise",
+        lambda: Graph("g", START >> m2ab, m2ab[A].when(lambda a: True) >> END, m2ab[B] >> END),
+        "otherwise",
+    ),
+    (
+        "otherwise of one arm only",
+        lambda: Graph("g", START >> m2ab, m2ab[A].otherwise >> END, m2ab[A].when(bool) >> END),
+        "may send B",
+    ),
+    (
+        "none arm forgotten",
+        lambda: Graph("g", START >> step("o", Msg, A | None), (step("o", Msg, A | None)[A]) >> END),
+        "None",
+    ),
     # ports
     ("unfed port", lambda: Graph("g", START >> m2a >> join("j", a=A, b=B) >> END), "port 'b' .* of 'j' has no edge"),
-    ("ambiguous port", lambda: Graph("g", START >> m2a >> join("j", x=A, y=A) >> END), r"fits more than one port of 'j' \('x' or 'y'\)"),
+    (
+        "ambiguous port",
+        lambda: Graph("g", START >> m2a >> join("j", x=A, y=A) >> END),
+        r"fits more than one port of 'j' \('x' or 'y'\)",
+    ),
     ("no port takes it", lambda: Graph("g", START >> m2m >> join("j", a=A, b=B) >> END), "accepts a: A or b: B"),
     ("two fed, third not", lambda: Graph("g", START >> (m2a, m2b) >> join("j", a=A, b=B, c=C) >> END), "port 'c'"),
-    ("whole lists and items on one port", lambda: Graph("g", START >> (m2as, m2a) >> as2a >> END), "whole lists and single items"),
+    (
+        "whole lists and items on one port",
+        lambda: Graph("g", START >> (m2as, m2a) >> as2a >> END),
+        "whole lists and single items",
+    ),
     ("into the wrong type", lambda: Graph("g", START >> m2a >> join("j", a=A, b=B).into("b") >> END), "accepts b: B"),
     ("node without ports", lambda: Graph("g", START >> node(_nothing) >> END), "takes no message"),
-    ("START feeds different types", lambda: Graph("g", START >> (a2a, b2a) >> step("c", list[A], A) >> END), "START feeds ports of different types"),
+    (
+        "START feeds different types",
+        lambda: Graph("g", START >> (a2a, b2a) >> step("c", list[A], A) >> END),
+        "START feeds ports of different types",
+    ),
     ("declared input too wide", lambda: Graph("g", START >> a2a >> END, input=A | B), "START.*may send B"),
     ("declared input of another type", lambda: Graph("g", START >> a2a >> END, input=B), "'START' sends B"),
     # joins
     ("collect without a fork", lambda: Graph("g", START >> m2a >> as2a >> END), "nothing forks before it"),
-    ("pair without a fork", lambda: Graph("g", START >> m2m, m2m >> m2ab, m2ab[A] >> join("j", a=A, b=B), m2ab[B] >> join("j", a=A, b=B) >> END), "two different nodes are named 'j'"),
+    (
+        "pair without a fork",
+        lambda: Graph(
+            "g", START >> m2m, m2m >> m2ab, m2ab[A] >> join("j", a=A, b=B), m2ab[B] >> join("j", a=A, b=B) >> END
+        ),
+        "two different nodes are named 'j'",
+    ),
     ("join of exclusive arms", lambda: _exclusive_join(), "sends only one of their ways"),
     ("join of a router's ways", lambda: _routed_join(), "sends only one of their ways"),
     ("one port inside a map, one outside", lambda: _mapped_port(), "may get several messages"),
     ("join in a loop fed from outside", lambda: _outside_join(), "inside a loop"),
     ("collect in a loop fed from outside", lambda: _outside_collect(), "inside a loop"),
-    ("take of nothing", lambda: Graph("g", START >> m2a >> step("t", Annotated[list[A], Take(2)], A) >> END), "nothing forks before it"),
-    ("take of whole lists", lambda: Graph("g", START >> m2as >> step("t", Annotated[list[A], Take(2)], A) >> END), r"sends list\[A\]"),
+    (
+        "take of nothing",
+        lambda: Graph("g", START >> m2a >> step("t", Annotated[list[A], Take(2)], A) >> END),
+        "nothing forks before it",
+    ),
+    (
+        "take of whole lists",
+        lambda: Graph("g", START >> m2as >> step("t", Annotated[list[A], Take(2)], A) >> END),
+        r"sends list\[A\]",
+    ),
     # reach and cycles
     ("unreachable", lambda: Graph("g", START >> m2a >> END, b2a >> END), "no edge leads to 'b2a'|cannot be reached"),
     ("unreachable pair", lambda: Graph("g", START >> m2a >> END, a2b >> b2a >> a2b, b2a >> END), "cannot be reached"),
     ("no exit", lambda: Graph("g", START >> m2a >> a2b >> b2a.named("back") >> a2b, m2a >> END), "never leads to END"),
-    ("self loop without exit", lambda: Graph("g", START >> (m2m.named("x"), m2m), m2m >> m2m, m2m.named("x") >> END), "never leads to END"),
+    (
+        "self loop without exit",
+        lambda: Graph("g", START >> (m2m.named("x"), m2m), m2m >> m2m, m2m.named("x") >> END),
+        "never leads to END",
+    ),
     ("limit on no cycle", lambda: Graph("g", START >> m2a.limit(3) >> a2b >> END), "on no cycle"),
     ("limit on the way out", lambda: _limited_exit(), "on no cycle"),
     # two ENDs
     ("two ENDs", lambda: Graph("g", START >> (m2a, m2b) >> END), "may both bring a message"),
     ("map straight to END", lambda: Graph("g", START >> m2as.each >> a2a >> END), "may bring several messages"),
-    ("fork half joined", lambda: Graph("g", START >> m2m >> (m2a, m2b, m2m.named("log")), (m2a, m2b) >> join("j", a=A, b=B) >> END, m2m.named("log") >> END), "may both bring a message"),
+    (
+        "fork half joined",
+        lambda: Graph(
+            "g",
+            START >> m2m >> (m2a, m2b, m2m.named("log")),
+            (m2a, m2b) >> join("j", a=A, b=B) >> END,
+            m2m.named("log") >> END,
+        ),
+        "may both bring a message",
+    ),
     ("loop that ends each lap", lambda: _leaky_loop(), "may both bring a message"),
-    ("failure and answer", lambda: Graph("g", START >> (m2a, m2b), m2a[Failure] >> END, m2a >> END, m2b >> END), "may both bring a message"),
+    (
+        "failure and answer",
+        lambda: Graph("g", START >> (m2a, m2b), m2a[Failure] >> END, m2a >> END, m2b >> END),
+        "may both bring a message",
+    ),
     # names
-    ("same name twice", lambda: Graph("g", START >> m2a >> step("m2a", A, A) >> END), "two different nodes are named 'm2a'"),
-    ("tool named as a node", lambda: Graph("g", START >> Agent("find", tools=[find]) >> END), "two different nodes are named 'find'"),
-    ("two tools of one name", lambda: Graph("g", START >> Agent("a", tools=[find, Tool(_other, name="find")]) >> END), "named 'find'"),
-    ("unknown callee", lambda: Graph("g", START >> Agent("a", sub_agents=["serch"]) >> END), "no node in the graph has that name"),
-    ("near callee", lambda: Graph("g", START >> Agent("a", sub_agents=["findr"], tools=[find]) >> END), "did you mean 'find'"),
+    (
+        "same name twice",
+        lambda: Graph("g", START >> m2a >> step("m2a", A, A) >> END),
+        "two different nodes are named 'm2a'",
+    ),
+    (
+        "tool named as a node",
+        lambda: Graph("g", START >> Agent("find", tools=[find]) >> END),
+        "two different nodes are named 'find'",
+    ),
+    (
+        "two tools of one name",
+        lambda: Graph("g", START >> Agent("a", tools=[find, Tool(_other, name="find")]) >> END),
+        "named 'find'",
+    ),
+    (
+        "unknown callee",
+        lambda: Graph("g", START >> Agent("a", sub_agents=["serch"]) >> END),
+        "no node in the graph has that name",
+    ),
+    (
+        "near callee",
+        lambda: Graph("g", START >> Agent("a", sub_agents=["findr"], tools=[find]) >> END),
+        "did you mean 'find'",
+    ),
     ("named START", lambda: m2a.named("START"), "cannot be named"),
     ("named nothing", lambda: m2a.named(""), "cannot be named"),
     ("agent without a name", lambda: Agent(""), "cannot be named"),
@@ -201,7 +361,13 @@ WRONG: list[tuple[str, Any, str]] = [
     ("guard that is no function", lambda: m2a.when("x > 1"), "give a function"),
     ("async guard", lambda: m2a.when(_no_hint), "plain function"),
     ("fork policy", lambda: m2a.fork("ignore"), "'cancel', 'isolate' and 'finish'"),
-    ("two fork policies", lambda: Graph("g", START >> m2m, m2m.fork("isolate") >> m2a, m2m.fork("finish") >> m2b, [m2a, m2b] >> END, ends="all"), "different fork policies"),
+    (
+        "two fork policies",
+        lambda: Graph(
+            "g", START >> m2m, m2m.fork("isolate") >> m2a, m2m.fork("finish") >> m2b, [m2a, m2b] >> END, ends="all"
+        ),
+        "different fork policies",
+    ),
     ("ends", lambda: Graph("g", START >> m2a >> END, ends="two"), "'one', 'first' or 'all'"),
     ("limits", lambda: Graph("g", START >> m2a >> END, limits={"depth": 3}), "give Limits"),
     ("timeout", lambda: node(timeout_s=-1)(_no_return), "no positive number"),
@@ -210,12 +376,36 @@ WRONG: list[tuple[str, Any, str]] = [
     ("take zero", lambda: Take(0), "at least 1"),
     ("nested too deep", lambda: _too_deep(), "nested 6 deep"),
     # agents, routers, prompts
-    ("prompt of an unknown field", lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ nn }}") >> END), r"uses \{\{ nn \}\}.*did you mean 'n'"),
-    ("prompt of a field its edge lacks", lambda: Graph("g", START >> m2a >> Agent("a", prompt="{{ tag }}") >> END), "A has no such field"),
-    ("prompt of ctx", lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ ctx.deph }}") >> END), "ctx has: depth, path, session"),
-    ("prompt of deps", lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ deps.nope }}") >> END, deps=A), "deps.nope"),
-    ("prompt of message", lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ message.nope }}") >> END), "message.nope"),
-    ("prompt that does not parse", lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ n ") >> END), "prompt line 1"),
+    (
+        "prompt of an unknown field",
+        lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ nn }}") >> END),
+        r"uses \{\{ nn \}\}.*did you mean 'n'",
+    ),
+    (
+        "prompt of a field its edge lacks",
+        lambda: Graph("g", START >> m2a >> Agent("a", prompt="{{ tag }}") >> END),
+        "A has no such field",
+    ),
+    (
+        "prompt of ctx",
+        lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ ctx.deph }}") >> END),
+        "ctx has: depth, path, session",
+    ),
+    (
+        "prompt of deps",
+        lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ deps.nope }}") >> END, deps=A),
+        "deps.nope",
+    ),
+    (
+        "prompt of message",
+        lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ message.nope }}") >> END),
+        "message.nope",
+    ),
+    (
+        "prompt that does not parse",
+        lambda: Graph("g", START >> Agent("a", input=Msg, prompt="{{ n ") >> END),
+        "prompt line 1",
+    ),
     ("prompt file that is not there", lambda: Agent("a", prompt_file="nope.md.j2"), "cannot be read"),
     ("prompt twice", lambda: Agent("a", prompt="x", prompt_file="y"), "give one"),
     ("agent output without schema", lambda: Graph("g", START >> Agent("a", output=Odd) >> END), "makes no JSON schema"),
@@ -224,7 +414,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("router with one label", lambda: Router("r", labels=["a"]), "at least two labels"),
     ("router with rule and labels", lambda: Router("r", yes_no, labels=["a", "b"]), "by one of them"),
     ("router with an empty example", lambda: Router("r", examples={"a": ["x"], "b": []}), "has no example"),
-    ("router labels and examples differ", lambda: Router("r", labels=["a", "b"], examples={"a": ["x"], "c": ["y"]}), "differ"),
+    (
+        "router labels and examples differ",
+        lambda: Router("r", labels=["a", "b"], examples={"a": ["x"], "c": ["y"]}),
+        "differ",
+    ),
     ("router rule without labels", lambda: Graph("g", START >> Router("r", _plain_rule) >> END), "annotate the labels"),
     ("sub-agent of a tool", lambda: SubAgent(find), "tools go into tools"),
     ("human without ask", lambda: Human("h", ask=None), "is no function"),  # type: ignore[arg-type]
@@ -290,7 +484,9 @@ def _too_deep() -> Any:
 
 def _wrong_limit_port() -> Any:
     judge = step("judge", Msg, Msg | A)
-    return Graph("g", START >> judge, judge[Msg].limit(2) >> m2m >> judge, judge[A] >> END, judge[LimitReached] >> a2a >> END)
+    return Graph(
+        "g", START >> judge, judge[Msg].limit(2) >> m2m >> judge, judge[A] >> END, judge[LimitReached] >> a2a >> END
+    )
 
 
 @pytest.mark.parametrize(("make", "says"), [pytest.param(make, says, id=name) for name, make, says in WRONG])
@@ -316,5 +512,3 @@ def test_all_problems_are_told_at_once_with_file_and_line() -> None:
 def test_a_chain_of_arrows_is_one_path() -> None:
     path = connect(START >> m2a, a2b, ("here", 1))
     assert repr(path) == "<path START >> m2a; m2a >> a2b>"
-
-

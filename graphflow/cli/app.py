@@ -18,11 +18,19 @@ from graphflow.cli.show import out, show_error, show_output
 from graphflow.messages import to_json_value, type_name
 from graphflow.project import find_all, load, read_message
 
-app = typer.Typer(name="graphflow", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Graphs of agents: run, check, draw.")
+app = typer.Typer(
+    name="graphflow",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Graphs of agents: run, check, draw.",
+)
 models_app = typer.Typer(no_args_is_help=True, help="Models that run on this machine.")
 app.add_typer(models_app, name="models")
 
-GraphName = Annotated[str, typer.Argument(metavar="GRAPH", help="A graph's name (see `graphflow list`), a .py file, or FILE.py:VARIABLE.")]
+GraphName = Annotated[
+    str, typer.Argument(metavar="GRAPH", help="A graph's name (see `graphflow list`), a .py file, or FILE.py:VARIABLE.")
+]
 
 USAGE = (
     errors.ProjectError,
@@ -50,8 +58,12 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks
 @app.command()
 def run(
     graph: GraphName,
-    message: Annotated[str | None, typer.Argument(metavar="[INPUT]", help="Text, JSON, or - for standard input.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", "-s", metavar="FIELD=VALUE", help="A field of the input.")] = None,
+    message: Annotated[
+        str | None, typer.Argument(metavar="[INPUT]", help="Text, JSON, or - for standard input.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="FIELD=VALUE", help="A field of the input.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="provider:model for nodes that name none.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print output, status and usage as JSON.")] = False,
     events: Annotated[Path | None, typer.Option(help="Write every event to this file, a JSON line each.")] = None,
@@ -61,10 +73,22 @@ def run(
 
     found = load(graph)
     text = sys.stdin.read() if message == "-" else message
-    done = walk(found, read_message(found, text, _settings(settings)), model=model, events=events, live=sys.stdout.isatty() and not as_json)
+    done = walk(
+        found,
+        read_message(found, text, _settings(settings)),
+        model=model,
+        events=events,
+        live=sys.stdout.isatty() and not as_json,
+    )
     if as_json:
         usage = to_json_value(done.usage)
-        out(json.dumps({"status": done.status, "output": to_json_value(done.output), "usage": usage}, ensure_ascii=False, indent=2))
+        out(
+            json.dumps(
+                {"status": done.status, "output": to_json_value(done.output), "usage": usage},
+                ensure_ascii=False,
+                indent=2,
+            )
+        )
     else:
         show_output(done)
 
@@ -84,7 +108,10 @@ def bounds(graph: GraphName) -> None:
 @app.command()
 def draw(
     graph: GraphName,
-    path: Annotated[Path | None, typer.Argument(help="Where to; the ending says which: .svg .png .pdf .dot .mmd. Default: Mermaid, printed.")] = None,
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Where to; the ending says which: .svg .png .pdf .dot .mmd. Default: Mermaid, printed."),
+    ] = None,
 ) -> None:
     """Draw a graph."""
     found = load(graph)
@@ -96,7 +123,9 @@ def draw(
     except errors.MissingExtra:
         instead = path.with_suffix(".mmd")
         found.draw(str(instead))
-        raise errors.MissingExtra(f"drawing {path.suffix[1:].upper()}", "dot", f"or install graphviz; wrote Mermaid to {instead} instead") from None
+        raise errors.MissingExtra(
+            f"drawing {path.suffix[1:].upper()}", "dot", f"or install graphviz; wrote Mermaid to {instead} instead"
+        ) from None
 
 
 @app.command("list")
@@ -138,7 +167,7 @@ def run_app(arguments: list[str]) -> int:
     except Exception as error:
         if _is_click(error):
             return _click_code(error)
-        if _debug or not isinstance(error, (errors.GraphflowError, OSError)) and getattr(error, "run", None) is None:
+        if _debug or (not isinstance(error, (errors.GraphflowError, OSError)) and getattr(error, "run", None) is None):
             raise
         show_error(error)
         return 2 if isinstance(error, USAGE) else 1

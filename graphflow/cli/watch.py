@@ -59,7 +59,9 @@ async def _quiet(graph: Graph[Any, Any], message: Any, model: str | None) -> Run
     return await graph.run(message, model=model)
 
 
-async def _watched(graph: Graph[Any, Any], message: Any, model: str | None, sink: IO[str] | None, live: bool) -> Run[Any]:
+async def _watched(
+    graph: Graph[Any, Any], message: Any, model: str | None, sink: IO[str] | None, live: bool
+) -> Run[Any]:
     run = graph.start(message, model=model)
     picture = Picture(graph.name)
     screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, cast, overload
+from typing import Any, ClassVar, Literal, TypedDict, TypeVar, Unpack, cast, overload
 
 from graphflow.arrows import In, Out
 from graphflow.errors import DeclarationError, LimitExceeded, ModelError, NotReachable, OutputInvalid
@@ -60,6 +60,27 @@ class Settings:
     seed: int | None = None
 
 
+class Options(TypedDict, total=False):
+    """Everything about an agent but its name and types; `Agent` says what each means."""
+
+    model: Model | str | None
+    prompt: str | None
+    prompt_file: str | None
+    system: str | None
+    tools: Sequence[Node[Any, Any] | str]
+    sub_agents: Sequence[Node[Any, Any] | str]
+    examples: Sequence[tuple[Any, Any]]
+    description: str
+    turns: int
+    repairs: int
+    temperature: float | None
+    max_tokens: int | None
+    stop: Sequence[str]
+    seed: int | None
+    retry: Retry | int | None
+    timeout_s: float | None
+
+
 class Agent(Node[In, Out]):
     """A model in a loop with tools and sub-agents.
 
@@ -94,15 +115,25 @@ class Agent(Node[In, Out]):
     settings: Settings
 
     @overload
-    def __init__(self: Agent[Any, str], name: str, *, input: None = ..., output: None = ..., **options: Any) -> None: ...
+    def __init__(
+        self: Agent[Any, str], name: str, *, input: None = ..., output: None = ..., **options: Unpack[Options]
+    ) -> None: ...
     @overload
-    def __init__(self: Agent[A, str], name: str, *, input: type[A], output: None = ..., **options: Any) -> None: ...
+    def __init__(
+        self: Agent[A, str], name: str, *, input: type[A], output: None = ..., **options: Unpack[Options]
+    ) -> None: ...
     @overload
-    def __init__(self: Agent[Any, B], name: str, *, input: None = ..., output: type[B], **options: Any) -> None: ...
+    def __init__(
+        self: Agent[Any, B], name: str, *, input: None = ..., output: type[B], **options: Unpack[Options]
+    ) -> None: ...
     @overload
-    def __init__(self: Agent[A, B], name: str, *, input: type[A], output: type[B], **options: Any) -> None: ...
+    def __init__(
+        self: Agent[A, B], name: str, *, input: type[A], output: type[B], **options: Unpack[Options]
+    ) -> None: ...
     @overload
-    def __init__(self: Agent[Any, Any], name: str, *, input: Any = ..., output: Any = ..., **options: Any) -> None: ...
+    def __init__(
+        self: Agent[Any, Any], name: str, *, input: Any = ..., output: Any = ..., **options: Unpack[Options]
+    ) -> None: ...
     def __init__(
         self,
         name: str,
@@ -173,7 +204,14 @@ class Agent(Node[In, Out]):
         repairs = self.repairs
         for _ in range(self.turns):
             request = Request(
-                tuple(turns), system, specs, schema, self.settings.temperature, self.settings.max_tokens, self.settings.stop, self.settings.seed
+                tuple(turns),
+                system,
+                specs,
+                schema,
+                self.settings.temperature,
+                self.settings.max_tokens,
+                self.settings.stop,
+                self.settings.seed,
             )
             reply = await ask(model, request, ctx)
             if reply.calls:
@@ -181,7 +219,9 @@ class Agent(Node[In, Out]):
                 turns.append(ToolTurn(await self._carry_out(reply.calls, reach, ctx)))
                 continue
             if reply.finish in ("refusal", "content_filter"):
-                raise ModelError(f"model {model.name!r} refused to answer agent {self.name!r}: {reply.text[:200] or reply.finish}")
+                raise ModelError(
+                    f"model {model.name!r} refused to answer agent {self.name!r}: {reply.text[:200] or reply.finish}"
+                )
             if schema is None:
                 return cast(Out, reply.text)
             try:
@@ -191,7 +231,10 @@ class Agent(Node[In, Out]):
                     text = f"agent {self.name!r}: {error} (after {self.repairs} repairs); last answer: {reply.text[:200]!r}"
                     raise OutputInvalid(text) from None
                 repairs -= 1
-                turns += [AssistantTurn(reply.text), UserTurn(f"{error}. Answer again, with nothing but JSON that fits.")]
+                turns += [
+                    AssistantTurn(reply.text),
+                    UserTurn(f"{error}. Answer again, with nothing but JSON that fits."),
+                ]
         raise self._out_of_turns(ctx)
 
     def _said(self, message: Any, ctx: Context) -> str:
@@ -207,7 +250,9 @@ class Agent(Node[In, Out]):
         _, wrapped = output_schema(self.output)
         return to_text({"result": answer}) if wrapped else to_text(answer)
 
-    async def _carry_out(self, calls: Sequence[ToolCall], reach: Sequence[Node[Any, Any]], ctx: Context) -> tuple[ToolResult, ...]:
+    async def _carry_out(
+        self, calls: Sequence[ToolCall], reach: Sequence[Node[Any, Any]], ctx: Context
+    ) -> tuple[ToolResult, ...]:
         """The results of one turn's calls, all at once, in the order of the calls."""
         if len(calls) == 1:
             return (await self._call(calls[0], reach, ctx),)
@@ -221,14 +266,11 @@ class Agent(Node[In, Out]):
     async def _call(self, call: ToolCall, reach: Sequence[Node[Any, Any]], ctx: Context) -> ToolResult:
         try:
             node = next((n for n in reach if n.name == call.name), None)
-            if node is None:
-                answer = await ctx.call(call.name, call.arguments) if self._knows(call.name, ctx) else None
-                if answer is None:
-                    have = ", ".join(n.name for n in reach) or "nothing"
-                    raise NotReachable(f"there is no tool named {call.name!r}; you can call: {have}")
-            else:
-                given = call.arguments if isinstance(node, Tool) else read_for(node, call.arguments)
-                answer = await ctx.call(node, given)
+            if node is None and not self._knows(call.name):
+                have = ", ".join(n.name for n in reach) or "nothing"
+                raise NotReachable(f"there is no tool named {call.name!r}; you can call: {have}")
+            given = call.arguments if node is None or isinstance(node, Tool) else read_for(node, call.arguments)
+            answer: Any = await ctx.call(call.name, given)
             return ToolResult(call.id, call.name, result_text(answer))
         except LimitExceeded as error:
             if ctx.frame.ends(error):
@@ -237,13 +279,15 @@ class Agent(Node[In, Out]):
         except Exception as error:
             return ToolResult(call.id, call.name, f"{type(error).__name__}: {error}", ok=False)
 
-    def _knows(self, name: str, ctx: Context) -> bool:
+    def _knows(self, name: str) -> bool:
         """Whether there is an edge to that name which the depth limit hides: then the walk itself refuses it."""
         return any((callee if isinstance(callee, str) else callee.name) == name for callee in self.calls)
 
     def _out_of_turns(self, ctx: Context) -> LimitExceeded:
         error = LimitExceeded("turns", self.turns, ctx.path)
-        error.args = (f"agent {self.name!r} asked its model {self.turns} times without coming to an answer; raise Agent(..., turns=...)",)
+        error.args = (
+            f"agent {self.name!r} asked its model {self.turns} times without coming to an answer; raise Agent(..., turns=...)",
+        )
         return error
 
 
@@ -279,7 +323,9 @@ def _teller(ctx: Context) -> Any:
             case ThinkingDelta():
                 ctx.frame.record(ModelDelta, ctx.activation, node=ctx.node.name, channel="thinking", text=event.text)
             case CallDelta():
-                ctx.frame.record(ModelDelta, ctx.activation, node=ctx.node.name, channel="arguments", text=event.arguments)
+                ctx.frame.record(
+                    ModelDelta, ctx.activation, node=ctx.node.name, channel="arguments", text=event.arguments
+                )
             case _:
                 pass
 
@@ -302,5 +348,7 @@ def _schema_problems(kind: Type) -> tuple[str, ...]:
     try:
         output_schema(kind)
     except Exception as error:
-        return (f"its output type makes no JSON schema: {str(error).splitlines()[0]}; use pydantic models and JSON types",)
+        return (
+            f"its output type makes no JSON schema: {str(error).splitlines()[0]}; use pydantic models and JSON types",
+        )
     return ()

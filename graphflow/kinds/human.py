@@ -29,7 +29,9 @@ class Human(Node[In, Out]):
 
     def __init__(self, name: str, *, ask: Ask, input: Type = Any, output: Type = str, description: str = "") -> None:
         if not callable(ask):
-            raise DeclarationError(f"human {name!r}: ask={ask!r} is no function; give an async function of (name, message)")
+            raise DeclarationError(
+                f"human {name!r}: ask={ask!r} is no function; give an async function of (name, message)"
+            )
         self._declare(name, ports=(Port("input", input),), output=output, description=description)
         self.__dict__["ask"] = ask
 

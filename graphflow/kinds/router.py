@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import Any, ClassVar, Literal, get_args
 from weakref import WeakKeyDictionary
 
 from graphflow.arrows import In, Out
@@ -17,7 +17,7 @@ from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
 from graphflow.kinds.agent import ask
 from graphflow.kinds.structured import read_output
-from graphflow.messages import Type, arms, to_text, type_name
+from graphflow.messages import Type, arms, origin_of, to_text, type_name
 from graphflow.model import AssistantTurn, Embedder, Model, Request, Turn, UserTurn, open_embedder
 from graphflow.nodes import Context, Node, Retry
 from graphflow.ports import Port, read_signature
@@ -88,7 +88,11 @@ class Router(Node[In, Out]):
         )
         own = self.__dict__
         own["rule"] = rule
-        own["labels"] = {**dict.fromkeys(shown, ""), **described, **({otherwise: described.get(otherwise, "")} if otherwise else {})}
+        own["labels"] = {
+            **dict.fromkeys(shown, ""),
+            **described,
+            **({otherwise: described.get(otherwise, "")} if otherwise else {}),
+        }
         own["examples"] = shown
         own["model"] = model
         own["embedder"] = embedder
@@ -122,7 +126,9 @@ class Router(Node[In, Out]):
         else:
             text = self.prompt.render(message, ctx) if self.prompt else to_text(message)
             choice, reason, scores = await (self._by_model(text, ctx) if self.asks_model else self._by_similarity(text))
-        label = str(choice.value if isinstance(choice, Enum) else choice) if self.passes_input else type(choice).__name__
+        label = (
+            str(choice.value if isinstance(choice, Enum) else choice) if self.passes_input else type(choice).__name__
+        )
         ctx.frame.record(RouteDecided, ctx.activation, node=self.name, choice=label, reason=reason, scores=scores)
         output: Out = choice
         return output
@@ -141,10 +147,12 @@ class Router(Node[In, Out]):
             "required": ["label"],
             "additionalProperties": False,
         }
-        system = f"Choose the label that fits the message best. The labels are:\n{listed}\nAnswer with JSON: {{\"label\": ...}}"
+        system = f'Choose the label that fits the message best. The labels are:\n{listed}\nAnswer with JSON: {{"label": ...}}'
         turns: list[Turn] = [UserTurn(text)]
         for attempt in (1, 2):
-            reply = await ask(model, Request(tuple(turns), system, output_schema=schema, temperature=0, max_tokens=32), ctx)
+            reply = await ask(
+                model, Request(tuple(turns), system, output_schema=schema, temperature=0, max_tokens=32), ctx
+            )
             try:
                 label = read_output(reply.text, dict[str, str], False).get("label", "")
             except OutputInvalid:
@@ -152,10 +160,15 @@ class Router(Node[In, Out]):
             if label in self.labels:
                 return label, f"model {model.name}", {}
             if attempt == 1:
-                turns += [AssistantTurn(reply.text), UserTurn(f"{label!r} is no label. Choose one of: {', '.join(self.labels)}")]
+                turns += [
+                    AssistantTurn(reply.text),
+                    UserTurn(f"{label!r} is no label. Choose one of: {', '.join(self.labels)}"),
+                ]
         if self.otherwise_label is not None:
             return self.otherwise_label, f"model {model.name} chose no label", {}
-        raise OutputInvalid(f"router {self.name!r}: model {model.name!r} chose {label!r}, which is none of {', '.join(self.labels)}")
+        raise OutputInvalid(
+            f"router {self.name!r}: model {model.name!r} chose {label!r}, which is none of {', '.join(self.labels)}"
+        )
 
     async def _by_similarity(self, text: str) -> tuple[str, str, dict[str, float]]:
         embedder = open_embedder(self.embedder) if isinstance(self.embedder, str) else self.embedder
@@ -203,7 +216,9 @@ def _declared(
         signature = read_signature(rule, Context)
         problems = list(signature.problems)
         if len(signature.ports) != 1:
-            problems.append(f"the rule of router {name!r} takes {len(signature.ports)} messages; a router decides about one")
+            problems.append(
+                f"the rule of router {name!r} takes {len(signature.ports)} messages; a router decides about one"
+            )
         taken = input or (signature.ports[0].type if signature.ports else Any)
         if not problems and not _is_labels(signature.output) and len(arms(signature.output)) < 2:
             problems.append(
@@ -213,11 +228,15 @@ def _declared(
         return signature.output, taken, tuple(problems)
     all_labels = list(dict.fromkeys([*labels, *examples, *([otherwise] if otherwise else [])]))
     if len(all_labels) < 2:
-        raise DeclarationError(f"router {name!r} has {len(all_labels)} labels; give it a rule, or at least two labels or examples")
+        raise DeclarationError(
+            f"router {name!r} has {len(all_labels)} labels; give it a rule, or at least two labels or examples"
+        )
     unknown = [label for label in examples if labels and label not in labels]
     missing = [label for label in labels if examples and label not in examples and label != otherwise]
     if unknown or missing:
-        raise DeclarationError(f"router {name!r}: labels and examples differ ({', '.join([*unknown, *missing])}); give each label examples")
+        raise DeclarationError(
+            f"router {name!r}: labels and examples differ ({', '.join([*unknown, *missing])}); give each label examples"
+        )
     empty = [label for label, texts in examples.items() if not texts]
     if empty:
         raise DeclarationError(f"router {name!r}: label {empty[0]!r} has no example; give it at least one text")
@@ -225,4 +244,7 @@ def _declared(
 
 
 def _is_labels(kind: Type) -> bool:
-    return all(get_origin(arm) is Literal and bool(get_args(arm)) or (isinstance(arm, type) and issubclass(arm, Enum)) for arm in arms(kind))
+    return all(
+        (origin_of(arm) is Literal and bool(get_args(arm))) or (isinstance(arm, type) and issubclass(arm, Enum))
+        for arm in arms(kind)
+    )

@@ -42,7 +42,7 @@ class Step(Node[In, Out]):
         signature = read_signature(function, Context)
         simple = _is_async(function) and len(signature.ports) == 1 and signature.context is None
         self._declare(
-            name or getattr(function, "__name__", type(function).__name__),
+            name or str(getattr(function, "__name__", type(function).__name__)),
             ports=signature.ports,
             output=signature.output,
             description=description or _first_line(function),
@@ -149,6 +149,10 @@ class _Decorator:
     def __call__(self, function: Callable[[A, Context], Coroutine[Any, Any, R]], /) -> Step[A, R]: ...
     @overload
     def __call__(self, function: Callable[[A, B], Coroutine[Any, Any, R]], /) -> Step[A | B, R]: ...
+    @overload
+    def __call__(self, function: Callable[[A, B, Context], Coroutine[Any, Any, R]], /) -> Step[A | B, R]: ...
+    @overload
+    def __call__(self, function: Callable[[A, B, C], Coroutine[Any, Any, R]], /) -> Step[A | B | C, R]: ...
     @overload
     def __call__(self, function: Callable[[A], R], /) -> Step[A, R]: ...
     @overload

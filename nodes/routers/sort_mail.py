@@ -45,6 +45,13 @@ sort_mail: Router[Mail, Mail] = Router(
             "Do I get a guarantee?",
             "Is there a discount?",
         ],
-        "chat": ["Hello!", "Thanks a lot, that was kind.", "Good evening, how are you?", "Goodbye, see you soon", "Many thanks", "Bye"],
+        "chat": [
+            "Hello!",
+            "Thanks a lot, that was kind.",
+            "Good evening, how are you?",
+            "Goodbye, see you soon",
+            "Many thanks",
+            "Bye",
+        ],
     },
 )

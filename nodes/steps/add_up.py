@@ -23,7 +23,9 @@ async def add_up(question: PriceQuestion, ctx: Context) -> Fact | Unclear:
         try:
             total += Decimal(row["price"]) * item.quantity
         except InvalidOperation:
-            raise ToolError(f"the price of {row['item']} is {row['price']!r}, which is no number; mend prices.csv") from None
+            raise ToolError(
+                f"the price of {row['item']} is {row['price']!r}, which is no number; mend prices.csv"
+            ) from None
         parts.append(f"{item.quantity} {counted(item.quantity, row)}")
     if not parts:
         return Unclear(mail=question.mail, why=f"we have no price for {', '.join(missing)}")

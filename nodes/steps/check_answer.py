@@ -16,7 +16,9 @@ async def check_answer(draft: Draft) -> Answer | Rejected:
     if why:
         return Rejected(draft=draft, why=why)
     mail = fact.mail
-    return Answer(number=mail.number, sender=mail.sender, message=mail.text, topic=fact.topic, reply=sentence, by="model")
+    return Answer(
+        number=mail.number, sender=mail.sender, message=mail.text, topic=fact.topic, reply=sentence, by="model"
+    )
 
 
 def problem(sentence: str, fact: str, must: tuple[str, ...]) -> str:
@@ -40,4 +42,31 @@ def problem(sentence: str, fact: str, must: tuple[str, ...]) -> str:
     return ""
 
 
-ALLOWED = set("your yours order parcel will with from this that they have here been please sorry thank there costs cost total euros arrive arrives delivery".split())
+ALLOWED = set(
+    [
+        "your",
+        "yours",
+        "order",
+        "parcel",
+        "will",
+        "with",
+        "from",
+        "this",
+        "that",
+        "they",
+        "have",
+        "here",
+        "been",
+        "please",
+        "sorry",
+        "thank",
+        "there",
+        "costs",
+        "cost",
+        "total",
+        "euros",
+        "arrive",
+        "arrives",
+        "delivery",
+    ]
+)

@@ -9,7 +9,7 @@ from nodes.messages import Item, Mail, PriceArguments, PriceQuestion, Unclear
 from nodes.tools.price_of import singular
 from nodes.tools.sold_in import sold_in
 
-NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 
 @node(calls=[sold_in])
@@ -25,7 +25,9 @@ async def check_prices(mail: Mail, asked: PriceArguments, ctx: Context) -> Price
     for place, item in sorted(chosen.items()):
         guess = filled.get(place)
         spoken = guess.quantity if guess is not None and _says(guess.quantity, words) else None
-        quantity = quantity_before(words, place) or (spoken if len(chosen) == 1 else None) or quantity_after(words, place) or 1
+        quantity = (
+            quantity_before(words, place) or (spoken if len(chosen) == 1 else None) or quantity_after(words, place) or 1
+        )
         items.append(Item(item=item.item, quantity=quantity))
     if not items:
         return Unclear(mail=mail, why=f"none of {', '.join(i.item for i in asked.items)} is in the message")

@@ -12,7 +12,9 @@ def reply_with(name: str, reply: str) -> Node[Mail, Answer]:
     """A step that always answers the same."""
 
     async def body(mail: Mail) -> Answer:
-        return Answer(number=mail.number, sender=mail.sender, message=mail.text, topic="chat", reply=reply, by="template")
+        return Answer(
+            number=mail.number, sender=mail.sender, message=mail.text, topic="chat", reply=reply, by="template"
+        )
 
     step: Any = node(name=name, description=f"Replies: {reply}")(body)
     return step  # type: ignore[no-any-return]  # the options overload has no type for closures

@@ -18,7 +18,9 @@ def read_inbox(inbox: Inbox) -> list[Mail]:
     """The messages of a file, or the one message that was given."""
     shop = Path(inbox.shop) if inbox.shop else SHIPPED
     if not shop.is_dir():
-        raise FileUnreadable(f"the shop folder {inbox.shop} does not exist; name one that holds orders.csv, prices.csv and docs/")
+        raise FileUnreadable(
+            f"the shop folder {inbox.shop} does not exist; name one that holds orders.csv, prices.csv and docs/"
+        )
     source = inbox.source.strip() or str(shop / "inbox.csv")
     if Path(source).suffix.lower() in (".csv", ".txt") and "\n" not in source:
         rows = read_rows(Path(source))
@@ -34,17 +36,23 @@ def read_rows(path: Path) -> list[tuple[str, str]]:
     except FileNotFoundError:
         raise FileUnreadable(f"there is no file {path}; give a .csv or .txt file, or one message in quotes") from None
     except UnicodeDecodeError:
-        raise FileUnreadable(f"{path} is no text file; give a .csv with a column 'message', or a .txt with a message a line") from None
+        raise FileUnreadable(
+            f"{path} is no text file; give a .csv with a column 'message', or a .txt with a message a line"
+        ) from None
     except OSError as error:
         raise FileUnreadable(f"{path} cannot be read: {error.strerror}") from None
     if "\0" in text:
-        raise FileUnreadable(f"{path} is no text file; give a .csv with a column 'message', or a .txt with a message a line")
+        raise FileUnreadable(
+            f"{path} is no text file; give a .csv with a column 'message', or a .txt with a message a line"
+        )
     if path.suffix.lower() == ".txt":
         rows = [("", line.strip()) for line in text.splitlines() if line.strip()]
     else:
         reader = csv.DictReader(io.StringIO(text))
         if text.strip() and "message" not in (reader.fieldnames or ()):
-            raise FileUnreadable(f"{path} has no column 'message'; its columns are: {', '.join(reader.fieldnames or ()) or 'none'}")
+            raise FileUnreadable(
+                f"{path} has no column 'message'; its columns are: {', '.join(reader.fieldnames or ()) or 'none'}"
+            )
         rows = [((row.get("from") or "").strip(), (row["message"] or "").strip()) for row in reader]
         rows = [row for row in rows if row[1]]
     if not rows:

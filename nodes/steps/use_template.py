@@ -12,4 +12,6 @@ async def use_template(reached: LimitReached) -> Answer:
     rejected: Rejected = reached.message
     fact = rejected.draft.fact
     mail = fact.mail
-    return Answer(number=mail.number, sender=mail.sender, message=mail.text, topic=fact.topic, reply=fact.text, by="template")
+    return Answer(
+        number=mail.number, sender=mail.sender, message=mail.text, topic=fact.topic, reply=fact.text, by="template"
+    )

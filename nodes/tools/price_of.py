@@ -26,9 +26,21 @@ def price_of(item: str, shop: str) -> dict[str, str]:
     words = item.lower().split()
     for name in (item.lower(), *words, *(singular(word) for word in words)):
         if name in rows:
-            return {"item": name, "price": rows[name]["price"].strip(), "unit": (rows[name].get("unit") or "piece").strip()}
+            return {
+                "item": name,
+                "price": rows[name]["price"].strip(),
+                "unit": (rows[name].get("unit") or "piece").strip(),
+            }
     near = difflib.get_close_matches(singular(item.lower()), rows, n=1, cutoff=0.8)
-    return {"item": near[0], "price": rows[near[0]]["price"].strip(), "unit": (rows[near[0]].get("unit") or "piece").strip()} if near else {}
+    return (
+        {
+            "item": near[0],
+            "price": rows[near[0]]["price"].strip(),
+            "unit": (rows[near[0]].get("unit") or "piece").strip(),
+        }
+        if near
+        else {}
+    )
 
 
 def singular(word: str) -> str:

@@ -37,7 +37,9 @@ async def search_documents(query: str, shop: str) -> list[Found]:
     sentences, vectors = await _indexed(Path(shop))
     [asked] = await open_embedder(EMBEDDER).embed([query])
     shared = shares(query, [sentence for _, sentence in sentences])
-    scores = [sum(a * b for a, b in zip(asked, v, strict=True)) + WORDS * s for v, s in zip(vectors, shared, strict=True)]
+    scores = [
+        sum(a * b for a, b in zip(asked, v, strict=True)) + WORDS * s for v, s in zip(vectors, shared, strict=True)
+    ]
     best = sorted(range(len(scores)), key=lambda i: -scores[i])[:3]
     return [Found(sentence=sentences[i][1], file=sentences[i][0], score=round(scores[i], 4)) for i in best]
 

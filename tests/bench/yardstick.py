@@ -13,7 +13,10 @@ from common import Msg, Skip, bump, nap  # type: ignore[import-not-found]  # the
 from graphflow import END, START, Graph, node
 
 DISTS = ("graphflow-agents",)
-NOTES = {"w1": "types, step count, journal and output checks on; nobody subscribed", "w2": "guards on the loop's exit, lap limit counted"}
+NOTES = {
+    "w1": "types, step count, journal and output checks on; nobody subscribed",
+    "w2": "guards on the loop's exit, lap limit counted",
+}
 
 
 def skip(workload: str) -> None:
