@@ -457,6 +457,7 @@ class Frame:
 
 
 def uncancel() -> None:
+    """Takes back the requests to cancel the current task that the walk itself has made."""
     task = asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()

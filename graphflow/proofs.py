@@ -456,9 +456,15 @@ class Proof:
         node = self.nodes[number]
         edges = ", ".join(repr(d.edge) for d in self.by_target[number])
         if why == "outside":
-            text = f"{node.name!r} joins messages inside a loop, but some come from outside of it ({edges}), so its second lap could never be complete; feed all its ports from inside the loop"
+            text = (
+                f"{node.name!r} joins messages inside a loop, but some come from outside of it ({edges}), so its second "
+                "lap could never be complete; feed all its ports from inside the loop"
+            )
         elif any(d.collects for d in self.by_target[number]):
-            text = f"{node.name!r} collects a list ({edges}), but nothing forks before it; use .each or a fan-out that all of them come from, or take a single message"
+            text = (
+                f"{node.name!r} collects a list ({edges}), but nothing forks before it; use .each or a fan-out that all "
+                "of them come from, or take a single message"
+            )
         else:
             text = f"the ports of {node.name!r} are never fed from one message ({edges}); fan out from one node before them"
         self._say(text, self.by_target[number][0].edge.where)

@@ -7,6 +7,7 @@ the process alive after its walk has long given up. Daemon threads of our own ar
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 from collections.abc import Callable
@@ -41,10 +42,8 @@ async def in_thread(function: Callable[..., T], *args: Any, on_abandon: Callable
             result = context.run(function, *args)
         except BaseException as raised:
             error = raised
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody is left to tell
             loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:
-            pass  # the loop was closed meanwhile: nobody is left to tell
 
     thread = threading.Thread(target=work, name=f"graphflow:{getattr(function, '__name__', 'function')}", daemon=True)
     thread.start()

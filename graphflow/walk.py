@@ -249,18 +249,13 @@ class Walk:
             opened = (*opened, self._open(spec, scope, (*joins, *opened)))
         tokens: list[tuple[Link, Any, Scope, tuple[JoinState, ...]]] = []
         for link in links:
-            chain = tuple(j for j in joins if j.spec.node not in link.exits) if link.exits else joins
-            for state in opened:
-                spec = state.spec
-                if link.index in spec.branches:
-                    state.taken = True
-                if link.target in spec.region or link.target == spec.node:
-                    chain = (*chain, state)
+            chain = _chain(link, joins, opened)
             if link.each:
                 if not message:
                     self.losses.append((slot.name, "mapped an empty list", scope, False))
-                for k, item in enumerate(message):
-                    tokens.append((link, item, (*scope, (slot.index, (link.index, k))), chain))
+                tokens += [
+                    (link, item, (*scope, (slot.index, (link.index, k))), chain) for k, item in enumerate(message)
+                ]
             else:
                 tokens.append((link, message, (*scope, link.element) if slot.forks else scope, chain))
         for _, _, _, chain in tokens:
@@ -547,6 +542,18 @@ class Walk:
             if self.finish is None
             else (self.finish.status, self.finish.output, repr(self.finish.error)),
         }
+
+
+def _chain(link: Link, joins: tuple[JoinState, ...], opened: tuple[JoinState, ...]) -> tuple[JoinState, ...]:
+    """The joins that a token on this link can still reach."""
+    chain = tuple(j for j in joins if j.spec.node not in link.exits) if link.exits else joins
+    for state in opened:
+        spec = state.spec
+        if link.index in spec.branches:
+            state.taken = True
+        if link.target in spec.region or link.target == spec.node:
+            chain = (*chain, state)
+    return chain
 
 
 def _logical(entry: tuple[Scope, int, int, Any]) -> tuple[Scope, int]:

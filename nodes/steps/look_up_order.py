@@ -26,10 +26,8 @@ async def look_up_order(question: OrderQuestion, ctx: Context) -> Fact:
         text, must = f"There is no order {number} in our books.", ("no order", number)
     else:
         status, detail = row.get("status", ""), row.get("detail", "")
-        if not detail:
-            said = f"is {status}"
-        else:
-            said = DATED.get(status, f"is {status} and arrives on {{}}").format(detail)
+        dated = DATED.get(status, f"is {status} and arrives on {{}}").format(detail)
+        said = dated if detail else f"is {status}"
         text = f"Order {number} ({row.get('item', 'goods')}) {said}."
         must = (KEY.get(status, status.split()[0]), *([detail] if detail else []))
     return Fact(mail=question.mail, topic="order", text=text, must=must)

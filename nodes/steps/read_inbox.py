@@ -22,10 +22,8 @@ def read_inbox(inbox: Inbox) -> list[Mail]:
             f"the shop folder {inbox.shop} does not exist; name one that holds orders.csv, prices.csv and docs/"
         )
     source = inbox.source.strip() or str(shop / "inbox.csv")
-    if Path(source).suffix.lower() in (".csv", ".txt") and "\n" not in source:
-        rows = read_rows(Path(source))
-    else:
-        rows = [("you", source)]
+    is_file = "\n" not in source and Path(source).suffix.lower() in (".csv", ".txt")
+    rows = read_rows(Path(source)) if is_file else [("you", source)]
     return [Mail(number=i, sender=sender, text=text, shop=str(shop)) for i, (sender, text) in enumerate(rows, 1)]
 
 
