@@ -74,10 +74,11 @@ async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
     try:
         if run._cancelled:
             raise asyncio.CancelledError
-        run.output = await frame.walked(message)
-    except asyncio.CancelledError:
+        run._output = await frame.walked(message)
+    except asyncio.CancelledError as cancelled:
         if not run._cancelled:
             _end(run, frame, "cancelled", WalkCancelled(f"the task that walked {run.graph!r} was cancelled"))
+            cancelled.run = run  # type: ignore[attr-defined]  # as every error that ends a walk
             raise
         uncancel()
         error = WalkCancelled(f"the walk of {run.graph!r} was cancelled")

@@ -85,9 +85,8 @@ def graph_in(file: Path, root: Path, variable: str = "") -> Graph[Any, Any]:
     module = _imported(file, root)
     graphs = {name: value for name, value in vars(module).items() if isinstance(value, Graph)}
     own = {name: g for name, g in graphs.items() if g.name == file.stem or name == file.stem}
-    for candidate in (variable, file.stem):
-        if candidate in graphs:
-            return graphs[candidate]
+    if (variable or file.stem) in graphs:
+        return graphs[variable or file.stem]
     if variable:
         raise UnknownGraph(f"{file} has no graph {variable!r}; it has: {', '.join(graphs) or 'none'}")
     if len(own or graphs) == 1:

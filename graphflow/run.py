@@ -102,7 +102,7 @@ class Run(Generic[Out]):
         "graph",
         "journal",
         "ledger",
-        "output",
+        "_output",
         "status",
     )
 
@@ -111,7 +111,7 @@ class Run(Generic[Out]):
         self._wall = time.time_ns()
         self.status: Status = "running"
         self.error: BaseException | None = None
-        self.output: Any = None
+        self._output: Any = None
         self.ledger = ledger
         self.journal: list[Event | Stretch] = []
         self.frames: list[tuple[Program, tuple[str, ...]]] = []
@@ -126,6 +126,12 @@ class Run(Generic[Out]):
     def id(self) -> str:
         """A name for this run, from the moment it began."""
         return f"{self.graph}-{self._wall:x}"
+
+    @property
+    def output(self) -> Out:
+        """What the graph answered; None until it has."""
+        answer: Out = self._output
+        return answer
 
     # -- while it goes -------------------------------------------------------------------------------------------------
     def cancel(self) -> None:

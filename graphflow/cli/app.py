@@ -45,6 +45,9 @@ USAGE = (
 )
 """Errors that say that what was asked for cannot be: exit code 2."""
 
+INTERRUPTED = 130
+"""What a shell expects after Ctrl-C: 128 + SIGINT."""
+
 _debug = False
 
 
@@ -163,13 +166,15 @@ def run_app(arguments: list[str]) -> int:
         result: Any = app(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except Exception as error:
         if _is_click(error):
             return _click_code(error)
         if _debug or (not isinstance(error, (errors.GraphflowError, OSError)) and getattr(error, "run", None) is None):
             raise
         show_error(error)
+        if isinstance(error, errors.WalkCancelled):
+            return INTERRUPTED
         return 2 if isinstance(error, USAGE) else 1
 
 

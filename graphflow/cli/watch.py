@@ -38,8 +38,8 @@ def walk(graph: Graph[Any, Any], message: Any, *, model: str | None, events: Pat
     with ExitStack() as stack:
         sink = stack.enter_context(_opened(events)) if events is not None else None
         if not live and sink is None:
-            return asyncio.run(_interruptible(_quiet(graph, message, model)))
-        return asyncio.run(_interruptible(_watched(graph, message, model, sink, live)))
+            return asyncio.run(_quiet(graph, message, model))
+        return asyncio.run(_watched(graph, message, model, sink, live))
 
 
 def _opened(path: Path) -> IO[str]:
@@ -49,14 +49,19 @@ def _opened(path: Path) -> IO[str]:
         raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from None
 
 
-async def _interruptible(work: Any) -> Run[Any]:
-    """Turns Ctrl-C into a clean end: asyncio cancels the task, the walk winds down, then it is told."""
-    run: Run[Any] = await work
-    return run
-
-
 async def _quiet(graph: Graph[Any, Any], message: Any, model: str | None) -> Run[Any]:
-    return await graph.run(message, model=model)
+    try:
+        return await graph.run(message, model=model)
+    except asyncio.CancelledError as cancelled:
+        raise _stopped(graph, getattr(cancelled, "run", None)) from None
+
+
+def _stopped(graph: Graph[Any, Any], run: Run[Any] | None) -> WalkCancelled:
+    """Ctrl-C as an error with the run: asyncio has cancelled the task, and the walk has wound down."""
+    error = WalkCancelled(f"stopped while walking {graph.name!r}")
+    if run is not None:
+        error.run = run
+    return error
 
 
 async def _watched(
@@ -75,9 +80,7 @@ async def _watched(
     except asyncio.CancelledError:
         run.cancel()
         await run.settled()
-        error = WalkCancelled(f"stopped by Ctrl-C while walking {graph.name!r}")
-        error.run = run
-        raise error from None
+        raise _stopped(graph, run) from None
 
 
 def _live(picture: Picture) -> AbstractContextManager[Any]:

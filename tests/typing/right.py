@@ -1,0 +1,85 @@
+"""Arrows that mypy accepts, with the types it infers. Checked by mypy, never run."""
+
+from typing import assert_type
+
+from pydantic import BaseModel
+
+from graphflow import END, START, Agent, Graph, node
+from graphflow.arrows import Path
+from graphflow.kinds.step import Step
+
+
+class Question(BaseModel):
+    text: str
+
+
+class Finding(BaseModel):
+    claim: str
+
+
+class Draft(BaseModel):
+    text: str
+
+
+class Approved(BaseModel):
+    text: str
+
+
+class Rejected(BaseModel):
+    why: str
+
+
+@node
+async def plan(q: Question) -> list[Question]:
+    return [q]
+
+
+@node
+async def research(q: Question) -> Finding:
+    return Finding(claim=q.text)
+
+
+@node
+def merge(findings: list[Finding]) -> Draft:
+    return Draft(text="")
+
+
+@node(timeout_s=5)
+async def critic(d: Draft) -> Approved | Rejected:
+    return Approved(text=d.text)
+
+
+@node
+async def write(r: Rejected) -> Draft:
+    return Draft(text=r.why)
+
+
+@node
+async def pair(f: Finding, d: Draft) -> str:
+    return f.claim + d.text
+
+
+writer = Agent("writer", input=Rejected, output=Draft, prompt="{{ why }}")
+chat = Agent("chat", prompt="{{ text }}")
+
+assert_type(plan, Step[Question, list[Question]])
+assert_type(critic, Step[Draft, Approved | Rejected])
+assert_type(writer, Agent[Rejected, Draft])
+assert_type(plan.each >> research, Path[Question, Finding])
+assert_type(plan.each >> research >> merge >> critic, Path[Question, Approved | Rejected])
+assert_type(critic[Rejected].limit(3) >> writer >> critic, Path[Draft, Approved | Rejected])
+assert_type(START >> plan, Path[Question, list[Question]])
+
+desk = Graph("desk", START >> plan >> END)
+assert_type(desk, Graph[Question, list[Question]])
+
+
+async def run() -> None:
+    done = await desk.run(Question(text="x"))
+    assert_type(done.output, list[Question])
+
+
+fan = START >> research >> merge.named("m")
+whole = Graph("whole", START >> plan, plan.each >> research >> merge >> critic, critic[Rejected] >> write >> critic, critic[Approved] >> END)
+nested = Graph("nested", START >> desk >> END)
+(research, merge) >> pair
