@@ -93,6 +93,7 @@ class Run(Generic[Out]):
         "_cancelled",
         "_derived",
         "_listeners",
+        "_output",
         "_task",
         "_wall",
         "began",
@@ -102,7 +103,6 @@ class Run(Generic[Out]):
         "graph",
         "journal",
         "ledger",
-        "_output",
         "status",
     )
 
