@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 from graphflow.arrows import END, START, Entry, In, Out
+from graphflow.bounds import Bounds, bound
 from graphflow.compile import compile_program
 from graphflow.errors import DeclarationError, GraphError
 from graphflow.limits import Limits
@@ -17,7 +18,7 @@ from graphflow.nodes import Context, Node
 from graphflow.ports import Port
 from graphflow.program import Program
 from graphflow.proofs import Proof, _place
-from graphflow.report import Bounds, Report, bound, report
+from graphflow.report import Report, report
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -58,8 +58,7 @@ async def plain_reply(text: str) -> str:
         return f"({type(error).__name__})"
 
 
-async def main(file: str) -> None:
-    rows = list(csv.DictReader(Path(file).read_text(encoding="utf-8").splitlines()))
+async def main(rows: list[dict[str, str]]) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".csv", newline="", encoding="utf-8") as inbox:
         csv.writer(inbox).writerows([["from", "message"], *(["", row["message"]] for row in rows)])
         inbox.flush()
@@ -77,4 +76,4 @@ async def main(file: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(list(csv.DictReader(Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()))))
