@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from graphflow.errors import DeclarationError
@@ -54,17 +53,32 @@ class Terminal:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
 class Origin:
-    """What an edge leaves: a node (or START), and which part of its output."""
+    """What an edge leaves: a node (or START), and which part of its output. Never changed once it is made."""
 
-    node: Node[Any, Any] | Terminal
-    arm: Any = None
-    """A type, a label, or None for the whole output."""
-    guard: Callable[[Any], bool] | Literal["otherwise"] | None = None
-    each: bool = False
-    laps: int | None = None
-    fork: ForkPolicy | None = None
+    __slots__ = ("arm", "each", "fork", "guard", "laps", "node")
+
+    def __init__(
+        self,
+        node: Node[Any, Any] | Terminal,
+        arm: Any = None,
+        guard: Callable[[Any], bool] | Literal["otherwise"] | None = None,
+        each: bool = False,
+        laps: int | None = None,
+        fork: ForkPolicy | None = None,
+    ) -> None:
+        self.node = node
+        self.arm = arm
+        """A type, a label, or None for the whole output."""
+        self.guard = guard
+        self.each = each
+        self.laps = laps
+        self.fork = fork
+
+    def but(self, **changes: Any) -> Origin:
+        """The same origin but for what is given."""
+        same = {name: getattr(self, name) for name in self.__slots__}
+        return Origin(**{**same, **changes})
 
     def text(self) -> str:
         """The origin as it is written: `critic[Rejected].limit(3)`."""
@@ -185,7 +199,7 @@ class Path(Entry[In, Out]):
     def limit(self, laps: int) -> Path[In, Out]:
         """The same path whose last edges may be taken at most `laps` times within one entry of their loop."""
         _check_laps(laps)
-        new = tuple(Edge(replace(e.origin, laps=laps), e.target, e.port, e.where) for e in self.new)
+        new = tuple(Edge(e.origin.but(laps=laps), e.target, e.port, e.where) for e in self.new)
         return Path(self.heads, new, self.tails, self.before, self.within)
 
     def __repr__(self) -> str:
@@ -209,25 +223,25 @@ class Arm(Entry[In, Out]):
     def limit(self, laps: int) -> Arm[In, Out]:
         """This arm, taken at most `laps` times within one entry of its loop."""
         _check_laps(laps)
-        return Arm(replace(self.origin, laps=laps))
+        return Arm(self.origin.but(laps=laps))
 
     def when(self, test: Callable[[Any], bool]) -> Arm[In, Out]:
         """This arm, if `test(message)` holds and no guard written before it did."""
-        return Arm(replace(self.origin, guard=_check_guard(test)))
+        return Arm(self.origin.but(guard=_check_guard(test)))
 
     @property
     def otherwise(self) -> Arm[In, Out]:
         """This arm, if none of its guards holds."""
-        return Arm(replace(self.origin, guard="otherwise"))
+        return Arm(self.origin.but(guard="otherwise"))
 
     def fork(self, policy: ForkPolicy) -> Arm[In, Out]:
         """What a failing branch of this fork does: cancel its siblings, be left out (`isolate`), or let them finish."""
-        return Arm(replace(self.origin, fork=_check_policy(policy)))
+        return Arm(self.origin.but(fork=_check_policy(policy)))
 
     @property
     def each(self: Arm[In, list[A]]) -> Arm[In, A]:
         """The items of this arm's list, one activation each."""
-        return Arm(replace(self.origin, each=True))
+        return Arm(self.origin.but(each=True))
 
     def __repr__(self) -> str:
         return self.origin.text()
@@ -296,13 +310,12 @@ END = End("END")
 
 def connect(left: Any, right: Any, where: Where) -> Path[Any, Any]:
     """The path from everything on the left to everything on the right of an arrow."""
-    if type(right) is not tuple and type(right) is not list and isinstance(right, Entry) and isinstance(left, Entry):
-        entry, exits = right._heads(), left._exits()
-        if len(exits) == 1 and len(entry) == 1:  # by far the most common arrow
-            target, port = entry[0]._entry()
-            within: tuple[Entry[Any, Any], ...] = (right,) if isinstance(right, Path) else ()
+    if isinstance(right, Entry) and isinstance(left, Entry) and not isinstance(right, Path):
+        exits = left._exits()
+        if len(exits) == 1:  # by far the most common arrow: one node behind another
+            target, port = right._entry()
             tails = () if target is END else right._exits()
-            return Path(left._heads(), (Edge(exits[0], target, port, where),), tails, left, within)
+            return Path(left._heads(), (Edge(exits[0], target, port, where),), tails, left)
     sources, targets = _entries(left, "left"), _entries(right, "right")
     if not all(source._exits() for source in sources):
         raise DeclarationError("END sends nothing: nothing can stand right of END in an arrow")

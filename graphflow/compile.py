@@ -7,6 +7,8 @@ from graphflow.program import JoinSpec, Link, Program, Slot
 from graphflow.proofs import Declared, Proof, link_matcher
 from graphflow.topology import Topology
 
+ONLY = ((0,), (1,), (2,), (3,))
+
 
 def compile_program(proof: Proof) -> Program:
     """The program of a graph whose proofs all held."""
@@ -14,10 +16,10 @@ def compile_program(proof: Proof) -> Program:
     assert top is not None
     laps = {wire.index: number for number, wire in enumerate(w for w in top.wires if w.lap_of is not None)}
     forks = {join.fork for join in top.joins.values()}
-    links = [_link(top, declared, laps) for declared in proof.edges]
-    leaving: list[list[Link]] = [[] for _ in range(top.size)]
-    for link in links:
-        leaving[link.source].append(link)
+    leaving = [tuple([_link(top, declared, laps) for declared in out]) for out in proof.by_source]
+    links: list[Link] = [link for group in leaving for link in group]
+    if len(proof.edges) > 1:
+        links.sort(key=lambda link: link.index)
     slots = [_slot(proof, top, number, leaving[number], number in forks) for number in range(top.size)]
     for join in top.joins.values():
         spec = slots[join.node].join
@@ -49,7 +51,6 @@ def _link(top: Topology, wire: Declared, laps: dict[int, int]) -> Link:
     link.lap_index = laps.get(wire.index, -1)
     link.enters = link.leaves = link.resets = ()
     link.exits = wire.exits
-    link.element = (wire.source, (wire.index, 0))
     if top.loops:
         _cross_loops(top, wire, link, laps)
     return link
@@ -68,7 +69,7 @@ def _cross_loops(top: Topology, wire: Declared, link: Link, laps: dict[int, int]
     link.resets = tuple(laps[w.index] for loop, _ in link.enters for w in top.loops[loop].laps)
 
 
-def _slot(proof: Proof, top: Topology, number: int, links: list[Link], gathered: bool) -> Slot:
+def _slot(proof: Proof, top: Topology, number: int, links: tuple[Link, ...], gathered: bool) -> Slot:
     node = proof.nodes[number] if number < proof.start else None
     slot = Slot()
     slot.index = number
@@ -78,22 +79,29 @@ def _slot(proof: Proof, top: Topology, number: int, links: list[Link], gathered:
     slot.enters = node is not None and node.enters == "always"
     _attach_links(proof, slot, links)
     slot.forks = gathered or _forks(proof, top, number)
+    if slot.forks:
+        for link in links:
+            link.element = (number, (link.index, 0))
     slot.joins = ()
     slot.join = _join_spec(proof, top, number) if number in top.joins else None
     arriving = proof.by_target[number]
-    slot.wired = (arriving[0].port,) if len(arriving) == 1 else tuple(sorted({d.port for d in arriving}))
+    slot.wired = (
+        ONLY[arriving[0].port]
+        if len(arriving) == 1 and arriving[0].port < 4
+        else tuple(sorted({d.port for d in arriving}))
+    )
     slot.port = node.ports[slot.wired[0]].name if node is not None and slot.wired else ""
     slot.direct = node.direct if node is not None and len(node.ports) == 1 else None
     slot.expected, slot.fits = (None, None) if node is None else output_check(node.output)
     return slot
 
 
-def _attach_links(proof: Proof, slot: Slot, links: list[Link]) -> None:
+def _attach_links(proof: Proof, slot: Slot, links: tuple[Link, ...]) -> None:
     slot.policy = "cancel"
     slot.failure_links = slot.limit_links = ()
     if len(links) == 1 and links[0].matches is None and links[0].guard is None:  # the common case, told quickly
         only = links[0]
-        slot.links = (only,)
+        slot.links = links
         slot.plain = True
         slot.alone = None if only.each or only.lap is not None or only.resets else only
         slot.policy = proof.edges[only.index].edge.origin.fork or "cancel"

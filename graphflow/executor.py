@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from graphflow.boundary import check_input
@@ -107,10 +108,10 @@ def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | Non
     frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run
 
 
-async def run_graph(graph: Graph[Any, Out], message: Any, **options: Any) -> Run[Out]:
-    """`Graph.run`."""
+def run_graph(graph: Graph[Any, Out], message: Any, **options: Any) -> Coroutine[Any, Any, Run[Out]]:
+    """`Graph.run`, up to what has to be awaited."""
     run, frame, message = begin(graph, message, **options)
-    return await drive(run, frame, message)
+    return drive(run, frame, message)
 
 
 def start_graph(graph: Graph[Any, Out], message: Any, **options: Any) -> Run[Out]:

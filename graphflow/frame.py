@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from graphflow.boundary import check_input, check_output, wrong_output
@@ -261,11 +261,12 @@ class Frame:
         return await node.activate(inputs, Context(self, node, activation))
 
     # -- the walk ------------------------------------------------------------------------------------------------------
-    async def walked(self, message: Any) -> Any:
-        """The graph's output, within this frame's own deadline."""
+    def walked(self, message: Any) -> Coroutine[Any, Any, Any]:
+        """Walks to the graph's output, within this frame's own deadline. No coroutine is made that only waits for another."""
         seconds = self.ledger.limits.seconds
-        if seconds is None:
-            return await self._walked(message)
+        return self._walked(message) if seconds is None else self._in_time(seconds, message)
+
+    async def _in_time(self, seconds: float, message: Any) -> Any:
         clock = asyncio.timeout(seconds)
         try:
             async with clock:
@@ -278,9 +279,11 @@ class Frame:
             raise self.ledger.exceeded("seconds")
         return output
 
-    async def _walked(self, message: Any) -> Any:
-        if self.program.straight and self.shared.plain:
-            return await walk_straight(self, message)
+    def _walked(self, message: Any) -> Coroutine[Any, Any, Any]:
+        straight = self.program.straight and self.shared.plain
+        return walk_straight(self, message) if straight else self._general(message)
+
+    async def _general(self, message: Any) -> Any:
         finish = await self._walk(message)
         if finish.error is not None:
             raise finish.error

@@ -269,6 +269,27 @@ class Graph(Node[In, Out], Generic[In, Out]):
         )
         return run
 
+    # -- files ---------------------------------------------------------------------------------------------------------
+    def to_yaml(self) -> str:
+        """The graph as YAML, with the same words and arrows; `Graph.from_yaml` makes the same graph of it.
+
+        Raises:
+            FileUnreadable: something in it has no name that a file could give (a lambda, a function inside a function).
+        """
+        text: str = import_module("graphflow.files").dump_graph(self)
+        return text
+
+    @staticmethod
+    def from_yaml(path: str) -> Graph[Any, Any]:
+        """The graph that a YAML file declares.
+
+        Raises:
+            FileUnreadable: the file cannot be read, or names what is not there; with file and line.
+            GraphError: the graph is unsound.
+        """
+        graph: Graph[Any, Any] = import_module("graphflow.files").load_graph(path)
+        return graph
+
     # -- pictures ------------------------------------------------------------------------------------------------------
     def to_mermaid(self) -> str:
         """The graph as Mermaid text, as GitHub and JupyterLab draw it."""
@@ -297,6 +318,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
         )
 
 
+@lru_cache(maxsize=1)
 def _executor() -> Any:
     """The executor stands above this module in the import law, so it is found by name when something runs."""
     return import_module("graphflow.executor")

@@ -59,7 +59,7 @@ class Link:
     """Lap indices that begin again at 0 when this link is taken."""
     exits: frozenset[int]
     element: tuple[int, tuple[int, int]]
-    """What a fork adds to the scope of a token on this link."""
+    """What a fork adds to the scope of a token on this link; set only where its source forks."""
 
     def __repr__(self) -> str:
         return f"<link {self.source} >> {self.target}>"

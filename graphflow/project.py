@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from graphflow.errors import FileUnreadable, GraphflowError, InputInvalid, UnknownGraph
+from graphflow.files import is_graph_file, load_graph
 from graphflow.graph import Graph
 from graphflow.messages import arms, type_name
 
@@ -52,8 +53,8 @@ def find_all(start: Path | None = None) -> list[Found]:
     """Every graph in reach, by name; the user's own hides a shipped one of the same name."""
     found: dict[str, Found] = {}
     for root in roots(start):
-        for file in sorted((root / "graphs").glob("*.py")):
-            if not file.name.startswith("_"):
+        for file in sorted((root / "graphs").iterdir()):
+            if file.suffix in (".py", ".yaml", ".yml") and not file.name.startswith("_"):
                 found.setdefault(file.stem, Found(file.stem, file, root))
     return [found[name] for name in sorted(found)]
 
@@ -66,6 +67,8 @@ def load(name_or_file: str, start: Path | None = None) -> Graph[Any, Any]:
         FileUnreadable: the file is missing or is no Python that can be run.
     """
     text, _, variable = name_or_file.partition(":") if not Path(name_or_file).is_file() else (name_or_file, "", "")
+    if is_graph_file(text):
+        return load_graph(text)
     if text.endswith(".py"):
         file = Path(text)
         if not file.is_file():
@@ -77,7 +80,8 @@ def load(name_or_file: str, start: Path | None = None) -> Graph[Any, Any]:
         near = difflib.get_close_matches(text, found, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there is: {', '.join(found) or 'none'}"
         raise UnknownGraph(f"no graph is named {text!r}; {hint}")
-    return graph_in(found[text].file, found[text].root, variable)
+    file = found[text].file
+    return load_graph(file) if is_graph_file(file) else graph_in(file, found[text].root, variable)
 
 
 def graph_in(file: Path, root: Path, variable: str = "") -> Graph[Any, Any]:

@@ -403,13 +403,13 @@ class Proof:
                     )
 
     def _check_reach(self) -> None:
-        for number in _missed(self.start, [[d.target for d in ds] for ds in self.by_source]):
+        for number in _missed(self.start, self.by_source, backward=False):
             if number < self.start:
                 name = self.nodes[number].name
                 self.problems.append(
                     f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out"
                 )
-        for number in _missed(self.end, [[d.source for d in ds] for ds in self.by_target]):
+        for number in _missed(self.end, self.by_target, backward=True):
             if number < self.start and self.by_source[number]:
                 name = self.nodes[number].name
                 way = ", ".join(sorted({d.edge.target.name for d in self.by_source[number]}))
@@ -584,13 +584,14 @@ class Proof:
         self.problems.append(f"{text} [{_place(where)}]")
 
 
-def _missed(origin: int, after: Sequence[Sequence[int]]) -> list[int]:
-    """The nodes that no path from `origin` leads to."""
-    seen = bytearray(len(after))
+def _missed(origin: int, table: Sequence[Sequence[Declared]], *, backward: bool) -> list[int]:
+    """The nodes that no path from `origin` leads to (or none to it)."""
+    seen = bytearray(len(table))
     seen[origin] = 1
     todo = [origin]
     while todo:
-        for other in after[todo.pop()]:
+        for wire in table[todo.pop()]:
+            other = wire.source if backward else wire.target
             if not seen[other]:
                 seen[other] = 1
                 todo.append(other)

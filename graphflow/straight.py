@@ -18,7 +18,7 @@ from graphflow.errors import WalkCancelled
 from graphflow.events import Event, FrameEntered, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Stopped
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages import Failure, LimitReached
-from graphflow.program import Link, Slot, select
+from graphflow.program import Link, Slot
 from graphflow.run import Stretch
 from graphflow.walk import Walk
 
@@ -34,7 +34,10 @@ async def walk_straight(frame: Frame, message: Any) -> Any:
     path = _Straight(frame)
     slots, end = frame.program.slots, frame.program.end
     start = slots[frame.program.start]
-    link, message = path.next(start, message, message) if start.alone is None else (start.alone, message)
+    try:
+        link, message = path.next(start, message, message) if start.alone is None else (start.alone, message)
+    except _Ended as ended:
+        raise ended.error from None
     slot = slots[link.target]
     while slot.index != end:
         slot, message = await path.hops(slot, message)
@@ -111,10 +114,13 @@ class _Straight:
 
     def next(self, slot: Slot, output: Any, message: Any) -> tuple[Link, Any]:
         """The one link that an output takes, and what travels on it."""
-        links = select(slot, output, message)
-        if not links:
+        for link in slot.links:  # nothing forks here, so the first link that fits is the only one
+            if link.matches is None or link.matches(output):
+                guard = link.guard
+                if guard is None or guard == "otherwise" or guard(message):
+                    break
+        else:
             raise _Ended(self._replayed())
-        link = links[0]
         laps = self.laps
         if link.lap is not None:
             limit = link.limit or self.frame.ledger.limits.laps or DEFAULT_LAPS

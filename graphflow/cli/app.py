@@ -29,7 +29,10 @@ models_app = typer.Typer(no_args_is_help=True, help="Models that run on this mac
 app.add_typer(models_app, name="models")
 
 GraphName = Annotated[
-    str, typer.Argument(metavar="GRAPH", help="A graph's name (see `graphflow list`), a .py file, or FILE.py:VARIABLE.")
+    str,
+    typer.Argument(
+        metavar="GRAPH", help="A graph's name (see `graphflow list`), a .py or .yaml file, or FILE.py:VARIABLE."
+    ),
 ]
 
 USAGE = (

@@ -1,0 +1,175 @@
+"""The same graph in YAML: both forms build the same object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphflow import Graph, GraphError
+from graphflow.errors import FileUnreadable
+from graphflow.files import dump_graph, load_graph, read_graph
+from graphflow.project import load
+from graphflow.testing import ScriptedModel, calls, gives
+from tests.conftest import walk
+
+ROOT = Path(__file__).resolve().parents[1]
+
+MESSAGES = """
+from pydantic import BaseModel
+class Question(BaseModel):
+    text: str
+class Finding(BaseModel):
+    claim: str
+class Approved(BaseModel):
+    text: str
+class Rejected(BaseModel):
+    why: str
+"""
+STEPS = """
+from graphflow import LimitReached, node, tool
+from yaml_messages import Approved, Finding, Rejected
+
+@node
+async def merge(findings: list[Finding]) -> str:
+    return " ".join(f.claim for f in findings)
+
+@node
+async def judge(text: str) -> Approved | Rejected:
+    return Approved(text=text) if text.isupper() else Rejected(why=text)
+
+@node
+async def shout(r: Rejected) -> str:
+    return r.why.upper()
+
+@node
+async def give_up(reached: LimitReached) -> Approved:
+    return Approved(text="")
+
+@tool
+async def search(query: str) -> list[str]:
+    "Search."
+    return [query * 2]
+
+def is_long(m) -> bool:
+    return len(m) > 5
+"""
+GRAPH = """
+graph: research
+model: local:smollm2
+limits: {depth: 3, steps: 100}
+description: Finds things out.
+nodes:
+  planner:    {kind: agent, input: "yaml_messages:Question", output: "list[yaml_messages:Question]", prompt: "Split: {{ text }}"}
+  researcher: {kind: agent, input: yaml_messages:Question, output: yaml_messages:Finding, tools: [yaml_steps:search], prompt: "Answer: {{ text }}"}
+  merge:      yaml_steps:merge
+  judge:      yaml_steps:judge
+  shout:      yaml_steps:shout
+  give_up:    yaml_steps:give_up
+edges:
+  - START >> planner
+  - planner.each >> researcher >> merge >> judge
+  - judge[Rejected].limit(2) >> shout >> judge
+  - judge[LimitReached] >> give_up >> END
+  - judge[Approved] >> END
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "yaml_messages.py").write_text(MESSAGES)
+    (tmp_path / "yaml_steps.py").write_text(STEPS)
+    (tmp_path / "research.yaml").write_text(GRAPH)
+    import sys
+
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    for name in ("yaml_messages", "yaml_steps"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return tmp_path
+
+
+def test_a_file_walks_as_code_does(folder: Path) -> None:
+    graph = Graph.from_yaml(str(folder / "research.yaml"))
+    model = ScriptedModel(
+        gives({"result": [{"text": "a"}]}), calls("search", query="x", when="Answer: a"), gives({"claim": "found"})
+    )
+    run = walk(graph, {"text": "q"}, model=model)
+    assert run.output.text == "FOUND"
+    assert graph.limits is not None
+    assert graph.limits.depth == 3
+    assert graph.description == "Finds things out."
+
+
+def test_a_file_round_trips(folder: Path) -> None:
+    graph = load_graph(folder / "research.yaml")
+    text = dump_graph(graph)
+    (folder / "again.yaml").write_text(text)
+    again = load_graph(folder / "again.yaml")
+    assert again == graph
+    assert dump_graph(again) == text
+
+
+@pytest.mark.parametrize("name", ["desk"])
+def test_shipped_graphs_round_trip(name: str) -> None:
+    import yaml
+
+    graph = load(name, ROOT)
+    again = read_graph(yaml.safe_load(graph.to_yaml()))
+    assert again == graph
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("planner.each", "planer.each", r"research.yaml:15: .*names 'planer'.*did you mean 'planner'"),
+        ("merge:      yaml_steps:merge", "merge:      yaml_steps:merg", r":9: .*has no 'merg'; did you mean 'merge'"),
+        ("yaml_steps:judge", "yaml_step:judge", "cannot be imported"),
+        ('kind: agent, input: "yaml', 'kind: agnt, input: "yaml', "of kind 'agnt'"),
+        ('prompt: "Split', 'promt: "Split', "has no 'promt'; did you mean 'prompt'"),
+        ("START >> planner", "START > planner", "is none of"),
+        ("START >> planner", "START >> (planner", "cannot be read"),
+        ("START >> planner", "__import__('os').system('true') >> planner", "is none of"),
+        ("yaml_messages:Finding,", "Finding,", "write module:Name"),
+        ("edges:", "egdes:", "did you mean 'edges'"),
+        ("limits: {depth: 3", "limits: {dept: 3", "did you mean 'depth'"),
+        (
+            "  judge:      yaml_steps:judge\n",
+            "  judge: yaml_steps:judge\n  judge: yaml_steps:judge\n",
+            "stands here twice",
+        ),
+        ("graph: research", "graph: [research", "is no YAML"),
+    ],
+)
+def test_mistakes_are_told_with_file_and_line(folder: Path, old: str, new: str, says: str) -> None:
+    assert old in GRAPH
+    (folder / "research.yaml").write_text(GRAPH.replace(old, new, 1))
+    with pytest.raises(FileUnreadable, match=f"(?s){says}"):
+        load_graph(folder / "research.yaml")
+
+
+def test_an_unsound_graph_in_a_file_names_its_line(folder: Path) -> None:
+    (folder / "research.yaml").write_text(GRAPH.replace("  - judge[Approved] >> END\n", ""))
+    with pytest.raises(GraphError, match=r"research.yaml:\d+"):
+        load_graph(folder / "research.yaml")
+
+
+def test_yaml_is_version_1_2() -> None:
+    graph: Any = {"graph": "g", "nodes": {}, "edges": []}
+    assert graph
+    import yaml
+
+    from graphflow.files import _Loader
+
+    assert yaml.load("[no, on, yes, true, 2020-01-01]", Loader=_Loader) == ["no", "on", "yes", True, "2020-01-01"]
+
+
+def test_what_has_no_name_cannot_be_dumped() -> None:
+    from graphflow import END, START, node
+
+    @node
+    async def local(n: int) -> int:
+        return n
+
+    with pytest.raises(FileUnreadable, match="move it to a module"):
+        Graph("g", START >> local >> END).to_yaml()
