@@ -149,11 +149,28 @@ def test_debug_shows_the_traceback(project: Path) -> None:
 
 
 def test_ctrl_c_ends_the_walk_cleanly(project: Path) -> None:
-    command = [sys.executable, "-m", "graphflow", "run", "mine", "30"]
-    process = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(2.0)
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=20)
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from graphflow.cli import main; main()"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "run",
+        "mine",
+        "30",
+        "--events",
+        "out.jsonl",
+    ]  # a background shell ignores SIGINT
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(300):
+            if (project / "out.jsonl").exists():
+                break
+            time.sleep(0.1)
+        time.sleep(0.7)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, told = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "Traceback" not in told
     assert "mine: cancelled" in told
