@@ -19,6 +19,7 @@ from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS
 if TYPE_CHECKING:
     from graphflow.graph import Graph
     from graphflow.proofs import Declared, Proof
+    from graphflow.topology import Join
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +147,21 @@ class _Counter:
                 self.entries[loop] = self._entering(loop)
         join = self.top.joins.get(number)
         if join is not None:
-            return self.lap[join.fork]
+            return self._gathered(join)
         arriving = [w for w in self.proof.by_target[number] if w.lap_of is None]
         count = self._sum(arriving)
         lapped = {w.lap_of for w in self.proof.by_target[number] if w.lap_of is not None}
         # A token begins a lap in one place only, so what arrives by lap wires replaces what arrives otherwise.
         return max([count, *(self.entries[loop] for loop in lapped)], key=lambda c: (len(c.lists), c.times))
+
+    def _gathered(self, join: Join) -> Count:
+        """Once per message of the fork; a fork in a loop may send its way out in each lap."""
+        count = self.lap[join.fork]
+        left = [loop for loop in self.top.loops_around(join.fork) if join.node not in self.top.loops[loop].members]
+        staying = [w for w in self.proof.by_source[join.fork] if w not in join.branches]
+        if left and not all(self.proof.exclusive(a, b) for a in join.branches for b in staying):
+            return Count(count.times * self._laps(left), count.lists)
+        return count
 
     def _entering(self, loop: int) -> Count:
         members = self.top.loops[loop].members

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graphflow.messages import LimitReached, output_check
+from graphflow.messages import LimitReached, Type, arms, matcher, output_check
 from graphflow.program import JoinSpec, Link, Program, Slot
-from graphflow.proofs import Declared, Proof, link_matcher
+from graphflow.proofs import Declared, Proof, link_units
 from graphflow.topology import Topology
 
 ONLY = ((0,), (1,), (2,), (3,))
@@ -16,7 +16,10 @@ def compile_program(proof: Proof) -> Program:
     assert top is not None
     laps = {wire.index: number for number, wire in enumerate(w for w in top.wires if w.lap_of is not None)}
     forks = {join.fork for join in top.joins.values()}
-    leaving = [tuple([_link(top, declared, laps) for declared in out]) for out in proof.by_source]
+    leaving = [
+        tuple([_link(top, declared, laps, _sent(proof, number)) for declared in out])
+        for number, out in enumerate(proof.by_source)
+    ]
     links: list[Link] = [link for group in leaving for link in group]
     if len(proof.edges) > 1:
         links.sort(key=lambda link: link.index)
@@ -38,11 +41,16 @@ def compile_program(proof: Proof) -> Program:
     )
 
 
-def _link(top: Topology, wire: Declared, laps: dict[int, int]) -> Link:
+def _sent(proof: Proof, number: int) -> tuple[Type, ...]:
+    """The arms of what a node sends."""
+    return arms(proof.nodes[number].output if number < proof.start else proof.input)
+
+
+def _link(top: Topology, wire: Declared, laps: dict[int, int], units: tuple[Type, ...]) -> Link:
     origin = wire.edge.origin
     link = Link()
     link.index, link.source, link.target, link.port = wire.index, wire.source, wire.target, wire.port
-    link.matches = link_matcher(wire)
+    link.units, link.matches = link_units(wire, units)
     link.guard = origin.guard
     link.group = None if origin.arm is None else repr(origin.arm)
     link.each = origin.each
@@ -82,6 +90,7 @@ def _slot(proof: Proof, top: Topology, number: int, links: tuple[Link, ...], gat
     if slot.forks:
         for link in links:
             link.element = (number, (link.index, 0))
+    slot.arms = () if slot.plain else tuple(matcher(kind) for kind in _sent(proof, number))
     slot.joins = ()
     slot.join = _join_spec(proof, top, number) if number in top.joins else None
     arriving = proof.by_target[number]
@@ -99,7 +108,9 @@ def _slot(proof: Proof, top: Topology, number: int, links: tuple[Link, ...], gat
 def _attach_links(proof: Proof, slot: Slot, links: tuple[Link, ...]) -> None:
     slot.policy = "cancel"
     slot.failure_links = slot.limit_links = ()
-    if len(links) == 1 and links[0].matches is None and links[0].guard is None:  # the common case, told quickly
+    if (
+        len(links) == 1 and links[0].matches is None and links[0].units is None and links[0].guard is None
+    ):  # the common case, told quickly
         only = links[0]
         slot.links = links
         slot.plain = True
@@ -122,7 +133,7 @@ def _attach_links(proof: Proof, slot: Slot, links: tuple[Link, ...]) -> None:
     slot.links = tuple(normal)
     slot.failure_links = tuple(failures)
     slot.limit_links = tuple(limits)
-    slot.plain = all(link.matches is None and link.guard is None for link in normal)
+    slot.plain = all(link.matches is None and link.units is None and link.guard is None for link in normal)
     one = normal[0] if len(normal) == 1 else None
     plain = one is not None and slot.plain and not one.each and one.lap is None and not one.resets
     slot.alone = one if plain else None
@@ -148,4 +159,6 @@ def _join_spec(proof: Proof, top: Topology, number: int) -> JoinSpec | None:
     collects = frozenset(d.port for d in arriving if d.collects)
     ports = tuple(sorted({d.port for d in arriving}))
     take = next((node.ports[port].take for port in sorted(collects) if node.ports[port].take is not None), None)
-    return JoinSpec(number, collects, ports, take, join.fork, join.region, {w.index for w in join.branches})
+    spec = JoinSpec(number, collects, ports, take, join.fork, join.region, {w.index for w in join.branches})
+    spec.leaves = frozenset(top.loops_around(join.fork)) - frozenset(top.loops_around(number))
+    return spec

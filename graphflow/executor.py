@@ -18,6 +18,7 @@ from graphflow.events import LimitWarning, RunEnded, RunStarted, Status
 from graphflow.frame import Frame, Shared, status_of, uncancel
 from graphflow.graph import Graph
 from graphflow.limits import Ledger, Limits, tightest
+from graphflow.messages import error_text
 from graphflow.model import Model, unset
 from graphflow.run import Run
 
@@ -101,7 +102,7 @@ def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | Non
             error.run = run  # type: ignore[attr-defined]  # promised by the design: partial work travels with the error
         except AttributeError:  # an exception class with slots
             error.add_note(f"in the walk of {run.graph!r}")
-    text = "" if error is None else f"{type(error).__name__}: {error}"
+    text = "" if error is None else f"{type(error).__name__}: {error_text(error)}"
     run.tell(RunEnded(frame.clock(), 0, status, run.output, text))
     run.close()
     run._task = None

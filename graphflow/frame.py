@@ -42,6 +42,8 @@ from graphflow.run import Run
 from graphflow.straight import walk_straight
 from graphflow.walk import Cancel, Command, Finish, Start, Walk
 
+GIVE_WAY = 64
+"""Activations between turns for others: listeners, timers, whoever wants to cancel."""
 GRACE_S = 5.0
 """Seconds that cancelled activations get to end before they are abandoned: asyncio cannot end a task that refuses."""
 
@@ -75,7 +77,19 @@ class Shared:
 class Frame:
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
-    __slots__ = ("busy", "callees", "default", "done", "ledger", "number", "program", "shared", "tasks", "walk")
+    __slots__ = (
+        "busy",
+        "callees",
+        "default",
+        "done",
+        "graces",
+        "ledger",
+        "number",
+        "program",
+        "shared",
+        "tasks",
+        "walk",
+    )
 
     def __init__(
         self,
@@ -92,13 +106,15 @@ class Frame:
         """The model for nodes that name none."""
         self.callees = program.callees if callees is None else callees
         self.number = len(shared.run.frames)
-        shared.run.frames.append((program, ledger.path))
+        shared.run.frames.append((program, ledger.path, ledger.limits))
 
     walk: Walk | None
     tasks: dict[int, asyncio.Task[None]]
     """The task of each activation that has begun; only where the walk is not straight, as the next two."""
     busy: set[asyncio.Task[None]]
     done: asyncio.Future[Finish] | None
+    graces: list[asyncio.TimerHandle]
+    """When those that were told to stop are abandoned."""
 
     # -- what a context asks -------------------------------------------------------------------------------------------
     @property
@@ -166,8 +182,10 @@ class Frame:
         run.tell(CallStarted(started, self.number, activation, call, caller.name, node.name, message))
         try:
             self.ledger.charge("steps")
-            if node.enters != "never":
+            if node.enters == "called":
                 output = await self.enter(activation, node, message, None)
+            elif node.enters == "always":
+                output = await self.perform(node, {"": message}, activation)
             else:
                 if node.meter is not None:
                     self.ledger.charge(node.meter)  # type: ignore[arg-type]  # a node's meter is one of METERS
@@ -213,6 +231,8 @@ class Frame:
     async def perform(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int) -> Any:
         retry = node.retry
         attempt = 1
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
         while True:
             try:
                 output = await self._once(node, inputs, activation)
@@ -231,6 +251,8 @@ class Frame:
                 if retry is None or attempt >= retry.attempts or not isinstance(error, retry.on):
                     raise
                 problem = error
+            if task is not None and task.cancelling() > cancelled:  # it was told to stop, and failed because of that
+                raise problem
             attempt += 1
             wait_s = retry.wait_before(attempt)
             self.record(
@@ -293,7 +315,7 @@ class Frame:
         walk = self.walk = Walk(
             self.program, self.ledger.limits, frame=self.number, path=self.path, observed=self.observed
         )
-        self.tasks, self.busy = {}, set()
+        self.tasks, self.busy, self.graces = {}, set(), []
         self.done = asyncio.get_running_loop().create_future()
         first = self._perform(walk.apply(RunStarted(self.clock(), self.number, self.program.name, message)))
         if first is not None:
@@ -305,6 +327,8 @@ class Frame:
             await self._wind_down()
             raise
         finally:
+            for handle in self.graces:
+                handle.cancel()
             for task in list(self.busy):  # each has reported its end; let it be over, too
                 if task is not asyncio.current_task() and not task.done():
                     await asyncio.wait([task], timeout=GRACE_S)
@@ -323,20 +347,23 @@ class Frame:
             )
         while not self.done.done():
             try:
-                await asyncio.wait([self.done], timeout=GRACE_S)
-                break
+                await asyncio.wait([self.done])
             except asyncio.CancelledError:
                 continue  # cancelled again while cleaning up: the clean-up still has to end
-        if not self.done.done():
-            self._abandon()
 
-    def _abandon(self) -> None:
-        """What would not stop is left behind, and said to be."""
+    def _abandon(self, ids: Sequence[int]) -> None:
+        """What was told to stop and would not is left behind, and said to be."""
         assert self.walk is not None
-        for act in list(self.walk.running.values()):
-            self.shared.run.tell(NodeAbandoned(self.clock(), self.number, act.id, act.slot.name))
-            self._take(NodeCancelled(self.clock(), self.number, act.id, act.slot.name, act.started))
-        self.busy.clear()
+        for id in ids:
+            act = self.walk.running.get(id)
+            if act is not None and id in self.walk.cancelling:
+                self.shared.run.tell(NodeAbandoned(self.clock(), self.number, id, act.slot.name))
+                task = self.tasks.pop(id, None)
+                if task is not None:
+                    self.busy.discard(task)
+                more = self._take(NodeCancelled(self.clock(), self.number, id, act.slot.name, act.started))
+                if more is not None:
+                    self._spawn(more)
 
     def _take(self, fact: Event) -> Start | None:
         """Journals a fact, applies it, performs what follows; returns the first activation for the caller to go on with."""
@@ -391,6 +418,7 @@ class Frame:
 
     def _cancel(self, command: Cancel, follow: Start | None) -> Start | None:
         assert self.walk is not None
+        self.graces.append(asyncio.get_running_loop().call_later(GRACE_S, self._abandon, command.ids))
         for id in command.ids:
             act = self.walk.running.get(id)
             task = self.tasks.get(id)
@@ -415,6 +443,8 @@ class Frame:
         try:
             while act is not None:
                 fact = await self._report(act)
+                if self.walk is None or act.id not in self.walk.running:
+                    return  # it was abandoned meanwhile
                 self.tasks.pop(act.id, None)
                 act = self._take(fact)
                 if act is not None:
@@ -424,6 +454,8 @@ class Frame:
                 bug = RuntimeError(f"a bug in graphflow, please report it: {type(error).__name__}: {error}")
                 bug.__cause__ = error
                 self.done.set_exception(bug)
+                for task in self.busy - {asyncio.current_task()}:
+                    task.cancel()
             if not isinstance(error, Exception):
                 raise
 
@@ -436,6 +468,8 @@ class Frame:
         if act.id in walk.cancelling:
             return NodeCancelled(started, self.number, act.id, slot.name, started)
         try:
+            if not act.id % GIVE_WAY:
+                await asyncio.sleep(0)
             direct = slot.direct
             if direct is not None:
                 output = await direct(act.message)

@@ -253,3 +253,11 @@ def to_text(message: object) -> str:
     from pydantic_core import to_json
 
     return to_json(message, fallback=repr, serialize_unknown=True).decode()
+
+
+def error_text(error: BaseException) -> str:
+    """An exception's text; an exception whose own text cannot be had still has one."""
+    try:
+        return str(error)
+    except Exception:
+        return f"<{type(error).__name__} without a text>"

@@ -306,7 +306,8 @@ def find_callee(
     """
     wanted = callee if isinstance(callee, str) else callee.name
     for node in reachable:
-        if node.name == wanted:
+        same = isinstance(callee, str) or node == callee or node.entry()[0] == callee
+        if node.name == wanted and same:
             return node
     have = ", ".join(n.name for n in reachable) or "nothing"
     raise NotReachable(

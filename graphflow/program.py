@@ -35,6 +35,7 @@ class Link:
         "resets",
         "source",
         "target",
+        "units",
     )
 
     index: int
@@ -43,6 +44,8 @@ class Link:
     port: int
     matches: Callable[[Any], bool] | None
     """Which values of the source's output go this way; None = all."""
+    units: frozenset[int] | None
+    """Which arms of the source's output go this way, by number; None = all."""
     guard: Callable[[Any], bool] | Literal["otherwise"] | None
     group: Any
     """Guards of the same arm belong together: the first that holds is taken."""
@@ -68,7 +71,7 @@ class Link:
 class JoinSpec:
     """How a node waits: for all of a fork (`collects`), or for one message on each of its other ports."""
 
-    __slots__ = ("branches", "collects", "fork", "node", "ports", "region", "take")
+    __slots__ = ("branches", "collects", "fork", "leaves", "node", "ports", "region", "take")
 
     def __init__(
         self,
@@ -88,6 +91,8 @@ class JoinSpec:
         self.region = frozenset(region)
         self.branches = frozenset(branches)
         """Links of the fork that lead here."""
+        self.leaves: frozenset[int] = frozenset()
+        """Loops around the fork that the join is not in."""
 
 
 class Slot:
@@ -95,6 +100,7 @@ class Slot:
 
     __slots__ = (
         "alone",
+        "arms",
         "direct",
         "enters",
         "expected",
@@ -123,6 +129,8 @@ class Slot:
     expected: type | None
     """If the class of an output is this very one, it is right."""
     fits: Callable[[Any], bool] | None
+    arms: tuple[Callable[[Any], bool], ...]
+    """Tests for the arms of the output, in the order they are written: the first that holds is the arm taken."""
     links: tuple[Link, ...]
     plain: bool
     """Whether every link is taken for every output."""
@@ -182,8 +190,11 @@ def select(slot: Slot, output: Any, message: Any) -> Sequence[Link]:
         return slot.links
     taken: list[Link] = []
     chosen: dict[Any, Any] = {}
+    unit = arm_of(slot, output)
     for link in slot.links:
-        if link.matches is not None and not link.matches(output):
+        if (link.units is not None and unit not in link.units) or (
+            link.matches is not None and not link.matches(output)
+        ):
             continue
         guard = link.guard
         if guard is None:
@@ -195,3 +206,11 @@ def select(slot: Slot, output: Any, message: Any) -> Sequence[Link]:
             chosen[link.group] = guard
             taken.append(link)
     return taken
+
+
+def arm_of(slot: Slot, output: Any) -> int:
+    """The number of the arm that an output is: the first, if it fits several (an empty list fits every list)."""
+    for number, fits in enumerate(slot.arms):
+        if fits(output):
+            return number
+    return -1

@@ -180,6 +180,11 @@ class Proof:
                     )
                 else:
                     self.problems += [f"node {target.name!r}: {problem}" for problem in target.problems]
+                    if sum(not port.optional for port in target.ports) > 1:
+                        self.problems.append(
+                            f"node {node.name!r} calls {target.name!r}, which has several ports; what is called takes one "
+                            "message (a tool takes several arguments)"
+                        )
                     callees.append(target)
             if callees or node.name not in self.callees:
                 self.callees[node.name] = tuple(callees)
@@ -429,6 +434,7 @@ class Proof:
                     "(or inside an inner one), so there are no laps to count; put it on an edge that leads back",
                     wire.edge.where,
                 )
+        self._check_limit_edges()
         joins = [j for number in range(len(self.nodes)) if (j := self._join_of(number)) is not None]
         for number, why in top.add_joins(joins, self.exclusive).items():
             self._say_unplaced(number, why)
@@ -442,6 +448,17 @@ class Proof:
             names = " > ".join(self.nodes[n].name for n in sorted(loop.members, key=top.order.__getitem__))
             limits = ", ".join(f"{self._text(w)} at most {self._laps(w)}" for w in loop.laps)
             self.facts.append(f"loop {names}: {limits}")
+
+    def _check_limit_edges(self) -> None:
+        for declared in self.edges:
+            lapping = any(d.lap_of is not None for d in self.by_source[declared.source])
+            if declared.edge.origin.arm is LimitReached and not lapping:
+                name = self._name(declared.source)
+                self._say(
+                    f"{declared.edge!r}: no limited edge leaves {name!r}, so LimitReached never comes; take it from the node "
+                    "whose edge leads back",
+                    declared.edge.where,
+                )
 
     def _join_of(self, number: int) -> Join | None:
         arriving = self.by_target[number]
@@ -474,6 +491,12 @@ class Proof:
         assert top is not None
         arriving = self.by_target[join.node]
         ports = sorted({d.port for d in arriving})
+        if len(ports) > 1 and any(node.ports[port].take is not None for port in ports):
+            self._say(
+                f"{node.name!r} takes the first few of a fork beside other ports, so it cannot tell when it has them; "
+                "take them in a node of its own, and join its answer",
+                arriving[0].edge.where,
+            )
         for port in ports:
             if node.ports[port].take is not None or any(d.collects for d in arriving if d.port == port):
                 continue
@@ -682,14 +705,16 @@ def _place(where: Where) -> str:
 Matcher = Callable[[Any], bool]
 
 
-def link_matcher(declared: Declared) -> Matcher | None:
-    """The run-time test whether an output goes this way; None if every output does."""
+def link_units(declared: Declared, units: Sequence[Type]) -> tuple[frozenset[int] | None, Matcher | None]:
+    """Which arms of the output go this way (None: all), and a test for what is narrower than an arm (None: none is needed)."""
     arm = declared.edge.origin.arm
     if declared.exceptional or (arm is None and declared.whole):
-        return None
+        return None, None
     if _is_label(arm):
-        return lambda value: bool(value == arm)
-    if arm is not None:
-        return matcher(arm)
-    tests = [matcher(kind) for kind in declared.carries]
-    return tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
+        return None, lambda value: bool(value == arm)
+    wanted = declared.carries if arm is None else arms(arm)
+    whole = {i for i, unit in enumerate(units) if unit is not Any and any(accepts(kind, unit) for kind in wanted)}
+    if whole:
+        return frozenset(whole), None
+    tests = [matcher(kind) for kind in wanted]
+    return None, tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)

@@ -18,12 +18,13 @@ from graphflow.events import (
     NodeFailed,
     NodeFinished,
     NodeStarted,
+    RunEnded,
     RunStarted,
     Scope,
     Status,
     Stopped,
 )
-from graphflow.limits import Ledger, Usage
+from graphflow.limits import Ledger, Limits, Usage
 from graphflow.program import Program
 from graphflow.walk import Walk
 
@@ -114,7 +115,7 @@ class Run(Generic[Out]):
         self._output: Any = None
         self.ledger = ledger
         self.journal: list[Event | Stretch] = []
-        self.frames: list[tuple[Program, tuple[str, ...]]] = []
+        self.frames: list[tuple[Program, tuple[str, ...], Limits]] = []
         self.began = time.perf_counter()
         self.ended: float | None = None
         self._listeners: list[asyncio.Queue[Event | None]] | None = None
@@ -171,7 +172,9 @@ class Run(Generic[Out]):
             yield event
 
     def tell(self, event: Event) -> None:
-        """Appends an event and hands it to whoever listens."""
+        """Appends an event and hands it to whoever listens; after the terminal event there is nothing more to tell."""
+        if self.ended is not None and type(event) is not RunEnded:
+            return
         self.journal.append(event)
         if self._listeners:
             for queue in self._listeners:
@@ -203,8 +206,7 @@ class Run(Generic[Out]):
                 facts += self._unpacked(row)
             else:
                 facts.append(row)
-        if len(self.frames) > 1:
-            facts.sort(key=lambda fact: fact.at)  # stable; stretches of parallel frames interleave
+        facts.sort(key=lambda fact: fact.at)  # stable, and nearly sorted: stretches of parallel frames interleave
         return facts
 
     @property
@@ -220,7 +222,7 @@ class Run(Generic[Out]):
     def steps(self) -> list[Step]:
         """Every activation and call that has ended, in the order they ended."""
         steps: list[Step] = []
-        paths = [path for _, path in self.frames]
+        paths = [path for _, path, _ in self.frames]
         started: dict[tuple[int, int], NodeStarted] = {}
         calls: dict[tuple[int, int], CallStarted] = {}
         for event in self.events:
@@ -278,8 +280,8 @@ def derive(run: Run[Any]) -> list[Event]:
     for fact in run.facts:
         events.append(fact)
         if isinstance(fact, (RunStarted, FrameEntered)):
-            program, path = run.frames[fact.frame]
-            walks[fact.frame] = Walk(program, frame=fact.frame, path=path, observed=True)
+            program, path, limits = run.frames[fact.frame]
+            walks[fact.frame] = Walk(program, limits, frame=fact.frame, path=path, observed=True)
         if isinstance(fact, (RunStarted, FrameEntered, NodeFinished, NodeFailed, NodeCancelled, Stopped)):
             walk = walks[fact.frame]
             walk.apply(fact)

@@ -17,8 +17,8 @@ from graphflow.boundary import wrong_output
 from graphflow.errors import WalkCancelled
 from graphflow.events import Event, FrameEntered, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Stopped
 from graphflow.limits import DEFAULT_LAPS
-from graphflow.messages import Failure, LimitReached
-from graphflow.program import Link, Slot
+from graphflow.messages import Failure, LimitReached, error_text
+from graphflow.program import Link, Slot, arm_of
 from graphflow.run import Stretch
 from graphflow.walk import Walk
 
@@ -51,7 +51,7 @@ NONE: list[int] = []
 class _Straight:
     """Where a straight walk stands."""
 
-    __slots__ = ("count", "frame", "laps", "ledger", "metered", "pending", "started")
+    __slots__ = ("cancelled", "count", "frame", "given", "laps", "ledger", "metered", "pending", "started", "task")
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
@@ -62,20 +62,33 @@ class _Straight:
         """Steps that the ledger has not been told of yet."""
         self.metered = frame.ledger.metered("steps")
         self.started = 0.0
+        self.given: Any = None
+        """What the node was given whose answer is being sent on."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+        self.cancelled = task.cancelling()
+        """Requests to stop that were there before this walk, and are not meant for it."""
 
     async def hops(self, slot: Slot, message: Any) -> tuple[Slot, Any]:
         """Goes on until END, or until a node fails and its `Failure` edge says where to go on."""
         frame = self.frame
         program, journal, metered = frame.program, frame.shared.run.journal, self.metered
-        slots, end, number, laps = program.slots, program.end, frame.number, self.laps
+        slots, end, number = program.slots, program.end, frame.number
+        cancelling, cancelled = self.task.cancelling, self.cancelled
         count = self.count
         stretch = Stretch(number, count + 1)
         note = stretch.hops.extend
         journal.append(stretch)
         started = perf_counter()
+        answered = False
         try:
             while True:
                 count += 1
+                answered = False
+                if not count % GIVE_WAY:
+                    await asyncio.sleep(0)
+                    started = perf_counter()
                 if metered:
                     self.ledger.charge("steps")
                 else:
@@ -88,34 +101,36 @@ class _Straight:
                 else:
                     self.flush()
                     output = await frame.activate(slot, {slot.port: message}, count)
-                    if journal[-1] is not stretch:  # something else was journaled meanwhile: keep the order
-                        stretch = Stretch(number, count)
-                        note = stretch.hops.extend
-                        journal.append(stretch)
+                if journal[-1] is not stretch:  # something else was journaled meanwhile: keep the order
+                    stretch = Stretch(number, count)
+                    note = stretch.hops.extend
+                    journal.append(stretch)
+                if cancelling() > cancelled:  # a node has swallowed the request to stop
+                    raise asyncio.CancelledError
                 at = perf_counter()
                 note((slot.index, started, at, output))
+                answered = True
                 started = at
                 link = slot.alone
                 if link is not None:
                     message = message if slot.passes_input else output
                 else:
+                    self.given = message
                     link, message = self.next(slot, output, message if slot.passes_input else output)
                 slot = slots[link.target]
                 if slot.index == end:
                     return slot, message
-                if not count % GIVE_WAY:
-                    await asyncio.sleep(0)
-                    started = perf_counter()
         except BaseException as error:
             self.started = started
-            return self.failed(slot, message, error, count, laps)
+            return self.failed(slot, message, error, count, answered)
         finally:
             self.count = count
 
     def next(self, slot: Slot, output: Any, message: Any) -> tuple[Link, Any]:
         """The one link that an output takes, and what travels on it."""
+        unit = arm_of(slot, output) if slot.arms else -1
         for link in slot.links:  # nothing forks here, so the first link that fits is the only one
-            if link.matches is None or link.matches(output):
+            if (link.units is None or unit in link.units) and (link.matches is None or link.matches(output)):
                 guard = link.guard
                 if guard is None or guard == "otherwise" or guard(message):
                     break
@@ -135,8 +150,11 @@ class _Straight:
             laps[index] = 0
         return link, message
 
-    def failed(self, slot: Slot, message: Any, error: BaseException, count: int, laps: list[int]) -> tuple[Slot, Any]:
-        """Journals how an activation ended that gave no output; where to go on, or the error again."""
+    def failed(self, slot: Slot, message: Any, error: BaseException, count: int, answered: bool) -> tuple[Slot, Any]:
+        """Journals how an activation ended that gave no output; where to go on, or the error again.
+
+        `answered` says that the node did answer, and a guard on its way raised: the answer is journaled already.
+        """
         frame = self.frame
         self.flush()
         if isinstance(error, _Ended):
@@ -148,18 +166,22 @@ class _Straight:
             tell(Stopped(clock, number, "limited", error))
             tell(NodeCancelled(clock, number, count, name, started))
             raise error
-        if not isinstance(error, Exception):
+        if self.task.cancelling() > self.cancelled or not isinstance(error, (Exception, asyncio.CancelledError)):
             reason = WalkCancelled(f"the walk of {frame.program.name!r} was cancelled")
             tell(Stopped(clock, number, "cancelled", reason))
             tell(NodeCancelled(clock, number, count, name, started))
-            raise error
-        tell(NodeFailed(clock, number, count, name, error, started))
+            raise error if not isinstance(error, Exception) else asyncio.CancelledError
+        if isinstance(error, asyncio.CancelledError):  # nobody asked this walk to stop: it is the node's own failure
+            error = WalkCancelled(f"node {name!r} was cancelled from outside of the walk")
+        if not answered:
+            tell(NodeFailed(clock, number, count, name, error, started))
         if not slot.failure_links:
             raise error
         link = slot.failure_links[0]
         for index in link.resets:
-            laps[index] = 0
-        failure = Failure(node=name, error=str(error), kind=type(error).__name__, input=message)
+            self.laps[index] = 0
+        given = self.given if answered else message
+        failure = Failure(node=name, error=error_text(error), kind=type(error).__name__, input=given)
         return frame.program.slots[link.target], failure
 
     def flush(self) -> None:

@@ -265,11 +265,21 @@ class Topology:
         search = _Backward(self, join.node, port)
         for node in search:
             groups = search.used.get(node, [])
-            if _maps(groups) or _together(groups, exclusive) is not None:
+            if _maps(groups) or _together(groups, exclusive) is not None or self._leaks(node, groups, exclusive):
                 return node
             if node == join.fork:
-                return None
-        return None
+                break
+        return next((g for g in search.gates if g != join.fork and self._leaks(g, search.used[g], exclusive)), None)
+
+    def _leaks(self, node: int, groups: Sequence[Group], exclusive: Exclusive) -> bool:
+        """Whether a node in a loop may send on one of these wires and go round once more."""
+        loop = self.loop_of[node]
+        if loop is None:
+            return False
+        members = self.loops[loop].members
+        leaving = [w for group in groups for w in group.wires if w.target not in members]
+        staying = [w for w in self.out[node] if w.target in members]
+        return any(not exclusive(a, b) for a in leaving for b in staying)
 
     def dead(self, join: Join, ports: Sequence[int], exclusive: Exclusive) -> tuple[int, int] | None:
         """Two ports of a join that never both get a message, because the fork sends only one of their ways; or None."""
@@ -357,6 +367,8 @@ class _Backward:
         self.left_loop = False
         self.heap: list[tuple[int, int]] = []
         self.queued: set[int] = set()
+        self.gates: list[int] = []
+        """Nodes by which inner loops are left on the way to the join."""
         for wire in topology.into[join]:
             if port is None or wire.port == port:
                 self._step(wire.source, Group((wire,)))
@@ -369,15 +381,20 @@ class _Backward:
         while self.heap:
             _, unit = heapq.heappop(self.heap)
             if unit < 0:
-                self._pass_loop(-1 - unit)
+                yield from self._pass_loop(-1 - unit)
                 continue
             self.seen.add(unit)
             yield unit
             for source, group in self.top.ways_back(unit):
                 self._step(source, group)
 
-    def _pass_loop(self, loop: int) -> None:
+    def _pass_loop(self, loop: int) -> Iterator[int]:
+        """An inner loop counts as one, but the one node by which it is left may be the fork."""
         members = self.top.loops[loop].members
+        gates = [node for node in self.used if node in members]
+        self.gates += gates
+        if len(gates) == 1:
+            yield gates[0]
         self.seen |= members
         for member in sorted(members):
             for wire in self.top.into[member]:

@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from graphflow.errors import LimitExceeded, NoOutput, Stuck
@@ -33,7 +33,7 @@ from graphflow.events import (
     Stopped,
 )
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
-from graphflow.messages import Failure, LimitReached
+from graphflow.messages import Failure, LimitReached, error_text
 from graphflow.program import JoinSpec, Link, Program, Slot, select
 
 
@@ -160,7 +160,12 @@ class Walk:
 
     def _began(self, fact: RunStarted | FrameEntered) -> None:
         slot = self.program.slots[self.program.start]
-        self._send(slot, fact.input, fact.input, (), ())
+        try:
+            links = select(slot, fact.input, fact.input)
+        except Exception as error:
+            self._stop(Finish("failed", None, error))
+        else:
+            self._send(slot, links, fact.input, (), ())
         self._conclude()
 
     def _finished(self, fact: NodeFinished) -> None:
@@ -173,22 +178,29 @@ class Walk:
         if link is not None and not slot.forks:
             self._hop(act, link, message)
         else:
-            self._send(slot, output, message, act.scope, act.joins)
+            try:
+                links = select(slot, output, message)
+            except Exception as error:  # a guard raised: its node has failed
+                self._failing(act, error)
+            else:
+                self._send(slot, links, message, act.scope, act.joins)
         self._conclude()
 
     def _failed(self, fact: NodeFailed) -> None:
         act = self._ended(fact.activation)
-        if act is None:
-            return
+        if act is not None:
+            self._failing(act, fact.error)
+            self._conclude()
+
+    def _failing(self, act: Start, error: BaseException) -> None:
+        """A token is lost with an error: along the failure edge if there is one, else as the forks around it say."""
         slot = act.slot
         if slot.failure_links:
-            error = fact.error
-            failure = Failure(node=slot.name, error=str(error), kind=type(error).__name__, input=act.input)
-            self._emit_links(slot, slot.failure_links, failure, act.scope, act.joins)
+            failure = Failure(node=slot.name, error=error_text(error), kind=type(error).__name__, input=act.input)
+            self._emit_links(slot, [(link, failure) for link in slot.failure_links], act.scope, act.joins)
         else:
-            self.losses.append((slot.name, f"failed: {type(fact.error).__name__}: {fact.error}", act.scope, False))
-            self._fail(act.scope, act.joins, fact.error)
-        self._conclude()
+            self.losses.append((slot.name, f"failed: {type(error).__name__}: {error_text(error)}", act.scope, False))
+            self._fail(act.scope, act.joins, error)
 
     def _cancelled(self, fact: NodeCancelled) -> None:
         act = self.running.pop(fact.activation, None)
@@ -225,30 +237,32 @@ class Walk:
         if joins is not act.joins:
             self._die(tuple(j for j in act.joins if j not in joins))
 
-    def _send(self, slot: Slot, output: Any, message: Any, scope: Scope, joins: tuple[JoinState, ...]) -> None:
-        links = select(slot, output, message)
+    def _send(
+        self, slot: Slot, links: Sequence[Link], message: Any, scope: Scope, joins: tuple[JoinState, ...]
+    ) -> None:
         if self.outbox is not None and len(links) < len(slot.links):
             for link in slot.links:
                 if link not in links:
                     target = self.program.slots[link.target].name
                     self.outbox.append(EdgeSkipped(self.now, self.frame, slot.name, target, scope))
-        if any(link.lap is not None for link in links):
-            kept = [link for link in links if link.lap is None or not self._used_up(link, scope)]
-            if len(kept) < len(links):
-                self._laps_over(slot, links, kept, message, scope, joins)
+        sends = [(link, message) for link in links]
+        if any(link.lap is not None and self._used_up(link, scope) for link in links):
+            over = self._laps_over(slot, links, message, scope)
+            if over is None:
                 return
+            sends = over
         if not links:
             self.losses.append((slot.name, "nothing takes what it sent", scope, False))
-        self._emit_links(slot, links, message, scope, joins)
+        self._emit_links(slot, sends, scope, joins)
 
     def _emit_links(
-        self, slot: Slot, links: Sequence[Link], message: Any, scope: Scope, joins: tuple[JoinState, ...]
+        self, slot: Slot, sends: Sequence[tuple[Link, Any]], scope: Scope, joins: tuple[JoinState, ...]
     ) -> None:
         opened: tuple[JoinState, ...] = ()
         for spec in reversed(slot.joins):  # the outer ones first: an inner join can still bring them a message
             opened = (*opened, self._open(spec, scope, (*joins, *opened)))
         tokens: list[tuple[Link, Any, Scope, tuple[JoinState, ...]]] = []
-        for link in links:
+        for link, message in sends:
             chain = _chain(link, joins, opened)
             if link.each:
                 if not message:
@@ -326,27 +340,19 @@ class Walk:
         return laps is not None and laps[position] >= (link.limit or self._laps)
 
     def _laps_over(
-        self,
-        slot: Slot,
-        links: Sequence[Link],
-        kept: list[Link],
-        message: Any,
-        scope: Scope,
-        joins: tuple[JoinState, ...],
-    ) -> None:
+        self, slot: Slot, links: Sequence[Link], message: Any, scope: Scope
+    ) -> list[tuple[Link, Any]] | None:
+        """What is sent when laps are used up: the other ways, and `LimitReached`; None if the walk ends by it."""
+        kept = [link for link in links if link.lap is None or not self._used_up(link, scope)]
         over = next(link for link in links if link not in kept)
         value = over.limit or self._laps
-        if not slot.limit_links:
-            target = self.program.slots[over.target].name
-            detail = f"the edge {slot.name} >> {target} was taken {value} times; take {slot.name}[LimitReached] >> a node to go on"
-            self._stop(Finish("limited", None, LimitExceeded("laps", value, self.path, detail)))
-            return
-        reached = LimitReached(limit="laps", value=value, message=message)
-        if kept:  # a fork of which one way is used up: the others go on, and count as one send
-            for state in joins:
-                state.live += 1
-            self._emit_links(slot, kept, message, scope, joins)
-        self._emit_links(slot, slot.limit_links, reached, scope, joins)
+        if slot.limit_links:
+            reached = LimitReached(limit="laps", value=value, message=message)
+            return [*((link, message) for link in kept), *((link, reached) for link in slot.limit_links)]
+        target = self.program.slots[over.target].name
+        detail = f"the edge {slot.name} >> {target} was taken {value} times; take {slot.name}[LimitReached] >> a node to go on"
+        self._stop(Finish("limited", None, LimitExceeded("laps", value, self.path, detail)))
+        return None
 
     # -- joins ---------------------------------------------------------------------------------------------------------
     def _open(self, spec: JoinSpec, scope: Scope, joins: tuple[JoinState, ...]) -> JoinState:
@@ -360,8 +366,8 @@ class Walk:
     def _is_full(self, state: JoinState) -> bool:
         spec = state.spec
         if spec.take is not None:
-            return len(state.buffer) >= spec.take and len(spec.ports) == 1
-        return not spec.collects and len(state.buffer) >= len(spec.ports)
+            return len(state.buffer) >= spec.take
+        return not spec.collects and len({entry[2] for entry in state.buffer}) == len(spec.ports)
 
     def _die(self, joins: Sequence[JoinState]) -> None:
         """One token that counted for these joins is gone."""
@@ -375,12 +381,18 @@ class Walk:
         spec = state.spec
         state.closed = True
         self.joins.pop((spec.node, state.scope), None)
-        late = self.unfinished.pop((spec.fork, state.scope), None)
-        if late is not None:
-            self._fail(state.scope, state.outer, late[1])
-            return
         slot = self.program.slots[spec.node]
+        run = (spec.fork, state.scope)
+        if run in self.unfinished:
+            if any((other.spec.fork, other.scope) == run for other in self.joins.values()):
+                self._die(state.outer)  # the last join of the fork tells that it has failed
+            else:
+                _, error = self.unfinished.pop(run)
+                self._fail(state.scope, state.outer, error)
+            return
         if state.dead or not state.taken or self.stopping is not None:
+            if state.buffer and self.stopping is None:
+                self.losses.append((slot.name, "was skipped: its fork was cancelled", state.scope, False))
             self._die(state.outer)
             return
         inputs, missing = self._gather(state, slot)
@@ -391,7 +403,8 @@ class Walk:
             self._cancel_fork(spec.fork, state.scope)
         single = len(slot.node.ports) == 1 if slot.node else False
         message = next(iter(inputs.values())) if single else None
-        self._start(slot, message, None if single else inputs, state.scope, state.outer)
+        scope = _left(state.scope, spec.leaves) if spec.leaves else state.scope
+        self._start(slot, message, None if single else inputs, scope, state.outer)
 
     def _gather(self, state: JoinState, slot: Slot) -> tuple[dict[str, Any], int | None]:
         """The messages by port name, in logical order; and the number of a required port that stayed empty."""
@@ -459,13 +472,13 @@ class Walk:
         def inside(scope: Scope) -> bool:
             return len(scope) > depth and scope[depth][0] == fork and scope[:depth] == prefix
 
+        for state in list(self.joins.values()):
+            if inside(state.scope) or (state.scope == prefix and state.spec.fork == fork):
+                state.dead = True
         ids = [act.id for act in self.running.values() if inside(act.scope) and act.id not in self.cancelling]
         for act in [act for act in self.waiting if inside(act.scope)]:
             self.waiting.remove(act)
             self._die(act.joins)
-        for state in list(self.joins.values()):
-            if inside(state.scope) or (state.scope == prefix and state.spec.fork == fork):
-                state.dead = True
         if ids:
             self.cancelling.update(ids)
             self._commands.append(Cancel(ids))
@@ -487,15 +500,15 @@ class Walk:
             most = self._most or 1
             while self.waiting and len(self.running) < most:
                 self._go(self.waiting.popleft())
+        while not self.running and self.unfinished and self.stopping is None:
+            run = min(self.unfinished, key=lambda key: self.unfinished[key][0])
+            self._fail(run[1], (), self.unfinished.pop(run)[1])  # a fork that no join gathers again
         if self.running or self.finish is not None:
             return
         self.finish = self.stopping or self._outcome()
         self._commands.append(self.finish)
 
     def _outcome(self) -> Finish:
-        if self.unfinished:
-            _, error = min(self.unfinished.values(), key=lambda entry: entry[0])
-            return Finish("failed", None, error)
         ends = self.program.ends
         if ends == "all":
             return Finish("completed", [message for _, message in sorted(self.outputs, key=lambda entry: entry[0])])
@@ -561,27 +574,28 @@ def _logical(entry: tuple[Scope, int, int, Any]) -> tuple[Scope, int]:
 
 
 def _cross(link: Link, scope: Scope) -> Scope:
-    """The scope after a link that leaves, laps or enters loops."""
-    elements = list(scope)
-    for loop in link.leaves:
-        _drop(elements, -1 - loop)
+    """The scope after a link that leaves, laps or enters loops.
+
+    What stands before a fork tells which run of the fork it is, so only what stands behind the last fork may change.
+    """
+    scope = _left(scope, link.leaves)
     if link.lap is not None:
         loop, position = link.lap
-        for place in range(len(elements) - 1, -1, -1):
-            region, counts = elements[place]
-            if region == -1 - loop:
-                elements[place] = (region, (*counts[:position], counts[position] + 1, *counts[position + 1 :]))
-                break
-    for loop, laps in link.enters:
-        elements.append((-1 - loop, (0,) * laps))
-    return tuple(elements)
+        place = next(i for i in range(len(scope) - 1, -1, -1) if scope[i][0] == -1 - loop)
+        region, counts = scope[place]
+        lapped = (region, (*counts[:position], counts[position] + 1, *counts[position + 1 :]))
+        forked = any(element[0] >= 0 for element in scope[place + 1 :])
+        scope = (*scope, lapped) if forked else (*scope[:place], lapped, *scope[place + 1 :])
+    return (*scope, *((-1 - loop, (0,) * laps) for loop, laps in link.enters))
 
 
-def _drop(elements: list[tuple[int, Any]], region: int) -> None:
-    for place in range(len(elements) - 1, -1, -1):
-        if elements[place][0] == region:
-            del elements[place]
-            return
+def _left(scope: Scope, loops: Iterable[int]) -> Scope:
+    """The scope without the laps of these loops, as far as no fork stands behind them."""
+    gone = {-1 - loop for loop in loops}
+    end = len(scope)
+    while end and scope[end - 1][0] < 0:
+        end -= 1
+    return (*scope[:end], *(element for element in scope[end:] if element[0] not in gone))
 
 
 def scope_text(scope: Scope, program: Program) -> str:

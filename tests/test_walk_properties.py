@@ -32,7 +32,7 @@ often = settings(
 
 def canonical(run: Run[Any]) -> list[Any]:
     """The journal without times and numbers of arrival: what every interleaving must agree on."""
-    paths = [path for _, path in run.frames]
+    paths = [path for _, path, _ in run.frames]
     where = {(e.frame, e.activation): (e.node, e.scope) for e in run.events if isinstance(e, NodeStarted)}
     rows: list[Any] = []
     for event in run.events:
@@ -79,7 +79,7 @@ def test_each_activation_fires_once_per_scope_and_the_walk_ends_once(block: Bloc
 def test_replaying_any_prefix_of_the_facts_reproduces_the_state(block: Block, n: int, seed: int, cut: float) -> None:
     Jitter.random = random.Random(seed)
     run = walk(build(block), Msg(n=n), plain=False)
-    program, path = run.frames[0]
+    program, path, _ = run.frames[0]
     facts = [f for f in run.facts if isinstance(f, (RunStarted, NodeFinished, NodeFailed, NodeCancelled, Stopped))]
     prefix = facts[: int(cut * len(facts)) + 1]
     one, other = Walk(program, path=path), Walk(program, path=path, observed=True)

@@ -22,7 +22,7 @@ from graphflow.errors import DeclarationError, LimitExceeded, ModelError, NotRea
 from graphflow.events import ModelDelta, ModelFinished, ModelStarted
 from graphflow.kinds.structured import output_schema, read_output
 from graphflow.kinds.tool import Tool, read_for, result_text, spec_of
-from graphflow.messages import Type, to_text
+from graphflow.messages import Type, error_text, to_text
 from graphflow.model import (
     AssistantTurn,
     CallDelta,
@@ -276,8 +276,13 @@ class Agent(Node[In, Out]):
             if ctx.frame.ends(error):
                 raise
             return ToolResult(call.id, call.name, f"{type(error).__name__}: {error}", ok=False)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # we are to stop; else the tool awaited something that somebody else has cancelled
+            return ToolResult(call.id, call.name, f"the tool was cancelled: {error}", ok=False)
         except Exception as error:
-            return ToolResult(call.id, call.name, f"{type(error).__name__}: {error}", ok=False)
+            return ToolResult(call.id, call.name, f"{type(error).__name__}: {error_text(error)}", ok=False)
 
     def _knows(self, name: str) -> bool:
         """Whether there is an edge to that name which the depth limit hides: then the walk itself refuses it."""

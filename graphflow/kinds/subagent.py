@@ -40,6 +40,8 @@ class SubAgent(Node[In, Out]):
             ports=target.ports,
             output=target.output,
             description=description or target.description,
+            retry=target.retry if target.enters == "always" else None,
+            timeout_s=target.timeout_s if target.enters == "always" else None,
         )
         self.__dict__["target"] = target
         self.__dict__["limits"] = limits
