@@ -10,7 +10,7 @@ most one lap for each unit of its lap limits, and one more to begin with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS
 if TYPE_CHECKING:
     from graphflow.graph import Graph
     from graphflow.proofs import Declared, Proof
-    from graphflow.topology import Join
+    from graphflow.topology import Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,12 @@ class Bounds:
     def __str__(self) -> str:
         lines = ["at most"]
         width = max((len(name) for name in self.activations), default=0)
-        for name, count in self.activations.items():
-            asked = f", model calls {self.model_calls[name]}" if name in self.model_calls else ""
-            lines.append(f"  {name:<{width}}  {count}{asked}")
-        steps = "as many as its lists are long" if self.steps is None else str(self.steps)
+        lines += [f"  {name:<{width}}  {count}" for name, count in self.activations.items()]
+        if self.model_calls:
+            lines.append("model calls at most")
+            wide = max(len(name) for name in self.model_calls)
+            lines += [f"  {name:<{wide}}  {count}" for name, count in self.model_calls.items()]
+        steps = "not bounded but by Limits(steps=...)" if self.steps is None else str(self.steps)
         cost = "unknown (no price known)" if self.usd is None else f"{self.usd:.4f} USD"
         return "\n".join([*lines, f"steps {steps}; depth {self.depth}; cost {cost}"])
 
@@ -79,17 +81,41 @@ def bound(graph: Graph[Any, Any]) -> Bounds:
     calls: dict[str, Count] = {}
     depth = 0
     for node in graph.nodes:
-        if getattr(node, "asks_model", False):
-            count = activations[node.name]
-            calls[node.name] = Count(count.times * int(getattr(node, "most_model_calls", 1)), count.lists)
+        for name, count in _model_calls(node, graph, ()):
+            outer = activations[node.name]
+            calls[name] = Count(outer.times * count.times, (*outer.lists, *count.lists))
         depth = max(
             depth, _depth_of(node, graph, (), DEFAULT_DEPTH if proof.limits.depth is None else proof.limits.depth)
         )
     limit = proof.limits.steps
-    known = all(count.finite for count in counts[: len(proof.nodes)]) and not graph.program.callees
+    simple = not graph.program.callees and all(node.enters == "never" for node in graph.nodes)
+    known = simple and all(count.finite for count in counts[: len(proof.nodes)])
     total = sum(count.times for count in counts[: len(proof.nodes)]) if known else None
     steps = min((n for n in (limit, total) if n is not None), default=None)
     return Bounds(activations, steps, depth, calls, _usd(graph))
+
+
+def _model_calls(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...]) -> list[tuple[str, Count]]:
+    """Requests to models for one activation of a node: its own, those of graphs behind it, and of what it may call.
+
+    How often a model calls something is its own choice, so that stands as a length of its own: `|calls of boss|`.
+    """
+    target, _ = node.entry()
+    found: list[tuple[str, Count]] = []
+    if getattr(target, "asks_model", False):
+        found.append((target.name, Count(int(getattr(target, "most_model_calls", 1)))))
+    if hasattr(target, "bounds"):
+        inner = target.bounds().model_calls
+        found += [(f"{node.name} > {name}", count) for name, count in inner.items()]
+    for callee in graph.program.callees.get(target.name, ()):
+        if callee.name not in seen:
+            times = (f"calls of {target.name}",)
+            below = _model_calls(callee, graph, (*seen, target.name, callee.name))
+            found += [
+                (name if " > " in name else f"{target.name} > {name}", Count(c.times, (*times, *c.lists)))
+                for name, c in below
+            ]
+    return found
 
 
 def _depth_of(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...], ceiling: int) -> int:
@@ -122,81 +148,105 @@ def _activations(proof: Proof) -> list[Count]:
     return [counter.whole(number) for number in range(counter.top.size)]
 
 
+Laps = tuple[bool, ...]
+"""For each loop around a node, outermost first: whether this is a later lap (True) or the one by which it was entered."""
+Counts = dict[Laps, Count]
+
+
 class _Counter:
-    """Counts per lap, in topological order, then multiplies by the laps of the loops around."""
+    """Counts messages per kind of lap, in topological order; the laps are multiplied in at the end."""
 
     def __init__(self, proof: Proof) -> None:
         assert proof.topology is not None
         self.proof = proof
         self.top = proof.topology
-        self.lap: list[Count] = [Count(0)] * self.top.size
-        self.entries: dict[int, Count] = {}
-        self.lap[self.top.start] = Count(1)
+        self.counts: list[Counts] = [{} for _ in range(self.top.size)]
+        self.entries: dict[int, Counts] = {}
+        self.counts[self.top.start] = {(): Count(1)}
         for number in sorted(range(self.top.size), key=self.top.order.__getitem__):
             if number != self.top.start:
-                self.lap[number] = self._per_lap(number)
+                self.counts[number] = self._counted(number)
 
     def whole(self, number: int) -> Count:
         """Activations of a node in one walk."""
-        count = self.lap[number]
-        return Count(count.times * self._laps(self.top.loops_around(number)), count.lists)
+        loops = self.top.loops_around(number)
+        return _plus(*(self._lapped(laps, count, loops) for laps, count in self.counts[number].items()))
 
-    def _per_lap(self, number: int) -> Count:
-        for loop in self.top.loops_around(number):
+    def _counted(self, number: int) -> Counts:
+        around = self.top.loops_around(number)
+        for depth, loop in enumerate(around):
             if loop not in self.entries:
-                self.entries[loop] = self._entering(loop)
+                self.entries[loop] = self._entering(loop, around[:depth])
         join = self.top.joins.get(number)
         if join is not None:
-            return self._gathered(join)
+            return self._moved(join.fork, self.counts[join.fork], around, join.branches)
         arriving = [w for w in self.proof.by_target[number] if w.lap_of is None]
-        count = self._sum(arriving)
-        lapped = {w.lap_of for w in self.proof.by_target[number] if w.lap_of is not None}
-        # A token begins a lap in one place only, so what arrives by lap wires replaces what arrives otherwise.
-        return max([count, *(self.entries[loop] for loop in lapped)], key=lambda c: (len(c.lists), c.times))
+        counts = self._sum(arriving, around)
+        for loop in {w.lap_of for w in self.proof.by_target[number] if w.lap_of is not None}:
+            depth = around.index(loop)
+            for outer, count in self.entries[loop].items():
+                laps = (*outer, True, *(False for _ in around[depth + 1 :]))
+                counts[laps] = max(
+                    counts.get(laps, Count(0)), count, key=_size
+                )  # a token begins a lap in one place only
+        return counts
 
-    def _gathered(self, join: Join) -> Count:
-        """Once per message of the fork; a fork in a loop may send its way out in each lap."""
-        count = self.lap[join.fork]
-        left = [loop for loop in self.top.loops_around(join.fork) if join.node not in self.top.loops[loop].members]
-        staying = [w for w in self.proof.by_source[join.fork] if w not in join.branches]
-        if left and not all(self.proof.exclusive(a, b) for a in join.branches for b in staying):
-            return Count(count.times * self._laps(left), count.lists)
-        return count
-
-    def _entering(self, loop: int) -> Count:
+    def _entering(self, loop: int, around: list[int]) -> Counts:
         members = self.top.loops[loop].members
-        return self._sum([w for n in members for w in self.proof.by_target[n] if w.source not in members])
+        return self._sum([w for n in members for w in self.proof.by_target[n] if w.source not in members], around)
 
-    def _sum(self, wires: list[Declared]) -> Count:
+    def _sum(self, wires: list[Declared], around: list[int]) -> Counts:
+        """What arrives on these wires together; of wires that exclude each other, only the larger count."""
         by_source: dict[int, list[Declared]] = {}
         for wire in wires:
             by_source.setdefault(wire.source, []).append(wire)
-        total = Count(0)
+        total: Counts = {}
         for group in by_source.values():
             exclusive = all(self.proof.exclusive(a, b) for i, a in enumerate(group) for b in group[i + 1 :])
-            counts = [self._sent(wire) for wire in group]
-            total = _plus(total, max(counts, key=lambda c: (len(c.lists), c.times)) if exclusive else _plus(*counts))
+            sent = [self._moved(w.source, self._sent(w), around, [w]) for w in group]
+            for laps in {laps for counts in sent for laps in counts}:
+                counts = [c[laps] for c in sent if laps in c]
+                together = max(counts, key=_size) if exclusive else _plus(*counts)
+                total[laps] = _plus(total.get(laps, Count(0)), together)
         return total
 
-    def _sent(self, wire: Declared) -> Count:
-        """Messages on a wire: those of one lap, unless it leaves a loop and may be taken in each lap."""
-        count = self.lap[wire.source]
-        left = [loop for loop in self.top.loops_around(wire.source) if wire.target not in self.top.loops[loop].members]
-        others = [w for w in self.proof.by_source[wire.source] if w is not wire]
-        if left and not all(self.proof.exclusive(wire, other) for other in others):
-            count = Count(count.times * self._laps(left), count.lists)
-        if wire.each:
-            count = Count(count.times, (*count.lists, self.proof._name(wire.source)))
-        return count
+    def _sent(self, wire: Declared) -> Counts:
+        counts = self.counts[wire.source]
+        if not wire.each:
+            return counts
+        name = self.proof._name(wire.source)
+        return {laps: Count(count.times, (*count.lists, name)) for laps, count in counts.items()}
 
-    def _laps(self, loops: list[int]) -> int:
+    def _moved(self, source: int, counts: Counts, around: list[int], wires: Sequence[Wire]) -> Counts:
+        """Counts at a node as counts where its wires lead: without the laps of loops that are left, with those entered."""
+        before = self.top.loops_around(source)
+        kept = [loop for loop in before if loop in around]
+        left = before[len(kept) :]
+        staying = [w for w in self.proof.by_source[source] if w not in wires]
+        once = all(self.proof.exclusive(a, b) for a in wires for b in staying)
+        moved: Counts = {}
+        for laps, count in counts.items():
+            key = (*laps[: len(kept)], *(False for _ in around[len(kept) :]))
+            known = moved.get(key, Count(0))
+            if once:  # who leaves does not go round again: one message for each that entered
+                moved[key] = max(known, count, key=_size)
+            else:
+                moved[key] = _plus(known, self._lapped(laps[len(kept) :], count, left))
+        return moved
+
+    def _lapped(self, laps: Laps, count: Count, loops: list[int]) -> Count:
         default = self.proof.limits.laps or DEFAULT_LAPS
-        factor = 1
-        for loop in loops:
-            factor *= 1 + sum(w.limit if w.limit is not None else default for w in self.top.loops[loop].laps)
-        return factor
+        times = count.times
+        for later, loop in zip(laps, loops, strict=True):
+            if later:
+                times *= sum(w.limit if w.limit is not None else default for w in self.top.loops[loop].laps)
+        return Count(times, count.lists)
+
+
+def _size(count: Count) -> tuple[int, int]:
+    return len(count.lists), count.times
 
 
 def _plus(*counts: Count) -> Count:
     """Together; where lists differ, the longer product stands for both."""
-    return Count(sum(c.times for c in counts), max((c.lists for c in counts), key=len))
+    return Count(sum(c.times for c in counts), max((c.lists for c in counts), key=len, default=()))

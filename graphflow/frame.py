@@ -478,11 +478,12 @@ class Frame:
             else:
                 inputs = act.inputs if act.inputs is not None else {slot.port: act.message}
                 output = await self.activate(slot, inputs, act.id)
+            if act.id in walk.cancelling:  # it has swallowed the request to stop
+                return self._stopped(act)
             return NodeFinished(self.clock(), self.number, act.id, slot.name, output, started)
         except asyncio.CancelledError:
             if act.id in walk.cancelling:
-                uncancel()
-                return NodeCancelled(self.clock(), self.number, act.id, slot.name, started)
+                return self._stopped(act)
             error: BaseException = WalkCancelled(f"node {slot.name!r} was cancelled from outside of the walk")
             return NodeFailed(self.clock(), self.number, act.id, slot.name, error, started)
         except LimitExceeded as limit:
@@ -490,7 +491,13 @@ class Frame:
                 return Stopped(self.clock(), self.number, "limited", limit)
             return NodeFailed(self.clock(), self.number, act.id, slot.name, limit, started)
         except Exception as raised:
+            if act.id in walk.cancelling:
+                return self._stopped(act)
             return NodeFailed(self.clock(), self.number, act.id, slot.name, raised, started)
+
+    def _stopped(self, act: Start) -> NodeCancelled:
+        uncancel()
+        return NodeCancelled(self.clock(), self.number, act.id, act.slot.name, act.started)
 
 
 def uncancel() -> None:

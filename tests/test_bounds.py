@@ -70,3 +70,16 @@ def test_a_price_nobody_knows_is_none() -> None:
     graph = Graph("g", START >> router, router["a"] >> END, router["b"] >> END, model="somewhere:big")
     assert graph.bounds().usd is None
     assert str(graph.bounds().model_calls["r"]) == "2"
+
+
+def test_model_calls_of_graphs_and_sub_agents_are_counted() -> None:
+    leaf = Agent("leaf", input=str, model="local:smollm2")
+    boss = Agent("boss", input=str, sub_agents=[leaf], turns=3, model="local:smollm2")
+    inner = Graph("inner", START >> boss >> END)
+    outer = Graph("outer", START >> inner >> END)
+    assert {n: str(c) for n, c in outer.bounds().model_calls.items()} == {
+        "inner > boss": "3",
+        "inner > boss > leaf": "|calls of boss|",
+    }
+    assert outer.bounds().steps is None
+    assert "Limits(steps=...)" in str(outer.bounds())
