@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from graphflow.errors import InputInvalid, OutputInvalid
@@ -49,6 +50,11 @@ def check_output(node: Node[Any, Any], output: Any) -> None:
 def wrong_output(node: Node[Any, Any] | None, output: Any) -> OutputInvalid:
     """The error that names node, expected and got."""
     assert node is not None
+    if inspect.iscoroutine(output):
+        output.close()
+        return OutputInvalid(
+            f"node {node.name!r} returned a coroutine instead of {type_name(node.output)}; write `return await ...`"
+        )
     shown = repr(output)
     if len(shown) > 120:
         shown = shown[:117] + "..."

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS
 
 if TYPE_CHECKING:
+    from graphflow.carries import Declared
     from graphflow.graph import Graph
-    from graphflow.proofs import Declared, Proof
+    from graphflow.proofs import Proof
     from graphflow.topology import Wire
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from graphflow.carries import Declared, link_units
 from graphflow.messages import LimitReached, Type, arms, matcher, output_check
 from graphflow.program import JoinSpec, Link, Program, Slot
-from graphflow.proofs import Declared, Proof, link_units
+from graphflow.proofs import Proof
 from graphflow.topology import Topology
 
 ONLY = ((0,), (1,), (2,), (3,))

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from graphflow.boundary import check_input
 from graphflow.errors import WalkCancelled
-from graphflow.events import LimitWarning, RunEnded, RunStarted, Status
+from graphflow.events import LimitWarning, NodeFailed, RunEnded, RunStarted, Status
 from graphflow.frame import Frame, Shared, status_of, uncancel
 from graphflow.graph import Graph
 from graphflow.limits import Ledger, Limits, tightest
@@ -53,6 +53,16 @@ def begin(
             if isinstance(named, str):
                 shared.open(named)
     return run, frame, message
+
+
+def _note(run: Run[Any], error: BaseException) -> None:
+    """Says in the traceback which node raised, and in which graph."""
+    for fact in reversed(run.journal):
+        if isinstance(fact, NodeFailed) and fact.error is error:
+            note = f"raised by node {fact.node!r} of {' > '.join(run.frames[fact.frame][1])!r}"
+            if note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
+            return
 
 
 class _Warning:
@@ -102,6 +112,8 @@ def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | Non
             error.run = run  # type: ignore[attr-defined]  # promised by the design: partial work travels with the error
         except AttributeError:  # an exception class with slots
             error.add_note(f"in the walk of {run.graph!r}")
+    if error is not None:
+        _note(run, error)
     text = "" if error is None else f"{type(error).__name__}: {error_text(error)}"
     run.tell(RunEnded(frame.clock(), 0, status, run.output, text))
     run.close()

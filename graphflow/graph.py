@@ -102,6 +102,10 @@ class Graph(Node[In, Out], Generic[In, Out]):
     ) -> None:
         caller = sys._getframe(1)
         where = _place((caller.f_code.co_filename, caller.f_lineno))
+        if not isinstance(name, str):
+            raise DeclarationError(
+                f"Graph({name!r}): the first argument is the graph's name, as in Graph('desk', START >> ...)"
+            )
         if ends not in ("one", "first", "all"):
             raise DeclarationError(f"graph {name!r}: ends={ends!r}; it is 'one', 'first' or 'all'")
         if limits is not None and not isinstance(limits, Limits):

@@ -94,6 +94,11 @@ def item_type(kind: Type) -> Type | None:
     return inner[0] if inner else Any
 
 
+def is_typed_dict(kind: Type) -> bool:
+    """Whether a type is a `TypedDict`, of `typing` or `typing_extensions`: a dict that isinstance cannot ask for."""
+    return isinstance(kind, type) and issubclass(kind, dict) and hasattr(kind, "__total__")
+
+
 @lru_cache(maxsize=4096)
 def accepts(port: Type, arm: Type) -> bool:
     """Whether every value of type `arm` is a value of type `port` (both as written in annotations)."""
@@ -172,7 +177,7 @@ def matcher(kind: Type) -> Callable[[object], bool]:
     kind = plain(kind)
     if kind is Any or kind is object:
         return lambda value: True
-    if isinstance(kind, type) and not get_args(kind):
+    if isinstance(kind, type) and not get_args(kind) and not is_typed_dict(kind):
         if kind is float:
             return lambda value: isinstance(value, (float, int)) and not isinstance(value, bool)
         if kind is int:
@@ -197,7 +202,7 @@ def output_check(kind: Type) -> tuple[type | None, Callable[[object], bool] | No
     if Any in kinds or object in kinds:
         return None, None
     first = kinds[0]
-    expected = first if isinstance(first, type) and origin_of(first) is None else None
+    expected = first if isinstance(first, type) and origin_of(first) is None and not is_typed_dict(first) else None
     tests = [matcher(member) for member in kinds]
     return expected, tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
 
@@ -216,7 +221,7 @@ def adapter_of(kind: Type) -> TypeAdapter[Any]:
 
 def _is_configurable(kind: Type) -> bool:
     # pydantic refuses a config on types that carry their own (models, dataclasses, typed dicts).
-    return not (
+    return not is_typed_dict(kind) and not (
         isinstance(kind, type) and (hasattr(kind, "__pydantic_config__") or hasattr(kind, "__dataclass_fields__"))
     )
 

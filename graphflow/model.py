@@ -247,6 +247,15 @@ def open_embedder(named: str) -> Embedder:
     return embedder
 
 
+def known_problem(named: str) -> str:
+    """What is wrong with a model string, as far as that can be told without opening the model; empty if nothing is."""
+    try:
+        _opener(named, PROVIDERS, "graphflow.providers")
+    except (UnknownProvider, ImportError) as error:
+        return str(error)
+    return ""
+
+
 def _opener(named: str, table: dict[str, str], group: str) -> Callable[[str], Any]:
     provider, colon, model = named.partition(":")
     if not colon or not provider or not model:

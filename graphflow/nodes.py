@@ -160,6 +160,8 @@ class Node(Entry[In, Out], Generic[In, Out]):
     retry: Retry | None
     timeout_s: float | None
     problems: tuple[str, ...]
+    where: tuple[str, int] | None
+    """File and line of its declaration, where they are known."""
     passes_input: bool
     """Whether what travels on is the node's input and its output only says where (a router by labels)."""
     direct: Callable[[Any], Coroutine[Any, Any, Any]] | None
@@ -177,6 +179,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         problems: tuple[str, ...] = (),
         passes_input: bool = False,
         direct: Callable[[Any], Coroutine[Any, Any, Any]] | None = None,
+        where: tuple[str, int] | None = None,
     ) -> None:
         if not isinstance(name, str) or not name or name != name.strip() or name in ("START", "END"):
             raise DeclarationError(
@@ -203,6 +206,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         put("retry", retry)
         put("timeout_s", timeout_s)
         put("problems", problems)
+        put("where", where)
         put("passes_input", passes_input)
         put("direct", direct if plain else None)
 
@@ -221,6 +225,9 @@ class Node(Entry[In, Out], Generic[In, Out]):
     def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What is wrong with this node, given the types of the messages that its edges bring."""
         return []
+
+    def settle(self) -> None:
+        """Reads annotations again that named something not defined yet when the node was declared."""
 
     def named(self, name: str) -> Self:
         """The same node under another name, so that it can stand in one graph twice."""
@@ -282,7 +289,9 @@ class Node(Entry[In, Out], Generic[In, Out]):
     def _value(self) -> tuple[Any, ...]:
         """What makes two nodes the same one."""
         return tuple(
-            (k, v) for k, v in self.__dict__.items() if k not in ("direct", "problems") and not k.startswith("_")
+            (k, v)
+            for k, v in self.__dict__.items()
+            if k not in ("direct", "problems", "where") and not k.startswith("_")
         )
 
     def __eq__(self, other: object) -> bool:

@@ -10,13 +10,24 @@ Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, Literal, get_args
 
 from graphflow.arrows import END, START, Edge, Entry, Origin, Where
+from graphflow.carries import (
+    Declared,
+    Resolved,
+    choose,
+    covers,
+    is_label,
+    kinds_text,
+    labels_apart,
+    nearest,
+    travels,
+    units,
+)
 from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS, Limits
 from graphflow.messages import (
     Failure,
@@ -26,7 +37,6 @@ from graphflow.messages import (
     arms,
     disjoint,
     item_type,
-    matcher,
     origin_of,
     type_name,
 )
@@ -35,29 +45,6 @@ from graphflow.ports import Port
 from graphflow.topology import Join, Topology, Wire
 
 Ends = Literal["one", "first", "all"]
-
-
-class Declared(Wire):
-    """One edge with what its types say."""
-
-    __slots__ = ("carries", "collects", "edge", "exceptional", "whole")
-
-    def __init__(self, index: int, edge: Edge, source: int, target: int, answer: Resolved) -> None:
-        origin = edge.origin
-        carries, port, collects, whole, exceptional = answer
-        super().__init__(index, source, target, port, origin.each, origin.laps)
-        self.edge = edge
-        self.carries = carries
-        """Arms of the source that go this way."""
-        self.collects = collects
-        self.whole = whole
-        """Whether everything the source sends goes this way."""
-        self.exceptional = exceptional
-        """Whether this is an edge for `Failure` or `LimitReached`."""
-
-
-Resolved = tuple[tuple[Type, ...], int, bool, bool, bool]
-"""What types say of an edge: the arms it carries, port, whether it collects, whether it carries all, whether exceptional."""
 
 
 class Proof:
@@ -96,7 +83,11 @@ class Proof:
         self._written = [edge for path in paths for edge in path._edges()]
 
     def run(self) -> None:
-        """Everything, in order; afterwards `problems` holds what is wrong."""
+        """Everything, in order; afterwards `problems` holds what is wrong, each thing once."""
+        self._prove()
+        self.problems = list(dict.fromkeys(self.problems))
+
+    def _prove(self) -> None:
         self._collect_nodes()
         self._check_nodes()
         self._infer_input()
@@ -141,7 +132,10 @@ class Proof:
     def _check_nodes(self) -> None:
         self.callees: dict[str, tuple[Node[Any, Any], ...]] = {}
         for node in self.nodes:
-            self.problems += [f"node {node.name!r}: {problem}" for problem in node.problems]
+            if node.problems:
+                node.settle()
+            for problem in node.problems:
+                self._say_node(node, f"node {node.name!r}: {problem}")
             if not node.ports and not node.problems:
                 self.problems.append(
                     f"node {node.name!r} takes no message; give it a parameter with the type of what it takes"
@@ -174,7 +168,7 @@ class Proof:
             for callee in node.calls:
                 target = names.get(callee) if isinstance(callee, str) else callee
                 if target is None:
-                    near = _nearest(str(callee), names)
+                    near = nearest(str(callee), names)
                     self.problems.append(
                         f"node {node.name!r} calls {callee!r}, and no node in the graph has that name{near}"
                     )
@@ -292,7 +286,8 @@ class Proof:
             fitting = [(i, p) for i, p in fitting if not p.optional]
         if len(fitting) > 1:
             names = " or ".join(repr(p.name) for _, p in fitting)
-            return f"{_kinds(kinds)} fits more than one port of {target!r} ({names}); say which: >> {target}.into({fitting[0][1].name!r})"
+            way = f">> {target}.into({fitting[0][1].name!r})"
+            return f"{kinds_text(kinds)} fits more than one port of {target!r} ({names}); say which: {way}"
         port, chosen = fitting[0]
         ways = {chosen.collects(k) for k in kinds}
         if len(ways) > 1:
@@ -315,7 +310,7 @@ class Proof:
             item_type(k) is not None and p.takes(item_type(k)) for k in kinds for _, p in candidates
         ):
             hint = f"to send the items one by one write {source}.each >> {target}"
-        return f"{source!r} sends {_kinds(kinds)}, {target!r} accepts {accepts_text}; {hint}"
+        return f"{source!r} sends {kinds_text(kinds)}, {target!r} accepts {accepts_text}; {hint}"
 
     def _picked(self, origin: Origin, sent: Type) -> tuple[tuple[Type, ...], bool, bool] | str:
         """The arms that an origin stands for: (arms, whether that is all the node sends, whether exceptional)."""
@@ -324,10 +319,10 @@ class Proof:
             if node is START:
                 return "START cannot fail; take Failure from a node"
             return (arm,), False, True
-        message = _travels(node) if isinstance(node, Node) and node.passes_input else None
+        message = travels(node) if isinstance(node, Node) and node.passes_input else None
         kinds = arms(sent)
         if arm is not None:
-            chosen = _choose(arm, kinds, sent)
+            chosen = choose(arm, kinds, sent)
             if isinstance(chosen, str):
                 return f"{node.name!r} sends {type_name(sent)}; {chosen}"
             kinds = chosen
@@ -336,9 +331,7 @@ class Proof:
         if origin.each:
             items = [item_type(k) for k in kinds]
             if any(i is None and k is not Any for i, k in zip(items, kinds, strict=True)):
-                return (
-                    f"{node.name!r} sends {_kinds(kinds)}, which is no list; .each needs a node that returns list[...]"
-                )
+                return f"{node.name!r} sends {kinds_text(kinds)}, which is no list; .each needs a node that returns list[...]"
             kinds = tuple(a for i in items for a in arms(Any if i is None else i))
         return kinds, arm is None, False
 
@@ -359,12 +352,12 @@ class Proof:
                 )
                 continue
             sent = node.output if node else self.input
-            labels = any(_is_label(d.edge.origin.arm) for d in normal)
-            for unit in _units(sent, labels):
+            labels = any(is_label(d.edge.origin.arm) for d in normal)
+            for unit in units(sent, labels):
                 self._check_arm(node.name if node else "START", unit, normal, bool(node and node.passes_input))
 
     def _check_arm(self, name: str, unit: Type, normal: list[Declared], passes: bool) -> None:
-        takers = [d for d in normal if _covers(d, unit, passes)]
+        takers = [d for d in normal if covers(d, unit, passes)]
         if not takers:
             where = normal[0].edge.where
             label = get_args(unit)[0] if origin_of(unit) is Literal else None
@@ -393,7 +386,7 @@ class Proof:
             for declared in arriving:
                 wired.setdefault(declared.port, []).append(declared)
             if not wired:
-                self.problems.append(f"no edge leads to {node.name!r}; write ... >> {node.name}, or leave it out")
+                self._say_node(node, f"no edge leads to {node.name!r}; write ... >> {node.name}, or leave it out")
             for i, port in enumerate(ports):
                 if wired and i not in wired and not port.optional:
                     self._say(
@@ -521,6 +514,9 @@ class Proof:
             )
 
     def _say_double(self, one: Wire, other: Wire) -> None:
+        if one is not other and self._text(one) == self._text(other):
+            self._say(f"{self._text(one)} is written twice; leave one out", self.edges[other.index].edge.where)
+            return
         shown = self._text(one) if one is other else f"{self._text(one)} and {self._text(other)}"
         verb = "may bring several messages" if one is other else "may both bring a message"
         self._say(
@@ -540,8 +536,8 @@ class Proof:
             return True
         node = x.node
         if isinstance(node, Node) and node.passes_input:
-            return x.arm is not None and y.arm is not None and _labels_apart(x.arm, y.arm)
-        if _is_label(x.arm) and _is_label(y.arm):
+            return x.arm is not None and y.arm is not None and labels_apart(x.arm, y.arm)
+        if is_label(x.arm) and is_label(y.arm):
             return bool(x.arm != y.arm)
         if x.each or y.each:
             sent = self.input if node is START else node.output  # type: ignore[union-attr]
@@ -565,7 +561,8 @@ class Proof:
         for number, node in enumerate(self.nodes):
             if type(node).prove is not Node.prove:
                 incoming = [k for d in self.by_target[number] for k in d.carries]
-                self.problems += [f"node {node.name!r}: {problem}" for problem in node.prove(incoming, self.deps)]
+                for problem in node.prove(incoming, self.deps):
+                    self._say_node(node, f"node {node.name!r}: {problem}")
 
     def _check_nesting(self) -> None:
         self.nesting = max((getattr(n, "nesting", 0) + 1 for n in self.nodes if n.enters == "always"), default=0)
@@ -603,6 +600,12 @@ class Proof:
     def _text(self, wire: Wire) -> str:
         return repr(self.edges[wire.index].edge)
 
+    def _say_node(self, node: Node[Any, Any], text: str) -> None:
+        if node.where is None:
+            self.problems.append(text)
+        else:
+            self._say(text, node.where)
+
     def _say(self, text: str, where: Where) -> None:
         self.problems.append(f"{text} [{_place(where)}]")
 
@@ -621,78 +624,6 @@ def _missed(origin: int, table: Sequence[Sequence[Declared]], *, backward: bool)
     return [n for n, s in enumerate(seen) if not s]
 
 
-def _travels(node: Node[Any, Any]) -> Type:
-    return node.ports[0].type if node.ports else Any
-
-
-def _is_label(arm: Any) -> bool:
-    return isinstance(arm, (str, int, Enum)) and not isinstance(arm, type)
-
-
-def _labels_apart(one: Any, other: Any) -> bool:
-    if _is_label(one) and _is_label(other):
-        return bool(one != other)
-    return disjoint(one, other)
-
-
-def _choose(arm: Any, kinds: tuple[Type, ...], sent: Type) -> tuple[Type, ...] | str:
-    """The arms of a type that a label or type in square brackets stands for, or what is wrong with it."""
-    if _is_label(arm):
-        have = [value for kind in kinds if origin_of(kind) is Literal for value in get_args(kind)]
-        have += [member for kind in kinds if isinstance(kind, type) and issubclass(kind, Enum) for member in kind]
-        if arm in have:
-            return (Literal[arm],)
-        if Any in kinds:
-            return (Any,)
-        labels = ", ".join(repr(v) for v in have)
-        near = _nearest(str(arm), {str(v): v for v in have})
-        return f"it has no label {arm!r}" + (
-            f"; its labels are {labels}{near}" if have else "; it has no labels at all"
-        )
-    wanted = arms(arm)
-    chosen = tuple(k for k in kinds if k is not Any and accepts(arm, k))
-    if chosen:
-        return chosen
-    if all(any(accepts(k, w) for k in kinds) for w in wanted):
-        return wanted
-    return f"it has no arm {type_name(arm)}; its arms are {', '.join(type_name(k) for k in kinds)}"
-
-
-def _units(sent: Type, labels: bool) -> list[Type]:
-    """The arms of an output, literals one by one, enum members one by one if edges name them."""
-    units: list[Type] = []
-    for kind in arms(sent):
-        if origin_of(kind) is Literal:
-            units += [Literal[value] for value in get_args(kind)]
-        elif labels and isinstance(kind, type) and issubclass(kind, Enum):
-            units += [Literal[member] for member in kind]
-        else:
-            units.append(kind)
-    return units
-
-
-def _covers(declared: Declared, unit: Type, passes: bool) -> bool:
-    arm = declared.edge.origin.arm
-    if arm is None:
-        if declared.edge.origin.each or passes:
-            return True
-        return any(accepts(kind, unit) for kind in declared.carries)
-    if _is_label(arm):
-        return unit is Any or (origin_of(unit) is Literal and arm in get_args(unit))
-    return accepts(arm, unit)
-
-
-def _kinds(kinds: Sequence[Type]) -> str:
-    return " | ".join(type_name(kind) for kind in kinds)
-
-
-def _nearest(name: str, names: Mapping[str, Any]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, list(names), n=2)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-
-
 def _place(where: Where) -> str:
     file, line = where
     try:
@@ -700,21 +631,3 @@ def _place(where: Where) -> str:
     except ValueError:  # another drive
         short = file
     return f"{file if short.startswith('..') else short}:{line}"
-
-
-Matcher = Callable[[Any], bool]
-
-
-def link_units(declared: Declared, units: Sequence[Type]) -> tuple[frozenset[int] | None, Matcher | None]:
-    """Which arms of the output go this way (None: all), and a test for what is narrower than an arm (None: none is needed)."""
-    arm = declared.edge.origin.arm
-    if declared.exceptional or (arm is None and declared.whole):
-        return None, None
-    if _is_label(arm):
-        return None, lambda value: bool(value == arm)
-    wanted = declared.carries if arm is None else arms(arm)
-    whole = {i for i, unit in enumerate(units) if unit is not Any and any(accepts(kind, unit) for kind in wanted)}
-    if whole:
-        return frozenset(whole), None
-    tests = [matcher(kind) for kind in wanted]
-    return None, tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)

@@ -17,11 +17,11 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
+from graphflow.carries import Declared
 from graphflow.errors import DeclarationError, FileUnreadable, MissingExtra
 from graphflow.graph import Graph
 from graphflow.messages import type_name
 from graphflow.nodes import Node
-from graphflow.proofs import Declared
 
 SHAPES = {
     "step": ("box", "#e8eef7"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphflow.messages import type_name
+from graphflow.model import known_problem
 
 if TYPE_CHECKING:
     from graphflow.graph import Graph
@@ -73,6 +74,8 @@ def _warnings(graph: Graph[Any, Any]) -> list[str]:
             warnings.append(
                 f"{name!r} names no model and the graph gives no default; pass one: run(..., model='provider:model')"
             )
+        elif isinstance(model, str) and (problem := known_problem(model)):
+            warnings.append(f"{name!r}: {problem}")
     for node in graph.nodes:
         if type_name(node.output) == "Any":
             warnings.append(f"{node.name!r} returns Any, so its arrows are only checked when messages arrive")

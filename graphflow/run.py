@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from graphflow.errors import WalkCancelled
 from graphflow.events import (
     CallFailed,
     CallFinished,
@@ -219,6 +220,11 @@ class Run(Generic[Out]):
         return self._derived[1]
 
     @property
+    def failures(self) -> list[NodeFailed]:
+        """Every node that raised, also where the walk went on without it (`isolate`, a `Failure` edge)."""
+        return [event for event in self.facts if isinstance(event, NodeFailed)]
+
+    @property
     def steps(self) -> list[Step]:
         """Every activation and call that has ended, in the order they ended."""
         steps: list[Step] = []
@@ -231,8 +237,12 @@ class Run(Generic[Out]):
             elif isinstance(event, CallStarted):
                 calls[event.frame, event.call] = event
             elif isinstance(event, (NodeFinished, NodeFailed, NodeCancelled)):
+                if event.frame and paths[event.frame][-1] == event.node:
+                    continue  # a sub-agent alone in its frame: its call is the step
                 begun = started[event.frame, event.activation]
                 output, error = getattr(event, "output", None), getattr(event, "error", None)
+                if isinstance(event, NodeCancelled):
+                    error = WalkCancelled(f"node {event.node!r} was stopped")
                 steps.append(
                     Step(
                         event.node, paths[event.frame], begun.scope, begun.input, output, error, event.started, event.at

@@ -47,6 +47,8 @@ class Scripted:
 
 def says(text: str, *, when: str | None = None, wait_s: float = 0.0) -> Scripted:
     """A reply of plain text."""
+    if not isinstance(text, str):
+        raise TypeError(f"says({text!r}): a model says text; write gives(...) for a value as JSON")
     return Scripted(text=text, when=when, wait_s=wait_s)
 
 
@@ -86,9 +88,9 @@ class ScriptedModel:
         ScriptError: it was asked more than the script holds, or less.
     """
 
-    def __init__(self, *replies: Scripted | str, tokens: tuple[int, int] = (10, 5), usd: float | None = 0.0) -> None:
+    def __init__(self, *replies: Any, tokens: tuple[int, int] = (10, 5), usd: float | None = 0.0) -> None:
         self.name = "scripted"
-        self.left = [says(r) if isinstance(r, str) else r for r in replies]
+        self.left = [r if isinstance(r, Scripted) else says(r) if isinstance(r, str) else gives(r) for r in replies]
         self.requests: list[Request] = []
         self.tokens = tokens
         self.usd = usd

@@ -351,7 +351,12 @@ class Walk:
             return [*((link, message) for link in kept), *((link, reached) for link in slot.limit_links)]
         target = self.program.slots[over.target].name
         detail = f"the edge {slot.name} >> {target} was taken {value} times; take {slot.name}[LimitReached] >> a node to go on"
-        self._stop(Finish("limited", None, LimitExceeded("laps", value, self.path, detail)))
+        error = LimitExceeded("laps", value, self.path, detail)
+        if over.limit is not None:
+            error.args = (
+                f"laps limit of {value} reached in {' > '.join(self.path)!r}: {detail}, or raise its .limit({value})",
+            )
+        self._stop(Finish("limited", None, error))
         return None
 
     # -- joins ---------------------------------------------------------------------------------------------------------

@@ -6,9 +6,10 @@ arguments, code looks the facts up, the model says them in one sentence, code ch
 
 from __future__ import annotations
 
-from graphflow import END, START, Graph, Limits
+from graphflow import END, START, Failure, Graph, Limits
 from nodes.messages import Answer, Inbox, Unclear
 from nodes.routers.sort_mail import sort_mail
+from nodes.steps.apologise import apologise
 from nodes.steps.read_inbox import read_inbox
 from nodes.steps.to_table import to_table
 from nodes.steps.unclear_mail import unclear_mail
@@ -26,7 +27,8 @@ desk: Graph[Inbox, list[Answer]] = Graph(
     sort_mail["question"] >> questions,
     sort_mail["chat"] >> small_talk,
     (orders[Unclear], prices[Unclear]) >> unclear_mail >> questions,
-    (orders[Answer], prices[Answer], questions, small_talk) >> to_table >> END,
+    (orders[Failure], prices[Failure], questions[Failure], small_talk[Failure]) >> apologise,
+    (orders[Answer], prices[Answer], questions, small_talk, apologise) >> to_table >> END,
     model="local:smollm2",
     limits=Limits(depth=3, steps=20_000, concurrency=8),
     description="Answers a shop's mail from its order table, price list and documents.",

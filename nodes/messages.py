@@ -8,7 +8,7 @@ from pydantic import Field
 
 from graphflow import Message
 
-Topic = Literal["order", "price", "question", "chat"]
+Topic = Literal["order", "price", "question", "chat", "failed"]
 
 
 class Inbox(Message):
@@ -55,11 +55,18 @@ class OrderQuestion(Message):
     order_id: str
 
 
+class Wanted(Message):
+    """So many of something that the mail names, in the words of the price list."""
+
+    item: str
+    quantity: int
+
+
 class PriceQuestion(Message):
     """A mail and the things whose price it asks."""
 
     mail: Mail
-    items: tuple[Item, ...]
+    items: tuple[Wanted, ...]
 
 
 class Unclear(Message):

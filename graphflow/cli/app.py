@@ -15,8 +15,10 @@ import typer
 
 from graphflow import errors
 from graphflow.cli.show import out, show_error, show_output
+from graphflow.messages import error_text as errors_text
 from graphflow.messages import to_json_value, type_name
 from graphflow.project import find_all, load, read_message
+from graphflow.run import Run
 
 app = typer.Typer(
     name="graphflow",
@@ -79,24 +81,28 @@ def run(
 
     found = load(graph)
     text = sys.stdin.read() if message == "-" else message
-    done = walk(
-        found,
-        read_message(found, text, _settings(settings)),
-        model=model,
-        events=events,
-        live=sys.stdout.isatty() and not as_json,
-    )
+    given = read_message(found, text, _settings(settings))
+    try:
+        done = walk(found, given, model=model, events=events, live=sys.stdout.isatty() and not as_json)
+    except Exception as error:
+        partial = getattr(error, "run", None)
+        if as_json and partial is not None:
+            _print_json(partial)
+        raise
     if as_json:
-        usage = to_json_value(done.usage)
-        out(
-            json.dumps(
-                {"status": done.status, "output": to_json_value(done.output), "usage": usage},
-                ensure_ascii=False,
-                indent=2,
-            )
-        )
+        _print_json(done)
     else:
         show_output(done)
+
+
+def _print_json(done: Run[Any]) -> None:
+    answer = {"status": done.status, "output": to_json_value(done.output), "usage": to_json_value(done.usage)}
+    if done.error is not None:
+        answer["error"] = {"type": type(done.error).__name__, "text": errors_text(done.error)}
+    answer["failures"] = [
+        {"node": f.node, "type": type(f.error).__name__, "text": errors_text(f.error)} for f in done.failures
+    ]
+    out(json.dumps(answer, ensure_ascii=False, indent=2))
 
 
 @app.command()
@@ -142,7 +148,8 @@ def list_graphs() -> None:
             found = load(each.name)
             out(f"{each.name:<16} {type_name(found.input)} -> {type_name(found.output)}  {found.description}")
         except errors.GraphflowError as error:
-            out(f"{each.name:<16} cannot be loaded: {str(error).splitlines()[0]}")
+            lines = str(error).splitlines()
+            out(f"{each.name:<16} cannot be loaded: {' '.join(line.strip() for line in lines[:2])}")
 
 
 @models_app.command("pull")

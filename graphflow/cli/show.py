@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from graphflow.messages import to_json_value
+from graphflow.errors import GraphflowError
+from graphflow.messages import error_text, to_json_value
 from graphflow.run import Run
 
 
@@ -37,13 +38,18 @@ def summary(run: Run[Any]) -> str:
     parts = [f"{run.graph}: {run.status}", f"{used.steps} steps"]
     if used.model_calls:
         parts += [f"{used.model_calls} model calls", f"{used.tokens} tokens"]
+    if run.failures:
+        parts.append(f"{len(run.failures)} failed")
     return ", ".join([*parts, f"{used.seconds:.1f} s"])
 
 
 def show_error(error: BaseException) -> None:
     """What went wrong, and what was done before it."""
-    text = str(error) or type(error).__name__
-    print(f"graphflow: {text}", file=sys.stderr)
+    text = error_text(error) or type(error).__name__
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("raised by node")]
+    if not isinstance(error, GraphflowError):
+        text = f"{type(error).__name__}: {text}"
+    print(f"graphflow: {text}" + (f" ({notes[-1]})" if notes else ""), file=sys.stderr)
     run = getattr(error, "run", None)
     if isinstance(run, Run) and run.steps:
         done = [step for step in run.steps if step.error is None]

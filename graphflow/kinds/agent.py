@@ -157,6 +157,7 @@ class Agent(Node[In, Out]):
         retry: Retry | int | None = None,
         timeout_s: float | None = None,
     ) -> None:
+        caller = sys._getframe(1)
         if prompt is not None and prompt_file is not None:
             raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
         if turns < 1 or repairs < 0:
@@ -171,10 +172,11 @@ class Agent(Node[In, Out]):
             retry=retry,
             timeout_s=timeout_s,
             problems=_schema_problems(kind),
+            where=(caller.f_code.co_filename, caller.f_lineno),
         )
         own = self.__dict__
         own["model"] = model
-        own["prompt"] = _prompt(prompt, prompt_file, sys._getframe(1).f_globals.get("__file__"))
+        own["prompt"] = _prompt(prompt, prompt_file, caller.f_globals.get("__file__"))
         own["system"] = None if system is None else Prompt(system)
         own["examples"] = tuple(examples)
         own["turns"] = turns
@@ -227,14 +229,18 @@ class Agent(Node[In, Out]):
             try:
                 return cast(Out, read_output(reply.text, self.output, wrapped))
             except OutputInvalid as error:
-                if repairs == 0:
-                    text = f"agent {self.name!r}: {error} (after {self.repairs} repairs); last answer: {reply.text[:200]!r}"
-                    raise OutputInvalid(text) from None
-                repairs -= 1
-                turns += [
-                    AssistantTurn(reply.text),
-                    UserTurn(f"{error}. Answer again, with nothing but JSON that fits."),
-                ]
+                problem = str(error)
+            if reply.finish == "length":
+                problem = (
+                    f"the answer was cut off at the model's token limit; raise Agent({self.name!r}, max_tokens=...)"
+                )
+            if repairs == 0:
+                text = (
+                    f"agent {self.name!r}: {problem} (after {self.repairs} repairs); last answer: {reply.text[:200]!r}"
+                )
+                raise OutputInvalid(text)
+            repairs -= 1
+            turns += [AssistantTurn(reply.text), UserTurn(f"{problem}. Answer again, with nothing but JSON that fits.")]
         raise self._out_of_turns(ctx)
 
     def _said(self, message: Any, ctx: Context) -> str:

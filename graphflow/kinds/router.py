@@ -73,6 +73,8 @@ class Router(Node[In, Out]):
         retry: Retry | int | None = None,
         timeout_s: float | None = None,
     ) -> None:
+        if threshold is not None and not -1 <= threshold <= 1:
+            raise DeclarationError(f"router {name!r}: threshold={threshold!r}; a cosine lies between -1 and 1")
         described = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
         shown = {label: tuple(texts) for label, texts in (examples or {}).items()}
         kind, taken, problems = _declared(name, rule, described, shown, otherwise, input)

@@ -51,8 +51,17 @@ class Step(Node[In, Out]):
             timeout_s=timeout_s,
             problems=signature.problems,
             direct=function if simple else None,
+            where=place_of(function),
         )
         self.__dict__["function"] = function
+
+    def settle(self) -> None:
+        """Reads the annotations again: a class that stands below the node is defined by the time of the graph."""
+        signature = read_signature.__wrapped__(self.function, Context)
+        simple = _is_async(self.function) and len(signature.ports) == 1 and signature.context is None
+        plain = self.retry is None and self.timeout_s is None
+        late = {"ports": signature.ports, "output": signature.output, "problems": signature.problems}
+        self.__dict__.update(late, direct=self.function if simple and plain else None)
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
         """Calls the function with the messages of its ports, and the context if it asks for one."""
@@ -79,6 +88,12 @@ async def call_function(function: Callable[..., Any], arguments: dict[str, Any],
     bound = functools.partial(function, **arguments)
     functools.update_wrapper(bound, function)
     return await in_thread(bound, on_abandon=abandoned)
+
+
+def place_of(function: Callable[..., Any]) -> tuple[str, int] | None:
+    """File and line of a function."""
+    code = getattr(function, "__code__", None)
+    return None if code is None else (code.co_filename, code.co_firstlineno)
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

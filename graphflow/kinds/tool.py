@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from graphflow.arrows import In, Out
 from graphflow.errors import ArgumentsInvalid, DeclarationError
 from graphflow.kinds.docstrings import read_docstring
-from graphflow.kinds.step import call_function
+from graphflow.kinds.step import call_function, place_of
 from graphflow.messages import to_text
 from graphflow.model import ToolSpec
 from graphflow.nodes import Context, Node, Retry
@@ -57,6 +57,7 @@ class Tool(Node[In, Out]):
             retry=retry,
             timeout_s=timeout_s,
             problems=(*signature.problems, *problems),
+            where=place_of(function),
         )
         self.__dict__["function"] = function
         self.__dict__["arguments"] = arguments

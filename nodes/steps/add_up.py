@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from graphflow import Context, ToolError, node
+from graphflow import Context, node
 from nodes.messages import Fact, PriceQuestion, Unclear
 from nodes.tools.price_of import price_of
 
@@ -20,12 +20,7 @@ async def add_up(question: PriceQuestion, ctx: Context) -> Fact | Unclear:
         if not row:
             missing.append(item.item)
             continue
-        try:
-            total += Decimal(row["price"]) * item.quantity
-        except InvalidOperation:
-            raise ToolError(
-                f"the price of {row['item']} is {row['price']!r}, which is no number; mend prices.csv"
-            ) from None
+        total += Decimal(row["price"]) * item.quantity
         parts.append(f"{item.quantity} {counted(item.quantity, row)}")
     if not parts:
         return Unclear(mail=question.mail, why=f"we have no price for {', '.join(missing)}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from graphflow import Context, node
-from nodes.messages import Item, Mail, PriceArguments, PriceQuestion, Unclear
+from nodes.messages import Mail, PriceArguments, PriceQuestion, Unclear, Wanted
 from nodes.tools.price_of import singular
-from nodes.tools.sold_in import sold_in
+from nodes.tools.sold_in import place_of, sold_in
 
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
@@ -15,20 +15,20 @@ NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 @node(calls=[sold_in])
 async def check_prices(mail: Mail, asked: PriceArguments, ctx: Context) -> PriceQuestion | Unclear:
     """Lets through what is in the mail, with the quantity that stands there; adds what the model overlooked."""
-    words = re.findall(r"[a-z]+|\d+", mail.text.lower())
+    words = re.findall(r"[^\W\d_]+|\d+", mail.text.lower())
     stems = [singular(word) for word in words]
     sold = await ctx.call(sold_in, {"text": mail.text, "shop": mail.shop})
     filled = {_place(item.item, stems): item for item in asked.items}
-    named = {stems.index(item): Item(item=item, quantity=1) for item in sold}
-    chosen = named or {place: item for place, item in filled.items() if place is not None}
-    items: list[Item] = []
+    known: dict[int, str] = {place: item for item in sold if (place := place_of(item, stems)) is not None}
+    chosen = known or {place: item.item for place, item in filled.items() if place is not None}
+    items: list[Wanted] = []
     for place, item in sorted(chosen.items()):
         guess = filled.get(place)
         spoken = guess.quantity if guess is not None and _says(guess.quantity, words) else None
         quantity = (
             quantity_before(words, place) or (spoken if len(chosen) == 1 else None) or quantity_after(words, place) or 1
         )
-        items.append(Item(item=item.item, quantity=quantity))
+        items.append(Wanted(item=item, quantity=quantity))
     if not items:
         return Unclear(mail=mail, why=f"none of {', '.join(i.item for i in asked.items)} is in the message")
     return PriceQuestion(mail=mail, items=tuple(items))

@@ -22,6 +22,10 @@ def read_inbox(inbox: Inbox) -> list[Mail]:
             f"the shop folder {inbox.shop} does not exist; name one that holds orders.csv, prices.csv and docs/"
         )
     source = inbox.source.strip() or str(shop / "inbox.csv")
+    if "\n" not in source and len(source) < 1000 and Path(source).is_dir():
+        raise FileUnreadable(
+            f"{source} is a folder; give a .csv or .txt file, or one message. A shop's folder goes into --set shop={source}"
+        )
     is_file = "\n" not in source and Path(source).suffix.lower() in (".csv", ".txt")
     rows = read_rows(Path(source)) if is_file else [("you", source)]
     return [Mail(number=i, sender=sender, text=text, shop=str(shop)) for i, (sender, text) in enumerate(rows, 1)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-from graphflow import ToolError, tool
+from graphflow import tool
+from nodes.tables import read_table
 
 
 @tool
@@ -16,13 +16,7 @@ def find_order(order_id: str, shop: str) -> dict[str, str]:
         order_id: the number of the order.
         shop: the folder with orders.csv.
     """
-    path = Path(shop) / "orders.csv"
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = {row["order_id"].strip(): row for row in csv.DictReader(file)}
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise ToolError(f"{path} cannot be read as an order table (order_id, item, status, detail): {error}") from None
-    row = rows.get(order_id)
-    if row is None:
-        return {}
-    return {name: (value or "").strip() for name, value in row.items() if name}
+    rows = {
+        row["order_id"]: row for row in read_table(Path(shop) / "orders.csv", "order_id", "item", "status", "detail")
+    }
+    return rows.get(order_id, {})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from graphflow import ToolError, tool
+from nodes.tables import read_table
 
 
 @tool
@@ -17,30 +18,26 @@ def price_of(item: str, shop: str) -> dict[str, str]:
         item: what it is called, in the singular or plural.
         shop: the folder with prices.csv.
     """
-    path = Path(shop) / "prices.csv"
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = {row["item"].strip().lower(): row for row in csv.DictReader(file)}
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise ToolError(f"{path} cannot be read as a price list (item, price, unit): {error}") from None
+    rows = {row["item"].lower(): row for row in read_table(Path(shop) / "prices.csv", "item", "price")}
     words = item.lower().split()
     for name in (item.lower(), *words, *(singular(word) for word in words)):
         if name in rows:
-            return {
-                "item": name,
-                "price": rows[name]["price"].strip(),
-                "unit": (rows[name].get("unit") or "piece").strip(),
-            }
+            return priced(rows[name])
     near = difflib.get_close_matches(singular(item.lower()), rows, n=1, cutoff=0.8)
-    return (
-        {
-            "item": near[0],
-            "price": rows[near[0]]["price"].strip(),
-            "unit": (rows[near[0]].get("unit") or "piece").strip(),
-        }
-        if near
-        else {}
-    )
+    return priced(rows[near[0]]) if near else {}
+
+
+def priced(row: dict[str, str]) -> dict[str, str]:
+    """A row of the price list, its price checked."""
+    try:
+        price = Decimal(row["price"])
+    except InvalidOperation:
+        price = Decimal(-1)
+    if not price.is_finite() or not 0 <= price < 10**9:
+        raise ToolError(
+            f"the price of {row['item']} is {row['price']!r}; mend prices.csv (a number with a point, not below 0)"
+        )
+    return {"item": row["item"].lower(), "price": row["price"], "unit": row.get("unit") or "piece"}
 
 
 def singular(word: str) -> str:

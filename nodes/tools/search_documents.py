@@ -51,7 +51,9 @@ async def _indexed(shop: Path) -> tuple[list[tuple[str, str]], list[list[float]]
     if key not in _index:
         sentences = [(p.name, s) for p in files for s in _sentences(p)]
         if not sentences:
-            raise ToolError(f"{folder} holds no .md or .txt file with text in it")
+            raise ToolError(
+                f"{folder} holds no .md or .txt file with text in it; put what customers may ask into {shop / 'docs'}"
+            )
         _index[key] = (sentences, await open_embedder(EMBEDDER).embed([s for _, s in sentences]))
     return _index[key]
 

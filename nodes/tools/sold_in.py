@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
-from graphflow import ToolError, tool
+from graphflow import tool
+from nodes.tables import read_table
 from nodes.tools.price_of import singular
 
 
@@ -18,12 +18,13 @@ def sold_in(text: str, shop: str) -> list[str]:
         text: any text.
         shop: the folder with prices.csv.
     """
-    path = Path(shop) / "prices.csv"
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            items = [row["item"].strip().lower() for row in csv.DictReader(file)]
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise ToolError(f"{path} cannot be read as a price list (item, price, unit): {error}") from None
-    words = [singular(word) for word in re.findall(r"[a-z]+", text.lower())]
-    places = {item: words.index(item) for item in items if item in words}
+    items = [row["item"].lower() for row in read_table(Path(shop) / "prices.csv", "item", "price")]
+    words = [singular(word) for word in re.findall(r"[^\W\d_]+", text.lower())]
+    places = {item: place for item in items if (place := place_of(item, words)) is not None}
     return sorted(places, key=places.__getitem__)
+
+
+def place_of(item: str, words: list[str]) -> int | None:
+    """Where a thing of one or more words stands among singular words, or None."""
+    wanted = [singular(word) for word in re.findall(r"[^\W\d_]+", item)]
+    return next((i for i in range(len(words)) if wanted and words[i : i + len(wanted)] == wanted), None)
