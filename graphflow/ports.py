@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, get_args, get_type_hints
 
+from pydantic.errors import PydanticUserError
+
 from graphflow.errors import DeclarationError
-from graphflow.messages import Type, accepts, arms, item_type, origin_of, plain
+from graphflow.messages import Type, accepts, adapter_of, arms, is_typed_dict, item_type, origin_of, plain
 
 MISSING: Any = inspect.Parameter.empty
 
@@ -102,7 +104,19 @@ def read_signature(function: Callable[..., Any], context_type: type) -> Signatur
         if not problems:
             problems.append(f"{name!r} has no return annotation; write '-> Type', the type of the message it sends")
         output = Any
+    problems += [problem for kind in (*(p.type for p in ports), output) for problem in _unusable(name, kind)]
     return Signature(tuple(ports), output, context, tuple(problems))
+
+
+def _unusable(name: str, kind: Type) -> list[str]:
+    """What pydantic says of typed dicts that it cannot check (those of `typing` before Python 3.12)."""
+    for arm in arms(kind):
+        if is_typed_dict(arm):
+            try:
+                adapter_of(arm)
+            except PydanticUserError as error:
+                return [f"{name!r} uses {arm.__name__}, which cannot be checked: {error.message}"]
+    return []
 
 
 def _is_context(hint: Type, context_type: type) -> bool:

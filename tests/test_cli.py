@@ -142,6 +142,16 @@ def test_a_walk_that_fails_tells_what_was_done(project: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_json_tells_of_a_walk_that_failed(project: Path) -> None:
+    done = graphflow(project, "run", "mine", "fail", "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert answer["status"] == "failed"
+    assert answer["error"] == {"type": "ValueError", "text": "as you asked"}
+    assert answer["failures"][0]["node"] == "rows"
+    assert "raised by node 'rows' of 'mine'" in done.stderr
+
+
 def test_debug_shows_the_traceback(project: Path) -> None:
     done = graphflow(project, "--debug", "run", "mine", "fail")
     assert done.returncode == 1

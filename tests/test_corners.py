@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
+import types
 from typing import Annotated, Any
+from typing import TypedDict as OldTypedDict
 
 import pytest
+from typing_extensions import TypedDict
 
 from graphflow import (
     END,
@@ -497,3 +501,92 @@ def test_an_error_without_a_text_can_still_be_told(plain: bool) -> None:
 
     graph = Graph("g", START >> bad >> END, bad[Failure] >> rescue >> END)
     assert walk(graph, Msg(), plain=plain).output.tag == "Mute"
+
+
+class Late(TypedDict):
+    n: int
+
+
+def test_typed_dicts_are_messages(plain: bool) -> None:
+    @node
+    async def make(m: Msg) -> Late | A:
+        return {"n": m.n} if m.n else A()
+
+    @node
+    async def take(d: Late) -> int:
+        return d["n"]
+
+    graph = Graph("g", START >> make, make[Late] >> take >> END, make[A] >> END)
+    assert walk(graph, Msg(n=4), plain=plain).output == 4
+    assert walk(graph, Msg(n=0), plain=plain).output == A()
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads typing.TypedDict from 3.12 on")
+def test_a_typed_dict_that_cannot_be_checked_is_refused_at_build() -> None:
+    class Old(OldTypedDict):
+        n: int
+
+    @node
+    async def make(m: Msg) -> Old:
+        return {"n": 1}
+
+    with pytest.raises(GraphError, match="typing_extensions"):
+        Graph("g", START >> make >> END)
+
+
+def test_a_class_may_stand_below_the_node_that_names_it() -> None:
+    module = types.ModuleType("below")
+    source = """
+from __future__ import annotations
+from graphflow import END, START, Graph, node
+@node
+async def f(n: int) -> Below:
+    return Below()
+class Below(dict): ...
+graph = Graph("g", START >> f >> END)
+"""
+    sys.modules["below"] = module
+    code = compile(source, "below.py", "exec")
+    types.FunctionType(code, module.__dict__)()
+    assert walk(module.graph, 1).output == {}
+
+
+def test_a_forgotten_await_is_told() -> None:
+    async def inner() -> int:
+        return 1
+
+    @node
+    async def f(n: int) -> int:
+        return inner()  # type: ignore[return-value]
+
+    assert "return await" in str(walk(Graph("g", START >> f >> END), 1).error)
+
+
+def test_an_answer_that_was_cut_is_said_to_be() -> None:
+    from graphflow.model import Finished, Request, TextDelta
+
+    class Cut:
+        name = "cut"
+
+        async def stream(self, request: Request) -> Any:
+            yield TextDelta('{"result": [1, 2')
+            yield Finished("length")
+
+    run = walk(Graph("g", START >> Agent("a", output=list[int], repairs=0) >> END), "x", model=Cut())
+    assert "max_tokens" in str(run.error)
+
+
+def test_failures_that_were_isolated_can_be_seen() -> None:
+    @node
+    async def items(m: Msg) -> list[Msg]:
+        return [Msg(n=0), Msg(n=1)]
+
+    @node
+    async def picky(m: Msg) -> Msg:
+        if not m.n:
+            raise ValueError("zero")
+        return m
+
+    run = walk(Graph("g", START >> items, items.each.fork("isolate") >> picky >> count >> END), Msg())
+    assert run.output == 1
+    assert [(f.node, str(f.error)) for f in run.failures] == [("picky", "zero")]

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from graphflow.arrows import connect  # noqa: E402
 from graphflow.errors import FileUnreadable  # noqa: E402
 from graphflow.testing import ScriptedModel, gives, says  # noqa: E402
 from graphs.desk import desk  # noqa: E402
@@ -181,3 +182,68 @@ def test_most_messages_nobody_looked_at_are_answered_right(name: str, tmp_path: 
     right = sum(is_right(a.reply, row["must"]) for a, row in zip(run.output, rows, strict=True))
     print(f"{name}: {right} of {len(rows)} right, {run.usage.seconds / len(rows):.2f} s a message")
     assert right / len(rows) >= 0.75
+
+
+@pytest.mark.local_model
+def test_one_bad_table_does_not_cost_the_other_rows(tmp_path: Path) -> None:
+    import shutil
+
+    shop = tmp_path / "shop"
+    shutil.copytree(SHOP, shop)
+    (shop / "prices.csv").write_text('item,price\nkite,"12,50"\negg,0.30\n')
+    (tmp_path / "in.txt").write_text("How much is a kite?\nThanks a lot!\n")
+    model = ScriptedModel(gives({"items": [{"item": "kite", "quantity": 1}]}))
+    run = walk(desk_on(model), Inbox(source=str(tmp_path / "in.txt"), shop=str(shop)))
+    bad, good = run.output if isinstance(run.output, list) else (None, None)
+    assert bad is not None
+    assert (bad.topic, good.topic) == ("failed", "chat")
+    assert "'12,50'" in bad.reply
+    assert len(run.failures) >= 1
+
+
+def desk_on(model: ScriptedModel) -> Any:
+    """The desk's arrows with another default model."""
+    from graphflow import Graph
+
+    paths = [connect(_arm(d.edge.origin), _entry(d.edge), d.edge.where) for d in desk._proof.edges]
+    return Graph("desk", *paths, model=model)
+
+
+def _arm(origin: Any) -> Any:
+    from graphflow.arrows import Arm
+
+    return Arm(origin)
+
+
+def _entry(edge: Any) -> Any:
+    return edge.target if edge.port is None else edge.target.into(edge.port)
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("", "has no column 'order_id'"),
+        ("a,b\n1,2\n", "its columns are: a, b"),
+        ("order_id;item;status;detail\n1;2;3;4\n", "separate columns by commas"),
+        ("\ufefforder_id,item,status,detail\n77,x,on its way,4 May\n", ""),
+        ("order_id,item,status,detail\n77\n", ""),
+    ],
+)
+def test_tables_are_read_as_people_save_them(tmp_path: Path, table: str, says: str) -> None:
+    from graphflow import ToolError
+    from nodes.tools.find_order import find_order
+
+    (tmp_path / "orders.csv").write_text(table, encoding="utf-8")
+    if says:
+        with pytest.raises(ToolError, match=says):
+            call(find_order, "77", str(tmp_path))
+    else:
+        assert call(find_order, "77", str(tmp_path))["order_id"] == "77"
+
+
+def test_things_of_several_words_are_found(tmp_path: Path) -> None:
+    from nodes.tools.sold_in import sold_in
+
+    (tmp_path / "prices.csv").write_text("item,price\nolive oil,7\nCôte d'Or chocolate,3\noil,1\n", encoding="utf-8")
+    assert call(sold_in, "2 bottles of olive oil", str(tmp_path))[0] == "olive oil"
+    assert "côte d'or chocolate" in call(sold_in, "a Côte d'Or chocolate", str(tmp_path))
