@@ -91,7 +91,8 @@ def _slot(proof: Proof, top: Topology, number: int, links: tuple[Link, ...], gat
     if slot.forks:
         for link in links:
             link.element = (number, (link.index, 0))
-    slot.arms = () if slot.plain else tuple(matcher(kind) for kind in _sent(proof, number))
+    told_apart = any(link.units is not None for link in slot.links)
+    slot.arms = () if not told_apart else tuple(matcher(kind) for kind in _sent(proof, number))
     slot.joins = ()
     slot.join = _join_spec(proof, top, number) if number in top.joins else None
     arriving = proof.by_target[number]

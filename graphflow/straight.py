@@ -73,13 +73,13 @@ class _Straight:
     async def hops(self, slot: Slot, message: Any) -> tuple[Slot, Any]:
         """Goes on until END, or until a node fails and its `Failure` edge says where to go on."""
         frame = self.frame
-        program, journal, metered = frame.program, frame.shared.run.journal, self.metered
+        program, metered = frame.program, self.metered
         slots, end, number = program.slots, program.end, frame.number
         cancelling, cancelled = self.task.cancelling, self.cancelled
         count = self.count
-        stretch = Stretch(number, count + 1)
+        stretch = Stretch(number, count + 1)  # facts are put in the order of time when they are read
         note = stretch.hops.extend
-        journal.append(stretch)
+        frame.shared.run.journal.append(stretch)
         started = perf_counter()
         answered = False
         try:
@@ -101,10 +101,6 @@ class _Straight:
                 else:
                     self.flush()
                     output = await frame.activate(slot, {slot.port: message}, count)
-                if journal[-1] is not stretch:  # something else was journaled meanwhile: keep the order
-                    stretch = Stretch(number, count)
-                    note = stretch.hops.extend
-                    journal.append(stretch)
                 if cancelling() > cancelled:  # a node has swallowed the request to stop
                     raise asyncio.CancelledError
                 at = perf_counter()
