@@ -41,7 +41,7 @@ async def walk_straight(frame: Frame, message: Any) -> Any:
     slot = slots[link.target]
     while slot.index != end:
         slot, message = await path.hops(slot, message)
-    path.flush()
+    path.flush(path.count)
     return [message] if frame.program.ends == "all" else message
 
 
@@ -51,15 +51,15 @@ NONE: list[int] = []
 class _Straight:
     """Where a straight walk stands."""
 
-    __slots__ = ("cancelled", "count", "frame", "given", "laps", "ledger", "metered", "pending", "started", "task")
+    __slots__ = ("cancelled", "count", "frame", "given", "laps", "ledger", "metered", "started", "task", "told")
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self.ledger = frame.ledger
         self.laps = [0] * frame.program.laps if frame.program.laps else NONE
         self.count = 0
-        self.pending = 0
-        """Steps that the ledger has not been told of yet."""
+        self.told = 0
+        """Steps that the ledger knows of."""
         self.metered = frame.ledger.metered("steps")
         self.started = 0.0
         self.given: Any = None
@@ -81,31 +81,26 @@ class _Straight:
         note = stretch.hops.extend
         frame.shared.run.journal.append(stretch)
         started = perf_counter()
-        answered = False
         try:
             while True:
                 count += 1
-                answered = False
                 if not count % GIVE_WAY:
                     await asyncio.sleep(0)
                     started = perf_counter()
                 if metered:
                     self.ledger.charge("steps")
-                else:
-                    self.pending += 1
                 direct = slot.direct
                 if direct is not None:
                     output = await direct(message)
                     if type(output) is not slot.expected and slot.fits is not None and not slot.fits(output):
                         raise wrong_output(slot.node, output)
                 else:
-                    self.flush()
+                    self.flush(count)
                     output = await frame.activate(slot, {slot.port: message}, count)
                 if cancelling() > cancelled:  # a node has swallowed the request to stop
                     raise asyncio.CancelledError
                 at = perf_counter()
                 note((slot.index, started, at, output))
-                answered = True
                 started = at
                 link = slot.alone
                 if link is not None:
@@ -118,6 +113,7 @@ class _Straight:
                     return slot, message
         except BaseException as error:
             self.started = started
+            answered = stretch.first + len(stretch.hops) // 4 > count
             return self.failed(slot, message, error, count, answered)
         finally:
             self.count = count
@@ -152,7 +148,7 @@ class _Straight:
         `answered` says that the node did answer, and a guard on its way raised: the answer is journaled already.
         """
         frame = self.frame
-        self.flush()
+        self.flush(count)
         if isinstance(error, _Ended):
             raise error.error from None
         clock, number, name = frame.clock(), frame.number, slot.name
@@ -180,11 +176,11 @@ class _Straight:
         failure = Failure(node=name, error=error_text(error), kind=type(error).__name__, input=given)
         return frame.program.slots[link.target], failure
 
-    def flush(self) -> None:
-        """Tells the ledger what was counted aside."""
-        if self.pending:
-            self.ledger.add("steps", self.pending)
-            self.pending = 0
+    def flush(self, count: int) -> None:
+        """Tells the ledger of the steps that were only counted."""
+        if not self.metered and count > self.told:
+            self.ledger.add("steps", count - self.told)
+            self.told = count
 
     def _replayed(self) -> BaseException:
         """Why the walk ends here, in the walk's own words: its facts pushed through the general machine."""
