@@ -289,9 +289,6 @@ class Emitted(Event):
     value: Any
 
 
-TERMINAL = RunEnded
-
-
 def to_record(event: Event) -> dict[str, Any]:
     """An event as plain JSON data, `kind` first: one line of `--events`."""
     from graphflow.messages import to_json_value

@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -270,8 +270,3 @@ def tightest(*all_limits: Limits | None) -> Limits:
     for limits in all_limits:
         merged = merged.tightest(limits)
     return merged
-
-
-def path_text(path: Sequence[str]) -> str:
-    """A frame path as people read it: `desk > research > fact_check`."""
-    return " > ".join(path)

@@ -11,7 +11,7 @@ import difflib
 import importlib.util
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -199,8 +199,3 @@ def _text_field(model: type[BaseModel], given: Mapping[str, Any]) -> str | None:
 
 def _example(model: type[BaseModel]) -> str:
     return "'" + json.dumps({name: type_name(field.annotation) for name, field in model.model_fields.items()}) + "'"
-
-
-def names(found: Sequence[Found]) -> list[str]:
-    """The names of graphs."""
-    return [each.name for each in found]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from graphflow import Graph, GraphError
+from graphflow.dump import dump_graph
 from graphflow.errors import FileUnreadable
-from graphflow.files import dump_graph, load_graph, read_graph
+from graphflow.files import load_graph, read_graph
 from graphflow.project import load
 from graphflow.testing import ScriptedModel, calls, gives
 from tests.conftest import walk

@@ -1,0 +1,154 @@
+"""A graph as YAML text, in the words that `files.py` reads: what `graph.to_yaml()` writes.
+
+Whatever a file cannot name (a lambda, a function inside a function) is refused, never left out.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, get_args
+
+import yaml
+
+from graphflow.errors import FileUnreadable
+from graphflow.files import PLAIN_TYPES
+from graphflow.graph import Graph
+from graphflow.kinds.agent import TURNS, Agent
+from graphflow.kinds.router import Router
+from graphflow.limits import Limits
+from graphflow.messages import Type, arms, origin_of, to_json_value, type_name
+from graphflow.nodes import Node
+
+
+def dump_graph(graph: Graph[Any, Any]) -> str:
+    """A graph as YAML that `load_graph` makes the same graph of.
+
+    Raises:
+        FileUnreadable: something in it has no name that could be imported (a lambda, a function inside a function).
+    """
+    declared: dict[str, Any] = {"graph": graph.name}
+    if isinstance(graph.model, str):
+        declared["model"] = graph.model
+    for key, value, default in (("ends", graph._proof.ends, "one"), ("description", graph.description, "")):
+        if value != default:
+            declared[key] = value
+    if graph.limits is not None:
+        declared["limits"] = {
+            k: getattr(graph.limits, k) for k in Limits.__dataclass_fields__ if getattr(graph.limits, k) is not None
+        }
+    if graph._proof.declared_input is not None:
+        declared["input"] = _spelled(graph.input)
+    declared["nodes"] = {node.name: _spec(node) for node in graph.nodes}
+    declared["edges"] = [_edge(d.edge) for d in graph._proof.edges]
+    return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _edge(edge: Any) -> str:
+    shown = edge.origin.node.name
+    origin = edge.origin
+    if origin.arm is not None:
+        shown += f"[{origin.arm!r}]" if isinstance(origin.arm, str) else f"[{type_name(origin.arm)}]"
+    if origin.guard is not None:
+        shown += ".otherwise" if origin.guard == "otherwise" else f".when({_address(origin.guard)!r})"
+    if origin.each:
+        shown += ".each"
+    if origin.fork is not None:
+        shown += f".fork({origin.fork!r})"
+    if origin.laps is not None:
+        shown += f".limit({origin.laps})"
+    target = edge.target.name + (f".into({edge.port!r})" if edge.port else "")
+    return f"{shown} >> {target}"
+
+
+def _spec(node: Node[Any, Any]) -> Any:
+    if isinstance(node, Agent):
+        return _agent_spec(node)
+    if isinstance(node, Router) and node.rule is None:
+        return _router_spec(node)
+    return _address(node, node.name)
+
+
+def _agent_spec(agent: Agent[Any, Any]) -> dict[str, Any]:
+    spec: dict[str, Any] = {"kind": "agent"}
+    if isinstance(agent.model, str):
+        spec["model"] = agent.model
+    if agent.ports[0].type is not Any:
+        spec["input"] = _spelled(agent.ports[0].type)
+    if agent.output is not str:
+        spec["output"] = _spelled(agent.output)
+    for key, prompt in (("prompt", agent.prompt), ("system", agent.system)):
+        if prompt is not None:
+            spec[key] = prompt.source
+    if agent.calls:
+        spec["tools"] = [callee if isinstance(callee, str) else _address(callee, callee.name) for callee in agent.calls]
+    if agent.examples:
+        spec["examples"] = [[to_json_value(message), to_json_value(answer)] for message, answer in agent.examples]
+    settings = agent.settings
+    for key, value, default in (
+        ("description", agent.description, ""),
+        ("turns", agent.turns, TURNS),
+        ("repairs", agent.repairs, 2),
+        ("temperature", settings.temperature, None),
+        ("max_tokens", settings.max_tokens, None),
+        ("stop", list(settings.stop), []),
+        ("seed", settings.seed, None),
+        ("timeout_s", agent.timeout_s, None),
+    ):
+        if value != default:
+            spec[key] = value
+    return spec
+
+
+def _router_spec(router: Router[Any, Any]) -> dict[str, Any]:
+    spec: dict[str, Any] = {"kind": "router", "labels": dict(router.labels)}
+    if router.examples:
+        spec["examples"] = {label: list(texts) for label, texts in router.examples.items()}
+    if router.ports[0].type is not Any:
+        spec["input"] = _spelled(router.ports[0].type)
+    for key, value in (
+        ("model", router.model),
+        ("threshold", router.threshold),
+        ("otherwise", router.otherwise_label),
+        ("description", router.description),
+    ):
+        if value is not None and value != "":
+            spec[key] = value
+    if router.prompt is not None:
+        spec["prompt"] = router.prompt.source
+    if isinstance(router.embedder, str) and router.embedder != "local:use":
+        spec["embedder"] = router.embedder
+    return spec
+
+
+def _address(thing: Any, name: str = "") -> str:
+    """`module:name` of something that a module holds under its own name."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name == "__main__" or module is None:
+            continue
+        for candidate in {
+            name,
+            getattr(thing, "__name__", ""),
+            getattr(getattr(thing, "function", None), "__name__", ""),
+        } - {""}:
+            found = getattr(module, "__dict__", {}).get(candidate)
+            if found is thing or (
+                isinstance(found, Node) and isinstance(thing, Node) and found.named(thing.name) == thing
+            ):
+                return f"{module_name}:{candidate}"
+    raise FileUnreadable(
+        f"{thing!r} stands in no module under its own name, so a file cannot name it; move it to a module"
+    )
+
+
+def _spelled(kind: Type) -> str:
+    kinds = arms(kind)
+    if len(kinds) > 1:
+        return " | ".join(_spelled(member) for member in kinds)
+    if kind is type(None):
+        return "None"
+    origin, inner = origin_of(kind), get_args(kind)
+    if origin is not None and inner:
+        return f"{origin.__name__}[{', '.join(_spelled(member) for member in inner)}]"
+    if getattr(kind, "__name__", None) in PLAIN_TYPES:
+        return str(kind.__name__)
+    return f"{kind.__module__}:{kind.__qualname__}"
