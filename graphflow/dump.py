@@ -27,8 +27,8 @@ def dump_graph(graph: Graph[Any, Any]) -> str:
         FileUnreadable: something in it has no name that could be imported (a lambda, a function inside a function).
     """
     declared: dict[str, Any] = {"graph": graph.name}
-    if isinstance(graph.model, str):
-        declared["model"] = graph.model
+    if graph.model is not None:
+        declared["model"] = _model(graph.name, graph.model)
     for key, value, default in (("ends", graph._proof.ends, "one"), ("description", graph.description, "")):
         if value != default:
             declared[key] = value
@@ -70,8 +70,10 @@ def _spec(node: Node[Any, Any]) -> Any:
 
 def _agent_spec(agent: Agent[Any, Any]) -> dict[str, Any]:
     spec: dict[str, Any] = {"kind": "agent"}
-    if isinstance(agent.model, str):
-        spec["model"] = agent.model
+    if agent.model is not None:
+        spec["model"] = _model(agent.name, agent.model)
+    if agent.retry is not None:
+        spec["retry"] = _retry(agent)
     if agent.ports[0].type is not Any:
         spec["input"] = _spelled(agent.ports[0].type)
     if agent.output is not str:
@@ -99,23 +101,48 @@ def _agent_spec(agent: Agent[Any, Any]) -> dict[str, Any]:
     return spec
 
 
+def _model(name: str, model: Any) -> str:
+    if isinstance(model, str):
+        return model
+    raise FileUnreadable(
+        f"{name!r} has a model object, {model!r}, which a file cannot name; give it as 'provider:model'"
+    )
+
+
+def _retry(node: Node[Any, Any]) -> dict[str, Any]:
+    retry = node.retry
+    assert retry is not None
+    if retry.on != (Exception,):
+        raise FileUnreadable(f"{node.name!r} retries on certain exceptions only, which a file cannot name")
+    return {"attempts": retry.attempts, "wait_s": retry.wait_s, "factor": retry.factor, "most_s": retry.most_s}
+
+
 def _router_spec(router: Router[Any, Any]) -> dict[str, Any]:
+    if not isinstance(router.embedder, str):
+        raise FileUnreadable(
+            f"{router.name!r} has an embedder object, which a file cannot name; give it as 'provider:model'"
+        )
     spec: dict[str, Any] = {"kind": "router", "labels": dict(router.labels)}
     if router.examples:
         spec["examples"] = {label: list(texts) for label, texts in router.examples.items()}
     if router.ports[0].type is not Any:
         spec["input"] = _spelled(router.ports[0].type)
     for key, value in (
-        ("model", router.model),
         ("threshold", router.threshold),
         ("otherwise", router.otherwise_label),
         ("description", router.description),
     ):
         if value is not None and value != "":
             spec[key] = value
+    if router.model is not None:
+        spec["model"] = _model(router.name, router.model)
+    if router.retry is not None:
+        spec["retry"] = _retry(router)
+    if router.timeout_s is not None:
+        spec["timeout_s"] = router.timeout_s
     if router.prompt is not None:
         spec["prompt"] = router.prompt.source
-    if isinstance(router.embedder, str) and router.embedder != "local:use":
+    if router.embedder != "local:use":
         spec["embedder"] = router.embedder
     return spec
 

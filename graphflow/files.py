@@ -181,6 +181,8 @@ class _Reader:
         if not isinstance(entry, Mapping):
             raise self._wrong(f"node {name!r} is neither 'module:name' nor a mapping with a kind", name)
         options = {key: value for key, value in entry.items() if key != "kind"}
+        if isinstance(options.get("retry"), Mapping):
+            options["retry"] = Retry(**options["retry"])
         match entry.get("kind"):
             case "agent":
                 return self._agent(name, options)
@@ -208,8 +210,6 @@ class _Reader:
             ]
         if "examples" in options:
             options["examples"] = [(each[0], each[1]) for each in options["examples"]]
-        if "retry" in options and isinstance(options["retry"], Mapping):
-            options["retry"] = Retry(**options["retry"])
         if "prompt_file" in options:
             base = Path(self.where).parent
             options["prompt_file"] = str((base / options["prompt_file"]).resolve())

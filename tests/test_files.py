@@ -174,3 +174,20 @@ def test_what_has_no_name_cannot_be_dumped() -> None:
 
     with pytest.raises(FileUnreadable, match="move it to a module"):
         Graph("g", START >> local >> END).to_yaml()
+
+
+def test_nothing_is_left_out_of_a_dump_in_silence() -> None:
+    import yaml
+
+    from graphflow import END, START, Agent, Graph, Retry, Router
+
+    agent = Agent("a", input=str, model="local:smollm2", retry=Retry(attempts=4, wait_s=0.1), timeout_s=3)
+    router: Router[str, str] = Router("r", input=str, labels=["x", "y"], model="local:smollm2", retry=2, timeout_s=5)
+    graph = Graph("g", START >> agent >> router, router["x"] >> END, router["y"] >> END)
+    assert read_graph(yaml.safe_load(graph.to_yaml())) == graph
+    with pytest.raises(FileUnreadable, match="model object"):
+        Graph("g", START >> Agent("a", model=ScriptedModel()) >> END).to_yaml()
+    with pytest.raises(FileUnreadable, match="model object"):
+        Graph("g", START >> Agent("a") >> END, model=ScriptedModel()).to_yaml()
+    with pytest.raises(FileUnreadable, match="certain exceptions"):
+        Graph("g", START >> Agent("a", retry=Retry(on=(ValueError,))) >> END).to_yaml()
