@@ -16,10 +16,27 @@
     │   └── NotReachable (LookupError)     a node called something it has no edge to
     ├── ToolError                          a tool call that cannot be carried out; a model may act on the text
     │   └── ArgumentsInvalid (ValueError)
-    ├── ModelError                         a model could not answer
+    ├── ModelError                         a model could not answer; `retryable`, `status`, `code`, `request_id`
     │   ├── ModelUnset (LookupError)       an agent names no model and nothing gives a default
     │   ├── UnknownProvider (LookupError)
-    │   └── ScriptError (AssertionError)   a scripted model was asked what its script does not hold
+    │   ├── ScriptError (AssertionError)   a scripted model was asked what its script does not hold
+    │   ├── ReplayMiss (LookupError)       a recording does not hold this request
+    │   ├── AuthError (PermissionError)    the key is missing, wrong, or not allowed to do this
+    │   │   └── KeyMissing                 ... no key was given at all; nothing was sent
+    │   ├── RateLimited                    too many requests or tokens for now; `retry_after` tells how long, if known
+    │   ├── QuotaExceeded                  a limit that waiting does not lift
+    │   ├── Overloaded                     the provider has too much to do
+    │   ├── ServerError                    the provider failed
+    │   ├── BadRequest (ValueError)        the provider does not understand or allow the request
+    │   │   └── ContextOverflow            ... because it is longer than the model can read
+    │   ├── NotFound (LookupError)         no such model, file or earlier reply
+    │   ├── ContentFiltered                a filter of the provider's stopped the question or the answer
+    │   ├── Refused                        the model declined to answer
+    │   ├── ToolUseFailed                  the model wrote a tool call that its provider could not read
+    │   ├── ModelTimeout (TimeoutError)    no connection, token or end within the time allowed; `phase` tells which
+    │   ├── ConnectionFailed (ConnectionError)   the provider was not reached, or the connection broke
+    │   ├── MalformedReply (ValueError)    what came is not what the wire format allows
+    │   └── CommandFailed                  a command-line tool behind a model failed
     ├── MissingExtra (ImportError)         an optional part is not installed; the text is the command that fixes it
     ├── WeightsError (OSError)             model weights could not be had or do not match their hash
     └── ProjectError                       what a command names cannot be found or read
@@ -33,11 +50,9 @@ built-in it refines. An exception of a user's own node is raised as it is, with 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from graphflow.run import Run
 
 
@@ -153,7 +168,44 @@ class ArgumentsInvalid(ToolError, ValueError):
 
 
 class ModelError(GraphflowError):
-    """A model could not answer."""
+    """A model could not answer.
+
+    Attributes:
+        kind: one word for machines, the same for all providers ("rate_limit", "auth"...).
+        retryable: whether the same request may well succeed a little later.
+        provider: the endpoint that failed ("anthropic", "openai"...), or empty.
+        status: the HTTP status, or None if none was received.
+        code: the provider's own code, or empty.
+        type: the provider's own type of error, or empty.
+        request_id: the provider's name for the request, for its support; or empty.
+        retry_after: seconds to wait that the provider asked for, or None.
+        said: the provider's own words.
+        partial: the `Reply` as far as it had come, if anything had.
+    """
+
+    kind: ClassVar[str] = "model"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        status: int | None = None,
+        code: str = "",
+        type: str = "",
+        request_id: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        self.provider = provider
+        self.status = status
+        self.code = code
+        self.type = type
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.said = message
+        self.partial: Any = None
+        super().__init__(message)
 
 
 class ModelUnset(ModelError, LookupError):
@@ -166,6 +218,111 @@ class UnknownProvider(ModelError, LookupError):
 
 class ScriptError(ModelError, AssertionError):
     """A scripted model was asked something its script does not hold, or its script was not used up."""
+
+
+class ReplayMiss(ModelError, LookupError):
+    """A recording holds no answer to this request; the text shows how the nearest recorded one differs."""
+
+
+class AuthError(ModelError, PermissionError):
+    """The key is wrong, or may not do this."""
+
+    kind = "auth"
+
+
+class KeyMissing(AuthError):
+    """No key was given and none is in the environment; nothing was sent."""
+
+
+class RateLimited(ModelError):
+    """Too many requests or tokens for now."""
+
+    kind = "rate_limit"
+    retryable = True
+
+
+class QuotaExceeded(ModelError):
+    """A limit that waiting does not lift: the plan, the budget or the credit is used up."""
+
+    kind = "quota"
+
+
+class Overloaded(ModelError):
+    """The provider has more to do than it can."""
+
+    kind = "overloaded"
+    retryable = True
+
+
+class ServerError(ModelError):
+    """The provider failed on its own side."""
+
+    kind = "server"
+    retryable = True
+
+
+class BadRequest(ModelError, ValueError):
+    """The provider does not understand or allow the request."""
+
+    kind = "invalid_request"
+
+
+class ContextOverflow(BadRequest):
+    """The request is longer than the model can read."""
+
+    kind = "context_length"
+
+
+class NotFound(ModelError, LookupError):
+    """The provider knows no model, file or earlier reply of that name."""
+
+    kind = "not_found"
+
+
+class ContentFiltered(ModelError):
+    """A filter of the provider's stopped the question or the answer."""
+
+    kind = "content_filter"
+
+
+class Refused(ModelError):
+    """The model declined to answer; the text is what it said."""
+
+    kind = "refusal"
+
+
+class ToolUseFailed(ModelError):
+    """The model wrote a tool call that its provider could not read; asking it again often helps."""
+
+    kind = "tool_use_failed"
+
+
+class ModelTimeout(ModelError, TimeoutError):
+    """No connection, first token, next token or end within the time allowed; `phase` tells which."""
+
+    kind = "timeout"
+    retryable = True
+    phase = ""
+
+
+class ConnectionFailed(ModelError, ConnectionError):
+    """The provider was not reached, or the connection broke before the reply was whole."""
+
+    kind = "connection"
+    retryable = True
+
+
+class MalformedReply(ModelError, ValueError):
+    """What came is not what the wire format allows: no JSON, no end, or far too much."""
+
+    kind = "malformed"
+    retryable = True
+
+
+class CommandFailed(ModelError):
+    """A command-line tool behind a model could not be started, or ended with an error."""
+
+    kind = "command"
 
 
 class MissingExtra(GraphflowError, ImportError):

@@ -9,60 +9,44 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from graphflow.errors import ModelError, ModelUnset, UnknownProvider
+from graphflow.errors import MalformedReply, ModelError, ModelUnset, UnknownProvider
+from graphflow.turns import (
+    NOTHING,
+    AssistantTurn,
+    Block,
+    CacheMark,
+    Part,
+    Said,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    ToolTurn,
+    Turn,
+    UserTurn,
+)
 
-Finish = Literal["stop", "tool_calls", "length", "refusal", "content_filter", "other"]
+__all__ = [
+    "AssistantTurn",
+    "ToolCall",
+    "ToolResult",
+    "ToolTurn",
+    "Turn",
+    "UserTurn",
+    "gather",
+    "open_embedder",
+    "open_model",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """One call that a model asks for."""
-
-    id: str
-    name: str
-    arguments: str
-    """JSON text, as the model wrote it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolResult:
-    """What came of one call."""
-
-    id: str
-    name: str
-    content: str
-    ok: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class UserTurn:
-    """What a person (or the graph in their place) said."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class AssistantTurn:
-    """What the model said, all its parallel calls in this one turn."""
-
-    text: str = ""
-    calls: tuple[ToolCall, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ToolTurn:
-    """The results of all calls of the turn before, in the order of the calls."""
-
-    results: tuple[ToolResult, ...]
-
-
-Turn = UserTurn | AssistantTurn | ToolTurn
+Finish = Literal["stop", "tool_calls", "length", "refusal", "content_filter", "pause", "error", "other"]
+"""Why a reply ended, in one vocabulary for all providers. "pause": the provider wants the turn back to go on; "error":
+the reply is unusable, by the provider's own word; "other": the provider never said."""
+Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,43 +57,87 @@ class ToolSpec:
     description: str
     parameters: dict[str, Any]
     """JSON schema of the arguments, an object."""
+    strict: bool | None = None
+    """Whether the provider shall hold the model to the schema; None = its default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a model.
+    """One question to a model. `None` always means: the provider's default.
 
     Attributes:
         turns: the conversation so far; the last turn is the user's or the tools'.
-        system: standing instructions.
+        system: standing instructions; several texts, with `CACHE` marks among them, if given as a tuple.
         tools: what it may call.
         output_schema: JSON schema that its final text must fit, or None for free text.
-        temperature: 0 = always the likeliest token; None = the provider's default.
-        max_tokens: tokens it may write at most; None = the provider's default.
+        temperature: 0 = always the likeliest token.
+        max_tokens: tokens it may write at most.
         stop: texts at which it stops.
         seed: for providers that sample reproducibly.
+        top_p: only the likeliest tokens that make up this probability.
+        top_k: only this many likeliest tokens.
+        presence_penalty, frequency_penalty: -2 to 2; against what was said at all, or often.
+        tool_choice: "auto", "none", "required", or the name of the tool to call.
+        parallel_calls: whether it may ask for several calls in one turn.
+        thinking: how much it reasons first: a budget in tokens, an effort ("low", "high"...), or on / off.
+        json_mode: the text is to be some JSON object; `output_schema` says more.
+        prompt_cache: the provider shall cache as much of the prompt as it can.
+        output_name: what the schema is called, where a provider wants a name.
+        extra: the provider's own parameters, merged into the request as they are (safety settings, hosted tools, ...).
     """
 
     turns: tuple[Turn, ...]
-    system: str = ""
+    system: str | tuple[str | CacheMark, ...] = ""
     tools: tuple[ToolSpec, ...] = ()
     output_schema: dict[str, Any] | None = None
     temperature: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    tool_choice: str | None = None
+    parallel_calls: bool | None = None
+    thinking: bool | int | Effort | None = None
+    json_mode: bool = False
+    prompt_cache: bool = False
+    output_name: str = "answer"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def system_text(self) -> str:
+        """The standing instructions as one text."""
+        if isinstance(self.system, str):
+            return self.system
+        return "\n\n".join(part for part in self.system if isinstance(part, str))
+
+    @property
+    def system_parts(self) -> tuple[str | CacheMark, ...]:
+        """The standing instructions, part by part."""
+        return ((self.system,) if self.system else ()) if isinstance(self.system, str) else self.system
 
 
 @dataclass(slots=True)
 class TextDelta:
-    """A piece of the answer."""
+    """A piece of the answer; pieces with the same index are one part."""
 
     text: str
+    index: int = 0
 
 
 @dataclass(slots=True)
 class ThinkingDelta:
     """A piece of the reasoning that precedes an answer."""
+
+    text: str
+    index: int = 0
+
+
+@dataclass(slots=True)
+class RefusalDelta:
+    """A piece of the text in which the model declines."""
 
     text: str
 
@@ -125,27 +153,82 @@ class CallDelta:
 
 
 @dataclass(slots=True)
+class Kept:
+    """What the provider wants back with a part: merged into the `keep` of the part of that kind and index."""
+
+    part: Literal["text", "thinking", "call", "block"]
+    index: int
+    keep: dict[str, Any]
+
+
+@dataclass(slots=True)
 class UsageDelta:
-    """Tokens of this answer; the last one told counts."""
+    """Tokens of this answer; the last one told counts.
+
+    Attributes:
+        input_tokens: the whole prompt, what was read from a cache included.
+        output_tokens: everything generated, reasoning included.
+        usd: cost, or None if the price is unknown.
+        cache_read_tokens, cache_write_tokens, reasoning_tokens: as reported, None where not reported.
+    """
 
     input_tokens: int
     output_tokens: int
     usd: float | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(slots=True)
+class Opened:
+    """Who answers: the provider's own name for the model and for this reply, and the wire format they came in."""
+
+    wire: str
+    model: str = ""
+    response_id: str = ""
+
+
+@dataclass(slots=True)
+class Retried:
+    """A try failed before anything was delivered, and another follows after `wait_s` seconds."""
+
+    attempt: int
+    wait_s: float
+    error: ModelError
+
+
+@dataclass(slots=True)
+class Switched:
+    """Another model, or another key of the same one, takes over."""
+
+    source: str
+    target: str
+    error: ModelError
+
+
+@dataclass(slots=True)
+class Restarted:
+    """What was delivered so far is void: the answer begins again (only where the caller asked for it)."""
 
 
 @dataclass(slots=True)
 class Finished:
-    """The end of a stream."""
+    """The end of a stream: why, in our word and in the provider's."""
 
     reason: Finish
+    raw: str = ""
 
 
-ModelEvent = TextDelta | ThinkingDelta | CallDelta | UsageDelta | Finished
+Notice = Retried | Switched
+ModelEvent = (
+    TextDelta | ThinkingDelta | RefusalDelta | CallDelta | Kept | UsageDelta | Opened | Notice | Restarted | Finished
+)
 
 
 @dataclass(slots=True)
 class Reply:
-    """A whole answer."""
+    """A whole answer. `thinking` joins separate blocks by a blank line; token counts are as in `UsageDelta`."""
 
     text: str = ""
     thinking: str = ""
@@ -154,6 +237,23 @@ class Reply:
     output_tokens: int = 0
     usd: float | None = None
     finish: Finish = "other"
+    refusal: str = ""
+    parts: tuple[Part, ...] = ()
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    finish_raw: str = ""
+    model: str = ""
+    response_id: str = ""
+    wire: str = ""
+
+    @property
+    def turn(self) -> AssistantTurn:
+        """This answer as a turn of the conversation that goes on, with everything its provider wants back."""
+        kept = any(part.keep or type(part) is Thinking for part in self.parts)
+        return AssistantTurn(
+            self.text or self.refusal, self.calls, self.parts if kept else (), self.wire if kept else ""
+        )
 
 
 @runtime_checkable
@@ -178,50 +278,140 @@ class Embedder(Protocol):
         ...
 
 
-@dataclass(slots=True)
 class _Growing:
-    id: str = ""
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
+    """A part while its pieces come."""
+
+    __slots__ = ("id", "keep", "kind", "name", "pieces")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.pieces: list[str] = []
+        self.keep: dict[str, Any] | None = None
+        self.id = ""
+        self.name = ""
+
+    def whole(self) -> Part:
+        text, keep = "".join(self.pieces), self.keep or NOTHING
+        match self.kind:
+            case "text":
+                return Said(text, keep)
+            case "thinking":
+                return Thinking(text, keep)
+            case "call":
+                return ToolCall(self.id, self.name, text, keep)
+            case _:
+                return Block(keep)
 
 
-async def gather(events: AsyncIterator[ModelEvent], listen: Callable[[ModelEvent], None] | None = None) -> Reply:
-    """The whole reply that a stream spells; `listen` is told each event as it comes.
+class Gathering:
+    """The reply that a stream has spelled so far."""
 
-    Raises:
-        ModelError: the stream ended without `Finished`.
-    """
-    text: list[str] = []
-    thinking: list[str] = []
-    calls: dict[int, _Growing] = {}
-    reply = Reply()
-    finished = False
-    async for event in events:
-        if listen is not None:
-            listen(event)
+    def __init__(self) -> None:
+        self.reply = Reply()
+        self.growing: dict[tuple[str, int], _Growing] = {}
+        self.refusal: list[str] = []
+        self.finished = False
+        self._last: _Growing | None = None
+        self._last_key = ("", -1)
+
+    def _part(self, kind: str, index: int) -> _Growing:
+        key = (kind, index)
+        if key != self._last_key:
+            part = self.growing.get(key)
+            if part is None:
+                part = self.growing[key] = _Growing(kind)
+            self._last, self._last_key = part, key
+        return self._last  # type: ignore[return-value]  # set with its key
+
+    def add(self, event: ModelEvent) -> None:
+        """Takes one event in."""
         match event:
             case TextDelta():
-                text.append(event.text)
+                self._part("text", event.index).pieces.append(event.text)
             case ThinkingDelta():
-                thinking.append(event.text)
+                self._part("thinking", event.index).pieces.append(event.text)
             case CallDelta():
-                call = calls.setdefault(event.index, _Growing())
+                call = self._part("call", event.index)
                 call.id = event.id or call.id
                 call.name = event.name or call.name
-                call.arguments.append(event.arguments)
+                call.pieces.append(event.arguments)
+            case Kept():
+                part = self._part(event.part, event.index)
+                part.keep = {**(part.keep or {}), **event.keep}
             case UsageDelta():
-                reply.input_tokens, reply.output_tokens, reply.usd = event.input_tokens, event.output_tokens, event.usd
+                for name in _COUNTS:
+                    setattr(self.reply, name, getattr(event, name))
+            case _:
+                self._add_rare(event)
+
+    def _add_rare(self, event: ModelEvent) -> None:
+        match event:
+            case RefusalDelta():
+                self.refusal.append(event.text)
+            case Opened():
+                self.reply.wire = event.wire
+                self.reply.model = event.model or self.reply.model
+                self.reply.response_id = event.response_id or self.reply.response_id
             case Finished():
-                reply.finish = event.reason
-                finished = True
-    if not finished:
-        raise ModelError(
-            "the model's stream ended without saying that it was finished; the answer may be cut, so it is refused"
-        )
-    reply.text = "".join(text)
-    reply.thinking = "".join(thinking)
-    reply.calls = tuple(ToolCall(c.id, c.name, "".join(c.arguments)) for _, c in sorted(calls.items()))
-    return reply
+                self.reply.finish, self.reply.finish_raw = event.reason, event.raw
+                self.finished = True
+            case Restarted():
+                self.__init__()  # type: ignore[misc]  # what was gathered is void
+            case _:
+                pass
+
+    def whole(self) -> Reply:
+        """The reply as far as it has come."""
+        reply = self.reply
+        reply.parts = tuple(part.whole() for part in self.growing.values())
+        reply.text = "".join(part.text for part in reply.parts if type(part) is Said)
+        reply.thinking = "\n\n".join(part.text for part in reply.parts if type(part) is Thinking and part.text)
+        reply.calls = tuple(part for part in reply.parts if type(part) is ToolCall)
+        reply.refusal = "".join(self.refusal)
+        return reply
+
+
+_COUNTS = ("input_tokens", "output_tokens", "usd", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+async def gather(
+    events: AsyncIterator[ModelEvent],
+    listen: Callable[[ModelEvent], None] | None = None,
+    notice: Callable[[Notice], None] | None = None,
+) -> Reply:
+    """The whole reply that a stream spells.
+
+    Args:
+        events: what `Model.stream` gives.
+        listen: is told each event as it comes.
+        notice: is told only retries and switches.
+
+    Raises:
+        ModelError: whatever the stream raised, with what had come of the reply in `partial`; `MalformedReply` if the
+            stream ended without `Finished`.
+    """
+    gathering = Gathering()
+    add = gathering.add
+    try:
+        async for event in events:
+            if listen is not None:
+                listen(event)
+            if notice is not None and isinstance(event, (Retried, Switched)):
+                notice(event)
+            add(event)
+        if not gathering.finished:
+            raise MalformedReply(
+                "the model's stream ended without saying that it was finished; the answer may be cut, so it is refused"
+            )
+    except ModelError as error:
+        if error.partial is None and (gathering.growing or gathering.refusal):
+            error.partial = gathering.whole()
+        raise
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()  # a listener that raised must not leave the connection to the garbage collector
+    return gathering.whole()
 
 
 # -- from a string to a model ----------------------------------------------------------------------------------------------

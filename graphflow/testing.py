@@ -150,7 +150,7 @@ def _last_text(request: Request) -> str:
         case UserTurn():
             return turn.text
         case ToolTurn():
-            return "\n".join(result.content for result in turn.results)
+            return "\n".join(result.text for result in turn.results)
         case AssistantTurn():
             return turn.text
 

@@ -98,7 +98,7 @@ def _tell(line: str) -> None:
 
 def render_request(request: Request) -> dict[str, Any]:
     """A request as the engine's chat completion body."""
-    system = "\n\n".join(part for part in (request.system, _render_tools(request.tools)) if part)
+    system = "\n\n".join(part for part in (request.system_text, _render_tools(request.tools)) if part)
     messages = [{"role": "system", "content": system}] if system else []
     for turn in request.turns:
         messages += _render_turn(turn)
@@ -126,7 +126,7 @@ def _render_turn(turn: Turn) -> list[dict[str, str]]:
             spelled = [json.dumps({"tool": c.name, "arguments": from_json(c.arguments or "{}")}) for c in turn.calls]
             return [{"role": "assistant", "content": "\n".join([*([turn.text] if turn.text else []), *spelled])}]
         case ToolTurn():
-            lines = [f"{r.name}: {r.content}" if r.ok else f"{r.name} failed: {r.content}" for r in turn.results]
+            lines = [f"{r.name}: {r.text}" if r.ok else f"{r.name} failed: {r.text}" for r in turn.results]
             return [{"role": "user", "content": "\n".join(lines)}]
 
 

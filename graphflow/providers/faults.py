@@ -1,0 +1,253 @@
+"""From what a provider says when it fails, to one tree of errors.
+
+Rules:
+1. Codes decide before types, types before the HTTP status: a 400 may be a wrong key (Gemini), an unknown model (Mistral)
+   or an overflow of the context (OpenAI, Anthropic).
+2. The text is the provider's own, cut to a sane length; what the caller sent is never in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from pydantic_core import from_json
+
+from graphflow.errors import (
+    AuthError,
+    BadRequest,
+    ContentFiltered,
+    ContextOverflow,
+    ModelError,
+    ModelTimeout,
+    NotFound,
+    Overloaded,
+    QuotaExceeded,
+    RateLimited,
+    ServerError,
+    ToolUseFailed,
+)
+
+LONGEST = 2000
+"""Characters of a provider's text that are kept."""
+
+# Codes and types as the vendors document them: platform.openai.com/docs/guides/error-codes, docs.claude.com/en/api/errors,
+# ai.google.dev/gemini-api/docs/troubleshooting, console.groq.com/docs/errors, docs.mistral.ai; "1113" is MiniMax's.
+BY_CODE: dict[str, type[ModelError]] = {
+    "context_length_exceeded": ContextOverflow,
+    "string_above_max_length": ContextOverflow,
+    "exceed_context_size_error": ContextOverflow,
+    "model_not_found": NotFound,
+    "invalid_model": NotFound,
+    "previous_response_not_found": NotFound,
+    "not_found_error": NotFound,
+    "not_found": NotFound,
+    "invalid_api_key": AuthError,
+    "authentication_error": AuthError,
+    "permission_error": AuthError,
+    "permission_denied": AuthError,
+    "unauthenticated": AuthError,
+    "insufficient_quota": QuotaExceeded,
+    "billing_error": QuotaExceeded,
+    "billing_hard_limit_reached": QuotaExceeded,
+    "enforced_spend_limit_reached": QuotaExceeded,
+    "usage_limit_reached": QuotaExceeded,
+    "usage_not_included": QuotaExceeded,
+    "rate_limit_exceeded": RateLimited,
+    "rate_limit_error": RateLimited,
+    "rate_limited": RateLimited,
+    "resource_exhausted": RateLimited,
+    "overloaded_error": Overloaded,
+    "server_is_overloaded": Overloaded,
+    "slow_down": Overloaded,
+    "unavailable": Overloaded,
+    "api_error": ServerError,
+    "server_error": ServerError,
+    "internal": ServerError,
+    "internal_server_error": ServerError,
+    "timeout_error": ModelTimeout,
+    "deadline_exceeded": ModelTimeout,
+    "tool_use_failed": ToolUseFailed,
+    "content_policy_violation": ContentFiltered,
+    "content_filter": ContentFiltered,
+    "moderation_blocked": ContentFiltered,
+    "request_too_large": ContextOverflow,
+}
+BY_STATUS: dict[int, type[ModelError]] = {
+    401: AuthError,
+    402: QuotaExceeded,
+    403: AuthError,
+    404: NotFound,
+    408: ModelTimeout,
+    409: Overloaded,
+    413: ContextOverflow,
+    429: RateLimited,
+    503: Overloaded,
+    504: ModelTimeout,
+    529: Overloaded,
+}
+_OVERFLOW = re.compile(
+    r"prompt is too long|maximum context length|context (length|window|size)|too many tokens|input token count|"
+    r"exceeds? the (maximum|available) .{0,30}(tokens|context)",
+    re.IGNORECASE,
+)
+_KEY = re.compile(r"api[ _-]?key (is )?(not valid|invalid|expired|missing)|invalid api[ _-]?key|unauthori[sz]ed", re.I)
+_MISSING = re.compile(r"model .{0,120}not found|no such model", re.IGNORECASE)
+_SPENT = re.compile(
+    r"enforced_spend_limit|credit balance is too low|insufficient (credits|balance|quota)", re.IGNORECASE
+)
+
+
+def fault(provider: str, status: int | None, body: Any, headers: Mapping[str, str] | None = None) -> ModelError:
+    """The typed error for a failure, read from its body (parsed JSON or text), status and headers."""
+    message, type_, code = _said(body)
+    headers = headers or {}
+    kind = _kind(status, message, type_, code)
+    text = f"{provider}: {message[:LONGEST]}" if message else f"{provider} answered with HTTP status {status}"
+    if status is not None and status >= 400:
+        text += f" (HTTP {status}{', ' + code if code and code != str(status) else ''})"
+    error = kind(
+        text + _advice(kind),
+        provider=provider,
+        status=status,
+        code=code,
+        type=type_,
+        request_id=_request_id(headers, body),
+        retry_after=retry_after(headers, body),
+    )
+    error.said = message
+    return error
+
+
+def _said(body: Any) -> tuple[str, str, str]:
+    """Message, type and code, wherever a vendor puts them."""
+    if not isinstance(body, dict):
+        return " ".join(str(body or "").split())[:LONGEST], "", ""
+    error = body.get("error", body)
+    if isinstance(error, str):
+        return error, "", ""
+    if isinstance(body.get("response"), dict):  # response.failed
+        error = body["response"].get("error") or error
+    if not isinstance(error, dict):
+        return str(error), "", ""
+    message = error.get("message") or error.get("detail") or body.get("detail") or body.get("message") or ""
+    if not isinstance(message, str):
+        message = _details(message)
+    code = error.get("code")
+    type_ = error.get("status") or error.get("type") or ""
+    if type_ == "error":
+        type_ = ""
+    return message, str(type_), "" if code is None else str(code)
+
+
+def _details(message: Any) -> str:
+    """The words of a validation error (Mistral's 422: an object with a list of details)."""
+    rows = message.get("detail") if isinstance(message, dict) else message
+    if not isinstance(rows, list):
+        return str(message)
+    return "; ".join(
+        f"{'.'.join(map(str, row.get('loc', ())))}: {row.get('msg', '')}" if isinstance(row, dict) else str(row)
+        for row in rows
+    )
+
+
+def _kind(status: int | None, message: str, type_: str, code: str) -> type[ModelError]:
+    if _SPENT.search(message):
+        return QuotaExceeded
+    for word in (code.lower(), type_.lower()):
+        if word in BY_CODE:
+            return BY_CODE[word]
+    if _KEY.search(message):
+        return AuthError
+    if (status is None or status in (400, 413, 422, 500)) and _OVERFLOW.search(message):
+        return ContextOverflow
+    if status in BY_STATUS:
+        return BY_STATUS[status]
+    if status is not None and 400 <= status < 500:
+        return NotFound if _MISSING.search(message) else BadRequest
+    return ServerError
+
+
+def _advice(kind: type[ModelError]) -> str:
+    if kind is ContextOverflow:
+        return "; send fewer or shorter turns, or use a model that reads more"
+    return ""
+
+
+def _request_id(headers: Mapping[str, str], body: Any) -> str:
+    for name in ("x-request-id", "request-id", "mistral-correlation-id", "x-goog-request-id", "cf-ray"):
+        if headers.get(name):
+            return headers[name]
+    found = body.get("request_id") if isinstance(body, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$")
+
+
+def retry_after(headers: Mapping[str, str], body: Any = None, now: datetime | None = None) -> float | None:
+    """Seconds that the provider asks to wait, or None.
+
+    `retry-after-ms` (OpenAI) goes before `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), that before Gemini's
+    `RetryInfo` in the body (google.rpc.RetryInfo) and before ChatGPT's `resets_in_seconds`.
+    """
+    exact = _number(headers.get("retry-after-ms"))
+    if exact is not None:
+        return exact / 1000
+    stated = headers.get("retry-after")
+    if stated:
+        seconds = _number(stated)
+        if seconds is not None:
+            return seconds
+        try:
+            when = parsedate_to_datetime(stated)
+        except ValueError:
+            when = None
+        if when is not None:
+            when = when if when.tzinfo else when.replace(tzinfo=UTC)
+            return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return None
+    for detail in error.get("details") or ():
+        if isinstance(detail, dict) and str(detail.get("@type", "")).endswith("RetryInfo"):
+            return seconds_of(str(detail.get("retryDelay", "")))
+    return _number(error.get("resets_in_seconds"))
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 <= number < float("inf") else None
+
+
+def seconds_of(text: str) -> float | None:
+    """A duration such as "34.4s", "1m2.5s" or "120ms" in seconds."""
+    found = _DURATION.match(text)
+    if not text or not found:
+        return None
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+
+
+def read_body(body: bytes) -> Any:
+    """The body of a failure: JSON if it is any, else its text (a gateway's HTML loses its tags)."""
+    try:
+        return from_json(body)
+    except ValueError:
+        text = body.decode("utf-8", "replace").strip()
+    if text.startswith(("data:", "event:")):
+        for line in text.splitlines():
+            if line.startswith("data:"):
+                try:
+                    return from_json(line[5:].strip())
+                except ValueError:
+                    continue
+    if "<html" in text[:500].lower() or text.startswith("<"):
+        text = re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", text, flags=re.S | re.I)
+    return " ".join(text.split())[:LONGEST]

@@ -1,0 +1,324 @@
+"""Anthropic Messages: https://platform.claude.com/docs/en/api/messages
+
+Thinking blocks go back unchanged and first in their turn; all results of a turn stand in one user message.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from graphflow.errors import MalformedReply
+from graphflow.media import Media
+from graphflow.model import (
+    CallDelta,
+    Finish,
+    Finished,
+    Kept,
+    ModelEvent,
+    Opened,
+    Request,
+    TextDelta,
+    ThinkingDelta,
+    ToolSpec,
+    UsageDelta,
+)
+from graphflow.providers.faults import fault
+from graphflow.providers.wires.wire import (
+    AssistantTurn,
+    Dialect,
+    Json,
+    ToolTurn,
+    UserTurn,
+    Wire,
+    arguments_of,
+    cannot,
+    present,
+    refuse,
+)
+from graphflow.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, Turn
+
+NAME = "anthropic"
+VERSION = "2023-06-01"
+MAX_TOKENS = 4096
+"""Tokens of an answer when the request does not say: the API wants a number, and every model allows this one."""
+THINKING = 4096
+"""Tokens of reasoning when thinking is just switched on."""
+MARK = {"type": "ephemeral"}
+
+FINISH: dict[str, Finish] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+}
+
+
+# -- rendering -------------------------------------------------------------------------------------------------------------
+def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
+    """A Messages request without its messages."""
+    refuse(NAME, request, ("seed", "presence_penalty", "frequency_penalty"))
+    body: Json = {"model": model, "stream": stream, "max_tokens": request.max_tokens or MAX_TOKENS}
+    system = render_standing(request)
+    if system:
+        body["system"] = system
+    if request.tools:
+        body["tools"] = [render_tool(tool) for tool in request.tools]
+        choice = render_tool_choice(request)
+        if choice:
+            body["tool_choice"] = choice
+    config: Json = {}
+    if request.output_schema is not None:
+        config["format"] = {"type": "json_schema", "schema": request.output_schema}
+    if isinstance(request.thinking, str):
+        config["effort"] = request.thinking
+        body["thinking"] = {"type": "adaptive"}
+    elif request.thinking is False:
+        body["thinking"] = {"type": "disabled"}
+    elif request.thinking is not None:
+        budget = THINKING if request.thinking is True else request.thinking
+        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        if body["max_tokens"] <= budget:  # the budget is part of what may be written
+            body["max_tokens"] += budget
+    if config:
+        body["output_config"] = config
+    if request.prompt_cache:
+        body["cache_control"] = MARK
+    return body | present(
+        temperature=request.temperature,
+        top_p=request.top_p,
+        top_k=request.top_k,
+        stop_sequences=list(request.stop) or None,
+    )
+
+
+def render_standing(request: Request) -> str | list[Json]:
+    """Standing instructions: text, or blocks with cache marks."""
+    if isinstance(request.system, str):
+        return request.system
+    return _blocks(request.system)
+
+
+def _blocks(parts: tuple[str | Media | CacheMark, ...]) -> list[Json]:
+    blocks: list[Json] = []
+    for part in parts:
+        if isinstance(part, CacheMark):
+            if blocks:
+                blocks[-1] = {**blocks[-1], "cache_control": MARK}
+        else:
+            blocks.append({"type": "text", "text": part} if isinstance(part, str) else render_media(part))
+    return blocks
+
+
+def render_tool(tool: ToolSpec) -> Json:
+    """One tool."""
+    named = {"name": tool.name, "input_schema": tool.parameters}
+    return named | present(description=tool.description or None, strict=tool.strict)
+
+
+def render_tool_choice(request: Request) -> Json:
+    """Which tool it is to call, and whether several at once."""
+    choice = request.tool_choice
+    single = request.parallel_calls is False
+    if choice is None and not single:
+        return {}
+    body: Json
+    if choice is None or choice in ("auto", "none"):
+        body = {"type": choice or "auto"}
+    else:
+        body = {"type": "any"} if choice == "required" else {"type": "tool", "name": choice}
+    if request.parallel_calls is not None and choice != "none":
+        body["disable_parallel_tool_use"] = single
+    return body
+
+
+def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]:
+    """One turn as a message."""
+    match turn:
+        case UserTurn():
+            content = turn.content if isinstance(turn.content, str) else _blocks(turn.content)
+            return [{"role": "user", "content": content}]
+        case AssistantTurn():
+            own = turn.wire == NAME
+            blocks = [block for part in turn.in_order if (block := _part(part, own))]
+            return [{"role": "assistant", "content": blocks}] if blocks else []
+        case ToolTurn():
+            return [{"role": "user", "content": [_result(r.id, r.content, r.ok) for r in turn.results]}]
+
+
+def _part(part: Part, own: bool) -> Json | None:
+    match part:
+        case Said():
+            return {"type": "text", "text": part.text} if part.text.strip() else None
+        case ToolCall():
+            return {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments_of(part.arguments)}
+        case Thinking():
+            if not own or not part.keep:
+                return None
+            if "data" in part.keep:
+                return {"type": "redacted_thinking", "data": part.keep["data"]}
+            return {"type": "thinking", "thinking": part.text, "signature": part.keep.get("signature", "")}
+        case Block():
+            return dict(part.keep["item"]) if own else None
+
+
+def _result(id: str, content: str | tuple[str | Media, ...], ok: bool) -> Json:
+    body: Json = {"type": "tool_result", "tool_use_id": id}
+    body["content"] = content if isinstance(content, str) else _blocks(content)
+    return body if ok else {**body, "is_error": True}
+
+
+def render_media(media: Media) -> Json:
+    """A picture or document."""
+    if media.kind not in ("image", "document"):
+        raise cannot(NAME, media.kind)
+    source: Json
+    if media.url:
+        source = {"type": "url", "url": media.url}
+    elif media.file_id:
+        source = {"type": "file", "file_id": media.file_id}
+    elif media.mime.startswith("text/"):
+        source = {"type": "text", "media_type": "text/plain", "data": media.data.decode("utf-8", "replace")}
+    else:
+        source = {"type": "base64", "media_type": media.mime, "data": media.base64}
+    titled = present(title=media.name or None) if media.kind == "document" else {}
+    return {"type": media.kind, "source": source} | titled
+
+
+# -- parsing ---------------------------------------------------------------------------------------------------------------
+class MessagesParser:
+    """Reads one reply. Blocks come by index; usage is cumulative and merged."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.done = False
+        self.usage: Json = {}
+        self.raw: str | None = None
+        self.called = False
+        self.hosted: dict[int, tuple[Json, list[str]]] = {}
+
+    @property
+    def spent(self) -> UsageDelta | None:
+        """The tokens told so far."""
+        return parse_usage(self.usage) if self.usage else None
+
+    def event(self, data: Any, name: str) -> list[ModelEvent]:
+        """One event."""
+        match data.get("type") or name:
+            case "content_block_delta":
+                return self._delta(data["index"], data["delta"])
+            case "content_block_start":
+                return self._start(data["index"], data["content_block"])
+            case "content_block_stop":
+                return self._stop(data["index"])
+            case "message_start":
+                message = data.get("message") or {}
+                self._merge(message.get("usage"))
+                return [Opened(NAME, message.get("model") or "", message.get("id") or "")]
+            case "message_delta":
+                self.raw = (data.get("delta") or {}).get("stop_reason") or self.raw
+                self._merge(data.get("usage"))
+                return []
+            case "message_stop":
+                self.done = True
+                return []
+            case "error":
+                raise fault(NAME, None, data)
+            case _:  # ping, and whatever comes next year
+                return []
+
+    def reply(self, data: Any) -> list[ModelEvent]:
+        """A whole message."""
+        if data.get("type") == "error":
+            raise fault(NAME, None, data)
+        if not isinstance(data.get("content"), list):
+            raise MalformedReply(f"a message without content: {str(data)[:200]}")
+        events: list[ModelEvent] = [Opened(NAME, data.get("model") or "", data.get("id") or "")]
+        for index, block in enumerate(data["content"]):
+            events += self._start(index, block)
+            if block.get("type") == "tool_use":
+                events.append(CallDelta(index, arguments=json.dumps(block.get("input") or {})))
+        self.raw = data.get("stop_reason")
+        self._merge(data.get("usage"))
+        self.done = True
+        return [*events, *self.end()]
+
+    def end(self) -> list[ModelEvent]:
+        """Usage and finish."""
+        if not self.done:
+            raise MalformedReply("the stream ended without message_stop")
+        reason = FINISH.get(self.raw or "", "other")
+        if reason == "stop" and self.called:
+            reason = "tool_calls"
+        return [*([self.spent] if self.spent else []), Finished(reason, self.raw or "")]
+
+    def _merge(self, usage: Json | None) -> None:
+        self.usage |= {key: value for key, value in (usage or {}).items() if value is not None}
+
+    def _start(self, index: int, block: Json) -> list[ModelEvent]:
+        match block.get("type"):
+            case "text":
+                return [TextDelta(block["text"], index)] if block.get("text") else []
+            case "thinking":
+                events: list[ModelEvent] = [ThinkingDelta(block.get("thinking") or "", index)]
+                signature = block.get("signature")
+                return [*events, Kept("thinking", index, {"signature": signature})] if signature else events
+            case "redacted_thinking":
+                return [Kept("thinking", index, {"data": block.get("data", "")})]
+            case "tool_use":
+                self.called = True
+                return [CallDelta(index, block.get("id") or "", block.get("name") or "")]
+            case "server_tool_use":
+                self.hosted[index] = (block, [])
+                return [Kept("block", index, {"name": block.get("name") or "", "item": block})]
+            case _:
+                return [Kept("block", index, {"item": block})]
+
+    def _delta(self, index: int, delta: Json) -> list[ModelEvent]:
+        match delta.get("type"):
+            case "text_delta":
+                return [TextDelta(delta["text"], index)]
+            case "input_json_delta":
+                if index in self.hosted:
+                    self.hosted[index][1].append(delta.get("partial_json") or "")
+                    return []
+                return [CallDelta(index, arguments=delta.get("partial_json") or "")]
+            case "thinking_delta":
+                return [ThinkingDelta(delta.get("thinking") or "", index)]
+            case "signature_delta":
+                return [Kept("thinking", index, {"signature": delta.get("signature") or ""})]
+            case _:
+                return []
+
+    def _stop(self, index: int) -> list[ModelEvent]:
+        if index not in self.hosted:
+            return []
+        block, pieces = self.hosted.pop(index)
+        item = {**block, "input": arguments_of("".join(pieces)) or block.get("input") or {}}
+        return [Kept("block", index, {"item": item})]
+
+
+def parse_usage(usage: Json) -> UsageDelta:
+    """Token counts: what was read from or written to the cache is counted beside the input here."""
+    read, write = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+    return UsageDelta(
+        (usage.get("input_tokens") or 0) + (read or 0) + (write or 0),
+        usage.get("output_tokens") or 0,
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+        reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+    )
+
+
+WIRE = Wire(
+    name=NAME,
+    turns="messages",
+    framing="sse",
+    path=lambda model, stream: "/v1/messages",
+    render_head=render_head,
+    render_system=lambda request, dialect: [],
+    render_turn=render_turn,
+    parser=MessagesParser,
+)

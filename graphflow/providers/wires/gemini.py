@@ -1,0 +1,301 @@
+"""Gemini generateContent and streamGenerateContent: https://ai.google.dev/api/generate-content
+
+Calls come whole and may lack ids; signatures sit on any part and go back in place.
+"""
+
+from __future__ import annotations
+
+import json
+from secrets import token_hex
+from typing import Any
+
+from pydantic_core import from_json
+
+from graphflow.errors import MalformedReply
+from graphflow.media import Media
+from graphflow.model import (
+    CallDelta,
+    Finish,
+    Finished,
+    Kept,
+    ModelEvent,
+    Opened,
+    Request,
+    TextDelta,
+    ThinkingDelta,
+    ToolSpec,
+    UsageDelta,
+)
+from graphflow.providers.faults import fault
+from graphflow.providers.wires.wire import (
+    AssistantTurn,
+    Dialect,
+    Json,
+    ToolTurn,
+    UserTurn,
+    Wire,
+    arguments_of,
+    present,
+)
+from graphflow.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, ToolResult, Turn
+
+NAME = "gemini"
+UNSIGNED = "skip_thought_signature_validator"
+"""What stands for a signature on a call that another provider's model made: Gemini 3 refuses calls without one
+(ai.google.dev/gemini-api/docs/thought-signatures)."""
+
+FINISH: dict[str, Finish] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "MALFORMED_FUNCTION_CALL": "error",
+    "UNEXPECTED_TOOL_CALL": "error",
+    "TOO_MANY_TOOL_CALLS": "error",
+    "MALFORMED_RESPONSE": "error",
+    "MISSING_THOUGHT_SIGNATURE": "error",
+}
+MADE = "gf_"
+"""How ids begin that we made because the API gave none: they are not sent back."""
+MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+
+
+# -- rendering -------------------------------------------------------------------------------------------------------------
+def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
+    """A generateContent request without its contents; whether it streams is said by the path."""
+    body: Json = {}
+    texts = [text for text in request.system_parts if isinstance(text, str)]
+    if texts:
+        body["systemInstruction"] = {"parts": [{"text": text} for text in texts]}
+    if request.tools:
+        body["tools"] = [{"functionDeclarations": [render_tool(tool) for tool in request.tools]}]
+    if request.tool_choice is not None:
+        mode = MODES.get(request.tool_choice)
+        config = {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [request.tool_choice]}
+        body["toolConfig"] = {"functionCallingConfig": config}
+    generation = present(
+        temperature=request.temperature,
+        topP=request.top_p,
+        topK=request.top_k,
+        maxOutputTokens=request.max_tokens,
+        stopSequences=list(request.stop) or None,
+        seed=request.seed,
+        presencePenalty=request.presence_penalty,
+        frequencyPenalty=request.frequency_penalty,
+        thinkingConfig=_thinking(request.thinking),
+    )
+    if request.output_schema is not None or request.json_mode:
+        generation["responseMimeType"] = "application/json"
+    if request.output_schema is not None:
+        generation["responseJsonSchema"] = request.output_schema
+    if generation:
+        body["generationConfig"] = generation
+    return body
+
+
+def _thinking(thinking: bool | int | str | None) -> Json | None:
+    match thinking:
+        case None:
+            return None
+        case False:
+            return {"thinkingBudget": 0}
+        case True:
+            return {"includeThoughts": True}
+        case str():
+            return {"thinkingLevel": thinking, "includeThoughts": True}
+        case _:
+            return {"thinkingBudget": thinking, "includeThoughts": True}
+
+
+def render_tool(tool: ToolSpec) -> Json:
+    """One tool. `parametersJsonSchema` takes JSON Schema, `parameters` an OpenAPI subset only."""
+    return {"name": tool.name, "description": tool.description, "parametersJsonSchema": tool.parameters}
+
+
+def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]:
+    """One turn as a content."""
+    match turn:
+        case UserTurn():
+            parts = [p for p in turn.parts if not isinstance(p, CacheMark)]
+            return [{"role": "user", "parts": [{"text": p} if isinstance(p, str) else render_media(p) for p in parts]}]
+        case AssistantTurn():
+            own = turn.wire == NAME
+            rendered = [item for part in turn.in_order if (item := _part(part, own))]
+            _sign_foreign(rendered, own)
+            return [{"role": "model", "parts": rendered}] if rendered else []
+        case ToolTurn():
+            answers = [_result(result) for result in turn.results]
+            files = [render_media(media) for result in turn.results for media in result.media]
+            return [{"role": "user", "parts": [*answers, *files]}]
+
+
+def _sign_foreign(parts: list[Json], own: bool) -> None:
+    first = next((part for part in parts if "functionCall" in part), None)
+    if first is not None and not own:
+        first["thoughtSignature"] = UNSIGNED
+
+
+def _part(part: Part, own: bool) -> Json | None:
+    signed = present(thoughtSignature=part.keep.get("signature")) if own else {}
+    match part:
+        case Said():
+            return {"text": part.text, **signed} if part.text or signed else None
+        case ToolCall():
+            call: Json = {"name": part.name, "args": arguments_of(part.arguments)}
+            if part.id and not part.id.startswith(MADE):
+                call["id"] = part.id
+            return {"functionCall": call, **signed}
+        case Thinking():
+            return {"text": part.text, "thought": True, **signed} if own and signed else None
+        case Block():
+            return dict(part.keep["item"]) if own else None
+
+
+def _result(result: ToolResult) -> Json:
+    """A tool's answer, always an object: its own if it is one, else under the key the API names for it."""
+    text = result.text
+    answer: Json = {"error": text} if not result.ok else {"output": text}
+    if result.ok and text.startswith("{"):
+        try:
+            data = from_json(text)
+            answer = data if isinstance(data, dict) else answer
+        except ValueError:
+            pass
+    response: Json = {"name": result.name, "response": answer}
+    if result.id and not result.id.startswith(MADE):
+        response["id"] = result.id
+    return {"functionResponse": response}
+
+
+def render_media(media: Media) -> Json:
+    """A picture, sound, film or document."""
+    if media.data:
+        return {"inlineData": {"mimeType": media.mime, "data": media.base64}}
+    return {"fileData": {"fileUri": media.url or media.file_id} | present(mimeType=media.mime or None)}
+
+
+# -- parsing ---------------------------------------------------------------------------------------------------------------
+class GeminiParser:
+    """Reads one reply. Every chunk is a candidate with some parts; parts of one kind in a row are one part."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.done = False
+        self.opened = False
+        self.raw: str | None = None
+        self.usage: Json = {}
+        self.index = 0
+        self.kind = ""
+        self.called = False
+
+    @property
+    def spent(self) -> UsageDelta | None:
+        """The tokens told so far."""
+        return parse_usage(self.usage) if self.usage else None
+
+    def event(self, data: Any, name: str) -> list[ModelEvent]:
+        """One chunk."""
+        if data.get("error"):
+            raise fault(NAME, None, data)
+        events: list[ModelEvent] = []
+        if not self.opened:
+            self.opened = True
+            events.append(Opened(NAME, data.get("modelVersion") or "", data.get("responseId") or ""))
+        if data.get("usageMetadata"):
+            self.usage = data["usageMetadata"]
+        for candidate in data.get("candidates") or ():
+            if candidate.get("index"):
+                continue
+            for part in (candidate.get("content") or {}).get("parts") or ():
+                self._part(part, events)
+            self.raw = candidate.get("finishReason") or self.raw
+        blocked = (data.get("promptFeedback") or {}).get("blockReason")
+        if blocked:
+            self.raw = f"blockReason:{blocked}"
+        return events
+
+    def reply(self, data: Any) -> list[ModelEvent]:
+        """A whole reply; a list is a stream that was not asked for as server-sent events."""
+        events: list[ModelEvent] = []
+        for chunk in data if isinstance(data, list) else [data]:
+            if not isinstance(chunk, dict):
+                raise MalformedReply(f"no chunk of a reply: {str(chunk)[:200]}")
+            events += self.event(chunk, "")
+        return [*events, *self.end()]
+
+    def end(self) -> list[ModelEvent]:
+        """Usage and finish."""
+        if self.raw is None:
+            raise MalformedReply("the stream ended without a finishReason")
+        reason = "content_filter" if self.raw.startswith("blockReason:") else FINISH.get(self.raw, "other")
+        if reason == "stop" and self.called:
+            reason = "tool_calls"
+        return [*([self.spent] if self.spent else []), Finished(reason, self.raw)]
+
+    def _at(self, kind: str) -> int:
+        if kind != self.kind or kind == "call":
+            self.kind = kind
+            self.index += 1
+        return self.index
+
+    def _part(self, part: Json, events: list[ModelEvent]) -> None:
+        signature = part.get("thoughtSignature")
+        if part.get("functionCall"):
+            kind = "call"
+            index = self._at(kind)
+            call = part["functionCall"]
+            self.called = True
+            id = call.get("id") or ""
+            arguments = json.dumps(call.get("args") or {})
+            events.append(CallDelta(index, id or MADE + token_hex(5), call.get("name") or "", arguments))
+            if not id:
+                events.append(Kept("call", index, {"made_id": True}))
+        elif "text" in part:
+            kind = "thinking" if part.get("thought") else "text"
+            if signature and not part["text"]:
+                self.kind = ""  # a signature on an empty part of its own stays on a part of its own
+            index = self._at(kind)
+            if part["text"]:
+                events.append((ThinkingDelta if kind == "thinking" else TextDelta)(part["text"], index))
+        else:
+            kind = "block"
+            self.kind = ""
+            index = self._at(kind)
+            hosted = "code_execution" if "executableCode" in part else ""
+            events.append(Kept("block", index, {"name": hosted, "item": part}))
+            return
+        if signature:
+            events.append(Kept(kind, index, {"signature": signature}))  # type: ignore[arg-type]  # one of its words
+            self.kind = ""
+
+
+def parse_usage(usage: Json) -> UsageDelta:
+    """Token counts: thoughts and what hosted tools read are counted beside the rest here."""
+    thought = usage.get("thoughtsTokenCount")
+    return UsageDelta(
+        (usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0),
+        (usage.get("candidatesTokenCount") or 0) + (thought or 0),
+        cache_read_tokens=usage.get("cachedContentTokenCount"),
+        reasoning_tokens=thought,
+    )
+
+
+def path(model: str, stream: bool) -> str:
+    """Without `alt=sse` a stream is one JSON array."""
+    return f"/models/{model}:streamGenerateContent?alt=sse" if stream else f"/models/{model}:generateContent"
+
+
+WIRE = Wire(
+    name=NAME,
+    turns="contents",
+    framing="sse",
+    path=path,
+    render_head=render_head,
+    render_system=lambda request, dialect: [],
+    render_turn=render_turn,
+    parser=GeminiParser,
+)

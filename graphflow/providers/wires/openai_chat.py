@@ -1,0 +1,341 @@
+"""OpenAI chat completions, and its dialects: https://platform.openai.com/docs/api-reference/chat
+
+Dialects differ by `Dialect` alone: Groq (console.groq.com/docs/api-reference), Mistral (docs.mistral.ai/api), DeepSeek
+(api-docs.deepseek.com), OpenRouter (openrouter.ai/docs), xAI, Together, vLLM, llama.cpp, LM Studio.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from secrets import token_hex
+from typing import Any
+
+from graphflow.errors import MalformedReply
+from graphflow.media import Media
+from graphflow.model import (
+    CallDelta,
+    Finish,
+    Finished,
+    Kept,
+    ModelEvent,
+    Opened,
+    RefusalDelta,
+    Request,
+    TextDelta,
+    ThinkingDelta,
+    ToolSpec,
+    UsageDelta,
+)
+from graphflow.providers.faults import fault
+from graphflow.providers.wires.wire import (
+    AssistantTurn,
+    Dialect,
+    Json,
+    ToolTurn,
+    UserTurn,
+    Wire,
+    arguments_of,
+    cannot,
+    effort_of,
+    present,
+    refuse,
+)
+from graphflow.turns import CacheMark, Thinking, ToolCall, Turn
+
+NAME = "openai-chat"
+
+FINISH: dict[str, Finish] = {
+    "stop": "stop",
+    "length": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "error": "error",
+}
+
+
+# -- rendering -------------------------------------------------------------------------------------------------------------
+def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
+    """A chat completion request without its messages."""
+    refuse(NAME, request, ("top_k",) if dialect.name in (NAME, "groq", "mistral") else ())
+    body = {"model": model, "stream": stream}
+    if stream and dialect.stream_usage:
+        body["stream_options"] = {"include_usage": True}
+    if request.tools:
+        body["tools"] = [render_tool(tool, dialect) for tool in request.tools]
+    if request.tool_choice is not None:
+        body["tool_choice"] = render_tool_choice(request.tool_choice, dialect)
+    if request.output_schema is not None and dialect.schema:
+        shape = present(name=request.output_name, schema=request.output_schema, strict=dialect.strict or None)
+        body["response_format"] = {"type": "json_schema", "json_schema": shape}
+    elif request.json_mode or request.output_schema is not None:
+        body["response_format"] = {"type": "json_object"}
+    if request.thinking is not None and dialect.effort:
+        effort = effort_of(request.thinking)
+        body[dialect.effort] = effort if dialect.effort == "reasoning_effort" else _reasoning(request.thinking)
+    return body | present(
+        temperature=request.temperature,
+        top_p=request.top_p,
+        top_k=request.top_k,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+        parallel_tool_calls=request.parallel_calls,
+        stop=list(request.stop) or None,
+        **{dialect.max_tokens: request.max_tokens, dialect.seed: request.seed},
+    )
+
+
+def _reasoning(thinking: bool | int | str) -> Json:
+    if isinstance(thinking, bool):
+        return {"enabled": thinking}
+    return {"effort": thinking} if isinstance(thinking, str) else {"max_tokens": thinking}
+
+
+def render_tool(tool: ToolSpec, dialect: Dialect) -> Json:
+    """One tool."""
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function | present(strict=tool.strict)}
+
+
+def render_tool_choice(choice: str, dialect: Dialect) -> str | Json:
+    """Which tool it is to call."""
+    if choice == "required":
+        return dialect.required
+    return choice if choice in ("auto", "none") else {"type": "function", "function": {"name": choice}}
+
+
+def render_system(request: Request, dialect: Dialect) -> list[Json]:
+    """Standing instructions as messages."""
+    return [{"role": "system", "content": text} for text in request.system_parts if isinstance(text, str)]
+
+
+def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]:
+    """One turn as messages."""
+    match turn:
+        case UserTurn():
+            bridge: list[Json] = [{"role": "assistant", "content": "OK"}]
+            return [
+                *(bridge if dialect.bridge and isinstance(before, ToolTurn) else ()),
+                {"role": "user", "content": render_content(turn.content, dialect)},
+            ]
+        case AssistantTurn():
+            return [_assistant(turn, dialect)]
+        case ToolTurn():
+            return _results(turn, dialect)
+
+
+def _assistant(turn: AssistantTurn, dialect: Dialect) -> Json:
+    message: Json = {"role": "assistant", "content": turn.text or (None if turn.calls else "")}
+    thought = "".join(p.text for p in turn.parts if type(p) is Thinking) if turn.wire == dialect.name else ""
+    if thought and dialect.reasoning_back:
+        message[dialect.reasoning] = thought
+    if turn.calls:
+        message["tool_calls"] = [_call(call, dialect) for call in turn.calls]
+    return message
+
+
+def _call(call: ToolCall, dialect: Dialect) -> Json:
+    arguments = call.arguments if arguments_of(call.arguments) else "{}"
+    function = {"name": call.name, "arguments": arguments}
+    return {"id": call_id(call.id, dialect), "type": "function", "function": function}
+
+
+def call_id(id: str, dialect: Dialect) -> str:
+    """An id of a call as the dialect spells it; another provider's id becomes one of nine letters where it must."""
+    if not dialect.short_ids or (len(id) == 9 and id.isalnum()):
+        return id
+    return hashlib.sha256(id.encode()).hexdigest()[:9]
+
+
+def _results(turn: ToolTurn, dialect: Dialect) -> list[Json]:
+    messages: list[Json] = []
+    media: list[Media] = []
+    for result in turn.results:
+        text = result.text or ("File attached" if result.media else "")
+        messages.append({"role": "tool", "tool_call_id": call_id(result.id, dialect), "content": text})
+        media += result.media
+    if media:  # this wire format has no place for them in a tool's result: a user's message follows
+        if dialect.bridge:
+            messages.append({"role": "assistant", "content": "OK"})
+        messages.append({"role": "user", "content": render_content(tuple(media), dialect)})
+    return messages
+
+
+def render_content(content: str | tuple[str | Media | CacheMark, ...], dialect: Dialect) -> str | list[Json]:
+    """What a user said."""
+    if isinstance(content, str):
+        return content
+    parts = [part for part in content if not isinstance(part, CacheMark)]
+    return [{"type": "text", "text": p} if isinstance(p, str) else render_media(p, dialect) for p in parts]
+
+
+def render_media(media: Media, dialect: Dialect) -> Json:
+    """A picture, sound or document."""
+    match media.kind:
+        case "image" if not media.file_id:
+            return {"type": "image_url", "image_url": {"url": media.data_url} | present(detail=media.detail or None)}
+        case "audio" if media.data:
+            format = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}.get(kind := media.mime.split("/")[-1], kind)
+            return {"type": "input_audio", "input_audio": {"data": media.base64, "format": format}}
+        case "video" if not media.file_id:
+            return {"type": "video_url", "video_url": {"url": media.data_url}}
+        case "document" if dialect.documents == "document_url" and not media.file_id:
+            return {"type": "document_url", "document_url": media.data_url}
+        case "document" if media.file_id:
+            return {"type": "file", "file": {"file_id": media.file_id}}
+        case "document" if media.data:
+            return {"type": "file", "file": {"file_data": media.data_url, "filename": media.name or "document"}}
+        case _:
+            source = "an address" if media.url else "a file id" if media.file_id else "bytes"
+            raise cannot(dialect.name, f"{media.kind} by {source}")
+
+
+# -- parsing ---------------------------------------------------------------------------------------------------------------
+class ChatParser:
+    """Reads one reply."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.done = False
+        self.opened = False
+        self.raw: str | None = None
+        self.named: dict[int, bool] = {}
+        self.spent: UsageDelta | None = None
+        self.in_thought = False
+        self.part = 0
+
+    def event(self, data: Any, name: str) -> list[ModelEvent]:
+        """One chunk."""
+        if name == "error" or data.get("error"):
+            raise fault(self.dialect.name, None, data)
+        events: list[ModelEvent] = []
+        if not self.opened:
+            self.opened = True
+            events.append(Opened(self.dialect.name, data.get("model") or "", data.get("id") or ""))
+        usage = data.get("usage") or (data.get("x_groq") or {}).get("usage")
+        if usage:
+            self.spent = parse_usage(usage)
+        for choice in data.get("choices") or ():
+            if not choice.get("index"):  # several choices interleave; only the first is read
+                self._delta(choice.get("delta") or choice.get("message") or {}, events)
+                self.raw = choice.get("finish_reason") or self.raw
+        return events
+
+    def reply(self, data: Any) -> list[ModelEvent]:
+        """A whole chat completion."""
+        if not data.get("choices") and not data.get("error"):
+            raise MalformedReply(f"a chat completion without choices: {str(data)[:200]}")
+        events = self.event(data, "")
+        self.done = True
+        return [*events, *self.end()]
+
+    def end(self) -> list[ModelEvent]:
+        """Usage and finish, which may have come in any order."""
+        if not self.done and self.raw is None:
+            raise MalformedReply("the stream ended without a finish reason and without [DONE]")
+        events: list[ModelEvent] = [self.spent] if self.spent else []
+        reason = FINISH.get(self.raw or "", "other")
+        if reason == "stop" and self.named:
+            reason = "tool_calls"
+        return [*events, Finished(reason, self.raw or "")]
+
+    def _delta(self, delta: Json, events: list[ModelEvent]) -> None:
+        content = delta.get("content")
+        if content:
+            if isinstance(content, str):
+                self._text(content, events)
+            else:
+                self._typed(content, events)
+        thought = delta.get("reasoning") or delta.get("reasoning_content")
+        if thought and isinstance(thought, str):
+            self.in_thought = True
+            events.append(ThinkingDelta(thought, self.part))
+        if delta.get("refusal"):
+            events.append(RefusalDelta(delta["refusal"]))
+        calls = delta.get("tool_calls")
+        if calls:
+            for position, call in enumerate(calls):
+                self._call(call, position, events)
+        elif delta.get("function_call"):
+            self._call({"function": delta["function_call"]}, 0, events)
+        for position, tool in enumerate(delta.get("executed_tools") or ()):
+            keep = {"name": tool.get("name") or tool.get("type") or "tool", "item": tool}
+            events.append(Kept("block", tool.get("index", position), keep))
+
+    def _text(self, text: str, events: list[ModelEvent]) -> None:
+        if self.in_thought:
+            self.in_thought = False
+            self.part += 1
+        events.append(TextDelta(text, self.part))
+
+    def _typed(self, parts: list[Json], events: list[ModelEvent]) -> None:
+        """Mistral's content while it thinks: a list of typed parts (docs.mistral.ai/capabilities/reasoning)."""
+        for part in parts:
+            if part.get("type") == "text" and part.get("text"):
+                self._text(part["text"], events)
+            elif part.get("type") == "thinking":
+                self.in_thought = True
+                for piece in part.get("thinking") or ():
+                    if isinstance(piece, dict) and piece.get("text"):
+                        events.append(ThinkingDelta(piece["text"], self.part))
+
+    def _call(self, call: Json, position: int, events: list[ModelEvent]) -> None:
+        function = call.get("function") or {}
+        index = call.get("index")
+        index = position if index is None else index
+        arguments = function.get("arguments")
+        if isinstance(arguments, dict):
+            arguments = json.dumps(arguments)
+        if index in self.named:  # some gateways repeat id and name in every piece
+            events.append(CallDelta(index, arguments=arguments or ""))
+            return
+        self.named[index] = True
+        id = call.get("id") or ""
+        events.append(CallDelta(index, id or token_hex(5)[:9], function.get("name") or "", arguments or ""))
+        if not id:
+            events.append(Kept("call", index, {"made_id": True}))
+
+
+def parse_usage(usage: Json) -> UsageDelta:
+    """Token counts; cached ones are part of the input here."""
+    read = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    return UsageDelta(
+        usage.get("prompt_tokens") or 0,
+        usage.get("completion_tokens") or 0,
+        cache_read_tokens=read,
+        cache_write_tokens=(usage.get("prompt_tokens_details") or {}).get("cache_write_tokens"),
+        reasoning_tokens=thought,
+    )
+
+
+WIRE = Wire(
+    name=NAME,
+    turns="messages",
+    framing="sse",
+    path=lambda model, stream: "/chat/completions",
+    render_head=render_head,
+    render_system=render_system,
+    render_turn=render_turn,
+    parser=ChatParser,
+)
+OPENAI = Dialect()
+GROQ = Dialect("groq", reasoning="reasoning", reasoning_back=True)
+MISTRAL = Dialect(
+    "mistral",
+    max_tokens="max_tokens",
+    effort="",
+    required="any",
+    seed="random_seed",
+    stream_usage=False,
+    bridge=True,
+    short_ids=True,
+    documents="document_url",
+)
+DEEPSEEK = Dialect("deepseek", max_tokens="max_tokens", reasoning_back=True, effort="", schema=False)
+OPENROUTER = Dialect(
+    "openrouter", max_tokens="max_tokens", reasoning="reasoning", reasoning_back=True, effort="reasoning"
+)
+COMPATIBLE = Dialect("openai-compatible", max_tokens="max_tokens")

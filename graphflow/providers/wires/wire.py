@@ -1,0 +1,179 @@
+"""What a wire format is: functions that render a request, and a parser that turns what comes back into events.
+
+Rules:
+1. Everything here and beside it is pure: no I/O, no clock, no environment.
+2. A turn renders the same wherever it stands (but for `bridge`), so that its bytes can be kept.
+3. Parsers ignore fields and events they do not know; what a reply must have and has not is a `MalformedReply`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pydantic_core import from_json
+
+from graphflow.errors import BadRequest
+from graphflow.model import ModelEvent, Request, Turn, UsageDelta
+from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one vendor differs from others of the same wire format. The defaults are OpenAI's own.
+
+    Attributes:
+        name: the dialect's name; encodings of turns are kept under it.
+        max_tokens: the name of the parameter that bounds the answer.
+        reasoning: the field in which reasoning arrives.
+        reasoning_back: whether that field goes back with the turn.
+        effort: how the amount of reasoning is asked for: the name of a parameter, an object (OpenRouter), or not at all.
+        required: the word for "call some tool".
+        seed: the name of the parameter for a seed.
+        stream_usage: whether usage has to be asked for in a stream.
+        bridge: whether an assistant's turn must stand between tool results and a user's turn (Mistral).
+        short_ids: whether ids of calls have nine letters and digits (Mistral).
+        strict: whether schemas carry `strict`.
+        documents: how a document is spelled: as a "file" (OpenAI) or a "document_url" (Mistral).
+        schema: whether it takes a JSON schema for the answer.
+    """
+
+    name: str = "openai-chat"
+    max_tokens: str = "max_completion_tokens"
+    reasoning: str = "reasoning_content"
+    reasoning_back: bool = False
+    effort: Literal["reasoning_effort", "reasoning", ""] = "reasoning_effort"
+    required: str = "required"
+    seed: str = "seed"
+    stream_usage: bool = True
+    bridge: bool = False
+    short_ids: bool = False
+    strict: bool = True
+    documents: Literal["file", "document_url"] = "file"
+    schema: bool = True
+
+
+class Parser(Protocol):
+    """Turns payloads into events. One parser reads one reply."""
+
+    done: bool
+    """Whether the terminal event has come: what follows is not read."""
+
+    @property
+    def spent(self) -> UsageDelta | None:
+        """The tokens told so far."""
+        ...
+
+    def event(self, data: Any, name: str) -> list[ModelEvent]:
+        """One payload of a stream; `name` is its `event:` line, if it had one."""
+        ...
+
+    def reply(self, data: Any) -> list[ModelEvent]:
+        """A whole reply that was not streamed."""
+        ...
+
+    def end(self) -> list[ModelEvent]:
+        """The stream is over.
+
+        Raises:
+            MalformedReply: its terminal event never came.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One wire format.
+
+    Attributes:
+        name: its name.
+        turns: the key under which the turns stand in a request.
+        framing: how payloads follow each other in a stream.
+        path: the path of a request, by model and whether it streams.
+        render_head: everything of a request but its turns.
+        render_turn: one turn as the messages that it is; the turn before it is given, too.
+        parser: a parser for one reply.
+    """
+
+    name: str
+    turns: str
+    framing: Literal["sse", "ndjson"]
+    path: Callable[[str, bool], str]
+    render_head: Callable[[Request, str, bool, Dialect], Json]
+    render_system: Callable[[Request, Dialect], list[Json]]
+    render_turn: Callable[[Turn, Turn | None, Dialect], list[Json]]
+    parser: Callable[[Dialect], Parser]
+
+
+def render_request(wire: Wire, request: Request, model: str, *, stream: bool = True, dialect: Dialect) -> Json:
+    """The whole body of a request.
+
+    Raises:
+        BadRequest: the wire format has no way to say part of it.
+    """
+    turns = wire.render_system(request, dialect)
+    before: Turn | None = None
+    for turn in request.turns:
+        turns += wire.render_turn(turn, before, dialect)
+        before = turn
+    return merged({**wire.render_head(request, model, stream, dialect), wire.turns: turns}, request.extra)
+
+
+def merged(body: Json, extra: Mapping[str, Any]) -> Json:
+    """`body` with `extra` laid over it: objects into objects, lists after lists (each item once); None takes a key away."""
+    if not extra:
+        return body
+    whole = dict(body)
+    for key, value in extra.items():
+        if value is None:
+            whole.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(whole.get(key), dict):
+            whole[key] = merged(whole[key], value)
+        elif isinstance(value, list) and isinstance(whole.get(key), list):
+            whole[key] = [*whole[key], *(item for item in value if item not in whole[key])]
+        else:
+            whole[key] = value
+    return whole
+
+
+def arguments_of(text: str) -> Json:
+    """A call's arguments as an object. "", "null" and what is no object (a reply that was cut) are no arguments."""
+    try:
+        data = from_json(text) if text else {}
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def present(**fields: Any) -> Json:
+    """The fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def cannot(wire: str, what: str, instead: str = "") -> BadRequest:
+    """The error for something that a wire format cannot say."""
+    return BadRequest(f"{wire} has no way to send {what}; {instead or 'leave it out, or use another provider'}")
+
+
+def refuse(wire: str, request: Request, names: Sequence[str]) -> None:
+    """Raises `BadRequest` if the request uses one of these parameters."""
+    for name in names:
+        if getattr(request, name) not in (None, (), ""):
+            raise cannot(wire, f"{name}={getattr(request, name)!r}")
+
+
+def effort_of(thinking: bool | int | str) -> str:
+    """A budget in tokens, or yes, as the nearest effort."""
+    if isinstance(thinking, str):
+        return thinking
+    if thinking is True:
+        return "medium"
+    if thinking is False:
+        return "minimal"
+    return "low" if thinking <= 2048 else "medium" if thinking <= 8192 else "high"
+
+
+__all__ = ["AssistantTurn", "Dialect", "Json", "Parser", "ToolTurn", "UserTurn", "Wire"]
