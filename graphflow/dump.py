@@ -85,19 +85,16 @@ def _agent_spec(agent: Agent[Any, Any]) -> dict[str, Any]:
         spec["tools"] = [callee if isinstance(callee, str) else _address(callee, callee.name) for callee in agent.calls]
     if agent.examples:
         spec["examples"] = [[to_json_value(message), to_json_value(answer)] for message, answer in agent.examples]
-    settings = agent.settings
     for key, value, default in (
         ("description", agent.description, ""),
         ("turns", agent.turns, TURNS),
         ("repairs", agent.repairs, 2),
-        ("temperature", settings.temperature, None),
-        ("max_tokens", settings.max_tokens, None),
-        ("stop", list(settings.stop), []),
-        ("seed", settings.seed, None),
         ("timeout_s", agent.timeout_s, None),
     ):
         if value != default:
             spec[key] = value
+    for key, value in agent.settings.stated.items():
+        spec[key] = list(value) if isinstance(value, tuple) else value
     return spec
 
 

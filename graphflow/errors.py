@@ -91,7 +91,13 @@ class InputInvalid(WalkError, ValueError):
 
 
 class OutputInvalid(WalkError, TypeError):
-    """A node returned, or a model wrote, something that its declared output type does not allow."""
+    """A node returned, or a model wrote, something that its declared output type does not allow.
+
+    Attributes:
+        attempts: all that a model answered, the repairs included, in order.
+    """
+
+    attempts: tuple[str, ...] = ()
 
 
 class NoOutput(WalkError):
@@ -184,7 +190,7 @@ class ModelError(GraphflowError):
     """
 
     kind: ClassVar[str] = "model"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(
         self,

@@ -247,8 +247,43 @@ class ModelDelta(Event):
     kind: ClassVar[str] = "model.delta"
     activation: int
     node: str
-    channel: Literal["text", "thinking", "arguments"]
+    channel: Literal["text", "thinking", "arguments", "restart"]
+    """ "restart": what was told of this answer so far is void, it begins again."""
     text: str
+
+
+@dataclass(slots=True)
+class ModelPartial(Event):
+    """An object that a model is still writing, as far as it can be read (told only to a live listener; not a fact)."""
+
+    kind: ClassVar[str] = "model.partial"
+    activation: int
+    node: str
+    value: Any
+
+
+@dataclass(slots=True)
+class ModelRetried(Event):
+    """A model failed before it said anything, and is asked again after a while (fact)."""
+
+    kind: ClassVar[str] = "model.retry"
+    activation: int
+    node: str
+    attempt: int
+    wait_s: float
+    error: str
+
+
+@dataclass(slots=True)
+class ModelSwitched(Event):
+    """Another model, or another key of the same one, took over (fact)."""
+
+    kind: ClassVar[str] = "model.switch"
+    activation: int
+    node: str
+    source: str
+    target: str
+    error: str
 
 
 @dataclass(slots=True)
@@ -266,6 +301,9 @@ class ModelFinished(Event):
     usd: float | None
     finish: str
     started: float
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(slots=True)

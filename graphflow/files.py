@@ -35,6 +35,7 @@ from graphflow.arrows import END, START, connect
 from graphflow.errors import FileUnreadable, GraphflowError
 from graphflow.graph import Graph
 from graphflow.kinds.agent import Agent
+from graphflow.kinds.asking import SETTINGS
 from graphflow.kinds.router import Router
 from graphflow.kinds.subagent import SubAgent
 from graphflow.limits import Limits
@@ -54,7 +55,7 @@ AGENT_KEYS: tuple[str, ...] = (
     "examples",
     "description",
 )
-AGENT_KEYS += ("turns", "repairs", "temperature", "max_tokens", "stop", "seed", "retry", "timeout_s")
+AGENT_KEYS += ("turns", "repairs", "retry", "timeout_s", *SETTINGS)
 ROUTER_KEYS = (
     "rule",
     "labels",

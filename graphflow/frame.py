@@ -34,7 +34,7 @@ from graphflow.events import (
     Stopped,
 )
 from graphflow.graph import Graph, solo
-from graphflow.limits import Ledger, Limits, tightest
+from graphflow.limits import Answered, Ledger, Limits, tightest
 from graphflow.model import Model, open_model, unset
 from graphflow.nodes import Context, Node, find_callee
 from graphflow.program import Program, Slot
@@ -169,8 +169,8 @@ class Frame:
         self.ledger.check_spent()
         self.ledger.charge("model_calls")
 
-    def add_model_call(self, input_tokens: int, output_tokens: int, usd: float | None) -> None:
-        self.ledger.add_model_call(input_tokens, output_tokens, usd)
+    def add_model_call(self, reply: Answered) -> None:
+        self.ledger.add_model_call(reply)
 
     # -- calls and frames ----------------------------------------------------------------------------------------------
     async def call(self, activation: int, caller: Node[Any, Any], callee: Node[Any, Any] | str, message: Any) -> Any:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, Protocol
 
 from graphflow.errors import DeclarationError, DepthExceeded, LimitExceeded
 
@@ -94,6 +94,9 @@ class Usage:
         output_tokens: tokens the models wrote.
         usd: cost in US dollars, or None if any call's price is unknown.
         seconds: wall clock from start to end.
+        cache_read_tokens: of the input, what came from a prompt cache.
+        cache_write_tokens: of the input, what was written to a prompt cache.
+        reasoning_tokens: of the output, what was reasoning.
     """
 
     steps: int = 0
@@ -103,6 +106,9 @@ class Usage:
     output_tokens: int = 0
     usd: float | None = None
     seconds: float = 0.0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def tokens(self) -> int:
@@ -110,10 +116,29 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
 
+class Answered(Protocol):
+    """What a ledger asks of an answer: `Reply`, and the event that tells of one."""
+
+    @property
+    def input_tokens(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
+    @property
+    def usd(self) -> float | None: ...
+    @property
+    def cache_read_tokens(self) -> int | None: ...
+    @property
+    def cache_write_tokens(self) -> int | None: ...
+    @property
+    def reasoning_tokens(self) -> int | None: ...
+
+
 class Ledger:
     """What one frame has used, under which limits, and under whose ledger."""
 
     __slots__ = (
+        "cache_read_tokens",
+        "cache_write_tokens",
         "ceiling",
         "depth",
         "input_tokens",
@@ -123,6 +148,7 @@ class Ledger:
         "output_tokens",
         "parent",
         "path",
+        "reasoning_tokens",
         "steps",
         "tokens",
         "tool_calls",
@@ -145,6 +171,7 @@ class Ledger:
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.ceiling = self._ceiling()
         self.steps = self.tool_calls = self.model_calls = self.input_tokens = self.output_tokens = self.tokens = 0
+        self.cache_read_tokens = self.cache_write_tokens = self.reasoning_tokens = 0
         self.usd = 0.0
         self.unpriced = False
         self.warned: set[str] | None = None
@@ -190,17 +217,20 @@ class Ledger:
                 book.warn(meter, used)
             book = book.parent
 
-    def add_model_call(self, input_tokens: int, output_tokens: int, usd: float | None) -> None:
+    def add_model_call(self, reply: Answered) -> None:
         """Counts one answer of a model, here and in every ancestor."""
         book: Ledger | None = self
         while book is not None:
-            book.input_tokens += input_tokens
-            book.output_tokens += output_tokens
-            book.unpriced = book.unpriced or usd is None
+            book.input_tokens += reply.input_tokens
+            book.output_tokens += reply.output_tokens
+            book.cache_read_tokens += reply.cache_read_tokens or 0
+            book.cache_write_tokens += reply.cache_write_tokens or 0
+            book.reasoning_tokens += reply.reasoning_tokens or 0
+            book.unpriced = book.unpriced or reply.usd is None
             book = book.parent
-        self.add("tokens", input_tokens + output_tokens)
-        if usd is not None:
-            self.add("usd", usd)
+        self.add("tokens", reply.input_tokens + reply.output_tokens)
+        if reply.usd is not None:
+            self.add("usd", reply.usd)
 
     def check_spent(self) -> None:
         """Raises if tokens or usd are used up here or above: nothing more may be asked of a model."""
@@ -261,7 +291,18 @@ class Ledger:
     def usage(self, seconds: float = 0.0) -> Usage:
         """What has been used, as a plain value."""
         usd = None if self.unpriced else self.usd
-        return Usage(self.steps, self.tool_calls, self.model_calls, self.input_tokens, self.output_tokens, usd, seconds)
+        return Usage(
+            self.steps,
+            self.tool_calls,
+            self.model_calls,
+            self.input_tokens,
+            self.output_tokens,
+            usd,
+            seconds,
+            self.cache_read_tokens,
+            self.cache_write_tokens,
+            self.reasoning_tokens,
+        )
 
 
 def tightest(*all_limits: Limits | None) -> Limits:

@@ -415,19 +415,39 @@ async def gather(
 
 
 # -- from a string to a model ----------------------------------------------------------------------------------------------
-PROVIDERS = {"local": "graphflow.providers.local:open_model"}
+_ENDPOINTS = (
+    *(
+        "openai",
+        "openai-responses",
+        "anthropic",
+        "google",
+        "groq",
+        "mistral",
+        "ollama",
+        "openrouter",
+        "deepseek",
+        "xai",
+    ),
+    *("together", "compatible", "vllm", "llamacpp", "lmstudio"),
+)
+PROVIDERS = {
+    "local": "graphflow.providers.local:open_model",
+    **{name: f"graphflow.providers.endpoints:{name.replace('-', '_')}" for name in _ENDPOINTS},
+}
 """Our own providers by name: where the function is that opens one. Others come by entry point `graphflow.providers`."""
 EMBEDDERS = {"local": "graphflow.providers.embeddings:open_embedder"}
 
 
-def open_model(named: str) -> Model:
-    """The model that a string `provider:model` names.
+def open_model(named: str, **options: Any) -> Model:
+    """The model that a string `provider:model` names; `options` are the provider's own.
 
     Raises:
         UnknownProvider: the text lists near names.
+        KeyMissing: the provider needs a key and there is none.
         MissingExtra: the provider needs packages that are not installed.
     """
-    model: Model = _opener(named, PROVIDERS, "graphflow.providers")(named.split(":", 1)[1])
+    opener = _opener(named, PROVIDERS, "graphflow.providers")
+    model: Model = opener(named.split(":", 1)[1], **options)
     return model
 
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, ove
 
 from graphflow.arrows import Arm, Entry, ForkPolicy, In, Into, Origin, Out, Terminal, _check_guard, _check_policy
 from graphflow.errors import DeclarationError, NotReachable
-from graphflow.limits import Limits
+from graphflow.limits import Answered, Limits
 from graphflow.messages import Type, type_name
 from graphflow.ports import Port
 
@@ -77,7 +77,7 @@ class Frame(Protocol):
     def clock(self) -> float: ...
     def ends(self, error: BaseException) -> bool: ...
     def charge_model_call(self) -> None: ...
-    def add_model_call(self, input_tokens: int, output_tokens: int, usd: float | None) -> None: ...
+    def add_model_call(self, reply: Answered) -> None: ...
 
 
 class Context:

@@ -13,31 +13,36 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypedDict, TypeVar, Unpack, cast, overload
 
+from pydantic_core import from_json
+
 from graphflow.arrows import In, Out
-from graphflow.errors import DeclarationError, LimitExceeded, ModelError, NotReachable, OutputInvalid
-from graphflow.events import ModelDelta, ModelFinished, ModelStarted
+from graphflow.errors import (
+    DeclarationError,
+    LimitExceeded,
+    NotReachable,
+    OutputInvalid,
+    ToolUseFailed,
+)
+from graphflow.kinds.asking import Settings, ask, declined
 from graphflow.kinds.structured import output_schema, read_output
 from graphflow.kinds.tool import Tool, read_for, result_text, spec_of
+from graphflow.media import Media, media_in, without_media
 from graphflow.messages import Type, error_text, to_text
 from graphflow.model import (
     AssistantTurn,
-    CallDelta,
+    Effort,
     Model,
-    ModelEvent,
     Reply,
     Request,
-    TextDelta,
-    ThinkingDelta,
     ToolCall,
     ToolResult,
+    ToolSpec,
     ToolTurn,
     Turn,
     UserTurn,
-    gather,
 )
 from graphflow.nodes import Context, Node, Retry
 from graphflow.ports import Port
@@ -48,16 +53,6 @@ B = TypeVar("B")
 
 TURNS = 16
 """Model calls of one activation at most, unless the agent says otherwise: what openagents allowed its ReAct loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How an agent's model is asked."""
-
-    temperature: float | None = None
-    max_tokens: int | None = None
-    stop: tuple[str, ...] = ()
-    seed: int | None = None
 
 
 class Options(TypedDict, total=False):
@@ -77,6 +72,15 @@ class Options(TypedDict, total=False):
     max_tokens: int | None
     stop: Sequence[str]
     seed: int | None
+    top_p: float | None
+    top_k: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    tool_choice: str | None
+    parallel_calls: bool | None
+    thinking: bool | int | Effort | None
+    prompt_cache: bool
+    extra: Mapping[str, Any]
     retry: Retry | int | None
     timeout_s: float | None
 
@@ -98,7 +102,14 @@ class Agent(Node[In, Out]):
         description: what it does, for those who may call it. Never the prompt.
         turns: model calls of one activation at most.
         repairs: how often an answer of the wrong type is sent back.
-        temperature, max_tokens, stop, seed: as the model understands them.
+        temperature, top_p, top_k, presence_penalty, frequency_penalty, seed: how the model samples.
+        max_tokens: tokens of one answer at most.
+        stop: texts at which it stops.
+        tool_choice: for the first question of an activation: "auto", "none", "required" or the name of a tool.
+        parallel_calls: whether it may ask for several calls at once.
+        thinking: how much it reasons first: a budget in tokens, an effort ("low", "high"...), or on / off.
+        prompt_cache: whether the provider shall cache the prompt as far as it can.
+        extra: the provider's own parameters, as they are.
         retry, timeout_s: as for every node.
     """
 
@@ -154,6 +165,15 @@ class Agent(Node[In, Out]):
         max_tokens: int | None = None,
         stop: Sequence[str] = (),
         seed: int | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        presence_penalty: float | None = None,
+        frequency_penalty: float | None = None,
+        tool_choice: str | None = None,
+        parallel_calls: bool | None = None,
+        thinking: bool | int | Effort | None = None,
+        prompt_cache: bool = False,
+        extra: Mapping[str, Any] | None = None,
         retry: Retry | int | None = None,
         timeout_s: float | None = None,
     ) -> None:
@@ -181,7 +201,21 @@ class Agent(Node[In, Out]):
         own["examples"] = tuple(examples)
         own["turns"] = turns
         own["repairs"] = repairs
-        own["settings"] = Settings(temperature, max_tokens, tuple(stop), seed)
+        own["settings"] = Settings(
+            temperature,
+            max_tokens,
+            tuple(stop),
+            seed,
+            top_p,
+            top_k,
+            presence_penalty,
+            frequency_penalty,
+            tool_choice,
+            parallel_calls,
+            thinking,
+            prompt_cache,
+            dict(extra or {}),
+        )
 
     @property
     def most_model_calls(self) -> int:
@@ -202,64 +236,108 @@ class Agent(Node[In, Out]):
         schema, wrapped = output_schema(self.output)
         system = self.system.render(message, ctx) if self.system else ""
         specs = tuple(spec_of(node) for node in reach)
-        turns = [*self._shown(ctx), UserTurn(self._said(message, ctx))]
-        repairs = self.repairs
-        for _ in range(self.turns):
-            request = Request(
-                tuple(turns),
-                system,
-                specs,
-                schema,
-                self.settings.temperature,
-                self.settings.max_tokens,
-                self.settings.stop,
-                self.settings.seed,
-            )
-            reply = await ask(model, request, ctx)
-            if reply.calls:
-                turns.append(AssistantTurn(reply.text, reply.calls))
-                turns.append(ToolTurn(await self._carry_out(reply.calls, reach, ctx)))
+        turns = [*self._shown(ctx), self._said(message, ctx)]
+        attempts: list[str] = []
+        for number in range(self.turns):
+            request = self._request(turns, system, specs, schema, first=number == 0)
+            try:
+                reply = await ask(model, request, ctx, partial=schema is not None)
+                if reply.finish == "error":
+                    raise ToolUseFailed(f"{model.name}: the reply was unusable ({reply.finish_raw})")
+            except ToolUseFailed as error:
+                self._repair(attempts, error.said, str(error), turns, None)
                 continue
-            if reply.finish in ("refusal", "content_filter"):
-                raise ModelError(
-                    f"model {model.name!r} refused to answer agent {self.name!r}: {reply.text[:200] or reply.finish}"
-                )
+            if reply.calls:
+                turns += [reply.turn, ToolTurn(await self._carry_out(reply, reach, ctx))]
+                continue
+            if reply.finish == "pause":  # the provider's own tools want another round
+                turns.append(reply.turn)
+                continue
+            if (refusal := declined(reply, model, ctx)) is not None:
+                raise refusal
             if schema is None:
                 return cast(Out, reply.text)
             try:
                 return cast(Out, read_output(reply.text, self.output, wrapped))
-            except OutputInvalid as error:
-                problem = str(error)
+            except OutputInvalid as invalid:
+                problem = str(invalid)
             if reply.finish == "length":
                 problem = (
                     f"the answer was cut off at the model's token limit; raise Agent({self.name!r}, max_tokens=...)"
                 )
-            if repairs == 0:
-                text = (
-                    f"agent {self.name!r}: {problem} (after {self.repairs} repairs); last answer: {reply.text[:200]!r}"
-                )
-                raise OutputInvalid(text)
-            repairs -= 1
-            turns += [AssistantTurn(reply.text), UserTurn(f"{problem}. Answer again, with nothing but JSON that fits.")]
+            self._repair(attempts, reply.text, problem, turns, reply)
         raise self._out_of_turns(ctx)
 
-    def _said(self, message: Any, ctx: Context) -> str:
-        return self.prompt.render(message, ctx) if self.prompt else to_text(message)
+    def _request(
+        self,
+        turns: list[Turn],
+        system: str,
+        specs: tuple[ToolSpec, ...],
+        schema: dict[str, Any] | None,
+        *,
+        first: bool,
+    ) -> Request:
+        asked = self.settings
+        return Request(
+            tuple(turns),
+            system,
+            specs,
+            schema,
+            asked.temperature,
+            asked.max_tokens,
+            asked.stop,
+            asked.seed,
+            asked.top_p,
+            asked.top_k,
+            asked.presence_penalty,
+            asked.frequency_penalty,
+            asked.tool_choice if first else None,  # else a forced call would be forced for ever
+            asked.parallel_calls,
+            asked.thinking,
+            prompt_cache=asked.prompt_cache,
+            extra=asked.extra,
+        )
+
+    def _repair(self, attempts: list[str], said: str, problem: str, turns: list[Turn], reply: Reply | None) -> None:
+        """Shows the model its own error, or gives up with all its attempts."""
+        attempts.append(said)
+        if len(attempts) > self.repairs:
+            error = OutputInvalid(
+                f"agent {self.name!r}: {problem} (after {self.repairs} repairs); last answer: {said[:200]!r}"
+            )
+            error.attempts = tuple(attempts)
+            raise error
+        if reply is None:
+            turns.append(UserTurn(f"{problem}. Call a tool again with arguments that fit its schema, or answer."))
+            return
+        if reply.text:
+            turns.append(reply.turn)
+        turns.append(UserTurn(f"{problem}. Answer again, with nothing but JSON that fits."))
+
+    def _said(self, message: Any, ctx: Context) -> UserTurn:
+        media = () if type(message) is str else tuple(media_in(message))
+        if not media:
+            return UserTurn(self.prompt.render(message, ctx) if self.prompt else to_text(message))
+        if self.prompt:
+            return UserTurn((self.prompt.render(message, ctx), *media))
+        return UserTurn(media if isinstance(message, Media) else (to_text(without_media(message)), *media))
 
     def _shown(self, ctx: Context) -> list[Turn]:
         shown: list[Turn] = []
         for message, answer in self.examples:
-            shown += [UserTurn(self._said(message, ctx)), AssistantTurn(self._spelled(answer))]
+            shown += [self._said(message, ctx), AssistantTurn(self._spelled(answer))]
         return shown
 
     def _spelled(self, answer: Any) -> str:
         _, wrapped = output_schema(self.output)
         return to_text({"result": answer}) if wrapped else to_text(answer)
 
-    async def _carry_out(
-        self, calls: Sequence[ToolCall], reach: Sequence[Node[Any, Any]], ctx: Context
-    ) -> tuple[ToolResult, ...]:
+    async def _carry_out(self, reply: Reply, reach: Sequence[Node[Any, Any]], ctx: Context) -> tuple[ToolResult, ...]:
         """The results of one turn's calls, all at once, in the order of the calls."""
+        calls = reply.calls
+        if reply.finish == "length" and not is_json(calls[-1].arguments):
+            cut = f"the call was cut off at the token limit of agent {self.name!r}; nothing was called. Write less."
+            return tuple(ToolResult(call.id, call.name, cut, ok=False) for call in calls)
         if len(calls) == 1:
             return (await self._call(calls[0], reach, ctx),)
         try:
@@ -275,9 +353,10 @@ class Agent(Node[In, Out]):
             if node is None and not self._knows(call.name):
                 have = ", ".join(n.name for n in reach) or "nothing"
                 raise NotReachable(f"there is no tool named {call.name!r}; you can call: {have}")
-            given = call.arguments if node is None or isinstance(node, Tool) else read_for(node, call.arguments)
+            spelled = "{}" if call.arguments.strip() in ("", "null") else call.arguments
+            given = spelled if node is None or isinstance(node, Tool) else read_for(node, spelled)
             answer: Any = await ctx.call(call.name, given)
-            return ToolResult(call.id, call.name, result_text(answer))
+            return ToolResult(call.id, call.name, _result(answer))
         except LimitExceeded as error:
             if ctx.frame.ends(error):
                 raise
@@ -302,45 +381,21 @@ class Agent(Node[In, Out]):
         return error
 
 
-async def ask(model: Model, request: Request, ctx: Context) -> Reply:
-    """One question to a model as a step of the walk: charged before, counted after, told while it goes."""
-    frame, name = ctx.frame, ctx.node.name
-    frame.charge_model_call()
-    started = frame.clock()
-    frame.record(ModelStarted, ctx.activation, node=name, model=model.name)
-    reply = await gather(model.stream(request), _teller(ctx) if frame.observed else None)
-    frame.add_model_call(reply.input_tokens, reply.output_tokens, reply.usd)
-    frame.record(
-        ModelFinished,
-        ctx.activation,
-        node=name,
-        model=model.name,
-        text=reply.text,
-        calls=len(reply.calls),
-        input_tokens=reply.input_tokens,
-        output_tokens=reply.output_tokens,
-        usd=reply.usd,
-        finish=reply.finish,
-        started=started,
-    )
-    return reply
+def is_json(text: str) -> bool:
+    """Whether a call's arguments are whole."""
+    try:
+        from_json(text or "{}")
+    except ValueError:
+        return False
+    return True
 
 
-def _teller(ctx: Context) -> Any:
-    def tell(event: ModelEvent) -> None:
-        match event:
-            case TextDelta():
-                ctx.frame.record(ModelDelta, ctx.activation, node=ctx.node.name, channel="text", text=event.text)
-            case ThinkingDelta():
-                ctx.frame.record(ModelDelta, ctx.activation, node=ctx.node.name, channel="thinking", text=event.text)
-            case CallDelta():
-                ctx.frame.record(
-                    ModelDelta, ctx.activation, node=ctx.node.name, channel="arguments", text=event.arguments
-                )
-            case _:
-                pass
-
-    return tell
+def _result(answer: Any) -> str | tuple[str | Media, ...]:
+    """What a model reads of a node's answer, and what it looks at."""
+    media = () if type(answer) is str else tuple(media_in(answer))
+    if not media:
+        return result_text(answer)
+    return media if isinstance(answer, Media) else (to_text(without_media(answer)), *media)
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:

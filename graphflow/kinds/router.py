@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from graphflow.arrows import In, Out
 from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
-from graphflow.kinds.agent import ask
+from graphflow.kinds.asking import ask, declined
 from graphflow.kinds.structured import read_output
 from graphflow.messages import Type, arms, origin_of, to_text, type_name
 from graphflow.model import AssistantTurn, Embedder, Model, Request, Turn, UserTurn, open_embedder
@@ -155,6 +155,8 @@ class Router(Node[In, Out]):
             reply = await ask(
                 model, Request(tuple(turns), system, output_schema=schema, temperature=0, max_tokens=32), ctx
             )
+            if (error := declined(reply, model, ctx)) is not None:
+                raise error
             try:
                 label = read_output(reply.text, dict[str, str], False).get("label", "")
             except OutputInvalid:

@@ -1,7 +1,7 @@
 """From the bytes of a reply to events: framing, size caps, and the choice between a stream, a whole reply and a failure.
 
 Rules:
-1. Lines end at \\n or \\r\\n and nowhere else: JSON may hold U+2028 and its kin, which `str.splitlines` cuts at.
+1. Lines end at LF or CR LF and nowhere else: JSON may hold U+2028 and its kin, which `str.splitlines` cuts at.
 2. The status decides first; then the first bytes tell a stream from a whole reply, not the content type, which servers
    get wrong (the HTML standard, section 9.2, gives the framing of server-sent events).
 3. Whatever the size of the pieces, the events are the same.
@@ -49,7 +49,7 @@ class Reading:
         self.status = status
         self.headers = headers or {}
         self.parser: Parser = wire.parser(dialect)
-        self.mode: Mode = "fault" if status >= 400 or status < 200 else ""
+        self.mode: Mode = "" if 200 <= status < 300 else "fault"
         self.largest_event = largest_event
         self.largest_reply = largest_reply
         self.total = 0
@@ -58,6 +58,11 @@ class Reading:
         self.data: list[bytes] = []
         self.name = ""
         self.failure: ModelError | None = None
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Takes note of what came before the body."""
+        self.status, self.headers = status, headers
+        self.mode = "" if 200 <= status < 300 else "fault"
 
     @property
     def complete(self) -> bool:

@@ -1,5 +1,6 @@
-"""Anthropic Messages: https://platform.claude.com/docs/en/api/messages
+"""Anthropic Messages.
 
+Reference: https://platform.claude.com/docs/en/api/messages
 Thinking blocks go back unchanged and first in their turn; all results of a turn stand in one user message.
 """
 

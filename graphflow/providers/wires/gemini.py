@@ -1,5 +1,6 @@
-"""Gemini generateContent and streamGenerateContent: https://ai.google.dev/api/generate-content
+"""Gemini generateContent and streamGenerateContent.
 
+Reference: https://ai.google.dev/api/generate-content
 Calls come whole and may lack ids; signatures sit on any part and go back in place.
 """
 

@@ -1,5 +1,6 @@
-"""Ollama's own /api/chat: https://docs.ollama.com/api/chat
+"""Ollama's own /api/chat.
 
+Reference: https://docs.ollama.com/api/chat
 One JSON object a line, the last one with `done`. Arguments are objects; every call has a line of its own.
 """
 

@@ -1,5 +1,6 @@
-"""OpenAI chat completions, and its dialects: https://platform.openai.com/docs/api-reference/chat
+"""OpenAI chat completions, and its dialects.
 
+Reference: https://platform.openai.com/docs/api-reference/chat
 Dialects differ by `Dialect` alone: Groq (console.groq.com/docs/api-reference), Mistral (docs.mistral.ai/api), DeepSeek
 (api-docs.deepseek.com), OpenRouter (openrouter.ai/docs), xAI, Together, vLLM, llama.cpp, LM Studio.
 """
@@ -338,4 +339,6 @@ DEEPSEEK = Dialect("deepseek", max_tokens="max_tokens", reasoning_back=True, eff
 OPENROUTER = Dialect(
     "openrouter", max_tokens="max_tokens", reasoning="reasoning", reasoning_back=True, effort="reasoning"
 )
+XAI = Dialect("xai", max_tokens="max_completion_tokens")
+TOGETHER = Dialect("together", max_tokens="max_tokens", reasoning="reasoning")
 COMPATIBLE = Dialect("openai-compatible", max_tokens="max_tokens")

@@ -1,5 +1,6 @@
-"""OpenAI Responses: https://platform.openai.com/docs/api-reference/responses
+"""OpenAI Responses.
 
+Reference: https://platform.openai.com/docs/api-reference/responses
 The terminal event repeats all output and is the truth; deltas are for display. Items go back with both of their ids, and
 reasoning goes back, encrypted, before the call it led to.
 """

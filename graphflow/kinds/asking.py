@@ -1,0 +1,185 @@
+"""Asking a model from inside a walk: the settings of a question, and the one way in which it is asked.
+
+Every question is a step of the walk's accounts: charged before, counted after, told while it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from graphflow.errors import ContentFiltered, ModelError, Refused
+from graphflow.events import ModelDelta, ModelFinished, ModelPartial, ModelRetried, ModelStarted, ModelSwitched
+from graphflow.model import (
+    CallDelta,
+    Effort,
+    Model,
+    ModelEvent,
+    Notice,
+    Reply,
+    Request,
+    Restarted,
+    Retried,
+    TextDelta,
+    ThinkingDelta,
+    gather,
+)
+from graphflow.nodes import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a model is asked: the fields of `Request` of the same names."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    tool_choice: str | None = None
+    parallel_calls: bool | None = None
+    thinking: bool | int | Effort | None = None
+    prompt_cache: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The settings that are not the default."""
+        plain = Settings()
+        return {n: value for n in SETTINGS if (value := getattr(self, n)) != getattr(plain, n)}
+
+
+SETTINGS = tuple(f.name for f in fields(Settings))
+"""The names of all settings."""
+
+
+async def ask(model: Model, request: Request, ctx: Context, *, partial: bool = False) -> Reply:
+    """One question to a model.
+
+    Args:
+        model: who is asked.
+        request: the question.
+        ctx: the node that asks.
+        partial: whether the answer is an object that is shown to listeners while it grows.
+
+    Raises:
+        ModelError: the model did not answer, or declined to.
+    """
+    frame, name = ctx.frame, ctx.node.name
+    frame.charge_model_call()
+    started = frame.clock()
+    frame.record(ModelStarted, ctx.activation, node=name, model=model.name)
+    listen = Teller(ctx, partial=partial) if frame.observed else None
+    try:
+        reply = await gather(model.stream(request), listen, _noter(ctx))
+    except ModelError as error:
+        if error.partial is not None:  # tokens that were spent before it broke off are spent
+            _count(error.partial, model, started, ctx)
+        raise
+    _count(reply, model, started, ctx)
+    return reply
+
+
+def declined(reply: Reply, model: Model, ctx: Context) -> ModelError | None:
+    """The error of a reply in which the model, or a filter, declined to answer."""
+    who = f"model {model.name!r} refused to answer {ctx.node.name!r}"
+    if reply.refusal or reply.finish == "refusal":
+        return Refused(f"{who}: {(reply.refusal or reply.text)[:500] or 'it gave no reason'}")
+    if reply.finish == "content_filter" and not reply.calls:
+        return ContentFiltered(f"{who}: a content filter stopped it ({reply.finish_raw or 'no reason given'})")
+    return None
+
+
+def _count(reply: Reply, model: Model, started: float, ctx: Context) -> None:
+    frame = ctx.frame
+    frame.add_model_call(reply)
+    frame.record(
+        ModelFinished,
+        ctx.activation,
+        node=ctx.node.name,
+        model=model.name,
+        text=reply.text,
+        calls=len(reply.calls),
+        input_tokens=reply.input_tokens,
+        output_tokens=reply.output_tokens,
+        usd=reply.usd,
+        finish=reply.finish,
+        started=started,
+        cache_read_tokens=reply.cache_read_tokens,
+        cache_write_tokens=reply.cache_write_tokens,
+        reasoning_tokens=reply.reasoning_tokens,
+    )
+
+
+def _noter(ctx: Context) -> Callable[[Notice], None]:
+    """Notes retries and switches: facts, whether anybody listens or not."""
+
+    def note(event: Notice) -> None:
+        record, name = ctx.frame.record, ctx.node.name
+        if isinstance(event, Retried):
+            why = f"{type(event.error).__name__}: {event.error}"
+            record(ModelRetried, ctx.activation, node=name, attempt=event.attempt, wait_s=event.wait_s, error=why)
+        else:
+            why = f"{type(event.error).__name__}: {event.error}"
+            record(ModelSwitched, ctx.activation, node=name, source=event.source, target=event.target, error=why)
+
+    return note
+
+
+class Teller:
+    """Tells a live listener what a model says while it says it."""
+
+    __slots__ = ("ctx", "partial", "shown", "text")
+
+    def __init__(self, ctx: Context, *, partial: bool) -> None:
+        self.ctx = ctx
+        self.partial = partial
+        self.text = ""
+        self.shown: Any = None
+
+    def __call__(self, event: ModelEvent) -> None:
+        """One event of the model's stream."""
+        match event:
+            case TextDelta():
+                self._tell("text", event.text)
+                if self.partial:
+                    self._grow(event.text)
+            case ThinkingDelta():
+                self._tell("thinking", event.text)
+            case CallDelta():
+                self._tell("arguments", event.arguments)
+            case Restarted():
+                self.text, self.shown = "", None
+                self._tell("restart", "")
+            case _:
+                pass
+
+    def _tell(self, channel: str, text: str) -> None:
+        ctx = self.ctx
+        ctx.frame.record(ModelDelta, ctx.activation, node=ctx.node.name, channel=channel, text=text)
+
+    def _grow(self, piece: str) -> None:
+        self.text += piece
+        value = partial_object(self.text)
+        if value is not None and value != self.shown:
+            self.shown = value
+            ctx = self.ctx
+            ctx.frame.record(ModelPartial, ctx.activation, node=ctx.node.name, value=value)
+
+
+def partial_object(text: str) -> Any:
+    """What can be read already of a JSON object or list that is still being written; None while there is nothing."""
+    from pydantic_core import from_json
+
+    start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
+    if start < 0:
+        return None
+    try:
+        value = from_json(text[start:], allow_partial="trailing-strings")
+    except ValueError:
+        return None
+    return value if value not in ({}, []) else None

@@ -1,0 +1,276 @@
+"""Where models are: hosts, keys, and which wire format is spoken there. An endpoint opens a model when it is called.
+
+Adding one is one line in `ENDPOINTS`, or an entry point `graphflow.providers` in another package.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphflow.errors import DeclarationError
+from graphflow.providers.http import Timeouts
+from graphflow.providers.http_model import HttpModel, Settings
+from graphflow.providers.keys import keys_for
+from graphflow.providers.pace import Pace
+from graphflow.providers.retry import RetryPolicy
+from graphflow.providers.shapes import Flavour, Way
+from graphflow.providers.wires import anthropic, gemini, ollama, openai_chat, openai_responses
+from graphflow.providers.wires.wire import Dialect, Wire
+
+
+def _schema(model: str) -> Way:
+    return "schema"
+
+
+def _unless_old(pattern: str) -> Callable[[str], Way]:
+    """Native schemas, but for models whose name matches: those are made to call a tool."""
+    old = re.compile(pattern)
+    return lambda model: "tool" if old.search(model) else "schema"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One provider.
+
+    Attributes:
+        name: the provider's name in model strings.
+        base_url: where its API is, without the path of the wire format.
+        wire, dialect: what is spoken there.
+        key_variables: environment variables that may hold the key, in order.
+        key_page: where keys are made.
+        key_header, key_prefix: how the key is sent.
+        needs_key: whether nothing goes without one.
+        base_variable: an environment variable that says another `base_url`.
+        headers: sent with every request.
+        flavour: the JSON schema that it takes for answers.
+        way: how a model of it is held to a schema.
+        thinking_excludes_tools: whether no tool can be forced while the model thinks.
+        free: whether its models cost nothing.
+    """
+
+    name: str
+    base_url: str
+    wire: Wire
+    dialect: Dialect = field(default_factory=Dialect)
+    key_variables: tuple[str, ...] = ()
+    key_page: str = ""
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
+    needs_key: bool = True
+    base_variable: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    flavour: Flavour = "plain"
+    way: Callable[[str], Way] = _schema
+    thinking_excludes_tools: bool = False
+    free: bool = False
+
+    def __call__(
+        self,
+        model: str,
+        *,
+        key: str | None = None,
+        keys: Sequence[str] = (),
+        base_url: str | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | int | None = None,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        pace: Pace | None = None,
+        stream: bool = True,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        output: Way | None = None,
+    ) -> HttpModel:
+        """Opens a model; `connect` says what each option means.
+
+        Raises:
+            KeyMissing: there is no key; nothing was sent.
+            DeclarationError: options contradict each other.
+        """
+        address = base_url or os.environ.get(self.base_variable, "") or self.base_url
+        if not address:
+            raise DeclarationError(
+                f"{self.name}:{model} needs the address of a server: set {self.base_variable}, "
+                f"or connect('{self.name}:{model}', base_url='http://127.0.0.1:8000/v1')"
+            )
+        if pace is not None and (rpm is not None or tpm is not None):
+            raise DeclarationError("give pace=, or rpm= and tpm=, not both")
+        if pace is None and (rpm is not None or tpm is not None):
+            pace = Pace(rpm, tpm)
+        own = address.rstrip("/") != self.base_url.rstrip("/")
+        ring = keys_for(self.name, self.key_variables, self.key_page, key, keys, self.needs_key and not own)
+        settings = Settings(
+            timeouts or Timeouts(),
+            RetryPolicy(attempts=retry) if isinstance(retry, int) else retry or RetryPolicy(),
+            pace,
+            stream,
+            headers or {},
+            extra or {},
+            output,
+        )
+        return HttpModel(self, model, _address(address, self.name), ring, settings)
+
+
+def _address(text: str, provider: str) -> str:
+    """An address as it may be: with a scheme, without a user, a password or a query (where keys would leak from)."""
+    if "://" not in text:
+        text = f"http://{text}"
+    if "@" in text.split("://", 1)[1].split("/", 1)[0] or "?" in text:
+        raise DeclarationError(f"the base_url of {provider} holds a user, a password or a query; pass key= instead")
+    return text
+
+
+_CHAT = openai_chat.WIRE
+_ALL = (
+    Endpoint(
+        "openai",
+        "https://api.openai.com/v1",
+        _CHAT,
+        openai_chat.OPENAI,
+        ("OPENAI_API_KEY",),
+        "https://platform.openai.com/api-keys",
+        base_variable="OPENAI_BASE_URL",
+        flavour="strict",
+        way=_unless_old(r"^gpt-3\.5|^gpt-4($|-\d{4}|-turbo|-32k)"),
+    ),
+    Endpoint(
+        "openai-responses",
+        "https://api.openai.com/v1",
+        openai_responses.WIRE,
+        Dialect("openai-responses"),
+        ("OPENAI_API_KEY",),
+        "https://platform.openai.com/api-keys",
+        base_variable="OPENAI_BASE_URL",
+        flavour="strict",
+        way=_unless_old(r"^gpt-3\.5|^gpt-4($|-\d{4}|-turbo|-32k)"),
+    ),
+    Endpoint(
+        "anthropic",
+        "https://api.anthropic.com",
+        anthropic.WIRE,
+        Dialect("anthropic"),
+        ("ANTHROPIC_API_KEY",),
+        "https://platform.claude.com/settings/keys",
+        key_header="x-api-key",
+        key_prefix="",
+        base_variable="ANTHROPIC_BASE_URL",
+        headers={"anthropic-version": anthropic.VERSION},
+        flavour="narrow",
+        # platform.claude.com/docs/en/build-with-claude/structured-outputs: from 4.5 on, and Opus 4.1
+        way=_unless_old(r"claude-(2|instant|v1|3|(opus|sonnet|haiku)-3|sonnet-4(-0|-2025|$)|opus-4(-0|-2025|$))"),
+        thinking_excludes_tools=True,
+    ),
+    Endpoint(
+        "google",
+        "https://generativelanguage.googleapis.com/v1beta",
+        gemini.WIRE,
+        Dialect("gemini"),
+        ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        "https://aistudio.google.com/apikey",
+        key_header="x-goog-api-key",
+        key_prefix="",
+        base_variable="GOOGLE_GEMINI_BASE_URL",
+        way=_unless_old(r"^gemini-(1|2\.0|pro|flash)|^gemma"),
+    ),
+    Endpoint(
+        "groq",
+        "https://api.groq.com/openai/v1",
+        _CHAT,
+        openai_chat.GROQ,
+        ("GROQ_API_KEY",),
+        "https://console.groq.com/keys",
+        base_variable="GROQ_BASE_URL",
+        flavour="strict",
+        # console.groq.com/docs/structured-outputs names the models that take a schema
+        way=lambda model: "schema" if re.search(r"gpt-oss|kimi-k2|llama-4", model) else "tool",
+    ),
+    Endpoint(
+        "mistral",
+        "https://api.mistral.ai/v1",
+        _CHAT,
+        openai_chat.MISTRAL,
+        ("MISTRAL_API_KEY",),
+        "https://console.mistral.ai/api-keys",
+        base_variable="MISTRAL_BASE_URL",
+        flavour="strict",
+    ),
+    Endpoint(
+        "ollama",
+        "http://127.0.0.1:11434",
+        ollama.WIRE,
+        Dialect("ollama"),
+        ("OLLAMA_API_KEY",),
+        needs_key=False,
+        base_variable="OLLAMA_HOST",
+        free=True,
+    ),
+    Endpoint(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        _CHAT,
+        openai_chat.OPENROUTER,
+        ("OPENROUTER_API_KEY",),
+        "https://openrouter.ai/settings/keys",
+        base_variable="OPENROUTER_BASE_URL",
+        flavour="strict",
+    ),
+    Endpoint(
+        "deepseek",
+        "https://api.deepseek.com",
+        _CHAT,
+        openai_chat.DEEPSEEK,
+        ("DEEPSEEK_API_KEY",),
+        "https://platform.deepseek.com/api_keys",
+        base_variable="DEEPSEEK_BASE_URL",
+        way=lambda model: "tool",
+    ),
+    Endpoint(
+        "xai",
+        "https://api.x.ai/v1",
+        _CHAT,
+        openai_chat.XAI,
+        ("XAI_API_KEY",),
+        "https://console.x.ai",
+        base_variable="XAI_BASE_URL",
+        flavour="strict",
+    ),
+    Endpoint(
+        "together",
+        "https://api.together.xyz/v1",
+        _CHAT,
+        openai_chat.TOGETHER,
+        ("TOGETHER_API_KEY",),
+        "https://api.together.ai/settings/api-keys",
+        base_variable="TOGETHER_BASE_URL",
+    ),
+    Endpoint(
+        "compatible",
+        "",
+        _CHAT,
+        openai_chat.COMPATIBLE,
+        ("COMPATIBLE_API_KEY",),
+        needs_key=False,
+        base_variable="COMPATIBLE_BASE_URL",
+    ),
+    *(
+        Endpoint(name, address, _CHAT, openai_chat.COMPATIBLE, (), needs_key=False, base_variable=variable, free=True)
+        for name, address, variable in (
+            ("vllm", "http://127.0.0.1:8000/v1", "VLLM_BASE_URL"),
+            ("llamacpp", "http://127.0.0.1:8080/v1", "LLAMACPP_BASE_URL"),
+            ("lmstudio", "http://127.0.0.1:1234/v1", "LMSTUDIO_BASE_URL"),
+        )
+    ),
+)
+ENDPOINTS: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in _ALL}
+
+
+def __getattr__(name: str) -> Endpoint:
+    """`endpoints.openai` is the endpoint of that name ("-" is written "_")."""
+    try:
+        return ENDPOINTS[name.replace("_", "-")]
+    except KeyError:
+        raise AttributeError(name) from None

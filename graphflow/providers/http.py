@@ -1,0 +1,307 @@
+"""The one place that does I/O to a provider over HTTP: one client a loop, one TLS context a process, one timer a reply.
+
+Rules:
+1. What httpx raises ends here: everything that leaves is a `ModelError`, without the request and so without a key.
+2. A cancelled caller closes the socket at once; so does a consumer that stops listening.
+3. httpx is loaded when the first request is made, not before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from graphflow.errors import BadRequest, ConnectionFailed, MalformedReply, ModelError, ModelTimeout
+from graphflow.model import ModelEvent, Opened
+from graphflow.providers.reading import Reading
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+DRAIN_S = 0.5
+"""Seconds that a server has to end a reply whose last event has come, so that its connection can be used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait, in seconds; None waits for ever.
+
+    Attributes:
+        connect_s: for a connection.
+        first_s: from the request to the first piece of the answer; reasoning models are silent for minutes.
+        idle_s: between two pieces.
+        whole_s: for the whole answer.
+    """
+
+    connect_s: float | None = 10.0
+    first_s: float | None = 300.0
+    idle_s: float | None = 120.0
+    whole_s: float | None = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, ready to send. Its repr says where to, and nothing else."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<call of {self.url}, {len(self.body)} bytes>"
+
+
+# -- clients ---------------------------------------------------------------------------------------------------------------
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, Any]] = WeakKeyDictionary()
+_tls: list[ssl.SSLContext] = []
+
+
+async def client() -> httpx.AsyncClient:
+    """The client of this event loop. It is closed when the loop shuts down its generators, as `asyncio.run` does."""
+    loop = asyncio.get_running_loop()
+    held = _clients.get(loop)
+    if held is None:
+        made = _new_client()
+        keeper = _keep(loop, made)
+        _clients[loop] = held = (made, keeper)
+        await anext(keeper)
+    found: httpx.AsyncClient = held[0]
+    return found
+
+
+def _new_client() -> httpx.AsyncClient:
+    import httpx
+
+    if not _tls:
+        _tls.append(httpx.create_ssl_context())  # reads the CA bundle: 20 ms, once a process
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=60)
+    return httpx.AsyncClient(verify=_tls[0], limits=limits, timeout=None, follow_redirects=False)
+
+
+async def _keep(loop: asyncio.AbstractEventLoop, made: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+    # An unfinished asynchronous generator is the one thing that every loop closes in its own time and inside itself.
+    try:
+        yield
+    finally:
+        _clients.pop(loop, None)
+        await made.aclose()
+
+
+async def aclose() -> None:
+    """Closes this loop's connections now; the next request opens new ones."""
+    held = _clients.get(asyncio.get_running_loop())
+    if held is not None:
+        await held[1].aclose()
+
+
+# -- the timer -------------------------------------------------------------------------------------------------------------
+class Watch:
+    """One moving timer for a reply: a piece that comes moves the deadline, and only the timer itself looks at the clock."""
+
+    __slots__ = ("_cancelling", "_handle", "_loop", "_task", "deadline", "end", "expired", "phase")
+
+    def __init__(self, whole_s: float | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+        self._handle: asyncio.TimerHandle | None = None
+        self.end = None if whole_s is None else self._loop.time() + whole_s
+        self.deadline: float | None = None
+        self.phase = ""
+        self.expired = False
+
+    def wait(self, seconds: float | None, phase: str) -> float | None:
+        """From here the task waits for the network, this long at most; the deadline."""
+        deadline = None if seconds is None else self._loop.time() + seconds
+        self.until(deadline, phase)
+        return deadline
+
+    def until(self, deadline: float | None, phase: str) -> None:
+        """From here the task waits for the network, until then at most."""
+        task = asyncio.current_task()
+        if task is not self._task and task is not None:
+            self._task, self._cancelling = task, task.cancelling()
+        self.phase = phase
+        if self.end is not None and (deadline is None or self.end < deadline):
+            deadline, self.phase = self.end, "whole"
+        self.deadline = deadline
+        if deadline is not None and (self._handle is None or self._handle.when() > deadline):
+            self._arm(deadline)
+
+    def pause(self) -> None:
+        """The task no longer waits."""
+        self.deadline = None
+
+    def _arm(self, when: float) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._loop.call_at(when, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        if self.deadline is None:
+            return
+        if self._loop.time() < self.deadline:
+            self._arm(self.deadline)
+        elif self._task is not None:
+            self.expired = True
+            self._task.cancel()
+
+    def close(self) -> None:
+        """No more firing."""
+        self.deadline = None
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def took_back(self) -> bool:
+        """Whether a cancellation was this timer's and nobody else's; it is undone then."""
+        return self.expired and self._task is not None and self._task.uncancel() <= self._cancelling
+
+
+# -- one exchange ----------------------------------------------------------------------------------------------------------
+async def exchange(call: Call, reading: Reading, timeouts: Timeouts) -> AsyncIterator[ModelEvent]:
+    """Sends one request and yields the events of its reply as they come.
+
+    Raises:
+        ModelError: of the kind that fits what went wrong.
+    """
+    import httpx
+
+    watch = Watch(timeouts.whole_s)
+    pieces = _Pieces(await client(), call, timeouts, watch)
+    ended = False
+    try:
+        headers, status = await pieces.open()
+        reading.begin(status, headers)
+        while not ended and (piece := await pieces.next()) is not None:
+            for event in reading.feed(piece):
+                pieces.begun = pieces.begun or type(event) is not Opened
+                yield event
+            ended = reading.complete
+        for event in reading.end():
+            yield event
+        if reading.failure is not None:
+            raise reading.failure
+        await pieces.drain()
+    except asyncio.CancelledError:
+        if watch.took_back():
+            raise _late(reading.provider, watch.phase, timeouts) from None
+        raise
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        raise _failed(reading.provider, call.url, error, timeouts) from None
+    finally:
+        watch.close()
+        await pieces.aclose()
+
+
+class _Pieces:
+    """The bytes of one reply, each awaited under the timer."""
+
+    def __init__(self, sender: httpx.AsyncClient, call: Call, timeouts: Timeouts, watch: Watch) -> None:
+        self.sender = sender
+        self.call = call
+        self.timeouts = timeouts
+        self.watch = watch
+        self.begun = False
+        self.first: float | None = None
+        self.response: httpx.Response | None = None
+        self.stream: AsyncIterator[bytes] | None = None
+
+    async def open(self) -> tuple[Mapping[str, str], int]:
+        """Sends the request; headers and status of its reply."""
+        import httpx
+
+        connect = httpx.Timeout(None, connect=self.timeouts.connect_s)
+        request = self.sender.build_request(
+            "POST", self.call.url, headers=dict(self.call.headers), content=self.call.body, timeout=connect
+        )
+        self.first = self.watch.wait(self.timeouts.first_s, "first")
+        self.response = await self.sender.send(request, stream=True)
+        self.watch.pause()
+        self.stream = self.response.aiter_bytes().__aiter__()
+        return self.response.headers, self.response.status_code
+
+    async def next(self) -> bytes | None:
+        """The next piece, or None at the end."""
+        if self.begun:
+            self.watch.wait(self.timeouts.idle_s, "idle")
+        else:
+            self.watch.until(self.first, "first")
+        assert self.stream is not None  # open() was called
+        try:
+            return await self.stream.__anext__()
+        except StopAsyncIteration:
+            return None
+        finally:
+            self.watch.pause()
+
+    async def drain(self) -> None:
+        """Reads what follows the last event, so that the connection can be used again; what goes wrong now is no matter."""
+        import httpx
+
+        assert self.stream is not None
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                async for _ in self.stream:
+                    pass
+        except (TimeoutError, httpx.HTTPError, httpx.StreamError):
+            pass
+
+    async def aclose(self) -> None:
+        """Closes the reply; its connection goes back to the pool if all of it was read."""
+        if self.response is not None:
+            await self.response.aclose()
+
+
+def _late(provider: str, phase: str, timeouts: Timeouts) -> ModelTimeout:
+    waited = {"first": timeouts.first_s, "idle": timeouts.idle_s, "whole": timeouts.whole_s}.get(phase)
+    what = {
+        "first": f"did not begin to answer within first_s={waited:g} s",
+        "idle": f"said nothing for idle_s={waited:g} s in the middle of an answer",
+        "whole": f"did not finish an answer within whole_s={waited:g} s",
+    }[phase]
+    error = ModelTimeout(f"{provider} {what}; allow more with connect(..., timeouts=Timeouts(...))", provider=provider)
+    error.phase = phase
+    error.retryable = phase != "whole"
+    return error
+
+
+def _failed(provider: str, url: str, error: Exception, timeouts: Timeouts) -> ModelError:
+    import httpx
+
+    where = _host(url)
+    if isinstance(error, httpx.ConnectTimeout):
+        late = ModelTimeout(f"{provider}: no connection to {where} within {timeouts.connect_s:g} s", provider=provider)
+        late.phase = "connect"
+        return late
+    if isinstance(error, httpx.DecodingError):
+        return MalformedReply(f"{provider}: the reply cannot be decompressed", provider=provider)
+    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
+        return BadRequest(f"{provider}: {where!r} is no address of a server; give base_url='https://host/v1'")
+    if isinstance(error, httpx.LocalProtocolError):  # its text quotes the header, and so the key
+        return BadRequest(f"{provider}: a header of the request holds what HTTP does not allow")
+    if isinstance(error, httpx.ConnectError):
+        text = f"{provider}: no connection to {where}: {error or 'refused'}"
+    elif isinstance(error, httpx.RemoteProtocolError):
+        text = f"{provider}: the connection to {where} broke before the reply was whole"
+    else:
+        text = f"{provider}: the connection to {where} failed ({type(error).__name__})"
+    return ConnectionFailed(text, provider=provider)
+
+
+def _host(url: str) -> str:
+    """Scheme, host and port of an address; user info and query stay out of every text."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "the address"
+    return f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else url.split("?")[0][:100]

@@ -1,0 +1,74 @@
+"""Requests and tokens per minute, kept to before a provider has to refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from graphflow.errors import DeclarationError
+
+
+class Bucket:
+    """A bucket that holds one minute's worth and refills evenly. Who takes more than is there waits, in order."""
+
+    def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        if per_minute <= 0:
+            raise DeclarationError(f"a pace of {per_minute:g} per minute lets nothing through; give more than 0")
+        self.size = float(per_minute)
+        self.level = self.size
+        self.clock = clock
+        self.filled = clock()
+
+    def take(self, amount: float) -> float:
+        """Takes `amount` and returns the seconds to wait until it is there. What exceeds the bucket is cut to it."""
+        now = self.clock()
+        self.level = min(self.size, self.level + (now - self.filled) * self.size / 60)
+        self.filled = now
+        self.level -= min(amount, self.size)
+        return max(0.0, -self.level * 60 / self.size)
+
+    def give(self, amount: float) -> None:
+        """Puts back what was not used (or takes what was used beyond it, if negative)."""
+        self.level = min(self.size, self.level + amount)
+
+
+class Pace:
+    """Limits of requests and tokens per minute. One `Pace` may be shared by several models.
+
+    Args:
+        rpm: requests per minute, or None.
+        tpm: tokens per minute, in and out, or None.
+    """
+
+    def __init__(
+        self, rpm: float | None = None, tpm: float | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.requests = None if rpm is None else Bucket(rpm, clock)
+        self.tokens = None if tpm is None else Bucket(tpm, clock)
+
+    async def admit(self, tokens: float) -> None:
+        """Waits until a request of about that many tokens may go out."""
+        waits = [0.0]
+        if self.requests is not None:
+            waits.append(self.requests.take(1))
+        if self.tokens is not None:
+            waits.append(self.tokens.take(tokens))
+        wait = max(waits)
+        if wait:
+            try:
+                await asyncio.sleep(wait)
+            except asyncio.CancelledError:
+                self._give_back(tokens)
+                raise
+
+    def settle(self, estimated: float, used: float) -> None:
+        """Corrects the estimate once the provider has counted."""
+        if self.tokens is not None:
+            self.tokens.give(min(estimated, self.tokens.size) - used)
+
+    def _give_back(self, tokens: float) -> None:
+        if self.requests is not None:
+            self.requests.give(1)
+        if self.tokens is not None:
+            self.tokens.give(min(tokens, self.tokens.size))

@@ -1,0 +1,53 @@
+"""When a failed request is sent again, and how long before."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from graphflow.errors import DeclarationError, ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a request is tried, and how long between two tries.
+
+    Only errors that say they are `retryable` are worth another try, and only while nothing of the answer has been
+    delivered; with `restart` also after that: the answer then begins again.
+
+    Attributes:
+        attempts: tries in all, the first included.
+        wait_s: seconds before the second try, before jitter.
+        factor: what the wait is multiplied with for each further try.
+        most_s: seconds of one wait at most, unless the provider asks for more.
+        total_s: seconds of all waits at most; a provider that asks for more than what is left gets no further try.
+        restart: whether an answer that broke off half way is begun again.
+    """
+
+    attempts: int = 4
+    wait_s: float = 0.5
+    factor: float = 2.0
+    most_s: float = 20.0
+    total_s: float = 120.0
+    restart: bool = False
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.wait_s < 0 or self.factor < 1 or self.most_s < 0 or self.total_s < 0:
+            raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits at least 0 s")
+
+    def wait_before(self, attempt: int, error: ModelError, waited_s: float) -> float | None:
+        """Seconds to wait before try number `attempt` (2, 3, ...), or None if there is none.
+
+        The wait is between half and all of the exponential one ("equal jitter", AWS Architecture Blog, "Exponential
+        Backoff And Jitter"); what the provider asks for is kept to, and a little more, so that callers spread out.
+        """
+        if attempt > self.attempts or not error.retryable:
+            return None
+        if error.retry_after is not None:
+            wait = error.retry_after * (1 + 0.1 * random.random())
+        else:
+            wait = min(self.most_s, self.wait_s * self.factor ** (attempt - 2)) * (0.5 + 0.5 * random.random())
+        return wait if waited_s + wait <= self.total_s else None
+
+
+NO_RETRY = RetryPolicy(attempts=1)
