@@ -11,6 +11,7 @@ _HOME = {
     "Agent": "kinds.agent",
     "Context": "nodes",
     "END": "arrows",
+    "Failover": "providers.failover",
     "Failure": "messages",
     "Graph": "graph",
     "GraphError": "errors",
@@ -18,6 +19,7 @@ _HOME = {
     "Human": "kinds.human",
     "LimitReached": "messages",
     "Limits": "limits",
+    "Media": "media",
     "Message": "messages",
     "Node": "nodes",
     "Retry": "nodes",
@@ -28,7 +30,10 @@ _HOME = {
     "Take": "ports",
     "Tool": "kinds.tool",
     "ToolError": "errors",
+    "connect": "providers",
     "node": "kinds.step",
+    "record": "recording",
+    "replay": "recording",
     "tool": "kinds.tool",
 }
 
@@ -37,6 +42,7 @@ __all__ = [
     "START",
     "Agent",
     "Context",
+    "Failover",
     "Failure",
     "Graph",
     "GraphError",
@@ -44,6 +50,7 @@ __all__ = [
     "Human",
     "LimitReached",
     "Limits",
+    "Media",
     "Message",
     "Node",
     "Retry",
@@ -53,7 +60,10 @@ __all__ = [
     "Take",
     "Tool",
     "ToolError",
+    "connect",
     "node",
+    "record",
+    "replay",
     "tool",
 ]
 
@@ -68,9 +78,13 @@ if TYPE_CHECKING:
     from graphflow.kinds.subagent import SubAgent
     from graphflow.kinds.tool import Tool, tool
     from graphflow.limits import Limits
+    from graphflow.media import Media
     from graphflow.messages import Failure, LimitReached, Message
     from graphflow.nodes import Context, Node, Retry
     from graphflow.ports import Take
+    from graphflow.providers import connect
+    from graphflow.providers.failover import Failover
+    from graphflow.recording import record, replay
     from graphflow.run import Run
 
 

@@ -52,6 +52,8 @@ def begin(
                 raise unset(agent, graph.name)
             if isinstance(named, str):
                 shared.open(named)
+            elif (prepare := getattr(named, "prepare", None)) is not None:
+                prepare()
     return run, frame, message
 
 

@@ -432,7 +432,7 @@ _ENDPOINTS = (
 )
 PROVIDERS = {
     "local": "graphflow.providers.local:open_model",
-    **{name: f"graphflow.providers.endpoints:{name.replace('-', '_')}" for name in _ENDPOINTS},
+    **{name: f"graphflow.providers.endpoints:open_{name.replace('-', '_')}" for name in _ENDPOINTS},
 }
 """Our own providers by name: where the function is that opens one. Others come by entry point `graphflow.providers`."""
 EMBEDDERS = {"local": "graphflow.providers.embeddings:open_embedder"}

@@ -22,14 +22,23 @@ from graphflow.providers.wires import anthropic, gemini, ollama, openai_chat, op
 from graphflow.providers.wires.wire import Dialect, Wire
 
 
-def _schema(model: str) -> Way:
+def _schema(model: str, tools: bool) -> Way:
     return "schema"
 
 
-def _unless_old(pattern: str) -> Callable[[str], Way]:
-    """Native schemas, but for models whose name matches: those are made to call a tool."""
-    old = re.compile(pattern)
-    return lambda model: "tool" if old.search(model) else "schema"
+def _tool(model: str, tools: bool) -> Way:
+    return "tool"
+
+
+def _unless(old: str, beside_tools: str = "") -> Callable[[str, bool], Way]:
+    """Native schemas, but for old models, and beside tools only for models whose name matches: others must call a tool."""
+
+    def way(model: str, tools: bool) -> Way:
+        if re.search(old, model) or (tools and not re.search(beside_tools, model)):
+            return "tool"
+        return "schema"
+
+    return way
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Endpoint:
         base_variable: an environment variable that says another `base_url`.
         headers: sent with every request.
         flavour: the JSON schema that it takes for answers.
-        way: how a model of it is held to a schema.
+        way: how a model of it is held to a schema, beside tools or without.
         thinking_excludes_tools: whether no tool can be forced while the model thinks.
         free: whether its models cost nothing.
     """
@@ -64,7 +73,7 @@ class Endpoint:
     base_variable: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     flavour: Flavour = "plain"
-    way: Callable[[str], Way] = _schema
+    way: Callable[[str, bool], Way] = _schema
     thinking_excludes_tools: bool = False
     free: bool = False
 
@@ -135,7 +144,7 @@ _ALL = (
         "https://platform.openai.com/api-keys",
         base_variable="OPENAI_BASE_URL",
         flavour="strict",
-        way=_unless_old(r"^gpt-3\.5|^gpt-4($|-\d{4}|-turbo|-32k)"),
+        way=_unless(r"^gpt-3\.5|^gpt-4($|-\d{4}|-turbo|-32k)"),
     ),
     Endpoint(
         "openai-responses",
@@ -146,7 +155,7 @@ _ALL = (
         "https://platform.openai.com/api-keys",
         base_variable="OPENAI_BASE_URL",
         flavour="strict",
-        way=_unless_old(r"^gpt-3\.5|^gpt-4($|-\d{4}|-turbo|-32k)"),
+        way=_unless(r"^gpt-3\.5|^gpt-4($|-\d{4}|-turbo|-32k)"),
     ),
     Endpoint(
         "anthropic",
@@ -161,7 +170,7 @@ _ALL = (
         headers={"anthropic-version": anthropic.VERSION},
         flavour="narrow",
         # platform.claude.com/docs/en/build-with-claude/structured-outputs: from 4.5 on, and Opus 4.1
-        way=_unless_old(r"claude-(2|instant|v1|3|(opus|sonnet|haiku)-3|sonnet-4(-0|-2025|$)|opus-4(-0|-2025|$))"),
+        way=_unless(r"claude-(2|instant|v1|3|(opus|sonnet|haiku)-3|sonnet-4(-0|-2025|$)|opus-4(-0|-2025|$))"),
         thinking_excludes_tools=True,
     ),
     Endpoint(
@@ -174,7 +183,8 @@ _ALL = (
         key_header="x-goog-api-key",
         key_prefix="",
         base_variable="GOOGLE_GEMINI_BASE_URL",
-        way=_unless_old(r"^gemini-(1|2\.0|pro|flash)|^gemma"),
+        # ai.google.dev/gemini-api/docs/structured-output: with function declarations from Gemini 3 on
+        way=_unless(r"^gemini-(1|2\.0|pro|flash)|^gemma", beside_tools=r"^gemini-([3-9]|\d\d)"),
     ),
     Endpoint(
         "groq",
@@ -185,8 +195,8 @@ _ALL = (
         "https://console.groq.com/keys",
         base_variable="GROQ_BASE_URL",
         flavour="strict",
-        # console.groq.com/docs/structured-outputs names the models that take a schema
-        way=lambda model: "schema" if re.search(r"gpt-oss|kimi-k2|llama-4", model) else "tool",
+        # console.groq.com/docs/structured-outputs: these models, and never beside tools
+        way=_unless(r"^(?!.*(gpt-oss|kimi-k2|llama-4))", beside_tools=r"(?!)"),
     ),
     Endpoint(
         "mistral",
@@ -226,7 +236,7 @@ _ALL = (
         ("DEEPSEEK_API_KEY",),
         "https://platform.deepseek.com/api_keys",
         base_variable="DEEPSEEK_BASE_URL",
-        way=lambda model: "tool",
+        way=_tool,
     ),
     Endpoint(
         "xai",
@@ -269,8 +279,8 @@ ENDPOINTS: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in _ALL}
 
 
 def __getattr__(name: str) -> Endpoint:
-    """`endpoints.openai` is the endpoint of that name ("-" is written "_")."""
+    """`open_openai` is the endpoint of that name: calling it opens a model."""
     try:
-        return ENDPOINTS[name.replace("_", "-")]
+        return ENDPOINTS[name.removeprefix("open_").replace("_", "-")]
     except KeyError:
         raise AttributeError(name) from None

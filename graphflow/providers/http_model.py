@@ -200,7 +200,7 @@ class HttpModel:
             request = replace(request, extra=merged(dict(self.settings.extra), request.extra))
         if request.output_schema is None:
             return request, False
-        way = self.settings.output or self.endpoint.way(self.model)
+        way = self.settings.output or self.endpoint.way(self.model, bool(request.tools))
         thinks = request.thinking not in (None, False)
         if way == "tool" and thinks and self.endpoint.thinking_excludes_tools:
             way = "text"

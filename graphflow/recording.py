@@ -1,0 +1,213 @@
+"""Record what a model said once, and replay it without the model: by the request, to the word.
+
+    model = record("case.jsonl", "anthropic:claude-sonnet-4-5")     # asks, and writes down
+    model = replay("case.jsonl")                                    # answers from what is written
+
+Rules:
+1. An answer belongs to its whole request; one that differs in anything is a miss, and the miss shows the difference.
+2. Equal requests get the answers that they got, in the same order; when they are used up, the last one again.
+3. Secrets are scrubbed before anything is written or compared. A line is written when its answer is whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from graphflow import errors
+from graphflow import model as seam
+from graphflow.errors import FileUnreadable, ModelError, ReplayMiss
+from graphflow.messages import to_json_value
+from graphflow.model import Model, ModelEvent, Request, open_model
+from graphflow.scrub import scrub
+
+EVENTS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        *(seam.TextDelta, seam.ThinkingDelta, seam.RefusalDelta, seam.CallDelta, seam.Kept, seam.UsageDelta),
+        *(seam.Opened, seam.Restarted, seam.Finished),
+    )
+}
+"""What a recording holds; retries and switches are how an answer was come by, not part of it."""
+SHOWN = 60
+"""Lines of a difference that are shown."""
+
+
+def request_record(request: Request) -> dict[str, Any]:
+    """A request as plain data, without what is the default: what recordings are found by."""
+    record: dict[str, Any] = json.loads(scrub(json.dumps(_plain(request), sort_keys=True)))
+    return record
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        named = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.init and not _is_default(value, f)}
+        return named if isinstance(value, Request) else {"is": type(value).__name__, **named}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return to_json_value(value)
+
+
+def _is_default(value: Any, field: Any) -> bool:
+    default = field.default_factory() if field.default_factory is not MISSING else field.default
+    return default is not MISSING and getattr(value, field.name) == default
+
+
+class Recorder:
+    """A model that writes down what another one answers."""
+
+    def __init__(self, path: str | Path, model: Model | str) -> None:
+        self.path = Path(path)
+        self.model = open_model(model) if isinstance(model, str) else model
+        self.name = self.model.name
+
+    async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
+        """Yields what the model answers; the whole answer, or its error, is written when it has ended."""
+        events: list[ModelEvent] = []
+        error: ModelError | None = None
+        try:
+            async for event in self.model.stream(request):
+                events.append(event)
+                yield event
+        except ModelError as raised:
+            error = raised
+            raise
+        finally:
+            if error is not None or (events and isinstance(events[-1], seam.Finished)):
+                self._write(request, events, error)
+
+    def _write(self, request: Request, events: list[ModelEvent], error: ModelError | None) -> None:
+        said = [{type(e).__name__: _fields(e)} for e in events if type(e).__name__ in EVENTS]
+        line: dict[str, Any] = {"model": self.name, "request": request_record(request), "events": said}
+        if error is not None:
+            line["error"] = {"is": type(error).__name__, "text": str(error), **_error_fields(error)}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as sink:
+            sink.write(scrub(json.dumps(line, ensure_ascii=False)) + "\n")
+
+    def __repr__(self) -> str:
+        return f"<recorder of {self.name} into {self.path}>"
+
+
+def _fields(event: Any) -> dict[str, Any]:
+    return {f.name: _plain(getattr(event, f.name)) for f in fields(event) if not _is_default(event, f)}
+
+
+_ERROR_FIELDS = ("provider", "status", "code", "type", "request_id", "retry_after")
+
+
+def _error_fields(error: ModelError) -> dict[str, Any]:
+    return {name: value for name in _ERROR_FIELDS if (value := getattr(error, name)) not in (None, "")}
+
+
+class Replayer:
+    """A model that answers from a recording.
+
+    Attributes:
+        asked: how many requests it has answered.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.lines = _read(self.path)
+        self.name = str(self.lines[0]["model"]) if self.lines else "replay"
+        self.asked = 0
+        self._left: dict[str, list[dict[str, Any]]] = {}
+        for line in self.lines:
+            self._left.setdefault(_key(line["request"]), []).append(line)
+
+    async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
+        """Yields what was recorded for this request.
+
+        Raises:
+            ReplayMiss: nothing was; the text shows how the nearest recorded request differs.
+        """
+        record = request_record(request)
+        answers = self._left.get(_key(record))
+        if not answers:
+            raise ReplayMiss(self._miss(record))
+        line = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.asked += 1
+        for event in line["events"]:
+            [(name, given)] = event.items()
+            yield EVENTS[name](**given)
+        if "error" in line:
+            raise _error(line["error"])
+
+    def _miss(self, record: dict[str, Any]) -> str:
+        head = f"{self.path} holds {len(self.lines)} recorded answers, and none to this request"
+        if not self.lines:
+            return f"{head}; record it with record({str(self.path)!r}, model)"
+        asked = _pretty(record)
+        nearest = max(
+            self.lines, key=lambda line: difflib.SequenceMatcher(None, _pretty(line["request"]), asked).ratio()
+        )
+        diff = list(difflib.unified_diff(_pretty(nearest["request"]), asked, "recorded", "asked", lineterm="", n=2))
+        more = [f"... {len(diff) - SHOWN} lines more"] if len(diff) > SHOWN else []
+        return "\n".join([f"{head}; the nearest one differs so:", *diff[:SHOWN], *more])
+
+    def __repr__(self) -> str:
+        return f"<replay of {self.path}: {len(self.lines)} answers>"
+
+
+def _key(record: dict[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True)
+
+
+def _pretty(record: dict[str, Any]) -> list[str]:
+    return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False).splitlines()
+
+
+def _error(given: dict[str, Any]) -> ModelError:
+    kind = getattr(errors, str(given["is"]), ModelError)
+    if not (isinstance(kind, type) and issubclass(kind, ModelError)):
+        kind = ModelError
+    error: ModelError = kind(given["text"], **{name: given[name] for name in _ERROR_FIELDS if name in given})
+    return error
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise FileUnreadable(f"the recording {path} cannot be read: {error}; make it with record(...)") from None
+    lines: list[dict[str, Any]] = []
+    for number, row in enumerate(text.split("\n"), 1):
+        if not row.strip():
+            continue
+        try:
+            line = json.loads(row)
+            known = {"model", "request", "events"} <= line.keys() and all(
+                set(e) <= EVENTS.keys() for e in line["events"]
+            )
+        except (ValueError, AttributeError, TypeError):
+            known = False
+        if not known:
+            raise FileUnreadable(f"{path}, line {number}, is no recorded answer; remove it or record again")
+        lines.append(line)
+    return lines
+
+
+def record(path: str | Path, model: Model | str) -> Recorder:
+    """A model that asks `model` and appends each answer to a file of JSON lines.
+
+    Args:
+        path: the file; it is made if it is not there.
+        model: a model or model string.
+    """
+    return Recorder(path, model)
+
+
+def replay(path: str | Path) -> Replayer:
+    """A model that answers from what `record` wrote.
+
+    Raises:
+        FileUnreadable: there is no such recording, or a line of it is none.
+    """
+    return Replayer(path)

@@ -1,0 +1,27 @@
+"""Secrets out of texts that are written somewhere.
+
+What is known to be secret (the values of variables that are named like keys) is replaced wherever it stands; what looks
+like a key of a known provider is, too. Both are nets under the rule that keys are not in such texts to begin with.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+_NAMED = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_AUTH(_|$)", re.IGNORECASE)
+_SHAPED = re.compile(
+    r"\b(sk-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{16,}|xai-[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{30,}|"
+    r"gh[pousr]_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16}|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+)|"
+    r"(?i:(?<=bearer ))[A-Za-z0-9._~+/-]{16,}=*"
+)
+SHORTEST = 8
+"""Characters of a variable's value below which it is not looked for: "1" is no secret."""
+
+
+def scrub(text: str) -> str:
+    """The text with a mark where each secret stood."""
+    for name, value in os.environ.items():
+        if len(value) >= SHORTEST and _NAMED.search(name) and value in text:
+            text = text.replace(value, f"[{name}]")
+    return _SHAPED.sub("[secret]", text)
