@@ -158,8 +158,9 @@ def _kind(status: int | None, message: str, type_: str, code: str) -> type[Model
     if _SPENT.search(message):
         return QuotaExceeded
     for word in (code.lower(), type_.lower()):
-        if word in BY_CODE:
-            return BY_CODE[word]
+        kind = BY_CODE.get(word)
+        if kind is not None and (kind is not ServerError or status not in BY_STATUS):  # "server_error" is said of all 5xx
+            return kind
     if _KEY.search(message):
         return AuthError
     if (status is None or status in (400, 413, 422, 500)) and _OVERFLOW.search(message):

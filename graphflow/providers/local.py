@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from graphflow.errors import ModelError
+from graphflow.errors import ModelError, WeightsError
 from graphflow.model import (
     AssistantTurn,
     CallDelta,
@@ -52,6 +52,10 @@ class LocalModel:
         """Yields the answer token by token; cancelling the caller stops the engine within a token."""
         path = weights.path_of(self.weights)
         if not path.is_file():
+            if not self.weights.trusted:
+                raise WeightsError(
+                    f"the weights of {self.name!r} are not here; fetch them with: graphflow models pull {self.weights.name}"
+                )
             path = await in_thread(partial(weights.pull, self.weights.name, say=_tell))
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[engine.Chunk | BaseException | None] = asyncio.Queue()

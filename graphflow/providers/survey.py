@@ -1,0 +1,104 @@
+"""What models are in reach: providers, whether their keys are set, weights, tools; and one tiny call to see that it works."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+
+from graphflow.model import (
+    PROVIDERS,
+    Reply,
+    Request,
+    TextDelta,
+    ThinkingDelta,
+    UserTurn,
+    gather,
+    open_model,
+)
+from graphflow.providers import weights
+from graphflow.providers.endpoints import ENDPOINTS, Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider, as `graphflow models` shows it.
+
+    Attributes:
+        name: its name in model strings.
+        ready: whether it can be used as things are.
+        state: why, or what is missing. Never a key.
+        where: where its models are.
+        speaks: the wire format.
+    """
+
+    name: str
+    ready: bool
+    state: str
+    where: str
+    speaks: str
+
+
+def providers() -> list[Provider]:
+    """Every provider that a model string can name."""
+    from graphflow.providers.commands import COMMANDS
+
+    found = [_local()]
+    found += [_endpoint(endpoint) for endpoint in ENDPOINTS.values()]
+    found += [Provider(c.name, (ready := c.found() is not None), c.state(), c.program, c.speaks) for c in COMMANDS.values()]
+    known = {provider.name for provider in found}
+    for point in entry_points(group="graphflow.providers"):
+        if point.name not in known and point.name not in PROVIDERS:
+            found.append(Provider(point.name, True, "installed", point.value, "its own"))
+    return found
+
+
+def _local() -> Provider:
+    engine = find_spec("xllamacpp") is not None
+    here = [name for name, known in weights.KNOWN.items() if weights.path_of(known).is_file()]
+    state = f"weights here: {', '.join(here) or 'none yet'}" if engine else "needs the extra 'local'"
+    return Provider("local", engine, state, "this process", "-")
+
+
+def _endpoint(endpoint: Endpoint) -> Provider:
+    own = os.environ.get(endpoint.base_variable, "")
+    held = next((name for name in endpoint.key_variables if os.environ.get(name, "").strip()), None)
+    if held:
+        state = f"{held} is set"
+    elif endpoint.needs_key:
+        state = f"{' or '.join(endpoint.key_variables)} is not set ({endpoint.key_page})"
+    else:
+        state = "needs no key" if endpoint.base_url or own else f"set {endpoint.base_variable}"
+    ready = bool(held) or (not endpoint.needs_key and bool(endpoint.base_url or own))
+    where = own or endpoint.base_url or "any server"
+    return Provider(endpoint.name, ready, state, where.split("@")[-1], endpoint.wire.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """What one tiny call showed: the reply, seconds to its first piece and in all."""
+
+    reply: Reply
+    first_s: float
+    whole_s: float
+
+
+async def ping(named: str) -> Ping:
+    """Asks a model to say one word.
+
+    Raises:
+        ModelError: it could not; the kind tells why.
+    """
+    model = open_model(named)
+    began = time.perf_counter()
+    first: list[float] = []
+
+    def listen(event: object) -> None:
+        if not first and isinstance(event, (TextDelta, ThinkingDelta)):
+            first.append(time.perf_counter() - began)
+
+    reply = await gather(model.stream(Request((UserTurn("Say OK."),), max_tokens=16)), listen)
+    whole = time.perf_counter() - began
+    return Ping(reply, first[0] if first else whole, whole)
