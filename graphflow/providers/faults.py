@@ -97,7 +97,9 @@ _OVERFLOW = re.compile(
 _KEY = re.compile(r"api[ _-]?key (is )?(not valid|invalid|expired|missing)|invalid api[ _-]?key|unauthori[sz]ed", re.I)
 _MISSING = re.compile(r"model .{0,120}not found|no such model", re.IGNORECASE)
 _SPENT = re.compile(
-    r"enforced_spend_limit|credit balance is too low|insufficient (credits|balance|quota)", re.IGNORECASE
+    r"enforced_spend_limit|credit balance is too low|insufficient (credits|balance|quota)|"
+    r"(monthly|specified) API usage limit",
+    re.IGNORECASE,
 )
 
 
@@ -159,7 +161,9 @@ def _kind(status: int | None, message: str, type_: str, code: str) -> type[Model
         return QuotaExceeded
     for word in (code.lower(), type_.lower()):
         kind = BY_CODE.get(word)
-        if kind is not None and (kind is not ServerError or status not in BY_STATUS):  # "server_error" is said of all 5xx
+        if kind is not None and (
+            kind is not ServerError or status not in BY_STATUS
+        ):  # "server_error" is said of all 5xx
             return kind
     if _KEY.search(message):
         return AuthError

@@ -47,7 +47,9 @@ def providers() -> list[Provider]:
 
     found = [_local()]
     found += [_endpoint(endpoint) for endpoint in ENDPOINTS.values()]
-    found += [Provider(c.name, (ready := c.found() is not None), c.state(), c.program, c.speaks) for c in COMMANDS.values()]
+    found += [
+        Provider(c.name, (ready := c.found() is not None), c.state(), c.program, c.speaks) for c in COMMANDS.values()
+    ]
     known = {provider.name for provider in found}
     for point in entry_points(group="graphflow.providers"):
         if point.name not in known and point.name not in PROVIDERS:

