@@ -165,8 +165,8 @@ class Watch:
 
 
 # -- one exchange ----------------------------------------------------------------------------------------------------------
-async def exchange(call: Call, reading: Reading, timeouts: Timeouts) -> AsyncIterator[ModelEvent]:
-    """Sends one request and yields the events of its reply as they come.
+async def exchange(call: Call, reading: Reading, timeouts: Timeouts) -> AsyncGenerator[list[ModelEvent], None]:
+    """Sends one request and yields the events of its reply as they come, those of one piece at once.
 
     Raises:
         ModelError: of the kind that fits what went wrong.
@@ -180,12 +180,11 @@ async def exchange(call: Call, reading: Reading, timeouts: Timeouts) -> AsyncIte
         headers, status = await pieces.open()
         reading.begin(status, headers)
         while not ended and (piece := await pieces.next()) is not None:
-            for event in reading.feed(piece):
-                pieces.begun = pieces.begun or type(event) is not Opened
-                yield event
+            if events := reading.feed(piece):
+                pieces.begun = pieces.begun or any(type(event) is not Opened for event in events)
+                yield events
             ended = reading.complete
-        for event in reading.end():
-            yield event
+        yield reading.end()
         if reading.failure is not None:
             raise reading.failure
         await pieces.drain()

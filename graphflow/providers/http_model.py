@@ -97,18 +97,16 @@ class HttpModel:
             delivered = False
             unwrapped = Unwrapped() if by_tool else None
             try:
-                async for event in self._ask(body, key, asked):
-                    if type(event) is Opened:
-                        if told:
-                            yield Restarted()
-                            told = False
-                    elif type(event) is not UsageDelta:
-                        delivered = True
-                    if unwrapped is None:
+                async for batch in self._ask(body, key, asked):
+                    for event in batch if unwrapped is None else unwrapped.events(batch):
+                        kind = type(event)
+                        if kind is Opened:
+                            if told:
+                                yield Restarted()
+                                told = False
+                        elif kind is not UsageDelta:
+                            delivered = True
                         yield event
-                    else:
-                        for seen in unwrapped.events(event):
-                            yield seen
                 return
             except ModelError as error:
                 if delivered and not policy.restart:
@@ -159,23 +157,23 @@ class HttpModel:
         return Switched(repr(key), "the next key", error) if self.keys.soonest() == 0 else None
 
     # -- one try -------------------------------------------------------------------------------------------------------
-    async def _ask(self, body: bytes, key: Key | None, request: Request) -> AsyncIterator[ModelEvent]:
+    async def _ask(self, body: bytes, key: Key | None, request: Request) -> AsyncIterator[list[ModelEvent]]:
         endpoint, settings = self.endpoint, self.settings
         estimate = estimate_tokens(len(body)) + (request.max_tokens or 0)
         if settings.pace is not None:
             await settings.pace.admit(estimate)
         reading = Reading(endpoint.wire, endpoint.dialect, endpoint.name)
         used = 0
-        events = exchange(self._call(body, key), reading, settings.timeouts)
+        batches = exchange(self._call(body, key), reading, settings.timeouts)
         try:
-            async for event in events:
-                if type(event) is UsageDelta:
-                    used = event.input_tokens + event.output_tokens
-                    if event.usd is None:
-                        event.usd = self._cost(event)
-                yield event
+            async for batch in batches:
+                for event in batch:
+                    if type(event) is UsageDelta:
+                        used = event.input_tokens + event.output_tokens
+                        event.usd = self._cost(event) if event.usd is None else event.usd
+                yield batch
         finally:
-            await events.aclose()  # type: ignore[attr-defined]  # it is a generator
+            await batches.aclose()
             if settings.pace is not None:
                 settings.pace.settle(estimate, used)
 

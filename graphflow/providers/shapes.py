@@ -124,8 +124,11 @@ class Unwrapped:
         self.answers: set[int] = set()
         self.others = False
 
-    def events(self, event: ModelEvent) -> Iterator[ModelEvent]:
-        """The event as the caller shall see it."""
+    def events(self, batch: list[ModelEvent]) -> list[ModelEvent]:
+        """The events as the caller shall see them."""
+        return [seen for event in batch for seen in self._seen(event)]
+
+    def _seen(self, event: ModelEvent) -> Iterator[ModelEvent]:
         if isinstance(event, CallDelta):
             if event.name == ANSWER:
                 self.answers.add(event.index)

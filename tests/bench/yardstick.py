@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import Msg, Skip, bump, nap  # type: ignore[import-not-found]  # the harness puts it on the path
+from common import PROMPT, SYSTEM, Msg, Skip, bump, lookup_result, nap  # type: ignore[import-not-found]  # the harness puts it on the path
 
 from graphflow import END, START, Graph, node
+from graphflow.events import CallFinished, ModelDelta, RunEnded
 
 DISTS = ("graphflow-agents",)
 NOTES = {
     "w1": "types, step count, journal and output checks on; nobody subscribed",
     "w2": "guards on the loop's exit, lap limit counted",
+    "w6": "journal, limits, timeouts and retries on; streaming: every delta a typed event of graph.stream()",
 }
 
 
 def skip(workload: str) -> None:
-    """W5 (durable checkpoints) and W6 (models over HTTP) are not built yet."""
-    if workload in ("w5", "w6"):
-        raise Skip("no durable store and no wire format yet")
+    """W5 (durable checkpoints) is not built yet."""
+    if workload == "w5":
+        raise Skip("no durable store yet")
 
 
 def _line(count: int, function: Any) -> Graph[Any, Any]:
@@ -80,3 +82,32 @@ def build_sleep() -> Graph[Any, Any]:
 
 async def run_sleep(graph: Graph[Any, Any], number: int) -> int:
     return (await graph.run(Msg(n=number))).output.n
+
+
+def make_agent(base: str, model: str, stream: bool) -> Any:
+    from graphflow import Agent, connect, tool
+
+    @tool
+    async def lookup(key: str) -> str:
+        """Look a key up."""
+        return lookup_result(key)
+
+    asked = connect(f"compatible:{model}", base_url=base, stream=stream)
+    agent = Agent("agent", tools=[lookup], system=SYSTEM, turns=1000)
+    return Graph("loop", START >> agent >> END, model=asked), stream
+
+
+async def run_agent(agent: Any) -> tuple[str, int, int]:
+    graph, stream = agent
+    if not stream:
+        run = await graph.run(PROMPT)
+        return run.output, run.usage.tool_calls, 0
+    deltas, calls, text = 0, 0, ""
+    async for event in graph.stream(PROMPT):
+        if type(event) is ModelDelta and event.channel == "text":
+            deltas += 1
+        elif type(event) is CallFinished:
+            calls += 1
+        elif type(event) is RunEnded:
+            text = event.output
+    return text, calls, deltas

@@ -247,6 +247,8 @@ class ChatParser:
         if content:
             if isinstance(content, str):
                 self._text(content, events)
+                if len(delta) == 1:  # nearly every chunk of a stream
+                    return
             else:
                 self._typed(content, events)
         thought = delta.get("reasoning") or delta.get("reasoning_content")
