@@ -430,9 +430,11 @@ _ENDPOINTS = (
     ),
     *("together", "compatible", "vllm", "llamacpp", "lmstudio"),
 )
+_COMMANDS = ("claude-code", "codex", "auggie")
 PROVIDERS = {
     "local": "graphflow.providers.local:open_model",
     **{name: f"graphflow.providers.endpoints:open_{name.replace('-', '_')}" for name in _ENDPOINTS},
+    **{name: f"graphflow.providers.commands.table:open_{name.replace('-', '_')}" for name in _COMMANDS},
 }
 """Our own providers by name: where the function is that opens one. Others come by entry point `graphflow.providers`."""
 EMBEDDERS = {"local": "graphflow.providers.embeddings:open_embedder"}

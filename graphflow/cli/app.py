@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Graphs of agents: run, check, draw.",
 )
-models_app = typer.Typer(no_args_is_help=True, help="Models that run on this machine.")
+models_app = typer.Typer(help="Models: which are in reach, and weights to fetch.")
 app.add_typer(models_app, name="models")
 
 GraphName = Annotated[
@@ -47,6 +47,7 @@ USAGE = (
     errors.WeightsError,
     errors.UnknownProvider,
     errors.ModelUnset,
+    errors.KeyMissing,
 )
 """Errors that say that what was asked for cannot be: exit code 2."""
 
@@ -152,12 +153,37 @@ def list_graphs() -> None:
             out(f"{each.name:<16} cannot be loaded: {' '.join(line.strip() for line in lines[:2])}")
 
 
-@models_app.command("pull")
-def pull(name: Annotated[str, typer.Argument(help="Which weights, for example smollm2.")]) -> None:
-    """Fetch a model's weights into the user's cache, pinned by hash."""
-    from graphflow.providers.weights import pull as pull_weights
+@models_app.callback(invoke_without_command=True)
+def models(
+    ctx: typer.Context,
+    ping: Annotated[
+        str | None, typer.Option(metavar="PROVIDER:MODEL", help="Make one tiny call, to see that it works.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List providers, and whether their keys are set (never their values)."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from graphflow.cli.models import show_ping, show_providers
 
-    out(str(pull_weights(name, say=lambda line: print(f"graphflow: {line}", file=sys.stderr, flush=True))))
+    if ping is not None:
+        show_ping(ping, as_json=as_json)
+    else:
+        show_providers(as_json=as_json)
+
+
+@models_app.command("pull")
+def pull(
+    name: Annotated[str | None, typer.Argument(help="Which weights, for example smollm2. Default: list them.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Fetch weights of unknown origin without asking.")] = False,
+) -> None:
+    """Fetch a model's weights into the user's cache, pinned by hash."""
+    from graphflow.cli.models import pull_weights, show_weights
+
+    if name is None:
+        show_weights()
+    else:
+        out(str(pull_weights(name, yes=yes)))
 
 
 def _settings(pairs: list[str] | None) -> dict[str, str]:

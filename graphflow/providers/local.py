@@ -9,13 +9,10 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
-
-from pydantic_core import from_json
 
 from graphflow.errors import ModelError, WeightsError
 from graphflow.model import (
@@ -26,13 +23,13 @@ from graphflow.model import (
     ModelEvent,
     Request,
     TextDelta,
-    ToolSpec,
     ToolTurn,
     Turn,
     UsageDelta,
     UserTurn,
 )
 from graphflow.providers import engine, weights
+from graphflow.providers.spoken import read_call_or_answer, render_call, render_tools, schema_of
 from graphflow.threads import in_thread
 
 MAX_TOKENS = 256
@@ -102,7 +99,7 @@ def _tell(line: str) -> None:
 
 def render_request(request: Request) -> dict[str, Any]:
     """A request as the engine's chat completion body."""
-    system = "\n\n".join(part for part in (request.system_text, _render_tools(request.tools)) if part)
+    system = "\n\n".join(part for part in (request.system_text, render_tools(request.tools)) if part)
     messages = [{"role": "system", "content": system}] if system else []
     for turn in request.turns:
         messages += _render_turn(turn)
@@ -116,7 +113,7 @@ def render_request(request: Request) -> dict[str, Any]:
         body["stop"] = list(request.stop)
     if request.seed is not None:
         body["seed"] = request.seed
-    schema = _schema(request)
+    schema = schema_of(request, MAX_TEXT)
     if schema is not None:
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     return body
@@ -127,46 +124,11 @@ def _render_turn(turn: Turn) -> list[dict[str, str]]:
         case UserTurn():
             return [{"role": "user", "content": turn.text}]
         case AssistantTurn():
-            spelled = [json.dumps({"tool": c.name, "arguments": from_json(c.arguments or "{}")}) for c in turn.calls]
+            spelled = [render_call(call.name, call.arguments) for call in turn.calls]
             return [{"role": "assistant", "content": "\n".join([*([turn.text] if turn.text else []), *spelled])}]
         case ToolTurn():
             lines = [f"{r.name}: {r.text}" if r.ok else f"{r.name} failed: {r.text}" for r in turn.results]
             return [{"role": "user", "content": "\n".join(lines)}]
-
-
-def _render_tools(tools: tuple[ToolSpec, ...]) -> str:
-    if not tools:
-        return ""
-    lines = [f"- {t.name}({', '.join(t.parameters.get('properties', {}))}): {t.description}" for t in tools]
-    return (
-        'Call a tool with {"tool": ..., "arguments": {...}} or answer with {"answer": ...}. The tools are:\n'
-        + "\n".join(lines)
-    )
-
-
-def _schema(request: Request) -> dict[str, Any] | None:
-    """What the grammar forces: the output schema, or one call of a tool or an answer."""
-    if not request.tools:
-        return request.output_schema
-    answer = request.output_schema or {"type": "string", "maxLength": MAX_TEXT}
-    ways: list[dict[str, Any]] = []
-    definitions: dict[str, Any] = {}
-    for tool in request.tools:
-        parameters = {**tool.parameters}
-        definitions |= parameters.pop("$defs", {})
-        ways.append(_object({"tool": {"const": tool.name}, "arguments": {"additionalProperties": False, **parameters}}))
-    if isinstance(answer, dict) and "$defs" in answer:
-        answer = {**answer}
-        definitions |= answer.pop("$defs")
-    ways.append(_object({"answer": answer}))
-    schema: dict[str, Any] = {"anyOf": ways}
-    if definitions:
-        schema["$defs"] = definitions
-    return schema
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 class _Parser:
@@ -196,7 +158,7 @@ class _Parser:
     def end(self) -> list[ModelEvent]:
         events: list[ModelEvent] = []
         if self.held:
-            events.append(self._call_or_answer("".join(self.held)))
+            events.append(read_call_or_answer("".join(self.held)))
             if isinstance(events[0], CallDelta):
                 self.reason = "tool_calls"
         if self.usage is not None:
@@ -204,13 +166,3 @@ class _Parser:
         if self.reason == "other":
             raise ModelError("the embedded model's stream ended before its answer did")
         return [*events, Finished(self.reason)]
-
-    def _call_or_answer(self, text: str) -> ModelEvent:
-        try:
-            said = from_json(text)
-        except ValueError:
-            return TextDelta(text)  # cut by max_tokens; the agent sees that it does not fit
-        if isinstance(said, dict) and "tool" in said:
-            return CallDelta(0, id="call_0", name=str(said["tool"]), arguments=json.dumps(said.get("arguments", {})))
-        answer = said.get("answer", said) if isinstance(said, dict) else said
-        return TextDelta(answer if isinstance(answer, str) else json.dumps(answer))

@@ -43,13 +43,11 @@ class Provider:
 
 def providers() -> list[Provider]:
     """Every provider that a model string can name."""
-    from graphflow.providers.commands import COMMANDS
+    from graphflow.providers.commands.table import COMMANDS
 
     found = [_local()]
     found += [_endpoint(endpoint) for endpoint in ENDPOINTS.values()]
-    found += [
-        Provider(c.name, (ready := c.found() is not None), c.state(), c.program, c.speaks) for c in COMMANDS.values()
-    ]
+    found += [Provider(c.name, c.found() is not None, c.state(), c.program, c.speaks) for c in COMMANDS.values()]
     known = {provider.name for provider in found}
     for point in entry_points(group="graphflow.providers"):
         if point.name not in known and point.name not in PROVIDERS:

@@ -1,0 +1,98 @@
+"""Tools in words, for models that have none of their own: they answer with JSON that is either a call or the answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pydantic_core import from_json
+
+from graphflow.model import CallDelta, ModelEvent, Request, TextDelta, ToolSpec, Turn
+from graphflow.providers.wires.wire import arguments_of, cannot
+from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
+
+Json = dict[str, Any]
+
+
+def render_tools(tools: tuple[ToolSpec, ...]) -> str:
+    """What the model is told of its tools."""
+    if not tools:
+        return ""
+    lines = [f"- {t.name}({', '.join(t.parameters.get('properties', {}))}): {t.description}" for t in tools]
+    return (
+        'Call a tool with {"tool": ..., "arguments": {...}} or answer with {"answer": ...}. The tools are:\n'
+        + "\n".join(lines)
+    )
+
+
+def render_call(name: str, arguments: str) -> str:
+    """A call as the model is to write it."""
+    return json.dumps({"tool": name, "arguments": arguments_of(arguments)})
+
+
+def schema_of(request: Request, longest: int | None = None) -> Json | None:
+    """The schema that the answer must fit: the output's, or one call of a tool or an answer.
+
+    Args:
+        request: the question.
+        longest: characters of a free answer beside tools, where a grammar has to end it.
+    """
+    if not request.tools:
+        return request.output_schema
+    free: Json = {"type": "string"} if longest is None else {"type": "string", "maxLength": longest}
+    answer = {**(request.output_schema or free)}
+    definitions: Json = {**answer.pop("$defs", {})}
+    ways: list[Json] = []
+    for tool in request.tools:
+        parameters = {**tool.parameters}
+        definitions |= parameters.pop("$defs", {})
+        ways.append(_object({"tool": {"const": tool.name}, "arguments": {"additionalProperties": False, **parameters}}))
+    ways.append(_object({"answer": answer}))
+    return {"anyOf": ways} | ({"$defs": definitions} if definitions else {})
+
+
+def _object(properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+_FENCED = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
+
+
+def read_call_or_answer(text: str, id: str = "call_0") -> ModelEvent:
+    """The call that the text spells, or the answer. What is neither is the answer itself."""
+    stripped = text.strip()
+    fenced = _FENCED.match(stripped)
+    try:
+        said = from_json(fenced[1] if fenced else stripped)
+    except ValueError:
+        return TextDelta(text)  # cut off, or plain words; the agent sees whether it fits
+    if isinstance(said, dict) and isinstance(said.get("tool"), str):
+        return CallDelta(0, id=id, name=said["tool"], arguments=json.dumps(said.get("arguments") or {}))
+    answer = said.get("answer", said) if isinstance(said, dict) else said
+    return TextDelta(answer if isinstance(answer, str) else json.dumps(answer))
+
+
+def transcript(turns: tuple[Turn, ...], wire: str) -> str:
+    """A conversation as one text, for a model that takes no turns. A single question is just its text."""
+    if len(turns) == 1 and isinstance(turns[0], UserTurn):
+        return _said(turns[0], wire)
+    told = [_told(turn, wire) for turn in turns]
+    return "\n\n".join(["The conversation so far:", *told, "Go on as the assistant, with its next turn only."])
+
+
+def _told(turn: Turn, wire: str) -> str:
+    match turn:
+        case UserTurn():
+            return f"User: {_said(turn, wire)}"
+        case AssistantTurn():
+            calls = [render_call(call.name, call.arguments) for call in turn.calls]
+            return "Assistant: " + "\n".join([*([turn.text] if turn.text else []), *calls])
+        case ToolTurn():
+            return "\n".join(f"Tool {r.name} {'answered' if r.ok else 'failed'}: {r.text}" for r in turn.results)
+
+
+def _said(turn: UserTurn, wire: str) -> str:
+    if any(not isinstance(part, str) and hasattr(part, "kind") for part in turn.parts):
+        raise cannot(wire, "pictures or files", "use a provider that takes them")
+    return turn.text

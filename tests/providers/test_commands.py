@@ -1,0 +1,179 @@
+"""Models behind command-line tools, against stand-ins that take the same flags and print the same lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from graphflow import END, START, Agent, Graph, connect, errors, tool
+from graphflow.model import ModelEvent, Reply, Request, TextDelta, UserTurn, gather
+from graphflow.providers import Timeouts
+from tests.conftest import walk
+
+STAND_INS = Path(__file__).parents[1] / "stand_ins"
+TOOLS = ("claude-code", "codex", "auggie")
+ASKED = Request((UserTurn("Hello there"),), system="Be brief and secretive.")
+
+
+@pytest.fixture(autouse=True)
+def on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", f"{STAND_INS}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("STAND_IN_PIDS", str(tmp_path / "pids"))
+
+
+def ask(provider: str, request: Request = ASKED, heard: list[ModelEvent] | None = None, **options: Any) -> Reply:
+    async def main() -> Reply:
+        async with asyncio.timeout(30):
+            return await gather(
+                connect(f"{provider}:default", **options).stream(request), None if heard is None else heard.append
+            )
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("provider", TOOLS)
+def test_it_answers_and_the_prompt_is_in_no_argument(provider: str, tmp_path: Path) -> None:
+    reply = ask(provider)
+    assert reply.text == "You said: Hello there"
+    assert reply.finish == "stop"
+    [line] = (tmp_path / "log").read_text().splitlines()
+    call = json.loads(line)
+    assert "Hello there" in call["stdin"]
+    assert "Hello there" not in str(call["argv"])
+    assert "secretive" not in str(call["argv"])
+    assert any("secretive" in text for text in call["files"].values())
+    assert not any(Path(arg).exists() for arg in call["argv"] if "graphflow-" in arg)  # its folder is gone
+
+
+def test_usage_and_cost_are_told_where_the_tool_tells_them() -> None:
+    claude, codex, auggie = ask("claude-code"), ask("codex"), ask("auggie")
+    assert (claude.input_tokens, claude.output_tokens, claude.cache_read_tokens) == (15, 7, 3)
+    assert claude.usd == pytest.approx(0.0001419)
+    assert (codex.input_tokens, codex.output_tokens, codex.reasoning_tokens, codex.usd) == (12, 7, 2, None)
+    assert (auggie.input_tokens, auggie.usd) == (0, None)
+
+
+def test_claude_streams() -> None:
+    heard: list[ModelEvent] = []
+    ask("claude-code", heard=heard)
+    assert sum(isinstance(event, TextDelta) for event in heard) > 1
+
+
+@pytest.mark.parametrize("provider", TOOLS)
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        ("fail", errors.ModelError),
+        ("auth", errors.AuthError),
+        ("limit", errors.ModelError),
+        ("cut", errors.MalformedReply),
+    ],
+)
+def test_failures_are_typed(provider: str, mode: str, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN", mode)
+    with pytest.raises(kind) as caught:
+        ask(provider)
+    exact = {
+        ("claude-code", "limit"): errors.QuotaExceeded,
+        ("codex", "limit"): errors.QuotaExceeded,
+        ("auggie", "limit"): errors.RateLimited,
+        ("claude-code", "fail"): errors.ServerError,
+        ("codex", "fail"): errors.Overloaded,
+        ("auggie", "fail"): errors.Overloaded,
+    }
+    assert type(caught.value) is exact.get((provider, mode), kind)
+    assert provider in str(caught.value)
+
+
+def test_a_notice_that_poses_as_an_answer_is_a_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN", "notice")
+    with pytest.raises(errors.QuotaExceeded):
+        ask("auggie")
+
+
+@pytest.mark.parametrize("provider", TOOLS)
+@pytest.mark.parametrize("mode", ["garbage", "big"])
+def test_odd_output_is_read(provider: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN", mode)
+    reply = ask(provider)
+    assert reply.text.startswith("You said: Hello there")
+    assert len(reply.text) > (1_000_000 if mode == "big" else 0)
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes where Linux shows them")
+@pytest.mark.parametrize("provider", TOOLS)
+@pytest.mark.parametrize("how", ["cancel", "timeout"])
+def test_nothing_is_left_running(provider: str, how: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STAND_IN", "hang")
+    pids = tmp_path / "pids"
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(gather(connect(f"{provider}:default").stream(ASKED)))
+        while not pids.exists():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    if how == "cancel":
+        asyncio.run(cancelled())
+    else:
+        with pytest.raises(errors.ModelTimeout):
+            ask(provider, timeouts=Timeouts(first_s=1.0, idle_s=1.0))
+    children = [int(pid) for pid in pids.read_text().split()]
+    assert children
+    deadline = time.time() + 3
+    while any(map(alive, children)) and time.time() < deadline:
+        time.sleep(0.02)
+    assert not any(map(alive, children))
+
+
+class City(BaseModel):
+    name: str
+    people: int
+
+
+@pytest.mark.parametrize("provider", TOOLS)
+def test_structured_output_in_a_walk(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN", "schema")
+    graph = Graph("g", START >> Agent("reader", output=City) >> END)
+    run = walk(graph, "Which city?", model=f"{provider}:default")
+    assert isinstance(run.output, City), run.error
+
+
+@tool
+async def lookup(key: str) -> str:
+    """Look a key up."""
+    return f"value of {key}"
+
+
+@pytest.mark.parametrize("provider", ["claude-code", "auggie"])
+def test_tools_in_words(provider: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STAND_IN", "schema")  # answers with the first way that the schema allows: the call
+    graph = Graph("g", START >> Agent("seeker", tools=[lookup], turns=2) >> END)
+    run = walk(graph, "Find it", model=f"{provider}:default")
+    assert run.usage.tool_calls == 2
+    last = json.loads((tmp_path / "log").read_text().splitlines()[-1])
+    assert "Tool lookup answered: value of" in last["stdin"]
+
+
+def test_a_tool_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(errors.CommandFailed, match="npm install"):
+        connect("codex:default")
