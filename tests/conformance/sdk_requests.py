@@ -242,7 +242,10 @@ EXTRAS: dict[str, tuple[Json, ...]] = {
 
 
 # -- who cannot say what ---------------------------------------------------------------------------------------------------
-_MEDIA_CHAT = ("audio-url", "audio-file", "video-file", "document-url", "image-file")
+_MEDIA_CHAT = (
+    *("audio-url", "audio-file", "audio-flac", "document-url", "image-file"),
+    *("video-file", "video-url", "video-data"),
+)
 _NO_AUDIO = (
     "audio-url",
     "audio-file",
@@ -257,25 +260,10 @@ _NO_DICE = ("seed=7", "presence_penalty=-0.5", "frequency_penalty=1")
 CANNOT: dict[str, frozenset[str]] = {
     "openai-chat": frozenset({*_MEDIA_CHAT, "result-image-file", "result-document-url", "top_k=40"}),
     "openai-responses": frozenset({*_NO_AUDIO, *_NO_DICE, "top_k=40", "stop=('END',)", "stop=('a', 'b')"}),
-    "anthropic": frozenset({*_NO_AUDIO, *_NO_DICE}),
-    "gemini": frozenset(),
+    "anthropic": frozenset({*_NO_AUDIO, *_NO_DICE, "document-word", "image-tiff"}),
+    "gemini": frozenset(f"tools:{choice}:False" for choice in (None, "auto", "none", "required", "weather")),
 }
 """The cases that a wire format has no way to say: BadRequest."""
-
-NARROWER: dict[tuple[str, str], str] = {
-    ("openai-chat", "video-url"): "vLLM and OpenRouter take video_url; OpenAI does not, and its SDK has no such part",
-    ("openai-chat", "video-data"): "vLLM and OpenRouter take video_url; OpenAI does not, and its SDK has no such part",
-}
-"""What the SDK's types do not know and a server of this wire format takes all the same. See also `sdk_check.SAMPLING`."""
-
-WRONG: dict[tuple[str, str], str] = {
-    ("anthropic", "thinking=minimal"): "OutputConfigParam.effort has no 'minimal': low, medium, high, xhigh, max",
-    ("gemini", "thinking=max"): "ThinkingLevel has no MAX: MINIMAL, LOW, MEDIUM, HIGH, XHIGH",
-    ("openai-chat", "audio-flac"): "InputAudio.format is 'wav' or 'mp3'",
-    ("anthropic", "document-word"): "Base64PDFSourceParam.media_type is 'application/pdf'; other bytes have no source",
-    ("anthropic", "image-tiff"): "Base64ImageSourceParam.media_type is image/jpeg, png, gif or webp",
-}
-"""What we render and the SDK's types refuse, with the type that does: to be mended."""
 
 
 # -- rendering -------------------------------------------------------------------------------------------------------------
@@ -300,9 +288,7 @@ def rendered(wire: str, request: Request, stream: bool = True) -> Json:
 
 def fitting(wire: str) -> list[str]:
     """The cases that a wire format can say, and its SDK too."""
-    return [
-        name for name in CASES if name not in CANNOT[wire] and not {(wire, name)} & (WRONG.keys() | NARROWER.keys())
-    ]
+    return [name for name in CASES if name not in CANNOT[wire]]
 
 
 def default(name: str) -> Any:

@@ -125,7 +125,7 @@ def test_nothing_is_left_running(provider: str, how: str, monkeypatch: pytest.Mo
 
     async def cancelled() -> None:
         task = asyncio.create_task(gather(connect(f"{provider}:default").stream(ASKED)))
-        while not pids.exists():
+        while not pids.exists():  # noqa: ASYNC110  # another process writes it
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

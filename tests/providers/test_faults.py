@@ -178,7 +178,7 @@ def test_a_wait_beyond_the_budget_is_not_begun() -> None:
     ("status", "body", "type", "kind", "sent"),
     [
         (429, QUOTA, "application/json", errors.QuotaExceeded, 1),
-        (401, b'{"error":{"message":"Incorrect API key provided: sk-...","code":"invalid_api_key"}}', "application/json", errors.AuthError, 1),
+        (401, b'{"error":{"message":"Incorrect key: sk-...","code":"invalid_api_key"}}', "application/json", errors.AuthError, 1),
         (403, b"", "text/plain", errors.AuthError, 1),
         (404, b'{"error":{"message":"no such model","code":"model_not_found"}}', "application/json", errors.NotFound, 1),
         (400, b'{"error":{"message":"bad","code":"context_length_exceeded"}}', "application/json", errors.ContextOverflow, 1),
@@ -232,20 +232,18 @@ def test_a_wrong_content_type_does_not_matter_where_the_bytes_are_plain(type: st
 
 
 def test_a_page_instead_of_an_answer_is_malformed() -> None:
-    with RawServer([head(type="text/html") + b"<html>Please log in</html>"]) as raw:
-        with pytest.raises(errors.MalformedReply, match="neither a stream nor JSON"):
+    for page, words in ((b"<html>Please log in</html>", "neither a stream nor JSON"), (b"", "empty")):
+        with RawServer([head(type="text/html") + page]) as raw, pytest.raises(errors.MalformedReply, match=words):
             ask(raw, retry=1)
-    with RawServer([head()]) as raw, pytest.raises(errors.MalformedReply, match="empty"):
-        ask(raw, retry=1)
 
 
 def test_an_event_of_fifty_megabytes_is_refused_by_a_cap() -> None:
     piece = b"x" * 1_000_000
     for start in (b'data: {"choices":[{"index":0,"delta":{"content":"', b'{"choices":[{"message":{"content":"'):
         began = time.perf_counter()
-        with RawServer([head() + start, *[piece] * 50, b'"}}]}\n\n']) as raw:
-            with pytest.raises(errors.MalformedReply, match="larger than"):
-                ask(raw, retry=1)
+        huge: list[Step] = [head() + start, *[piece] * 50, b'"}}]}\n\n']
+        with RawServer(huge) as raw, pytest.raises(errors.MalformedReply, match="larger than"):
+            ask(raw, retry=1)
         assert time.perf_counter() - began < 5
 
 
@@ -274,7 +272,7 @@ def test_a_server_that_keeps_the_connection_after_the_end_does_not_hold_us() -> 
 
 
 def test_nobody_there() -> None:
-    with pytest.raises(errors.ConnectionFailed, match="no connection to http://127.0.0.1:9"):
+    with pytest.raises(errors.ConnectionFailed, match=r"no connection to http://127\.0\.0\.1:9"):
         ask("http://127.0.0.1:9", retry=1)
 
 

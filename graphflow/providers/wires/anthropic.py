@@ -46,6 +46,11 @@ MAX_TOKENS = 4096
 THINKING = 4096
 """Tokens of reasoning when thinking is just switched on."""
 MARK = {"type": "ephemeral"}
+TAKEN = {
+    "image": frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"}),
+    "document": frozenset({"application/pdf", "text/plain"}),
+}
+"""The media types of bytes, by what they are."""
 
 FINISH: dict[str, Finish] = {
     "end_turn": "stop",
@@ -75,7 +80,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     if request.output_schema is not None:
         config["format"] = {"type": "json_schema", "schema": request.output_schema}
     if isinstance(request.thinking, str):
-        config["effort"] = request.thinking
+        config["effort"] = "low" if request.thinking == "minimal" else request.thinking
         body["thinking"] = {"type": "adaptive"}
     elif request.thinking is False:
         body["thinking"] = {"type": "disabled"}
@@ -181,6 +186,8 @@ def render_media(media: Media) -> Json:
         source = {"type": "url", "url": media.url}
     elif media.file_id:
         source = {"type": "file", "file_id": media.file_id}
+    elif media.mime not in TAKEN[media.kind] and not media.mime.startswith("text/"):
+        raise cannot(NAME, f"{media.kind} bytes of {media.mime}", f"it takes {', '.join(sorted(TAKEN[media.kind]))}")
     elif media.mime.startswith("text/"):
         source = {"type": "text", "media_type": "text/plain", "data": media.data.decode("utf-8", "replace")}
     else:

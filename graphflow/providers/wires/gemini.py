@@ -36,6 +36,7 @@ from graphflow.providers.wires.wire import (
     UserTurn,
     Wire,
     arguments_of,
+    one_at_a_time,
     present,
 )
 from graphflow.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, ToolResult, Turn
@@ -69,6 +70,7 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 # -- rendering -------------------------------------------------------------------------------------------------------------
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A generateContent request without its contents; whether it streams is said by the path."""
+    one_at_a_time(NAME, request)
     body: Json = {}
     texts = [text for text in request.system_parts if isinstance(text, str)]
     if texts:
@@ -108,7 +110,7 @@ def _thinking(thinking: bool | int | str | None) -> Json | None:
         case True:
             return {"includeThoughts": True}
         case str():
-            return {"thinkingLevel": thinking, "includeThoughts": True}
+            return {"thinkingLevel": "XHIGH" if thinking == "max" else thinking.upper(), "includeThoughts": True}
         case _:
             return {"thinkingBudget": thinking, "includeThoughts": True}
 

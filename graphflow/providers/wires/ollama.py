@@ -35,6 +35,7 @@ from graphflow.providers.wires.wire import (
     Wire,
     arguments_of,
     cannot,
+    one_at_a_time,
     present,
 )
 from graphflow.turns import CacheMark, Thinking, Turn
@@ -48,6 +49,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     """A chat request without its messages."""
     if request.tool_choice not in (None, "auto", "none"):
         raise cannot(NAME, f"tool_choice={request.tool_choice!r}")
+    one_at_a_time(NAME, request)
     body: Json = {"model": model, "stream": stream}
     if request.tools and request.tool_choice != "none":
         body["tools"] = [render_tool(tool, dialect) for tool in request.tools]

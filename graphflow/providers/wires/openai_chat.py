@@ -46,6 +46,8 @@ from graphflow.turns import CacheMark, Thinking, ToolCall, Turn
 
 NAME = "openai-chat"
 
+AUDIO = frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/mpeg", "audio/mp3"})
+"""The sounds that OpenAI takes: wav and mp3."""
 FINISH: dict[str, Finish] = {
     "stop": "stop",
     "length": "length",
@@ -74,7 +76,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     elif request.json_mode or request.output_schema is not None:
         body["response_format"] = {"type": "json_object"}
     if request.thinking is not None and dialect.effort:
-        effort = effort_of(request.thinking)
+        effort = effort_of(request.thinking, model)
         body[dialect.effort] = effort if dialect.effort == "reasoning_effort" else _reasoning(request.thinking)
     return body | present(
         temperature=request.temperature,
@@ -177,10 +179,10 @@ def render_media(media: Media, dialect: Dialect) -> Json:
     match media.kind:
         case "image" if not media.file_id:
             return {"type": "image_url", "image_url": {"url": media.data_url} | present(detail=media.detail or None)}
-        case "audio" if media.data:
+        case "audio" if media.data and (dialect.video or media.mime in AUDIO):
             format = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}.get(kind := media.mime.split("/")[-1], kind)
             return {"type": "input_audio", "input_audio": {"data": media.base64, "format": format}}
-        case "video" if not media.file_id:
+        case "video" if dialect.video and not media.file_id:
             return {"type": "video_url", "video_url": {"url": media.data_url}}
         case "document" if dialect.documents == "document_url" and not media.file_id:
             return {"type": "document_url", "document_url": media.data_url}
@@ -189,7 +191,7 @@ def render_media(media: Media, dialect: Dialect) -> Json:
         case "document" if media.data:
             return {"type": "file", "file": {"file_data": media.data_url, "filename": media.name or "document"}}
         case _:
-            source = "an address" if media.url else "a file id" if media.file_id else "bytes"
+            source = "an address" if media.url else "a file id" if media.file_id else f"bytes of {media.mime}"
             raise cannot(dialect.name, f"{media.kind} by {source}")
 
 
@@ -339,8 +341,8 @@ MISTRAL = Dialect(
 )
 DEEPSEEK = Dialect("deepseek", max_tokens="max_tokens", reasoning_back=True, effort="", schema=False)
 OPENROUTER = Dialect(
-    "openrouter", max_tokens="max_tokens", reasoning="reasoning", reasoning_back=True, effort="reasoning"
+    "openrouter", video=True, max_tokens="max_tokens", reasoning="reasoning", reasoning_back=True, effort="reasoning"
 )
 XAI = Dialect("xai", max_tokens="max_completion_tokens")
 TOGETHER = Dialect("together", max_tokens="max_tokens", reasoning="reasoning")
-COMPATIBLE = Dialect("openai-compatible", max_tokens="max_tokens", marker=False)
+COMPATIBLE = Dialect("openai-compatible", video=True, max_tokens="max_tokens", marker=False)

@@ -73,7 +73,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     elif request.json_mode:
         body["text"] = {"format": {"type": "json_object"}}
     if request.thinking is not None:
-        body["reasoning"] = {"effort": effort_of(request.thinking), "summary": "auto"}
+        body["reasoning"] = {"effort": effort_of(request.thinking, model), "summary": "auto"}
     return body | present(
         temperature=request.temperature,
         top_p=request.top_p,

@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -39,6 +40,7 @@ class Dialect:
         strict: whether schemas carry `strict`.
         documents: how a document is spelled: as a "file" (OpenAI) or a "document_url" (Mistral).
         schema: whether it takes a JSON schema for the answer.
+        video: whether films can be sent, and sounds of any format (vLLM, OpenRouter).
         marker: whether a stream must end with [DONE]; else a finish reason will do.
     """
 
@@ -55,6 +57,7 @@ class Dialect:
     strict: bool = True
     documents: Literal["file", "document_url"] = "file"
     schema: bool = True
+    video: bool = False
     marker: bool = True
 
 
@@ -167,15 +170,21 @@ def refuse(wire: str, request: Request, names: Sequence[str]) -> None:
             raise cannot(wire, f"{name}={getattr(request, name)!r}")
 
 
-def effort_of(thinking: bool | int | str) -> str:
-    """A budget in tokens, or yes, as the nearest effort."""
+def effort_of(thinking: bool | int | str, model: str) -> str:
+    """A budget in tokens, or yes or no, as the nearest effort (platform.openai.com/docs/guides/reasoning)."""
     if isinstance(thinking, str):
         return thinking
     if thinking is True:
         return "medium"
-    if thinking is False:
-        return "minimal"
+    if thinking is False:  # "none" came with gpt-5.1; before, the least was to reason a little
+        return "low" if re.search(r"(^|/)o\d", model) else "minimal" if re.search(r"(^|/)gpt-5($|-)", model) else "none"
     return "low" if thinking <= 2048 else "medium" if thinking <= 8192 else "high"
+
+
+def one_at_a_time(wire: str, request: Request) -> None:
+    """Raises `BadRequest` where a model cannot be kept from asking for several calls in one turn."""
+    if request.tools and request.parallel_calls is False:
+        raise cannot(wire, "parallel_calls=False")
 
 
 __all__ = ["AssistantTurn", "Dialect", "Json", "Parser", "ToolTurn", "UserTurn", "Wire"]
