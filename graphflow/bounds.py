@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS
+from graphflow.prices import price_of
 
 if TYPE_CHECKING:
     from graphflow.carries import Declared
@@ -50,7 +51,7 @@ class Bounds:
         steps: in all, or the `steps` limit if that is lower; None if it depends on lengths of lists and no limit is set.
         depth: nested frames at most.
         model_calls: for each node that asks a model, how often at most.
-        usd: None: the price of no model in the graph is known.
+        usd: US dollars, if every call had a prompt and an answer as long as its model allows; None if that is not known.
     """
 
     activations: Mapping[str, Count]
@@ -93,7 +94,7 @@ def bound(graph: Graph[Any, Any]) -> Bounds:
     known = simple and all(count.finite for count in counts[: len(proof.nodes)])
     total = sum(count.times for count in counts[: len(proof.nodes)]) if known else None
     steps = min((n for n in (limit, total) if n is not None), default=None)
-    return Bounds(activations, steps, depth, calls, _usd(graph))
+    return Bounds(activations, steps, depth, calls, _usd(graph, calls))
 
 
 def _model_calls(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...]) -> list[tuple[str, Count]]:
@@ -137,10 +138,24 @@ def _depth_of(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...], ceiling:
     return min(ceiling, below + (inner + 1 if node.enters == "always" and not seen else inner))
 
 
-def _usd(graph: Graph[Any, Any]) -> float | None:
-    """Nothing, where all models are local or none is asked; else unknown, as long as no prices are known."""
-    models = [model for _, model in graph.models_needed(graph.model)]
-    return 0.0 if all(isinstance(model, str) and model.startswith("local:") for model in models) else None
+def _usd(graph: Graph[Any, Any], calls: Mapping[str, Count]) -> float | None:
+    """Every call with a full prompt and a full answer; None where a count, a price or a length is unknown.
+
+    Local models cost nothing. Of the others the context window bounds both what is read and what is written, at the
+    highest rate that the price knows.
+    """
+    needed = graph.models_needed(graph.model)
+    if all(isinstance(model, str) and model.startswith("local:") for _, model in needed):
+        return 0.0
+    worst = 0.0
+    for _, model in needed:
+        price = price_of(model) if isinstance(model, str) else None
+        if price is None or price.context is None:
+            return None
+        worst = max(worst, price.cost(price.context, price.context))
+    if not all(count.finite for count in calls.values()):
+        return None
+    return worst * sum(count.times for count in calls.values())
 
 
 def _activations(proof: Proof) -> list[Count]:

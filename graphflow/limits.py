@@ -115,6 +115,16 @@ class Usage:
         """Input plus output tokens."""
         return self.input_tokens + self.output_tokens
 
+    def count(self, reply: Answered) -> None:
+        """Counts one answer of a model."""
+        self.model_calls += 1
+        self.input_tokens += reply.input_tokens
+        self.output_tokens += reply.output_tokens
+        self.cache_read_tokens += reply.cache_read_tokens or 0
+        self.cache_write_tokens += reply.cache_write_tokens or 0
+        self.reasoning_tokens += reply.reasoning_tokens or 0
+        self.usd = None if self.usd is None or reply.usd is None else self.usd + reply.usd
+
 
 class Answered(Protocol):
     """What a ledger asks of an answer: `Reply`, and the event that tells of one."""

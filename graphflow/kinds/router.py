@@ -152,9 +152,7 @@ class Router(Node[In, Out]):
         system = f'Choose the label that fits the message best. The labels are:\n{listed}\nAnswer with JSON: {{"label": ...}}'
         turns: list[Turn] = [UserTurn(text)]
         for attempt in (1, 2):
-            reply = await ask(
-                model, Request(tuple(turns), system, output_schema=schema, temperature=0, max_tokens=32), ctx
-            )
+            reply = await ask(model, Request(tuple(turns), system, output_schema=schema), ctx)
             if (error := declined(reply, model, ctx)) is not None:
                 raise error
             try:

@@ -12,8 +12,6 @@ from pydantic_core import to_json
 
 from graphflow.errors import AuthError, ModelError, QuotaExceeded, RateLimited
 from graphflow.model import (
-    Finished,
-    Kept,
     ModelEvent,
     Opened,
     Request,
@@ -109,6 +107,8 @@ class HttpModel:
                         yield event
                 return
             except ModelError as error:
+                if key is not None:
+                    hide(error, key)
                 if delivered and not policy.restart:
                     raise
                 told = told or delivered
@@ -245,4 +245,8 @@ class HttpModel:
         return f"<model {self.name} at {self.base_url}>"
 
 
-__all__ = ["Finished", "HttpModel", "Kept", "Settings"]
+def hide(error: ModelError, key: Key) -> None:
+    """Takes a key out of what a server has echoed of it."""
+    secret = key.reveal()
+    error.args = tuple(arg.replace(secret, f"[{key.label}]") if isinstance(arg, str) else arg for arg in error.args)
+    error.said = error.said.replace(secret, f"[{key.label}]")

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from graphflow.errors import ModelError, WeightsError
+from graphflow.media import Media
 from graphflow.model import (
     AssistantTurn,
     CallDelta,
@@ -30,6 +31,7 @@ from graphflow.model import (
 )
 from graphflow.providers import engine, weights
 from graphflow.providers.spoken import read_call_or_answer, render_call, render_tools, schema_of
+from graphflow.providers.wires.wire import cannot, present
 from graphflow.threads import in_thread
 
 MAX_TOKENS = 256
@@ -111,8 +113,13 @@ def render_request(request: Request) -> dict[str, Any]:
     }
     if request.stop:
         body["stop"] = list(request.stop)
-    if request.seed is not None:
-        body["seed"] = request.seed
+    body |= present(
+        seed=request.seed,
+        top_p=request.top_p,
+        top_k=request.top_k,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+    )
     schema = schema_of(request, MAX_TEXT)
     if schema is not None:
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
@@ -122,6 +129,8 @@ def render_request(request: Request) -> dict[str, Any]:
 def _render_turn(turn: Turn) -> list[dict[str, str]]:
     match turn:
         case UserTurn():
+            if any(isinstance(part, Media) for part in turn.parts):
+                raise cannot("local", "pictures or files")
             return [{"role": "user", "content": turn.text}]
         case AssistantTurn():
             spelled = [render_call(call.name, call.arguments) for call in turn.calls]

@@ -58,15 +58,24 @@ async def bare(client: httpx.AsyncClient, url: str, request: Request) -> str:
             messages.append({"role": "user", "content": turn.content})
         elif isinstance(turn, AssistantTurn):
             calls = [
-                {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in turn.calls
+                {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+                for c in turn.calls
             ]
             messages.append({"role": "assistant", "content": None, "tool_calls": calls})
         else:
             messages += [{"role": "tool", "tool_call_id": r.id, "content": r.content} for r in turn.results]
     tools = [{"type": "function", "function": {"name": t.name, "parameters": t.parameters}} for t in request.tools]
-    body = {"model": "m", "messages": messages, "tools": tools, "stream": True, "stream_options": {"include_usage": True}}
+    body = {
+        "model": "m",
+        "messages": messages,
+        "tools": tools,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
     text: list[str] = []
-    async with client.stream("POST", f"{url}/chat/completions", json=body, headers={"authorization": "Bearer x"}) as got:
+    async with client.stream(
+        "POST", f"{url}/chat/completions", json=body, headers={"authorization": "Bearer x"}
+    ) as got:
         async for line in got.aiter_lines():
             if line.startswith("data: ") and line != "data: [DONE]":
                 for choice in json.loads(line[6:])["choices"]:

@@ -163,11 +163,10 @@ async def lookup(key: str) -> str:
     return f"value of {key}"
 
 
-@pytest.mark.parametrize("provider", ["claude-code", "auggie"])
-def test_tools_in_words(provider: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_tools_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STAND_IN", "schema")  # answers with the first way that the schema allows: the call
     graph = Graph("g", START >> Agent("seeker", tools=[lookup], turns=2) >> END)
-    run = walk(graph, "Find it", model=f"{provider}:default")
+    run = walk(graph, "Find it", model="claude-code:default")
     assert run.usage.tool_calls == 2
     last = json.loads((tmp_path / "log").read_text().splitlines()[-1])
     assert "Tool lookup answered: value of" in last["stdin"]

@@ -310,6 +310,7 @@ def parse_usage(usage: Json) -> UsageDelta:
     return UsageDelta(
         usage.get("prompt_tokens") or 0,
         usage.get("completion_tokens") or 0,
+        usage.get("cost") if isinstance(usage.get("cost"), (int, float)) else None,  # OpenRouter, in US dollars
         cache_read_tokens=read,
         cache_write_tokens=(usage.get("prompt_tokens_details") or {}).get("cache_write_tokens"),
         reasoning_tokens=thought,
