@@ -291,7 +291,7 @@ class _Growing:
         self.name = ""
 
     def whole(self) -> Part:
-        text, keep = "".join(self.pieces), self.keep or NOTHING
+        text, keep = mended("".join(self.pieces)), self.keep or NOTHING
         match self.kind:
             case "text":
                 return Said(text, keep)
@@ -301,6 +301,17 @@ class _Growing:
                 return ToolCall(self.id, self.name, text, keep)
             case _:
                 return Block(keep)
+
+
+def mended(text: str) -> str:
+    """The text with characters whole again that two events had a half of; a half that stays alone is replaced."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 class Gathering:
@@ -428,7 +439,7 @@ _ENDPOINTS = (
         "deepseek",
         "xai",
     ),
-    *("together", "compatible", "vllm", "llamacpp", "lmstudio"),
+    *("together", "compatible", "vllm", "llamacpp", "lmstudio", "chatgpt"),
 )
 _COMMANDS = ("claude-code", "codex", "auggie")
 PROVIDERS = {

@@ -24,6 +24,7 @@ from graphflow.model import (
     TextDelta,
     ThinkingDelta,
     gather,
+    mended,
 )
 from graphflow.nodes import Context
 
@@ -133,12 +134,13 @@ def _noter(ctx: Context) -> Callable[[Notice], None]:
 class Teller:
     """Tells a live listener what a model says while it says it."""
 
-    __slots__ = ("ctx", "partial", "shown", "text")
+    __slots__ = ("ctx", "half", "partial", "shown", "text")
 
     def __init__(self, ctx: Context, *, partial: bool) -> None:
         self.ctx = ctx
         self.partial = partial
         self.text = ""
+        self.half = ""
         self.shown: Any = None
 
     def __call__(self, event: ModelEvent) -> None:
@@ -159,8 +161,17 @@ class Teller:
                 pass
 
     def _tell(self, channel: str, text: str) -> None:
+        if self.half or not text.isascii():
+            text = self._whole(text)
         ctx = self.ctx
         ctx.frame.record(ModelDelta, ctx.activation, node=ctx.node.name, channel=channel, text=text)
+
+    def _whole(self, text: str) -> str:
+        """The text without half a character at its end, which waits for its other half."""
+        text, self.half = self.half + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self.half = text[:-1], text[-1]
+        return mended(text)
 
     def _grow(self, piece: str) -> None:
         self.text += piece

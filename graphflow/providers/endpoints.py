@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic_core import from_json
 
 from graphflow.errors import DeclarationError
 from graphflow.providers.http import Timeouts
@@ -59,6 +62,7 @@ class Endpoint:
         way: how a model of it is held to a schema, beside tools or without.
         thinking_excludes_tools: whether no tool can be forced while the model thinks.
         free: whether its models cost nothing.
+        from_key: headers that follow from the key.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Endpoint:
     way: Callable[[str, bool], Way] = _schema
     thinking_excludes_tools: bool = False
     free: bool = False
+    from_key: Callable[[str], Mapping[str, str]] | None = None
 
     def __call__(
         self,
@@ -133,6 +138,22 @@ def _address(text: str, provider: str) -> str:
     return text
 
 
+def account_of(token: str) -> Mapping[str, str]:
+    """The header that names the account of a ChatGPT access token: a claim of the token itself (RFC 7519).
+
+    `$CHATGPT_ACCOUNT_ID` goes before it. The claim is only read, not trusted: the server checks the token.
+    """
+    account = os.environ.get("CHATGPT_ACCOUNT_ID", "")
+    if not account:
+        try:
+            payload = token.split(".")[1]
+            claims = from_json(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            account = str(claims["https://api.openai.com/auth"]["chatgpt_account_id"])
+        except (IndexError, ValueError, KeyError, TypeError):
+            return {}
+    return {"chatgpt-account-id": account} if account.isascii() and account.isprintable() else {}
+
+
 _CHAT = openai_chat.WIRE
 _ALL = (
     Endpoint(
@@ -156,6 +177,19 @@ _ALL = (
         base_variable="OPENAI_BASE_URL",
         flavour="strict",
         way=_unless(r"^gpt-3\.5|^gpt-4($|-\d{4}|-turbo|-32k)"),
+    ),
+    # Not a public API: what Codex's own client sends, without its name (see its source, codex-rs/codex-api).
+    Endpoint(
+        "chatgpt",
+        "https://chatgpt.com/backend-api/codex",
+        openai_responses.WIRE,
+        Dialect("chatgpt", lean=True),
+        ("CHATGPT_ACCESS_TOKEN",),
+        "the access_token in ~/.codex/auth.json after: codex login",
+        base_variable="CHATGPT_BASE_URL",
+        headers={"originator": "graphflow", "accept": "text/event-stream"},
+        flavour="strict",
+        from_key=account_of,
     ),
     Endpoint(
         "anthropic",

@@ -182,6 +182,8 @@ class HttpModel:
         headers = {"content-type": "application/json", **endpoint.headers, **self.settings.headers}
         if key is not None:
             headers[endpoint.key_header] = endpoint.key_prefix + key.reveal()
+            if endpoint.from_key is not None:
+                headers |= endpoint.from_key(key.reveal())
         return Call(self.base_url + endpoint.wire.path(self.model, self.settings.stream), headers, body)
 
     def _cost(self, usage: UsageDelta) -> float | None:

@@ -99,8 +99,43 @@ def test_a_notice_that_poses_as_an_answer_is_a_quota(monkeypatch: pytest.MonkeyP
         ask("auggie")
 
 
-@pytest.mark.parametrize("provider", TOOLS)
-@pytest.mark.parametrize("mode", ["garbage", "big"])
+def test_another_model_than_was_asked_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN", "garbage")  # auggie says that it does not know the model, and falls back
+    with pytest.raises(errors.NotFound, match="Unknown model"):
+        ask("auggie")
+
+
+def test_a_prompt_is_never_a_command_or_a_file_to_read(tmp_path: Path) -> None:
+    ask("claude-code", Request((UserTurn("/compact @~/.ssh/id_rsa"),)))
+    [line] = (tmp_path / "log").read_text().splitlines()
+    assert json.loads(json.loads(line)["stdin"])["client_composed"] is True
+
+
+def test_a_stream_that_claude_takes_back_begins_again() -> None:
+    from graphflow.model import Gathering
+    from graphflow.providers.commands.claude_code import ClaudeLines
+
+    def piece(kind: str, **more: Any) -> dict[str, Any]:
+        return {"type": "stream_event", "event": {"type": kind, **more}}
+
+    def text(said: str) -> dict[str, Any]:
+        return piece("content_block_delta", index=0, delta={"type": "text_delta", "text": said})
+
+    start = piece("content_block_start", index=0, content_block={"type": "text", "text": ""})
+    void = {**piece("message_stop"), "abandoned_blocks": {"from_block_index": 0}}
+    result = {"type": "result", "is_error": False, "result": "whole", "usage": {}, "stop_reason": "end_turn"}
+    lines, gathering = ClaudeLines(ASKED), Gathering()
+    for data in (start, text("hal"), void, start, text("whole"), result):
+        for event in lines.line(data):
+            gathering.add(event)
+    for event in lines.end(0, ""):
+        gathering.add(event)
+    assert gathering.whole().text == "whole"
+
+
+@pytest.mark.parametrize(
+    ("provider", "mode"), [*((t, "big") for t in TOOLS), ("claude-code", "garbage"), ("codex", "garbage")]
+)
 def test_odd_output_is_read(provider: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAND_IN", mode)
     reply = ask(provider)

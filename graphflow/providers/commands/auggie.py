@@ -13,7 +13,9 @@ from typing import Any
 
 from graphflow.errors import (
     AuthError,
+    BadRequest,
     CommandFailed,
+    ConnectionFailed,
     ContextOverflow,
     MalformedReply,
     ModelError,
@@ -29,21 +31,42 @@ from graphflow.providers.spoken import schema_of
 NAME = "auggie"
 SYSTEM_FILE = "system.txt"
 _WORDS: tuple[tuple[str, type[ModelError]], ...] = (
-    (r"No auth provided|Authentication failed|log in", AuthError),
+    (r"No auth provided|Authentication failed|Permission denied", AuthError),
     (r"Rate limited", RateLimited),
-    (r"out of (user messages|credits)|usage limit", QuotaExceeded),
-    (r"Unknown model", NotFound),
-    (r"context (window|length)|prompt (is )?too long", ContextOverflow),
-    (r"unavailable|overloaded", Overloaded),
+    (r"out of (user messages|credits)|subscription for|402 Payment", QuotaExceeded),
+    (r"augmentTooLarge|413 ", ContextOverflow),
+    (r"Invalid request", BadRequest),
+    (r"unavailable: HTTP error: 5", Overloaded),
+    (r"fetch failed", ConnectionFailed),
 )
-_NOTICE = re.compile(r"^You are out of (user messages|credits) for account")
+_NOTICE = re.compile(
+    r"^You are out of (user messages|credits) for account|^\W*Your subscription for .{1,200} is inactive"
+)
 """How Augment says that nothing is left: as if it were an answer."""
 
 
+TOOLS = (
+    *("launch-process", "kill-process", "read-process", "write-process", "list-processes", "web-fetch"),
+    *("codebase-retrieval", "remove-files", "save-file", "apply_patch", "str-replace-editor", "view", "view-session"),
+    *(
+        "view-range-untruncated",
+        "search-untruncated",
+        "view_tasklist",
+        "reorganize_tasklist",
+        "update_tasks",
+        "add_tasks",
+    ),
+)
+"""What it brings along; names that an account does not know are passed over."""
+
+
 def build(request: Request, model: str, folder: Path) -> Invocation:
-    """Asked, not allowed to do: no session kept, no workspace but an empty folder."""
-    arguments = ["--print", "--output-format", "json", "--ask", "--dont-save-session", "--no-update-terminal-title"]
-    arguments += ["--workspace-root", str(folder)]
+    """No tools (`--ask` would leave it its shell), no session kept, no workspace but an empty folder."""
+    arguments = ["--print", "--quiet", "--output-format", "json", "--dont-save-session", "--no-update-terminal-title"]
+    arguments += ["--max-turns", "1", "--retry-timeout", "60"]
+    arguments += ["--workspace-root", str(folder), "--no-discover-workspaces"]
+    for tool in TOOLS:
+        arguments += ["--remove-tool", tool]
     if model != "default":
         arguments += ["--model", model]
     system = instructions(request)
@@ -58,7 +81,7 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
     files = {SYSTEM_FILE: system} if system else {}
     if system:
         arguments += ["--override-system-prompt", str(folder / SYSTEM_FILE)]
-    return Invocation(tuple(arguments), prompt(request, NAME), files)
+    return Invocation(tuple(arguments), prompt(request, NAME), files, {"AUGMENT_DISABLE_AUTO_UPDATE": "1"})
 
 
 class AuggieLines:
@@ -66,6 +89,11 @@ class AuggieLines:
 
     def __init__(self, request: Request) -> None:
         self.done = False
+
+    def note(self, text: str) -> None:
+        """An unknown model is told so, and another one answers: better no answer than another model's."""
+        if "Unknown model" in text:
+            raise failed(NAME, " ".join(text.split()), NotFound)
 
     def line(self, data: Any) -> list[ModelEvent]:
         """The one line."""

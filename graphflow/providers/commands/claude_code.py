@@ -14,6 +14,7 @@ from graphflow.errors import (
     AuthError,
     BadRequest,
     CommandFailed,
+    ConnectionFailed,
     ContextOverflow,
     MalformedReply,
     ModelError,
@@ -21,9 +22,10 @@ from graphflow.errors import (
     Overloaded,
     QuotaExceeded,
     RateLimited,
+    Refused,
     ServerError,
 )
-from graphflow.model import Finished, ModelEvent, Request, TextDelta, ThinkingDelta, UsageDelta
+from graphflow.model import Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt
 from graphflow.providers.spoken import schema_of
 from graphflow.providers.wires.anthropic import FINISH, MessagesParser, parse_usage
@@ -32,50 +34,52 @@ from graphflow.providers.wires.wire import Dialect
 NAME = "claude-code"
 SYSTEM_FILE = "system.txt"
 ERRORS: dict[str, type[ModelError]] = {
+    "usage_limit_reached": QuotaExceeded,
+    "connection_failed": ConnectionFailed,
+    "overloaded_error": Overloaded,
     "authentication_failed": AuthError,
     "oauth_org_not_allowed": AuthError,
+    "account_on_hold": AuthError,
+    "verification_required": AuthError,
+    "cloud_credential_error": AuthError,
     "billing_error": QuotaExceeded,
-    "usage_limit_reached": QuotaExceeded,
     "rate_limit": RateLimited,
     "overloaded": Overloaded,
-    "invalid_request": BadRequest,
     "model_not_found": NotFound,
-    "server_error": ServerError,
     "prompt_too_long": ContextOverflow,
+    "blocking_limit": ContextOverflow,
+    "refusal": Refused,
+    "invalid_request": BadRequest,
+    "invalid_request_error": BadRequest,
+    "server_error": ServerError,
 }
+"""What its lines call an error, the most telling word first."""
 
 
 def build(request: Request, model: str, folder: Path) -> Invocation:
-    """No tools, no settings, no memory of the user's projects: only the model."""
-    arguments = ["-p", "--output-format", "stream-json", "--verbose", "--include-partial-messages"]
-    arguments += ["--tools", "", "--setting-sources", "", "--strict-mcp-config", "--no-session-persistence"]
+    """No tools, no settings, no memory of the user's projects: only the model.
+
+    The prompt goes in as a message composed by a client: a typed one would read the files that an `@path` in it names.
+    """
+    arguments = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
+    arguments += ["--include-partial-messages", "--tools", "", "--setting-sources", "", "--strict-mcp-config"]
+    arguments += ["--disable-slash-commands", "--permission-mode", "dontAsk", "--no-session-persistence"]
     arguments += ["--system-prompt-file", str(folder / SYSTEM_FILE)]
     if model != "default":
         arguments += ["--model", model]
     schema = schema_of(request)
     if schema is not None:
-        arguments += ["--json-schema", json.dumps(_object(schema))]
+        arguments += ["--json-schema", json.dumps(schema)]
+    variables = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
     if isinstance(request.thinking, str):
-        arguments += ["--effort", request.thinking]
-    system = instructions(request) or "You are a helpful assistant."
-    return Invocation(tuple(arguments), prompt(request, NAME), {SYSTEM_FILE: system})
-
-
-def _object(schema: dict[str, Any]) -> dict[str, Any]:
-    """The tool wants an object at the root: a choice of calls goes into a field of one."""
-    if "anyOf" not in schema:
-        return schema
-    inner = {key: value for key, value in schema.items() if key != "$defs"}
-    wrapped: dict[str, Any] = {
-        "type": "object",
-        "properties": {WRAPPER: inner},
-        "required": [WRAPPER],
-        "additionalProperties": False,
-    }
-    return wrapped | ({"$defs": schema["$defs"]} if "$defs" in schema else {})
-
-
-WRAPPER = "next"
+        arguments += ["--effort", "low" if request.thinking == "minimal" else request.thinking]
+    elif request.thinking is False:
+        variables["MAX_THINKING_TOKENS"] = "0"
+    if request.max_tokens is not None:
+        variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(request.max_tokens)
+    message = {"role": "user", "content": prompt(request, NAME)}
+    line = {"type": "user", "message": message, "parent_tool_use_id": None, "client_composed": True}
+    return Invocation(tuple(arguments), json.dumps(line) + "\n", {SYSTEM_FILE: instructions(request)}, variables)
 
 
 class ClaudeLines:
@@ -89,11 +93,15 @@ class ClaudeLines:
         self.kind = ""
         self.raw = ""
 
+    def note(self, text: str) -> None:
+        """Nothing that matters."""
+
     def line(self, data: Any) -> list[ModelEvent]:
         """One line."""
         match data.get("type"):
             case "stream_event":
-                return self._partial(data.get("event") or {})
+                voided = {"abandoned_blocks": data["abandoned_blocks"]} if data.get("abandoned_blocks") else {}
+                return self._partial({**(data.get("event") or {}), **voided})
             case "assistant":
                 self.kind = str(data.get("error") or self.kind)
                 self.raw = str((data.get("message") or {}).get("stop_reason") or self.raw)
@@ -102,9 +110,13 @@ class ClaudeLines:
         return []
 
     def _partial(self, event: dict[str, Any]) -> list[ModelEvent]:
-        if event.get("type") == "message_delta":
+        kind = event.get("type")
+        if kind == "message_delta":
             self.raw = str((event.get("delta") or {}).get("stop_reason") or self.raw)
-        if event.get("type") not in ("content_block_start", "content_block_delta"):
+        elif event.get("abandoned_blocks") and self.told:  # the tool's own connection broke: it begins again
+            self.told, self.parser = [], MessagesParser(Dialect(NAME))
+            return [Restarted(), Opened(NAME)]
+        if kind not in ("content_block_start", "content_block_delta"):
             return []
         shown = [e for e in self.parser.event(event, "") if isinstance(e, (TextDelta, ThinkingDelta))]
         if self.structured:
@@ -128,24 +140,20 @@ class ClaudeLines:
         usage = parse_usage(result.get("usage") or {})
         usage.usd = result.get("total_cost_usd")
         raw = self.raw or str(result.get("stop_reason") or "")
-        reason = "stop" if self.structured else FINISH.get(raw, "stop")
+        reason = "stop" if self.structured else FINISH.get(raw, "stop")  # a schema is met by a call of the tool's own
         return [*events, usage, Finished(reason, raw)]
 
     def _text(self, result: dict[str, Any]) -> str:
         value = result.get("structured_output")
-        if not self.structured or value is None:
-            return str(result.get("result") or "")
-        if isinstance(value, dict) and set(value) == {WRAPPER}:
-            value = value[WRAPPER]
-        return json.dumps(value)
+        return str(result.get("result") or "") if value is None else json.dumps(value)
 
     def _error(self, result: dict[str, Any]) -> ModelError:
         text = str(result.get("result") or "; ".join(map(str, result.get("errors") or ())) or result.get("subtype"))
-        code = str(result.get("api_error") or self.kind or result.get("api_error_type") or "")
-        kind = ERRORS.get(code) or ERRORS.get(self.kind) or CommandFailed
-        if "prompt is too long" in text.lower():
-            kind = ContextOverflow
+        keys = ("api_error", "terminal_reason", "stop_reason", "api_error_type")
+        words = {self.kind, *(str(result.get(key) or "") for key in keys)}
+        code = next((word for word in ERRORS if word in words), str(result.get("subtype") or ""))
         status = result.get("api_error_status")
+        kind = ERRORS.get(code, CommandFailed)
         return failed(NAME, text, kind, code=code, status=status if isinstance(status, int) else None)
 
 
@@ -157,4 +165,3 @@ COMMAND = Command(
     build,
     ClaudeLines,
 )
-__all__ = ["COMMAND", "UsageDelta"]

@@ -14,11 +14,13 @@ from typing import Any
 from graphflow.errors import (
     AuthError,
     CommandFailed,
+    ConnectionFailed,
     ContextOverflow,
     MalformedReply,
     ModelError,
     Overloaded,
     QuotaExceeded,
+    RateLimited,
 )
 from graphflow.model import Finished, ModelEvent, Request, TextDelta, ThinkingDelta, UsageDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt
@@ -28,33 +30,47 @@ from graphflow.providers.spoken import schema_of
 NAME = "codex"
 SYSTEM_FILE, SCHEMA_FILE = "instructions.md", "schema.json"
 _WORDS: tuple[tuple[str, type[ModelError]], ...] = (
-    (r"usage limit|quota|out of credits", QuotaExceeded),
-    (r"401 Unauthorized|not logged in|login", AuthError),
-    (r"context window|context length", ContextOverflow),
-    (r"high demand|overloaded|at capacity", Overloaded),
+    (r"usage limit|quota exceeded|out of credits|spend cap|upgrade to plus", QuotaExceeded),
+    (r"429 Too Many Requests", RateLimited),
+    (r"401 Unauthorized|not logged in|sign in again|could not be refreshed", AuthError),
+    (r"context window", ContextOverflow),
+    (r"high demand|at capacity", Overloaded),
+    (r"stream disconnected", ConnectionFailed),
 )
 """Codex tells errors in words only."""
+OFF = (
+    *("shell_tool", "unified_exec", "view_image", "apps", "multi_agent", "goals", "plugins", "hooks", "tool_suggest"),
+    "image_generation",
+)
+"""Features that let it do things: it shall answer."""
+SILENT = (
+    *("include_permissions_instructions", "include_environment_context", "include_apps_instructions"),
+    *("include_collaboration_mode_instructions", "skills.include_instructions", "skills.bundled.enabled"),
+    *("agents.enabled", "analytics.enabled", "check_for_update_on_startup"),
+)
+"""What it would add to a prompt of its own accord, or do beside it."""
 
 
 def build(request: Request, model: str, folder: Path) -> Invocation:
     """Read-only, outside any project, without the user's configuration: only the model."""
     arguments = ["exec", "--json", "--skip-git-repo-check", "--ephemeral", "--sandbox", "read-only"]
     arguments += ["--ignore-user-config", "--ignore-rules", "--cd", str(folder)]
-    files: dict[str, str] = {}
-    system = instructions(request)
-    if system:
-        files[SYSTEM_FILE] = system
-        arguments += ["--config", f"model_instructions_file={json.dumps(str(folder / SYSTEM_FILE))}"]
+    settings = ['web_search="disabled"', "project_doc_max_bytes=0"]
+    settings += [f"{name}=false" for name in (*SILENT, *(f"features.{name}" for name in OFF))]
+    files = {SYSTEM_FILE: instructions(request) or "Answer."}
+    settings.append(f"model_instructions_file={json.dumps(str(folder / SYSTEM_FILE))}")
     if model != "default":
         arguments += ["--model", model]
     if isinstance(request.thinking, str):
-        arguments += ["--config", f"model_reasoning_effort={json.dumps(request.thinking)}"]
+        settings.append(f"model_reasoning_effort={json.dumps(request.thinking)}")
     schema = None if request.tools else schema_of(request)
     if schema is not None:
         shape, strict = fit(schema, "strict")
         if strict:
             files[SCHEMA_FILE] = json.dumps(shape)
             arguments += ["--output-schema", str(folder / SCHEMA_FILE)]
+    for setting in settings:
+        arguments += ["--config", setting]
     return Invocation((*arguments, "-"), prompt(request, NAME), files)
 
 
@@ -63,7 +79,11 @@ class CodexLines:
 
     def __init__(self, request: Request) -> None:
         self.complaint = ""
+        self.answer: str | None = None
         self.usage: UsageDelta | None = None
+
+    def note(self, text: str) -> None:
+        """Nothing that matters."""
 
     def line(self, data: Any) -> list[ModelEvent]:
         """One line."""
@@ -80,8 +100,9 @@ class CodexLines:
 
     def _item(self, item: dict[str, Any]) -> list[ModelEvent]:
         text = str(item.get("text") or "")
-        if item.get("type") == "agent_message" and text:
-            return [TextDelta(text)]
+        if item.get("type") == "agent_message":
+            before, self.answer = self.answer, text
+            return [ThinkingDelta(before)] if before else []  # all but the last message are notes on the way
         return [ThinkingDelta(text)] if item.get("type") == "reasoning" and text else []
 
     def end(self, code: int, complaint: str) -> list[ModelEvent]:
@@ -90,7 +111,8 @@ class CodexLines:
             raise self._error(self.complaint or complaint or f"it ended with exit code {code}", code)
         if self.usage is None:
             raise MalformedReply(f"{NAME}: it ended before its turn was completed", provider=NAME)
-        return [self.usage, Finished("stop", "turn.completed")]
+        said: list[ModelEvent] = [TextDelta(self.answer)] if self.answer else []
+        return [*said, self.usage, Finished("stop", "turn.completed")]
 
     def _error(self, text: str, code: int = 0) -> ModelError:
         kind = next((kind for words, kind in _WORDS if re.search(words, text, re.IGNORECASE)), CommandFailed)

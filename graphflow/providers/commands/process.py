@@ -46,6 +46,10 @@ class Invocation:
 class Lines(Protocol):
     """Reads a tool's output."""
 
+    def note(self, text: str) -> None:
+        """A line that is no JSON: tools print notes of their own between the events."""
+        ...
+
     def line(self, data: Any) -> list[ModelEvent]:
         """The events of one line of JSON."""
         ...
@@ -222,7 +226,8 @@ def _events(line: bytes, lines: Lines) -> list[ModelEvent]:
     try:
         data = from_json(line)
     except ValueError:
-        return []  # tools print notes of their own between the events
+        lines.note(line.decode("utf-8", "replace"))
+        return []
     return lines.line(data) if isinstance(data, dict) else []
 
 

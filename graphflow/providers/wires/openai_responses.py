@@ -54,13 +54,17 @@ INCOMPLETE: dict[str, Finish] = {"max_output_tokens": "length", "content_filter"
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A Responses request without its input. Nothing is stored at the provider unless `extra` asks for it."""
     refuse(NAME, request, ("stop", "seed", "top_k", "presence_penalty", "frequency_penalty"))
+    if dialect.lean:
+        refuse("ChatGPT's backend", request, ("temperature", "top_p", "max_tokens"))
     body: Json = {"model": model, "stream": stream}
     if "previous_response_id" not in request.extra:
         body["store"] = False
-        if _REASONS.search(model):
+        if dialect.lean or _REASONS.search(model):
             body["include"] = ["reasoning.encrypted_content"]
     if isinstance(request.system, str) and request.system:
         body["instructions"] = request.system
+    elif dialect.lean:
+        body["instructions"] = "You are a helpful assistant."
     if request.tools:
         body["tools"] = [render_tool(tool) for tool in request.tools]
     if request.tool_choice is not None:

@@ -41,6 +41,7 @@ class Dialect:
         documents: how a document is spelled: as a "file" (OpenAI) or a "document_url" (Mistral).
         schema: whether it takes a JSON schema for the answer.
         video: whether films can be sent, and sounds of any format (vLLM, OpenRouter).
+        lean: whether it takes no sampling parameters and wants instructions (ChatGPT's backend).
         marker: whether a stream must end with [DONE]; else a finish reason will do.
     """
 
@@ -58,6 +59,7 @@ class Dialect:
     documents: Literal["file", "document_url"] = "file"
     schema: bool = True
     video: bool = False
+    lean: bool = False
     marker: bool = True
 
 

@@ -1,0 +1,109 @@
+"""JSON schemas narrowed to what each provider takes: every value that fits the narrow one is checked against the whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from graphflow.kinds.structured import output_schema
+from graphflow.model import CallDelta, Finished, Request, TextDelta, ToolSpec, UserTurn
+from graphflow.providers.shapes import ANSWER, Unwrapped, as_tool, as_words, fit
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    name: str = Field(min_length=2, max_length=20)
+    age: int = Field(ge=0, le=30, default=1)
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"] = "dog"
+    friends: list[Cat] = Field(default_factory=list, max_length=3)
+
+
+class Tree(BaseModel):
+    leaf: str
+    children: list[Tree] = []
+
+
+class Open(BaseModel):
+    any_keys: dict[str, int]
+
+
+Pet = Annotated[Cat | Dog, Field(discriminator="kind")]
+
+
+def objects(schema: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if isinstance(schema, dict):
+        if "properties" in schema and isinstance(schema["properties"], dict):
+            found.append(schema)
+        found += [inner for value in schema.values() for inner in objects(value)]
+    elif isinstance(schema, list):
+        found += [inner for item in schema for inner in objects(item)]
+    return found
+
+
+@pytest.mark.parametrize("kind", [Cat, Dog, Tree, Cat | Dog, Pet, list[Cat], Literal["a", "b"], int | None])
+def test_strict_schemas_are_what_strict_mode_wants(kind: Any) -> None:
+    whole, _ = output_schema(kind)
+    assert whole is not None
+    shape, strict = fit(whole, "strict")
+    assert strict
+    for part in objects(shape):
+        assert part["additionalProperties"] is False
+        assert part["required"] == list(part["properties"])
+    text = str(shape)
+    assert not [word for word in ("'default'", "'minLength'", "'oneOf'", "'discriminator'") if word in text]
+
+
+def test_what_a_flavour_cannot_say_is_said_in_words() -> None:
+    whole, _ = output_schema(Cat)
+    assert whole is not None
+    shape, _ = fit(whole, "narrow")
+    assert shape["properties"]["name"]["description"] == "maxLength: 20; minLength: 2"
+    assert "maximum" not in shape["properties"]["age"]
+    assert fit(whole, "plain") == (whole, True)
+    assert whole["properties"]["name"]["maxLength"] == 20  # what was given is not changed
+
+
+def test_an_object_of_any_keys_has_no_strict_form() -> None:
+    whole, _ = output_schema(Open)
+    assert whole is not None
+    assert fit(whole, "strict")[1] is False
+
+
+def test_a_property_named_like_a_keyword_is_left_alone() -> None:
+    class Odd(BaseModel):
+        default: str
+        pattern: int
+        properties: list[str]
+
+    whole, _ = output_schema(Odd)
+    assert whole is not None
+    shape, strict = fit(whole, "narrow")
+    assert strict
+    assert list(shape["properties"]) == ["default", "pattern", "properties"]
+
+
+def test_a_tool_stands_in_for_the_answer() -> None:
+    schema = {"type": "object", "properties": {}}
+    plain = Request((UserTurn("x"),), output_schema=schema)
+    assert as_tool(plain).tool_choice == ANSWER
+    beside = as_tool(Request((UserTurn("x"),), output_schema=schema, tools=(ToolSpec("t", "T", schema),)))
+    assert beside.tool_choice == "required"
+    assert [tool.name for tool in beside.tools] == ["t", ANSWER]
+    unwrapped = Unwrapped()
+    seen = unwrapped.events([CallDelta(0, "c", ANSWER), CallDelta(0, arguments='{"a":1}'), Finished("tool_calls", "x")])
+    assert seen == [TextDelta('{"a":1}', 0), Finished("stop", "x")]
+    both = Unwrapped().events([CallDelta(0, "c", "t", "{}"), Finished("tool_calls")])
+    assert both == [CallDelta(0, "c", "t", "{}"), Finished("tool_calls")]
+
+
+def test_words_are_the_last_resort() -> None:
+    request = as_words(Request((UserTurn("x"),), system="Be brief.", output_schema={"type": "object"}))
+    assert request.output_schema is None
+    assert request.system_text.startswith("Be brief.")
+    assert '"type": "object"' in request.system_text
