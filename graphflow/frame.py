@@ -147,6 +147,10 @@ class Frame:
     def record(self, kind: type[Event], activation: int, **fields: Any) -> None:
         self.shared.run.tell(kind(self.clock(), self.number, activation, **fields))  # type: ignore[call-arg]  # of a kind that has one
 
+    def tell(self, event: Event) -> None:
+        """Hands on an event that was made outside: a model's deltas come by the thousand."""
+        self.shared.run.tell(event)
+
     def reachable(self, caller: Node[Any, Any]) -> Sequence[Node[Any, Any]]:
         callees = self.callees.get(caller.name, ())
         if not self.ledger.at_depth_limit:

@@ -382,6 +382,7 @@ class Gathering:
         return reply
 
 
+_NOTICES = frozenset({Retried, Switched})
 _COUNTS = ("input_tokens", "output_tokens", "usd", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
@@ -407,8 +408,8 @@ async def gather(
         async for event in events:
             if listen is not None:
                 listen(event)
-            if notice is not None and isinstance(event, (Retried, Switched)):
-                notice(event)
+            if notice is not None and type(event) in _NOTICES:
+                notice(event)  # type: ignore[arg-type]  # it is one of the two
             add(event)
         if not gathering.finished:
             raise MalformedReply(

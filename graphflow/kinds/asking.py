@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from graphflow.errors import ContentFiltered, ModelError, Refused
 from graphflow.events import ModelDelta, ModelFinished, ModelPartial, ModelRetried, ModelStarted, ModelSwitched
@@ -160,11 +160,11 @@ class Teller:
             case _:
                 pass
 
-    def _tell(self, channel: str, text: str) -> None:
+    def _tell(self, channel: Literal["text", "thinking", "arguments", "restart"], text: str) -> None:
         if self.half or not text.isascii():
             text = self._whole(text)
-        ctx = self.ctx
-        ctx.frame.record(ModelDelta, ctx.activation, node=ctx.node.name, channel=channel, text=text)
+        ctx, frame = self.ctx, self.ctx.frame
+        frame.tell(ModelDelta(frame.clock(), frame.number, ctx.activation, ctx.node.name, channel, text))
 
     def _whole(self, text: str) -> str:
         """The text without half a character at its end, which waits for its other half."""

@@ -223,7 +223,8 @@ class _Pieces:
         self.first = self.watch.wait(self.timeouts.first_s, "first")
         self.response = await self.sender.send(request, stream=True)
         self.watch.pause()
-        self.stream = self.response.aiter_bytes().__aiter__()
+        plain = "content-encoding" not in self.response.headers
+        self.stream = (self.response.aiter_raw() if plain else self.response.aiter_bytes()).__aiter__()
         return self.response.headers, self.response.status_code
 
     async def next(self) -> bytes | None:

@@ -50,6 +50,7 @@ class Reading:
         self.headers = headers or {}
         self.parser: Parser = wire.parser(dialect)
         self.mode: Mode = "" if 200 <= status < 300 else "fault"
+        self.streaming = False
         self.largest_event = largest_event
         self.largest_reply = largest_reply
         self.total = 0
@@ -80,16 +81,17 @@ class Reading:
         self.total += len(piece)
         if self.total > self.largest_reply:
             raise self._malformed(f"the reply is larger than {self.largest_reply} bytes")
-        if self.mode in ("", "whole", "fault"):
+        if not self.streaming:
             piece = self._sniff(piece)
-        if not piece:
-            return []
-        if b"\n" not in piece:
-            self._hold(piece)
-            return []
-        self.held.append(piece)
-        lines = b"".join(self.held).split(b"\n")
-        self.held, self.held_size = [], 0
+            if not piece:
+                return []
+        if self.held:
+            if b"\n" not in piece:  # joined once, not at every piece: an event may come in thousands
+                self._hold(piece)
+                return []
+            piece = b"".join((*self.held, piece))
+            self.held, self.held_size = [], 0
+        lines = piece.split(b"\n")
         rest = lines.pop()
         if rest:
             self._hold(rest)
@@ -137,6 +139,7 @@ class Reading:
         if self.mode == "whole":
             self._hold(start)
             return b""
+        self.streaming = True
         return start
 
     def _hold(self, piece: bytes) -> None:
