@@ -159,15 +159,20 @@ def models(
     ping: Annotated[
         str | None, typer.Option(metavar="PROVIDER:MODEL", help="Make one tiny call, to see that it works.")
     ] = None,
+    of: Annotated[
+        str | None, typer.Option("--of", metavar="PROVIDER", help="Ask a provider which models it has.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List providers, and whether their keys are set (never their values)."""
     if ctx.invoked_subcommand is not None:
         return
-    from graphflow.cli.models import show_ping, show_providers
+    from graphflow.cli.models import show_offered, show_ping, show_providers
 
     if ping is not None:
         show_ping(ping, as_json=as_json)
+    elif of is not None:
+        show_offered(of, as_json=as_json)
     else:
         show_providers(as_json=as_json)
 

@@ -12,8 +12,9 @@ import typer
 from graphflow.cli.show import out
 from graphflow.errors import WeightsError
 from graphflow.messages import to_json_value
+from graphflow.prices import price_of
 from graphflow.providers import weights
-from graphflow.providers.survey import ping, providers
+from graphflow.providers.survey import offered, ping, providers
 
 
 def show_providers(*, as_json: bool) -> None:
@@ -46,6 +47,20 @@ def show_ping(named: str, *, as_json: bool) -> None:
         f"first piece after {done.first_s:.2f} s, all after {done.whole_s:.2f} s; "
         f"{reply.input_tokens} + {reply.output_tokens} tokens, {cost}"
     )
+
+
+def show_offered(provider: str, *, as_json: bool) -> None:
+    """The models that a provider has, with what is known of their prices and context windows."""
+    named = asyncio.run(offered(provider))
+    if as_json:
+        out(json.dumps(named, indent=2))
+        return
+    wide = max((len(name) for name in named), default=0)
+    for name in named:
+        price = price_of(name)
+        cost = f"{price.input:g} / {price.output:g} USD per million tokens" if price else ""
+        reads = f", reads {price.context} tokens" if price and price.context else ""
+        out(f"{name:<{wide}}  {cost}{reads}".rstrip())
 
 
 def show_weights() -> None:

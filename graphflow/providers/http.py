@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+LARGEST_LIST = 8 * 1024 * 1024
+"""Bytes of a plain reply at most."""
 DRAIN_S = 0.5
 """Seconds that a server has to end a reply whose last event has come, so that its connection can be used again."""
 
@@ -97,6 +99,31 @@ async def aclose() -> None:
     held = _clients.get(asyncio.get_running_loop())
     if held is not None:
         await held[1].aclose()
+
+
+async def get(
+    url: str, headers: Mapping[str, str], provider: str, timeouts: Timeouts
+) -> tuple[int, Mapping[str, str], bytes]:
+    """One plain request: status, headers and body, which is cut at a few megabytes.
+
+    Raises:
+        ModelError: the server was not reached.
+    """
+    import httpx
+
+    limit = httpx.Timeout(timeouts.first_s, connect=timeouts.connect_s)
+    body = bytearray()
+    try:
+        async with (await client()).stream("GET", url, headers=dict(headers), timeout=limit) as response:
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > LARGEST_LIST:
+                    break
+            return response.status_code, response.headers, bytes(body)
+    except httpx.TimeoutException:
+        raise _late(provider, "first", timeouts) from None
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        raise _failed(provider, url, error, timeouts) from None
 
 
 # -- the timer -------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
+from graphflow.errors import MalformedReply, UnknownProvider
 from graphflow.model import (
     PROVIDERS,
     Reply,
@@ -20,6 +21,8 @@ from graphflow.model import (
 )
 from graphflow.providers import weights
 from graphflow.providers.endpoints import ENDPOINTS, Endpoint
+from graphflow.providers.faults import fault, read_body
+from graphflow.providers.http import Timeouts, get
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,32 @@ def _endpoint(endpoint: Endpoint) -> Provider:
     ready = bool(held) or (not endpoint.needs_key and bool(endpoint.base_url or own))
     where = own or endpoint.base_url or "any server"
     return Provider(endpoint.name, ready, state, where.split("@")[-1], endpoint.wire.name)
+
+
+async def offered(provider: str) -> list[str]:
+    """The models that a provider says it has, as model strings, sorted.
+
+    Raises:
+        UnknownProvider: it has no list to ask for.
+        ModelError: the list could not be had.
+    """
+    endpoint = ENDPOINTS.get(provider)
+    if endpoint is None:
+        if provider == "local":
+            return [f"local:{name}" for name in weights.KNOWN]
+        raise UnknownProvider(f"{provider!r} has no list of models to ask for; there is one of: {', '.join(ENDPOINTS)}")
+    model = endpoint("any")
+    headers = dict(model._call(b"", model.keys.take()).headers)
+    url = model.base_url + endpoint.wire.listing
+    status, answered, body = await get(url, headers, provider, Timeouts(connect_s=10, first_s=30))
+    data = read_body(body)
+    if not 200 <= status < 300:
+        raise fault(provider, status, data, answered)
+    rows = (data.get("data") or data.get("models")) if isinstance(data, dict) else data
+    if not isinstance(rows, list):
+        raise MalformedReply(f"{provider}: no list of models: {str(data)[:200]}", provider=provider)
+    names = [str(row.get("id") or row.get("name") or "") for row in rows if isinstance(row, dict)]
+    return sorted(f"{provider}:{name.removeprefix('models/')}" for name in names if name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -329,4 +329,5 @@ WIRE = Wire(
     render_system=lambda request, dialect: [],
     render_turn=render_turn,
     parser=MessagesParser,
+    listing="/v1/models?limit=1000",
 )

@@ -301,4 +301,5 @@ WIRE = Wire(
     render_system=lambda request, dialect: [],
     render_turn=render_turn,
     parser=GeminiParser,
+    listing="/models?pageSize=1000",
 )

@@ -171,4 +171,5 @@ WIRE = Wire(
     render_system=render_system,
     render_turn=render_turn,
     parser=OllamaParser,
+    listing="/api/tags",
 )

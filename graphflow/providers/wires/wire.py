@@ -103,6 +103,7 @@ class Wire:
         render_head: everything of a request but its turns.
         render_turn: one turn as the messages that it is; the turn before it is given, too.
         parser: a parser for one reply.
+        listing: the path of the list of models.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Wire:
     render_system: Callable[[Request, Dialect], list[Json]]
     render_turn: Callable[[Turn, Turn | None, Dialect], list[Json]]
     parser: Callable[[Dialect], Parser]
+    listing: str = "/models"
 
 
 def render_request(wire: Wire, request: Request, model: str, *, stream: bool = True, dialect: Dialect) -> Json:
