@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -137,3 +138,30 @@ def test_an_answer_cut_off_in_a_call_is_told_to_the_model(provider: str) -> None
             assert run.output == "done"
             assert "cut off" in str(strict.requests[1].json)
         assert strict.refused == []
+
+
+MODELS = {
+    "anthropic": (
+        "claude-3-7-sonnet-latest",
+        "claude-sonnet-4-5",
+        "claude-opus-4-6",
+        "claude-opus-4-7",
+        "claude-opus-5",
+    ),
+    "google": ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3-flash", "gemini-3.5-pro"),
+    "openai": ("gpt-5-mini", "gpt-5.1", "o4-mini", "gpt-6-sol"),
+    "openai-responses": ("gpt-5-mini", "gpt-5.1", "o4-mini", "gpt-6-sol"),
+    "mistral": ("magistral-medium-latest", "mistral-small-latest"),
+}
+
+
+@pytest.mark.parametrize("thinking", [True, False, 500, 2048, 20_000, "minimal", "low", "medium", "high", "max"])
+@pytest.mark.parametrize(("provider", "named"), [(p, m) for p, models in MODELS.items() for m in models])
+def test_an_amount_of_reasoning_is_one_that_the_model_takes(provider: str, named: str, thinking: Any) -> None:
+    if provider.startswith("openai") and thinking in ("minimal", "max"):
+        pytest.skip("OpenAI's models differ in the efforts they know; a word is sent as it was given")
+    agent = Agent("thinker", tools=[weather], thinking=thinking)
+    with server(provider, SCRIPT[1:]) as strict:
+        run = walk(Graph("g", START >> agent >> END), "x", model=model(provider, strict, named=named))
+        assert strict.refused == []
+        assert run.output.startswith("Rain")

@@ -52,8 +52,8 @@ STYLE = Style(
         "tool": TEXT_ONLY,
     },
 )
-_REASONS = re.compile(r"^(o\d|gpt-5)")
-_LATER_GPT5 = re.compile(r"^gpt-5\.\d")
+_REASONS = re.compile(r"^(o\d|gpt-[5-9])")
+_LATER_GPT5 = re.compile(r"^gpt-(5\.\d|[6-9])")
 
 FAILURES: dict[Kind, tuple[int, str, str | None, str]] = {
     "auth": (401, "invalid_request_error", "invalid_api_key", (

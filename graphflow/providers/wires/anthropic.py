@@ -7,6 +7,7 @@ Thinking blocks go back unchanged and first in their turn; all results of a turn
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from graphflow.errors import MalformedReply
@@ -34,6 +35,7 @@ from graphflow.providers.wires.wire import (
     Wire,
     arguments_of,
     cannot,
+    effort_of,
     present,
     refuse,
 )
@@ -45,6 +47,10 @@ MAX_TOKENS = 4096
 """Tokens of an answer when the request does not say: the API wants a number, and every model allows this one."""
 THINKING = 4096
 """Tokens of reasoning when thinking is just switched on."""
+BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 31999}
+"""Tokens of reasoning for an effort, for models that only know budgets; all stay below what these may write at most."""
+_ADAPTIVE = re.compile(r"opus-4-[7-9](?!\d)|(opus|sonnet|haiku|fable|mythos)-[5-9](?!\d)")
+_EFFORT = re.compile(r"(opus|sonnet)-4-6(?!\d)")
 MARK = {"type": "ephemeral"}
 TAKEN = {
     "image": frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"}),
@@ -79,16 +85,12 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     config: Json = {}
     if request.output_schema is not None:
         config["format"] = {"type": "json_schema", "schema": request.output_schema}
-    if isinstance(request.thinking, str):
-        config["effort"] = "low" if request.thinking == "minimal" else request.thinking
-        body["thinking"] = {"type": "adaptive"}
-    elif request.thinking is False:
-        body["thinking"] = {"type": "disabled"}
-    elif request.thinking is not None:
-        budget = THINKING if request.thinking is True else request.thinking
-        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-        if body["max_tokens"] <= budget:  # the budget is part of what may be written
-            body["max_tokens"] += budget
+    if request.thinking is not None:
+        thinking, effort = render_thinking(request.thinking, model)
+        body["thinking"] = thinking
+        config |= present(effort=effort)
+        if body["max_tokens"] <= thinking.get("budget_tokens", 0):  # the budget is part of what may be written
+            body["max_tokens"] += thinking["budget_tokens"]
     if config:
         body["output_config"] = config
     if request.prompt_cache:
@@ -99,6 +101,23 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         top_k=request.top_k,
         stop_sequences=list(request.stop) or None,
     )
+
+
+def render_thinking(thinking: bool | int | str, model: str) -> tuple[Json, str | None]:
+    """How much a model reasons: a budget where it takes one, else an effort that it adapts to.
+
+    From Opus 4.7 and the fifth generation on, budgets are refused and reasoning is hidden unless a summary is asked for;
+    models before 4.6 know no effort (platform.claude.com/docs/en/build-with-claude/extended-thinking and .../effort).
+    """
+    if thinking is False:
+        return {"type": "disabled"}, None
+    if _ADAPTIVE.search(model):
+        effort = None if thinking is True else effort_of(thinking, model)
+        return {"type": "adaptive", "display": "summarized"}, "low" if effort == "minimal" else effort
+    if isinstance(thinking, str) and _EFFORT.search(model):
+        return {"type": "adaptive"}, "low" if thinking == "minimal" else thinking
+    budget = THINKING if thinking is True else BUDGETS[thinking] if isinstance(thinking, str) else thinking
+    return {"type": "enabled", "budget_tokens": max(1024, budget)}, None
 
 
 def render_standing(request: Request) -> str | list[Json]:

@@ -7,6 +7,7 @@ Calls come whole and may lack ids; signatures sit on any part and go back in pla
 from __future__ import annotations
 
 import json
+import re
 from secrets import token_hex
 from typing import Any
 
@@ -64,6 +65,9 @@ FINISH: dict[str, Finish] = {
 }
 MADE = "gf_"
 """How ids begin that we made because the API gave none: they are not sent back."""
+BUDGETS = {"minimal": 512, "low": 2048, "medium": 8192, "high": 24576, "xhigh": 24576, "max": 24576}
+"""Tokens of reasoning for an effort; 24,576 is the most that all models of 2.5 take."""
+HIGHEST = {"xhigh": "HIGH", "max": "HIGH"}
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
@@ -90,7 +94,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         seed=request.seed,
         presencePenalty=request.presence_penalty,
         frequencyPenalty=request.frequency_penalty,
-        thinkingConfig=_thinking(request.thinking),
+        thinkingConfig=render_thinking(request.thinking, model),
     )
     if request.output_schema is not None or request.json_mode:
         generation["responseMimeType"] = "application/json"
@@ -101,18 +105,25 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     return body
 
 
-def _thinking(thinking: bool | int | str | None) -> Json | None:
-    match thinking:
-        case None:
-            return None
-        case False:
-            return {"thinkingBudget": 0}
-        case True:
-            return {"includeThoughts": True}
-        case str():
-            return {"thinkingLevel": "XHIGH" if thinking == "max" else thinking.upper(), "includeThoughts": True}
-        case _:
-            return {"thinkingBudget": thinking, "includeThoughts": True}
+def render_thinking(thinking: bool | int | str | None, model: str) -> Json | None:
+    """How much a model reasons: a budget up to Gemini 2.5, a level from 3 on (ai.google.dev/gemini-api/docs/thinking)."""
+    if thinking is None:
+        return None
+    levels = re.search(r"gemini-([3-9]|\d\d)", model) is not None
+    pro = "pro" in model
+    if thinking is False:  # the Pro models cannot stop reasoning altogether
+        return {"thinkingLevel": "LOW" if pro else "MINIMAL"} if levels else {"thinkingBudget": 128 if pro else 0}
+    if thinking is True:
+        return {"includeThoughts": True}
+    if isinstance(thinking, str):
+        amount: Json = (
+            {"thinkingLevel": HIGHEST.get(thinking, thinking.upper())}
+            if levels
+            else {"thinkingBudget": BUDGETS[thinking]}
+        )
+    else:
+        amount = {"thinkingBudget": thinking}
+    return {**amount, "includeThoughts": True}
 
 
 def render_tool(tool: ToolSpec) -> Json:

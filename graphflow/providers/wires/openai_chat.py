@@ -75,9 +75,8 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["response_format"] = {"type": "json_schema", "json_schema": shape}
     elif request.json_mode or request.output_schema is not None:
         body["response_format"] = {"type": "json_object"}
-    if request.thinking is not None and dialect.effort:
-        effort = effort_of(request.thinking, model)
-        body[dialect.effort] = effort if dialect.effort == "reasoning_effort" else _reasoning(request.thinking)
+    if request.thinking is not None:
+        body |= render_thinking(request.thinking, model, dialect)
     return body | present(
         temperature=request.temperature,
         top_p=request.top_p,
@@ -90,10 +89,20 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     )
 
 
-def _reasoning(thinking: bool | int | str) -> Json:
-    if isinstance(thinking, bool):
-        return {"enabled": thinking}
-    return {"effort": thinking} if isinstance(thinking, str) else {"max_tokens": thinking}
+def render_thinking(thinking: bool | int | str, model: str, dialect: Dialect) -> Json:
+    """How much a model reasons, in the dialect's words."""
+    off = thinking is False or thinking == "none"
+    match dialect.effort:
+        case "reasoning_effort":
+            return {"reasoning_effort": effort_of(thinking, model)}
+        case "high or none":  # docs.mistral.ai/capabilities/reasoning
+            return {"reasoning_effort": "none" if off or thinking == "minimal" else "high"}
+        case "type":  # api-docs.deepseek.com/guides/thinking_mode
+            return {"thinking": {"type": "disabled" if off else "enabled"}}
+        case "reasoning":  # openrouter.ai/docs/use-cases/reasoning-tokens
+            if isinstance(thinking, bool):
+                return {"reasoning": {"enabled": thinking}}
+            return {"reasoning": {"effort": thinking} if isinstance(thinking, str) else {"max_tokens": thinking}}
 
 
 def render_tool(tool: ToolSpec, dialect: Dialect) -> Json:
@@ -332,7 +341,7 @@ GROQ = Dialect("groq", reasoning="reasoning", reasoning_back=True)
 MISTRAL = Dialect(
     "mistral",
     max_tokens="max_tokens",
-    effort="",
+    effort="high or none",
     required="any",
     seed="random_seed",
     stream_usage=False,
@@ -340,7 +349,7 @@ MISTRAL = Dialect(
     short_ids=True,
     documents="document_url",
 )
-DEEPSEEK = Dialect("deepseek", max_tokens="max_tokens", reasoning_back=True, effort="", schema=False)
+DEEPSEEK = Dialect("deepseek", max_tokens="max_tokens", reasoning_back=True, effort="type", schema=False)
 OPENROUTER = Dialect(
     "openrouter", video=True, max_tokens="max_tokens", reasoning="reasoning", reasoning_back=True, effort="reasoning"
 )

@@ -31,7 +31,8 @@ class Dialect:
         max_tokens: the name of the parameter that bounds the answer.
         reasoning: the field in which reasoning arrives.
         reasoning_back: whether that field goes back with the turn.
-        effort: how the amount of reasoning is asked for: the name of a parameter, an object (OpenRouter), or not at all.
+        effort: how the amount of reasoning is asked for: by an effort, an object (OpenRouter), high or none (Mistral), or
+            a type (DeepSeek).
         required: the word for "call some tool".
         seed: the name of the parameter for a seed.
         stream_usage: whether usage has to be asked for in a stream.
@@ -49,7 +50,7 @@ class Dialect:
     max_tokens: str = "max_completion_tokens"
     reasoning: str = "reasoning_content"
     reasoning_back: bool = False
-    effort: Literal["reasoning_effort", "reasoning", ""] = "reasoning_effort"
+    effort: Literal["reasoning_effort", "reasoning", "high or none", "type"] = "reasoning_effort"
     required: str = "required"
     seed: str = "seed"
     stream_usage: bool = True
