@@ -318,7 +318,14 @@ class Gathering:
     """The reply that a stream has spelled so far."""
 
     def __init__(self) -> None:
+        self.before: list[UsageDelta] = []
+        """What tries before this one have used: they were paid for, too."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing has been said yet."""
         self.reply = Reply()
+        self.usage: UsageDelta | None = None
         self.growing: dict[tuple[str, int], _Growing] = {}
         self.refusal: list[str] = []
         self.finished = False
@@ -350,8 +357,7 @@ class Gathering:
                 part = self._part(event.part, event.index)
                 part.keep = {**(part.keep or {}), **event.keep}
             case UsageDelta():
-                for name in _COUNTS:
-                    setattr(self.reply, name, getattr(event, name))
+                self.usage = event
             case _:
                 self._add_rare(event)
 
@@ -367,9 +373,20 @@ class Gathering:
                 self.reply.finish, self.reply.finish_raw = event.reason, event.raw
                 self.finished = True
             case Restarted():
-                self.__init__()  # type: ignore[misc]  # what was gathered is void
-            case _:
-                pass
+                self._bank()
+                self.clear()
+            case _:  # a retry or a switch
+                self._bank()
+
+    def _bank(self) -> None:
+        if self.usage is not None:
+            self.before.append(self.usage)
+            self.usage = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing worth keeping has come."""
+        return not (self.growing or self.refusal or self.usage or self.before)
 
     def whole(self) -> Reply:
         """The reply as far as it has come."""
@@ -379,6 +396,12 @@ class Gathering:
         reply.thinking = "\n\n".join(part.text for part in reply.parts if type(part) is Thinking and part.text)
         reply.calls = tuple(part for part in reply.parts if type(part) is ToolCall)
         reply.refusal = "".join(self.refusal)
+        used = [*self.before, *([self.usage] if self.usage else [])]
+        for name in _COUNTS if used else ():
+            told = [getattr(usage, name) for usage in used]
+            known = [count for count in told if count is not None]
+            total = sum(known) if known and (name != "usd" or len(known) == len(told)) else None
+            setattr(reply, name, total)
         return reply
 
 
@@ -416,7 +439,7 @@ async def gather(
                 "the model's stream ended without saying that it was finished; the answer may be cut, so it is refused"
             )
     except ModelError as error:
-        if error.partial is None and (gathering.growing or gathering.refusal):
+        if error.partial is None and not gathering.empty:
             error.partial = gathering.whole()
         raise
     finally:

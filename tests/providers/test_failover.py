@@ -288,3 +288,23 @@ def test_a_finished_stream_is_needed() -> None:
         asyncio.run(gather(events()))
     assert caught.value.partial.text == "half"
     assert Finished("stop").raw == ""
+
+
+def test_tokens_of_tries_that_failed_are_counted() -> None:
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":5}}\n\n'
+    broken = CHAT[: CHAT.index(b"data: [DONE]")].replace(b"data: {", usage + b"data: {", 1)
+    failing = (
+        broken[: broken.index(b' world"')]
+        + b'"}}]}\n\ndata: {"error":{"message":"busy","code":"overloaded_error"}}\n\n'
+    )
+    graph = Graph("g", START >> Agent("a") >> END)
+    with RawServer([head() + failing], [head() + CHAT]) as raw:
+        policy = RetryPolicy(wait_s=0.001, restart=True)
+        run = walk(graph, "x", model=connect("openai:gpt-5-mini", key="k", base_url=raw.url, retry=policy))
+    assert run.output == "Hello world"
+    assert (run.usage.input_tokens, run.usage.output_tokens) == (103, 7)
+    assert run.usage.usd == pytest.approx((103 * 0.25 + 7 * 2.0) / 1e6)
+    with RawServer([head() + failing]) as raw:
+        failed = walk(graph, "x", model=connect("openai:gpt-5-mini", key="k", base_url=raw.url, retry=1))
+    assert isinstance(failed.error, errors.Overloaded)
+    assert failed.usage.input_tokens == 100
