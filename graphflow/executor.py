@@ -19,7 +19,8 @@ from graphflow.frame import Frame, Shared, status_of, uncancel
 from graphflow.graph import Graph
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.messages import error_text
-from graphflow.model import Model, unset
+from graphflow.model import Model
+from graphflow.opening import unset
 from graphflow.run import Run
 
 Out = TypeVar("Out")

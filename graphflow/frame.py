@@ -35,8 +35,9 @@ from graphflow.events import (
 )
 from graphflow.graph import Graph, solo
 from graphflow.limits import Answered, Ledger, Limits, tightest
-from graphflow.model import Model, open_model, unset
+from graphflow.model import Model
 from graphflow.nodes import Context, Node, find_callee
+from graphflow.opening import open_model, unset
 from graphflow.program import Program, Slot
 from graphflow.run import Run
 from graphflow.straight import walk_straight

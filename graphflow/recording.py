@@ -22,7 +22,8 @@ from graphflow import errors
 from graphflow import model as seam
 from graphflow.errors import FileUnreadable, ModelError, ReplayMiss
 from graphflow.messages import to_json_value
-from graphflow.model import Model, ModelEvent, Request, open_model
+from graphflow.model import Model, ModelEvent, Request
+from graphflow.opening import open_model
 from graphflow.scrub import scrub
 
 EVENTS: dict[str, Any] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphflow.messages import type_name
-from graphflow.model import known_problem
+from graphflow.opening import known_problem
 
 if TYPE_CHECKING:
     from graphflow.graph import Graph

@@ -18,17 +18,8 @@ from typing import Any
 
 from graphflow.errors import ScriptError
 from graphflow.messages import to_text
-from graphflow.model import (
-    AssistantTurn,
-    CallDelta,
-    Finished,
-    ModelEvent,
-    Request,
-    TextDelta,
-    ToolTurn,
-    UsageDelta,
-    UserTurn,
-)
+from graphflow.model import CallDelta, Finished, ModelEvent, Request, TextDelta, UsageDelta
+from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
 
 __all__ = ["FakeEmbedder", "Scripted", "ScriptedModel", "both", "calls", "fails", "gives", "hangs", "says"]
 

@@ -12,18 +12,11 @@ from pydantic import BaseModel
 from graphflow import END, START, Agent, Context, Failure, Graph, GraphflowError, ToolError, node, tool
 from graphflow.errors import ModelError, ModelUnset, OutputInvalid, ScriptError, UnknownProvider
 from graphflow.events import ModelDelta, ModelFinished
-from graphflow.model import (
-    AssistantTurn,
-    Finished,
-    ModelEvent,
-    Request,
-    TextDelta,
-    ToolTurn,
-    UserTurn,
-    gather,
-    open_model,
-)
+from graphflow.model import Finished, ModelEvent, Request, TextDelta
+from graphflow.opening import open_model
+from graphflow.reply import gather
 from graphflow.testing import ScriptedModel, both, calls, fails, gives, says
+from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
 from tests.conftest import A, B, Msg, kinds, walk
 
 

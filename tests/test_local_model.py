@@ -16,20 +16,12 @@ from pydantic import BaseModel, Field
 from graphflow import END, START, Agent, Graph, Limits, Router, tool
 from graphflow.errors import LimitExceeded, MissingExtra, UnknownProvider, WeightsError
 from graphflow.events import ModelDelta, RouteDecided
-from graphflow.model import (
-    AssistantTurn,
-    Request,
-    ToolCall,
-    ToolResult,
-    ToolSpec,
-    ToolTurn,
-    UserTurn,
-    gather,
-    open_embedder,
-    open_model,
-)
+from graphflow.model import Request, ToolSpec
+from graphflow.opening import open_embedder, open_model
 from graphflow.providers import weights
 from graphflow.providers.local import render_request
+from graphflow.reply import gather
+from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, UserTurn
 from tests.conftest import walk
 
 local_model = pytest.mark.local_model
@@ -125,7 +117,9 @@ def test_the_interpreter_exits_without_a_crash(how: str) -> None:
     """Leaving during generation is a segmentation fault of the engine, unless its thread is stopped first."""
     code = """
 import asyncio, sys
-from graphflow.model import Request, UserTurn, open_model
+from graphflow.model import Request
+from graphflow.opening import open_model
+from graphflow.turns import UserTurn
 async def main():
     stream = open_model("local:smollm2").stream(Request((UserTurn("tell me a long story"),), max_tokens=400))
     async for event in stream:

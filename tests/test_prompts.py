@@ -8,8 +8,8 @@ import pytest
 
 from graphflow import END, START, Agent, Graph
 from graphflow.errors import PromptError
-from graphflow.model import UserTurn
 from graphflow.testing import ScriptedModel
+from graphflow.turns import UserTurn
 from tests.conftest import Msg, walk
 
 

@@ -11,9 +11,11 @@ import pytest
 from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Graph, Media, connect, errors, record, replay, tool
-from graphflow.model import Request, UserTurn, gather
+from graphflow.model import Request
+from graphflow.reply import gather
 from graphflow.scrub import scrub
 from graphflow.testing import ScriptedModel, calls, fails, gives, says
+from graphflow.turns import UserTurn
 from tests.conftest import walk
 from tests.providers.reach import model as reached
 from tests.providers.reach import server

@@ -31,22 +31,12 @@ from graphflow.kinds.structured import output_schema, read_output
 from graphflow.kinds.tool import Tool, read_for, result_text, spec_of
 from graphflow.media import Media, media_in, without_media
 from graphflow.messages import Type, error_text, to_text
-from graphflow.model import (
-    AssistantTurn,
-    Effort,
-    Model,
-    Reply,
-    Request,
-    ToolCall,
-    ToolResult,
-    ToolSpec,
-    ToolTurn,
-    Turn,
-    UserTurn,
-)
+from graphflow.model import Effort, Model, Request, ToolSpec
 from graphflow.nodes import Context, Node, Retry
 from graphflow.ports import Port
 from graphflow.prompts import Prompt
+from graphflow.reply import Reply
+from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -17,16 +17,14 @@ from graphflow.model import (
     Model,
     ModelEvent,
     Notice,
-    Reply,
     Request,
     Restarted,
     Retried,
     TextDelta,
     ThinkingDelta,
-    gather,
-    mended,
 )
 from graphflow.nodes import Context
+from graphflow.reply import Reply, gather, mended
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,12 @@ from graphflow.events import RouteDecided
 from graphflow.kinds.asking import ask, declined
 from graphflow.kinds.structured import read_output
 from graphflow.messages import Type, arms, origin_of, to_text, type_name
-from graphflow.model import AssistantTurn, Embedder, Model, Request, Turn, UserTurn, open_embedder
+from graphflow.model import Embedder, Model, Request
 from graphflow.nodes import Context, Node, Retry
+from graphflow.opening import open_embedder
 from graphflow.ports import Port, read_signature
 from graphflow.prompts import Prompt
+from graphflow.turns import AssistantTurn, Turn, UserTurn
 
 Labels = Sequence[str] | Mapping[str, str]
 Vector = list[float]

@@ -81,7 +81,7 @@ def connect(
         UnknownProvider: no provider has that name; the text lists near ones.
         KeyMissing: there is no key; the text names the variable and the page where keys are made.
     """
-    from graphflow.model import open_model
+    from graphflow.opening import open_model
 
     given = {
         "key": key,

@@ -1,4 +1,4 @@
-"""Where models are: hosts, keys, and which wire format is spoken there. An endpoint opens a model when it is called.
+"""The table of endpoints, and how one opens a model.
 
 Adding one is one line in `ENDPOINTS`, or an entry point `graphflow.providers` in another package.
 """
@@ -9,24 +9,21 @@ import os
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic_core import from_json
 
 from graphflow.errors import DeclarationError
+from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.http import Timeouts
 from graphflow.providers.http_model import HttpModel, Settings
 from graphflow.providers.keys import keys_for
 from graphflow.providers.pace import Pace
 from graphflow.providers.retry import RetryPolicy
-from graphflow.providers.shapes import Flavour, Way
+from graphflow.providers.shapes import Way
 from graphflow.providers.wires import anthropic, gemini, ollama, openai_chat, openai_responses
-from graphflow.providers.wires.wire import Dialect, Wire
-
-
-def _schema(model: str, tools: bool) -> Way:
-    return "schema"
+from graphflow.providers.wires.wire import Dialect
 
 
 def _tool(model: str, tools: bool) -> Way:
@@ -44,89 +41,51 @@ def _unless(old: str, beside_tools: str = "") -> Callable[[str, bool], Way]:
     return way
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """One provider.
+def open_at(
+    endpoint: Endpoint,
+    model: str,
+    *,
+    key: str | None = None,
+    keys: Sequence[str] = (),
+    base_url: str | None = None,
+    timeouts: Timeouts | None = None,
+    retry: RetryPolicy | int | None = None,
+    rpm: float | None = None,
+    tpm: float | None = None,
+    pace: Pace | None = None,
+    stream: bool = True,
+    headers: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+    output: Way | None = None,
+) -> HttpModel:
+    """Opens a model; `connect` says what each option means.
 
-    Attributes:
-        name: the provider's name in model strings.
-        base_url: where its API is, without the path of the wire format.
-        wire, dialect: what is spoken there.
-        key_variables: environment variables that may hold the key, in order.
-        key_page: where keys are made.
-        key_header, key_prefix: how the key is sent.
-        needs_key: whether nothing goes without one.
-        base_variable: an environment variable that says another `base_url`.
-        headers: sent with every request.
-        flavour: the JSON schema that it takes for answers.
-        way: how a model of it is held to a schema, beside tools or without.
-        thinking_excludes_tools: whether no tool can be forced while the model thinks.
-        free: whether its models cost nothing.
-        from_key: headers that follow from the key.
+    Raises:
+        KeyMissing: there is no key; nothing was sent.
+        DeclarationError: options contradict each other.
     """
-
-    name: str
-    base_url: str
-    wire: Wire
-    dialect: Dialect = field(default_factory=Dialect)
-    key_variables: tuple[str, ...] = ()
-    key_page: str = ""
-    key_header: str = "authorization"
-    key_prefix: str = "Bearer "
-    needs_key: bool = True
-    base_variable: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    flavour: Flavour = "plain"
-    way: Callable[[str, bool], Way] = _schema
-    thinking_excludes_tools: bool = False
-    free: bool = False
-    from_key: Callable[[str], Mapping[str, str]] | None = None
-
-    def __call__(
-        self,
-        model: str,
-        *,
-        key: str | None = None,
-        keys: Sequence[str] = (),
-        base_url: str | None = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | int | None = None,
-        rpm: float | None = None,
-        tpm: float | None = None,
-        pace: Pace | None = None,
-        stream: bool = True,
-        headers: Mapping[str, str] | None = None,
-        extra: Mapping[str, Any] | None = None,
-        output: Way | None = None,
-    ) -> HttpModel:
-        """Opens a model; `connect` says what each option means.
-
-        Raises:
-            KeyMissing: there is no key; nothing was sent.
-            DeclarationError: options contradict each other.
-        """
-        address = base_url or os.environ.get(self.base_variable, "") or self.base_url
-        if not address:
-            raise DeclarationError(
-                f"{self.name}:{model} needs the address of a server: set {self.base_variable}, "
-                f"or connect('{self.name}:{model}', base_url='http://127.0.0.1:8000/v1')"
-            )
-        if pace is not None and (rpm is not None or tpm is not None):
-            raise DeclarationError("give pace=, or rpm= and tpm=, not both")
-        if pace is None and (rpm is not None or tpm is not None):
-            pace = Pace(rpm, tpm)
-        own = address.rstrip("/") != self.base_url.rstrip("/")
-        ring = keys_for(self.name, self.key_variables, self.key_page, key, keys, self.needs_key and not own)
-        settings = Settings(
-            timeouts or Timeouts(),
-            RetryPolicy(attempts=retry) if isinstance(retry, int) else retry or RetryPolicy(),
-            pace,
-            stream,
-            headers or {},
-            extra or {},
-            output,
+    address = base_url or os.environ.get(endpoint.base_variable, "") or endpoint.base_url
+    if not address:
+        raise DeclarationError(
+            f"{endpoint.name}:{model} needs the address of a server: set {endpoint.base_variable}, "
+            f"or connect('{endpoint.name}:{model}', base_url='http://127.0.0.1:8000/v1')"
         )
-        return HttpModel(self, model, _address(address, self.name), ring, settings)
+    if pace is not None and (rpm is not None or tpm is not None):
+        raise DeclarationError("give pace=, or rpm= and tpm=, not both")
+    if pace is None and (rpm is not None or tpm is not None):
+        pace = Pace(rpm, tpm)
+    own = address.rstrip("/") != endpoint.base_url.rstrip("/")
+    ring = keys_for(endpoint.name, endpoint.key_variables, endpoint.key_page, key, keys, endpoint.needs_key and not own)
+    settings = Settings(
+        timeouts or Timeouts(),
+        RetryPolicy(attempts=retry) if isinstance(retry, int) else retry or RetryPolicy(),
+        pace,
+        stream,
+        headers or {},
+        extra or {},
+        output,
+    )
+    return HttpModel(endpoint, model, _address(address, endpoint.name), ring, settings)
 
 
 def _address(text: str, provider: str) -> str:
@@ -312,9 +271,9 @@ _ALL = (
 ENDPOINTS: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in _ALL}
 
 
-def __getattr__(name: str) -> Endpoint:
-    """`open_openai` is the endpoint of that name: calling it opens a model."""
-    try:
-        return ENDPOINTS[name.removeprefix("open_").replace("_", "-")]
-    except KeyError:
-        raise AttributeError(name) from None
+def __getattr__(name: str) -> Callable[..., HttpModel]:
+    """`open_openai` opens a model of the endpoint of that name."""
+    endpoint = ENDPOINTS.get(name.removeprefix("open_").replace("_", "-"))
+    if endpoint is None:
+        raise AttributeError(name)
+    return partial(open_at, endpoint)

@@ -15,17 +15,8 @@ from graphflow.errors import (
     RateLimited,
     ServerError,
 )
-from graphflow.model import (
-    Model,
-    ModelEvent,
-    Opened,
-    Request,
-    Restarted,
-    Retried,
-    Switched,
-    UsageDelta,
-    open_model,
-)
+from graphflow.model import Model, ModelEvent, Opened, Request, Restarted, Retried, Switched, UsageDelta
+from graphflow.opening import open_model
 
 ON: tuple[type[ModelError], ...] = (
     RateLimited,

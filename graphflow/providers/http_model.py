@@ -6,22 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_core import to_json
 
 from graphflow.errors import AuthError, ModelError, QuotaExceeded, RateLimited
-from graphflow.model import (
-    ModelEvent,
-    Opened,
-    Request,
-    Restarted,
-    Retried,
-    Switched,
-    Turn,
-    UsageDelta,
-)
+from graphflow.model import ModelEvent, Opened, Request, Restarted, Retried, Switched, UsageDelta
 from graphflow.prices import cost_of, estimate_tokens
+from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.http import Call, Timeouts, exchange
 from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.pace import Pace
@@ -29,10 +21,7 @@ from graphflow.providers.reading import Reading
 from graphflow.providers.retry import RetryPolicy
 from graphflow.providers.shapes import Unwrapped, Way, as_tool, as_words, fit
 from graphflow.providers.wires.wire import Json, merged, render_request
-from graphflow.turns import ToolTurn, UserTurn
-
-if TYPE_CHECKING:
-    from graphflow.providers.endpoints import Endpoint
+from graphflow.turns import ToolTurn, Turn, UserTurn
 
 COOLDOWN_S = 60.0
 """Seconds that a key rests after a rate limit that came without a hint: such limits are counted by the minute."""

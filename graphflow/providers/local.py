@@ -16,23 +16,12 @@ from typing import Any
 
 from graphflow.errors import ModelError, WeightsError
 from graphflow.media import Media
-from graphflow.model import (
-    AssistantTurn,
-    CallDelta,
-    Finish,
-    Finished,
-    ModelEvent,
-    Request,
-    TextDelta,
-    ToolTurn,
-    Turn,
-    UsageDelta,
-    UserTurn,
-)
+from graphflow.model import CallDelta, Finish, Finished, ModelEvent, Request, TextDelta, UsageDelta
 from graphflow.providers import engine, weights
 from graphflow.providers.spoken import read_call_or_answer, render_call, render_tools, schema_of
 from graphflow.providers.wires.wire import cannot, present
 from graphflow.threads import in_thread
+from graphflow.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 
 MAX_TOKENS = 256
 """Tokens of an answer when the request does not say: a model this small only repeats itself beyond."""

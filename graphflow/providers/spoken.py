@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from graphflow.model import CallDelta, ModelEvent, Request, TextDelta, ToolSpec, Turn
+from graphflow.model import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
 from graphflow.providers.wires.wire import arguments_of, cannot
-from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
+from graphflow.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 
 Json = dict[str, Any]
 

@@ -9,20 +9,15 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from graphflow.errors import MalformedReply, UnknownProvider
-from graphflow.model import (
-    PROVIDERS,
-    Reply,
-    Request,
-    TextDelta,
-    ThinkingDelta,
-    UserTurn,
-    gather,
-    open_model,
-)
+from graphflow.model import Request, TextDelta, ThinkingDelta
+from graphflow.opening import PROVIDERS, open_model
 from graphflow.providers import weights
-from graphflow.providers.endpoints import ENDPOINTS, Endpoint
+from graphflow.providers.endpoint import Endpoint
+from graphflow.providers.endpoints import ENDPOINTS, open_at
 from graphflow.providers.faults import fault, read_body
 from graphflow.providers.http import Timeouts, get
+from graphflow.reply import Reply, gather
+from graphflow.turns import UserTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +86,7 @@ async def offered(provider: str) -> list[str]:
         if provider == "local":
             return [f"local:{name}" for name in weights.KNOWN]
         raise UnknownProvider(f"{provider!r} has no list of models to ask for; there is one of: {', '.join(ENDPOINTS)}")
-    model = endpoint("any")
+    model = open_at(endpoint, "any")
     headers = dict(model._call(b"", model.keys.take()).headers)
     url = model.base_url + endpoint.wire.listing
     status, answered, body = await get(url, headers, provider, Timeouts(connect_s=10, first_s=30))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from graphflow import Message, ToolError, tool
-from graphflow.model import open_embedder
+from graphflow.opening import open_embedder
 
 EMBEDDER = "local:use"
 WORDS = 0.3

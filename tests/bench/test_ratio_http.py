@@ -14,10 +14,11 @@ from typing import Any
 
 import httpx
 
-from graphflow.model import Request, TextDelta, ToolCall, ToolResult, ToolSpec, UserTurn, gather
+from graphflow.model import Request, TextDelta, ToolSpec
 from graphflow.providers import connect
 from graphflow.providers.http_model import HttpModel
-from graphflow.turns import AssistantTurn, ToolTurn, Turn
+from graphflow.reply import gather
+from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 from tests.providers.raw_server import RawServer
 
 ROUNDS = 15

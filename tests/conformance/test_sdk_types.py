@@ -16,6 +16,7 @@ from pydantic_core import from_json, to_json
 from graphflow.errors import BadRequest
 from graphflow.media import Media
 from graphflow.model import Request
+from graphflow.providers.endpoints import open_at
 from graphflow.providers.wires.wire import Json, render_request
 from graphflow.turns import AssistantTurn, Said, Thinking, ToolCall, ToolResult, ToolTurn, UserTurn
 from tests.conformance.corpus import Exchange, require_corpus
@@ -118,7 +119,7 @@ def test_what_the_types_leave_out_is_listed() -> None:
 def test_what_is_sent_is_what_was_checked(wire: str) -> None:
     endpoint, name = TARGETS[wire]
     for stream in BOTH:
-        model = endpoint(name, key="k", stream=stream)
+        model = open_at(endpoint, name, key="k", stream=stream)
         for case in CASES.keys() - CANNOT[wire]:
             sent = model.render(shaped(wire, CASES[case]))
             assert from_json(sent) == from_json(to_json(rendered(wire, CASES[case], stream)))

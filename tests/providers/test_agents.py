@@ -13,8 +13,9 @@ from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Graph, Media, Router, errors, tool
 from graphflow.events import ModelDelta, ModelPartial
-from graphflow.model import Finished, Kept, ModelEvent, RefusalDelta, Request, TextDelta, UserTurn
+from graphflow.model import Finished, Kept, ModelEvent, RefusalDelta, Request, TextDelta
 from graphflow.testing import ScriptedModel, calls, fails, gives, says
+from graphflow.turns import UserTurn
 from tests.conftest import walk
 from tests.providers.reach import model, server
 from tests.strict import Answer

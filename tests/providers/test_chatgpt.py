@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Graph, connect, errors
-from graphflow.model import Request, UserTurn, gather
+from graphflow.model import Request
+from graphflow.reply import gather
+from graphflow.turns import UserTurn
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer, head, reply
 

@@ -13,8 +13,10 @@ import pytest
 from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Graph, connect, errors, tool
-from graphflow.model import ModelEvent, Reply, Request, TextDelta, UserTurn, gather
+from graphflow.model import ModelEvent, Request, TextDelta
 from graphflow.providers import Timeouts
+from graphflow.reply import Reply, gather
+from graphflow.turns import UserTurn
 from tests.conftest import walk
 
 STAND_INS = Path(__file__).parents[1] / "stand_ins"
@@ -112,8 +114,8 @@ def test_a_prompt_is_never_a_command_or_a_file_to_read(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_claude_takes_back_begins_again() -> None:
-    from graphflow.model import Gathering
     from graphflow.providers.commands.claude_code import ClaudeLines
+    from graphflow.reply import Gathering
 
     def piece(kind: str, **more: Any) -> dict[str, Any]:
         return {"type": "stream_event", "event": {"type": kind, **more}}

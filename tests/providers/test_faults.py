@@ -11,9 +11,11 @@ import httpx
 import pytest
 
 from graphflow import errors
-from graphflow.model import Gathering, ModelEvent, Reply, Request, Restarted, Retried, TextDelta, UserTurn, gather
+from graphflow.model import ModelEvent, Request, Restarted, Retried, TextDelta
 from graphflow.providers import RetryPolicy, Timeouts, connect
 from graphflow.providers.reading import Reading
+from graphflow.reply import Gathering, Reply, gather
+from graphflow.turns import UserTurn
 from tests.conformance.dialects import WIRES
 from tests.providers.raw_server import RawServer, Step, head, reply
 from tests.providers.reach import TARGETS, model, server

@@ -14,9 +14,10 @@ from pydantic import BaseModel
 from graphflow import END, START, Agent, Graph, connect
 from graphflow.errors import AuthError, ContextOverflow
 from graphflow.events import ModelDelta
-from graphflow.model import CallDelta, ModelEvent, Reply, Request, TextDelta, ToolSpec, UserTurn, gather
+from graphflow.model import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
 from graphflow.providers import weights
-from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn
+from graphflow.reply import Reply, gather
+from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 from tests.conftest import walk
 
 pytestmark = pytest.mark.local_model

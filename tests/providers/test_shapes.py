@@ -8,8 +8,9 @@ import pytest
 from pydantic import BaseModel, Field
 
 from graphflow.kinds.structured import output_schema
-from graphflow.model import CallDelta, Finished, Request, TextDelta, ToolSpec, UserTurn
+from graphflow.model import CallDelta, Finished, Request, TextDelta, ToolSpec
 from graphflow.providers.shapes import ANSWER, Unwrapped, as_tool, as_words, fit
+from graphflow.turns import UserTurn
 
 
 class Cat(BaseModel):

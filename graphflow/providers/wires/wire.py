@@ -16,8 +16,8 @@ from typing import Any, Literal, Protocol
 from pydantic_core import from_json
 
 from graphflow.errors import BadRequest
-from graphflow.model import ModelEvent, Request, Turn, UsageDelta
-from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
+from graphflow.model import ModelEvent, Request, UsageDelta
+from graphflow.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 
 Json = dict[str, Any]
 

@@ -1,0 +1,227 @@
+"""From the events of a stream to the whole reply: one function for all providers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from graphflow.errors import MalformedReply, ModelError
+from graphflow.model import (
+    CallDelta,
+    Finish,
+    Finished,
+    Kept,
+    ModelEvent,
+    Notice,
+    Opened,
+    RefusalDelta,
+    Restarted,
+    Retried,
+    Switched,
+    TextDelta,
+    ThinkingDelta,
+    UsageDelta,
+)
+from graphflow.turns import NOTHING, AssistantTurn, Block, Part, Said, Thinking, ToolCall
+
+
+@dataclass(slots=True)
+class Reply:
+    """A whole answer. `thinking` joins separate blocks by a blank line; token counts are as in `UsageDelta`."""
+
+    text: str = ""
+    thinking: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = None
+    finish: Finish = "other"
+    refusal: str = ""
+    parts: tuple[Part, ...] = ()
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    finish_raw: str = ""
+    model: str = ""
+    response_id: str = ""
+    wire: str = ""
+
+    @property
+    def turn(self) -> AssistantTurn:
+        """This answer as a turn of the conversation that goes on, with everything its provider wants back."""
+        kept = any(part.keep or type(part) is Thinking for part in self.parts)
+        return AssistantTurn(
+            self.text or self.refusal, self.calls, self.parts if kept else (), self.wire if kept else ""
+        )
+
+
+class _Growing:
+    """A part while its pieces come."""
+
+    __slots__ = ("id", "keep", "kind", "name", "pieces")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.pieces: list[str] = []
+        self.keep: dict[str, Any] | None = None
+        self.id = ""
+        self.name = ""
+
+    def whole(self) -> Part:
+        text, keep = mended("".join(self.pieces)), self.keep or NOTHING
+        match self.kind:
+            case "text":
+                return Said(text, keep)
+            case "thinking":
+                return Thinking(text, keep)
+            case "call":
+                return ToolCall(self.id, self.name, text, keep)
+            case _:
+                return Block(keep)
+
+
+def mended(text: str) -> str:
+    """The text with characters whole again that two events had a half of; a half that stays alone is replaced."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+class Gathering:
+    """The reply that a stream has spelled so far."""
+
+    def __init__(self) -> None:
+        self.before: list[UsageDelta] = []
+        """What tries before this one have used: they were paid for, too."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing has been said yet."""
+        self.reply = Reply()
+        self.usage: UsageDelta | None = None
+        self.growing: dict[tuple[str, int], _Growing] = {}
+        self.refusal: list[str] = []
+        self.finished = False
+        self._last: _Growing | None = None
+        self._last_key = ("", -1)
+
+    def _part(self, kind: str, index: int) -> _Growing:
+        key = (kind, index)
+        if key != self._last_key:
+            part = self.growing.get(key)
+            if part is None:
+                part = self.growing[key] = _Growing(kind)
+            self._last, self._last_key = part, key
+        return self._last  # type: ignore[return-value]  # set with its key
+
+    def add(self, event: ModelEvent) -> None:
+        """Takes one event in."""
+        match event:
+            case TextDelta():
+                self._part("text", event.index).pieces.append(event.text)
+            case ThinkingDelta():
+                self._part("thinking", event.index).pieces.append(event.text)
+            case CallDelta():
+                call = self._part("call", event.index)
+                call.id = event.id or call.id
+                call.name = event.name or call.name
+                call.pieces.append(event.arguments)
+            case Kept():
+                part = self._part(event.part, event.index)
+                part.keep = {**(part.keep or {}), **event.keep}
+            case UsageDelta():
+                self.usage = event
+            case _:
+                self._add_rare(event)
+
+    def _add_rare(self, event: ModelEvent) -> None:
+        match event:
+            case RefusalDelta():
+                self.refusal.append(event.text)
+            case Opened():
+                self.reply.wire = event.wire
+                self.reply.model = event.model or self.reply.model
+                self.reply.response_id = event.response_id or self.reply.response_id
+            case Finished():
+                self.reply.finish, self.reply.finish_raw = event.reason, event.raw
+                self.finished = True
+            case Restarted():
+                self._bank()
+                self.clear()
+            case _:  # a retry or a switch
+                self._bank()
+
+    def _bank(self) -> None:
+        if self.usage is not None:
+            self.before.append(self.usage)
+            self.usage = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing worth keeping has come."""
+        return not (self.growing or self.refusal or self.usage or self.before)
+
+    def whole(self) -> Reply:
+        """The reply as far as it has come."""
+        reply = self.reply
+        reply.parts = tuple(part.whole() for part in self.growing.values())
+        reply.text = "".join(part.text for part in reply.parts if type(part) is Said)
+        reply.thinking = "\n\n".join(part.text for part in reply.parts if type(part) is Thinking and part.text)
+        reply.calls = tuple(part for part in reply.parts if type(part) is ToolCall)
+        reply.refusal = "".join(self.refusal)
+        used = [*self.before, *([self.usage] if self.usage else [])]
+        for name in _COUNTS if used else ():
+            told = [getattr(usage, name) for usage in used]
+            known = [count for count in told if count is not None]
+            total = sum(known) if known and (name != "usd" or len(known) == len(told)) else None
+            setattr(reply, name, total)
+        return reply
+
+
+_NOTICES = frozenset({Retried, Switched})
+_COUNTS = ("input_tokens", "output_tokens", "usd", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+async def gather(
+    events: AsyncIterator[ModelEvent],
+    listen: Callable[[ModelEvent], None] | None = None,
+    notice: Callable[[Notice], None] | None = None,
+) -> Reply:
+    """The whole reply that a stream spells.
+
+    Args:
+        events: what `Model.stream` gives.
+        listen: is told each event as it comes.
+        notice: is told only retries and switches.
+
+    Raises:
+        ModelError: whatever the stream raised, with what had come of the reply in `partial`; `MalformedReply` if the
+            stream ended without `Finished`.
+    """
+    gathering = Gathering()
+    add = gathering.add
+    try:
+        async for event in events:
+            if listen is not None:
+                listen(event)
+            if notice is not None and type(event) in _NOTICES:
+                notice(event)  # type: ignore[arg-type]  # it is one of the two
+            add(event)
+        if not gathering.finished:
+            raise MalformedReply(
+                "the model's stream ended without saying that it was finished; the answer may be cut, so it is refused"
+            )
+    except ModelError as error:
+        if error.partial is None and not gathering.empty:
+            error.partial = gathering.whole()
+        raise
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()  # a listener that raised must not leave the connection to the garbage collector
+    return gathering.whole()
