@@ -53,11 +53,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from graphflow.reply import Reply
     from graphflow.run import Run
 
 
 class GraphflowError(Exception):
-    """The root of every error graphflow raises on purpose."""
+    """The root of every error graphflow raises on purpose.
+
+    Attributes:
+        run: where a walk ended with it: the same `Run` that a completed walk returns; finished work is in it.
+    """
+
+    run: Run[Any]
 
 
 class DeclarationError(GraphflowError, TypeError):
@@ -81,9 +88,7 @@ class PromptError(GraphflowError, ValueError):
 
 
 class WalkError(GraphflowError):
-    """A walk did not complete. `run` is the same `Run` that a completed walk returns: finished work is in it."""
-
-    run: Run[Any]
+    """A walk did not complete."""
 
 
 class InputInvalid(WalkError, ValueError):
@@ -210,7 +215,7 @@ class ModelError(GraphflowError):
         self.request_id = request_id
         self.retry_after = retry_after
         self.said = message
-        self.partial: Any = None
+        self.partial: Reply | None = None
         super().__init__(message)
 
 

@@ -304,6 +304,8 @@ class ModelFinished(Event):
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    answered_by: str = ""
+    """The model that really answered, by the provider's own name for it, where it says one."""
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from graphflow.graph import Graph
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.messages import error_text
 from graphflow.model import Model
-from graphflow.opening import unset
+from graphflow.opening import check_model, unset
 from graphflow.run import Run
 
 Out = TypeVar("Out")
@@ -43,6 +43,7 @@ def begin(
     run: Run[Any] = Run(graph.name, ledger)
     if observed:
         run._listeners = []
+    check_model(model, f"the run of {graph.name!r}")
     default = model if model is not None else graph.model
     shared = Shared(run, deps, default, session, plain=plain and not observed)
     frame = Frame(shared, graph.program, ledger, default)

@@ -32,7 +32,7 @@ from typing import Any
 import yaml
 
 from graphflow.arrows import END, START, connect
-from graphflow.errors import FileUnreadable, GraphflowError
+from graphflow.errors import DeclarationError, FileUnreadable, GraphflowError, UnknownProvider
 from graphflow.graph import Graph
 from graphflow.kinds.agent import Agent
 from graphflow.kinds.asking import SETTINGS
@@ -41,6 +41,10 @@ from graphflow.kinds.subagent import SubAgent
 from graphflow.limits import Limits
 from graphflow.messages import Failure, LimitReached, Type, arms, type_name
 from graphflow.nodes import Node, Retry
+from graphflow.opening import open_model
+from graphflow.providers.failover import Failover
+from graphflow.providers.http import Timeouts
+from graphflow.providers.retry import RetryPolicy
 
 GRAPH_KEYS = ("graph", "model", "limits", "input", "ends", "description", "nodes", "edges")
 AGENT_KEYS: tuple[str, ...] = (
@@ -163,6 +167,8 @@ class _Reader:
         options: dict[str, Any] = {
             key: self.declared[key] for key in ("model", "ends", "description") if key in self.declared
         }
+        if "model" in options:
+            options["model"] = self._model(options["model"])
         if "limits" in self.declared:
             self._only(self.declared["limits"], tuple(Limits.__dataclass_fields__), "limits")
             options["limits"] = Limits(**self.declared["limits"])
@@ -200,8 +206,35 @@ class _Reader:
                     name,
                 )
 
+    def _model(self, given: Any) -> Any:
+        """A model: a string, a mapping of a name and options of `connect`, or `failover:` with a list of such."""
+        if given is None or isinstance(given, str):
+            return given
+        if isinstance(given, dict) and "failover" in given and set(given) <= {"failover", "restart", "cooldown_s"}:
+            more = {key: value for key, value in given.items() if key != "failover"}
+            return Failover(*(self._model(each) for each in given["failover"]), **more)
+        if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+            raise self._wrong(
+                f"{given!r} is no model; write provider:model, {{name: provider:model, base_url: ..., rpm: ...}}, "
+                "or {failover: [...]}",
+                "model",
+            )
+        options = {key: value for key, value in given.items() if key != "name"}
+        if "key" in options and not str(options["key"]).startswith("$"):
+            raise self._wrong("a key does not stand in a file; write key: $NAME_OF_A_VARIABLE", "key")
+        try:
+            if isinstance(options.get("timeouts"), dict):
+                options["timeouts"] = Timeouts(**options["timeouts"])
+            if isinstance(options.get("retry"), dict):
+                options["retry"] = RetryPolicy(**options["retry"])
+            return open_model(given["name"], **options)
+        except (TypeError, DeclarationError, UnknownProvider) as error:
+            raise self._wrong(str(error), "model") from None
+
     def _agent(self, name: str, options: dict[str, Any]) -> Agent[Any, Any]:
         self._only(options, AGENT_KEYS, f"agent {name!r}")
+        if "model" in options:
+            options["model"] = self._model(options["model"])
         for key in ("input", "output"):
             if key in options:
                 options[key] = self._type(options[key])
@@ -221,6 +254,8 @@ class _Reader:
         self._only(options, ROUTER_KEYS, f"router {name!r}")
         if "input" in options:
             options["input"] = self._type(options["input"])
+        if "model" in options:
+            options["model"] = self._model(options["model"])
         rule = self._imported(options.pop("rule")) if "rule" in options else None
         return Router(name, rule, **options)
 

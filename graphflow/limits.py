@@ -36,7 +36,7 @@ class Limits:
         steps: activations of nodes, calls included.
         laps: rounds of a cycle that has no `.limit(n)` of its own. Default 100.
         tokens: input plus output tokens of all models.
-        usd: cost, where the price of a model is known.
+        usd: cost, where the price of a model is known. Counted after each answer, as tokens are: the last may overshoot.
         seconds: wall clock.
         tool_calls: calls of tools along call edges.
         model_calls: requests to models.

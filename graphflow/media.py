@@ -64,6 +64,10 @@ class Media(Message):
         except (OSError, ValueError) as error:
             raise FileUnreadable(f"{path.name!r} cannot be used: {error}") from None
 
+    def __str__(self) -> str:
+        """What stands for it in a prompt."""
+        return self.label
+
     @property
     def base64(self) -> str:
         """Its bytes as base64 text."""

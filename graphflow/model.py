@@ -53,6 +53,7 @@ class Request:
         thinking: how much it reasons first: a budget in tokens, an effort ("low", "high"...), or on / off.
         json_mode: the text is to be some JSON object; `output_schema` says more.
         prompt_cache: the provider shall cache as much of the prompt as it can.
+        restart: nobody sees the pieces of the answer, so that one that breaks off half way may be begun again.
         output_name: what the schema is called, where a provider wants a name.
         extra: the provider's own parameters, merged into the request as they are (safety settings, hosted tools, ...).
     """
@@ -74,6 +75,7 @@ class Request:
     thinking: bool | int | Effort | None = None
     json_mode: bool = False
     prompt_cache: bool = False
+    restart: bool = False
     output_name: str = "answer"
     extra: Mapping[str, Any] = field(default_factory=dict)
 

@@ -6,15 +6,16 @@ name, in a table of ours or by entry point.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from graphflow.errors import ModelUnset, UnknownProvider
+from graphflow.errors import DeclarationError, ModelUnset, UnknownProvider
 from graphflow.model import Embedder, Model
 
-_ENDPOINTS = (
+ENDPOINTS = (
     *(
         "openai",
         "openai-responses",
@@ -32,7 +33,7 @@ _ENDPOINTS = (
 _COMMANDS = ("claude-code", "codex", "auggie")
 PROVIDERS = {
     "local": "graphflow.providers.local:open_model",
-    **{name: f"graphflow.providers.endpoints:open_{name.replace('-', '_')}" for name in _ENDPOINTS},
+    **{name: f"graphflow.providers.endpoints:open_{name.replace('-', '_')}" for name in ENDPOINTS},
     **{name: f"graphflow.providers.commands.table:open_{name.replace('-', '_')}" for name in _COMMANDS},
 }
 """Our own providers by name: where the function is that opens one. Others come by entry point `graphflow.providers`."""
@@ -50,6 +51,22 @@ def open_model(named: str, **options: Any) -> Model:
     opener = _opener(named, PROVIDERS, "graphflow.providers")
     model: Model = opener(named.split(":", 1)[1], **options)
     return model
+
+
+def check_model(model: object, whose: str) -> None:
+    """Refuses what cannot be a model.
+
+    Raises:
+        DeclarationError: it is neither a model string nor an object with a name and a `stream`.
+    """
+    if model is None or isinstance(model, str):
+        return
+    if isinstance(model, type) or not callable(getattr(model, "stream", None)):
+        raise DeclarationError(
+            f"{whose}: {model!r} is no model; give 'provider:model', connect(...), or an object with `stream` and `name`"
+        )
+    if not isinstance(getattr(model, "name", None), str):
+        raise DeclarationError(f"{whose}: a model says its name, and {model!r} has no attribute `name`")
 
 
 def open_embedder(named: str) -> Embedder:
@@ -70,7 +87,7 @@ def known_problem(named: str) -> str:
 def _opener(named: str, table: dict[str, str], group: str) -> Callable[[str], Any]:
     provider, colon, model = named.partition(":")
     if not colon or not provider or not model:
-        raise UnknownProvider(f"{named!r} is no model string; write 'provider:model', for example 'local:smollm2'")
+        raise UnknownProvider(f"{named!r} is no model string; {_unnamed(named)}")
     place = table.get(provider)
     if place is None:
         for point in entry_points(group=group):
@@ -83,10 +100,42 @@ def _opener(named: str, table: dict[str, str], group: str) -> Callable[[str], An
     return opener
 
 
+ALIASES = {
+    "gemini": "google",
+    "claude": "anthropic",
+    "gpt": "openai",
+    "grok": "xai",
+    "llama.cpp": "llamacpp",
+    "openai-compatible": "compatible",
+    "openai-chat": "openai",
+}
+"""Names that people use for providers, and ours."""
+_MAKERS = (
+    (r"gpt-|o\d|chatgpt", "openai"),
+    ("claude", "anthropic"),
+    ("gemini", "google"),
+    ("mi(s|x)tral", "mistral"),
+    ("grok", "xai"),
+)
+
+
+def _unnamed(named: str) -> str:
+    """What somebody meant who gave a model without its provider."""
+    provider, slash, model = named.partition("/")
+    if slash and (provider in ENDPOINTS or provider in ALIASES):
+        return f"did you mean '{ALIASES.get(provider, provider)}:{model}'?"
+    maker = next((provider for pattern, provider in _MAKERS if re.match(pattern, named, re.IGNORECASE)), None)
+    if maker:
+        return f"did you mean '{maker}:{named}'?"
+    return "write 'provider:model', for example 'local:smollm2'"
+
+
 def _unknown(provider: str, have: Sequence[str]) -> str:
     import difflib
 
-    near = difflib.get_close_matches(provider, have, n=2)
+    low = provider.lower()
+    meant = ALIASES.get(low) or (low if low in have else None)
+    near = [meant] if meant else difflib.get_close_matches(low, have, n=2)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there is: {', '.join(sorted(have))}"
     return f"no provider is named {provider!r}; {hint}"
 

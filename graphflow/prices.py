@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from graphflow.errors import FileUnreadable
+from graphflow.errors import DeclarationError, FileUnreadable
 
 TABLE = Path(__file__).with_name("prices.json")
 CHARACTERS_PER_TOKEN = 4
@@ -43,6 +44,12 @@ class Price:
     cache_write: float | None = None
     context: int | None = None
     tiers: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("input", "output", "cache_read", "cache_write"):
+            rate = getattr(self, name)
+            if not (rate is None and name.startswith("cache")) and not (isinstance(rate, (int, float)) and rate >= 0):
+                raise DeclarationError(f"Price({name}={rate!r}): give dollars per million tokens, at least 0")
 
     def cost(self, input_tokens: int, output_tokens: int, cache_read: int = 0, cache_write: int = 0) -> float:
         """US dollars for one answer; cached tokens are part of `input_tokens`."""
@@ -72,6 +79,13 @@ def set_price(named: str, price: Price | None) -> None:
         named: "provider:model"; the model may be a shell pattern ("openai:ft:*").
         price: the price, or None to go back to the table.
     """
+    provider, colon, model = named.partition(":")
+    if not provider or not colon or not model:
+        raise DeclarationError(f"set_price({named!r}): name the model as 'provider:model'; the model may be a pattern")
+    if not isinstance(price, (Price, NoneType)):
+        raise DeclarationError(
+            f"set_price({named!r}): give Price(input=..., output=...), in dollars per million tokens"
+        )
     if price is None:
         _own.pop(named, None)
     else:

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from graphflow.errors import FileUnreadable, GraphflowError, InputInvalid, UnknownGraph
 from graphflow.files import is_graph_file, load_graph
 from graphflow.graph import Graph
+from graphflow.media import Media
 from graphflow.messages import arms, type_name
 
 
@@ -141,6 +142,8 @@ def read_message(graph: Graph[Any, Any], text: str | None, settings: Mapping[str
     Raises:
         InputInvalid: it cannot be read as what the graph takes.
     """
+    if Media in arms(graph.input) and text is not None and not text.lstrip().startswith("{") and not settings:
+        return Media.read(text)
     models = [arm for arm in arms(graph.input) if isinstance(arm, type) and issubclass(arm, BaseModel)]
     if len(models) == 1 and (str not in arms(graph.input)):
         return _fields(graph, models[0], text, dict(settings or {}))

@@ -46,7 +46,8 @@ def request_record(request: Request) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        named = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.init and not _is_default(value, f)}
+        told = (f for f in fields(value) if f.init and f.name != "restart" and not _is_default(value, f))
+        named = {f.name: _plain(getattr(value, f.name)) for f in told}
         return named if isinstance(value, Request) else {"is": type(value).__name__, **named}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
@@ -63,8 +64,9 @@ def _is_default(value: Any, field: Any) -> bool:
 class Recorder:
     """A model that writes down what another one answers."""
 
-    def __init__(self, path: str | Path, model: Model | str) -> None:
+    def __init__(self, path: str | Path, model: Model | str, *, append: bool) -> None:
         self.path = Path(path)
+        self.begun = append
         self.model = open_model(model) if isinstance(model, str) else model
         self.name = self.model.name
 
@@ -89,7 +91,8 @@ class Recorder:
         if error is not None:
             line["error"] = {"is": type(error).__name__, "text": str(error), **_error_fields(error)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as sink:
+        mode, self.begun = "a" if self.begun else "w", True
+        with self.path.open(mode, encoding="utf-8") as sink:
             sink.write(scrub(json.dumps(line, ensure_ascii=False)) + "\n")
 
     def __repr__(self) -> str:
@@ -146,6 +149,7 @@ class Replayer:
         self.name = str(self.lines[0]["model"]) if self.lines else "replay"
         self.asked = 0
         self._left: dict[str, list[dict[str, Any]]] = {}
+        self._used: set[int] = set()
         for line in self.lines:
             self._left.setdefault(_key(line["request"]), []).append(line)
 
@@ -161,11 +165,23 @@ class Replayer:
             raise ReplayMiss(self._miss(record))
         line = answers.pop(0) if len(answers) > 1 else answers[0]
         self.asked += 1
+        self._used.add(id(line))
         for event in line["events"]:
             [(name, given)] = event.items()
             yield EVENTS[name](**given)
         if "error" in line:
             raise _error(line["error"])
+
+    def done(self) -> None:
+        """Fails if a recorded answer was never asked for.
+
+        Raises:
+            ReplayMiss: the text tells how many, and the first of them.
+        """
+        unasked = [line for line in self.lines if id(line) not in self._used]
+        if unasked:
+            first = "\n".join(_pretty(unasked[0]["request"])[:SHOWN])
+            raise ReplayMiss(f"{len(unasked)} answers of {self.path} were never asked for; the first is to:\n{first}")
 
     def _miss(self, record: dict[str, Any]) -> str:
         head = f"{self.path} holds {len(self.lines)} recorded answers, and none to this request"
@@ -225,14 +241,15 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def record(path: str | Path, model: Model | str) -> Recorder:
-    """A model that asks `model` and appends each answer to a file of JSON lines.
+def record(path: str | Path, model: Model | str, *, append: bool = False) -> Recorder:
+    """A model that asks `model` and writes each answer to a file of JSON lines.
 
     Args:
-        path: the file; it is made if it is not there.
+        path: the file. The first answer makes it anew, so that recording again replaces the case.
         model: a model or model string.
+        append: whether what was recorded before is kept.
     """
-    return Recorder(path, model)
+    return Recorder(path, model, append=append)
 
 
 def replay(path: str | Path) -> Replayer:

@@ -153,8 +153,13 @@ class Gathering:
             case Restarted():
                 self._bank()
                 self.clear()
-            case _:  # a retry or a switch
+            case Retried() | Switched():
                 self._bank()
+            case _:
+                raise MalformedReply(
+                    f"a model's stream yields events, and this one has yielded {event!r}; see graphflow.model: "
+                    "TextDelta, CallDelta, UsageDelta and, as the last one, Finished"
+                )
 
     def _bank(self) -> None:
         if self.usage is not None:
@@ -205,6 +210,12 @@ async def gather(
     """
     gathering = Gathering()
     add = gathering.add
+    if not hasattr(events, "__aiter__"):
+        if hasattr(events, "close"):
+            events.close()  # a coroutine that nobody will await
+        raise MalformedReply(
+            f"a model's stream gave {events!r}: write `async def stream(self, request)` with `yield` in it"
+        )
     try:
         async for event in events:
             if listen is not None:

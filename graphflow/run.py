@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from graphflow.errors import WalkCancelled
+from graphflow.errors import LimitExceeded, NotReachable, ToolError, WalkCancelled
 from graphflow.events import (
     CallFailed,
     CallFinished,
@@ -247,9 +247,19 @@ class Run(Generic[Out]):
         return self._derived[1]
 
     @property
-    def failures(self) -> list[NodeFailed]:
-        """Every node that raised, also where the walk went on without it (`isolate`, a `Failure` edge)."""
-        return [event for event in self.facts if isinstance(event, NodeFailed)]
+    def failures(self) -> list[NodeFailed | CallFailed]:
+        """Every node that raised, also where the walk went on without it: `isolate`, a `Failure` edge, an agent's tool.
+
+        What a tool says on purpose (`ToolError`) is an answer, not a failure.
+        """
+        found: list[NodeFailed | CallFailed] = []
+        for event in self.facts:
+            if not isinstance(event, (NodeFailed, CallFailed)):
+                continue
+            said = isinstance(event, CallFailed) and isinstance(event.error, (ToolError, LimitExceeded, NotReachable))
+            if not said and all(event.error is not other.error for other in found):
+                found.append(event)
+        return found
 
     @property
     def steps(self) -> list[Step]:

@@ -20,9 +20,9 @@ def run_sync(make: Callable[[], Awaitable[T]]) -> T:
     async def work() -> T:
         return await make()
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if (
+        asyncio._get_running_loop() is None
+    ):  # the documented one raises, and every error of the walk would show that, too
         return asyncio.run(work())
     result: T = _in_own_loop(work)
     return result

@@ -63,7 +63,7 @@ def test_a_miss_shows_what_differs_from_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "case.jsonl"
     graph = Graph("g", START >> Agent("a", prompt="Capital of {{ message }}?", temperature=0) >> END)
     walk(graph, "Norway", model=record(path, ScriptedModel(says("Oslo"))))
-    walk(graph, "Italy", model=record(path, ScriptedModel(says("Rome"))))
+    walk(graph, "Italy", model=record(path, ScriptedModel(says("Rome")), append=True))
     run = walk(graph, "Ital", model=replay(path))
     assert isinstance(run.error, errors.ReplayMiss)
     assert "2 recorded answers" in str(run.error)
@@ -79,6 +79,25 @@ def test_equal_requests_get_their_answers_in_order(tmp_path: Path) -> None:
         walk(graph, "x", model=recorder)
     model = replay(path)
     assert [walk(graph, "x", model=model).output for _ in range(3)] == ["one", "two", "two"]
+
+
+def test_recording_again_replaces_the_case(tmp_path: Path) -> None:
+    path = tmp_path / "case.jsonl"
+    graph = Graph("g", START >> Agent("a") >> END)
+    for answer in ("old", "new"):
+        walk(graph, "x", model=record(path, ScriptedModel(says(answer))))
+    assert walk(graph, "x", model=replay(path)).output == "new"
+
+
+def test_what_was_recorded_and_never_asked_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "case.jsonl"
+    graph = Graph("g", START >> Agent("a") >> Agent("b", prompt="More: {{ message }}") >> END)
+    walk(graph, "x", model=record(path, ScriptedModel(says("one"), says("two"))))
+    model = replay(path)
+    with pytest.raises(errors.ReplayMiss, match=r"2 answers .* never asked for"):
+        model.done()
+    walk(graph, "x", model=model)
+    model.done()
 
 
 def test_errors_are_replayed_too(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from graphflow import errors
+from graphflow import __version__, errors
 from graphflow.cli.show import out, show_error, show_output
 from graphflow.messages import error_text as errors_text
 from graphflow.messages import to_json_value, type_name
@@ -57,10 +57,16 @@ INTERRUPTED = 130
 _debug = False
 
 
-@app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+@app.callback(invoke_without_command=True)
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and end.")] = False,
+) -> None:
     """Graphs of agents: run, check, draw."""
     global _debug
+    if version:
+        out(f"graphflow {__version__}")
+        raise typer.Exit
     _debug = debug
 
 

@@ -18,6 +18,7 @@ from graphflow.events import (
     FrameEntered,
     ModelDelta,
     ModelFinished,
+    ModelPartial,
     NodeCancelled,
     NodeFailed,
     NodeFinished,
@@ -70,17 +71,26 @@ async def _watched(
     run = graph.start(message, model=model)
     picture = Picture(graph.name)
     screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()
+    written = 0
     try:
         with screen:
             async for event in run:
                 picture.take(event)
-                if sink is not None and not isinstance(event, ModelDelta):
-                    sink.write(json.dumps(to_record(event), ensure_ascii=False) + "\n")
+                written += 1
+                if sink is not None:
+                    _write(sink, event)
         return await run
     except asyncio.CancelledError:
         run.cancel()
         await run.settled()
+        for event in run.events[written:] if sink is not None else ():
+            _write(sink, event)  # type: ignore[arg-type]  # there is one
         raise _stopped(graph, run) from None
+
+
+def _write(sink: IO[str], event: Event) -> None:
+    if not isinstance(event, (ModelDelta, ModelPartial)):
+        sink.write(json.dumps(to_record(event), ensure_ascii=False) + "\n")
 
 
 def _live(picture: Picture) -> AbstractContextManager[Any]:

@@ -33,6 +33,7 @@ from graphflow.media import Media, media_in, without_media
 from graphflow.messages import Type, error_text, to_text
 from graphflow.model import Effort, Model, Request, ToolSpec
 from graphflow.nodes import Context, Node, Retry
+from graphflow.opening import check_model
 from graphflow.ports import Port
 from graphflow.prompts import Prompt
 from graphflow.reply import Reply
@@ -93,7 +94,8 @@ class Agent(Node[In, Out]):
         turns: model calls of one activation at most.
         repairs: how often an answer of the wrong type is sent back.
         temperature, top_p, top_k, presence_penalty, frequency_penalty, seed: how the model samples.
-        max_tokens: tokens of one answer at most.
+        max_tokens: tokens of one answer at most. A text that is cut off there is taken as it is; without a limit of your
+            own a cut text is an error.
         stop: texts at which it stops.
         tool_choice: for the first question of an activation: "auto", "none", "required" or the name of a tool.
         parallel_calls: whether it may ask for several calls at once.
@@ -168,6 +170,7 @@ class Agent(Node[In, Out]):
         timeout_s: float | None = None,
     ) -> None:
         caller = sys._getframe(1)
+        check_model(model, f"agent {name!r}")
         if prompt is not None and prompt_file is not None:
             raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
         if turns < 1 or repairs < 0:
@@ -191,7 +194,8 @@ class Agent(Node[In, Out]):
         own["examples"] = tuple(examples)
         own["turns"] = turns
         own["repairs"] = repairs
-        own["settings"] = Settings(
+        own["settings"] = Settings.checked(
+            f"agent {name!r}",
             temperature,
             max_tokens,
             tuple(stop),
@@ -229,7 +233,7 @@ class Agent(Node[In, Out]):
         turns = [*self._shown(ctx), self._said(message, ctx)]
         attempts: list[str] = []
         for number in range(self.turns):
-            request = self._request(turns, system, specs, schema, first=number == 0)
+            request = self._request(turns, system, specs, schema, first=number == 0, observed=ctx.frame.observed)
             try:
                 reply = await ask(model, request, ctx, partial=schema is not None)
                 if reply.finish == "error":
@@ -246,6 +250,8 @@ class Agent(Node[In, Out]):
             if (refusal := declined(reply, model, ctx)) is not None:
                 raise refusal
             if schema is None:
+                if reply.finish == "length" and self.settings.max_tokens is None:  # nobody asked for a short answer
+                    raise self._cut_off(reply)
                 return cast(Out, reply.text)
             try:
                 return cast(Out, read_output(reply.text, self.output, wrapped))
@@ -258,6 +264,14 @@ class Agent(Node[In, Out]):
             self._repair(attempts, reply.text, problem, turns, reply)
         raise self._out_of_turns(ctx)
 
+    def _cut_off(self, reply: Reply) -> OutputInvalid:
+        error = OutputInvalid(
+            f"agent {self.name!r}: the answer was cut off at the model's token limit after {len(reply.text)} characters; "
+            f"raise Agent({self.name!r}, max_tokens=...); with a limit of your own a cut answer is taken as it is"
+        )
+        error.attempts = (reply.text,)
+        return error
+
     def _request(
         self,
         turns: list[Turn],
@@ -266,6 +280,7 @@ class Agent(Node[In, Out]):
         schema: dict[str, Any] | None,
         *,
         first: bool,
+        observed: bool,
     ) -> Request:
         asked = self.settings
         return Request(
@@ -285,6 +300,7 @@ class Agent(Node[In, Out]):
             asked.parallel_calls,
             asked.thinking,
             prompt_cache=asked.prompt_cache,
+            restart=not observed,
             extra=asked.extra,
         )
 

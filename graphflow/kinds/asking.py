@@ -6,10 +6,10 @@ Every question is a step of the walk's accounts: charged before, counted after, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from graphflow.errors import ContentFiltered, ModelError, Refused
+from graphflow.errors import ContentFiltered, DeclarationError, ModelError, Refused
 from graphflow.events import ModelDelta, ModelFinished, ModelPartial, ModelRetried, ModelStarted, ModelSwitched
 from graphflow.model import (
     CallDelta,
@@ -45,6 +45,28 @@ class Settings:
     prompt_cache: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def checked(cls, whose: str, *values: Any) -> Settings:
+        """The settings, if each is of a kind that it can be.
+
+        Raises:
+            DeclarationError: one is not; the text names it.
+        """
+        made = cls(*values)
+        for name, kinds, words in _KINDS:
+            value = getattr(made, name)
+            if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+                raise DeclarationError(f"{whose}: {name}={value!r} is no {words}")
+        if made.max_tokens is not None and made.max_tokens < 1:
+            raise DeclarationError(f"{whose}: max_tokens={made.max_tokens!r} lets nothing be said")
+        if isinstance(made.thinking, str) and made.thinking not in EFFORTS:
+            raise DeclarationError(
+                f"{whose}: thinking={made.thinking!r} is none of {', '.join(EFFORTS)}, a budget, or on / off"
+            )
+        if made.thinking == 0 and made.thinking is not False:
+            made = replace(made, thinking=False)  # a budget of nothing
+        return made
+
     @property
     def stated(self) -> dict[str, Any]:
         """The settings that are not the default."""
@@ -52,6 +74,15 @@ class Settings:
         return {n: value for n in SETTINGS if (value := getattr(self, n)) != getattr(plain, n)}
 
 
+EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+_KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    *((name, (int, float), "number") for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty")),
+    *((name, (int,), "whole number") for name in ("max_tokens", "seed", "top_k")),
+    ("tool_choice", (str,), 'name of a tool, nor "auto", "none" or "required"'),
+    ("parallel_calls", (bool,), "yes or no"),
+    ("prompt_cache", (bool,), "yes or no"),
+    ("thinking", (bool, int, str), "budget, effort, or on / off"),
+)
 SETTINGS = tuple(f.name for f in fields(Settings))
 """The names of all settings."""
 
@@ -111,6 +142,7 @@ def _count(reply: Reply, model: Model, started: float, ctx: Context) -> None:
         cache_read_tokens=reply.cache_read_tokens,
         cache_write_tokens=reply.cache_write_tokens,
         reasoning_tokens=reply.reasoning_tokens,
+        answered_by=reply.model,
     )
 
 

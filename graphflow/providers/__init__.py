@@ -58,7 +58,7 @@ def connect(
     headers: Mapping[str, str] | None = None,
     extra: Mapping[str, Any] | None = None,
     output: Way | None = None,
-    **others: Any,
+    options: Mapping[str, Any] | None = None,
 ) -> Model:
     """A model with options; a plain string "provider:model" is the same without any.
 
@@ -69,13 +69,13 @@ def connect(
         base_url: another address that speaks the same wire format ("http://127.0.0.1:8000/v1").
         timeouts: for a connection, the first token, between tokens, and the whole.
         retry: how often to try again; a number of attempts, or a `RetryPolicy`.
-        rpm, tpm: requests and tokens per minute that are kept to.
+        rpm, tpm: requests and tokens per minute that are kept to; what a minute allows may go out at once.
         pace: the same, to share among models.
         stream: whether the answer is asked for piece by piece (default), or whole.
         headers: sent with every request.
         extra: the provider's own parameters, for every request.
         output: how answers are held to a schema: by the API ("schema"), by a forced tool ("tool") or by words ("text").
-        others: options of the provider's own; `local:` and third parties have some.
+        options: options of a third party's provider, as it names them.
 
     Raises:
         UnknownProvider: no provider has that name; the text lists near ones.
@@ -96,7 +96,7 @@ def connect(
         "headers": headers,
         "extra": extra,
         "output": output,
-        **others,
+        **(options or {}),
     }
     return open_model(model, **{name: value for name, value in given.items() if value is not None})
 

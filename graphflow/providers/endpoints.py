@@ -5,6 +5,7 @@ Adding one is one line in `ENDPOINTS`, or an entry point `graphflow.providers` i
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from base64 import urlsafe_b64decode
@@ -57,6 +58,7 @@ def open_at(
     headers: Mapping[str, str] | None = None,
     extra: Mapping[str, Any] | None = None,
     output: Way | None = None,
+    **unknown: Any,
 ) -> HttpModel:
     """Opens a model; `connect` says what each option means.
 
@@ -64,6 +66,12 @@ def open_at(
         KeyMissing: there is no key; nothing was sent.
         DeclarationError: options contradict each other.
     """
+    _check(
+        f"{endpoint.name}:{model}",
+        {"key": key, "keys": keys, "base_url": base_url, "timeouts": timeouts, "retry": retry, "pace": pace},
+        {"headers": headers, "extra": extra, "stream": stream, "output": output},
+        unknown,
+    )
     address = base_url or os.environ.get(endpoint.base_variable, "") or endpoint.base_url
     if not address:
         raise DeclarationError(
@@ -88,12 +96,59 @@ def open_at(
     return HttpModel(endpoint, model, _address(address, endpoint.name), ring, settings)
 
 
+_OPTIONS: dict[str, tuple[type, ...]] = {
+    "key": (str,),
+    "keys": (list, tuple),
+    "base_url": (str,),
+    "timeouts": (Timeouts,),
+    "retry": (RetryPolicy, int),
+    "pace": (Pace,),
+    "headers": (Mapping,),
+    "extra": (Mapping,),
+    "stream": (bool,),
+}
+_MEANT = {
+    "api_key": "key",
+    "api_base": "base_url",
+    "timeout": "timeouts=Timeouts(...)",
+    "max_retries": "retry",
+    "retries": "retry",
+    "temperature": "Agent(temperature=...)",
+    "max_tokens": "Agent(max_tokens=...)",
+}
+
+
+def _check(named: str, given: Mapping[str, Any], more: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:
+    """Refuses options that there are not, and values of the wrong kind.
+
+    Raises:
+        DeclarationError: one is; the text names it, and what was meant.
+    """
+    for name in unknown:
+        near = difflib.get_close_matches(name, [*_OPTIONS, "rpm", "tpm", "output"], n=1)
+        meant = _MEANT.get(name) or (near[0] if near else "")
+        hint = f"did you mean {meant}?" if meant else f"there is: {', '.join([*_OPTIONS, 'rpm', 'tpm', 'output'])}"
+        raise DeclarationError(f"connect({named!r}) has no option {name!r}; {hint}")
+    for name, value in {**given, **more}.items():
+        if value is not None and name in _OPTIONS and not isinstance(value, _OPTIONS[name]):
+            kinds = " or ".join(kind.__name__ for kind in _OPTIONS[name])
+            raise DeclarationError(
+                f"connect({named!r}, {name}=...) takes {kinds}, and was given {type(value).__name__}"
+            )
+    if more.get("output") not in (None, "schema", "tool", "text"):
+        raise DeclarationError(f'connect({named!r}, output={more["output"]!r}): give "schema", "tool" or "text"')
+    if given.get("key") is not None and given.get("keys"):
+        raise DeclarationError(f"connect({named!r}): give key= or keys=, not both")
+
+
 def _address(text: str, provider: str) -> str:
     """An address as it may be: with a scheme, without a user, a password or a query (where keys would leak from)."""
     if "://" not in text:
         text = f"http://{text}"
     if "@" in text.split("://", 1)[1].split("/", 1)[0] or "?" in text:
         raise DeclarationError(f"the base_url of {provider} holds a user, a password or a query; pass key= instead")
+    for tail in ("/chat/completions", "/responses", "/v1/messages", "/api/chat"):
+        text = text.rstrip("/").removesuffix(tail)  # what people copy out of a vendor's page
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 from graphflow.errors import (
     ConnectionFailed,
@@ -16,7 +17,8 @@ from graphflow.errors import (
     ServerError,
 )
 from graphflow.model import Model, ModelEvent, Opened, Request, Restarted, Retried, Switched, UsageDelta
-from graphflow.opening import open_model
+from graphflow.opening import ENDPOINTS, open_model
+from graphflow.providers.retry import RetryPolicy
 
 ON: tuple[type[ModelError], ...] = (
     RateLimited,
@@ -29,8 +31,15 @@ ON: tuple[type[ModelError], ...] = (
 """Errors that are the provider's state and not the request's: another provider may well answer."""
 
 
+IMPATIENT = RetryPolicy(attempts=2, total_s=2.0)
+"""How long a model is tried that another one stands behind."""
+
+
 class Failover:
     """A model that asks the next one when one fails.
+
+    A model given as a string is tried twice at most, and waited for two seconds at most, unless it is the last one; one
+    that was opened by `connect` keeps its own `retry`.
 
     Args:
         models: models or model strings, in the order in which they are asked.
@@ -46,12 +55,17 @@ class Failover:
     def __init__(
         self,
         *models: Model | str,
-        on: Sequence[type[ModelError]] = ON,
+        on: Sequence[type[ModelError]] | type[ModelError] = ON,
         route: Mapping[type[ModelError], Model | str] | None = None,
         cooldown_s: float = 30.0,
         restart: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        wrong = next((model for model in models if not isinstance(model, str) and not hasattr(model, "stream")), None)
+        if wrong is not None:
+            raise DeclarationError(f"a Failover takes models one by one, Failover(first, second), and not {wrong!r}")
+        if isinstance(on, type):
+            on = (on,)
         if not models or len(models) + len(route or {}) < 2:
             raise DeclarationError("a Failover needs at least two models")
         self.models = models
@@ -62,7 +76,7 @@ class Failover:
         self.clock = clock
         self.name = f"failover({', '.join(map(_name, models))})"
         self._opened: dict[str, Model] = {}
-        self._resting: dict[str, float] = {}
+        self._resting: dict[str, tuple[float, ModelError]] = {}
 
     def prepare(self) -> None:
         """Opens all models, so that a missing key is told before anything is asked."""
@@ -72,6 +86,9 @@ class Failover:
     async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
         """Yields the answer of the first model that gives one."""
         todo = self._in_order()
+        for model in self.models:
+            if todo[0] is not model and _name(model) in self._resting and model not in todo:
+                yield Switched(_name(model), _name(todo[0]), self._resting[_name(model)][1])
         failed: list[tuple[str, ModelError]] = []
         void = False
         while todo:
@@ -86,7 +103,7 @@ class Failover:
                     yield event
                 return
             except ModelError as error:
-                if delivered and not self.restart:
+                if delivered and not (self.restart or request.restart):
                     raise
                 void = void or delivered
                 failed.append((model.name, error))
@@ -99,7 +116,7 @@ class Failover:
 
     def _in_order(self) -> list[Model | str]:
         now = self.clock()
-        ready = [model for model in self.models if self._resting.get(_name(model), 0.0) <= now]
+        ready = [m for m in self.models if _name(m) not in self._resting or self._resting[_name(m)][0] <= now]
         return ready or list(self.models)
 
     def _follower(self, error: ModelError, failed: Model, todo: list[Model | str]) -> Model | str | None:
@@ -113,18 +130,26 @@ class Failover:
         if not isinstance(error, self.on):
             return None
         wait = self.cooldown_s if error.retry_after is None else error.retry_after
-        self._resting[failed.name] = self.clock() + wait
+        self._resting[failed.name] = (self.clock() + wait, error)
         return todo[0] if todo else None
 
     def _open(self, model: Model | str) -> Model:
         if not isinstance(model, str):
             return model
         if model not in self._opened:
-            self._opened[model] = open_model(model)
+            last = model == self.models[-1]
+            impatient: dict[str, Any] = (
+                {} if last or ":" not in model or not _takes_retry(model) else {"retry": IMPATIENT}
+            )
+            self._opened[model] = open_model(model, **impatient)
         return self._opened[model]
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
+
+
+def _takes_retry(named: str) -> bool:
+    return named.split(":", 1)[0] in ENDPOINTS
 
 
 def _name(model: Model | str) -> str:

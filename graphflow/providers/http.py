@@ -314,12 +314,22 @@ def _failed(provider: str, url: str, error: Exception, timeouts: Timeouts) -> Mo
     if isinstance(error, httpx.LocalProtocolError):  # its text quotes the header, and so the key
         return BadRequest(f"{provider}: a header of the request holds what HTTP does not allow")
     if isinstance(error, httpx.ConnectError):
-        text = f"{provider}: no connection to {where}: {error or 'refused'}"
+        text = f"{provider}: no connection to {where}: {_reason(error)}"
     elif isinstance(error, httpx.RemoteProtocolError):
         text = f"{provider}: the connection to {where} broke before the reply was whole"
     else:
         text = f"{provider}: the connection to {where} failed ({type(error).__name__})"
     return ConnectionFailed(text, provider=provider)
+
+
+def _reason(error: BaseException) -> str:
+    """The first words in the chain of an error that has any: TLS failures come wrapped and without a text."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if str(seen).strip():
+            return str(seen)
+        seen = seen.__cause__ or seen.__context__
+    return type(error).__name__
 
 
 def _host(url: str) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic_core import to_json
 
-from graphflow.errors import AuthError, ModelError, QuotaExceeded, RateLimited
-from graphflow.model import ModelEvent, Opened, Request, Restarted, Retried, Switched, UsageDelta
+from graphflow.errors import AuthError, ModelError, NotFound, QuotaExceeded, RateLimited
+from graphflow.model import ModelEvent, Notice, Opened, Request, Restarted, Retried, Switched, UsageDelta
 from graphflow.prices import cost_of, estimate_tokens
 from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.http import Call, Timeouts, exchange
@@ -21,6 +20,7 @@ from graphflow.providers.reading import Reading
 from graphflow.providers.retry import RetryPolicy
 from graphflow.providers.shapes import Unwrapped, Way, as_tool, as_words, fit
 from graphflow.providers.wires.wire import Json, merged, render_request
+from graphflow.scrub import SHORTEST
 from graphflow.turns import ToolTurn, Turn, UserTurn
 
 COOLDOWN_S = 60.0
@@ -50,6 +50,25 @@ class Settings:
     output: Way | None = None
 
 
+class Tries:
+    """How far the tries of one request have come.
+
+    Attributes:
+        number: which try it is.
+        waited_s: seconds waited between tries.
+        delivered: whether this try has handed on anything.
+        void: whether something was handed on that the next try makes void.
+    """
+
+    __slots__ = ("delivered", "number", "policy", "void", "waited_s")
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self.policy = policy
+        self.number = 1
+        self.waited_s = 0.0
+        self.delivered = self.void = False
+
+
 class HttpModel:
     """One model of one provider.
 
@@ -75,43 +94,69 @@ class HttpModel:
             ModelError: of the kind that fits what went wrong.
         """
         asked, by_tool = self._shaped(request)
-        body = self.render(asked)
-        policy = self.settings.retry
-        attempt, waited, told = 1, 0.0, False
-        began = time.monotonic()
+        try:
+            body = self.render(asked)
+        except ModelError as error:
+            raise self._told(error, None) from None
+        tries = Tries(self.settings.retry)
         while True:
             key = await self._key()
-            delivered = False
             unwrapped = Unwrapped() if by_tool else None
             try:
                 async for batch in self._ask(body, key, asked):
                     for event in batch if unwrapped is None else unwrapped.events(batch):
                         kind = type(event)
                         if kind is Opened:
-                            if told:
+                            if tries.void:
                                 yield Restarted()
-                                told = False
+                                tries.void = False
                         elif kind is not UsageDelta:
-                            delivered = True
+                            tries.delivered = True
                         yield event
                 return
             except ModelError as error:
-                if key is not None:
-                    hide(error, key)
-                if delivered and not policy.restart:
-                    raise
-                told = told or delivered
-                switched = self._switch(key, error)
-                if switched is not None:
-                    yield switched
-                    continue
-                attempt += 1
-                wait = policy.wait_before(attempt, error, max(waited, time.monotonic() - began))
-                if wait is None:
-                    raise
-                waited += wait
-                yield Retried(attempt, wait, error)
-                await asyncio.sleep(wait)
+                notice = self._after(self._told(error, key), key, tries, request.restart)
+                yield notice
+                if isinstance(notice, Retried):
+                    await asyncio.sleep(notice.wait_s)
+
+    def _after(self, error: ModelError, key: Key | None, tries: Tries, restart: bool) -> Notice:
+        """What comes after a failure: another key, another try, or its end.
+
+        Raises:
+            ModelError: the failure itself, where nothing comes after it.
+        """
+        if tries.delivered and not (tries.policy.restart or restart):
+            if error.retryable:
+                error.add_note("it broke off half way; RetryPolicy(restart=True) begins such an answer again")
+            raise error
+        tries.void = tries.void or tries.delivered
+        tries.delivered = False
+        switched = self._switch(key, error)
+        if switched is not None:
+            return switched
+        tries.number += 1
+        wait = tries.policy.wait_before(tries.number, error, tries.waited_s)
+        if wait is None:
+            raise error
+        tries.waited_s += wait
+        return Retried(tries.number, wait, error)
+
+    def _told(self, error: ModelError, key: Key | None) -> ModelError:
+        """The error in the user's words: which model, which key (by its label), which address."""
+        text = error.args[0] if error.args and isinstance(error.args[0], str) else ""
+        for name in {self.endpoint.name, self.endpoint.dialect.name, self.endpoint.wire.name}:
+            if text.startswith((name + ": ", name + " ")):
+                text = self.name + text[len(name) :]
+                break
+        if isinstance(error, AuthError) and key is not None and key.label not in text:
+            text += f"; it was the {key.label}"
+        if isinstance(error, NotFound) and self.base_url != self.endpoint.base_url:
+            text += f"; asked at {self.base_url}{self.endpoint.wire.path(self.model, False)}"
+        error.args = (text,)
+        if key is not None:
+            hide(error, key)
+        return error
 
     # -- keys ----------------------------------------------------------------------------------------------------------
     async def _key(self) -> Key | None:
@@ -143,7 +188,8 @@ class HttpModel:
             self.keys.rest(key, COOLDOWN_S if error.retry_after is None else error.retry_after)
         else:
             return None
-        return Switched(repr(key), "the next key", error) if self.keys.soonest() == 0 else None
+        follower = self.keys.peek()
+        return None if follower is None else Switched(key.label, follower.label, error)
 
     # -- one try -------------------------------------------------------------------------------------------------------
     async def _ask(self, body: bytes, key: Key | None, request: Request) -> AsyncIterator[list[ModelEvent]]:
@@ -239,5 +285,7 @@ class HttpModel:
 def hide(error: ModelError, key: Key) -> None:
     """Takes a key out of what a server has echoed of it."""
     secret = key.reveal()
+    if len(secret) < SHORTEST:  # "x" is what people give to a server that wants any key
+        return
     error.args = tuple(arg.replace(secret, f"[{key.label}]") if isinstance(arg, str) else arg for arg in error.args)
     error.said = error.said.replace(secret, f"[{key.label}]")

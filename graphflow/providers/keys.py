@@ -67,6 +67,13 @@ class Keyring:
                 return key
         return None
 
+    def peek(self) -> Key | None:
+        """The key that would be taken now, without taking it."""
+        position = self._next
+        key = self.take()
+        self._next = position
+        return key
+
     def soonest(self) -> float | None:
         """Seconds until a resting key may be used again; None if all were refused."""
         left = [

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-from graphflow.errors import ModelError, WeightsError
+from graphflow.errors import DeclarationError, ModelError, WeightsError
 from graphflow.media import Media
 from graphflow.model import CallDelta, Finish, Finished, ModelEvent, Request, TextDelta, UsageDelta
 from graphflow.providers import engine, weights
@@ -72,13 +72,17 @@ class LocalModel:
         return f"<model {self.name}>"
 
 
-def open_model(name: str) -> LocalModel:
-    """The embedded model of that name.
+def open_model(name: str, **options: Any) -> LocalModel:
+    """The embedded model of that name. It takes no options: there is no server to reach.
 
     Raises:
         UnknownProvider: there is none of that name.
         MissingExtra: the engine is not installed.
     """
+    if options:
+        raise DeclarationError(
+            f"local:{name} runs in this process and takes no {', '.join(options)}; just 'local:{name}'"
+        )
     model = LocalModel(name)
     engine.require()
     return model
@@ -90,6 +94,8 @@ def _tell(line: str) -> None:
 
 def render_request(request: Request) -> dict[str, Any]:
     """A request as the engine's chat completion body."""
+    if request.thinking:
+        raise cannot("local", f"thinking={request.thinking!r}")
     system = "\n\n".join(part for part in (request.system_text, render_tools(request.tools)) if part)
     messages = [{"role": "system", "content": system}] if system else []
     for turn in request.turns:

@@ -44,11 +44,15 @@ def schema_of(request: Request, longest: int | None = None) -> Json | None:
     answer = {**(request.output_schema or free)}
     definitions: Json = {**answer.pop("$defs", {})}
     ways: list[Json] = []
-    for tool in request.tools:
+    choice = request.tool_choice
+    for tool in request.tools if choice != "none" else ():
+        if choice not in (None, "auto", "required", tool.name):
+            continue
         parameters = {**tool.parameters}
         definitions |= parameters.pop("$defs", {})
         ways.append(_object({"tool": {"const": tool.name}, "arguments": {"additionalProperties": False, **parameters}}))
-    ways.append(_object({"answer": answer}))
+    if choice in (None, "auto", "none") or not ways:
+        ways.append(_object({"answer": answer}))
     return {"anyOf": ways} | ({"$defs": definitions} if definitions else {})
 
 

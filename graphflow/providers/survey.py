@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from graphflow.errors import MalformedReply, UnknownProvider
 from graphflow.model import Request, TextDelta, ThinkingDelta
@@ -69,8 +71,10 @@ def _endpoint(endpoint: Endpoint) -> Provider:
         state = f"{' or '.join(endpoint.key_variables)} is not set ({endpoint.key_page})"
     else:
         state = "needs no key" if endpoint.base_url or own else f"set {endpoint.base_variable}"
-    ready = bool(held) or (not endpoint.needs_key and bool(endpoint.base_url or own))
     where = own or endpoint.base_url or "any server"
+    ready = bool(held) or (not endpoint.needs_key and bool(endpoint.base_url or own))
+    if ready and not held and not listens(where):
+        ready, state = False, "nothing listens there"
     return Provider(endpoint.name, ready, state, where.split("@")[-1], endpoint.wire.name)
 
 
@@ -98,6 +102,18 @@ async def offered(provider: str) -> list[str]:
         raise MalformedReply(f"{provider}: no list of models: {str(data)[:200]}", provider=provider)
     names = [str(row.get("id") or row.get("name") or "") for row in rows if isinstance(row, dict)]
     return sorted(f"{provider}:{name.removeprefix('models/')}" for name in names if name)
+
+
+def listens(address: str) -> bool:
+    """Whether somebody listens at an address of this machine; others are not tried."""
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        return True
+    try:
+        with socket.create_connection((parts.hostname, parts.port or 80), timeout=0.2):
+            return True
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,7 @@ def _options() -> dict[str, Request]:
     one: dict[str, tuple[Any, ...]] = {
         "temperature": (0, 0.7), "top_p": (0.9,), "top_k": (40,), "seed": (7,), "max_tokens": (1, 6000),
         "presence_penalty": (-0.5,), "frequency_penalty": (1,), "stop": (("END",), ("a", "b")),
-        "parallel_calls": (True, False), "prompt_cache": (True,), "json_mode": (True,), "output_name": ("city_report",),
+        "parallel_calls": (True, False), "prompt_cache": (True,), "restart": (True,), "json_mode": (True,), "output_name": ("city_report",),
         "thinking": (True, False, 1024, 5000, 20000, "minimal", "low", "medium", "high", "xhigh", "max"),
         "system": ("Be brief.", ("Be brief.", "Be kind."), ("Be brief.", CACHE, "Be kind.", CACHE), (CACHE, "Be brief.")),
     }  # fmt: skip

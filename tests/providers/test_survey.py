@@ -136,7 +136,7 @@ def test_a_provider_comes_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("graphflow.providers.survey.entry_points", points)
     run = walk(Graph("g", START >> Agent("a") >> END), "x", model="acme:large")
     assert run.output == "large {}"
-    asked = connect("acme:large", colour="red")
+    asked = connect("acme:large", options={"colour": "red"})
     assert walk(Graph("g", START >> Agent("a") >> END), "x", model=asked).output == "large {'colour': 'red'}"
     with pytest.raises(errors.UnknownProvider, match="did you mean 'acme'"):
         open_model("acne:large")

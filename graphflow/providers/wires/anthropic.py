@@ -43,8 +43,10 @@ from graphflow.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, Tu
 
 NAME = "anthropic"
 VERSION = "2023-06-01"
-MAX_TOKENS = 4096
-"""Tokens of an answer when the request does not say: the API wants a number, and every model allows this one."""
+MAX_TOKENS = 32000
+"""Tokens of an answer when the request does not say: the API wants a number, and every model since 4 allows this one."""
+_OLDER = ((re.compile(r"claude-3-(opus|sonnet|haiku)|claude-(2|instant)"), 4096), (re.compile(r"claude-3"), 8192))
+"""What older models may write at most (platform.claude.com/docs/en/about-claude/models)."""
 THINKING = 4096
 """Tokens of reasoning when thinking is just switched on."""
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 31999}
@@ -73,7 +75,7 @@ FINISH: dict[str, Finish] = {
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A Messages request without its messages."""
     refuse(NAME, request, ("seed", "presence_penalty", "frequency_penalty"))
-    body: Json = {"model": model, "stream": stream, "max_tokens": request.max_tokens or MAX_TOKENS}
+    body: Json = {"model": model, "stream": stream, "max_tokens": request.max_tokens or most_tokens(model)}
     system = render_standing(request)
     if system:
         body["system"] = system
@@ -101,6 +103,11 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         top_k=request.top_k,
         stop_sequences=list(request.stop) or None,
     )
+
+
+def most_tokens(model: str) -> int:
+    """Tokens of an answer when the request does not say."""
+    return next((most for pattern, most in _OLDER if pattern.search(model)), MAX_TOKENS)
 
 
 def render_thinking(thinking: bool | int | str, model: str) -> tuple[Json, str | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from secrets import token_hex
 from typing import Any
 
@@ -48,6 +49,8 @@ NAME = "openai-chat"
 
 AUDIO = frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/mpeg", "audio/mp3"})
 """The sounds that OpenAI takes: wav and mp3."""
+REASONS = re.compile(r"(^|/)(o\d|gpt-[5-9]|codex)")
+"""Names of OpenAI's models that reason."""
 FINISH: dict[str, Finish] = {
     "stop": "stop",
     "length": "length",
@@ -93,6 +96,8 @@ def render_thinking(thinking: bool | int | str, model: str, dialect: Dialect) ->
     """How much a model reasons, in the dialect's words."""
     off = thinking is False or thinking == "none"
     match dialect.effort:
+        case "reasoning_effort" if off and dialect.name == NAME and not REASONS.search(model):
+            return {}  # it does not reason, and refuses the word
         case "reasoning_effort":
             return {"reasoning_effort": effort_of(thinking, model)}
         case "high or none":  # docs.mistral.ai/capabilities/reasoning

@@ -7,7 +7,6 @@ reasoning goes back, encrypted, before the call it led to.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from graphflow.errors import MalformedReply
@@ -28,6 +27,7 @@ from graphflow.model import (
     UsageDelta,
 )
 from graphflow.providers.faults import fault
+from graphflow.providers.wires.openai_chat import REASONS
 from graphflow.providers.wires.wire import (
     AssistantTurn,
     Dialect,
@@ -44,8 +44,6 @@ from graphflow.providers.wires.wire import (
 from graphflow.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, Turn
 
 NAME = "openai-responses"
-_REASONS = re.compile(r"(^|/)(o\d|gpt-[5-9]|codex)")
-"""Names of models that reason: only they know encrypted reasoning."""
 
 INCOMPLETE: dict[str, Finish] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
@@ -59,7 +57,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     body: Json = {"model": model, "stream": stream}
     if "previous_response_id" not in request.extra:
         body["store"] = False
-        if dialect.lean or _REASONS.search(model):
+        if dialect.lean or REASONS.search(model):  # only they know encrypted reasoning
             body["include"] = ["reasoning.encrypted_content"]
     if isinstance(request.system, str) and request.system:
         body["instructions"] = request.system
@@ -76,7 +74,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["text"] = {"format": shape | present(strict=dialect.strict or None)}
     elif request.json_mode:
         body["text"] = {"format": {"type": "json_object"}}
-    if request.thinking is not None:
+    if request.thinking is not None and (request.thinking is not False or REASONS.search(model)):
         body["reasoning"] = {"effort": effort_of(request.thinking, model), "summary": "auto"}
     return body | present(
         temperature=request.temperature,
