@@ -54,8 +54,8 @@ class Media(Message):
             FileUnreadable: it cannot be read, or its name does not tell what it is.
         """
         path = Path(path)
-        mime = mimetypes.guess_type(path.name)[0]
-        if mime is None:
+        mime, encoding = mimetypes.guess_type(path.name)
+        if mime is None or encoding is not None:
             raise FileUnreadable(f"{path.name!r} does not tell what it is; use Media(kind=..., mime=..., data=...)")
         top = mime.split("/", 1)[0]
         kind: Kind = top if top in ("image", "audio", "video") else "document"  # type: ignore[assignment]
@@ -92,8 +92,13 @@ def media_in(message: Any) -> list[Media]:
         return [media for item in message for media in media_in(item)]
     if isinstance(message, dict):
         return [media for item in message.values() for media in media_in(item)]
-    fields = getattr(type(message), "model_fields", None)
+    fields = _fields(message)
     return [media for name in fields for media in media_in(getattr(message, name))] if fields else []
+
+
+def _fields(message: Any) -> Any:
+    kind = type(message)
+    return getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", None)
 
 
 def without_media(message: Any) -> Any:
@@ -106,7 +111,7 @@ def without_media(message: Any) -> Any:
         return [without_media(item) for item in message]
     if isinstance(message, dict):
         return {key: without_media(item) for key, item in message.items()}
-    fields = getattr(type(message), "model_fields", None)
+    fields = _fields(message)
     if fields:
         return {name: without_media(getattr(message, name)) for name in fields}
     return to_json_value(message)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import warnings
 from collections.abc import AsyncIterator
 from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
@@ -24,7 +25,8 @@ from graphflow.errors import FileUnreadable, ModelError, ReplayMiss
 from graphflow.messages import to_json_value
 from graphflow.model import Model, ModelEvent, Request
 from graphflow.opening import open_model
-from graphflow.scrub import scrub
+from graphflow.providers.closing import aclosing
+from graphflow.scrub import scrub, scrubbed
 
 EVENTS: dict[str, Any] = {
     kind.__name__: kind
@@ -40,7 +42,7 @@ SHOWN = 60
 
 def request_record(request: Request) -> dict[str, Any]:
     """A request as plain data, without what is the default: what recordings are found by."""
-    record: dict[str, Any] = json.loads(scrub(json.dumps(_plain(request), sort_keys=True)))
+    record: dict[str, Any] = json.loads(json.dumps(scrubbed(_plain(request)), sort_keys=True))
     return record
 
 
@@ -75,9 +77,10 @@ class Recorder:
         events: list[ModelEvent] = []
         error: ModelError | None = None
         try:
-            async for event in self.model.stream(request):
-                events.append(event)
-                yield event
+            async with aclosing(self.model.stream(request)) as stream:
+                async for event in stream:
+                    events.append(event)
+                    yield event
         except ModelError as raised:
             error = raised
             raise
@@ -90,10 +93,13 @@ class Recorder:
         line: dict[str, Any] = {"model": self.name, "request": request_record(request), "events": said}
         if error is not None:
             line["error"] = {"is": type(error).__name__, "text": str(error), **_error_fields(error)}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         mode, self.begun = "a" if self.begun else "w", True
-        with self.path.open(mode, encoding="utf-8") as sink:
-            sink.write(scrub(json.dumps(line, ensure_ascii=False)) + "\n")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open(mode, encoding="utf-8") as sink:
+                sink.write(json.dumps(scrubbed(line)) + "\n")
+        except OSError as problem:  # an answer that was given is not taken away by it
+            warnings.warn(f"the answer could not be written to {self.path}: {problem}", stacklevel=2)
 
     def __repr__(self) -> str:
         return f"<recorder of {self.name} into {self.path}>"
@@ -103,8 +109,8 @@ def without_secrets(events: list[ModelEvent]) -> list[ModelEvent]:
     """The events; pieces of one part that spell a secret only together become one piece without it."""
     runs: dict[tuple[str, int], list[int]] = {}
     for position, event in enumerate(events):
-        if isinstance(event, (seam.TextDelta, seam.ThinkingDelta, seam.CallDelta)):
-            runs.setdefault((type(event).__name__, event.index), []).append(position)
+        if isinstance(event, (seam.TextDelta, seam.ThinkingDelta, seam.CallDelta, seam.RefusalDelta)):
+            runs.setdefault((type(event).__name__, getattr(event, "index", 0)), []).append(position)
     cleaned: list[ModelEvent | None] = list(events)
     for positions in runs.values():
         whole = "".join(_text(events[position]) for position in positions)

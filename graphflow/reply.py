@@ -81,6 +81,16 @@ class _Growing:
                 return Block(keep)
 
 
+def unfenced(text: str) -> str:
+    """The text without the fence of a Markdown block around it, if it has one (```json ... ```)."""
+    start = text.find("```")
+    if start < 0:
+        return text.strip()
+    end = text.rfind("```")
+    inner = text[start + 3 : end if end > start else len(text)].strip()
+    return inner.removeprefix("json").strip()
+
+
 def mended(text: str) -> str:
     """The text with characters whole again that two events had a half of; a half that stays alone is replaced."""
     if text.isascii():
@@ -180,6 +190,8 @@ class Gathering:
         reply.calls = tuple(part for part in reply.parts if type(part) is ToolCall)
         reply.refusal = "".join(self.refusal)
         used = [*self.before, *([self.usage] if self.usage else [])]
+        if not used and not self.finished:
+            reply.usd = None  # it was stopped before it told what it cost
         for name in _COUNTS if used else ():
             told = [getattr(usage, name) for usage in used]
             known = [count for count in told if count is not None]
@@ -196,6 +208,7 @@ async def gather(
     events: AsyncIterator[ModelEvent],
     listen: Callable[[ModelEvent], None] | None = None,
     notice: Callable[[Notice], None] | None = None,
+    into: Gathering | None = None,
 ) -> Reply:
     """The whole reply that a stream spells.
 
@@ -203,12 +216,13 @@ async def gather(
         events: what `Model.stream` gives.
         listen: is told each event as it comes.
         notice: is told only retries and switches.
+        into: gathers the reply; what has come is there whatever happens.
 
     Raises:
         ModelError: whatever the stream raised, with what had come of the reply in `partial`; `MalformedReply` if the
             stream ended without `Finished`.
     """
-    gathering = Gathering()
+    gathering = into or Gathering()
     add = gathering.add
     if not hasattr(events, "__aiter__"):
         if hasattr(events, "close"):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 _NAMED = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_AUTH(_|$)", re.IGNORECASE)
 _SHAPED = re.compile(
-    r"\b(sk-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{16,}|xai-[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{30,}|"
+    r"(?<![A-Za-z0-9])(sk-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{16,}|xai-[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{30,}|"
     r"gh[pousr]_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16}|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+)|"
     r"(?i:(?<=bearer ))[A-Za-z0-9._~+/-]{16,}=*"
 )
@@ -21,7 +22,19 @@ SHORTEST = 8
 
 def scrub(text: str) -> str:
     """The text with a mark where each secret stood."""
-    for name, value in os.environ.items():
-        if len(value) >= SHORTEST and _NAMED.search(name) and value in text:
+    held = [(value, name) for name, value in os.environ.items() if len(value) >= SHORTEST and _NAMED.search(name)]
+    for value, name in sorted(held, key=lambda pair: -len(pair[0])):  # a secret may begin with another one
+        if value in text:
             text = text.replace(value, f"[{name}]")
     return _SHAPED.sub("[secret]", text)
+
+
+def scrubbed(value: Any) -> Any:
+    """Plain data with every text in it scrubbed. Numbers are left alone: a count is no secret."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {scrub(str(key)): scrubbed(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [scrubbed(inner) for inner in value]
+    return value

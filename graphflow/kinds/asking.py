@@ -14,6 +14,7 @@ from graphflow.events import ModelDelta, ModelFinished, ModelPartial, ModelRetri
 from graphflow.model import (
     CallDelta,
     Effort,
+    Finished,
     Model,
     ModelEvent,
     Notice,
@@ -24,7 +25,7 @@ from graphflow.model import (
     ThinkingDelta,
 )
 from graphflow.nodes import Context
-from graphflow.reply import Reply, gather, mended
+from graphflow.reply import Gathering, Reply, gather, mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,12 @@ async def ask(model: Model, request: Request, ctx: Context, *, partial: bool = F
     started = frame.clock()
     frame.record(ModelStarted, ctx.activation, node=name, model=model.name)
     listen = Teller(ctx, partial=partial) if frame.observed else None
+    gathering = Gathering()
     try:
-        reply = await gather(model.stream(request), listen, _noter(ctx))
-    except ModelError as error:
-        if error.partial is not None:  # tokens that were spent before it broke off are spent
-            _count(error.partial, model, started, ctx)
+        reply = await gather(model.stream(request), listen, _noter(ctx), gathering)
+    except BaseException:
+        if not gathering.empty:  # what was spent before it broke off, or was stopped, is spent
+            _count(gathering.whole(), model, started, ctx)
         raise
     _count(reply, model, started, ctx)
     return reply
@@ -164,13 +166,14 @@ def _noter(ctx: Context) -> Callable[[Notice], None]:
 class Teller:
     """Tells a live listener what a model says while it says it."""
 
-    __slots__ = ("ctx", "half", "partial", "shown", "text")
+    __slots__ = ("ctx", "due", "half", "partial", "shown", "text")
 
     def __init__(self, ctx: Context, *, partial: bool) -> None:
         self.ctx = ctx
         self.partial = partial
         self.text = ""
         self.half = ""
+        self.due = 0
         self.shown: Any = None
 
     def __call__(self, event: ModelEvent) -> None:
@@ -184,8 +187,10 @@ class Teller:
                 self._tell("thinking", event.text)
             case CallDelta():
                 self._tell("arguments", event.arguments)
+            case Finished() if self.partial:
+                self._show()
             case Restarted():
-                self.text, self.shown = "", None
+                self.text, self.half, self.shown, self.due = "", "", None, 0
                 self._tell("restart", "")
             case _:
                 pass
@@ -204,12 +209,18 @@ class Teller:
         return mended(text)
 
     def _grow(self, piece: str) -> None:
+        """Shows the object when it has grown by a twentieth: each look reads all of it again."""
         self.text += piece
+        if len(self.text) >= self.due:
+            self.due = len(self.text) + max(8, len(self.text) // 20)
+            self._show()
+
+    def _show(self) -> None:
         value = partial_object(self.text)
         if value is not None and value != self.shown:
             self.shown = value
-            ctx = self.ctx
-            ctx.frame.record(ModelPartial, ctx.activation, node=ctx.node.name, value=value)
+            ctx, frame = self.ctx, self.ctx.frame
+            frame.tell(ModelPartial(frame.clock(), frame.number, ctx.activation, ctx.node.name, value))
 
 
 def partial_object(text: str) -> Any:

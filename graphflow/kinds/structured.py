@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from graphflow.errors import OutputInvalid
 from graphflow.messages import Type, adapter_of, type_name
+from graphflow.reply import unfenced
 
 WRAPPER = "result"
 """The field that carries what is no JSON object itself: providers want an object at the root of a schema."""
-
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
 @lru_cache(maxsize=1024)
@@ -44,7 +42,7 @@ def _close(schema: Any) -> None:
                 part.setdefault("additionalProperties", False)
             if isinstance(part.get("title"), str):
                 del part["title"]
-            todo += part.values()
+            todo += [value for key, value in part.items() if key not in ("default", "examples", "const", "enum")]
         elif isinstance(part, list):
             todo += part
 
@@ -59,15 +57,14 @@ def read_output(text: str, kind: Type, wrapped: bool) -> Any:
     if wrapped and isinstance(data, dict) and set(data) == {WRAPPER}:
         data = data[WRAPPER]
     try:
-        return adapter_of(kind).validate_python(data)
+        return adapter_of(kind).validate_json(to_json(data))  # as JSON: a strict model takes a date as a text there
     except ValidationError as error:
         details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in error.errors())
         raise OutputInvalid(f"the answer does not fit {type_name(kind)}: {details}") from None
 
 
 def _json_in(text: str, kind: Type) -> Any:
-    fenced = _FENCE.search(text)
-    candidates = [text, *([fenced[1]] if fenced else [])]
+    candidates = [text, *([unfenced(text)] if "```" in text else [])]
     opened = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
     closed = max(text.rfind("}"), text.rfind("]"))
     if 0 <= opened < closed:

@@ -147,6 +147,10 @@ def _address(text: str, provider: str) -> str:
         text = f"http://{text}"
     if "@" in text.split("://", 1)[1].split("/", 1)[0] or "?" in text:
         raise DeclarationError(f"the base_url of {provider} holds a user, a password or a query; pass key= instead")
+    if provider == "ollama":  # its own variable may be what the server listens on, without a port
+        scheme, _, rest = text.partition("://")
+        host, slash, path = rest.replace("0.0.0.0", "127.0.0.1").partition("/")
+        text = f"{scheme}://{host if ':' in host else host + ':11434'}{slash}{path}"
     for tail in ("/chat/completions", "/responses", "/v1/messages", "/api/chat"):
         text = text.rstrip("/").removesuffix(tail)  # what people copy out of a vendor's page
     return text

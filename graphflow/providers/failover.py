@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 from graphflow.errors import (
@@ -18,6 +18,7 @@ from graphflow.errors import (
 )
 from graphflow.model import Model, ModelEvent, Opened, Request, Restarted, Retried, Switched, UsageDelta
 from graphflow.opening import ENDPOINTS, open_model
+from graphflow.providers.closing import aclosing
 from graphflow.providers.retry import RetryPolicy
 
 ON: tuple[type[ModelError], ...] = (
@@ -31,6 +32,8 @@ ON: tuple[type[ModelError], ...] = (
 """Errors that are the provider's state and not the request's: another provider may well answer."""
 
 
+LONGEST_REST_S = 3600.0
+"""Seconds that a model rests at most, whatever its provider asks for."""
 IMPATIENT = RetryPolicy(attempts=2, total_s=2.0)
 """How long a model is tried that another one stands behind."""
 
@@ -68,89 +71,96 @@ class Failover:
             on = (on,)
         if not models or len(models) + len(route or {}) < 2:
             raise DeclarationError("a Failover needs at least two models")
-        self.models = models
+        self.members = [_Member(model, last=position == len(models) - 1) for position, model in enumerate(models)]
         self.on = tuple(on)
-        self.route = dict(route or {})
+        self.route = {kind: self._routed(model) for kind, model in (route or {}).items()}
         self.cooldown_s = cooldown_s
         self.restart = restart
         self.clock = clock
-        self.name = f"failover({', '.join(map(_name, models))})"
-        self._opened: dict[str, Model] = {}
-        self._resting: dict[str, tuple[float, ModelError]] = {}
+        self.name = f"failover({', '.join(member.name for member in self.members)})"
+
+    def _routed(self, model: Model | str) -> _Member:
+        """The member that a route leads to: one of those in line, if it is the very same."""
+        same = (member for member in self.members if member.given is model or member.given == model)
+        return next(same, None) or _Member(model, last=True)
 
     def prepare(self) -> None:
         """Opens all models, so that a missing key is told before anything is asked."""
-        for model in (*self.models, *self.route.values()):
-            self._open(model)
+        for member in (*self.members, *self.route.values()):
+            member.open()
 
-    async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """Yields the answer of the first model that gives one."""
-        todo = self._in_order()
-        for model in self.models:
-            if todo[0] is not model and _name(model) in self._resting and model not in todo:
-                yield Switched(_name(model), _name(todo[0]), self._resting[_name(model)][1])
-        failed: list[tuple[str, ModelError]] = []
+        now = self.clock()
+        todo = [member for member in self.members if member.rests_until <= now] or list(self.members)
+        for passed in self.members[: self.members.index(todo[0])]:
+            if passed.why is not None:
+                yield Switched(passed.name, todo[0].name, passed.why)
+        failed: list[tuple[_Member, ModelError]] = []
         void = False
-        while todo:
-            model = self._open(todo.pop(0))
+        while True:
+            member = todo.pop(0)
             delivered = False
             try:
-                async for event in model.stream(request):
-                    if void and not isinstance(event, (Retried, Switched)):
-                        void = False
-                        yield Restarted()
-                    delivered = delivered or not isinstance(event, (Opened, UsageDelta, Retried, Switched))
-                    yield event
+                async with aclosing(member.open().stream(request)) as events:
+                    async for event in events:
+                        if void and not isinstance(event, (Retried, Switched)):
+                            void = False
+                            yield Restarted()
+                        delivered = delivered or not isinstance(event, (Opened, UsageDelta, Retried, Switched))
+                        yield event
                 return
             except ModelError as error:
-                if delivered and not (self.restart or request.restart):
-                    raise
+                failed.append((member, error))
                 void = void or delivered
-                failed.append((model.name, error))
-                follower = self._follower(error, model, todo)
+                stays = delivered and not (self.restart or request.restart)
+                follower = None if stays else self._follower(error, member, todo, [m for m, _ in failed])
                 if follower is None:
-                    for name, before in failed[:-1]:
-                        error.add_note(f"before it, {name} failed: {type(before).__name__}: {before}")
+                    for before, why in failed[:-1]:
+                        error.add_note(f"before it, {before.name} failed: {type(why).__name__}: {why}")
                     raise
-                yield Switched(model.name, _name(follower), error)
+                yield Switched(member.name, follower.name, error)
 
-    def _in_order(self) -> list[Model | str]:
-        now = self.clock()
-        ready = [m for m in self.models if _name(m) not in self._resting or self._resting[_name(m)][0] <= now]
-        return ready or list(self.models)
-
-    def _follower(self, error: ModelError, failed: Model, todo: list[Model | str]) -> Model | str | None:
-        """Who is asked next, and first in `todo` then; None if the error ends it."""
+    def _follower(
+        self, error: ModelError, member: _Member, todo: list[_Member], failed: list[_Member]
+    ) -> _Member | None:
+        """Who is asked next, and first in `todo` then; None if the error ends it. Nobody is asked twice."""
         for kind, target in self.route.items():
-            if isinstance(error, kind) and _name(target) != failed.name:
-                if _name(target) in map(_name, todo):
-                    todo[:] = [model for model in todo if _name(model) != _name(target)]
+            if isinstance(error, kind) and target not in failed:
+                if target in todo:
+                    todo.remove(target)
                 todo.insert(0, target)
                 return target
         if not isinstance(error, self.on):
             return None
-        wait = self.cooldown_s if error.retry_after is None else error.retry_after
-        self._resting[failed.name] = (self.clock() + wait, error)
+        wait = self.cooldown_s if error.retry_after is None else min(error.retry_after, LONGEST_REST_S)
+        member.rests_until, member.why = self.clock() + wait, error
         return todo[0] if todo else None
-
-    def _open(self, model: Model | str) -> Model:
-        if not isinstance(model, str):
-            return model
-        if model not in self._opened:
-            last = model == self.models[-1]
-            impatient: dict[str, Any] = (
-                {} if last or ":" not in model or not _takes_retry(model) else {"retry": IMPATIENT}
-            )
-            self._opened[model] = open_model(model, **impatient)
-        return self._opened[model]
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
 
-def _takes_retry(named: str) -> bool:
-    return named.split(":", 1)[0] in ENDPOINTS
+class _Member:
+    """One model in line: opened when it is needed, and how long it rests after it has failed."""
 
+    __slots__ = ("given", "last", "opened", "rests_until", "why")
 
-def _name(model: Model | str) -> str:
-    return model if isinstance(model, str) else model.name
+    def __init__(self, given: Model | str, *, last: bool) -> None:
+        self.given = given
+        self.last = last
+        self.opened: Model | None = None if isinstance(given, str) else given
+        self.rests_until = 0.0
+        self.why: ModelError | None = None
+
+    @property
+    def name(self) -> str:
+        return self.given if isinstance(self.given, str) else self.given.name
+
+    def open(self) -> Model:
+        if self.opened is None:
+            assert isinstance(self.given, str)
+            impatient = not self.last and self.given.split(":", 1)[0] in ENDPOINTS
+            options: dict[str, Any] = {"retry": IMPATIENT} if impatient else {}
+            self.opened = open_model(self.given, **options)
+        return self.opened

@@ -33,6 +33,8 @@ from graphflow.errors import (
 
 LONGEST = 2000
 """Characters of a provider's text that are kept."""
+CUT = "…"
+"""What stands where a text was cut."""
 
 # Codes and types as the vendors document them: platform.openai.com/docs/guides/error-codes, docs.claude.com/en/api/errors,
 # ai.google.dev/gemini-api/docs/troubleshooting, console.groq.com/docs/errors, docs.mistral.ai; "1113" is MiniMax's.
@@ -96,6 +98,7 @@ _OVERFLOW = re.compile(
 )
 _KEY = re.compile(r"api[ _-]?key (is )?(not valid|invalid|expired|missing)|invalid api[ _-]?key|unauthori[sz]ed", re.I)
 _MISSING = re.compile(r"model .{0,120}not found|no such model", re.IGNORECASE)
+_FLAGGED = re.compile(r"flagged by moderation|content (policy|management policy)", re.IGNORECASE)
 _SPENT = re.compile(
     r"enforced_spend_limit|credit balance is too low|insufficient (credits|balance|quota)|"
     r"(monthly|specified) API usage limit",
@@ -105,10 +108,18 @@ _SPENT = re.compile(
 
 def fault(provider: str, status: int | None, body: Any, headers: Mapping[str, str] | None = None) -> ModelError:
     """The typed error for a failure, read from its body (parsed JSON or text), status and headers."""
+    try:
+        return _fault(provider, status, body, headers)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError):  # a body like no other
+        return _fault(provider, status, str(body)[:LONGEST], headers)
+
+
+def _fault(provider: str, status: int | None, body: Any, headers: Mapping[str, str] | None = None) -> ModelError:
+    """The same, for a body that is like those that vendors send."""
     message, type_, code = _said(body)
     headers = headers or {}
     kind = _kind(status, message, type_, code)
-    text = f"{provider}: {message[:LONGEST]}" if message else f"{provider} answered with HTTP status {status}"
+    text = f"{provider}: {clipped(message)}" if message else f"{provider} answered with HTTP status {status}"
     if status is not None and status >= 400:
         text += f" (HTTP {status}{', ' + code if code and code != str(status) else ''})"
     error = kind(
@@ -120,14 +131,19 @@ def fault(provider: str, status: int | None, body: Any, headers: Mapping[str, st
         request_id=_request_id(headers, body),
         retry_after=retry_after(headers, body),
     )
-    error.said = message
+    error.said = clipped(message)
     return error
+
+
+def clipped(text: str) -> str:
+    """The text at a sane length; what was cut off leaves CUT."""
+    return text if len(text) <= LONGEST else text[:LONGEST] + CUT
 
 
 def _said(body: Any) -> tuple[str, str, str]:
     """Message, type and code, wherever a vendor puts them."""
     if not isinstance(body, dict):
-        return " ".join(str(body or "").split())[:LONGEST], "", ""
+        return clipped(" ".join(str(body or "").split())), "", ""
     error = body.get("error", body)
     if isinstance(error, str):
         return error, "", ""
@@ -169,10 +185,14 @@ def _kind(status: int | None, message: str, type_: str, code: str) -> type[Model
         return AuthError
     if (status is None or status in (400, 413, 422, 500)) and _OVERFLOW.search(message):
         return ContextOverflow
+    if status in (400, 403) and _FLAGGED.search(message):
+        return ContentFiltered
     if status in BY_STATUS:
         return BY_STATUS[status]
     if status is not None and 400 <= status < 500:
         return NotFound if _MISSING.search(message) else BadRequest
+    if status is not None and 300 <= status < 400:
+        return BadRequest  # a redirect: the address is not the API's
     return ServerError
 
 
@@ -209,7 +229,7 @@ def retry_after(headers: Mapping[str, str], body: Any = None, now: datetime | No
             return seconds
         try:
             when = parsedate_to_datetime(stated)
-        except ValueError:
+        except (ValueError, OverflowError):
             when = None
         if when is not None:
             when = when if when.tzinfo else when.replace(tzinfo=UTC)
@@ -253,6 +273,7 @@ def read_body(body: bytes) -> Any:
                     return from_json(line[5:].strip())
                 except ValueError:
                     continue
+    text = text[: 4 * LONGEST]  # tags are taken out of what may be shown, not of what may be sent
     if "<html" in text[:500].lower() or text.startswith("<"):
         text = re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", text, flags=re.S | re.I)
-    return " ".join(text.split())[:LONGEST]
+    return clipped(" ".join(text.split()))

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, ref
 
 from graphflow.errors import BadRequest, ConnectionFailed, MalformedReply, ModelError, ModelTimeout
 from graphflow.model import ModelEvent, Opened
@@ -59,20 +59,26 @@ class Call:
 
 
 # -- clients ---------------------------------------------------------------------------------------------------------------
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, Any]] = WeakKeyDictionary()
+_clients: dict[int, tuple[ReferenceType[asyncio.AbstractEventLoop], Any, Any]] = {}
+"""By the loop's id: the loop, weakly, its client, and what closes that with it."""
 _tls: list[ssl.SSLContext] = []
 
 
 async def client() -> httpx.AsyncClient:
     """The client of this event loop. It is closed when the loop shuts down its generators, as `asyncio.run` does."""
     loop = asyncio.get_running_loop()
-    held = _clients.get(loop)
-    if held is None:
+    held = _clients.get(id(loop))
+    if held is None or held[0]() is not loop:
+        for number, (other, _, _) in list(
+            _clients.items()
+        ):  # loops that were closed without a word to their generators
+            if (gone := other()) is None or gone.is_closed():
+                del _clients[number]
         made = _new_client()
-        keeper = _keep(loop, made)
-        _clients[loop] = held = (made, keeper)
+        keeper = _keep(id(loop), made)
+        _clients[id(loop)] = held = (ref(loop), made, keeper)
         await anext(keeper)
-    found: httpx.AsyncClient = held[0]
+    found: httpx.AsyncClient = held[1]
     return found
 
 
@@ -85,20 +91,20 @@ def _new_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(verify=_tls[0], limits=limits, timeout=None, follow_redirects=False)
 
 
-async def _keep(loop: asyncio.AbstractEventLoop, made: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+async def _keep(number: int, made: httpx.AsyncClient) -> AsyncGenerator[None, None]:
     # An unfinished asynchronous generator is the one thing that every loop closes in its own time and inside itself.
     try:
         yield
     finally:
-        _clients.pop(loop, None)
+        _clients.pop(number, None)
         await made.aclose()
 
 
 async def aclose() -> None:
     """Closes this loop's connections now; the next request opens new ones."""
-    held = _clients.get(asyncio.get_running_loop())
+    held = _clients.get(id(asyncio.get_running_loop()))
     if held is not None:
-        await held[1].aclose()
+        await held[2].aclose()
 
 
 async def get(
@@ -121,9 +127,10 @@ async def get(
                     break
             return response.status_code, response.headers, bytes(body)
     except httpx.TimeoutException:
-        raise _late(provider, "first", timeouts) from None
+        failure: ModelError = _late(provider, "first", timeouts)
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise _failed(provider, url, error, timeouts) from None
+        failure = _failed(provider, url, error, timeouts)
+    raise failure
 
 
 # -- the timer -------------------------------------------------------------------------------------------------------------
@@ -191,6 +198,13 @@ class Watch:
         return self.expired and self._task is not None and self._task.uncancel() <= self._cancelling
 
 
+class Unsendable(Exception):
+    """A request that cannot even be built here: a proxy, a certificate file, a header. Its text names no header."""
+
+
+_SETUP = (Unsendable,)
+
+
 # -- one exchange ----------------------------------------------------------------------------------------------------------
 async def exchange(call: Call, reading: Reading, timeouts: Timeouts) -> AsyncGenerator[list[ModelEvent], None]:
     """Sends one request and yields the events of its reply as they come, those of one piece at once.
@@ -201,8 +215,9 @@ async def exchange(call: Call, reading: Reading, timeouts: Timeouts) -> AsyncGen
     import httpx
 
     watch = Watch(timeouts.whole_s)
-    pieces = _Pieces(await client(), call, timeouts, watch)
+    pieces = _Pieces(call, timeouts, watch)
     ended = False
+    failure: ModelError | None = None
     try:
         headers, status = await pieces.open()
         reading.begin(status, headers)
@@ -217,20 +232,22 @@ async def exchange(call: Call, reading: Reading, timeouts: Timeouts) -> AsyncGen
         await pieces.drain()
     except asyncio.CancelledError:
         if watch.took_back():
-            raise _late(reading.provider, watch.phase, timeouts) from None
-        raise
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise _failed(reading.provider, call.url, error, timeouts) from None
+            failure = _late(reading.provider, watch.phase, timeouts)
+        else:
+            raise
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, *_SETUP) as error:
+        failure = _failed(reading.provider, call.url, error, timeouts)
     finally:
         watch.close()
         await pieces.aclose()
+    if failure is not None:  # raised out here: what httpx raised holds the request, and so the key
+        raise failure
 
 
 class _Pieces:
     """The bytes of one reply, each awaited under the timer."""
 
-    def __init__(self, sender: httpx.AsyncClient, call: Call, timeouts: Timeouts, watch: Watch) -> None:
-        self.sender = sender
+    def __init__(self, call: Call, timeouts: Timeouts, watch: Watch) -> None:
         self.call = call
         self.timeouts = timeouts
         self.watch = watch
@@ -243,16 +260,26 @@ class _Pieces:
         """Sends the request; headers and status of its reply."""
         import httpx
 
-        connect = httpx.Timeout(None, connect=self.timeouts.connect_s)
-        request = self.sender.build_request(
-            "POST", self.call.url, headers=dict(self.call.headers), content=self.call.body, timeout=connect
-        )
+        try:
+            sender = await client()
+            connect = httpx.Timeout(None, connect=self.timeouts.connect_s)
+            request = self._built(sender, connect)
+        except (ImportError, OSError, TypeError, ValueError) as error:
+            raise Unsendable(type(error).__name__, str(error)) from None
         self.first = self.watch.wait(self.timeouts.first_s, "first")
-        self.response = await self.sender.send(request, stream=True)
+        try:
+            self.response = await sender.send(request, stream=True)
+        except (OverflowError, ExceptionGroup) as error:
+            raise Unsendable(type(error).__name__, "the address cannot be reached") from None
         self.watch.pause()
         plain = "content-encoding" not in self.response.headers
         self.stream = (self.response.aiter_raw() if plain else self.response.aiter_bytes()).__aiter__()
         return self.response.headers, self.response.status_code
+
+    def _built(self, sender: httpx.AsyncClient, connect: httpx.Timeout) -> httpx.Request:
+        return sender.build_request(
+            "POST", self.call.url, headers=dict(self.call.headers), content=self.call.body, timeout=connect
+        )
 
     async def next(self) -> bytes | None:
         """The next piece, or None at the end."""
@@ -303,6 +330,10 @@ def _failed(provider: str, url: str, error: Exception, timeouts: Timeouts) -> Mo
     import httpx
 
     where = _host(url)
+    if isinstance(error, Unsendable):
+        kind, text = error.args
+        why = "a header holds what HTTP does not allow" if "Unicode" in kind or kind == "TypeError" else text[:300]
+        return BadRequest(f"{provider}: the request to {where} cannot be sent from here: {why}", provider=provider)
     if isinstance(error, httpx.ConnectTimeout):
         late = ModelTimeout(f"{provider}: no connection to {where} within {timeouts.connect_s:g} s", provider=provider)
         late.phase = "connect"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,14 +12,16 @@ from pydantic_core import to_json
 
 from graphflow.errors import AuthError, ModelError, NotFound, QuotaExceeded, RateLimited
 from graphflow.model import ModelEvent, Notice, Opened, Request, Restarted, Retried, Switched, UsageDelta
-from graphflow.prices import cost_of, estimate_tokens
+from graphflow.prices import cost_of, estimate_tokens, price_of
+from graphflow.providers.closing import aclosing
 from graphflow.providers.endpoint import Endpoint
+from graphflow.providers.faults import CUT
 from graphflow.providers.http import Call, Timeouts, exchange
 from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.pace import Pace
 from graphflow.providers.reading import Reading
 from graphflow.providers.retry import RetryPolicy
-from graphflow.providers.shapes import Unwrapped, Way, as_tool, as_words, fit
+from graphflow.providers.shapes import Unwrapped, Way, answer_name, as_tool, as_words, fit
 from graphflow.providers.wires.wire import Json, merged, render_request
 from graphflow.scrub import SHORTEST
 from graphflow.turns import ToolTurn, Turn, UserTurn
@@ -45,7 +48,7 @@ class Settings:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     pace: Pace | None = None
     stream: bool = True
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict)
     output: Way | None = None
 
@@ -60,13 +63,15 @@ class Tries:
         void: whether something was handed on that the next try makes void.
     """
 
-    __slots__ = ("delivered", "number", "policy", "void", "waited_s")
+    __slots__ = ("asked", "delivered", "number", "policy", "void", "waited_s")
 
     def __init__(self, policy: RetryPolicy) -> None:
         self.policy = policy
         self.number = 1
         self.waited_s = 0.0
         self.delivered = self.void = False
+        self.asked: set[str] = set()
+        """The keys that this request was sent with: each gets one try that is not counted."""
 
 
 class HttpModel:
@@ -86,8 +91,10 @@ class HttpModel:
         self.keys = keys
         self.settings = settings
         self._shapes: dict[int, tuple[Json, Json, bool]] = {}
+        if not endpoint.free:
+            price_of(self.name)  # a table of prices that cannot be read is told now, not when tokens are spent
 
-    async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """Yields the answer piece by piece, trying again and with other keys as the settings say.
 
         Raises:
@@ -101,18 +108,19 @@ class HttpModel:
         tries = Tries(self.settings.retry)
         while True:
             key = await self._key()
-            unwrapped = Unwrapped() if by_tool else None
+            unwrapped = Unwrapped(answer_name(request)) if by_tool else None
             try:
-                async for batch in self._ask(body, key, asked):
-                    for event in batch if unwrapped is None else unwrapped.events(batch):
-                        kind = type(event)
-                        if kind is Opened:
-                            if tries.void:
-                                yield Restarted()
-                                tries.void = False
-                        elif kind is not UsageDelta:
-                            tries.delivered = True
-                        yield event
+                async with aclosing(self._ask(body, key, asked)) as batches:
+                    async for batch in batches:
+                        for event in batch if unwrapped is None else unwrapped.events(batch):
+                            kind = type(event)
+                            if kind is Opened:
+                                if tries.void:
+                                    yield Restarted()
+                                    tries.void = False
+                            elif kind is not UsageDelta:
+                                tries.delivered = True
+                            yield event
                 return
             except ModelError as error:
                 notice = self._after(self._told(error, key), key, tries, request.restart)
@@ -132,7 +140,7 @@ class HttpModel:
             raise error
         tries.void = tries.void or tries.delivered
         tries.delivered = False
-        switched = self._switch(key, error)
+        switched = self._switch(key, error, tries)
         if switched is not None:
             return switched
         tries.number += 1
@@ -155,7 +163,9 @@ class HttpModel:
             text += f"; asked at {self.base_url}{self.endpoint.wire.path(self.model, False)}"
         error.args = (text,)
         if key is not None:
-            hide(error, key)
+            hide(error, key.reveal(), key.label)
+        for name, value in self.settings.headers.items():
+            hide(error, value, f"header {name}")
         return error
 
     # -- keys ----------------------------------------------------------------------------------------------------------
@@ -163,8 +173,7 @@ class HttpModel:
         """The next key; while all are resting, the first that is ready again."""
         if not self.keys.keys:
             return None
-        key = self.keys.take()
-        if key is None:
+        while (key := self.keys.take()) is None:
             wait = self.keys.soonest()
             if wait is None:
                 raise AuthError(f"{self.name}: every key was refused", provider=self.endpoint.name)
@@ -175,29 +184,34 @@ class HttpModel:
                     retry_after=wait,
                 )
             await asyncio.sleep(wait)
-            key = self.keys.take()
         return key
 
-    def _switch(self, key: Key | None, error: ModelError) -> Switched | None:
+    def _switch(self, key: Key | None, error: ModelError, tries: Tries) -> Switched | None:
         """Marks what the error says of the key, and tells which one takes over, if another can at once."""
         if key is None or len(self.keys.keys) < 2:
             return None
-        if isinstance(error, (AuthError, QuotaExceeded)):
-            self.keys.refuse(key)
+        tries.asked.add(key.label)
+        if isinstance(error, QuotaExceeded) or (isinstance(error, AuthError) and error.status != 403):
+            if error.retry_after is None:  # a 403 may be about what was asked, not about who asks
+                self.keys.refuse(key)
+            else:
+                self.keys.rest(key, error.retry_after)
         elif isinstance(error, RateLimited):
             self.keys.rest(key, COOLDOWN_S if error.retry_after is None else error.retry_after)
         else:
             return None
         follower = self.keys.peek()
-        return None if follower is None else Switched(key.label, follower.label, error)
+        if follower is None or follower.label in tries.asked:
+            return None
+        return Switched(key.label, follower.label, error)
 
     # -- one try -------------------------------------------------------------------------------------------------------
-    async def _ask(self, body: bytes, key: Key | None, request: Request) -> AsyncIterator[list[ModelEvent]]:
+    async def _ask(self, body: bytes, key: Key | None, request: Request) -> AsyncGenerator[list[ModelEvent], None]:
         endpoint, settings = self.endpoint, self.settings
         estimate = estimate_tokens(len(body)) + (request.max_tokens or 0)
         if settings.pace is not None:
             await settings.pace.admit(estimate)
-        reading = Reading(endpoint.wire, endpoint.dialect, endpoint.name)
+        reading = Reading(endpoint.wire, endpoint.dialect, endpoint.name, whole=not settings.stream)
         used = 0
         batches = exchange(self._call(body, key), reading, settings.timeouts)
         try:
@@ -214,11 +228,12 @@ class HttpModel:
 
     def _call(self, body: bytes, key: Key | None) -> Call:
         endpoint = self.endpoint
-        headers = {"content-type": "application/json", **endpoint.headers, **self.settings.headers}
+        headers = {"content-type": "application/json", **endpoint.headers}
         if key is not None:
             headers[endpoint.key_header] = endpoint.key_prefix + key.reveal()
             if endpoint.from_key is not None:
                 headers |= endpoint.from_key(key.reveal())
+        headers |= {name.lower(): value for name, value in self.settings.headers.items()}
         return Call(self.base_url + endpoint.wire.path(self.model, self.settings.stream), headers, body)
 
     def _cost(self, usage: UsageDelta) -> float | None:
@@ -237,12 +252,14 @@ class HttpModel:
             return request, False
         way = self.settings.output or self.endpoint.way(self.model, bool(request.tools))
         thinks = request.thinking not in (None, False)
+        shape, strict = self._fitted(request.output_schema)
+        if way == "schema" and not strict and self.endpoint.flavour != "plain" and self.endpoint.dialect.strict:
+            way = "tool"  # what has no strict form is held to by a tool
         if way == "tool" and thinks and self.endpoint.thinking_excludes_tools:
             way = "text"
         if way == "text":
             return as_words(request), False
-        shape, strict = self._fitted(request.output_schema)
-        if way == "schema" and (strict or self.endpoint.flavour == "plain" or not self.endpoint.dialect.strict):
+        if way == "schema":
             return replace(request, output_schema=shape), False
         return as_tool(request), True
 
@@ -260,9 +277,9 @@ class HttpModel:
         endpoint, stream = self.endpoint, self.settings.stream
         wire, dialect = endpoint.wire, endpoint.dialect
         if wire.turns in request.extra:
-            return to_json(render_request(wire, request, self.model, stream=stream, dialect=dialect))
-        head = to_json(merged(wire.render_head(request, self.model, stream, dialect), request.extra))
-        pieces = [to_json(message) for message in wire.render_system(request, dialect)]
+            return encode(render_request(wire, request, self.model, stream=stream, dialect=dialect))
+        head = encode(merged(wire.render_head(request, self.model, stream, dialect), request.extra))
+        pieces = [encode(message) for message in wire.render_system(request, dialect)]
         before: Turn | None = None
         for turn in request.turns:
             name = dialect.name
@@ -271,7 +288,7 @@ class HttpModel:
             encoded = turn.encoded.get(name)
             if encoded is None:
                 messages = wire.render_turn(turn, before, dialect)
-                encoded = turn.encoded[name] = b",".join(to_json(message) for message in messages)
+                encoded = turn.encoded[name] = b",".join(encode(message) for message in messages)
             if encoded:
                 pieces.append(encoded)
             before = turn
@@ -282,10 +299,26 @@ class HttpModel:
         return f"<model {self.name} at {self.base_url}>"
 
 
-def hide(error: ModelError, key: Key) -> None:
-    """Takes a key out of what a server has echoed of it."""
-    secret = key.reveal()
+def hide(error: ModelError, secret: str, label: str) -> None:
+    """Takes a secret out of what a server has echoed of it, also where a cut has left a part of it at the end."""
     if len(secret) < SHORTEST:  # "x" is what people give to a server that wants any key
         return
-    error.args = tuple(arg.replace(secret, f"[{key.label}]") if isinstance(arg, str) else arg for arg in error.args)
-    error.said = error.said.replace(secret, f"[{key.label}]")
+
+    def clean(text: str) -> str:
+        text = text.replace(secret, f"[{label}]")
+        for size in range(len(secret) - 1, SHORTEST - 1, -1):
+            text = text.replace(secret[:size] + CUT, f"[{label}]{CUT}")
+        return text
+
+    error.args = tuple(clean(arg) if isinstance(arg, str) else arg for arg in error.args)
+    for name in ("said", "code", "type", "request_id"):
+        setattr(error, name, clean(str(getattr(error, name))))
+
+
+def encode(value: Json) -> bytes:
+    """JSON for the wire. Half a character, which file names and models may hold, is replaced: no wire takes one."""
+    try:
+        return to_json(value)
+    except ValueError:
+        text = json.dumps(value, ensure_ascii=False)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -13,6 +13,9 @@ from collections.abc import Callable, Sequence
 
 from graphflow.errors import AuthError, KeyMissing
 
+SHORTEST_REST_S = 1.0
+LONGEST_REST_S = 3600.0
+
 
 class Key:
     """One key, under a label that may be shown."""
@@ -82,8 +85,9 @@ class Keyring:
         return min(left) if left else None
 
     def rest(self, key: Key, seconds: float) -> None:
-        """Leaves a key alone for a while."""
-        self._until[key.label] = self.clock() + seconds
+        """Leaves a key alone for a while: a second at least, an hour at most."""
+        until = self.clock() + min(max(seconds, SHORTEST_REST_S), LONGEST_REST_S)
+        self._until[key.label] = max(until, self._until.get(key.label, 0.0))
 
     def refuse(self, key: Key) -> None:
         """Never uses a key again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from math import isfinite
 
 from graphflow.errors import DeclarationError
 
@@ -30,7 +31,8 @@ class Bucket:
 
     def give(self, amount: float) -> None:
         """Puts back what was not used (or takes what was used beyond it, if negative)."""
-        self.level = min(self.size, self.level + amount)
+        if isfinite(amount):
+            self.level = max(-self.size, min(self.size, self.level + amount))
 
 
 class Pace:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic_core import from_json
 
 from graphflow.errors import MalformedReply, ModelError
-from graphflow.model import ModelEvent
+from graphflow.model import CallDelta, Kept, ModelEvent, Opened, RefusalDelta, TextDelta, ThinkingDelta, UsageDelta
 from graphflow.providers.faults import fault, read_body
 from graphflow.providers.wires.wire import Dialect, Parser, Wire
 
@@ -24,6 +24,8 @@ LARGEST_EVENT = 16 * 1024 * 1024
 """Bytes of one event at most."""
 LARGEST_REPLY = 128 * 1024 * 1024
 """Bytes of a whole reply at most."""
+MOST_TOKENS = 10**12
+"""Tokens that no reply has."""
 LARGEST_FAULT = 256 * 1024
 """Bytes of a failure's body that are read."""
 
@@ -41,6 +43,7 @@ class Reading:
         status: int = 200,
         headers: Mapping[str, str] | None = None,
         *,
+        whole: bool = False,
         largest_event: int = LARGEST_EVENT,
         largest_reply: int = LARGEST_REPLY,
     ) -> None:
@@ -51,6 +54,8 @@ class Reading:
         self.parser: Parser = wire.parser(dialect)
         self.mode: Mode = "" if 200 <= status < 300 else "fault"
         self.streaming = False
+        self.asked_whole = whole
+        self.data_size = 0
         self.largest_event = largest_event
         self.largest_reply = largest_reply
         self.total = 0
@@ -128,11 +133,14 @@ class Reading:
             self._hold(piece)
             return b""
         start = (b"".join(self.held) + piece).lstrip(b"\xef\xbb\xbf \r\n\t")
+        self.held = []
         if len(start) < 6 and start[:1] not in (b"{", b"[", b"<"):
-            self.held.append(piece)  # too little to tell
+            if start:
+                self.held.append(start)  # too little to tell
             return b""
         if start[:1] in (b"{", b"[", b"<") or not start.startswith(_FIELDS):
-            self.mode = "ndjson" if start[:1] == b"{" and self.wire.framing == "ndjson" else "whole"
+            lines = start[:1] == b"{" and self.wire.framing == "ndjson" and not self.asked_whole
+            self.mode = "ndjson" if lines else "whole"
         else:
             self.mode = "sse"
         self.held, self.held_size = [], 0
@@ -155,10 +163,14 @@ class Reading:
                 line = line[:-1]
             if line.startswith(b"data:"):
                 self.data.append(line[5:])
+                self.data_size += len(line)
+                if self.data_size > self.largest_event:
+                    raise self._malformed(f"one event is larger than {self.largest_event} bytes")
             elif not line:
                 if self.data and not self._take(events):
                     return events
                 self.name = ""
+                self.data_size = 0
             elif line.startswith(b"event:"):
                 self.name = line[6:].strip().decode("utf-8", "replace")
         return events
@@ -172,9 +184,12 @@ class Reading:
             parser.done = True
         elif data and not parser.done:
             try:
-                events += parser.event(self._object(data), self.name)
+                events += checked(parser.event(self._object(data), self.name))
             except ModelError as error:
                 self._fail(error, events)
+                return False
+            except ODD as error:
+                self._fail(_odd(error, data), events)
                 return False
         return True
 
@@ -189,16 +204,21 @@ class Reading:
     def _fail(self, error: ModelError, events: list[ModelEvent]) -> None:
         """Keeps the failure until what came before it has been handed on, the tokens spent included."""
         self.failure = self._placed(error)
-        spent = self.parser.spent
-        if spent is not None:
-            events.append(spent)
+        try:
+            spent = self.parser.spent
+            if spent is not None:
+                events += checked([spent])
+        except (ModelError, *ODD):
+            pass
 
     def _ended(self, events: list[ModelEvent]) -> list[ModelEvent]:
         try:
-            return self.parser.end()
+            return checked(self.parser.end())
         except ModelError as error:
             self._fail(error, events)
-            return []
+        except ODD as error:
+            self._fail(_odd(error, b""), events)
+        return []
 
     def _object(self, text: bytes) -> dict[str, Any]:
         data = load(text)
@@ -232,7 +252,12 @@ class Reading:
             raise MalformedReply(f"the reply is neither a stream nor JSON ({kind}): {_shown(body)}") from None
         if not isinstance(data, (dict, list)) or (isinstance(data, list) and self.wire.name != "gemini"):
             raise MalformedReply(f"the reply is no JSON object ({kind}): {_shown(body)}")
-        return self.parser.reply(data)
+        try:
+            return checked(self.parser.reply(data))
+        except ModelError:
+            raise
+        except ODD as error:
+            raise _odd(error, body) from None
 
     def _malformed(self, text: str) -> MalformedReply:
         return MalformedReply(f"{self.provider}: {text}", provider=self.provider, status=self.status)
@@ -246,6 +271,58 @@ class Reading:
         if not error.request_id:
             error.request_id = self.headers.get("x-request-id") or self.headers.get("request-id") or ""
         return error
+
+
+ODD = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError)
+"""What reading a field of the wrong JSON type ends in."""
+
+
+def _odd(error: Exception, payload: bytes) -> MalformedReply:
+    return MalformedReply(
+        f"an event is not as the wire format has it ({type(error).__name__}: {error}): {_shown(payload)}"
+    )
+
+
+def checked(events: list[ModelEvent]) -> list[ModelEvent]:
+    """The events, if each holds what it must: replies are untrusted, and what is wrong here would break far away.
+
+    Raises:
+        TypeError: a text is none, an index is none.
+    """
+    for event in events:
+        kind = type(event)
+        if kind is TextDelta or kind is ThinkingDelta or kind is RefusalDelta:
+            if type(event.text) is not str:  # type: ignore[union-attr]  # these three have one
+                raise TypeError("a text that is none")
+            if type(getattr(event, "index", 0)) is not int:
+                raise TypeError("a part whose number is none")
+        elif isinstance(event, Kept):
+            if type(event.index) is not int or not isinstance(event.keep, dict):
+                raise TypeError("a part whose number is none")
+        elif isinstance(event, CallDelta):
+            if not (type(event.id) is type(event.name) is type(event.arguments) is str and type(event.index) is int):
+                raise TypeError("a call whose id, name or arguments are no texts")
+        elif isinstance(event, UsageDelta):
+            clamp(event)
+        elif isinstance(event, Opened):
+            event.model, event.response_id = str(event.model), str(event.response_id)
+    return events
+
+
+def clamp(usage: UsageDelta) -> None:
+    """Token counts as they can be: whole, finite, not negative. Limits and bills are counted with them."""
+    for name in ("input_tokens", "output_tokens"):
+        setattr(usage, name, _count(getattr(usage, name)) or 0)
+    for name in ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens"):
+        setattr(usage, name, _count(getattr(usage, name)))
+    if not (isinstance(usage.usd, (int, float)) and 0 <= usage.usd < float("inf")):
+        usage.usd = None
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MOST_TOKENS:
+        return None
+    return int(value)
 
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")

@@ -46,7 +46,7 @@ class RetryPolicy:
         if error.retry_after is not None:
             wait = error.retry_after * (1 + 0.1 * random.random())
         else:
-            wait = min(self.most_s, self.wait_s * self.factor ** (attempt - 2)) * (0.5 + 0.5 * random.random())
+            wait = min(self.most_s, self.wait_s * self.factor ** min(attempt - 2, 64)) * (0.5 + 0.5 * random.random())
         return wait if waited_s + wait <= self.total_s else None
 
 

@@ -13,7 +13,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from graphflow.model import CallDelta, Finished, Kept, ModelEvent, Request, TextDelta, ToolSpec
+from graphflow.model import (
+    CallDelta,
+    Finished,
+    Kept,
+    ModelEvent,
+    Request,
+    Restarted,
+    TextDelta,
+    ThinkingDelta,
+    ToolSpec,
+)
 
 Json = dict[str, Any]
 Way = Literal["schema", "tool", "text"]
@@ -23,6 +33,8 @@ Flavour = Literal["strict", "narrow", "plain"]
 
 ANSWER = "final_answer"
 """The name of the tool that stands in for the answer."""
+ASIDE = 10_000
+"""The index of what is said beside an answer: a part of its own."""
 
 # platform.openai.com/docs/guides/structured-outputs and platform.claude.com/docs/en/build-with-claude/structured-outputs
 _BEYOND: dict[Flavour, frozenset[str]] = {
@@ -65,6 +77,8 @@ def fit(schema: Json, flavour: Flavour) -> tuple[Json, bool]:
             made.pop("discriminator", None)
         if "$ref" in made and len(made) > 1 and flavour == "strict":
             made = {"$ref": made["$ref"]}  # siblings of a reference are refused
+        if "prefixItems" in made and flavour == "strict":
+            strict = False
         properties = made.get("properties")
         if made.get("type") == "object" or properties is not None:
             if properties is None or made.get("additionalProperties", False) is not False:
@@ -95,17 +109,22 @@ def _narrowed(part: Json, flavour: Flavour) -> Json:
     return made
 
 
+def answer_name(request: Request) -> str:
+    """A name for the answer tool that no tool of the user's has."""
+    taken = {tool.name for tool in request.tools}
+    return next(name for name in (ANSWER, *(f"{ANSWER}_{n}" for n in range(2, len(taken) + 3))) if name not in taken)
+
+
 def as_tool(request: Request) -> Request:
     """The request with a tool that takes the answer, in place of a schema for the text."""
     assert request.output_schema is not None
-    answer = ToolSpec(
-        ANSWER, "Give the final answer. Call it alone, and only when you are done.", request.output_schema
-    )
+    name = answer_name(request)
+    answer = ToolSpec(name, "Give the final answer. Call it alone, and only when you are done.", request.output_schema)
+    choice = request.tool_choice
+    if choice in (None, "auto", "required"):
+        choice = "required" if request.tools else name
     return replace(
-        request,
-        tools=(*request.tools, answer),
-        output_schema=None,
-        tool_choice="required" if request.tools else ANSWER,
+        request, tools=(*request.tools, answer), output_schema=None, tool_choice=name if choice == "none" else choice
     )
 
 
@@ -118,27 +137,62 @@ def as_words(request: Request) -> Request:
 
 
 class Unwrapped:
-    """Turns the call of the answer tool back into text."""
+    """Turns the call of the answer tool back into text.
 
-    def __init__(self) -> None:
-        self.answers: set[int] = set()
+    What else the model says beside it is thinking aloud; only the first of several answers counts.
+    """
+
+    def __init__(self, name: str = ANSWER) -> None:
+        self.name = name
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing has been said yet."""
+        self.answer: int | None = None
+        self.dropped: set[int] = set()
         self.others = False
+        self.aside: list[str] = []
 
     def events(self, batch: list[ModelEvent]) -> list[ModelEvent]:
         """The events as the caller shall see them."""
         return [seen for event in batch for seen in self._seen(event)]
 
     def _seen(self, event: ModelEvent) -> Iterator[ModelEvent]:
-        if isinstance(event, CallDelta):
-            if event.name == ANSWER:
-                self.answers.add(event.index)
-            if event.index in self.answers:
-                if event.arguments:
-                    yield TextDelta(event.arguments, event.index)
+        match event:
+            case Restarted():
+                self.clear()
+            case TextDelta():
+                self.aside.append(event.text)
                 return
+            case CallDelta():
+                yield from self._call(event)
+                return
+            case Kept(part="call") if event.index == self.answer or event.index in self.dropped:
+                return
+            case Kept(part="text"):
+                return
+            case Finished():
+                yield from self._end(event)
+                return
+        yield event
+
+    def _call(self, event: CallDelta) -> Iterator[ModelEvent]:
+        if event.name == self.name and event.index != self.answer:
+            if self.answer is None:
+                self.answer = event.index
+            else:
+                self.dropped.add(event.index)
+        if event.index == self.answer:
+            if event.arguments:
+                yield TextDelta(event.arguments)
+        elif event.index not in self.dropped:
             self.others = True
-        elif isinstance(event, Kept) and event.part == "call" and event.index in self.answers:
-            return
-        elif isinstance(event, Finished) and event.reason == "tool_calls" and self.answers and not self.others:
+            yield event
+
+    def _end(self, event: Finished) -> Iterator[ModelEvent]:
+        aside = "".join(self.aside)
+        if aside:  # a model that does not call the tool may still have written the answer
+            yield TextDelta(aside) if self.answer is None else ThinkingDelta(aside, ASIDE)
+        if event.reason == "tool_calls" and self.answer is not None and not self.others:
             event = Finished("stop", event.raw)
         yield event

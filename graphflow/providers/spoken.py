@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from pydantic_core import from_json
 
 from graphflow.model import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
 from graphflow.providers.wires.wire import arguments_of, cannot
+from graphflow.reply import unfenced
 from graphflow.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 
 Json = dict[str, Any]
@@ -48,7 +48,7 @@ def schema_of(request: Request, longest: int | None = None) -> Json | None:
     for tool in request.tools if choice != "none" else ():
         if choice not in (None, "auto", "required", tool.name):
             continue
-        parameters = {**tool.parameters}
+        parameters = _own_definitions(tool)
         definitions |= parameters.pop("$defs", {})
         ways.append(_object({"tool": {"const": tool.name}, "arguments": {"additionalProperties": False, **parameters}}))
     if choice in (None, "auto", "none") or not ways:
@@ -56,19 +56,27 @@ def schema_of(request: Request, longest: int | None = None) -> Json | None:
     return {"anyOf": ways} | ({"$defs": definitions} if definitions else {})
 
 
+def _own_definitions(tool: ToolSpec) -> Json:
+    """The parameters with definitions under names of the tool's own: two tools may mean different things by one name."""
+    if "$defs" not in tool.parameters:
+        return {**tool.parameters}
+    text = json.dumps({key: value for key, value in tool.parameters.items() if key != "$defs"})
+    defined = json.dumps(tool.parameters["$defs"])
+    for name in tool.parameters["$defs"]:
+        text = text.replace(f'"#/$defs/{name}"', f'"#/$defs/{tool.name}.{name}"')
+        defined = defined.replace(f'"#/$defs/{name}"', f'"#/$defs/{tool.name}.{name}"')
+    renamed = {f"{tool.name}.{name}": shape for name, shape in json.loads(defined).items()}
+    return {**json.loads(text), "$defs": renamed}
+
+
 def _object(properties: Json) -> Json:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-_FENCED = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL)
-
-
 def read_call_or_answer(text: str, id: str = "call_0") -> ModelEvent:
     """The call that the text spells, or the answer. What is neither is the answer itself."""
-    stripped = text.strip()
-    fenced = _FENCED.match(stripped)
     try:
-        said = from_json(fenced[1] if fenced else stripped)
+        said = from_json(unfenced(text))
     except ValueError:
         return TextDelta(text)  # cut off, or plain words; the agent sees whether it fits
     if isinstance(said, dict) and isinstance(said.get("tool"), str):

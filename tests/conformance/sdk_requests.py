@@ -260,7 +260,7 @@ _NO_DICE = ("seed=7", "presence_penalty=-0.5", "frequency_penalty=1")
 CANNOT: dict[str, frozenset[str]] = {
     "openai-chat": frozenset({*_MEDIA_CHAT, "result-image-file", "result-document-url", "top_k=40"}),
     "openai-responses": frozenset({*_NO_AUDIO, *_NO_DICE, "top_k=40", "stop=('END',)", "stop=('a', 'b')"}),
-    "anthropic": frozenset({*_NO_AUDIO, *_NO_DICE, "document-word", "image-tiff"}),
+    "anthropic": frozenset({*_NO_AUDIO, *_NO_DICE, "document-word", "image-tiff", "json_mode=True"}),
     "gemini": frozenset(f"tools:{choice}:False" for choice in (None, "auto", "none", "required", "weather")),
 }
 """The cases that a wire format has no way to say: BadRequest."""

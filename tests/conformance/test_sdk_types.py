@@ -166,7 +166,7 @@ def _spoken(wire: str) -> st.SearchStrategy[Request]:
         thinking=none | st.booleans() | st.integers(0, 1 << 16) | st.sampled_from(["low", "medium", "high"]),
         parallel_calls=none | (st.just(True) if wire == "gemini" else st.booleans()),
         tool_choice=none | text,
-        json_mode=st.booleans(),
+        json_mode=st.just(False) if wire == "anthropic" else st.booleans(),
         output_name=text,
     )
 

@@ -191,7 +191,7 @@ def test_a_wait_beyond_the_budget_is_not_begun() -> None:
         (503, b"", "text/plain", errors.Overloaded, 3),
         (504, b"", "text/plain", errors.ModelTimeout, 3),
         (529, b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', "application/json", errors.Overloaded, 3),
-        (302, b"", "text/html", errors.ServerError, 3),
+        (302, b"", "text/html", errors.BadRequest, 1),
     ],
 )  # fmt: skip
 def test_each_status_is_its_own_error(status: int, body: bytes, type: str, kind: Any, sent: int) -> None:

@@ -6,7 +6,6 @@ https://docs.augmentcode.com/cli/reference
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from graphflow.errors import (
     RateLimited,
 )
 from graphflow.model import Finished, ModelEvent, Request, TextDelta
-from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt
+from graphflow.providers.commands.process import Command, Invocation, failed, in_words, instructions, prompt, sayable
 from graphflow.providers.spoken import schema_of
 
 NAME = "auggie"
@@ -62,6 +61,7 @@ TOOLS = (
 
 def build(request: Request, model: str, folder: Path) -> Invocation:
     """No tools (`--ask` would leave it its shell), no session kept, no workspace but an empty folder."""
+    sayable(NAME, request, "max_tokens", "thinking")
     arguments = ["--print", "--quiet", "--output-format", "json", "--dont-save-session", "--no-update-terminal-title"]
     arguments += ["--max-turns", "1", "--retry-timeout", "60"]
     arguments += ["--workspace-root", str(folder), "--no-discover-workspaces"]
@@ -69,15 +69,7 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
         arguments += ["--remove-tool", tool]
     if model != "default":
         arguments += ["--model", model]
-    system = instructions(request)
-    schema = schema_of(request)
-    if schema is not None:
-        system = "\n\n".join(
-            [
-                *([system] if system else []),
-                f"Answer with nothing but JSON that fits this JSON schema:\n{json.dumps(schema)}",
-            ]
-        )
+    system = "\n\n".join(part for part in (instructions(request), in_words(schema_of(request))) if part)
     files = {SYSTEM_FILE: system} if system else {}
     if system:
         arguments += ["--override-system-prompt", str(folder / SYSTEM_FILE)]

@@ -26,10 +26,10 @@ from graphflow.errors import (
     ServerError,
 )
 from graphflow.model import Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
-from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt
+from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt, sayable
 from graphflow.providers.spoken import schema_of
 from graphflow.providers.wires.anthropic import FINISH, MessagesParser, parse_usage
-from graphflow.providers.wires.wire import Dialect
+from graphflow.providers.wires.wire import Dialect, cannot
 
 NAME = "claude-code"
 SYSTEM_FILE = "system.txt"
@@ -61,6 +61,9 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
 
     The prompt goes in as a message composed by a client: a typed one would read the files that an `@path` in it names.
     """
+    sayable(NAME, request)
+    if request.thinking is True or (isinstance(request.thinking, int) and request.thinking > 1):
+        raise cannot(NAME, f"thinking={request.thinking!r}", "give an effort, as thinking='high'")
     arguments = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
     arguments += ["--include-partial-messages", "--tools", "", "--setting-sources", "", "--strict-mcp-config"]
     arguments += ["--disable-slash-commands", "--permission-mode", "dontAsk", "--no-session-persistence"]
@@ -89,6 +92,7 @@ class ClaudeLines:
         self.parser = MessagesParser(Dialect(NAME))
         self.structured = request.output_schema is not None or bool(request.tools)
         self.told: list[str] = []
+        self.done = False
         self.result: dict[str, Any] | None = None
         self.kind = ""
         self.raw = ""
@@ -107,6 +111,7 @@ class ClaudeLines:
                 self.raw = str((data.get("message") or {}).get("stop_reason") or self.raw)
             case "result":
                 self.result = data
+                self.done = True
         return []
 
     def _partial(self, event: dict[str, Any]) -> list[ModelEvent]:

@@ -23,9 +23,10 @@ from graphflow.errors import (
     RateLimited,
 )
 from graphflow.model import Finished, ModelEvent, Request, TextDelta, ThinkingDelta, UsageDelta
-from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt
+from graphflow.providers.commands.process import Command, Invocation, failed, in_words, instructions, prompt, sayable
 from graphflow.providers.shapes import fit
 from graphflow.providers.spoken import schema_of
+from graphflow.providers.wires.wire import cannot
 
 NAME = "codex"
 SYSTEM_FILE, SCHEMA_FILE = "instructions.md", "schema.json"
@@ -53,22 +54,29 @@ SILENT = (
 
 def build(request: Request, model: str, folder: Path) -> Invocation:
     """Read-only, outside any project, without the user's configuration: only the model."""
+    sayable(NAME, request, "max_tokens")
+    if request.thinking is not None and not isinstance(request.thinking, str):
+        raise cannot(NAME, f"thinking={request.thinking!r}", "give an effort, as thinking='high'")
     arguments = ["exec", "--json", "--skip-git-repo-check", "--ephemeral", "--sandbox", "read-only"]
     arguments += ["--ignore-user-config", "--ignore-rules", "--cd", str(folder)]
     settings = ['web_search="disabled"', "project_doc_max_bytes=0"]
     settings += [f"{name}=false" for name in (*SILENT, *(f"features.{name}" for name in OFF))]
-    files = {SYSTEM_FILE: instructions(request) or "Answer."}
+    system = instructions(request)
+    files: dict[str, str] = {}
     settings.append(f"model_instructions_file={json.dumps(str(folder / SYSTEM_FILE))}")
     if model != "default":
         arguments += ["--model", model]
     if isinstance(request.thinking, str):
         settings.append(f"model_reasoning_effort={json.dumps(request.thinking)}")
-    schema = None if request.tools else schema_of(request)
+    schema = schema_of(request)
     if schema is not None:
         shape, strict = fit(schema, "strict")
-        if strict:
+        if strict and not request.tools:  # it wants an object at the root, and calls are a choice of several
             files[SCHEMA_FILE] = json.dumps(shape)
             arguments += ["--output-schema", str(folder / SCHEMA_FILE)]
+        else:
+            system = "\n\n".join(part for part in (system, in_words(schema)) if part)
+    files[SYSTEM_FILE] = system or "Answer."
     for setting in settings:
         arguments += ["--config", setting]
     return Invocation((*arguments, "-"), prompt(request, NAME), files)
@@ -78,6 +86,7 @@ class CodexLines:
     """Reads its output."""
 
     def __init__(self, request: Request) -> None:
+        self.done = False
         self.complaint = ""
         self.answer: str | None = None
         self.usage: UsageDelta | None = None
@@ -92,6 +101,7 @@ class CodexLines:
                 return self._item(data.get("item") or {})
             case "turn.completed":
                 self.usage = parse_usage(data.get("usage") or {})
+                self.done = True
             case "turn.failed":
                 raise self._error(str((data.get("error") or {}).get("message") or self.complaint))
             case "error":

@@ -10,25 +10,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any, Protocol
 
 from pydantic_core import from_json
 
-from graphflow.errors import CommandFailed, MalformedReply, ModelError, ModelTimeout
+from graphflow.errors import CommandFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
 from graphflow.model import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta
+from graphflow.providers.closing import aclosing
 from graphflow.providers.http import Timeouts
-from graphflow.providers.reading import LARGEST_EVENT
+from graphflow.providers.reading import LARGEST_EVENT, ODD, checked
 from graphflow.providers.spoken import read_call_or_answer, render_tools, transcript
+from graphflow.providers.wires.wire import cannot, refuse
+from graphflow.reply import mended
 
 GRACE_S = 2.0
 """Seconds between asking a tool to stop and making it."""
+SHORT_GRACE_S = 0.2
+"""The same, where somebody waits for the cancellation."""
 LONGEST_COMPLAINT = 64 * 1024
 """Bytes of a tool's standard error that are kept."""
 
@@ -45,6 +53,9 @@ class Invocation:
 
 class Lines(Protocol):
     """Reads a tool's output."""
+
+    done: bool
+    """Whether the last line has come: what follows is not waited for."""
 
     def note(self, text: str) -> None:
         """A line that is no JSON: tools print notes of their own between the events."""
@@ -92,13 +103,17 @@ class Command:
         return "installed" if self.found() else f"not installed ({self.install})"
 
     def __call__(
-        self, model: str, *, program: str | None = None, timeouts: Timeouts | None = None, **_: Any
+        self, model: str, *, program: str | None = None, timeouts: Timeouts | None = None, **unknown: Any
     ) -> CommandModel:
         """Opens a model.
 
         Raises:
             CommandFailed: the tool is not installed.
+            DeclarationError: there is no such option for a tool.
         """
+        if unknown or not isinstance(timeouts, (Timeouts, NoneType)):
+            wrong = ", ".join(unknown) or f"timeouts={timeouts!r}"
+            raise DeclarationError(f"{self.name}:{model} takes program= and timeouts=Timeouts(...), and not {wrong}")
         path = program or self.found()
         if path is None:
             raise CommandFailed(f"{self.name}: there is no {self.program!r} on the path; {self.install}")
@@ -124,22 +139,49 @@ class CommandModel:
         with tempfile.TemporaryDirectory(prefix="graphflow-") as folder:
             call = self.command.build(request, self.model, Path(folder))
             for name, text in call.files.items():
-                (Path(folder) / name).write_text(text, encoding="utf-8")
+                (Path(folder) / name).write_text(mended(text), encoding="utf-8")
             yield Opened(self.command.name, self.model)
             held: list[str] = []
-            async for event in _talk(self.command, self.path, call, folder, self.timeouts, self.command.lines(request)):
-                if request.tools and isinstance(event, TextDelta):
-                    held.append(event.text)  # until it is known to be a call or an answer
-                    continue
-                if request.tools and isinstance(event, Finished):
-                    spoken = read_call_or_answer("".join(held))
-                    yield spoken
-                    if isinstance(spoken, CallDelta):
-                        event = Finished("tool_calls", event.raw)
-                yield event
+            talk = _talk(self.command, self.path, call, folder, self.timeouts, self.command.lines(request))
+            async with aclosing(talk) as events:
+                async for event in events:
+                    if request.tools and isinstance(event, TextDelta):
+                        held.append(event.text)  # until it is known to be a call or an answer
+                        continue
+                    if request.tools and isinstance(event, Finished):
+                        spoken = read_call_or_answer("".join(held))
+                        yield spoken
+                        if isinstance(spoken, CallDelta):
+                            event = Finished("tool_calls", event.raw)
+                    yield event
 
     def __repr__(self) -> str:
         return f"<model {self.name} by {self.path}>"
+
+
+UNSAID = (
+    *("temperature", "stop", "seed", "top_p", "top_k", "presence_penalty", "frequency_penalty"),
+    "parallel_calls",
+)
+"""What no tool has a flag for."""
+
+
+def sayable(name: str, request: Request, *more: str) -> None:
+    """Refuses what a tool has no way to be told.
+
+    Raises:
+        BadRequest: the request asks for such a thing.
+    """
+    refuse(name, request, (*UNSAID, *more))
+    if request.extra:
+        raise cannot(name, f"extra={dict(request.extra)!r}")
+    if request.json_mode and request.output_schema is None:
+        raise cannot(name, "json_mode", "give an output type")
+
+
+def in_words(schema: dict[str, Any] | None) -> str:
+    """A schema as an instruction, for tools that take none."""
+    return "" if schema is None else f"Answer with nothing but JSON that fits this JSON schema:\n{json.dumps(schema)}"
 
 
 def instructions(request: Request) -> str:
@@ -156,34 +198,88 @@ async def _talk(
     command: Command, path: str, call: Invocation, folder: str, timeouts: Timeouts, lines: Lines
 ) -> AsyncGenerator[ModelEvent, None]:
     """Runs the tool once and yields the events of its output."""
-    process = await _start(command, path, call, folder)
+    process = await _spawned(_start(command, path, call, folder))
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
     complaint = asyncio.create_task(_read_some(process.stderr))
     feeding = asyncio.create_task(_feed(process.stdin, call.prompt))
-    loop = asyncio.get_running_loop()
-    end = None if timeouts.whole_s is None else loop.time() + timeouts.whole_s
-    begun = False
+    clock = _Clock(timeouts)
+    grace = GRACE_S
     try:
-        while True:
-            limit, phase = (timeouts.idle_s, "idle") if begun else (timeouts.first_s, "first")
-            if end is not None and (limit is None or loop.time() + limit > end):
-                limit, phase = end - loop.time(), "whole"
-            line = await _line(process.stdout, limit, phase, command)
+        while not lines.done:
+            async with clock.allowed(command):
+                line = await process.stdout.readline()
             if not line:
                 break
-            for event in _events(line, lines):
-                begun = True
+            for event in _events(line, lines, command):
+                clock.begun = True
                 yield event
-        code = await process.wait()
-        for event in lines.end(code, (await complaint).strip()):
+        code = 0
+        if not lines.done:
+            async with clock.allowed(command):
+                code = await process.wait()
+        for event in _ended(lines, code, await _said(complaint), command):
             yield event
+    except ValueError as error:  # asyncio's word for a line beyond the limit
+        if isinstance(error, ModelError):
+            raise
+        raise MalformedReply(
+            f"{command.name}: a line of more than {LARGEST_EVENT} bytes", provider=command.name
+        ) from None
+    except asyncio.CancelledError:
+        grace = SHORT_GRACE_S
+        raise
     finally:
         feeding.cancel()
-        await _stop(process)
         complaint.cancel()
-        await asyncio.gather(feeding, complaint, return_exceptions=True)
+        await _stop(process, grace)
+
+
+class _Clock:
+    """How long each wait may be: for the first line, between lines, for all of it."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.timeouts = timeouts
+        self.begun = False
+        self.time = asyncio.get_running_loop().time
+        self.end = None if timeouts.whole_s is None else self.time() + timeouts.whole_s
+
+    @asynccontextmanager
+    async def allowed(self, command: Command) -> AsyncIterator[None]:
+        """A wait that ends in `ModelTimeout`."""
+        limit, phase = (self.timeouts.idle_s, "idle") if self.begun else (self.timeouts.first_s, "first")
+        if self.end is not None and (limit is None or self.time() + limit > self.end):
+            limit, phase = max(0.0, self.end - self.time()), "whole"
+        try:
+            async with asyncio.timeout(limit):
+                yield
+        except TimeoutError:
+            error = ModelTimeout(
+                f"{command.name} said nothing for {limit:g} s; allow more with connect(..., timeouts=Timeouts({phase}_s=...))",
+                provider=command.name,
+            )
+            error.phase = phase
+            raise error from None
+
+
+async def _spawned(starting: Coroutine[Any, Any, asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
+    """The started process. Who is cancelled meanwhile still stops it: asyncio itself leaves a half-started one behind."""
+    task = asyncio.ensure_future(starting)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with contextlib.suppress(CommandFailed):
+            await _stop(await task, 0.0)
+        raise
+
+
+async def _said(complaint: asyncio.Task[str]) -> str:
+    """What the tool wrote to its standard error, as far as it comes: a child of its own may keep that open."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            return (await asyncio.shield(complaint)).strip()
+    return ""
 
 
 async def _start(command: Command, path: str, call: Invocation, folder: str) -> asyncio.subprocess.Process:
@@ -205,35 +301,37 @@ async def _start(command: Command, path: str, call: Invocation, folder: str) -> 
         ) from None
 
 
-async def _line(stdout: asyncio.StreamReader, limit: float | None, phase: str, command: Command) -> bytes:
-    try:
-        async with asyncio.timeout(limit):
-            return await stdout.readline()
-    except TimeoutError:
-        error = ModelTimeout(
-            f"{command.name} said nothing for {limit:g} s; allow more with connect(..., timeouts=Timeouts({phase}_s=...))",
-            provider=command.name,
-        )
-        error.phase = phase
-        raise error from None
-    except ValueError:
-        raise MalformedReply(
-            f"{command.name}: a line of more than {LARGEST_EVENT} bytes", provider=command.name
-        ) from None
-
-
-def _events(line: bytes, lines: Lines) -> list[ModelEvent]:
+def _events(line: bytes, lines: Lines, command: Command) -> list[ModelEvent]:
     try:
         data = from_json(line)
     except ValueError:
         lines.note(line.decode("utf-8", "replace"))
         return []
-    return lines.line(data) if isinstance(data, dict) else []
+    try:
+        return checked(lines.line(data)) if isinstance(data, dict) else []
+    except ModelError:
+        raise
+    except ODD as error:
+        raise _odd(command, error) from None
+
+
+def _ended(lines: Lines, code: int, complaint: str, command: Command) -> list[ModelEvent]:
+    try:
+        return checked(lines.end(code, complaint))
+    except ModelError:
+        raise
+    except ODD as error:
+        raise _odd(command, error) from None
+
+
+def _odd(command: Command, error: Exception) -> MalformedReply:
+    text = f"{command.name}: a line is not as its format has it ({type(error).__name__}: {error})"
+    return MalformedReply(text, provider=command.name)
 
 
 async def _feed(stdin: asyncio.StreamWriter, text: str) -> None:
     with contextlib.suppress(ConnectionError):  # a tool that ends before it has read all says why in its own words
-        stdin.write(text.encode())
+        stdin.write(mended(text).encode())
         await stdin.drain()
         stdin.close()
         await stdin.wait_closed()
@@ -247,21 +345,21 @@ async def _read_some(stream: asyncio.StreamReader) -> str:
     return kept.decode("utf-8", "replace")
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Ends the tool and everything of its group: asked first, made after a while."""
-    if process.returncode is None:
-        _signal(process.pid, signal.SIGTERM)
-        try:
-            async with asyncio.timeout(GRACE_S):
-                await process.wait()
-        except (TimeoutError, asyncio.CancelledError):
-            pass
-    _signal(process.pid, signal.SIGKILL)
-    transport = getattr(process, "_transport", None)
-    if process.returncode is None:
-        await process.wait()
-    if transport is not None:
-        transport.close()  # its pipes, which a grandchild may have kept open
+async def _stop(process: asyncio.subprocess.Process, grace: float) -> None:
+    """Ends the tool and everything of its group: asked first, made after a while. A cancellation makes it at once."""
+    try:
+        if process.returncode is None:
+            _signal(process.pid, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await process.wait()
+    finally:
+        _signal(process.pid, signal.SIGKILL)
+        transport = getattr(process, "_transport", None)
+        if transport is not None:
+            transport.close()  # its pipes, which a grandchild may have kept open
+        if process.returncode is None:
+            await process.wait()
 
 
 def _signal(group: int, what: signal.Signals) -> None:

@@ -218,7 +218,8 @@ class ChatParser:
         self.done = False
         self.opened = False
         self.raw: str | None = None
-        self.named: dict[int, bool] = {}
+        self.named: dict[int, str] = {}
+        self.moved: dict[int, int] = {}
         self.spent: UsageDelta | None = None
         self.in_thought = False
         self.part = 0
@@ -307,11 +308,16 @@ class ChatParser:
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
             arguments = json.dumps(arguments)
-        if index in self.named:  # some gateways repeat id and name in every piece
+        id = call.get("id") or ""
+        index = self.moved.get(index, index)
+        known = self.named.get(index)
+        if known is not None and id and known != id:  # another call under the same number, or under none
+            self.moved[index] = index = 1 + max(self.named)
+            known = None
+        if known is not None:  # some gateways repeat id and name in every piece
             events.append(CallDelta(index, arguments=arguments or ""))
             return
-        self.named[index] = True
-        id = call.get("id") or ""
+        self.named[index] = id
         events.append(CallDelta(index, id or token_hex(5)[:9], function.get("name") or "", arguments or ""))
         if not id:
             events.append(Kept("call", index, {"made_id": True}))
