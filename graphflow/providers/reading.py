@@ -184,7 +184,12 @@ class Reading:
             parser.done = True
         elif data and not parser.done:
             try:
-                events += checked(parser.event(self._object(data), self.name))
+                told = parser.event(self._object(data), self.name)
+                first = told[0] if len(told) == 1 else None
+                if type(first) is TextDelta and type(first.text) is str and type(first.index) is int:
+                    events.append(first)  # nearly every event of a stream
+                else:
+                    events += checked(told)
             except ModelError as error:
                 self._fail(error, events)
                 return False
