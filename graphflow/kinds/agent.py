@@ -135,6 +135,10 @@ class Agent(Node[In, Out]):
     ) -> None: ...
     @overload
     def __init__(
+        self: Agent[A, Any], name: str, *, input: type[A], output: Any, **options: Unpack[Options]
+    ) -> None: ...
+    @overload
+    def __init__(
         self: Agent[Any, Any], name: str, *, input: Any = ..., output: Any = ..., **options: Unpack[Options]
     ) -> None: ...
     def __init__(
