@@ -1,7 +1,7 @@
 """Writes graphflow/prices.json anew from the package genai-prices (MIT, Pydantic Services Inc.).
 
-python -m venv /tmp/prices && /tmp/prices/bin/pip install genai-prices
-/tmp/prices/bin/python tests/tools/refresh_prices.py 2026-11-21
+python -m venv prices-venv && prices-venv/bin/pip install genai-prices
+prices-venv/bin/python tests/tools/refresh_prices.py 2026-11-21
 """
 
 from __future__ import annotations
