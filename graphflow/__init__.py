@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "CACHE": "turns",
     "Agent": "kinds.agent",
     "Context": "nodes",
     "END": "arrows",
@@ -38,6 +39,7 @@ _HOME = {
 }
 
 __all__ = [
+    "CACHE",
     "END",
     "START",
     "Agent",
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
     from graphflow.providers.failover import Failover
     from graphflow.recording import record, replay
     from graphflow.run import Run
+    from graphflow.turns import CACHE
 
 
 def __getattr__(name: str) -> Any:

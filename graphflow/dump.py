@@ -18,6 +18,7 @@ from graphflow.kinds.router import Router
 from graphflow.limits import Limits
 from graphflow.messages import Type, arms, origin_of, to_json_value, type_name
 from graphflow.nodes import Node
+from graphflow.providers.lazy import Declared
 
 
 def dump_graph(graph: Graph[Any, Any]) -> str:
@@ -78,9 +79,7 @@ def _agent_spec(agent: Agent[Any, Any]) -> dict[str, Any]:
         spec["input"] = _spelled(agent.ports[0].type)
     if agent.output is not str:
         spec["output"] = _spelled(agent.output)
-    for key, prompt in (("prompt", agent.prompt), ("system", agent.system)):
-        if prompt is not None:
-            spec[key] = prompt.source
+    spec |= _prompts(agent)
     if agent.calls:
         spec["tools"] = [callee if isinstance(callee, str) else _address(callee, callee.name) for callee in agent.calls]
     if agent.examples:
@@ -98,9 +97,18 @@ def _agent_spec(agent: Agent[Any, Any]) -> dict[str, Any]:
     return spec
 
 
-def _model(name: str, model: Any) -> str:
+def _prompts(agent: Agent[Any, Any]) -> dict[str, str]:
+    if isinstance(agent.system, tuple):
+        raise FileUnreadable(f"agent {agent.name!r} has cache marks in its system prompt, which a file cannot hold")
+    given = (("prompt", agent.prompt), ("system", agent.system))
+    return {key: prompt.source for key, prompt in given if prompt is not None}
+
+
+def _model(name: str, model: Any) -> Any:
     if isinstance(model, str):
         return model
+    if isinstance(model, Declared):
+        return model.spec
     raise FileUnreadable(
         f"{name!r} has a model object, {model!r}, which a file cannot name; give it as 'provider:model'"
     )

@@ -25,14 +25,14 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from graphflow.arrows import END, START, connect
-from graphflow.errors import DeclarationError, FileUnreadable, GraphflowError, UnknownProvider
+from graphflow.errors import FileUnreadable, GraphflowError
 from graphflow.graph import Graph
 from graphflow.kinds.agent import Agent
 from graphflow.kinds.asking import SETTINGS
@@ -44,6 +44,7 @@ from graphflow.nodes import Node, Retry
 from graphflow.opening import open_model
 from graphflow.providers.failover import Failover
 from graphflow.providers.http import Timeouts
+from graphflow.providers.lazy import Declared
 from graphflow.providers.retry import RetryPolicy
 
 GRAPH_KEYS = ("graph", "model", "limits", "input", "ends", "description", "nodes", "edges")
@@ -210,9 +211,11 @@ class _Reader:
         """A model: a string, a mapping of a name and options of `connect`, or `failover:` with a list of such."""
         if given is None or isinstance(given, str):
             return given
-        if isinstance(given, dict) and "failover" in given and set(given) <= {"failover", "restart", "cooldown_s"}:
+        listed = given.get("failover") if isinstance(given, dict) else None
+        if isinstance(listed, list) and all(listed) and set(given) <= {"failover", "restart", "cooldown_s"}:
+            members = [self._model(each) for each in listed]
             more = {key: value for key, value in given.items() if key != "failover"}
-            return Failover(*(self._model(each) for each in given["failover"]), **more)
+            return self._declared(given, f"failover of {len(members)}", lambda: Failover(*members, **more))
         if not isinstance(given, dict) or not isinstance(given.get("name"), str):
             raise self._wrong(
                 f"{given!r} is no model; write provider:model, {{name: provider:model, base_url: ..., rpm: ...}}, "
@@ -220,15 +223,15 @@ class _Reader:
                 "model",
             )
         options = {key: value for key, value in given.items() if key != "name"}
-        if "key" in options and not str(options["key"]).startswith("$"):
+        secrets = [options.get("key"), *(options.get("keys") or ())]
+        if any(secret is not None and not str(secret).startswith("$") for secret in secrets):
             raise self._wrong("a key does not stand in a file; write key: $NAME_OF_A_VARIABLE", "key")
+        return self._declared(given, given["name"], lambda: open_model(given["name"], **_made(options)))
+
+    def _declared(self, spec: dict[str, Any], name: str, make: Callable[[], Any]) -> Declared:
         try:
-            if isinstance(options.get("timeouts"), dict):
-                options["timeouts"] = Timeouts(**options["timeouts"])
-            if isinstance(options.get("retry"), dict):
-                options["retry"] = RetryPolicy(**options["retry"])
-            return open_model(given["name"], **options)
-        except (TypeError, DeclarationError, UnknownProvider) as error:
+            return Declared(spec, name, make)
+        except (TypeError, ValueError, AttributeError, GraphflowError) as error:
             raise self._wrong(str(error), "model") from None
 
     def _agent(self, name: str, options: dict[str, Any]) -> Agent[Any, Any]:
@@ -398,3 +401,12 @@ class _Reader:
 def is_graph_file(path: str | os.PathLike[str]) -> bool:
     """Whether a name is that of a YAML file."""
     return Path(path).suffix.lower() in (".yaml", ".yml")
+
+
+def _made(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of `connect` with those that are objects made of their mappings."""
+    made = dict(options)
+    for name, kind in (("timeouts", Timeouts), ("retry", RetryPolicy)):
+        if isinstance(made.get(name), dict):
+            made[name] = kind(**made[name])
+    return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from base64 import b64encode
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -38,10 +39,20 @@ class Media(Message):
     name: str = ""
     detail: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_of_mime(cls, given: Any) -> Any:
+        """What it is follows from its media type, where only that is given."""
+        if isinstance(given, dict) and given.get("mime") and "kind" not in given:
+            return {**given, "kind": _kind(str(given["mime"]))}
+        return given
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if sum(map(bool, (self.data, self.url, self.file_id))) != 1:
             raise ValueError("give exactly one of data, url and file_id")
+        if self.mime and _kind(self.mime) != self.kind and self.kind != "document":
+            raise ValueError(f"{self.mime} is no {self.kind}")
         if self.data and not self.mime:
             raise ValueError("bytes need their media type: mime='image/png'")
         return self
@@ -57,10 +68,8 @@ class Media(Message):
         mime, encoding = mimetypes.guess_type(path.name)
         if mime is None or encoding is not None:
             raise FileUnreadable(f"{path.name!r} does not tell what it is; use Media(kind=..., mime=..., data=...)")
-        top = mime.split("/", 1)[0]
-        kind: Kind = top if top in ("image", "audio", "video") else "document"  # type: ignore[assignment]
         try:
-            return cls(kind=kind, mime=mime, data=path.read_bytes(), name=path.name)
+            return cls(kind=_kind(mime), mime=mime, data=path.read_bytes(), name=path.name)
         except (OSError, ValueError) as error:
             raise FileUnreadable(f"{path.name!r} cannot be used: {error}") from None
 
@@ -84,6 +93,11 @@ class Media(Message):
         return f"[{self.kind}{' ' + self.name if self.name else ''}]"
 
 
+def _kind(mime: str) -> Kind:
+    top = mime.split("/", 1)[0]
+    return top if top in ("image", "audio", "video") else "document"  # type: ignore[return-value]  # one of them
+
+
 def media_in(message: Any) -> list[Media]:
     """All media of a message, in order: itself, its fields', its items'."""
     if isinstance(message, Media):
@@ -92,13 +106,15 @@ def media_in(message: Any) -> list[Media]:
         return [media for item in message for media in media_in(item)]
     if isinstance(message, dict):
         return [media for item in message.values() for media in media_in(item)]
-    fields = _fields(message)
-    return [media for name in fields for media in media_in(getattr(message, name))] if fields else []
+    return [media for name in _fields(message) for media in media_in(getattr(message, name))]
 
 
-def _fields(message: Any) -> Any:
-    kind = type(message)
-    return getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", None)
+def _fields(message: Any) -> list[str]:
+    """The names of a model's or dataclass's fields that this one has a value for."""
+    names = getattr(type(message), "model_fields", None)
+    if not names and is_dataclass(message) and not isinstance(message, type):
+        names = [field.name for field in fields(message)]
+    return [name for name in names or () if hasattr(message, name)]
 
 
 def without_media(message: Any) -> Any:
@@ -111,7 +127,7 @@ def without_media(message: Any) -> Any:
         return [without_media(item) for item in message]
     if isinstance(message, dict):
         return {key: without_media(item) for key, item in message.items()}
-    fields = _fields(message)
-    if fields:
-        return {name: without_media(getattr(message, name)) for name in fields}
+    names = _fields(message)
+    if names:
+        return {name: without_media(getattr(message, name)) for name in names}
     return to_json_value(message)

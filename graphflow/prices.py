@@ -98,6 +98,7 @@ def price_of(named: str) -> Price | None:
         if table and (found := _best(table, named)):
             return found
     provider, _, model = named.partition(":")
+    provider = "openai" if provider == "openai-responses" else provider  # another wire, the same models
     return _best(_shipped().get(provider, {}), model)
 
 

@@ -26,6 +26,7 @@ from graphflow.messages import to_json_value
 from graphflow.model import Model, ModelEvent, Request
 from graphflow.opening import open_model
 from graphflow.providers.closing import aclosing
+from graphflow.reply import Gathering
 from graphflow.scrub import scrub, scrubbed
 
 EVENTS: dict[str, Any] = {
@@ -72,6 +73,12 @@ class Recorder:
         self.model = open_model(model) if isinstance(model, str) else model
         self.name = self.model.name
 
+    def prepare(self) -> None:
+        """Opens the model, if that is still to be done."""
+        further: Any = getattr(self.model, "prepare", None)
+        if further is not None:
+            further()
+
     async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
         """Yields what the model answers; the whole answer, or its error, is written when it has ended."""
         events: list[ModelEvent] = []
@@ -89,7 +96,8 @@ class Recorder:
                 self._write(request, events, error)
 
     def _write(self, request: Request, events: list[ModelEvent], error: ModelError | None) -> None:
-        said = [{type(e).__name__: _fields(e)} for e in without_secrets(events) if type(e).__name__ in EVENTS]
+        told = without_secrets(_summed(events))
+        said = [{type(e).__name__: _fields(e)} for e in told if type(e).__name__ in EVENTS]
         line: dict[str, Any] = {"model": self.name, "request": request_record(request), "events": said}
         if error is not None:
             line["error"] = {"is": type(error).__name__, "text": str(error), **_error_fields(error)}
@@ -103,6 +111,23 @@ class Recorder:
 
     def __repr__(self) -> str:
         return f"<recorder of {self.name} into {self.path}>"
+
+
+def _summed(events: list[ModelEvent]) -> list[ModelEvent]:
+    """The events; where several tries were paid for, one usage that is the sum of all, as a live run counts them."""
+    if not any(isinstance(event, (seam.Retried, seam.Switched, seam.Restarted)) for event in events):
+        return events
+    gathering = Gathering()
+    for event in events:
+        gathering.add(event)
+    whole = gathering.whole()
+    start = max((n for n, event in enumerate(events) if isinstance(event, seam.Restarted)), default=-1) + 1
+    kept = [event for event in events[start:] if not isinstance(event, (seam.UsageDelta, seam.Finished))]
+    total = seam.UsageDelta(whole.input_tokens, whole.output_tokens, whole.usd)
+    total.cache_read_tokens, total.cache_write_tokens = whole.cache_read_tokens, whole.cache_write_tokens
+    total.reasoning_tokens = whole.reasoning_tokens
+    ends = [event for event in events[start:] if isinstance(event, seam.Finished)]
+    return [*kept, *([total] if not gathering.empty else []), *ends]
 
 
 def without_secrets(events: list[ModelEvent]) -> list[ModelEvent]:
@@ -215,6 +240,11 @@ def _key(record: dict[str, Any]) -> str:
 
 def _pretty(record: dict[str, Any]) -> list[str]:
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False).splitlines()
+
+
+def _is_event(event: dict[str, Any]) -> bool:
+    [(name, given)] = event.items()
+    return name in EVENTS and set(given) <= {field.name for field in fields(EVENTS[name])}
 
 
 def _error(given: dict[str, Any]) -> ModelError:

@@ -81,14 +81,14 @@ class _Growing:
                 return Block(keep)
 
 
-def unfenced(text: str) -> str:
-    """The text without the fence of a Markdown block around it, if it has one (```json ... ```)."""
+def unfenced(text: str) -> list[str]:
+    """What may stand in the Markdown block of a text (```json ... ```): up to the next fence, and up to the last one."""
     start = text.find("```")
     if start < 0:
-        return text.strip()
-    end = text.rfind("```")
-    inner = text[start + 3 : end if end > start else len(text)].strip()
-    return inner.removeprefix("json").strip()
+        return []
+    ends = dict.fromkeys(end for end in (text.find("```", start + 3), text.rfind("```")) if end > start)
+    inner = [text[start + 3 : end] for end in ends] or [text[start + 3 :]]
+    return [piece.strip().removeprefix("json").strip() for piece in inner]
 
 
 def mended(text: str) -> str:

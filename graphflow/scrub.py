@@ -10,7 +10,7 @@ import os
 import re
 from typing import Any
 
-_NAMED = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_AUTH(_|$)", re.IGNORECASE)
+_NAMED = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTHORIZATION|COOKIE|_AUTH(_|$)", re.IGNORECASE)
 _SHAPED = re.compile(
     r"(?<![A-Za-z0-9])(sk-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{16,}|xai-[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{30,}|"
     r"gh[pousr]_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16}|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+)|"
@@ -20,9 +20,24 @@ SHORTEST = 8
 """Characters of a variable's value below which it is not looked for: "1" is no secret."""
 
 
+_told: dict[str, str] = {}
+
+
+def remember(secret: str, label: str) -> None:
+    """A secret that was passed in, and not by a variable: it is looked for from now on."""
+    if len(secret) >= SHORTEST:
+        _told[secret] = label
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable or header of that name holds something secret."""
+    return _NAMED.search(name) is not None
+
+
 def scrub(text: str) -> str:
     """The text with a mark where each secret stood."""
     held = [(value, name) for name, value in os.environ.items() if len(value) >= SHORTEST and _NAMED.search(name)]
+    held += list(_told.items())
     for value, name in sorted(held, key=lambda pair: -len(pair[0])):  # a secret may begin with another one
         if value in text:
             text = text.replace(value, f"[{name}]")

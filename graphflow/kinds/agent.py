@@ -37,7 +37,7 @@ from graphflow.opening import check_model
 from graphflow.ports import Port
 from graphflow.prompts import Prompt
 from graphflow.reply import Reply
-from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
+from graphflow.turns import AssistantTurn, CacheMark, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -52,7 +52,7 @@ class Options(TypedDict, total=False):
     model: Model | str | None
     prompt: str | None
     prompt_file: str | None
-    system: str | None
+    system: str | Sequence[str | CacheMark] | None
     tools: Sequence[Node[Any, Any] | str]
     sub_agents: Sequence[Node[Any, Any] | str]
     examples: Sequence[tuple[Any, Any]]
@@ -86,7 +86,8 @@ class Agent(Node[In, Out]):
         output: the type it answers with; `str` is free text, anything else is asked for by schema.
         prompt: template of the user's turn; default: the message itself, as text or JSON.
         prompt_file: a file that holds it, relative to the file that declares the agent.
-        system: template of the standing instructions.
+        system: template of the standing instructions; or several, with `CACHE` after what the provider shall keep in its
+            prompt cache.
         tools: what it may call: tools, steps, routers, graphs; nodes or names of nodes in the graph.
         sub_agents: agents or graphs it may delegate to, each in a frame of its own; `SubAgent(...)` tunes one.
         examples: pairs of (message, answer) that are shown as earlier turns; small models need them.
@@ -111,7 +112,7 @@ class Agent(Node[In, Out]):
 
     model: Model | str | None
     prompt: Prompt | None
-    system: Prompt | None
+    system: Prompt | tuple[Prompt | CacheMark, ...] | None
     examples: tuple[tuple[Any, Any], ...]
     turns: int
     repairs: int
@@ -150,7 +151,7 @@ class Agent(Node[In, Out]):
         output: Type = None,
         prompt: str | None = None,
         prompt_file: str | None = None,
-        system: str | None = None,
+        system: str | Sequence[str | CacheMark] | None = None,
         tools: Sequence[Node[Any, Any] | str] = (),
         sub_agents: Sequence[Node[Any, Any] | str] = (),
         examples: Sequence[tuple[Any, Any]] = (),
@@ -194,7 +195,7 @@ class Agent(Node[In, Out]):
         own = self.__dict__
         own["model"] = model
         own["prompt"] = _prompt(prompt, prompt_file, caller.f_globals.get("__file__"))
-        own["system"] = None if system is None else Prompt(system)
+        own["system"] = _standing(system, name)
         own["examples"] = tuple(examples)
         own["turns"] = turns
         own["repairs"] = repairs
@@ -202,7 +203,7 @@ class Agent(Node[In, Out]):
             f"agent {name!r}",
             temperature,
             max_tokens,
-            tuple(stop),
+            (stop,) if isinstance(stop, str) else tuple(stop),
             seed,
             top_p,
             top_k,
@@ -224,7 +225,9 @@ class Agent(Node[In, Out]):
         """What its prompts name that its messages do not have."""
         declared = self.ports[0].type
         kinds = list(incoming) if declared is Any else [declared]
-        return [problem for prompt in (self.prompt, self.system) if prompt for problem in prompt.prove(kinds, deps)]
+        standing = self.system if isinstance(self.system, tuple) else (self.system,)
+        prompts = [prompt for prompt in (self.prompt, *standing) if isinstance(prompt, Prompt)]
+        return [problem for prompt in prompts for problem in prompt.prove(kinds, deps)]
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
         """Asks the model, carries out its calls, asks again, until it answers with the output type."""
@@ -232,7 +235,7 @@ class Agent(Node[In, Out]):
         reach = ctx.frame.reachable(self)
         model = cast(Model, ctx.frame.model(self))
         schema, wrapped = output_schema(self.output)
-        system = self.system.render(message, ctx) if self.system else ""
+        system = self._instructed(message, ctx)
         specs = tuple(spec_of(node) for node in reach)
         turns = [*self._shown(ctx), self._said(message, ctx)]
         attempts: list[str] = []
@@ -254,7 +257,7 @@ class Agent(Node[In, Out]):
             if (refusal := declined(reply, model, ctx)) is not None:
                 raise refusal
             if schema is None:
-                if reply.finish == "length" and self.settings.max_tokens is None:  # nobody asked for a short answer
+                if reply.finish == "length" and not self._limits_answers(model):  # nobody asked for a short one
                     raise self._cut_off(reply)
                 return cast(Out, reply.text)
             try:
@@ -268,6 +271,21 @@ class Agent(Node[In, Out]):
             self._repair(attempts, reply.text, problem, turns, reply)
         raise self._out_of_turns(ctx)
 
+    def _instructed(self, message: Any, ctx: Context) -> str | tuple[str | CacheMark, ...]:
+        if not isinstance(self.system, tuple):
+            return self.system.render(message, ctx) if self.system else ""
+        return tuple(part.render(message, ctx) if isinstance(part, Prompt) else part for part in self.system)
+
+    def _limits_answers(self, model: Model) -> bool:
+        """Whether answers are as short as they are because somebody said so."""
+        if self.settings.max_tokens is not None or getattr(model, "limits_itself", False):
+            return True
+        own = {**getattr(getattr(model, "settings", None), "extra", {}), **self.settings.extra}
+        return any(
+            word in str(own)
+            for word in ("max_tokens", "_output_tokens", "num_predict", "maxOutputTokens", "max_completion")
+        )
+
     def _cut_off(self, reply: Reply) -> OutputInvalid:
         error = OutputInvalid(
             f"agent {self.name!r}: the answer was cut off at the model's token limit after {len(reply.text)} characters; "
@@ -279,7 +297,7 @@ class Agent(Node[In, Out]):
     def _request(
         self,
         turns: list[Turn],
-        system: str,
+        system: str | tuple[str | CacheMark, ...],
         specs: tuple[ToolSpec, ...],
         schema: dict[str, Any] | None,
         *,
@@ -411,6 +429,15 @@ def _result(answer: Any) -> str | tuple[str | Media, ...]:
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
     inner = several.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _standing(system: Any, name: str) -> Prompt | tuple[Prompt | CacheMark, ...] | None:
+    if system is None or isinstance(system, str):
+        return None if system is None else Prompt(system)
+    parts = tuple(system) if isinstance(system, (list, tuple)) else ()
+    if not parts or not all(isinstance(part, (str, CacheMark)) for part in parts):
+        raise DeclarationError(f"agent {name!r}: system={system!r} is neither a text nor texts with CACHE among them")
+    return tuple(Prompt(part) if isinstance(part, str) else part for part in parts)
 
 
 def _prompt(text: str | None, file: str | None, declared_in: str | None) -> Prompt | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from math import isfinite
 from typing import Any, Literal
 
 from graphflow.errors import ContentFiltered, DeclarationError, ModelError, Refused
@@ -58,8 +59,15 @@ class Settings:
             value = getattr(made, name)
             if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
                 raise DeclarationError(f"{whose}: {name}={value!r} is no {words}")
+        for name, kinds, _ in _KINDS:
+            if float in kinds and getattr(made, name) is not None and not isfinite(getattr(made, name)):
+                raise DeclarationError(f"{whose}: {name}={getattr(made, name)!r} is no number to sample with")
+        if isinstance(made.thinking, int) and made.thinking < 0:
+            raise DeclarationError(f"{whose}: thinking={made.thinking!r} is no budget")
         if made.max_tokens is not None and made.max_tokens < 1:
             raise DeclarationError(f"{whose}: max_tokens={made.max_tokens!r} lets nothing be said")
+        if made.thinking == "none":
+            made = replace(made, thinking=False)
         if isinstance(made.thinking, str) and made.thinking not in EFFORTS:
             raise DeclarationError(
                 f"{whose}: thinking={made.thinking!r} is none of {', '.join(EFFORTS)}, a budget, or on / off"
@@ -120,10 +128,19 @@ def declined(reply: Reply, model: Model, ctx: Context) -> ModelError | None:
     """The error of a reply in which the model, or a filter, declined to answer."""
     who = f"model {model.name!r} refused to answer {ctx.node.name!r}"
     if reply.refusal or reply.finish == "refusal":
-        return Refused(f"{who}: {(reply.refusal or reply.text)[:500] or 'it gave no reason'}")
+        text = f"{who}: {(reply.refusal or reply.text)[:500] or 'it gave no reason'}"
+        return _with(Refused(text, code=reply.finish_raw, provider=model.name.partition(":")[0], status=200), reply)
     if reply.finish == "content_filter" and not reply.calls:
-        return ContentFiltered(f"{who}: a content filter stopped it ({reply.finish_raw or 'no reason given'})")
+        text = f"{who}: a content filter stopped it ({reply.finish_raw or 'no reason given'})"
+        return _with(
+            ContentFiltered(text, code=reply.finish_raw, provider=model.name.partition(":")[0], status=200), reply
+        )
     return None
+
+
+def _with(error: ModelError, reply: Reply) -> ModelError:
+    error.partial, error.request_id = reply, reply.response_id
+    return error
 
 
 def _count(reply: Reply, model: Model, started: float, ctx: Context) -> None:

@@ -57,6 +57,10 @@ def read_output(text: str, kind: Type, wrapped: bool) -> Any:
     if wrapped and isinstance(data, dict) and set(data) == {WRAPPER}:
         data = data[WRAPPER]
     try:
+        return adapter_of(kind).validate_python(data)
+    except ValidationError:
+        pass
+    try:
         return adapter_of(kind).validate_json(to_json(data))  # as JSON: a strict model takes a date as a text there
     except ValidationError as error:
         details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in error.errors())
@@ -64,7 +68,7 @@ def read_output(text: str, kind: Type, wrapped: bool) -> Any:
 
 
 def _json_in(text: str, kind: Type) -> Any:
-    candidates = [text, *([unfenced(text)] if "```" in text else [])]
+    candidates = [text, *unfenced(text)]
     opened = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
     closed = max(text.rfind("}"), text.rfind("]"))
     if 0 <= opened < closed:

@@ -267,6 +267,8 @@ _ALL = (
         Dialect("ollama"),
         ("OLLAMA_API_KEY",),
         needs_key=False,
+        # beside a format its models call no tool (ollama/ollama#11185), and none can be forced
+        way=lambda model, tools: "text" if tools else "schema",
         base_variable="OLLAMA_HOST",
         free=True,
     ),

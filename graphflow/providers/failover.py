@@ -8,15 +8,29 @@ from typing import Any
 
 from graphflow.errors import (
     ConnectionFailed,
+    ContentFiltered,
     DeclarationError,
     ModelError,
     ModelTimeout,
     Overloaded,
     QuotaExceeded,
     RateLimited,
+    Refused,
     ServerError,
+    ToolUseFailed,
 )
-from graphflow.model import Model, ModelEvent, Opened, Request, Restarted, Retried, Switched, UsageDelta
+from graphflow.model import (
+    Finished,
+    Model,
+    ModelEvent,
+    Opened,
+    RefusalDelta,
+    Request,
+    Restarted,
+    Retried,
+    Switched,
+    UsageDelta,
+)
 from graphflow.opening import ENDPOINTS, open_model
 from graphflow.providers.closing import aclosing
 from graphflow.providers.retry import RetryPolicy
@@ -67,6 +81,8 @@ class Failover:
         wrong = next((model for model in models if not isinstance(model, str) and not hasattr(model, "stream")), None)
         if wrong is not None:
             raise DeclarationError(f"a Failover takes models one by one, Failover(first, second), and not {wrong!r}")
+        if isinstance(cooldown_s, bool) or not isinstance(cooldown_s, (int, float)) or cooldown_s < 0:
+            raise DeclarationError(f"Failover(cooldown_s={cooldown_s!r}): give seconds")
         if isinstance(on, type):
             on = (on,)
         if not models or len(models) + len(route or {}) < 2:
@@ -102,7 +118,7 @@ class Failover:
             member = todo.pop(0)
             delivered = False
             try:
-                async with aclosing(member.open().stream(request)) as events:
+                async with aclosing(self._heard(member, request)) as events:
                     async for event in events:
                         if void and not isinstance(event, (Retried, Switched)):
                             void = False
@@ -120,6 +136,36 @@ class Failover:
                         error.add_note(f"before it, {before.name} failed: {type(why).__name__}: {why}")
                     raise
                 yield Switched(member.name, follower.name, error)
+
+    async def _heard(self, member: _Member, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        """What a member says; a refusal is held back until it is known whether another one is asked, and is an error then."""
+        refused: list[ModelEvent] = []
+        async with aclosing(member.open().stream(request)) as events:
+            async for event in events:
+                if isinstance(event, RefusalDelta) and self._leads(Refused):
+                    refused.append(event)
+                    continue
+                if isinstance(event, Finished):
+                    if (error := self._declined(event, refused)) is not None:
+                        raise error
+                    for held in refused:
+                        yield held
+                yield event
+
+    def _leads(self, kind: type[ModelError]) -> bool:
+        """Whether an error of that kind leads to another model."""
+        return any(issubclass(kind, each) for each in (*self.on, *self.route))
+
+    def _declined(self, end: Finished, refused: list[ModelEvent]) -> ModelError | None:
+        """The error of an answer that is none, where such an error leads somewhere."""
+        if end.reason == "content_filter" and self._leads(ContentFiltered):
+            return ContentFiltered(f"a content filter stopped the answer ({end.raw})", code=end.raw)
+        if (refused or end.reason == "refusal") and self._leads(Refused):
+            text = "".join(event.text for event in refused if isinstance(event, RefusalDelta))
+            return Refused(text or "the model declined to answer", code=end.raw)
+        if end.reason == "error" and self._leads(ToolUseFailed):
+            return ToolUseFailed(f"the reply was unusable ({end.raw})", code=end.raw)
+        return None
 
     def _follower(
         self, error: ModelError, member: _Member, todo: list[_Member], failed: list[_Member]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, ref
 
-from graphflow.errors import BadRequest, ConnectionFailed, MalformedReply, ModelError, ModelTimeout
+from graphflow.errors import BadRequest, ConnectionFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
 from graphflow.model import ModelEvent, Opened
 from graphflow.providers.reading import Reading
 
@@ -44,6 +44,12 @@ class Timeouts:
     first_s: float | None = 300.0
     idle_s: float | None = 120.0
     whole_s: float | None = 1800.0
+
+    def __post_init__(self) -> None:
+        for name in ("connect_s", "first_s", "idle_s", "whole_s"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0):
+                raise DeclarationError(f"Timeouts({name}={value!r}): give a positive number of seconds, or None")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,11 @@ async def get(
     limit = httpx.Timeout(timeouts.first_s, connect=timeouts.connect_s)
     body = bytearray()
     try:
-        async with (await client()).stream("GET", url, headers=dict(headers), timeout=limit) as response:
+        sender = await client()
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        raise _failed(provider, url, Unsendable(type(error).__name__, str(error)), timeouts) from None
+    try:
+        async with sender.stream("GET", url, headers=dict(headers), timeout=limit) as response:
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > LARGEST_LIST:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from graphflow.errors import AuthError, ModelError, NotFound, QuotaExceeded, RateLimited
+from graphflow.media import Media
 from graphflow.model import ModelEvent, Notice, Opened, Request, Restarted, Retried, Switched, UsageDelta
 from graphflow.prices import cost_of, estimate_tokens, price_of
 from graphflow.providers.closing import aclosing
@@ -23,9 +23,12 @@ from graphflow.providers.reading import Reading
 from graphflow.providers.retry import RetryPolicy
 from graphflow.providers.shapes import Unwrapped, Way, answer_name, as_tool, as_words, fit
 from graphflow.providers.wires.wire import Json, merged, render_request
-from graphflow.scrub import SHORTEST
+from graphflow.reply import mended
+from graphflow.scrub import SHORTEST, is_secret
 from graphflow.turns import ToolTurn, Turn, UserTurn
 
+PICTURE_TOKENS = 1500
+"""Tokens of a picture, for pacing: the vendors count between some hundred and a few thousand, whatever its bytes."""
 COOLDOWN_S = 60.0
 """Seconds that a key rests after a rate limit that came without a hint: such limits are counted by the minute."""
 
@@ -107,7 +110,7 @@ class HttpModel:
             raise self._told(error, None) from None
         tries = Tries(self.settings.retry)
         while True:
-            key = await self._key()
+            key = await self._key(tries)
             unwrapped = Unwrapped(answer_name(request)) if by_tool else None
             try:
                 async with aclosing(self._ask(body, key, asked)) as batches:
@@ -165,11 +168,12 @@ class HttpModel:
         if key is not None:
             hide(error, key.reveal(), key.label)
         for name, value in self.settings.headers.items():
-            hide(error, value, f"header {name}")
+            if is_secret(name):
+                hide(error, value, f"header {name}")
         return error
 
     # -- keys ----------------------------------------------------------------------------------------------------------
-    async def _key(self) -> Key | None:
+    async def _key(self, tries: Tries) -> Key | None:
         """The next key; while all are resting, the first that is ready again."""
         if not self.keys.keys:
             return None
@@ -177,12 +181,13 @@ class HttpModel:
             wait = self.keys.soonest()
             if wait is None:
                 raise AuthError(f"{self.name}: every key was refused", provider=self.endpoint.name)
-            if wait > self.settings.retry.total_s:
+            if wait > tries.policy.total_s - tries.waited_s:
                 raise RateLimited(
                     f"{self.name}: every key rests, the first for {wait:.0f} s more",
                     provider=self.endpoint.name,
                     retry_after=wait,
                 )
+            tries.waited_s += wait
             await asyncio.sleep(wait)
         return key
 
@@ -197,7 +202,11 @@ class HttpModel:
             else:
                 self.keys.rest(key, error.retry_after)
         elif isinstance(error, RateLimited):
-            self.keys.rest(key, COOLDOWN_S if error.retry_after is None else error.retry_after)
+            others = (other for other in self.keys.keys if other.label not in tries.asked)
+            if error.retry_after is not None:
+                self.keys.rest(key, error.retry_after)
+            elif next(others, None) is not None:  # else it is tried again like an only key
+                self.keys.rest(key, COOLDOWN_S)
         else:
             return None
         follower = self.keys.peek()
@@ -208,7 +217,8 @@ class HttpModel:
     # -- one try -------------------------------------------------------------------------------------------------------
     async def _ask(self, body: bytes, key: Key | None, request: Request) -> AsyncGenerator[list[ModelEvent], None]:
         endpoint, settings = self.endpoint, self.settings
-        estimate = estimate_tokens(len(body)) + (request.max_tokens or 0)
+        estimate = estimate_tokens(len(body) - sum(media_sizes(request))) + (request.max_tokens or 0)
+        estimate += PICTURE_TOKENS * len(media_sizes(request))
         if settings.pace is not None:
             await settings.pace.admit(estimate)
         reading = Reading(endpoint.wire, endpoint.dialect, endpoint.name, whole=not settings.stream)
@@ -299,6 +309,17 @@ class HttpModel:
         return f"<model {self.name} at {self.base_url}>"
 
 
+def media_sizes(request: Request) -> list[int]:
+    """About how many bytes of a body each picture or file takes, as base64."""
+    found: list[Any] = []
+    for turn in request.turns:
+        if isinstance(turn, UserTurn) and not isinstance(turn.content, str):
+            found += turn.content
+        elif isinstance(turn, ToolTurn):
+            found += [media for result in turn.results for media in result.media]
+    return [len(media.data) * 4 // 3 for media in found if isinstance(media, Media)]
+
+
 def hide(error: ModelError, secret: str, label: str) -> None:
     """Takes a secret out of what a server has echoed of it, also where a cut has left a part of it at the end."""
     if len(secret) < SHORTEST:  # "x" is what people give to a server that wants any key
@@ -320,5 +341,12 @@ def encode(value: Json) -> bytes:
     try:
         return to_json(value)
     except ValueError:
-        text = json.dumps(value, ensure_ascii=False)
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+        return to_json(_mended(value))
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return mended(value)
+    if isinstance(value, Mapping):
+        return {mended(str(key)): _mended(inner) for key, inner in value.items()}
+    return [_mended(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from graphflow.errors import AuthError, KeyMissing
+from graphflow.scrub import remember
 
 SHORTEST_REST_S = 1.0
 LONGEST_REST_S = 3600.0
@@ -25,6 +26,7 @@ class Key:
     def __init__(self, value: str, label: str) -> None:
         self.__value = _clean(value, label)
         self.label = label
+        remember(self.__value, label)
 
     def reveal(self) -> str:
         """The key itself."""
@@ -125,13 +127,13 @@ def keys_for(
     if passed:
         named = [(_from_variable(text), text[1:] if text.startswith("$") else "") for text in passed]
         labels = [f"{provider} key {n}{f' (${name})' if name else ''}" for n, (_, name) in enumerate(named, 1)]
-        return Keyring([Key(text, label) for (text, _), label in zip(named, labels, strict=True)])
+        return _ring([Key(text, label) for (text, _), label in zip(named, labels, strict=True)])
     for variable in variables:
         held = os.environ.get(variable, "")
         texts = [text for text in held.split(",") if text.strip()]
         if texts:
             many = len(texts) > 1
-            return Keyring(
+            return _ring(
                 [Key(t, f"{provider} key ${variable}{f' no. {n}' if many else ''}") for n, t in enumerate(texts, 1)]
             )
     if not needed:
@@ -141,6 +143,17 @@ def keys_for(
         f"keys are made at {page}",
         provider=provider,
     )
+
+
+_rings: dict[tuple[tuple[str, str], ...], Keyring] = {}
+
+
+def _ring(keys: list[Key]) -> Keyring:
+    """The one keyring of these keys in this process: what one run has learned of a key, the next one knows."""
+    named = tuple((key.label, key.reveal()) for key in keys)
+    if named not in _rings:
+        _rings[named] = Keyring(keys)
+    return _rings[named]
 
 
 def _from_variable(text: str) -> str:

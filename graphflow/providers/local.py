@@ -32,6 +32,9 @@ MAX_TEXT = 400
 class LocalModel:
     """The embedded model. Loads itself at the first request; the weights are fetched if they are not there."""
 
+    limits_itself = True
+    """Its answers end at `MAX_TOKENS`, by our choice and not by the model's."""
+
     def __init__(self, name: str) -> None:
         self.weights = weights.known(name)
         self.name = f"local:{name}"

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 
 from graphflow.errors import MalformedReply, ModelError
 from graphflow.model import CallDelta, Kept, ModelEvent, Opened, RefusalDelta, TextDelta, ThinkingDelta, UsageDelta
-from graphflow.providers.faults import fault, read_body
+from graphflow.providers.faults import CUT, fault, read_body
 from graphflow.providers.wires.wire import Dialect, Parser, Wire
 
 LARGEST_EVENT = 16 * 1024 * 1024
@@ -345,4 +345,4 @@ def load(text: bytes) -> Any:
 
 
 def _shown(text: bytes) -> str:
-    return repr(text[:200].decode("utf-8", "replace"))
+    return repr(text[:200].decode("utf-8", "replace") + (CUT if len(text) > 200 else ""))

@@ -152,6 +152,9 @@ class Unwrapped:
         self.dropped: set[int] = set()
         self.others = False
         self.aside: list[str] = []
+        self.nameless: dict[int, list[ModelEvent]] = {}
+        self.known: set[int] = set()
+        self.answered = False
 
     def events(self, batch: list[ModelEvent]) -> list[ModelEvent]:
         """The events as the caller shall see them."""
@@ -167,6 +170,9 @@ class Unwrapped:
             case CallDelta():
                 yield from self._call(event)
                 return
+            case Kept(part="call") if event.index not in self.known:
+                self.nameless.setdefault(event.index, []).append(event)
+                return
             case Kept(part="call") if event.index == self.answer or event.index in self.dropped:
                 return
             case Kept(part="text"):
@@ -177,6 +183,27 @@ class Unwrapped:
         yield event
 
     def _call(self, event: CallDelta) -> Iterator[ModelEvent]:
+        if event.index not in self.known:
+            held = self.nameless.setdefault(event.index, [])
+            if not event.name:  # until it is known whose call it is
+                held.append(event)
+                return
+            self.known.add(event.index)
+            first = [e for e in held if isinstance(e, CallDelta)]
+            event = CallDelta(
+                event.index,
+                event.id or next((e.id for e in first if e.id), ""),
+                event.name,
+                "".join(e.arguments for e in first) + event.arguments,
+            )
+            yield from self._named(event)
+            for kept in held:
+                if isinstance(kept, Kept):
+                    yield from self._seen(kept)
+            return
+        yield from self._named(event)
+
+    def _named(self, event: CallDelta) -> Iterator[ModelEvent]:
         if event.name == self.name and event.index != self.answer:
             if self.answer is None:
                 self.answer = event.index
@@ -184,6 +211,7 @@ class Unwrapped:
                 self.dropped.add(event.index)
         if event.index == self.answer:
             if event.arguments:
+                self.answered = self.answered or bool(event.arguments.strip())
                 yield TextDelta(event.arguments)
         elif event.index not in self.dropped:
             self.others = True
@@ -192,7 +220,7 @@ class Unwrapped:
     def _end(self, event: Finished) -> Iterator[ModelEvent]:
         aside = "".join(self.aside)
         if aside:  # a model that does not call the tool may still have written the answer
-            yield TextDelta(aside) if self.answer is None else ThinkingDelta(aside, ASIDE)
+            yield ThinkingDelta(aside, ASIDE) if self.answered else TextDelta(aside)
         if event.reason == "tool_calls" and self.answer is not None and not self.others:
             event = Finished("stop", event.raw)
         yield event

@@ -75,9 +75,15 @@ def _object(properties: Json) -> Json:
 
 def read_call_or_answer(text: str, id: str = "call_0") -> ModelEvent:
     """The call that the text spells, or the answer. What is neither is the answer itself."""
-    try:
-        said = from_json(unfenced(text))
-    except ValueError:
+    stripped = text.strip()
+    said: Any = None
+    for spelled in (stripped, *(unfenced(stripped) if stripped.startswith("```") else ())):
+        try:
+            said = from_json(spelled)
+            break
+        except ValueError:
+            continue
+    else:
         return TextDelta(text)  # cut off, or plain words; the agent sees whether it fits
     if isinstance(said, dict) and isinstance(said.get("tool"), str):
         return CallDelta(0, id=id, name=said["tool"], arguments=json.dumps(said.get("arguments") or {}))

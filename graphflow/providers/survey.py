@@ -91,12 +91,13 @@ async def offered(provider: str) -> list[str]:
             return [f"local:{name}" for name in weights.KNOWN]
         raise UnknownProvider(f"{provider!r} has no list of models to ask for; there is one of: {', '.join(ENDPOINTS)}")
     model = open_at(endpoint, "any")
-    headers = dict(model._call(b"", model.keys.take()).headers)
+    key = model.keys.take()
+    headers = dict(model._call(b"", key).headers)
     url = model.base_url + endpoint.wire.listing
     status, answered, body = await get(url, headers, provider, Timeouts(connect_s=10, first_s=30))
     data = read_body(body)
     if not 200 <= status < 300:
-        raise fault(provider, status, data, answered)
+        raise model._told(fault(provider, status, data, answered), key)
     rows = (data.get("data") or data.get("models")) if isinstance(data, dict) else data
     if not isinstance(rows, list):
         raise MalformedReply(f"{provider}: no list of models: {str(data)[:200]}", provider=provider)

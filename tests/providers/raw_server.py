@@ -70,9 +70,10 @@ class RawServer:
         try:
             while True:
                 header = await reader.readuntil(b"\r\n\r\n")
-                size = next(
+                sizes = [
                     int(line.split(b":")[1]) for line in header.lower().split(b"\r\n") if b"content-length" in line
-                )
+                ]
+                size = sizes[0] if sizes else 0
                 self.requests.append(header + await reader.readexactly(size))
                 steps = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
                 for step in steps:

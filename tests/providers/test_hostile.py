@@ -22,6 +22,7 @@ from graphflow.model import CallDelta, Finished, ModelEvent, Opened, Request, Re
 from graphflow.providers import Timeouts
 from graphflow.providers.faults import retry_after
 from graphflow.providers.http import _clients
+from graphflow.providers.http_model import Tries
 from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.pace import Bucket
 from graphflow.providers.reading import Reading
@@ -215,7 +216,7 @@ def test_no_request_goes_out_without_a_key(monkeypatch: pytest.MonkeyPatch) -> N
             asked.keys._until = {} if len(slept) == 2 else asked.keys._until
 
         monkeypatch.setattr("graphflow.providers.http_model.asyncio.sleep", sleep)
-        assert await asked._key() is not None
+        assert await asked._key(Tries(asked.settings.retry)) is not None
 
     asyncio.run(main())
     assert len(slept) == 2
@@ -565,3 +566,159 @@ def test_a_stream_that_is_closed_closes_what_it_stands_on() -> None:
     with RawServer([head() + CHAT[:200], "hang"]) as raw:
         asyncio.run(main(raw))
     assert Retried is not None
+
+
+# -- what the first mending broke ------------------------------------------------------------------------------------------
+def pieces(*calls: dict[str, Any]) -> list[tuple[str, str]]:
+    wire, spoken = WIRES["openai-chat"]
+    reading, gathering = Reading(wire, spoken, "x"), Gathering()
+    chunks = [{"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]} for call in calls]
+    body = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
+    for event in [
+        *reading.feed(body + CHAT[CHAT.index(b'data: {"choices":[{"index":0,"delta":{},') :]),
+        *reading.end(),
+    ]:
+        gathering.add(event)
+    return [(call.name, call.arguments) for call in gathering.whole().calls]
+
+
+def part(id: str, name: str, arguments: str, index: int = 0) -> dict[str, Any]:
+    return {"index": index, "id": id, "function": {"name": name, "arguments": arguments}}
+
+
+def test_calls_by_their_ids() -> None:
+    fresh = [part("t-1", "look", ""), part("t-2", "", '{"q":'), part("t-3", "", '"x"}')]
+    assert pieces(*fresh) == [("look", '{"q":"x"}')]
+    three = [part(i, "f", "{") for i in "abc"]
+    assert pieces(*three, part("a", "", "1}"), part("c", "", "3}"), part("b", "", "2}")) == [
+        ("f", "{1}"),
+        ("f", "{2}"),
+        ("f", "{3}"),
+    ]
+    in_turn = [piece for i in "abc" for piece in (part(i, "f", "{"), part("", "", i + "}"))]
+    assert pieces(*in_turn) == [("f", "{a}"), ("f", "{b}"), ("f", "{c}")]
+    usual = [part("a", "f", ""), part("b", "g", "", 1), part("", "", "{}", 0), part("", "", "{}", 1)]
+    assert pieces(*usual) == [("f", "{}"), ("g", "{}")]
+
+
+def test_a_fence_inside_a_call_and_two_fences_in_an_answer() -> None:
+    said = json.dumps({"tool": "run", "arguments": {"code": "```py\nprint(1)\n```"}})
+    assert isinstance(read_call_or_answer(said), CallDelta)
+    assert isinstance(read_call_or_answer(f"```json\n{said}\n```"), CallDelta)
+    two = '```json\n{"a": 1}\n```\nUse it so:\n```python\nprint({"b": 2})\n```'
+    assert read_output(two, dict[str, int], False) == {"a": 1}
+
+
+def test_a_dataclass_that_keeps_no_field_of_that_name() -> None:
+    from dataclasses import InitVar, dataclass
+
+    @dataclass
+    class Odd:
+        text: str
+        extra: InitVar[int]
+
+    assert media_in(Odd("x", 3)) == []
+    run = walk(
+        Graph("g", START >> Agent("a", input=Odd, prompt="{{ text }}") >> END),
+        Odd("x", 3),
+        model=ScriptedModel(says("hi")),
+    )
+    assert run.output == "hi"
+
+
+def test_the_list_of_models_hides_the_key_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from graphflow.providers.survey import offered
+
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-key-123456")
+    with RawServer(reply(b'{"error":{"message":"bad key Bearer canary-key-123456"}}', 401)) as raw:
+        monkeypatch.setenv("OPENAI_BASE_URL", raw.url)
+        with pytest.raises(errors.AuthError) as caught:
+            asyncio.run(offered("openai"))
+    assert "canary" not in str(caught.value)
+
+
+def test_an_ordinary_header_is_not_taken_for_a_secret() -> None:
+    body = b'{"error":{"message":"model gpt-4o-mini does not exist"}}'
+    with RawServer(reply(body, 404)) as raw, pytest.raises(errors.NotFound, match="model gpt-4o-mini does not exist"):
+        ask(connect("compatible:gpt-4o-mini", base_url=raw.url, headers={"x-route": "gpt-4o-mini"}))
+
+
+def test_two_keys_are_not_worse_than_one() -> None:
+    limited = reply(RATE, 429)
+    with RawServer(limited, limited, [head() + CHAT]) as raw:
+        began = time.perf_counter()
+        assert (
+            ask(connect("compatible:m", base_url=raw.url, keys=["key-one-aaaa", "key-two-bbbb"])).text == "Hello world"
+        )
+        assert time.perf_counter() - began < 5
+
+
+def test_a_limit_of_ones_own_by_another_name() -> None:
+    for options in ({"extra": {"max_completion_tokens": 5}}, {"extra": {"options": {"num_predict": 5}}}):
+        graph = Graph("g", START >> Agent("a", **options) >> END)  # type: ignore[arg-type]
+        with server("openai", [Answer(text="half of", finish="length")]) as strict:
+            run = walk(graph, "x", model=model("openai", strict))
+        if "options" not in options["extra"]:
+            assert run.output == "half of"
+
+
+def test_a_file_is_read_without_its_keys_and_written_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    declared = "model: {name: openai:gpt-5-mini, rpm: 10}"
+    (tmp_path / "g.yaml").write_text(
+        f"graph: g\n{declared}\nnodes:\n  a: {{kind: agent}}\nedges:\n  - START >> a >> END\n"
+    )
+    graph = Graph.from_yaml(tmp_path / "g.yaml")
+    assert "rpm: 10" in graph.to_yaml()
+    with pytest.raises(errors.KeyMissing):
+        asyncio.run(graph.run("x"))
+    for wrong in (
+        "{name: openai:m, keys: [sk-live-123]}",
+        "{failover: openai:m}",
+        "{failover: null}",
+        "{failover: [null, openai:x]}",
+        "{failover: [openai:x]}",
+        "{failover: [openai:x, openai:y], cooldown_s: soon}",
+        "{name: openai:m, timeouts: {first_s: abc}}",
+    ):
+        (tmp_path / "g.yaml").write_text(
+            f"graph: g\nmodel: {wrong}\nnodes:\n  a: {{kind: agent}}\nedges:\n  - START >> a >> END\n"
+        )
+        with pytest.raises(errors.FileUnreadable):
+            Graph.from_yaml(tmp_path / "g.yaml")
+
+
+def test_an_answer_tool_whose_name_comes_late_or_whose_arguments_do_not_come() -> None:
+    late = Unwrapped().events(
+        [
+            CallDelta(0, "c"),
+            CallDelta(0, name="final_answer"),
+            CallDelta(0, arguments='{"a":1}'),
+            Finished("tool_calls"),
+        ]
+    )
+    assert late == [TextDelta('{"a":1}'), Finished("stop")]
+    empty = Unwrapped().events([TextDelta('{"a":1}'), CallDelta(0, "c", "final_answer"), Finished("tool_calls")])
+    assert empty == [TextDelta('{"a":1}'), Finished("stop")]
+
+
+def test_a_grandchild_that_writes_on_takes_no_answer_away(tmp_path: Path) -> None:
+    writer = "import os,time\\nfor n in range(400):\\n open(str(n),'w').close(); time.sleep(0.002)"
+    body = f'subprocess.Popen([sys.executable, "-c", "{writer}"], start_new_session=True, stdin=-3, stdout=-3, stderr=-3); print(result)'
+    assert ask(connect("claude-code:default", options={"program": tool_that(tmp_path, body)})).text == "hi"
+
+
+def test_a_recording_counts_what_the_live_run_counted(tmp_path: Path) -> None:
+    class Twice:
+        name = "twice"
+
+        async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
+            yield UsageDelta(100, 0, 0.5)
+            yield Retried(2, 0.0, errors.Overloaded("busy"))
+            yield TextDelta("ok")
+            yield UsageDelta(10, 1, 0.25)
+            yield Finished("stop")
+
+    live = ask(record(tmp_path / "r.jsonl", Twice()))
+    again = ask(replay(tmp_path / "r.jsonl"))
+    assert (live.input_tokens, live.usd) == (again.input_tokens, again.usd) == (110, 0.75)

@@ -114,7 +114,7 @@ class Command:
         if unknown or not isinstance(timeouts, (Timeouts, NoneType)):
             wrong = ", ".join(unknown) or f"timeouts={timeouts!r}"
             raise DeclarationError(f"{self.name}:{model} takes program= and timeouts=Timeouts(...), and not {wrong}")
-        path = program or self.found()
+        path = self.found() if program is None else shutil.which(program) or os.path.abspath(program)
         if path is None:
             raise CommandFailed(f"{self.name}: there is no {self.program!r} on the path; {self.install}")
         return CommandModel(self, model, path, timeouts or Timeouts())
@@ -136,7 +136,7 @@ class CommandModel:
         Raises:
             ModelError: of the kind that fits what the tool said.
         """
-        with tempfile.TemporaryDirectory(prefix="graphflow-") as folder:
+        with tempfile.TemporaryDirectory(prefix="graphflow-", ignore_cleanup_errors=True) as folder:
             call = self.command.build(request, self.model, Path(folder))
             for name, text in call.files.items():
                 (Path(folder) / name).write_text(mended(text), encoding="utf-8")
@@ -256,7 +256,8 @@ class _Clock:
                 yield
         except TimeoutError:
             error = ModelTimeout(
-                f"{command.name} said nothing for {limit:g} s; allow more with connect(..., timeouts=Timeouts({phase}_s=...))",
+                f"{command.name} {'did not finish' if phase == 'whole' else 'said nothing'} within "
+                f"{getattr(self.timeouts, phase + '_s'):g} s; allow more with connect(..., timeouts=Timeouts({phase}_s=...))",
                 provider=command.name,
             )
             error.phase = phase
@@ -269,9 +270,15 @@ async def _spawned(starting: Coroutine[Any, Any, asyncio.subprocess.Process]) ->
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        task.add_done_callback(_end_at_once)  # even if who waits for it is cancelled once more
         with contextlib.suppress(CommandFailed):
-            await _stop(await task, 0.0)
+            await _stop(await asyncio.shield(task), 0.0)
         raise
+
+
+def _end_at_once(started: asyncio.Task[asyncio.subprocess.Process]) -> None:
+    if not started.cancelled() and started.exception() is None:
+        _signal(started.result().pid, signal.SIGKILL)
 
 
 async def _said(complaint: asyncio.Task[str]) -> str:

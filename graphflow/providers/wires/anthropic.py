@@ -6,6 +6,7 @@ Thinking blocks go back unchanged and first in their turn; all results of a turn
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
@@ -60,6 +61,7 @@ TAKEN = {
 }
 """The media types of bytes, by what they are."""
 
+_ID = re.compile(r"[a-zA-Z0-9_-]+")
 FINISH: dict[str, Finish] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -89,7 +91,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     config: Json = {}
     if request.output_schema is not None:
         config["format"] = {"type": "json_schema", "schema": request.output_schema}
-    if request.thinking is not None:
+    if request.thinking is not None and not (request.thinking and begun_elsewhere(request)):
         thinking, effort = render_thinking(request.thinking, model)
         body["thinking"] = thinking
         config |= present(effort=effort)
@@ -127,6 +129,19 @@ def render_thinking(thinking: bool | int | str, model: str) -> tuple[Json, str |
         return {"type": "adaptive"}, "low" if thinking == "minimal" else thinking
     budget = THINKING if thinking is True else BUDGETS[thinking] if isinstance(thinking, str) else thinking
     return {"type": "enabled", "budget_tokens": max(1024, budget)}, None
+
+
+def begun_elsewhere(request: Request) -> bool:
+    """Whether the tool calls that wait for an answer were made by another provider's model.
+
+    A loop that begins without thinking blocks has to go on without: the API refuses to think in its middle.
+    """
+    for turn in reversed(request.turns):
+        if isinstance(turn, UserTurn):
+            return False
+        if isinstance(turn, AssistantTurn) and turn.calls and turn.wire != NAME:
+            return True
+    return False
 
 
 def render_standing(request: Request) -> str | list[Json]:
@@ -183,12 +198,22 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
             return [{"role": "user", "content": [_result(r.id, r.content, r.ok) for r in turn.results]}]
 
 
+def call_id(id: str) -> str:
+    """An id as the API takes it: another provider's may hold what it refuses."""
+    return id if _ID.fullmatch(id) else "toolu_" + hashlib.sha256(id.encode()).hexdigest()[:24]
+
+
 def _part(part: Part, own: bool) -> Json | None:
     match part:
         case Said():
             return {"type": "text", "text": part.text} if part.text.strip() else None
         case ToolCall():
-            return {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments_of(part.arguments)}
+            return {
+                "type": "tool_use",
+                "id": call_id(part.id),
+                "name": part.name,
+                "input": arguments_of(part.arguments),
+            }
         case Thinking():
             if not own or not part.keep:
                 return None
@@ -200,7 +225,7 @@ def _part(part: Part, own: bool) -> Json | None:
 
 
 def _result(id: str, content: str | tuple[str | Media, ...], ok: bool) -> Json:
-    body: Json = {"type": "tool_result", "tool_use_id": id}
+    body: Json = {"type": "tool_result", "tool_use_id": call_id(id)}
     body["content"] = content if isinstance(content, str) else _blocks(content)
     return body if ok else {**body, "is_error": True}
 

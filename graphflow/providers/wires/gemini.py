@@ -150,7 +150,7 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
 
 def _sign_foreign(parts: list[Json], own: bool) -> None:
     first = next((part for part in parts if "functionCall" in part), None)
-    if first is not None and not own:
+    if first is not None and "thoughtSignature" not in first and not own:
         first["thoughtSignature"] = UNSIGNED
 
 

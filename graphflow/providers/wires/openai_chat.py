@@ -145,8 +145,15 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
 
 def _assistant(turn: AssistantTurn, dialect: Dialect) -> Json:
     message: Json = {"role": "assistant", "content": turn.text or (None if turn.calls else "")}
-    thought = "".join(p.text for p in turn.parts if type(p) is Thinking) if turn.wire == dialect.name else ""
-    if thought and dialect.reasoning_back:
+    own = turn.wire == dialect.name
+    thought = "".join(p.text for p in turn.parts if type(p) is Thinking) if own else ""
+    details = next((p.keep["details"] for p in turn.parts if "details" in p.keep), None) if own else None
+    if details:
+        message["reasoning_details"] = details
+    elif thought and dialect.effort == "high or none":  # Mistral: typed parts, as it sends them
+        spoken = [{"type": "text", "text": turn.text}] if turn.text else []
+        message["content"] = [{"type": "thinking", "thinking": [{"type": "text", "text": thought}]}, *spoken]
+    elif thought and dialect.reasoning_back:
         message[dialect.reasoning] = thought
     if turn.calls:
         message["tool_calls"] = [_call(call, dialect) for call in turn.calls]
@@ -195,7 +202,8 @@ def render_media(media: Media, dialect: Dialect) -> Json:
             return {"type": "image_url", "image_url": {"url": media.data_url} | present(detail=media.detail or None)}
         case "audio" if media.data and (dialect.video or media.mime in AUDIO):
             format = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}.get(kind := media.mime.split("/")[-1], kind)
-            return {"type": "input_audio", "input_audio": {"data": media.base64, "format": format}}
+            audio = media.base64 if dialect.documents == "document_url" else {"data": media.base64, "format": format}
+            return {"type": "input_audio", "input_audio": audio}  # Mistral takes the bytes alone
         case "video" if dialect.video and not media.file_id:
             return {"type": "video_url", "video_url": {"url": media.data_url}}
         case "document" if dialect.documents == "document_url" and not media.file_id:
@@ -219,10 +227,12 @@ class ChatParser:
         self.opened = False
         self.raw: str | None = None
         self.named: dict[int, str] = {}
-        self.moved: dict[int, int] = {}
+        self.calls: dict[tuple[int, str], int] = {}
+        self.current: dict[int, int] = {}
         self.spent: UsageDelta | None = None
         self.in_thought = False
         self.part = 0
+        self.details: list[Any] = []
 
     def event(self, data: Any, name: str) -> list[ModelEvent]:
         """One chunk."""
@@ -268,6 +278,10 @@ class ChatParser:
                     return
             else:
                 self._typed(content, events)
+        details = delta.get("reasoning_details")
+        if isinstance(details, list) and details:  # OpenRouter: signed or encrypted reasoning, wanted back as it came
+            self.details += details
+            events.append(Kept("thinking", self.part, {"details": list(self.details)}))
         thought = delta.get("reasoning") or delta.get("reasoning_content")
         if thought and isinstance(thought, str):
             self.in_thought = True
@@ -303,22 +317,25 @@ class ChatParser:
 
     def _call(self, call: Json, position: int, events: list[ModelEvent]) -> None:
         function = call.get("function") or {}
-        index = call.get("index")
-        index = position if index is None else index
+        raw = call.get("index")
+        raw = position if raw is None else raw
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
             arguments = json.dumps(arguments)
-        id = call.get("id") or ""
-        index = self.moved.get(index, index)
-        known = self.named.get(index)
-        if known is not None and id and known != id:  # another call under the same number, or under none
-            self.moved[index] = index = 1 + max(self.named)
-            known = None
-        if known is not None:  # some gateways repeat id and name in every piece
+        id, name = call.get("id") or "", function.get("name") or ""
+        index = self.calls.get((raw, id)) if id else None
+        if index is None:
+            index = self.current.get(raw)
+            if index is not None and id and name and self.named[index] not in ("", id):
+                index = None  # another call under the same number, or under none; some gateways number them all 0
+        self.current[raw] = index if index is not None else raw if raw not in self.named else 1 + max(self.named)
+        if index is not None:  # some gateways repeat the name in every piece, or make up an id for each
             events.append(CallDelta(index, arguments=arguments or ""))
             return
+        index = self.current[raw]
+        self.calls[raw, id] = index
         self.named[index] = id
-        events.append(CallDelta(index, id or token_hex(5)[:9], function.get("name") or "", arguments or ""))
+        events.append(CallDelta(index, id or token_hex(5)[:9], name, arguments or ""))
         if not id:
             events.append(Kept("call", index, {"made_id": True}))
 

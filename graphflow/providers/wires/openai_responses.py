@@ -268,6 +268,10 @@ class ResponsesParser:
         for index, item in enumerate(response.get("output") or ()):
             part, said = _content(item)
             events += self._kept(index, item)
+            refusal, told_refusal = "".join(_refusals(item)), "".join(self.refused)
+            if refusal and not told_refusal:
+                self.refused.append(refusal)
+                events.append(RefusalDelta(refusal))
             if not part:
                 continue
             told = "".join(self.told.get((part, index), ()))
