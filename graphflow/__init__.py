@@ -17,12 +17,14 @@ _HOME = {
     "Graph": "graph",
     "GraphError": "errors",
     "GraphflowError": "errors",
+    "Handoff": "handoffs",
     "Human": "kinds.human",
     "LimitReached": "messages",
     "Limits": "limits",
     "Media": "media",
     "Message": "messages",
     "Node": "nodes",
+    "Policy": "policy",
     "Retry": "nodes",
     "Router": "kinds.router",
     "Run": "run",
@@ -49,12 +51,14 @@ __all__ = [
     "Graph",
     "GraphError",
     "GraphflowError",
+    "Handoff",
     "Human",
     "LimitReached",
     "Limits",
     "Media",
     "Message",
     "Node",
+    "Policy",
     "Retry",
     "Router",
     "Run",
@@ -73,6 +77,7 @@ if TYPE_CHECKING:
     from graphflow.arrows import END, START
     from graphflow.errors import GraphError, GraphflowError, ToolError
     from graphflow.graph import Graph
+    from graphflow.handoffs import Handoff
     from graphflow.kinds.agent import Agent
     from graphflow.kinds.human import Human
     from graphflow.kinds.router import Router
@@ -83,6 +88,7 @@ if TYPE_CHECKING:
     from graphflow.media import Media
     from graphflow.messages import Failure, LimitReached, Message
     from graphflow.nodes import Context, Node, Retry
+    from graphflow.policy import Policy
     from graphflow.ports import Take
     from graphflow.providers import connect
     from graphflow.providers.failover import Failover

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphflow.carries import Declared, link_units
+from graphflow.handoffs import HandTo
 from graphflow.messages import LimitReached, Type, arms, matcher, output_check
 from graphflow.program import JoinSpec, Link, Program, Slot
 from graphflow.proofs import Proof
@@ -38,6 +39,7 @@ def compile_program(proof: Proof) -> Program:
         straight=straight,
         laps=len(laps),
         callees=proof.callees,
+        handoffs=proof.handoffs,
         output=proof.output,
     )
 
@@ -110,6 +112,7 @@ def _slot(proof: Proof, top: Topology, number: int, links: tuple[Link, ...], gat
 def _attach_links(proof: Proof, slot: Slot, links: tuple[Link, ...]) -> None:
     slot.policy = "cancel"
     slot.failure_links = slot.limit_links = ()
+    slot.handoff_links = None
     if (
         len(links) == 1 and links[0].matches is None and links[0].units is None and links[0].guard is None
     ):  # the common case, told quickly
@@ -122,10 +125,13 @@ def _attach_links(proof: Proof, slot: Slot, links: tuple[Link, ...]) -> None:
     normal: list[Link] = []
     failures: list[Link] = []
     limits: list[Link] = []
+    handoffs: dict[str, Link] = {}
     for link in links:
         declared = proof.edges[link.index]
         if not declared.exceptional:
             normal.append(link)
+        elif isinstance(declared.edge.origin.arm, HandTo):
+            handoffs[declared.edge.target.name] = link
         elif declared.edge.origin.arm is LimitReached:
             limits.append(link)
         else:
@@ -135,9 +141,10 @@ def _attach_links(proof: Proof, slot: Slot, links: tuple[Link, ...]) -> None:
     slot.links = tuple(normal)
     slot.failure_links = tuple(failures)
     slot.limit_links = tuple(limits)
+    slot.handoff_links = handoffs or None
     slot.plain = all(link.matches is None and link.units is None and link.guard is None for link in normal)
     one = normal[0] if len(normal) == 1 else None
-    plain = one is not None and slot.plain and not one.each and one.lap is None and not one.resets
+    plain = one is not None and slot.plain and not (one.each or one.resets or handoffs) and one.lap is None
     slot.alone = one if plain else None
     slot.policy = next((p for link in links if (p := proof.edges[link.index].edge.origin.fork)), "cancel")
 

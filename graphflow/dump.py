@@ -40,7 +40,7 @@ def dump_graph(graph: Graph[Any, Any]) -> str:
     if graph._proof.declared_input is not None:
         declared["input"] = _spelled(graph.input)
     declared["nodes"] = {node.name: _spec(node) for node in graph.nodes}
-    declared["edges"] = [_edge(d.edge) for d in graph._proof.edges]
+    declared["edges"] = [_edge(d.edge) for d in graph._proof.edges if d.edge not in graph._proof.implied]
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=10_000)
 
 

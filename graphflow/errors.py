@@ -15,7 +15,13 @@
     │   ├── NodeTimeout (TimeoutError)     a node took longer than its `timeout_s`
     │   └── NotReachable (LookupError)     a node called something it has no edge to
     ├── ToolError                          a tool call that cannot be carried out; a model may act on the text
-    │   └── ArgumentsInvalid (ValueError)
+    │   ├── ArgumentsInvalid (ValueError)
+    │   ├── ResultInvalid (TypeError)      what a tool answered cannot be shown to a model
+    │   ├── PolicyRefused (PermissionError)     a policy does not allow the call; nothing was done
+    │   ├── ApprovalRefused (PermissionError)   nobody approved the call; nothing was done
+    │   ├── BackgroundFailed               a background call that was awaited has failed; its error is the cause
+    │   ├── ServerFailed (ConnectionError) a tool server is not there, died, or does not keep to its protocol
+    │   └── CodeFailed                     code that a model wrote raised, or used up what it was given
     ├── ModelError                         a model could not answer; `retryable`, `status`, `code`, `request_id`
     │   ├── ModelUnset (LookupError)       an agent names no model and nothing gives a default
     │   ├── UnknownProvider (LookupError)
@@ -53,6 +59,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from graphflow.nodes import Retry
     from graphflow.reply import Reply
     from graphflow.run import Run
 
@@ -171,11 +178,49 @@ class NotReachable(WalkError, LookupError):
 
 
 class ToolError(GraphflowError):
-    """A tool call that cannot be carried out. Raise it in a tool to tell the model why, in words it can act on."""
+    """A tool call that cannot be carried out. Raise it in a tool to tell the model why, in words it can act on.
+
+    Attributes:
+        retry: how the same call shall be tried again before anybody is told: the tool's own request, a `Retry`.
+    """
+
+    def __init__(self, *args: object, retry: Retry | None = None) -> None:
+        self.retry = retry
+        super().__init__(*args)
 
 
 class ArgumentsInvalid(ToolError, ValueError):
     """Arguments do not fit a tool's schema; the text names each field."""
+
+
+class ResultInvalid(ToolError, TypeError):
+    """A tool answered with something that cannot be written as JSON, so no model can read it."""
+
+
+class PolicyRefused(ToolError, PermissionError):
+    """A policy does not allow this call. Nothing was done."""
+
+
+class ApprovalRefused(ToolError, PermissionError):
+    """The call needs approval, and it was refused, or nobody is there to give it. Nothing was done."""
+
+
+class BackgroundFailed(ToolError):
+    """A background call ended without an answer; `__cause__` is its own error."""
+
+
+class ServerFailed(ToolError, ConnectionError):
+    """A tool server could not be started or reached, died, or does not keep to its protocol."""
+
+
+class CodeFailed(ToolError):
+    """Code that a model wrote raised, or used up its time, memory or output.
+
+    Attributes:
+        printed: what it had printed before.
+    """
+
+    printed: str = ""
 
 
 class ModelError(GraphflowError):

@@ -231,6 +231,81 @@ class CallFailed(Event):
 
 
 @dataclass(slots=True)
+class ToolPartial(Event):
+    """A piece of what a tool is still answering (told only to a live listener; not a fact)."""
+
+    kind: ClassVar[str] = "tool.partial"
+    activation: int
+    node: str
+    piece: Any
+
+
+@dataclass(slots=True)
+class CacheHit(Event):
+    """A node was not asked: it has answered the same before, and says that its answers may be kept (fact)."""
+
+    kind: ClassVar[str] = "cache.hit"
+    activation: int
+    node: str
+
+
+@dataclass(slots=True)
+class Approved(Event):
+    """A call that needs approval got it, or did not; `key` names the call (fact)."""
+
+    kind: ClassVar[str] = "approval"
+    activation: int
+    node: str
+    key: str
+    granted: bool
+    why: str = ""
+
+
+@dataclass(slots=True)
+class HandedOver(Event):
+    """An agent handed the walk over to another (fact)."""
+
+    kind: ClassVar[str] = "handoff"
+    activation: int
+    node: str
+    target: str
+
+
+@dataclass(slots=True)
+class BackgroundStarted(Event):
+    """A call goes on while its caller does (fact)."""
+
+    kind: ClassVar[str] = "background.start"
+    activation: int
+    node: str
+    handle: str
+
+
+@dataclass(slots=True)
+class BackgroundFinished(Event):
+    """A background call has ended: completed, failed, limited or cancelled (fact)."""
+
+    kind: ClassVar[str] = "background.end"
+    activation: int
+    node: str
+    handle: str
+    status: Status
+    output: Any
+    error: BaseException | None
+    started: float
+
+
+@dataclass(slots=True)
+class ArtifactKept(Event):
+    """A node kept an artifact (fact)."""
+
+    kind: ClassVar[str] = "artifact"
+    activation: int
+    node: str
+    artifact: Any
+
+
+@dataclass(slots=True)
 class ModelStarted(Event):
     """A model was asked (fact)."""
 

@@ -15,13 +15,16 @@ from typing import Any, TypeVar
 from graphflow.boundary import check_input
 from graphflow.errors import WalkCancelled
 from graphflow.events import LimitWarning, NodeFailed, RunEnded, RunStarted, Status
-from graphflow.frame import Frame, Shared, status_of, uncancel
+from graphflow.frame import Frame, uncancel
 from graphflow.graph import Graph
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.messages import error_text
 from graphflow.model import Model
 from graphflow.opening import check_model, unset
+from graphflow.policy import Approve, Policy
+from graphflow.reach import status_of
 from graphflow.run import Run
+from graphflow.shared import Shared, Sources
 
 Out = TypeVar("Out")
 
@@ -34,6 +37,8 @@ def begin(
     model: Model | str | None = None,
     limits: Limits | None = None,
     session: str | None = None,
+    policy: Policy | None = None,
+    approve: Approve | None = None,
     observed: bool = False,
     plain: bool = True,
 ) -> tuple[Run[Any], Frame, Any]:
@@ -45,8 +50,11 @@ def begin(
         run._listeners = []
     check_model(model, f"the run of {graph.name!r}")
     default = model if model is not None else graph.model
-    shared = Shared(run, deps, default, session, plain=plain and not observed)
-    frame = Frame(shared, graph.program, ledger, default)
+    shared = Shared(run, default, session, approve, plain=plain and not observed)
+    policies = tuple(p for p in (policy, graph.policy) if p is not None)
+    frame = Frame(shared, graph.program, ledger, default, deps, policies)
+    if graph.needs_sources:
+        shared.sources = Sources(graph.name, graph.sources_needed())
     ledger.on_warning = _Warning(run, frame)
     if graph.needs_models:
         for agent, named in graph.models_needed(default):
@@ -90,7 +98,13 @@ async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
     try:
         if run._cancelled:
             raise asyncio.CancelledError
-        run._output = await frame.walked(message)
+        try:
+            if frame.shared.sources is not None:
+                await frame.shared.sources.open(run)
+            run._output = await frame.walked(message)
+        finally:
+            if not frame.shared.idle:
+                await _close(frame.shared)
     except asyncio.CancelledError as cancelled:
         if not run._cancelled:
             _end(run, frame, "cancelled", WalkCancelled(f"the task that walked {run.graph!r} was cancelled"))
@@ -105,6 +119,19 @@ async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
         raise
     _end(run, frame, "completed", None)
     return run
+
+
+async def _close(shared: Shared) -> None:
+    """Ends what goes on beside the walk, even while the walk is being cancelled."""
+    closing = asyncio.get_running_loop().create_task(shared.close())
+    cancelled = False
+    while not closing.done():
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | None) -> None:

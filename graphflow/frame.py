@@ -2,7 +2,7 @@
 
 Rules:
 1. It decides nothing. What a message, a failure or a cancellation means is the walk's business; what may be used is the
-   ledger's; what a node does is the node's.
+   ledger's; what a node does is the node's; what a node may reach is on the page before (`reach.py`).
 2. A task per branch, never per node: the activation that follows from a result goes on in the same task.
 3. Every task it starts has ended when the frame is left, however it is left.
 4. A graph without forks and joins, with nobody listening, is walked by plain awaits (`straight.py`), with the same journal.
@@ -11,103 +11,25 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from graphflow.boundary import check_input, check_output, wrong_output
-from graphflow.errors import GraphflowError, LimitExceeded, NodeTimeout, WalkCancelled
-from graphflow.events import (
-    CallFailed,
-    CallFinished,
-    CallStarted,
-    Event,
-    FrameEntered,
-    FrameExited,
-    NodeAbandoned,
-    NodeCancelled,
-    NodeFailed,
-    NodeFinished,
-    NodeRetried,
-    RunStarted,
-    Status,
-    Stopped,
-)
-from graphflow.graph import Graph, solo
-from graphflow.limits import Answered, Ledger, Limits, tightest
-from graphflow.model import Model
-from graphflow.nodes import Context, Node, find_callee
-from graphflow.opening import open_model, unset
-from graphflow.program import Program, Slot
-from graphflow.run import Run
+from graphflow.boundary import wrong_output
+from graphflow.errors import LimitExceeded, WalkCancelled
+from graphflow.events import Event, NodeAbandoned, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Stopped
+from graphflow.program import Slot
+from graphflow.reach import GRACE_S, Reach
 from graphflow.straight import walk_straight
 from graphflow.walk import Cancel, Command, Finish, Start, Walk
 
 GIVE_WAY = 64
 """Activations between turns for others: listeners, timers, whoever wants to cancel."""
-GRACE_S = 5.0
-"""Seconds that cancelled activations get to end before they are abandoned: asyncio cannot end a task that refuses."""
 
 
-class Shared:
-    """What all frames of a run have in common."""
-
-    __slots__ = ("calls", "deps", "model", "models", "plain", "run", "session")
-
-    def __init__(
-        self, run: Run[Any], deps: Any, model: Model | str | None, session: str | None, *, plain: bool
-    ) -> None:
-        self.run = run
-        self.deps = deps
-        self.model = model
-        self.models: dict[str, Model] | None = None
-        self.session = session
-        self.plain = plain
-        """Whether straight graphs may be walked straight."""
-        self.calls = 0
-
-    def open(self, named: str) -> Model:
-        """The model of that name, opened once a run."""
-        if self.models is None:
-            self.models = {}
-        if named not in self.models:
-            self.models[named] = open_model(named)
-        return self.models[named]
-
-
-class Frame:
+class Frame(Reach):
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
-    __slots__ = (
-        "busy",
-        "callees",
-        "default",
-        "done",
-        "graces",
-        "ledger",
-        "number",
-        "program",
-        "shared",
-        "tasks",
-        "walk",
-    )
-
-    def __init__(
-        self,
-        shared: Shared,
-        program: Program,
-        ledger: Ledger,
-        default: Model | str | None,
-        callees: Mapping[str, tuple[Node[Any, Any], ...]] | None = None,
-    ) -> None:
-        self.shared = shared
-        self.program = program
-        self.ledger = ledger
-        self.default = default
-        """The model for nodes that name none."""
-        self.callees = program.callees if callees is None else callees
-        self.number = len(shared.run.frames)
-        shared.run.frames.append((program, ledger.path, ledger.limits))
+    __slots__ = ("busy", "done", "graces", "tasks", "walk")
 
     walk: Walk | None
     tasks: dict[int, asyncio.Task[None]]
@@ -117,113 +39,6 @@ class Frame:
     graces: list[asyncio.TimerHandle]
     """When those that were told to stop are abandoned."""
 
-    # -- what a context asks -------------------------------------------------------------------------------------------
-    @property
-    def path(self) -> tuple[str, ...]:
-        return self.ledger.path
-
-    @property
-    def depth(self) -> int:
-        return self.ledger.depth
-
-    @property
-    def deps(self) -> Any:
-        return self.shared.deps
-
-    @property
-    def session(self) -> str | None:
-        return self.shared.session
-
-    @property
-    def limits(self) -> Limits:
-        return self.ledger.left()
-
-    @property
-    def observed(self) -> bool:
-        return self.shared.run.observed
-
-    def clock(self) -> float:
-        return time.perf_counter() - self.shared.run.began
-
-    def record(self, kind: type[Event], activation: int, **fields: Any) -> None:
-        self.shared.run.tell(kind(self.clock(), self.number, activation, **fields))  # type: ignore[call-arg]  # of a kind that has one
-
-    def tell(self, event: Event) -> None:
-        """Hands on an event that was made outside: a model's deltas come by the thousand."""
-        self.shared.run.tell(event)
-
-    def reachable(self, caller: Node[Any, Any]) -> Sequence[Node[Any, Any]]:
-        callees = self.callees.get(caller.name, ())
-        if not self.ledger.at_depth_limit:
-            return callees
-        return tuple(callee for callee in callees if callee.enters == "never")
-
-    def model(self, caller: Node[Any, Any]) -> Model:
-        named = getattr(caller, "model", None) or self.default
-        if named is None:
-            raise unset(caller.name, self.program.name)
-        if not isinstance(named, str):
-            return named
-        return self.shared.open(named)
-
-    def ends(self, error: BaseException) -> bool:
-        """Whether an error is a limit of this frame or of one around it, which nothing inside may swallow."""
-        return isinstance(error, LimitExceeded) and error.ledger is not None and self.ledger.contains(error.ledger)
-
-    def charge_model_call(self) -> None:
-        self.ledger.check_spent()
-        self.ledger.charge("model_calls")
-
-    def add_model_call(self, reply: Answered) -> None:
-        self.ledger.add_model_call(reply)
-
-    # -- calls and frames ----------------------------------------------------------------------------------------------
-    async def call(self, activation: int, caller: Node[Any, Any], callee: Node[Any, Any] | str, message: Any) -> Any:
-        node = find_callee(caller, callee, self.callees.get(caller.name, ()))
-        self.shared.calls += 1
-        call = self.shared.calls
-        run = self.shared.run
-        started = self.clock()
-        run.tell(CallStarted(started, self.number, activation, call, caller.name, node.name, message))
-        try:
-            self.ledger.charge("steps")
-            if node.enters == "called":
-                output = await self.enter(activation, node, message, None)
-            elif node.enters == "always":
-                output = await self.perform(node, {"": message}, activation)
-            else:
-                if node.meter is not None:
-                    self.ledger.charge(node.meter)  # type: ignore[arg-type]  # a node's meter is one of METERS
-                output = await self.perform(node, {node.ports[0].name: message}, activation)
-        except BaseException as error:
-            run.tell(CallFailed(self.clock(), self.number, activation, call, node.name, error, started))
-            raise
-        run.tell(CallFinished(self.clock(), self.number, activation, call, node.name, output, started))
-        return output
-
-    async def enter(self, activation: int, node: Node[Any, Any], message: Any, limits: Limits | None) -> Any:
-        """Pushes a frame for a graph or agent and walks it to its end."""
-        target, edge_limits = node.entry()
-        graph = target if isinstance(target, Graph) else solo(target)
-        own = tightest(graph.limits, edge_limits, limits)
-        ledger = self.ledger.enter(node.name, own)  # refuses by depth, before anything is done
-        default = graph.model if graph.model is not None else self.default
-        callees = None if isinstance(target, Graph) else self.callees
-        message = check_input(graph, message)
-        child = Frame(self.shared, graph.program, ledger, default, callees)
-        run = self.shared.run
-        run.tell(FrameEntered(self.clock(), child.number, self.number, activation, ledger.path, message))
-        try:
-            output = await child.walked(message)
-        except BaseException as error:
-            run.tell(
-                FrameExited(self.clock(), child.number, status_of(error), None, f"{type(error).__name__}: {error}")
-            )
-            raise
-        run.tell(FrameExited(self.clock(), child.number, "completed", output))
-        return output
-
-    # -- one activation ------------------------------------------------------------------------------------------------
     async def activate(self, slot: Slot, inputs: dict[str, Any], activation: int) -> Any:
         """The output of one activation, retried, timed and checked as the node says."""
         node = slot.node
@@ -233,60 +48,6 @@ class Frame:
             return await self.perform(node, {"": message}, activation)
         return await self.perform(node, inputs, activation)
 
-    async def perform(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int) -> Any:
-        retry = node.retry
-        attempt = 1
-        task = asyncio.current_task()
-        cancelled = task.cancelling() if task is not None else 0
-        while True:
-            try:
-                output = await self._once(node, inputs, activation)
-                check_output(node, output)
-                return output
-            except GraphflowError as error:
-                if (
-                    retry is None
-                    or isinstance(error, LimitExceeded)
-                    or attempt >= retry.attempts
-                    or not isinstance(error, retry.on)
-                ):
-                    raise
-                problem: Exception = error
-            except Exception as error:
-                if retry is None or attempt >= retry.attempts or not isinstance(error, retry.on):
-                    raise
-                problem = error
-            if task is not None and task.cancelling() > cancelled:  # it was told to stop, and failed because of that
-                raise problem
-            attempt += 1
-            wait_s = retry.wait_before(attempt)
-            self.record(
-                NodeRetried,
-                activation,
-                node=node.name,
-                attempt=attempt,
-                error=f"{type(problem).__name__}: {problem}",
-                wait_s=wait_s,
-            )
-            await asyncio.sleep(wait_s)
-
-    async def _once(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int) -> Any:
-        if node.timeout_s is None:
-            return await self._answer(node, inputs, activation)
-        clock = asyncio.timeout(node.timeout_s)
-        try:
-            async with clock:
-                return await self._answer(node, inputs, activation)
-        except TimeoutError:
-            if clock.expired():
-                raise NodeTimeout(node.name, node.timeout_s) from None
-            raise
-
-    async def _answer(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int) -> Any:
-        if node.enters == "always":
-            return await self.enter(activation, node, next(iter(inputs.values())), None)
-        return await node.activate(inputs, Context(self, node, activation))
-
     # -- the walk ------------------------------------------------------------------------------------------------------
     def walked(self, message: Any) -> Coroutine[Any, Any, Any]:
         """Walks to the graph's output, within this frame's own deadline. No coroutine is made that only waits for another."""
@@ -294,7 +55,8 @@ class Frame:
         return self._walked(message) if seconds is None else self._in_time(seconds, message)
 
     async def _in_time(self, seconds: float, message: Any) -> Any:
-        clock = asyncio.timeout(seconds)
+        self.ledger.deadline = asyncio.get_running_loop().time() + seconds
+        clock = asyncio.timeout_at(self.ledger.deadline)
         try:
             async with clock:
                 output = await self._walked(message)
@@ -510,12 +272,3 @@ def uncancel() -> None:
     task = asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()
-
-
-def status_of(error: BaseException) -> Status:
-    """The status that a walk ends in when this is raised."""
-    if isinstance(error, LimitExceeded):
-        return "limited"
-    if isinstance(error, (asyncio.CancelledError, WalkCancelled)):
-        return "cancelled"
-    return "failed"

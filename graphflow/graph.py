@@ -13,11 +13,13 @@ from graphflow.bounds import Bounds, bound
 from graphflow.compile import compile_program
 from graphflow.errors import DeclarationError, GraphError
 from graphflow.limits import Limits
+from graphflow.members import place_text
 from graphflow.messages import Type, type_name
-from graphflow.nodes import Context, Node
+from graphflow.nodes import Context, Node, NodeOptions
+from graphflow.policy import Approve, Policy
 from graphflow.ports import Port
 from graphflow.program import Program
-from graphflow.proofs import Proof, _place
+from graphflow.proofs import Proof
 from graphflow.report import Report, report
 
 A = TypeVar("A")
@@ -29,7 +31,18 @@ if TYPE_CHECKING:
     from graphflow.run import Run
 
 
-class Options(TypedDict, total=False):
+class RunOptions(TypedDict, total=False):
+    """How one walk is run; `Graph.run` says what each means."""
+
+    deps: Any
+    model: Model | str | None
+    limits: Limits | None
+    session: str | None
+    policy: Policy | None
+    approve: Approve | None
+
+
+class Options(NodeOptions, total=False):
     """Everything about a graph but its name and arrows; `Graph` says what each means."""
 
     model: Model | str | None
@@ -38,8 +51,6 @@ class Options(TypedDict, total=False):
     ends: Literal["one", "first", "all"]
     deps: Any
     description: str
-    retry: Any
-    timeout_s: float | None
     _alone: bool
 
 
@@ -96,12 +107,11 @@ class Graph(Node[In, Out], Generic[In, Out]):
         ends: Literal["one", "first", "all"] = "one",
         deps: Type | None = None,
         description: str = "",
-        retry: Any = None,
-        timeout_s: float | None = None,
         _alone: bool = False,
+        **options: Unpack[NodeOptions],
     ) -> None:
         caller = sys._getframe(1)
-        where = _place((caller.f_code.co_filename, caller.f_lineno))
+        where = place_text((caller.f_code.co_filename, caller.f_lineno))
         if not isinstance(name, str):
             raise DeclarationError(
                 f"Graph({name!r}): the first argument is the graph's name, as in Graph('desk', START >> ...)"
@@ -119,8 +129,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
             ports=(Port("input", proof.input),),
             output=proof.output,
             description=description,
-            retry=retry,
-            timeout_s=timeout_s,
+            **options,
         )
         own = self.__dict__
         own["program"] = compile_program(proof)
@@ -130,10 +139,12 @@ class Graph(Node[In, Out], Generic[In, Out]):
         own["nodes"] = tuple(proof.nodes)
         own["_proof"] = proof
         own["_needed"] = None
+        own["_sources"] = None
 
     nodes: tuple[Node[Any, Any], ...]
     _proof: Proof
     _needed: bool | None
+    _sources: tuple[tuple[str, tuple[Node[Any, Any], ...]], ...] | None
 
     @property
     def input(self) -> Type:
@@ -165,6 +176,22 @@ class Graph(Node[In, Out], Generic[In, Out]):
             self.__dict__["_needed"] = any(True for _ in self.models_needed(None))
         return bool(self._needed)
 
+    @property
+    def needs_sources(self) -> bool:
+        """Whether any node here, or in a graph below, may call the tools of a server."""
+        return bool(self.sources_needed())
+
+    def sources_needed(self) -> tuple[tuple[str, tuple[Node[Any, Any], ...]], ...]:
+        """Every node that has an edge to a server, with all that it can call."""
+        if self._sources is None:
+            found: list[tuple[str, tuple[Node[Any, Any], ...]]] = []
+            for node in self.reach():
+                if isinstance(node, Graph):
+                    found += node.sources_needed()
+            found += [(n, c) for n, c in self.program.callees.items() if any(callee.source for callee in c)]
+            self.__dict__["_sources"] = tuple(found)
+        return self._sources or ()
+
     def models_needed(self, default: Model | str | None) -> Sequence[tuple[str, Model | str | None]]:
         """Every node that asks a model, with the model it will ask (None: nothing names one)."""
         found: list[tuple[str, Model | str | None]] = []
@@ -186,6 +213,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
             for other in (
                 *self.program.callees.get(node.name, ()),
                 *node.within(),
+                *(h.target for h in node.handoffs if isinstance(h.target, Node)),
                 *((target,) if target is not node else ()),
             ):
                 if found.get(other.name) is not other and other not in found.values():
@@ -194,15 +222,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
         return list(found.values())
 
     # -- running -------------------------------------------------------------------------------------------------------
-    async def run(
-        self,
-        message: Any,
-        *,
-        deps: Any = None,
-        model: Model | str | None = None,
-        limits: Limits | None = None,
-        session: str | None = None,
-    ) -> Run[Out]:
+    async def run(self, message: Any, **options: Unpack[RunOptions]) -> Run[Out]:
         """Walks the graph and returns the `Run` when it has completed.
 
         Args:
@@ -211,43 +231,27 @@ class Graph(Node[In, Out], Generic[In, Out]):
             model: instead of the graph's own default.
             limits: the tightest of these, the graph's and the call edge's wins.
             session: a name that nodes can see as `ctx.session`.
+            policy: what may be called, beside what graphs and nodes say.
+            approve: an async function that is asked about calls of nodes with `approval`: `True`, or a text why not.
 
         Raises:
             InputInvalid: the message does not fit; nothing ran.
             WalkError: the walk did not complete; or whatever a node raised. `error.run` is the `Run`, partial work in it.
         """
-        run: Run[Out] = await _executor().run_graph(
-            self, message, deps=deps, model=model, limits=limits, session=session
-        )
+        run: Run[Out] = await _executor().run_graph(self, message, **options)
         return run
 
-    def start(
-        self,
-        message: Any,
-        *,
-        deps: Any = None,
-        model: Model | str | None = None,
-        limits: Limits | None = None,
-        session: str | None = None,
-    ) -> Run[Out]:
+    def start(self, message: Any, **options: Unpack[RunOptions]) -> Run[Out]:
         """Starts a walk in the running event loop; iterate, await or `cancel()` the `Run` it returns."""
-        run: Run[Out] = _executor().start_graph(self, message, deps=deps, model=model, limits=limits, session=session)
+        run: Run[Out] = _executor().start_graph(self, message, **options)
         return run
 
-    async def stream(
-        self,
-        message: Any,
-        *,
-        deps: Any = None,
-        model: Model | str | None = None,
-        limits: Limits | None = None,
-        session: str | None = None,
-    ) -> AsyncIterator[Event]:
+    async def stream(self, message: Any, **options: Unpack[RunOptions]) -> AsyncIterator[Event]:
         """Yields every event of a walk; the last one is terminal. Leaving the loop early cancels the walk.
 
         Raises: what `run` raises, after the terminal event.
         """
-        run = self.start(message, deps=deps, model=model, limits=limits, session=session)
+        run = self.start(message, **options)
         try:
             async for event in run:
                 yield event
@@ -257,20 +261,10 @@ class Graph(Node[In, Out], Generic[In, Out]):
                 run.cancel()
                 await run.settled()
 
-    def run_sync(
-        self,
-        message: Any,
-        *,
-        deps: Any = None,
-        model: Model | str | None = None,
-        limits: Limits | None = None,
-        session: str | None = None,
-    ) -> Run[Out]:
+    def run_sync(self, message: Any, **options: Unpack[RunOptions]) -> Run[Out]:
         """`run` for code that is not async. Inside a running loop the walk gets a loop and thread of its own."""
         bridge = import_module("graphflow.sync")
-        run: Run[Out] = bridge.run_sync(
-            lambda: self.run(message, deps=deps, model=model, limits=limits, session=session)
-        )
+        run: Run[Out] = bridge.run_sync(lambda: self.run(message, **options))
         return run
 
     # -- files ---------------------------------------------------------------------------------------------------------

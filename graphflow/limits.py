@@ -150,6 +150,7 @@ class Ledger:
         "cache_read_tokens",
         "cache_write_tokens",
         "ceiling",
+        "deadline",
         "depth",
         "input_tokens",
         "limits",
@@ -180,6 +181,8 @@ class Ledger:
         self.on_warning = on_warning
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.ceiling = self._ceiling()
+        self.deadline: float | None = None
+        """When `seconds` are over, by the event loop's clock; set when the frame is walked."""
         self.steps = self.tool_calls = self.model_calls = self.input_tokens = self.output_tokens = self.tokens = 0
         self.cache_read_tokens = self.cache_write_tokens = self.reasoning_tokens = 0
         self.usd = 0.0
@@ -251,6 +254,16 @@ class Ledger:
                 if limit is not None and getattr(book, meter) >= limit:
                     raise book.exceeded(meter)
             book = book.parent
+
+    def first_deadline(self) -> Ledger | None:
+        """Of this ledger and its ancestors the one whose time is over first."""
+        books: list[Ledger] = []
+        book: Ledger | None = self
+        while book is not None:
+            if book.deadline is not None:
+                books.append(book)
+            book = book.parent
+        return min(books, key=lambda each: each.deadline or 0.0, default=None)
 
     def metered(self, meter: Meter) -> bool:
         """Whether this ledger or an ancestor limits that meter."""

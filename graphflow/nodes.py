@@ -12,12 +12,16 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import UnionType
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, overload
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypedDict, TypeVar, Unpack, overload
 
 from graphflow.arrows import Arm, Entry, ForkPolicy, In, Into, Origin, Out, Terminal, _check_guard, _check_policy
+from graphflow.artifacts import Artifact
+from graphflow.background import Background
+from graphflow.conversation import Conversation
 from graphflow.errors import DeclarationError, NotReachable
 from graphflow.limits import Answered, Limits
 from graphflow.messages import Type, type_name
+from graphflow.policy import Effect, Policy
 from graphflow.ports import Port
 
 A = TypeVar("A")
@@ -51,6 +55,26 @@ class Retry:
         return min(self.most_s, self.wait_s * self.factor ** (attempt - 2))
 
 
+Isolation = Literal["isolated", "shared", "forked"]
+"""What a sub-agent sees of its caller's conversation: nothing, the very same, or a copy."""
+
+
+class NodeOptions(TypedDict, total=False):
+    """What every kind of node takes.
+
+    `retry`: attempts in all, or a `Retry`. `timeout_s`: seconds one attempt may take. `cache`: whether equal messages get
+    the answer that was given before; True within a run, a number of seconds across the runs of this process. `policy`: what
+    the node, and everything within it, may call. `approval`: whether somebody has to agree before it is activated; a
+    function of its message tells case by case.
+    """
+
+    retry: Retry | int | None
+    timeout_s: float | None
+    cache: bool | float
+    policy: Policy | None
+    approval: bool | Callable[[Any], bool]
+
+
 class Frame(Protocol):
     """What a context asks of the frame it looks into; the executor implements it."""
 
@@ -67,10 +91,15 @@ class Frame(Protocol):
     @property
     def observed(self) -> bool: ...
 
-    async def call(
-        self, activation: int, caller: Node[Any, Any], callee: Node[Any, Any] | str, message: Any
-    ) -> Any: ...
+    @property
+    def conversation(self) -> Conversation | None: ...
+
+    async def call(self, ctx: Context, callee: Node[Any, Any] | str, message: Any) -> Any: ...
     async def enter(self, activation: int, graph: Node[Any, Any], message: Any, limits: Limits | None) -> Any: ...
+    def handoffs(self, node: Node[Any, Any]) -> Sequence[Any]: ...
+    def background(self, handle: str) -> Background | None: ...
+    def keep(self, activation: int, node: str, name: str, payload: Any, kind: str, mime: str) -> Artifact: ...
+    def key(self, activation: int, call: int) -> str: ...
     def reachable(self, caller: Node[Any, Any]) -> Sequence[Node[Any, Any]]: ...
     def model(self, caller: Node[Any, Any]) -> Any: ...
     @property
@@ -90,14 +119,18 @@ class Context:
         frame: the running frame. Internal to kinds.
         node: the node that was activated.
         activation: the number of this activation within its frame.
+        number: which call of that activation this is; 0 = the activation itself.
+        conversation: what the node's model and it have said, for those it calls. Internal to kinds.
     """
 
-    __slots__ = ("activation", "frame", "node")
+    __slots__ = ("activation", "conversation", "frame", "node", "number")
 
-    def __init__(self, frame: Frame, node: Node[Any, Any], activation: int) -> None:
+    def __init__(self, frame: Frame, node: Node[Any, Any], activation: int, number: int = 0) -> None:
         self.frame = frame
         self.node = node
         self.activation = activation
+        self.number = number
+        self.conversation: Conversation | None = None
 
     @property
     def deps(self) -> Any:
@@ -124,6 +157,22 @@ class Context:
         """The session's name, if the run was given one."""
         return self.frame.session
 
+    @property
+    def key(self) -> str:
+        """A name of this very activation or call, the same at every retry of it: an idempotency key for other services."""
+        return self.frame.key(self.activation, self.number)
+
+    def keep(self, name: str, payload: Any, *, kind: str = "file", mime: str = "") -> Artifact:
+        """Keeps something beside the answer, by the hash of its content; `run.artifacts` lists it, `run.payload(...)` has it.
+
+        Args:
+            name: what it is called.
+            payload: bytes, text, or anything that JSON can carry.
+            kind: what it is, in a word.
+            mime: its media type.
+        """
+        return self.frame.keep(self.activation, self.node.name, name, payload, kind, mime)
+
     def emit(self, name: str, value: Any = None) -> None:
         """Tells something to whoever watches the run; it is journaled, too."""
         from graphflow.events import Emitted
@@ -137,12 +186,16 @@ class Context:
             node: a node (or its name) that stands in this node's `calls`.
             message: what the node takes; for a tool, a dict of its arguments will do.
 
+        Returns:
+            The answer; of a background sub-agent, its handle.
+
         Raises:
             NotReachable: there is no such call edge.
             LimitExceeded: a limit (depth, steps, calls...) refuses it, before any work.
             ArgumentsInvalid: a tool's arguments do not fit its schema.
+            PolicyRefused, ApprovalRefused: it may not be called, or nobody agreed.
         """
-        answer: B = await self.frame.call(self.activation, self.node, node, message)
+        answer: B = await self.frame.call(self, node, message)
         return answer
 
 
@@ -154,6 +207,13 @@ class Node(Entry[In, Out], Generic[In, Out]):
     """Whether an activation pushes a frame: a graph always does, an agent when it is called."""
     meter: ClassVar[str | None] = None
     """What a call of this node counts as, besides a step."""
+    source: ClassVar[bool] = False
+    """Whether it stands for other nodes, which are only known when a run begins (the tools of a server)."""
+    handoffs: tuple[Any, ...] = ()
+    effects: frozenset[Effect] = frozenset()
+    concurrency_safe: bool = True
+    isolation: Isolation = "isolated"
+    in_background: bool = False
 
     name: str
     ports: tuple[Port, ...]
@@ -162,6 +222,11 @@ class Node(Entry[In, Out], Generic[In, Out]):
     calls: tuple[Node[Any, Any] | str, ...]
     retry: Retry | None
     timeout_s: float | None
+    cache: bool | float
+    policy: Policy | None
+    approval: bool | Callable[[Any], bool]
+    plain: bool
+    """Whether an activation needs none of the care that the options above ask for."""
     problems: tuple[str, ...]
     where: tuple[str, int] | None
     """File and line of its declaration, where they are known."""
@@ -177,37 +242,34 @@ class Node(Entry[In, Out], Generic[In, Out]):
         output: Type,
         description: str = "",
         calls: Sequence[Node[Any, Any] | str] = (),
-        retry: Retry | int | None = None,
-        timeout_s: float | None = None,
         problems: tuple[str, ...] = (),
         passes_input: bool = False,
         direct: Callable[[Any], Coroutine[Any, Any, Any]] | None = None,
         where: tuple[str, int] | None = None,
+        **options: Unpack[NodeOptions],
     ) -> None:
         if not isinstance(name, str) or not name or name != name.strip() or name in ("START", "END"):
             raise DeclarationError(
                 f"a node cannot be named {name!r}; give it a non-empty name other than START and END"
             )
-        if timeout_s is not None and not (isinstance(timeout_s, (int, float)) and timeout_s > 0):
-            raise DeclarationError(f"node {name!r}: timeout_s={timeout_s!r} is no positive number of seconds")
-        if isinstance(retry, int) and not isinstance(retry, bool):
-            retry = Retry(attempts=retry)
-        if retry is not None and not isinstance(retry, Retry):
-            raise DeclarationError(f"node {name!r}: retry={retry!r} is neither a number of attempts nor Retry(...)")
         for callee in calls:
             if not isinstance(callee, (Node, str)):
                 raise DeclarationError(
                     f"node {name!r} calls {callee!r}, which is no node; decorate functions with @tool"
                 )
-        plain = retry is None and timeout_s is None
         put = self.__dict__.__setitem__
+        plain = True
+        if options:
+            self.__dict__.update(_read_options(name, options))
+            plain = all(not self.__dict__[key] for key in ("retry", "timeout_s", "cache", "approval"))
+        else:
+            self.__dict__.update(NO_OPTIONS)
+        put("plain", plain)
         put("name", name)
         put("ports", ports)
         put("output", output)
         put("description", description)
         put("calls", tuple(calls))
-        put("retry", retry)
-        put("timeout_s", timeout_s)
         put("problems", problems)
         put("where", where)
         put("passes_input", passes_input)
@@ -220,6 +282,18 @@ class Node(Entry[In, Out], Generic[In, Out]):
     def entry(self) -> tuple[Node[Any, Any], Limits | None]:
         """What is walked when this node is entered as a frame, and the limits of that call edge."""
         return self, None
+
+    def read(self, given: Any) -> Any:
+        """What the node is given along a call edge, checked before a policy looks at it and before anything is done.
+
+        Raises:
+            ArgumentsInvalid: it does not fit.
+        """
+        return given
+
+    def child_deps(self, deps: Any) -> Any:
+        """The dependencies of the frame that this node enters, from its caller's."""
+        return deps
 
     def within(self) -> tuple[Node[Any, Any], ...]:
         """Nodes that stand behind this one and belong to the same graph (the target of a sub-agent)."""
@@ -306,6 +380,34 @@ class Node(Entry[In, Out], Generic[In, Out]):
     def __repr__(self) -> str:
         taken = ", ".join(f"{p.name}: {type_name(p.type)}" for p in self.ports)
         return f"<{self.kind} {self.name}({taken}) -> {type_name(self.output)}>"
+
+
+NO_OPTIONS: dict[str, Any] = {"retry": None, "timeout_s": None, "cache": False, "policy": None, "approval": False}
+FOREVER_S = 10 * 365 * 24 * 3600.0
+
+
+def _read_options(name: str, given: NodeOptions) -> dict[str, Any]:
+    """The options that every node has, checked."""
+    unknown = [key for key in given if key not in NO_OPTIONS]
+    if unknown:
+        raise TypeError(f"node {name!r} has no option {unknown[0]!r}; there are: {', '.join(NO_OPTIONS)}")
+    options = {**NO_OPTIONS, **given}
+    timeout_s, retry, cache = options["timeout_s"], options["retry"], options["cache"]
+    if timeout_s is not None and not (isinstance(timeout_s, (int, float)) and timeout_s > 0):
+        raise DeclarationError(f"node {name!r}: timeout_s={timeout_s!r} is no positive number of seconds")
+    if isinstance(retry, int) and not isinstance(retry, bool):
+        retry = options["retry"] = Retry(attempts=retry)
+    if retry is not None and not isinstance(retry, Retry):
+        raise DeclarationError(f"node {name!r}: retry={retry!r} is neither a number of attempts nor Retry(...)")
+    if not isinstance(cache, (bool, int, float)) or not 0 <= cache <= FOREVER_S:
+        raise DeclarationError(f"node {name!r}: cache={cache!r}; it is True (for a run), or a number of seconds")
+    if options["policy"] is not None and not isinstance(options["policy"], Policy):
+        raise DeclarationError(f"node {name!r}: policy={options['policy']!r}; give a Policy(...)")
+    if not isinstance(options["approval"], bool) and not callable(options["approval"]):
+        raise DeclarationError(
+            f"node {name!r}: approval={options['approval']!r}; it is True, or a function of the message"
+        )
+    return options
 
 
 def find_callee(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from graphflow.arrows import ForkPolicy
+from graphflow.handoffs import Handoff
 from graphflow.messages import Type
 from graphflow.nodes import Node
 
@@ -107,6 +108,7 @@ class Slot:
         "failure_links",
         "fits",
         "forks",
+        "handoff_links",
         "index",
         "join",
         "joins",
@@ -138,6 +140,8 @@ class Slot:
     """The only link, if it is plain and nothing has to be told about it."""
     failure_links: tuple[Link, ...]
     limit_links: tuple[Link, ...]
+    handoff_links: Mapping[str, Link] | None
+    """Hand-over edges by their target's name."""
     forks: bool
     policy: ForkPolicy
     join: JoinSpec | None
@@ -155,7 +159,7 @@ class Slot:
 class Program:
     """Everything the walk needs to know about a graph."""
 
-    __slots__ = ("callees", "end", "ends", "laps", "links", "name", "output", "slots", "start", "straight")
+    __slots__ = ("callees", "end", "ends", "handoffs", "laps", "links", "name", "output", "slots", "start", "straight")
 
     def __init__(
         self,
@@ -167,6 +171,7 @@ class Program:
         straight: bool,
         laps: int,
         callees: Mapping[str, tuple[Node[Any, Any], ...]],
+        handoffs: Mapping[str, Sequence[tuple[Handoff, Node[Any, Any]]]],
         output: Type,
     ) -> None:
         self.name = name
@@ -178,6 +183,7 @@ class Program:
         self.straight = straight
         self.laps = laps
         self.callees = callees
+        self.handoffs = handoffs
         self.output = output
 
 

@@ -9,13 +9,12 @@ Rules:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, Literal, get_args
 
-from graphflow.arrows import END, START, Edge, Entry, Origin, Where
+from graphflow.arrows import END, START, Edge, Entry, Origin
 from graphflow.carries import (
     Declared,
     Resolved,
@@ -24,11 +23,12 @@ from graphflow.carries import (
     is_label,
     kinds_text,
     labels_apart,
-    nearest,
     travels,
     units,
 )
-from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS, Limits
+from graphflow.handoffs import HandTo
+from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS
+from graphflow.members import Members
 from graphflow.messages import (
     Failure,
     LimitReached,
@@ -44,35 +44,12 @@ from graphflow.nodes import Node
 from graphflow.ports import Port
 from graphflow.topology import Join, Topology, Wire
 
-Ends = Literal["one", "first", "all"]
 
-
-class Proof:
+class Proof(Members):
     """What is known of one graph, and the list of what is wrong with it."""
 
-    def __init__(
-        self,
-        name: str,
-        paths: Iterable[Entry[Any, Any]],
-        *,
-        input: Type,
-        ends: Ends,
-        limits: Limits | None,
-        deps: Type,
-        alone: bool = False,
-    ) -> None:
-        self.name = name
-        self.ends = ends
-        self.limits = limits or Limits()
-        self.declared_input = input
-        self.deps = deps
-        self.alone = alone
-        """Whether this is one node entered as a frame, whose call edges its caller's graph has resolved."""
-        self.problems: list[str] = []
-        self.warnings: list[str] = []
-        self.facts: list[str] = []
-        self.nodes: list[Node[Any, Any]] = []
-        self.index: dict[str, int] = {}
+    def __init__(self, name: str, paths: Iterable[Entry[Any, Any]], **options: Any) -> None:
+        super().__init__(name, paths, **options)
         self.edges: list[Declared] = []
         self.by_source: list[list[Declared]] = []
         self.by_target: list[list[Declared]] = []
@@ -80,7 +57,6 @@ class Proof:
         self.output: Type = Any
         self.topology: Topology | None = None
         self._resolved: dict[Any, Any] = {}
-        self._written = [edge for path in paths for edge in path._edges()]
 
     def run(self) -> None:
         """Everything, in order; afterwards `problems` holds what is wrong, each thing once."""
@@ -89,6 +65,9 @@ class Proof:
 
     def _prove(self) -> None:
         self._collect_nodes()
+        if any(node.handoffs for node in self.nodes):
+            self._add_handoffs()
+        self.start, self.end = len(self.nodes), len(self.nodes) + 1
         self._check_nodes()
         self._infer_input()
         self._resolve_edges()
@@ -103,110 +82,6 @@ class Proof:
         self._check_nesting()
         self._check_policies()
         self._infer_output()
-
-    # -- nodes ---------------------------------------------------------------------------------------------------------
-    def _collect_nodes(self) -> None:
-        for edge in self._written:
-            for end in (edge.origin.node, edge.target):
-                if end is START or end is END:
-                    continue
-                assert isinstance(end, Node)
-                known = self.index.get(end.name)
-                if known is None:
-                    self.index[end.name] = len(self.nodes)
-                    self.nodes.append(end)
-                elif self.nodes[known] is not end and self.nodes[known] != end:
-                    self._say(
-                        f"two different nodes are named {end.name!r}: {self.nodes[known]!r} and {end!r}; "
-                        f"rename one with .named('{end.name}_2')",
-                        edge.where,
-                    )
-        if not self._written:
-            self.problems.append("it has no edges; write at least START >> node >> END")
-        elif all(e.origin.node is not START for e in self._written):
-            self.problems.append("nothing leaves START; write START >> the node that comes first")
-        if self._written and all(e.target is not END for e in self._written):
-            self.problems.append("nothing reaches END; write the node that answers >> END")
-        self.start, self.end = len(self.nodes), len(self.nodes) + 1
-
-    def _check_nodes(self) -> None:
-        self.callees: dict[str, tuple[Node[Any, Any], ...]] = {}
-        for node in self.nodes:
-            if node.problems:
-                node.settle()
-            for problem in node.problems:
-                self._say_node(node, f"node {node.name!r}: {problem}")
-            if not node.ports and not node.problems:
-                self.problems.append(
-                    f"node {node.name!r} takes no message; give it a parameter with the type of what it takes"
-                )
-        if not self.alone and any(node.calls or node.within() for node in self.nodes):
-            self._resolve_calls()
-
-    def _resolve_calls(self) -> None:
-        names: dict[str, Node[Any, Any]] = {node.name: node for node in self.nodes}
-        todo = list(self.nodes)
-        pending: list[Node[Any, Any]] = []
-        while todo:
-            node = todo.pop(0)
-            pending.append(node)
-            for other in (*node.within(), *(c for c in node.calls if isinstance(c, Node))):
-                known = names.get(other.name)
-                if known is None or (other.name == node.name and other in node.within()):
-                    names.setdefault(other.name, other)
-                    if other.name != node.name or known is None or (other not in pending and other not in todo):
-                        todo.append(other)
-                elif known != other and not any(
-                    other == inner or known == inner for inner in (*known.within(), *other.within())
-                ):
-                    self.problems.append(
-                        f"two different nodes are named {other.name!r}: {known!r} and {other!r} (called by {node.name!r}); "
-                        f"rename one with .named('{other.name}_2')"
-                    )
-        for node in pending:
-            callees = []
-            for callee in node.calls:
-                target = names.get(callee) if isinstance(callee, str) else callee
-                if target is None:
-                    near = nearest(str(callee), names)
-                    self.problems.append(
-                        f"node {node.name!r} calls {callee!r}, and no node in the graph has that name{near}"
-                    )
-                else:
-                    self.problems += [f"node {target.name!r}: {problem}" for problem in target.problems]
-                    if sum(not port.optional for port in target.ports) > 1:
-                        self.problems.append(
-                            f"node {node.name!r} calls {target.name!r}, which has several ports; what is called takes one "
-                            "message (a tool takes several arguments)"
-                        )
-                    callees.append(target)
-            if callees or node.name not in self.callees:
-                self.callees[node.name] = tuple(callees)
-            twice = {c.name for i, c in enumerate(callees) if any(c.name == d.name for d in callees[:i])}
-            for name in sorted(twice):
-                self.problems.append(
-                    f"node {node.name!r} has two call edges to nodes named {name!r}; rename one with .named(...)"
-                )
-        self._find_call_cycles()
-
-    def _find_call_cycles(self) -> None:
-        bound = DEFAULT_DEPTH if self.limits.depth is None else self.limits.depth
-        seen: set[str] = set()
-        for origin in self.callees:
-            path, stack = [origin], [iter(self.callees[origin])]
-            while stack and origin not in seen:
-                callee = next(stack[-1], None)
-                if callee is None:
-                    stack.pop()
-                    seen.add(path.pop())
-                elif callee.name in path:
-                    cycle = " > ".join([*path[path.index(callee.name) :], callee.name])
-                    self.facts.append(f"call cycle {cycle}: bounded by depth {bound}")
-                elif callee.name not in seen:
-                    path.append(callee.name)
-                    stack.append(iter(self.callees.get(callee.name, ())))
-                if not path:
-                    break
 
     # -- edges ---------------------------------------------------------------------------------------------------------
     def _infer_input(self) -> None:
@@ -269,6 +144,10 @@ class Proof:
             self.by_target[aim].append(declared)
 
     def _resolve(self, edge: Edge, sent: Type, ports: tuple[Port, ...]) -> Resolved | str:
+        if isinstance(edge.origin.arm, HandTo):
+            number = next(i for i, p in enumerate(ports) if not p.optional)
+            kind = ports[number].type
+            return (str if kind is Any else kind,), number, False, False, True
         picked = self._picked(edge.origin, sent)
         if isinstance(picked, str):
             return picked
@@ -545,6 +424,8 @@ class Proof:
         return all(disjoint(k, m) for k in a.carries for m in b.carries)
 
     def _exclusive_failure(self, a: Declared, b: Declared) -> bool:
+        if isinstance(a.edge.origin.arm, HandTo) or isinstance(b.edge.origin.arm, HandTo):
+            return True
         if a.edge.origin.arm is b.edge.origin.arm:
             return False
         if Failure in (a.edge.origin.arm, b.edge.origin.arm):
@@ -600,15 +481,6 @@ class Proof:
     def _text(self, wire: Wire) -> str:
         return repr(self.edges[wire.index].edge)
 
-    def _say_node(self, node: Node[Any, Any], text: str) -> None:
-        if node.where is None:
-            self.problems.append(text)
-        else:
-            self._say(text, node.where)
-
-    def _say(self, text: str, where: Where) -> None:
-        self.problems.append(f"{text} [{_place(where)}]")
-
 
 def _missed(origin: int, table: Sequence[Sequence[Declared]], *, backward: bool) -> list[int]:
     """The nodes that no path from `origin` leads to (or none to it)."""
@@ -622,12 +494,3 @@ def _missed(origin: int, table: Sequence[Sequence[Declared]], *, backward: bool)
                 seen[other] = 1
                 todo.append(other)
     return [n for n, s in enumerate(seen) if not s]
-
-
-def _place(where: Where) -> str:
-    file, line = where
-    try:
-        short = os.path.relpath(file)
-    except ValueError:  # another drive
-        short = file
-    return f"{file if short.startswith('..') else short}:{line}"

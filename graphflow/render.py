@@ -20,6 +20,7 @@ from typing import Any
 from graphflow.carries import Declared
 from graphflow.errors import DeclarationError, FileUnreadable, MissingExtra
 from graphflow.graph import Graph
+from graphflow.handoffs import HandTo
 from graphflow.messages import type_name
 from graphflow.nodes import Node
 
@@ -77,7 +78,9 @@ def to_dot(graph: Graph[Any, Any]) -> str:
         )
     for declared in graph._proof.edges:
         edge = declared.edge
-        dot.edge(ids[edge.origin.node.name], ids[edge.target.name], label=_escape(f" {label_of(declared, graph)} "))
+        style = "dotted" if isinstance(edge.origin.arm, HandTo) else "solid"
+        label = _escape(f" {label_of(declared, graph)} ")
+        dot.edge(ids[edge.origin.node.name], ids[edge.target.name], label=label, style=style)
     for caller, callees in graph.program.callees.items():
         for callee in callees:
             if caller in ids:
@@ -104,7 +107,8 @@ def to_mermaid(graph: Graph[Any, Any]) -> str:
     for declared in graph._proof.edges:
         edge = declared.edge
         text = _mermaid(label_of(declared, graph))
-        lines.append(f'    {ids[edge.origin.node.name]} -->|"{text}"| {ids[edge.target.name]}')
+        arrow = "-.->" if isinstance(edge.origin.arm, HandTo) else "-->"
+        lines.append(f'    {ids[edge.origin.node.name]} {arrow}|"{text}"| {ids[edge.target.name]}')
     for caller, callees in graph.program.callees.items():
         lines += [f"    {ids[caller]} -.-> {ids[callee.name]}" for callee in callees if caller in ids]
     return "\n".join(lines) + "\n"
@@ -156,6 +160,12 @@ def mimebundle(graph: Graph[Any, Any]) -> dict[str, str]:
 def label_of(declared: Declared, graph: Graph[Any, Any]) -> str:
     """What an edge carries: its arm or label, `each`, guard, laps."""
     origin = declared.edge.origin
+    if isinstance(origin.arm, HandTo):
+        told = [f"hand over {' | '.join(type_name(k) for k in declared.carries)}"]
+        told += ["conversation"] if origin.arm.handoff.conversation else []
+        return ", ".join(
+            [*told, *([f"at most {graph._proof._laps(declared)} laps"] if declared.lap_of is not None else [])]
+        )
     parts = [repr(origin.arm)] if isinstance(origin.arm, str) else [" | ".join(type_name(k) for k in declared.carries)]
     if origin.each:
         parts.insert(0, "each")

@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from graphflow.artifacts import Artifact
 from graphflow.errors import LimitExceeded, NotReachable, ToolError, WalkCancelled
 from graphflow.events import (
+    ArtifactKept,
+    BackgroundFinished,
     CallFailed,
     CallFinished,
     CallStarted,
@@ -105,6 +108,7 @@ class Run(Generic[Out]):
         "frames",
         "graph",
         "journal",
+        "kept",
         "ledger",
         "status",
     )
@@ -118,6 +122,8 @@ class Run(Generic[Out]):
         self.ledger = ledger
         self.journal: list[Event | Stretch] = []
         self.frames: list[tuple[Program, tuple[str, ...], Limits]] = []
+        self.kept: dict[str, bytes] = {}
+        """The bytes of artifacts, by their digest."""
         self.began = time.perf_counter()
         self.ended: float | None = None
         self._listeners: list[asyncio.Queue[Event | None]] | None = None
@@ -247,14 +253,31 @@ class Run(Generic[Out]):
         return self._derived[1]
 
     @property
-    def failures(self) -> list[NodeFailed | CallFailed]:
-        """Every node that raised, also where the walk went on without it: `isolate`, a `Failure` edge, an agent's tool.
+    def artifacts(self) -> list[Artifact]:
+        """What nodes have kept beside the answer, in order; `payload` has the bytes."""
+        return [event.artifact for event in self.journal if isinstance(event, ArtifactKept)]
 
-        What a tool says on purpose (`ToolError`) is an answer, not a failure.
+    def payload(self, artifact: Artifact | str) -> bytes:
+        """The bytes of an artifact, or of the digest of one.
+
+        Raises:
+            KeyError: nothing of that digest was kept.
         """
-        found: list[NodeFailed | CallFailed] = []
+        return self.kept[artifact if isinstance(artifact, str) else artifact.digest]
+
+    @property
+    def failures(self) -> list[NodeFailed | CallFailed | BackgroundFinished]:
+        """Every node that raised, also where the walk went on without it.
+
+        That is: forks that `isolate`, a `Failure` edge, an agent's tool, a call in the background. What a tool says on
+        purpose (`ToolError`) is an answer, not a failure.
+        """
+        found: list[NodeFailed | CallFailed | BackgroundFinished] = []
         for event in self.facts:
-            if not isinstance(event, (NodeFailed, CallFailed)):
+            if isinstance(event, BackgroundFinished):
+                if event.status not in ("failed", "limited"):
+                    continue
+            elif not isinstance(event, (NodeFailed, CallFailed)):
                 continue
             said = isinstance(event, CallFailed) and isinstance(event.error, (ToolError, LimitExceeded, NotReachable))
             if not said and all(event.error is not other.error for other in found):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from graphflow.boundary import wrong_output
 from graphflow.errors import WalkCancelled
 from graphflow.events import Event, FrameEntered, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Stopped
+from graphflow.handoffs import Handover
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages import Failure, LimitReached, error_text
 from graphflow.program import Link, Slot, arm_of
@@ -120,8 +121,11 @@ class _Straight:
 
     def next(self, slot: Slot, output: Any, message: Any) -> tuple[Link, Any]:
         """The one link that an output takes, and what travels on it."""
-        unit = arm_of(slot, output) if slot.arms else -1
-        for link in slot.links:  # nothing forks here, so the first link that fits is the only one
+        links: Sequence[Link] = slot.links
+        if slot.handoff_links is not None and type(output) is Handover:
+            links, message = (slot.handoff_links[output.target],), output.travelling
+        unit = arm_of(slot, output) if slot.arms and links is slot.links else -1
+        for link in links:  # nothing forks here, so the first link that fits is the only one
             if (link.units is None or unit in link.units) and (link.matches is None or link.matches(output)):
                 guard = link.guard
                 if guard is None or guard == "otherwise" or guard(message):

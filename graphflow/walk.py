@@ -32,6 +32,7 @@ from graphflow.events import (
     Status,
     Stopped,
 )
+from graphflow.handoffs import Handover
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
 from graphflow.messages import Failure, LimitReached, error_text
 from graphflow.program import JoinSpec, Link, Program, Slot, select
@@ -175,7 +176,9 @@ class Walk:
         slot, output = act.slot, fact.output
         message = act.message if slot.passes_input else output
         link = slot.alone
-        if link is not None and not slot.forks:
+        if slot.handoff_links is not None and type(output) is Handover:
+            self._send(slot, (slot.handoff_links[output.target],), output.travelling, act.scope, act.joins)
+        elif link is not None and not slot.forks:
             self._hop(act, link, message)
         else:
             try:

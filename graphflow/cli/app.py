@@ -107,7 +107,9 @@ def _print_json(done: Run[Any]) -> None:
     if done.error is not None:
         answer["error"] = {"type": type(done.error).__name__, "text": errors_text(done.error)}
     answer["failures"] = [
-        {"node": f.node, "type": type(f.error).__name__, "text": errors_text(f.error)} for f in done.failures
+        {"node": f.node, "type": type(f.error).__name__, "text": errors_text(f.error)}
+        for f in done.failures
+        if f.error is not None
     ]
     out(json.dumps(answer, ensure_ascii=False, indent=2))
 

@@ -2,51 +2,46 @@
 
 Rules:
 1. It can call only what it has an edge to; each call is a step of the walk, typed, limited and journaled.
-2. All calls of one turn run at once and stay one assistant turn; their results go back in the order of the calls.
-3. A call that fails, is unknown, or is refused is an error result of that very call, not the end of the agent. A limit
-   of the agent's own frame is.
+2. All calls of one turn stay one assistant turn; how they are carried out is on the page `turn.py`.
+3. It keeps no state: what was said lives in the activation, and others see of it what their edge allows.
 4. An answer that does not fit the output type is shown its own error and asked again, `repairs` times.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypedDict, TypeVar, Unpack, cast, overload
-
-from pydantic_core import from_json
+from typing import Any, ClassVar, Literal, TypeVar, Unpack, cast, overload
 
 from graphflow.arrows import In, Out
-from graphflow.errors import (
-    DeclarationError,
-    LimitExceeded,
-    NotReachable,
-    OutputInvalid,
-    ToolUseFailed,
-)
+from graphflow.conversation import Conversation, retold
+from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
+from graphflow.handoffs import Handoff, Handover, read_handoffs
 from graphflow.kinds.asking import Settings, ask, declined
+from graphflow.kinds.delegation import background
 from graphflow.kinds.structured import output_schema, read_output
-from graphflow.kinds.tool import Tool, read_for, result_text, spec_of
+from graphflow.kinds.turn import Offer, carry_out
 from graphflow.media import Media, media_in, without_media
-from graphflow.messages import Type, error_text, to_text
+from graphflow.messages import Type, to_text
 from graphflow.model import Effort, Model, Request, ToolSpec
-from graphflow.nodes import Context, Node, Retry
+from graphflow.nodes import Context, Node, NodeOptions
 from graphflow.opening import check_model
 from graphflow.ports import Port
 from graphflow.prompts import Prompt
 from graphflow.reply import Reply
-from graphflow.turns import AssistantTurn, CacheMark, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
+from graphflow.turns import AssistantTurn, CacheMark, ToolTurn, Turn, UserTurn
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 TURNS = 16
 """Model calls of one activation at most, unless the agent says otherwise: what openagents allowed its ReAct loop."""
+AT_ONCE = 10
+"""Calls of one turn that run at the same time, unless the agent says otherwise: as many as openagents' executor allowed."""
 
 
-class Options(TypedDict, total=False):
+class Options(NodeOptions, total=False):
     """Everything about an agent but its name and types; `Agent` says what each means."""
 
     model: Model | str | None
@@ -55,9 +50,12 @@ class Options(TypedDict, total=False):
     system: str | Sequence[str | CacheMark] | None
     tools: Sequence[Node[Any, Any] | str]
     sub_agents: Sequence[Node[Any, Any] | str]
+    handoffs: Sequence[Node[Any, Any] | Handoff | str]
+    mcp: Sequence[Node[Any, Any]]
     examples: Sequence[tuple[Any, Any]]
     description: str
     turns: int
+    at_once: int
     repairs: int
     temperature: float | None
     max_tokens: int | None
@@ -72,8 +70,6 @@ class Options(TypedDict, total=False):
     thinking: bool | int | Effort | None
     prompt_cache: bool
     extra: Mapping[str, Any]
-    retry: Retry | int | None
-    timeout_s: float | None
 
 
 class Agent(Node[In, Out]):
@@ -90,9 +86,12 @@ class Agent(Node[In, Out]):
             prompt cache.
         tools: what it may call: tools, steps, routers, graphs; nodes or names of nodes in the graph.
         sub_agents: agents or graphs it may delegate to, each in a frame of its own; `SubAgent(...)` tunes one.
+        handoffs: whom it may hand the walk over to: nodes, names of nodes in the graph, or `Handoff(...)` to tune one.
+        mcp: servers whose tools it may call, each an `MCP(...)`.
         examples: pairs of (message, answer) that are shown as earlier turns; small models need them.
         description: what it does, for those who may call it. Never the prompt.
         turns: model calls of one activation at most.
+        at_once: calls of one turn that run at the same time at most.
         repairs: how often an answer of the wrong type is sent back.
         temperature, top_p, top_k, presence_penalty, frequency_penalty, seed: how the model samples.
         max_tokens: tokens of one answer at most. A text that is cut off there is taken as it is; without a limit of your
@@ -103,7 +102,7 @@ class Agent(Node[In, Out]):
         thinking: how much it reasons first: a budget in tokens, an effort ("low", "high"...), or on / off.
         prompt_cache: whether the provider shall cache the prompt as far as it can.
         extra: the provider's own parameters, as they are.
-        retry, timeout_s: as for every node.
+        retry, timeout_s, cache, policy, approval: as for every node (`NodeOptions`).
     """
 
     kind: ClassVar[str] = "agent"
@@ -115,8 +114,10 @@ class Agent(Node[In, Out]):
     system: Prompt | tuple[Prompt | CacheMark, ...] | None
     examples: tuple[tuple[Any, Any], ...]
     turns: int
+    at_once: int
     repairs: int
     settings: Settings
+    handoffs: tuple[Handoff, ...]
 
     @overload
     def __init__(
@@ -154,9 +155,12 @@ class Agent(Node[In, Out]):
         system: str | Sequence[str | CacheMark] | None = None,
         tools: Sequence[Node[Any, Any] | str] = (),
         sub_agents: Sequence[Node[Any, Any] | str] = (),
+        handoffs: Sequence[Node[Any, Any] | Handoff | str] = (),
+        mcp: Sequence[Node[Any, Any]] = (),
         examples: Sequence[tuple[Any, Any]] = (),
         description: str = "",
         turns: int = TURNS,
+        at_once: int = AT_ONCE,
         repairs: int = 2,
         temperature: float | None = None,
         max_tokens: int | None = None,
@@ -171,34 +175,33 @@ class Agent(Node[In, Out]):
         thinking: bool | int | Effort | None = None,
         prompt_cache: bool = False,
         extra: Mapping[str, Any] | None = None,
-        retry: Retry | int | None = None,
-        timeout_s: float | None = None,
+        **options: Unpack[NodeOptions],
     ) -> None:
         caller = sys._getframe(1)
         check_model(model, f"agent {name!r}")
         if prompt is not None and prompt_file is not None:
             raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
-        if turns < 1 or repairs < 0:
-            raise DeclarationError(f"agent {name!r}: turns={turns} must be at least 1 and repairs={repairs} at least 0")
+        if turns < 1 or repairs < 0 or at_once < 1:
+            raise DeclarationError(
+                f"agent {name!r}: turns={turns} and at_once={at_once} must be at least 1, and repairs={repairs} at least 0"
+            )
         kind = str if output is None else output
+        waits = any(isinstance(each, Node) and each.in_background for each in (*tools, *sub_agents))
         self._declare(
             name,
             ports=(Port("input", Any if input is None else input),),
             output=kind,
             description=description,
-            calls=(*tools, *sub_agents),
-            retry=retry,
-            timeout_s=timeout_s,
+            calls=(*tools, *sub_agents, *mcp, *((background,) if waits else ())),
             problems=_schema_problems(kind),
             where=(caller.f_code.co_filename, caller.f_lineno),
+            **options,
         )
         own = self.__dict__
-        own["model"] = model
+        own |= {"model": model, "turns": turns, "at_once": at_once, "repairs": repairs, "examples": tuple(examples)}
         own["prompt"] = _prompt(prompt, prompt_file, caller.f_globals.get("__file__"))
         own["system"] = _standing(system, name)
-        own["examples"] = tuple(examples)
-        own["turns"] = turns
-        own["repairs"] = repairs
+        own["handoffs"] = read_handoffs(name, handoffs)
         own["settings"] = Settings.checked(
             f"agent {name!r}",
             temperature,
@@ -219,7 +222,11 @@ class Agent(Node[In, Out]):
     @property
     def most_model_calls(self) -> int:
         """Model calls of one activation in the worst case."""
-        return self.turns if self.calls else min(self.turns, 1 if self.output is str else 1 + self.repairs)
+        return (
+            self.turns
+            if self.calls or self.handoffs
+            else min(self.turns, 1 if self.output is str else 1 + self.repairs)
+        )
 
     def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What its prompts name that its messages do not have."""
@@ -230,17 +237,21 @@ class Agent(Node[In, Out]):
         return [problem for prompt in prompts for problem in prompt.prove(kinds, deps)]
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
-        """Asks the model, carries out its calls, asks again, until it answers with the output type."""
-        message = next(iter(inputs.values()))
-        reach = ctx.frame.reachable(self)
+        """Asks the model, carries out its calls, asks again, until it answers with the output type, or hands over."""
+        given = next(iter(inputs.values()))
+        message = given.message if type(given) is Handover else given
         model = cast(Model, ctx.frame.model(self))
         schema, wrapped = output_schema(self.output)
         system = self._instructed(message, ctx)
-        specs = tuple(spec_of(node) for node in reach)
-        turns = [*self._shown(ctx), self._said(message, ctx)]
+        offer = self._offer(ctx, None)
+        turns = [*self._shown(ctx), *self._before(given, offer, ctx), self._said(message, ctx)]
+        own = len(turns) - 1
+        ctx.conversation = Conversation(turns)
         attempts: list[str] = []
         for number in range(self.turns):
-            request = self._request(turns, system, specs, schema, first=number == 0, observed=ctx.frame.observed)
+            if number and self.calls:
+                offer = self._offer(ctx, offer)
+            request = self._request(turns, system, offer.specs, schema, first=number == 0, observed=ctx.frame.observed)
             try:
                 reply = await ask(model, request, ctx, partial=schema is not None)
                 if reply.finish == "error":
@@ -249,27 +260,61 @@ class Agent(Node[In, Out]):
                 self._repair(attempts, error.said, str(error), turns, None)
                 continue
             if reply.calls:
-                turns += [reply.turn, ToolTurn(await self._carry_out(reply, reach, ctx))]
+                results = await carry_out(reply, offer, ctx, turns, self.at_once)
+                if isinstance(results, Handover):
+                    return cast(Out, results)
+                turns += [reply.turn, ToolTurn(results)]
                 continue
             if reply.finish == "pause":  # the provider's own tools want another round
                 turns.append(reply.turn)
                 continue
             if (refusal := declined(reply, model, ctx)) is not None:
                 raise refusal
-            if schema is None:
-                if reply.finish == "length" and not self._limits_answers(model):  # nobody asked for a short one
-                    raise self._cut_off(reply)
-                return cast(Out, reply.text)
             try:
-                return cast(Out, read_output(reply.text, self.output, wrapped))
+                answer = self._read(reply, model, schema, wrapped)
             except OutputInvalid as invalid:
-                problem = str(invalid)
-            if reply.finish == "length":
-                problem = (
-                    f"the answer was cut off at the model's token limit; raise Agent({self.name!r}, max_tokens=...)"
-                )
-            self._repair(attempts, reply.text, problem, turns, reply)
+                if schema is None:
+                    raise
+                self._repair(attempts, reply.text, str(invalid), turns, reply)
+                continue
+            if ctx.frame.conversation is not None:
+                ctx.frame.conversation.add([*turns[own:], reply.turn])
+            return cast(Out, answer)
         raise self._out_of_turns(ctx)
+
+    def _before(self, given: Any, offer: Offer, ctx: Context) -> Sequence[Turn]:
+        """What was said before this activation: by who handed over, or in the conversation that it joins."""
+        handed = given.turns if type(given) is Handover else ()
+        joined = ctx.frame.conversation
+        if joined is None and not handed:
+            return ()
+        return retold([*(joined.settled() if joined is not None else ()), *handed], [s.name for s in offer.specs])
+
+    def _offer(self, ctx: Context, last: Offer | None) -> Offer:
+        """What the model may call now: servers change their tools, and the depth limit hides sub-agents."""
+        nodes = ctx.frame.reachable(self)
+        if last is not None and last.nodes == nodes:
+            return last
+        return Offer(self, nodes, ctx.frame.handoffs(self) if self.handoffs else ())
+
+    def _read(self, reply: Reply, model: Model, schema: dict[str, Any] | None, wrapped: bool) -> Any:
+        """The answer that a reply without calls is.
+
+        Raises:
+            OutputInvalid: it does not fit the output type, or was cut off and nobody asked for a short one.
+        """
+        if schema is None:
+            if reply.finish == "length" and not self._limits_answers(model):
+                raise self._cut_off(reply)
+            return reply.text
+        try:
+            return read_output(reply.text, self.output, wrapped)
+        except OutputInvalid:
+            if reply.finish == "length":
+                raise OutputInvalid(
+                    f"the answer was cut off at the model's token limit; raise Agent({self.name!r}, max_tokens=...)"
+                ) from None
+            raise
 
     def _instructed(self, message: Any, ctx: Context) -> str | tuple[str | CacheMark, ...]:
         if not isinstance(self.system, tuple):
@@ -360,75 +405,12 @@ class Agent(Node[In, Out]):
         _, wrapped = output_schema(self.output)
         return to_text({"result": answer}) if wrapped else to_text(answer)
 
-    async def _carry_out(self, reply: Reply, reach: Sequence[Node[Any, Any]], ctx: Context) -> tuple[ToolResult, ...]:
-        """The results of one turn's calls, all at once, in the order of the calls."""
-        calls = reply.calls
-        if reply.finish == "length" and not is_json(calls[-1].arguments):
-            cut = f"the call was cut off at the token limit of agent {self.name!r}; nothing was called. Write less."
-            return tuple(ToolResult(call.id, call.name, cut, ok=False) for call in calls)
-        if len(calls) == 1:
-            return (await self._call(calls[0], reach, ctx),)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._call(call, reach, ctx)) for call in calls]
-        except BaseExceptionGroup as several:
-            raise _first(several) from None
-        return tuple(task.result() for task in tasks)
-
-    async def _call(self, call: ToolCall, reach: Sequence[Node[Any, Any]], ctx: Context) -> ToolResult:
-        try:
-            node = next((n for n in reach if n.name == call.name), None)
-            if node is None and not self._knows(call.name):
-                have = ", ".join(n.name for n in reach) or "nothing"
-                raise NotReachable(f"there is no tool named {call.name!r}; you can call: {have}")
-            spelled = "{}" if call.arguments.strip() in ("", "null") else call.arguments
-            given = spelled if node is None or isinstance(node, Tool) else read_for(node, spelled)
-            answer: Any = await ctx.call(call.name, given)
-            return ToolResult(call.id, call.name, _result(answer))
-        except LimitExceeded as error:
-            if ctx.frame.ends(error):
-                raise
-            return ToolResult(call.id, call.name, f"{type(error).__name__}: {error}", ok=False)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise  # we are to stop; else the tool awaited something that somebody else has cancelled
-            return ToolResult(call.id, call.name, f"the tool was cancelled: {error}", ok=False)
-        except Exception as error:
-            return ToolResult(call.id, call.name, f"{type(error).__name__}: {error_text(error)}", ok=False)
-
-    def _knows(self, name: str) -> bool:
-        """Whether there is an edge to that name which the depth limit hides: then the walk itself refuses it."""
-        return any((callee if isinstance(callee, str) else callee.name) == name for callee in self.calls)
-
     def _out_of_turns(self, ctx: Context) -> LimitExceeded:
         error = LimitExceeded("turns", self.turns, ctx.path)
         error.args = (
             f"agent {self.name!r} asked its model {self.turns} times without coming to an answer; raise Agent(..., turns=...)",
         )
         return error
-
-
-def is_json(text: str) -> bool:
-    """Whether a call's arguments are whole."""
-    try:
-        from_json(text or "{}")
-    except ValueError:
-        return False
-    return True
-
-
-def _result(answer: Any) -> str | tuple[str | Media, ...]:
-    """What a model reads of a node's answer, and what it looks at."""
-    media = () if type(answer) is str else tuple(media_in(answer))
-    if not media:
-        return result_text(answer)
-    return media if isinstance(answer, Media) else (to_text(without_media(answer)), *media)
-
-
-def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner = several.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _standing(system: Any, name: str) -> Prompt | tuple[Prompt | CacheMark, ...] | None:

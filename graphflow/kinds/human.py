@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from graphflow.arrows import In, Out
 from graphflow.errors import DeclarationError
 from graphflow.messages import Type, adapter_of
-from graphflow.nodes import Context, Node
+from graphflow.nodes import Context, Node, NodeOptions
 from graphflow.ports import Port
 
 Ask = Callable[[str, Any], Awaitable[Any]]
@@ -27,12 +27,21 @@ class Human(Node[In, Out]):
     kind: ClassVar[str] = "human"
     ask: Ask
 
-    def __init__(self, name: str, *, ask: Ask, input: Type = Any, output: Type = str, description: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        ask: Ask,
+        input: Type = Any,
+        output: Type = str,
+        description: str = "",
+        **options: Unpack[NodeOptions],
+    ) -> None:
         if not callable(ask):
             raise DeclarationError(
                 f"human {name!r}: ask={ask!r} is no function; give an async function of (name, message)"
             )
-        self._declare(name, ports=(Port("input", input),), output=output, description=description)
+        self._declare(name, ports=(Port("input", input),), output=output, description=description, **options)
         self.__dict__["ask"] = ask
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, Unpack, get_args
 from weakref import WeakKeyDictionary
 
 from graphflow.arrows import In, Out
@@ -19,7 +19,7 @@ from graphflow.kinds.asking import ask, declined
 from graphflow.kinds.structured import read_output
 from graphflow.messages import Type, arms, origin_of, to_text, type_name
 from graphflow.model import Embedder, Model, Request
-from graphflow.nodes import Context, Node, Retry
+from graphflow.nodes import Context, Node, NodeOptions
 from graphflow.opening import open_embedder
 from graphflow.ports import Port, read_signature
 from graphflow.prompts import Prompt
@@ -72,8 +72,7 @@ class Router(Node[In, Out]):
         input: Type = None,
         prompt: str | None = None,
         description: str = "",
-        retry: Retry | int | None = None,
-        timeout_s: float | None = None,
+        **options: Unpack[NodeOptions],
     ) -> None:
         if threshold is not None and not -1 <= threshold <= 1:
             raise DeclarationError(f"router {name!r}: threshold={threshold!r}; a cosine lies between -1 and 1")
@@ -85,10 +84,9 @@ class Router(Node[In, Out]):
             ports=(Port("message", taken),),
             output=kind,
             description=description,
-            retry=retry,
-            timeout_s=timeout_s,
             problems=problems,
             passes_input=_is_labels(kind),
+            **options,
         )
         own = self.__dict__
         own["rule"] = rule

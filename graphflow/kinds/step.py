@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar, overload
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar, Unpack, overload
 
 from graphflow.arrows import In, Out
 from graphflow.errors import DeclarationError
 from graphflow.events import NodeAbandoned
-from graphflow.nodes import Context, Node, Retry
+from graphflow.nodes import Context, Node, NodeOptions
 from graphflow.ports import Signature, read_signature
 from graphflow.threads import in_thread
 
@@ -34,8 +34,7 @@ class Step(Node[In, Out]):
         name: str | None = None,
         description: str = "",
         calls: Sequence[Node[Any, Any] | str] = (),
-        retry: Retry | int | None = None,
-        timeout_s: float | None = None,
+        **options: Unpack[NodeOptions],
     ) -> None:
         if not callable(function) or isinstance(function, type):
             raise DeclarationError(f"@node goes above a function, not above {function!r}")
@@ -47,8 +46,7 @@ class Step(Node[In, Out]):
             output=signature.output,
             description=description or _first_line(function),
             calls=calls,
-            retry=retry,
-            timeout_s=timeout_s,
+            **options,
             problems=signature.problems,
             direct=function if simple else None,
             where=place_of(function),
@@ -59,9 +57,8 @@ class Step(Node[In, Out]):
         """Reads the annotations again: a class that stands below the node is defined by the time of the graph."""
         signature = read_signature.__wrapped__(self.function, Context)
         simple = _is_async(self.function) and len(signature.ports) == 1 and signature.context is None
-        plain = self.retry is None and self.timeout_s is None
         late = {"ports": signature.ports, "output": signature.output, "problems": signature.problems}
-        self.__dict__.update(late, direct=self.function if simple and plain else None)
+        self.__dict__.update(late, direct=self.function if simple and self.plain else None)
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
         """Calls the function with the messages of its ports, and the context if it asks for one."""
@@ -88,6 +85,25 @@ async def call_function(function: Callable[..., Any], arguments: dict[str, Any],
     bound = functools.partial(function, **arguments)
     functools.update_wrapper(bound, function)
     return await in_thread(bound, on_abandon=abandoned)
+
+
+async def pieces_of(function: Callable[..., Any], arguments: dict[str, Any], ctx: Context) -> AsyncIterator[Any]:
+    """What an (async) generator function yields; a plain one is asked for each piece in a thread."""
+    signature: Signature = read_signature(function, Context)
+    if signature.context is not None:
+        arguments = {**arguments, signature.context: ctx}
+    pieces = function(**arguments)
+    if hasattr(pieces, "__anext__"):
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            if hasattr(pieces, "aclose"):
+                await pieces.aclose()
+        return
+    end = object()
+    while (piece := await in_thread(next, pieces, end)) is not end:
+        yield piece
 
 
 def place_of(function: Callable[..., Any]) -> tuple[str, int] | None:
@@ -134,8 +150,7 @@ def node(
     name: str | None = ...,
     description: str = ...,
     calls: Sequence[Node[Any, Any] | str] = ...,
-    retry: Retry | int | None = ...,
-    timeout_s: float | None = ...,
+    **options: Unpack[NodeOptions],
 ) -> _Decorator: ...
 def node(function: Any = None, /, **options: Any) -> Any:
     """Makes a function a node: its parameters are ports, its return annotation is what it sends.
@@ -147,8 +162,7 @@ def node(function: Any = None, /, **options: Any) -> Any:
         name: instead of the function's own name.
         description: instead of the first line of its docstring.
         calls: nodes (or their names) it may ask with `ctx.call(node, message)`.
-        retry: attempts in all, or a `Retry`.
-        timeout_s: seconds one attempt may take.
+        retry, timeout_s, cache, policy, approval: as for every node (`NodeOptions`).
     """
     if function is None:
         return lambda f: Step(f, **options)

@@ -1,23 +1,30 @@
-"""A tuned call edge to an agent or graph: its own limits, name and description."""
+"""A tuned call edge to an agent or graph: what the child sees of the conversation, its limits, its dependencies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from inspect import isfunction
+from typing import Any, ClassVar, Literal, Unpack, get_args
 
 from graphflow.arrows import In, Out
 from graphflow.errors import DeclarationError
 from graphflow.graph import Graph
 from graphflow.limits import Limits
-from graphflow.nodes import Context, Node
+from graphflow.nodes import Context, Isolation, Node, NodeOptions
+
+INHERITED: Any = object()
 
 
 class SubAgent(Node[In, Out]):
     """An agent or graph as a callee, entered in a frame of its own: depth = parent + 1.
 
     Args:
-        target: the agent or graph.
+        target: the agent or graph. A model that calls it sees the schema of what it takes.
+        isolation: what the child sees of its caller's conversation: nothing ("isolated"), the very same, one child at a time
+            and what it says is kept beside the caller's own turns ("shared"), or a copy ("forked").
+        background: whether the caller goes on at once, with a handle to await, look at or cancel. The call ends with the run.
         limits: what one delegation may use; the parent's remaining limits hold as well.
+        deps: the child's dependencies; a function makes them of the parent's. Default: the parent's.
         name: what the caller knows it by; default: the target's name.
         description: what the calling model reads; default: the target's description, never its prompt.
     """
@@ -27,24 +34,50 @@ class SubAgent(Node[In, Out]):
 
     target: Node[Any, Any]
     limits: Limits | None
+    deps: Any
 
     def __init__(
-        self, target: Node[In, Out], *, limits: Limits | None = None, name: str | None = None, description: str = ""
+        self,
+        target: Node[In, Out],
+        *,
+        isolation: Isolation = "isolated",
+        background: bool = False,
+        limits: Limits | None = None,
+        deps: Any = INHERITED,
+        name: str | None = None,
+        description: str = "",
+        **options: Unpack[NodeOptions],
     ) -> None:
         if not isinstance(target, Node) or target.enters == "never":
             raise DeclarationError(
                 f"SubAgent({target!r}): the target is an agent or a graph; tools go into tools=[...]"
             )
+        if isolation not in get_args(Isolation):
+            raise DeclarationError(
+                f"SubAgent({target.name!r}): isolation={isolation!r}; it is {', '.join(get_args(Isolation))}"
+            )
+        if background and isolation == "shared":
+            raise DeclarationError(
+                f"SubAgent({target.name!r}): in the background it would talk into its caller's conversation; use 'forked'"
+            )
+        if target.enters == "always":
+            inherited: NodeOptions = {
+                key: target.__dict__[key] for key in NodeOptions.__annotations__ if key != "policy"
+            }  # type: ignore[assignment]  # the options of any node
+            options = {**inherited, **options}
         self._declare(
             name or target.name,
             ports=target.ports,
             output=target.output,
             description=description or target.description,
-            retry=target.retry if target.enters == "always" else None,
-            timeout_s=target.timeout_s if target.enters == "always" else None,
+            **options,
         )
-        self.__dict__["target"] = target
-        self.__dict__["limits"] = limits
+        own = self.__dict__
+        own["target"] = target
+        own["isolation"] = isolation
+        own["in_background"] = background
+        own["limits"] = limits
+        own["deps"] = deps
 
     @property
     def nesting(self) -> int:
@@ -54,6 +87,12 @@ class SubAgent(Node[In, Out]):
     def entry(self) -> tuple[Node[Any, Any], Limits | None]:
         """The target, and the limits of this edge."""
         return self.target, self.limits
+
+    def child_deps(self, deps: Any) -> Any:
+        """What was given as `deps`, or what that function makes of the parent's; else the parent's own."""
+        if self.deps is INHERITED:
+            return deps
+        return self.deps(deps) if isfunction(self.deps) else self.deps
 
     def within(self) -> tuple[Node[Any, Any], ...]:
         """The target, whose own call edges belong to the same graph; a graph has its own."""

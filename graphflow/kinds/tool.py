@@ -1,29 +1,51 @@
 """A tool: a function whose parameters are the fields of one argument model, the schema that a model is shown.
 
 Rules:
-1. Arguments are validated by pydantic before the function is called; what does not fit is told in words a model can act on.
+1. Arguments are validated by pydantic before a policy, an approval or the function sees them; what does not fit is told in
+   words a model can act on.
 2. A tool that raises is an error result for the model that called it, and a failure on an edge otherwise.
+3. What it may do to the world it declares; nothing is guessed from its name.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar, overload
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar, Unpack, get_args, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import from_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from graphflow.arrows import In, Out
-from graphflow.errors import ArgumentsInvalid, DeclarationError
+from graphflow.errors import ArgumentsInvalid, DeclarationError, ResultInvalid
+from graphflow.events import ToolPartial
 from graphflow.kinds.docstrings import read_docstring
-from graphflow.kinds.step import call_function, place_of
-from graphflow.messages import to_text
+from graphflow.kinds.step import call_function, pieces_of, place_of
+from graphflow.messages import Type, adapter_of, origin_of
 from graphflow.model import ToolSpec
-from graphflow.nodes import Context, Node, Retry
+from graphflow.nodes import Context, Node, NodeOptions
+from graphflow.policy import Effect, check_effects
 from graphflow.ports import MISSING, Port, Signature, read_signature
 
 R = TypeVar("R")
+OUTPUT_LIMIT = 30_000
+"""Characters of an answer that a model is shown, unless the tool says otherwise: about 8,000 tokens, what Claude Code and
+Codex allow the output of a command."""
+
+
+class ToolOptions(NodeOptions, total=False):
+    """What a tool takes beside its function.
+
+    `name`, `description`: instead of the function's own. `effects`: what it does to the world: "reads", "writes", "network",
+    "executes". `concurrency_safe`: whether it may run twice at a time; else the calls of one turn keep their order around
+    it. `output_limit`: characters of its answer that a model is shown.
+    """
+
+    name: str | None
+    description: str
+    effects: Sequence[Effect]
+    concurrency_safe: bool
+    output_limit: int
 
 
 class Tool(Node[In, Out]):
@@ -33,6 +55,7 @@ class Tool(Node[In, Out]):
     meter: ClassVar[str | None] = "tool_calls"
     function: Callable[..., Any]
     arguments: type[BaseModel]
+    output_limit: int = OUTPUT_LIMIT
 
     def __init__(
         self,
@@ -40,8 +63,11 @@ class Tool(Node[In, Out]):
         *,
         name: str | None = None,
         description: str = "",
-        retry: Retry | int | None = None,
-        timeout_s: float | None = None,
+        effects: Sequence[Effect] = (),
+        concurrency_safe: bool = True,
+        output_limit: int = OUTPUT_LIMIT,
+        calls: Sequence[Node[Any, Any] | str] = (),
+        **options: Unpack[NodeOptions],
     ) -> None:
         if not callable(function) or isinstance(function, type):
             raise DeclarationError(f"@tool goes above a function, not above {function!r}")
@@ -52,29 +78,39 @@ class Tool(Node[In, Out]):
         self._declare(
             own_name,
             ports=(Port("arguments", _port_type(arguments, signature)),),
-            output=signature.output,
+            output=_answer_type(signature.output),
             description=description or summary,
-            retry=retry,
-            timeout_s=timeout_s,
+            calls=calls,
             problems=(*signature.problems, *problems),
             where=place_of(function),
+            **options,
         )
-        self.__dict__["function"] = function
-        self.__dict__["arguments"] = arguments
+        if isinstance(output_limit, bool) or not isinstance(output_limit, int) or output_limit < 1:
+            raise DeclarationError(f"tool {own_name!r}: output_limit={output_limit!r} is no number of characters")
+        own = self.__dict__
+        own["function"] = function
+        own["arguments"] = arguments
+        own["effects"] = check_effects(f"tool {own_name!r}", (effects,) if isinstance(effects, str) else effects)
+        own["concurrency_safe"] = concurrency_safe
+        own["output_limit"] = output_limit
+        own["streams"] = signature.output is not _answer_type(signature.output)
+
+    streams: bool
+    """Whether the function yields its answer piece by piece."""
 
     @property
     def spec(self) -> ToolSpec:
         """The tool as a model sees it."""
         return ToolSpec(self.name, self.description, schema_of(self.arguments))
 
-    def read(self, given: Any) -> dict[str, Any]:
-        """Validated arguments by name, from JSON text, a mapping, the argument model, or the only argument itself.
+    def read(self, given: Any) -> BaseModel:
+        """Validated arguments, from JSON text, a mapping, the argument model, or the only argument itself.
 
         Raises:
             ArgumentsInvalid: they do not fit; the text names each field.
         """
         if isinstance(given, self.arguments):
-            return self._by_name(given)
+            return given
         fields = self.arguments.model_fields
         if isinstance(given, str) and not (len(fields) == 1 and not given.lstrip().startswith("{")):
             try:
@@ -84,7 +120,7 @@ class Tool(Node[In, Out]):
         if not isinstance(given, Mapping) and len(fields) >= 1:
             given = {next(iter(fields)): given}
         try:
-            return self._by_name(self.arguments.model_validate(given))
+            return self.arguments.model_validate(given)
         except ValidationError as error:
             details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
             raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {details}") from None
@@ -94,13 +130,37 @@ class Tool(Node[In, Out]):
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
         """Validates, then calls."""
-        output: Out = await call_function(self.function, self.read(next(iter(inputs.values()))), ctx)
+        arguments = self._by_name(self.read(next(iter(inputs.values()))))
+        if self.streams:
+            return await self._gathered(arguments, ctx)
+        output: Out = await call_function(self.function, arguments, ctx)
         return output
+
+    async def _gathered(self, arguments: dict[str, Any], ctx: Context) -> Out:
+        """The pieces of a function that yields, each told as it comes: texts joined, anything else as a list."""
+        pieces: list[Any] = []
+        observed, frame = ctx.frame.observed, ctx.frame
+        async for piece in pieces_of(self.function, arguments, ctx):
+            pieces.append(piece)
+            if observed:
+                frame.tell(ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece))
+        whole: Any = "".join(map(str, pieces)) if self.output is str else pieces
+        answer: Out = whole
+        return answer
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The plain function, for tests and for use outside of a graph."""
         result = self.function(*args, **kwargs)
         return await result if inspect.isawaitable(result) else result
+
+
+def _answer_type(written: Type) -> Type:
+    """What a function that yields answers in all: `AsyncIterator[str]` is a text, `Iterator[Row]` a list of rows."""
+    if origin_of(written) in (AsyncIterator, AsyncGenerator, Iterator, Generator):
+        item: Type = get_args(written)[0] if get_args(written) else Any
+        listed: Type = list[item]
+        return str if item is str else listed
+    return written
 
 
 def _argument_model(name: str, function: Callable[..., Any], signature: Signature) -> tuple[type[BaseModel], list[str]]:
@@ -159,8 +219,9 @@ def _untitle(schema: Any) -> None:
 
 def spec_of(node: Node[Any, Any]) -> ToolSpec:
     """Any node as a model that may call it sees it: its description, and the schema of what it takes."""
-    if isinstance(node, Tool):
-        return node.spec
+    spec = getattr(node, "spec", None)
+    if isinstance(spec, ToolSpec):
+        return spec
     target, _ = node.entry()
     kind = node.ports[0].type
     if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -177,15 +238,13 @@ def read_for(node: Node[Any, Any], arguments: str) -> Any:
     Raises:
         ArgumentsInvalid: they do not fit.
     """
-    if isinstance(node, Tool):
+    if getattr(node, "spec", None) is not None:
         return node.read(arguments)
     try:
         given = from_json(arguments or "{}")
     except ValueError as error:
         raise ArgumentsInvalid(f"arguments of {node.name!r} are not valid JSON: {error}") from None
     kind = node.ports[0].type
-    from graphflow.messages import adapter_of
-
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         given = given.get("input") if isinstance(given, dict) else given
     try:
@@ -195,28 +254,46 @@ def read_for(node: Node[Any, Any], arguments: str) -> Any:
         raise ArgumentsInvalid(f"arguments of {node.name!r} do not fit: {details}") from None
 
 
-def result_text(output: Any) -> str:
-    """What a model reads of a tool's answer: text as it is, nothing as an empty text, everything else as JSON."""
-    return "" if output is None else to_text(output)
+def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str:
+    """What a model reads of an answer: text as it is, nothing as an empty text, everything else as JSON, all cut at a limit.
+
+    Raises:
+        ResultInvalid: it cannot be written as JSON.
+    """
+    if output is None:
+        return ""
+    try:
+        text = output if isinstance(output, str) else to_json(output).decode()
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise ResultInvalid(
+            f"{node!r} answered with {type(output).__name__}, which cannot be written as JSON: {str(error)[:200]}"
+        ) from None
+    if limit is None or len(text) <= limit:
+        return text
+    return f"{text[:limit]}\n[cut: the first {limit} of {len(text)} characters; ask for less]"
 
 
 @overload
 def tool(function: Callable[..., Any], /) -> Tool[Any, Any]: ...
 @overload
 def tool(
-    *, name: str | None = ..., description: str = ..., retry: Retry | int | None = ..., timeout_s: float | None = ...
+    *, calls: Sequence[Node[Any, Any] | str] = ..., **options: Unpack[ToolOptions]
 ) -> Callable[[Callable[..., Any]], Tool[Any, Any]]: ...
 def tool(function: Any = None, /, **options: Any) -> Any:
     """Makes a function a tool: its parameters become the schema a model is shown, its docstring the description.
 
-    Use it bare (`@tool`) or with options (`@tool(timeout_s=5)`).
+    Use it bare (`@tool`) or with options (`@tool(timeout_s=5, effects=["network"])`). An (async) generator annotated
+    `Iterator[T]` or `AsyncIterator[T]` tells its pieces while they come; its answer is their list, or one text of `str`.
 
     Args:
         function: the function; async, or plain (then it runs in a thread).
+        calls: nodes (or their names) it may ask with `ctx.call(node, message)`.
         name: instead of the function's own name.
         description: instead of the docstring's text before `Args:`.
-        retry: attempts in all, or a `Retry`.
-        timeout_s: seconds one attempt may take.
+        effects: what it does to the world: "reads", "writes", "network", "executes"; policies judge by it.
+        concurrency_safe: whether it may run twice at a time; if not, the calls of one turn keep their order around it.
+        output_limit: characters of its answer that a model is shown.
+        retry, timeout_s, cache, policy, approval: as for every node (`NodeOptions`).
     """
     if function is None:
         return lambda f: Tool(f, **options)

@@ -1,0 +1,198 @@
+"""One turn of a model: what it is offered, and how the calls it asks for are carried out.
+
+Rules:
+1. Calls run at once, at most so many; a call of something that is not safe to run beside others waits for those before
+   it, and those after it wait for it. Results go back in the order of the calls.
+2. A call that fails, is unknown, or is refused is an error result of that very call. A limit of the agent's own frame is
+   the end of the agent.
+3. A hand-over comes last: first the other calls of the turn are carried out, then the walk moves on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic_core import from_json
+
+from graphflow.errors import LimitExceeded, NotReachable
+from graphflow.events import HandedOver
+from graphflow.handoffs import Handoff, Handover
+from graphflow.kinds.tool import OUTPUT_LIMIT, read_for, result_text, spec_of
+from graphflow.media import Media, media_in, without_media
+from graphflow.messages import error_text
+from graphflow.model import ToolSpec
+from graphflow.nodes import Context, Node
+from graphflow.reply import Reply
+from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn
+
+
+class Offer:
+    """What a model may call in one turn.
+
+    Attributes:
+        nodes: what the agent can reach.
+        handoffs: whom it can hand over to, by the name of the tool that does it.
+        specs: all of these as the model sees them.
+    """
+
+    __slots__ = ("handoffs", "hidden", "nodes", "specs")
+
+    def __init__(self, agent: Node[Any, Any], nodes: Sequence[Node[Any, Any]], pairs: Sequence[Any]) -> None:
+        self.nodes = nodes
+        self.handoffs: dict[str, tuple[Handoff, Node[Any, Any]]] = {pair[0].tool: pair for pair in pairs}
+        self.specs = (*(spec_of(node) for node in nodes), *(_spec_of_handoff(*pair) for pair in pairs))
+        self.hidden = {callee if isinstance(callee, str) else callee.name for callee in agent.calls}
+        """Names there is an edge to, whether they are offered now or not: the walk itself refuses those."""
+
+    def find(self, name: str) -> Node[Any, Any] | None:
+        """The node of that name."""
+        return next((node for node in self.nodes if node.name == name), None)
+
+
+def _spec_of_handoff(handoff: Handoff, target: Node[Any, Any]) -> ToolSpec:
+    spec = spec_of(target)
+    about = handoff.description or target.description
+    return ToolSpec(
+        handoff.tool, f"Hand over to {handoff.name}, for good." + (f" {about}" if about else ""), spec.parameters
+    )
+
+
+async def carry_out(
+    reply: Reply, offer: Offer, ctx: Context, said: Sequence[Turn], at_once: int
+) -> tuple[ToolResult, ...] | Handover:
+    """The results of one turn's calls in their order, or the hand-over that one of them is."""
+    calls = reply.calls
+    if reply.finish == "length" and not is_json(calls[-1].arguments):
+        cut = f"the call was cut off at the token limit of agent {ctx.node.name!r}; nothing was called. Write less."
+        return tuple(ToolResult(call.id, call.name, cut, ok=False) for call in calls)
+    handing = [call for call in calls if call.name in offer.handoffs]
+    if not handing:
+        return await _results(calls, offer, ctx, at_once)
+    others = [call for call in calls if call.name not in offer.handoffs]
+    done = {call.id: result for call, result in zip(others, await _results(others, offer, ctx, at_once), strict=True)}
+    if len(handing) > 1:
+        why = "you can hand over to one only; nothing was handed over"
+        done |= {call.id: ToolResult(call.id, call.name, why, ok=False) for call in handing}
+        return tuple(done[call.id] for call in calls)
+    [call] = handing
+    handoff, target = offer.handoffs[call.name]
+    try:
+        message = read_for(target, _spelled(call))
+    except Exception as error:
+        done[call.id] = _failed(call, error)
+        return tuple(done[call.id] for call in calls)
+    ctx.frame.record(HandedOver, ctx.activation, node=ctx.node.name, target=target.name)
+    return Handover(target.name, message, _so_far(reply, others, done, said) if handoff.conversation else ())
+
+
+def _so_far(
+    reply: Reply, others: Sequence[ToolCall], done: dict[str, ToolResult], said: Sequence[Turn]
+) -> tuple[Turn, ...]:
+    """The conversation that travels: without the call that hands it over, which nobody answers."""
+    if not others:
+        return (*said, *([AssistantTurn(reply.text)] if reply.text else []))
+    results = tuple(done[call.id] for call in others)
+    return (*said, AssistantTurn(reply.text, tuple(others)), ToolTurn(results))
+
+
+async def _results(calls: Sequence[ToolCall], offer: Offer, ctx: Context, at_once: int) -> tuple[ToolResult, ...]:
+    if len(calls) == 1:
+        return (await _one(calls[0], offer, ctx),)
+    results: list[ToolResult] = []
+    for group in _groups(calls, offer):
+        results += await _together([lambda call=call: _one(call, offer, ctx) for call in group], at_once)  # type: ignore[misc]  # mypy cannot type a lambda's default
+    return tuple(results)
+
+
+def _groups(calls: Sequence[ToolCall], offer: Offer) -> list[list[ToolCall]]:
+    """The calls in order, cut around each that must not run beside others."""
+    groups: list[list[ToolCall]] = []
+    joining = False
+    for call in calls:
+        node = offer.find(call.name)
+        safe = node is None or node.concurrency_safe
+        if safe and joining:
+            groups[-1].append(call)
+        else:
+            groups.append([call])
+        joining = safe
+    return groups
+
+
+async def _together(jobs: Sequence[Callable[[], Any]], at_once: int) -> list[ToolResult]:
+    if len(jobs) == 1:
+        return [await jobs[0]()]
+    gate = asyncio.Semaphore(at_once)
+
+    async def work(job: Callable[[], Any]) -> ToolResult:
+        async with gate:
+            result: ToolResult = await job()
+            return result
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work(job)) for job in jobs]
+    except BaseExceptionGroup as several:
+        raise _first(several) from None
+    return [task.result() for task in tasks]
+
+
+async def _one(call: ToolCall, offer: Offer, ctx: Context) -> ToolResult:
+    try:
+        node = offer.find(call.name)
+        if node is None and call.name not in offer.hidden:
+            have = ", ".join([*(n.name for n in offer.nodes), *offer.handoffs]) or "nothing"
+            raise NotReachable(f"there is no tool named {call.name!r}; you can call: {have}")
+        spelled = _spelled(call)
+        answer: Any = await ctx.call(call.name, spelled if node is None else read_for(node, spelled))
+        return ToolResult(call.id, call.name, _shown(call.name, answer, getattr(node, "output_limit", OUTPUT_LIMIT)))
+    except LimitExceeded as error:
+        if ctx.frame.ends(error):
+            raise
+        return _failed(call, error)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise  # we are to stop; else the tool awaited something that somebody else has cancelled
+        return ToolResult(call.id, call.name, f"the tool was cancelled: {error}", ok=False)
+    except Exception as error:
+        return _failed(call, error)
+
+
+def _spelled(call: ToolCall) -> str:
+    return "{}" if call.arguments.strip() in ("", "null") else call.arguments
+
+
+def _failed(call: ToolCall, error: BaseException) -> ToolResult:
+    return ToolResult(call.id, call.name, f"{type(error).__name__}: {error_text(error)}"[:OUTPUT_LIMIT], ok=False)
+
+
+def _shown(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ...]:
+    """What a model reads of a node's answer, and what it looks at."""
+    media = () if type(answer) is str else _media(answer)
+    if not media:
+        return result_text(node, answer, limit)
+    return media if isinstance(answer, Media) else (result_text(node, without_media(answer), limit), *media)
+
+
+def _media(answer: Any) -> tuple[Media, ...]:
+    try:
+        return tuple(media_in(answer))
+    except RecursionError:  # it holds itself; what cannot be written is told by `result_text`
+        return ()
+
+
+def is_json(text: str) -> bool:
+    """Whether a call's arguments are whole."""
+    try:
+        from_json(text or "{}")
+    except ValueError:
+        return False
+    return True
+
+
+def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = several.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -1,0 +1,504 @@
+"""What a node can reach from within a frame: calls along its edges, frames of its own, models, and what is kept.
+
+Rules:
+1. A call stands in one order: the edge exists, the step is charged, the arguments fit, policies allow it, its kind is
+   charged, somebody agrees if that is asked for, then it is done. What stops it before the last has done nothing.
+2. Entering a frame is refused by depth before anything else happens.
+3. What is retried is the node, not the consent: a call is allowed and approved once, and its key stays the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from graphflow.artifacts import Artifact, pack
+from graphflow.background import Background
+from graphflow.boundary import check_input, check_output
+from graphflow.conversation import Conversation
+from graphflow.errors import (
+    ApprovalRefused,
+    LimitExceeded,
+    NodeTimeout,
+    PolicyRefused,
+    ToolError,
+    WalkCancelled,
+)
+from graphflow.events import (
+    Approved,
+    ArtifactKept,
+    BackgroundFinished,
+    BackgroundStarted,
+    CacheHit,
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    FrameEntered,
+    FrameExited,
+    NodeAbandoned,
+    NodeRetried,
+    Status,
+)
+from graphflow.graph import Graph, solo
+from graphflow.limits import Answered, Ledger, Limits, tightest
+from graphflow.messages import error_text
+from graphflow.model import Model
+from graphflow.nodes import Context, Node, Retry, find_callee
+from graphflow.opening import unset
+from graphflow.policy import Policy, Use
+from graphflow.program import Program
+
+if TYPE_CHECKING:
+    from graphflow.shared import Shared
+
+GRACE_S = 5.0
+"""Seconds that what was told to stop gets to end before it is abandoned: asyncio cannot end a task that refuses."""
+
+
+class Call:
+    """One call under way, for those it goes through."""
+
+    __slots__ = ("conversation", "number", "policies")
+
+    def __init__(self, number: int, policies: tuple[Policy, ...], conversation: Conversation | None) -> None:
+        self.number = number
+        """Which call of its activation it is, from 1."""
+        self.policies = policies
+        self.conversation = conversation
+
+
+class Reach:
+    """A frame as its nodes see it."""
+
+    __slots__ = (
+        "callees",
+        "conversation",
+        "default",
+        "deps",
+        "ledger",
+        "number",
+        "numbers",
+        "origin",
+        "policies",
+        "program",
+        "shared",
+    )
+
+    def __init__(
+        self,
+        shared: Shared,
+        program: Program,
+        ledger: Ledger,
+        default: Model | str | None,
+        deps: Any,
+        policies: tuple[Policy, ...] = (),
+        callees: Mapping[str, tuple[Node[Any, Any], ...]] | None = None,
+        conversation: Conversation | None = None,
+        origin: tuple[Reach, int, int] | None = None,
+    ) -> None:
+        self.shared = shared
+        self.program = program
+        self.ledger = ledger
+        self.default = default
+        """The model for nodes that name none."""
+        self.deps = deps
+        self.policies = policies
+        """What calls need the consent of, the outermost first."""
+        self.callees = program.callees if callees is None else callees
+        self.conversation = conversation
+        """What the agents of this frame go on from; None: each begins anew."""
+        self.origin = origin
+        """The frame that entered this one, its activation and its call."""
+        self.numbers: dict[int, int] | None = None
+        """Calls so far, by activation."""
+        self.number = len(shared.run.frames)
+        shared.run.frames.append((program, ledger.path, ledger.limits))
+
+    async def walked(self, message: Any) -> Any:
+        """Walks to the graph's output, within this frame's own deadline."""
+        raise NotImplementedError
+
+    # -- what a context asks -------------------------------------------------------------------------------------------
+    @property
+    def path(self) -> tuple[str, ...]:
+        return self.ledger.path
+
+    @property
+    def depth(self) -> int:
+        return self.ledger.depth
+
+    @property
+    def session(self) -> str | None:
+        return self.shared.session
+
+    @property
+    def limits(self) -> Limits:
+        return self.ledger.left()
+
+    @property
+    def observed(self) -> bool:
+        return self.shared.run.observed
+
+    def clock(self) -> float:
+        return time.perf_counter() - self.shared.run.began
+
+    def record(self, kind: type[Event], activation: int, **fields: Any) -> None:
+        self.shared.run.tell(kind(self.clock(), self.number, activation, **fields))  # type: ignore[call-arg]  # of a kind that has one
+
+    def tell(self, event: Event) -> None:
+        """Hands on an event that was made outside: a model's deltas come by the thousand."""
+        self.shared.run.tell(event)
+
+    def reachable(self, caller: Node[Any, Any]) -> Sequence[Node[Any, Any]]:
+        """What a node may call now: no sub-agents at the depth limit, nothing that a policy refuses anyway."""
+        policies = self._policies(caller)
+        callees = self._edges(caller)
+        if self.ledger.at_depth_limit:
+            callees = tuple(callee for callee in callees if callee.enters == "never")
+        if policies:
+            callees = tuple(c for c in callees if not any(p.refuses(c.name, c.effects) for p in policies))
+        return callees
+
+    def handoffs(self, node: Node[Any, Any]) -> Sequence[Any]:
+        """The hand-over edges of a node that this frame's graph has, as (handoff, target)."""
+        policies = self._policies(node)
+        links = self.program.handoffs.get(node.name, ())
+        return [pair for pair in links if not any(p.refuses(pair[1].name, pair[1].effects) for p in policies)]
+
+    def model(self, caller: Node[Any, Any]) -> Model:
+        named = getattr(caller, "model", None) or self.default
+        if named is None:
+            raise unset(caller.name, self.program.name)
+        if not isinstance(named, str):
+            return named
+        return self.shared.open(named)
+
+    def ends(self, error: BaseException) -> bool:
+        """Whether an error is a limit of this frame or of one around it, which nothing inside may swallow."""
+        return isinstance(error, LimitExceeded) and error.ledger is not None and self.ledger.contains(error.ledger)
+
+    def charge_model_call(self) -> None:
+        self.ledger.check_spent()
+        self.ledger.charge("model_calls")
+
+    def add_model_call(self, reply: Answered) -> None:
+        self.ledger.add_model_call(reply)
+
+    def background(self, handle: str) -> Background | None:
+        return self.shared.backgrounds.get(handle)
+
+    def keep(self, activation: int, node: str, name: str, payload: Any, kind: str, mime: str) -> Artifact:
+        artifact, content = pack(name, payload, kind, mime)
+        self.shared.run.kept.setdefault(artifact.digest, content)
+        self.record(ArtifactKept, activation, node=node, artifact=artifact)
+        return artifact
+
+    def key(self, activation: int, call: int) -> str:
+        """The name of one activation or call: the run, the way of frames to it, and its number."""
+        steps = []
+        frame: Reach = self
+        while frame.origin is not None:
+            frame, *place = frame.origin
+            steps.append(place)
+        way = f"{self.shared.run.id} {steps[::-1]} {self.path} {activation} {call}"
+        return sha256(way.encode()).hexdigest()[:32]
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+    def _edges(self, caller: Node[Any, Any]) -> tuple[Node[Any, Any], ...]:
+        callees = self.callees.get(caller.name, ())
+        return callees if self.shared.sources is None else self.shared.sources.expanded(callees)
+
+    def _policies(self, caller: Node[Any, Any]) -> tuple[Policy, ...]:
+        return self.policies if caller.policy is None else (*self.policies, caller.policy)
+
+    async def call(self, ctx: Context, callee: Node[Any, Any] | str, message: Any) -> Any:
+        caller, activation = ctx.node, ctx.activation
+        node = find_callee(caller, callee, self._edges(caller))
+        run = self.shared.run
+        self.shared.calls += 1
+        number = self.shared.calls
+        run.tell(CallStarted(self.clock(), self.number, activation, number, caller.name, node.name, message))
+        started = self.clock()
+        try:
+            self.ledger.charge("steps")
+            given = node.read(message)
+            call = Call(self._numbered(activation), self._policies(caller), ctx.conversation)
+            self._permit(node, given, activation, call)
+            if node.meter is not None:
+                self.ledger.charge(node.meter)  # type: ignore[arg-type]  # a node's meter is one of METERS
+            output = await self._called(node, given, activation, call)
+        except BaseException as error:
+            run.tell(CallFailed(self.clock(), self.number, activation, number, node.name, error, started))
+            raise
+        run.tell(CallFinished(self.clock(), self.number, activation, number, node.name, output, started))
+        return output
+
+    def _numbered(self, activation: int) -> int:
+        if self.numbers is None:
+            self.numbers = {}
+        self.numbers[activation] = number = self.numbers.get(activation, 0) + 1
+        return number
+
+    def _permit(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> None:
+        if not call.policies:
+            return
+        use = self._use(node, given, activation, call.number)
+        for policy in call.policies:
+            if (why := policy.judge(use)) is not None:
+                raise PolicyRefused(f"{node.name!r} may not be called here: {why}")
+
+    def _use(self, node: Node[Any, Any], given: Any, activation: int, number: int) -> Use:
+        return Use(node.name, node.kind, node.effects, given, self.path, self.key(activation, number))
+
+    async def _called(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Any:
+        if node.in_background:
+            return self._begin_background(node, given, activation, call)
+        return await self._entered(node, given, activation, call)
+
+    async def _entered(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Any:
+        if node.enters == "called":
+            return await self.enter(activation, node, given, None, call)
+        name = "" if node.enters == "always" else node.ports[0].name
+        return await self.perform(node, {name: given}, activation, call)
+
+    # -- frames --------------------------------------------------------------------------------------------------------
+    async def enter(
+        self, activation: int, node: Node[Any, Any], message: Any, limits: Limits | None, call: Call | None = None
+    ) -> Any:
+        """Pushes a frame for a graph or agent and walks it to its end."""
+        shared = None if call is None or node.isolation != "shared" else call.conversation
+        if shared is None:
+            child, message = self._pushed(activation, node, message, limits, call)
+            return await child._walked_through(activation, message)
+        async with shared.lock:
+            child, message = self._pushed(activation, node, message, limits, call)
+            return await child._walked_through(activation, message)
+
+    def _pushed(
+        self, activation: int, node: Node[Any, Any], message: Any, limits: Limits | None, call: Call | None
+    ) -> tuple[Reach, Any]:
+        """The frame of a graph or agent, and its message checked."""
+        target, edge_limits = node.entry()
+        graph = target if isinstance(target, Graph) else solo(target)
+        own = tightest(graph.limits, edge_limits, limits)
+        ledger = self.ledger.enter(node.name, own)  # refuses by depth, before anything is done
+        message = check_input(graph, message)
+        policies = self.policies if call is None else call.policies
+        policies += tuple(p for p in (node.policy, graph.policy) if p is not None)
+        child = type(self)(
+            self.shared,
+            graph.program,
+            ledger,
+            graph.model if graph.model is not None else self.default,
+            node.child_deps(self.deps),
+            policies,
+            None if isinstance(target, Graph) else self.callees,
+            _joined(node, None if call is None else call.conversation),
+            (self, activation, 0 if call is None else call.number),
+        )
+        return child, message
+
+    async def _walked_through(self, activation: int, message: Any) -> Any:
+        """Walks this frame, and tells when it is entered and left."""
+        run = self.shared.run
+        parent = 0 if self.origin is None else self.origin[0].number
+        run.tell(FrameEntered(self.clock(), self.number, parent, activation, self.path, message))
+        try:
+            output = await self.walked(message)
+        except BaseException as error:
+            run.tell(FrameExited(self.clock(), self.number, status_of(error), None, _told(error)))
+            raise
+        run.tell(FrameExited(self.clock(), self.number, "completed", output))
+        return output
+
+    def _begin_background(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Background:
+        """Refuses by depth and input type here and now; the rest is done in a task of the run's."""
+        target, _ = node.entry()
+        check_input(target if isinstance(target, Graph) else solo(target), given)
+        self.ledger.enter(node.name, None)
+        if call.conversation is not None:  # as it is now, not as it will be
+            call.conversation = Conversation(call.conversation.settled())
+        known = self.shared.backgrounds
+        handle = f"{node.name}-{1 + sum(other.node == node.name for other in known.values())}"
+        background = known[handle] = Background(handle=handle, node=node.name)
+        self.record(BackgroundStarted, activation, node=node.name, handle=handle)
+        work = self._in_background(node, given, activation, call, handle)
+        background._task = asyncio.get_running_loop().create_task(work)
+        return background
+
+    async def _in_background(self, node: Node[Any, Any], given: Any, activation: int, call: Call, handle: str) -> Any:
+        started = self.clock()
+        ending: tuple[Status, Any, BaseException | None] = ("cancelled", None, None)
+        try:
+            output = await self._until_deadline(node, given, activation, call)
+            ending = ("completed", output, None)
+            return output
+        except BaseException as error:
+            ending = (status_of(error), None, error)
+            raise
+        finally:
+            told: dict[str, Any] = dict(zip(("status", "output", "error"), ending, strict=True))
+            self.record(BackgroundFinished, activation, node=node.name, handle=handle, **told, started=started)
+
+    async def _until_deadline(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Any:
+        """A background call is in nobody's scope, so the deadlines around it are kept here."""
+        book = self.ledger.first_deadline()
+        if book is None:
+            return await self._entered(node, given, activation, call)
+        clock = asyncio.timeout_at(book.deadline)
+        try:
+            async with clock:
+                return await self._entered(node, given, activation, call)
+        except TimeoutError:
+            if clock.expired():
+                raise book.exceeded("seconds") from None
+            raise
+
+    # -- one activation ------------------------------------------------------------------------------------------------
+    async def perform(
+        self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None = None
+    ) -> Any:
+        """The output of one activation: approved, looked up, retried, timed and checked as the node says."""
+        if node.plain and node.concurrency_safe and not node.effects:
+            output = await self._answer(node, inputs, activation, call)
+            check_output(node, output)
+            return output
+        if call is None and node.effects:
+            self._permit(node, inputs, activation, Call(0, self.policies, None))
+        if node.approval:
+            await self._approved(node, inputs, activation, call)
+        if node.cache:
+            return await self._remembered(node, inputs, activation, call)
+        return await self._tried(node, inputs, activation, call)
+
+    async def _approved(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> None:
+        message = next(iter(inputs.values())) if len(inputs) == 1 else inputs
+        if callable(node.approval) and not node.approval(message):
+            return
+        use = self._use(node, message, activation, 0 if call is None else call.number)
+        ask = self.shared.approve
+        if ask is None:
+            answer: bool | str = "nobody is there to give it; pass run(..., approve=an async function of the call)"
+        else:
+            answer = await ask(use)
+        granted = answer is True
+        why = answer if isinstance(answer, str) else ""
+        self.record(Approved, activation, node=node.name, key=use.key, granted=granted, why=why)
+        if not granted:
+            raise ApprovalRefused(
+                f"{node.name!r} needs approval, and it was not given" + (f": {why}" if why else "; nothing was done")
+            )
+
+    async def _remembered(
+        self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None
+    ) -> Any:
+        memory = self.shared.remembered(node)
+        key = memory.key(node, inputs)
+        while key is not None and (known := memory.get(key)) is not None:
+            if not known.done():
+                await asyncio.wait([known])
+            if not known.cancelled() and known.exception() is None:
+                self.record(CacheHit, activation, node=node.name)
+                return known.result()
+            memory.forget(key, known)
+        if key is None:
+            return await self._tried(node, inputs, activation, call)
+        future = memory.begin(key, float(node.cache))
+        try:
+            output = await self._tried(node, inputs, activation, call)
+        except BaseException:
+            memory.forget(key, future)
+            future.cancel()
+            raise
+        future.set_result(output)
+        return output
+
+    async def _tried(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
+        if node.concurrency_safe:
+            return await self._retried(node, inputs, activation, call)
+        async with self.shared.turn_of(node):
+            return await self._retried(node, inputs, activation, call)
+
+    async def _retried(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
+        attempt = 1
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
+        while True:
+            try:
+                output = await self._once(node, inputs, activation, call)
+                check_output(node, output)
+                return output
+            except Exception as error:
+                retry = _wanted(node, error)
+                if retry is None or attempt >= retry.attempts:
+                    raise
+                if task is not None and task.cancelling() > cancelled:  # told to stop, and failed because of that
+                    raise
+                problem = error
+            attempt += 1
+            wait_s = retry.wait_before(attempt)
+            told = f"{type(problem).__name__}: {error_text(problem)}"
+            self.record(NodeRetried, activation, node=node.name, attempt=attempt, error=told, wait_s=wait_s)
+            await asyncio.sleep(wait_s)
+
+    async def _once(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
+        """One attempt. With a time limit it is a task of its own, so that one that refuses to stop can be left behind."""
+        if node.timeout_s is None:
+            return await self._answer(node, inputs, activation, call)
+        task = asyncio.get_running_loop().create_task(self._answer(node, inputs, activation, call))
+        try:
+            await asyncio.wait([task], timeout=node.timeout_s)
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task], timeout=GRACE_S)
+            raise
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.wait([task], timeout=GRACE_S)
+        if not task.done():
+            self.record(NodeAbandoned, activation, node=node.name)
+        elif not task.cancelled():
+            task.exception()  # whatever it says now comes too late
+        raise NodeTimeout(node.name, node.timeout_s)
+
+    async def _answer(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
+        if node.enters == "always":
+            return await self.enter(activation, node, next(iter(inputs.values())), None, call)
+        return await node.activate(inputs, Context(self, node, activation, 0 if call is None else call.number))
+
+
+def _joined(node: Node[Any, Any], conversation: Conversation | None) -> Conversation | None:
+    """The conversation that a sub-agent goes on from."""
+    if conversation is None or node.isolation == "isolated":
+        return None
+    return conversation if node.isolation == "shared" else Conversation(conversation.settled())
+
+
+def _wanted(node: Node[Any, Any], error: Exception) -> Retry | None:
+    """How an error is retried: as the tool itself asks, else as its node says."""
+    if isinstance(error, LimitExceeded):
+        return None
+    if isinstance(error, ToolError) and error.retry is not None:
+        return error.retry
+    retry = node.retry
+    if retry is None or not isinstance(error, retry.on):
+        return None
+    return retry
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error_text(error)}"
+
+
+def status_of(error: BaseException) -> Status:
+    """The status that a walk ends in when this is raised."""
+    if isinstance(error, LimitExceeded):
+        return "limited"
+    if isinstance(error, (asyncio.CancelledError, WalkCancelled)):
+        return "cancelled"
+    return "failed"
