@@ -208,17 +208,17 @@ class Run(Generic[Out]):
     @property
     def usage_by_node(self) -> dict[str, Usage]:
         """What each node used, by "graph > node": steps and their seconds, calls of models, tokens, cost."""
-        return self._used(lambda path, node: [" > ".join((*path, node))])
+        return self._used(lambda path, node, alone: [" > ".join((*(path[:-1] if alone else path), node))])
 
     @property
     def usage_by_frame(self) -> dict[tuple[str, ...], Usage]:
         """What each frame used, by its path; what a frame used counts for all around it, too."""
-        return self._used(lambda path, node: [path[:depth] for depth in range(1, len(path) + 1)])
+        return self._used(lambda path, node, alone: [path[:depth] for depth in range(1, len(path) + 1)])
 
-    def _used(self, places: Callable[[tuple[str, ...], str], list[Any]]) -> dict[Any, Usage]:
+    def _used(self, places: Callable[[tuple[str, ...], str, bool], list[Any]]) -> dict[Any, Usage]:
         used: dict[Any, Usage] = {}
         for step in self.steps:
-            for place in places(step.path, step.node):
+            for place in places(step.path, step.node, False):
                 book = used.setdefault(place, Usage(usd=0.0))
                 book.steps += 1
                 book.seconds += step.seconds
@@ -227,7 +227,7 @@ class Run(Generic[Out]):
             if isinstance(event, ModelFinished):
                 path = paths[event.frame]
                 alone = event.frame > 0 and path[-1] == event.node  # a sub-agent alone in its frame
-                for place in places(path[:-1] if alone else path, event.node):
+                for place in places(path, event.node, alone):
                     used.setdefault(place, Usage(usd=0.0)).count(event)
         return used
 
