@@ -21,6 +21,7 @@ _HOME = {
     "Human": "kinds.human",
     "LimitReached": "messages",
     "Limits": "limits",
+    "MCP": "mcp.server",
     "Media": "media",
     "Message": "messages",
     "Node": "nodes",
@@ -43,6 +44,7 @@ _HOME = {
 __all__ = [
     "CACHE",
     "END",
+    "MCP",
     "START",
     "Agent",
     "Context",
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     from graphflow.kinds.subagent import SubAgent
     from graphflow.kinds.tool import Tool, tool
     from graphflow.limits import Limits
+    from graphflow.mcp.server import MCP
     from graphflow.media import Media
     from graphflow.messages import Failure, LimitReached, Message
     from graphflow.nodes import Context, Node, Retry

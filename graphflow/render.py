@@ -32,6 +32,7 @@ SHAPES = {
     "sub-agent": ("box3d", "#fdf0d5"),
     "graph": ("box3d", "#e9e6f5"),
     "human": ("house", "#fbe4e0"),
+    "server": ("cylinder", "#e6f4ea"),
 }
 LONG = 28
 """Characters of a label before it is wrapped."""

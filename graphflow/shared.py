@@ -132,13 +132,17 @@ class Sources:
         self._check()
 
     def expanded(self, callees: tuple[Node[Any, Any], ...]) -> tuple[Node[Any, Any], ...]:
-        """The callees, each source replaced by what it offers now."""
+        """The callees, each source replaced by what it offers now.
+
+        A name stands for the first that has it: what a server adds later takes no other's place.
+        """
         if not any(callee.source for callee in callees):
             return callees
-        nodes: list[Node[Any, Any]] = []
+        nodes: dict[str, Node[Any, Any]] = {}
         for callee in callees:
-            nodes += self._offered(callee) if callee.source else (callee,)
-        return tuple(nodes)
+            for node in self._offered(callee) if callee.source else (callee,):
+                nodes.setdefault(node.name, node)
+        return tuple(nodes.values())
 
     def _offered(self, source: Node[Any, Any]) -> Sequence[Node[Any, Any]]:
         for known, opened in self.opened:

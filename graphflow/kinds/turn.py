@@ -174,6 +174,8 @@ def _shown(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ...]:
     media = () if type(answer) is str else _media(answer)
     if not media:
         return result_text(node, answer, limit)
+    if isinstance(answer, list) and all(isinstance(part, (str, Media)) for part in answer):
+        return tuple(part if isinstance(part, Media) else result_text(node, part, limit) for part in answer)
     return media if isinstance(answer, Media) else (result_text(node, without_media(answer), limit), *media)
 
 

@@ -1,0 +1,12 @@
+"""The Model Context Protocol: servers whose tools agents call, and graphs that are served as tools.
+
+Everything here stands on the `mcp` SDK (extra `mcp`), which is loaded when the first server is opened; a graph that names
+a server can be built, proven and drawn without it.
+"""
+
+from __future__ import annotations
+
+from graphflow.mcp.elicitation import Elicitation
+from graphflow.mcp.server import MCP, close_kept
+
+__all__ = ["MCP", "Elicitation", "close_kept"]

@@ -1,0 +1,65 @@
+"""What a server asks a person, on its way to an answer.
+
+Source: https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from graphflow.messages import Message, error_text
+from graphflow.scrub import scrub
+
+if TYPE_CHECKING:
+    from mcp.client.session import ClientRequestContext, ElicitationFnT
+    from mcp_types import ElicitRequestParams, ElicitResult, ErrorData
+
+    from graphflow.mcp.server import MCP
+
+Ask = Callable[[str, "Elicitation"], Awaitable[dict[str, Any] | bool | None]]
+"""Asks a person: the server's name, and the question. A dict = the answers, True = yes, False = no, None = never mind."""
+
+
+class Elicitation(Message):
+    """A question of a server.
+
+    Attributes:
+        server: its name in the graph.
+        message: what it wants to know.
+        fields: JSON schema of the answers it expects; empty if it only wants an address to be visited.
+        url: the address, or "".
+    """
+
+    server: str
+    message: str
+    fields: dict[str, Any] = {}
+    url: str = ""
+
+
+def asker(server: MCP) -> ElicitationFnT:
+    """What the SDK calls when the server asks."""
+    from jsonschema.validators import validator_for
+    from mcp_types import INTERNAL_ERROR, ElicitResult, ErrorData
+
+    async def asked(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+        schema = getattr(params, "requested_schema", None) or {}
+        url = getattr(params, "url", "") or ""
+        question = Elicitation(server=server.name, message=params.message, fields=schema, url=url)
+        assert server.ask is not None
+        try:
+            answer = await server.ask(server.name, question)
+        except Exception as error:
+            why = f"nobody could be asked: {type(error).__name__}: {error_text(error)}"
+            return ErrorData(code=INTERNAL_ERROR, message=scrub(why))
+        if answer is None:
+            return ElicitResult(action="cancel")
+        if answer is False:
+            return ElicitResult(action="decline")
+        content = {} if answer is True else dict(answer)
+        wrong = next(validator_for(schema)(schema).iter_errors(content), None) if schema else None
+        if wrong is not None:
+            return ErrorData(code=INTERNAL_ERROR, message=f"the answer does not fit: {wrong.message}")
+        return ElicitResult(action="accept", content=None if url else content)
+
+    return asked

@@ -1,0 +1,262 @@
+"""A server as a node: it stands for the tools that it will list when a run begins."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, ClassVar, Literal, Unpack
+from urllib.parse import urlsplit
+
+from graphflow.errors import DeclarationError, GraphError, MissingExtra, ServerFailed
+from graphflow.mcp.connection import Connection
+from graphflow.mcp.elicitation import Ask
+from graphflow.mcp.tools import ServerTool, chosen, effects_of, node_name
+from graphflow.nodes import Node, NodeOptions
+from graphflow.policy import Effect, check_effects
+from graphflow.ports import Port
+from graphflow.scrub import is_secret, remember
+from graphflow.threads import in_thread
+
+Scope = Literal["run", "process"]
+TIMEOUT_S = 120.0
+"""Seconds one call may take, unless `timeout_s` says otherwise."""
+
+_KEPT: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[MCP, Connection]] = weakref.WeakKeyDictionary()
+"""Connections that outlive their run, by loop: a connection lives and dies with the loop it was opened on."""
+
+
+class MCP(Node[Any, Any]):
+    """A server of the Model Context Protocol, whose tools become nodes when a run begins.
+
+    `MCP("time", ["mcp-server-time"])` starts a process and talks to its standard streams; `MCP("docs",
+    "https://host/mcp", token="$DOCS_TOKEN")` speaks streamable HTTP. Give it to an agent as `mcp=[...]`, or to a step among
+    its `calls`.
+
+    Args:
+        name: its name in the graph.
+        at: the command (a list) or the address (a text that begins with http:// or https://).
+        env: variables of the process, beside the few that are safe to pass on; a value "$NAME" is read from the
+            environment when the server is opened.
+        cwd: the folder it is started in.
+        token: sent as `Authorization: Bearer ...`; "$NAME" is read from the environment.
+        headers: further headers; "$NAME" as above.
+        include: patterns of the tools that are offered (`*` and `?`); default: all.
+        exclude: patterns of those that are not.
+        prefix: put before the name of each, as two servers may use the same names.
+        scope: "run" opens it for each run; "process" keeps it open for the following ones on the same event loop.
+        effects: what its tools may do; default: everything, as nobody knows.
+        trust_hints: whether what the server says about its tools' effects is believed.
+        ask: how a person is asked what the server wants to know (`Elicitation`); without it, it cannot ask.
+        connect_s: seconds until it has to answer for the first time.
+        handshake: whether it is spoken to as servers before 2026-07-28 want it, without asking first which it is.
+        retry, timeout_s, cache, policy, approval: for each of its tools (`NodeOptions`); `timeout_s` is 120 by default.
+    """
+
+    kind: ClassVar[str] = "server"
+    source: ClassVar[bool] = True
+    command: tuple[str, ...]
+    url: str
+    cwd: str | None
+    include: tuple[str, ...] | None
+    exclude: tuple[str, ...]
+    prefix: str
+    scope: Scope
+    trust_hints: bool
+    ask: Ask | None
+    connect_s: float
+    handshake: bool
+
+    def __init__(
+        self,
+        name: str,
+        at: str | Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        prefix: str = "",
+        scope: Scope = "run",
+        effects: Sequence[Effect] | None = None,
+        trust_hints: bool = False,
+        ask: Ask | None = None,
+        connect_s: float = 30.0,
+        handshake: bool = False,
+        **options: Unpack[NodeOptions],
+    ) -> None:
+        command, url = _place(name, at)
+        if (url and (env or cwd)) or (command and (token or headers)):
+            raise DeclarationError(
+                f"server {name!r}: env and cwd are for a command, token and headers for an address; it has "
+                + ("an address" if url else "a command")
+            )
+        for which, patterns in (("include", include), ("exclude", exclude)):
+            if isinstance(patterns, str):
+                raise DeclarationError(f"server {name!r}: {which}={patterns!r}; give a list, not one text")
+        if scope not in ("run", "process"):
+            raise DeclarationError(f"server {name!r}: scope={scope!r}; it is 'run' or 'process'")
+        options.setdefault("timeout_s", TIMEOUT_S)
+        self._declare(name, ports=(Port("arguments", Any),), output=Any, **options)
+        own = self.__dict__
+        own.update(command=command, url=url, cwd=cwd, prefix=prefix, scope=scope, trust_hints=trust_hints, ask=ask)
+        own["_env"] = tuple(sorted((env or {}).items()))
+        own["_headers"] = tuple(
+            sorted({**(headers or {}), **({} if token is None else {"Authorization": token})}.items())
+        )
+        own["include"] = None if include is None else tuple(include)
+        own["exclude"] = tuple(exclude)
+        own["connect_s"] = connect_s
+        own["handshake"] = handshake
+        own["declared"] = None if effects is None else tuple(effects)
+        if effects is not None:
+            check_effects(f"server {name!r}", effects)
+        own["_given"] = dict(options)
+        for key, value in (*own["_env"], *own["_headers"]):
+            if not value.startswith("$") and (is_secret(key) or key == "Authorization"):
+                remember(value, f"{key} of {name}")
+
+    declared: tuple[Effect, ...] | None
+    """The effects that the declaration gives its tools."""
+
+    def _value(self) -> tuple[Any, ...]:
+        return (*super()._value(), self.__dict__["_env"], self.__dict__["_headers"])
+
+    @property
+    def where_it_is(self) -> str:
+        """The command or the address, without anything that could be secret."""
+        if self.command:
+            return self.command[0]
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+    def environment(self) -> dict[str, str]:
+        """The variables of the process beside those that are always passed on."""
+        return {key: self._resolved(value) for key, value in self.__dict__["_env"]}
+
+    def own_headers(self) -> dict[str, str]:
+        """The headers of each request."""
+        headers = {}
+        for key, value in self.__dict__["_headers"]:
+            value = self._resolved(value)
+            bare = key == "Authorization" and " " not in value
+            headers[key] = f"Bearer {value}" if bare else value
+        return headers
+
+    def _resolved(self, value: str) -> str:
+        if not value.startswith("$"):
+            return value
+        if (found := os.environ.get(value[1:])) is None:
+            raise ServerFailed(f"server {self.name!r} needs the variable {value}, and it is not set")
+        remember(found, value)
+        return found
+
+    def tools_of(self, connection: Connection, listed: Sequence[Any]) -> tuple[ServerTool, ...]:
+        """The nodes of what the server lists.
+
+        Raises:
+            ServerFailed: one of them cannot be offered, or two get the same name.
+        """
+        nodes: dict[str, ServerTool] = {}
+        for tool in listed:
+            if not chosen(tool.name, self.include, self.exclude):
+                continue
+            name = node_name(self.prefix, tool.name)
+            if name in nodes:
+                raise ServerFailed(
+                    f"server {self.name!r}: its tools {nodes[name].tool!r} and {tool.name!r} would both be named {name!r}; "
+                    f"leave one out: exclude=[{tool.name!r}]"
+                )
+            effects = self.declared if self.declared is not None else effects_of(tool, self.trust_hints)
+            nodes[name] = ServerTool(name, tool, connection, effects, **self.__dict__["_given"])
+        return tuple(nodes.values())
+
+    async def open(self, run_id: str) -> Tools:
+        """Its tools for one run.
+
+        Raises:
+            ServerFailed: it cannot be opened.
+            MissingExtra: the extra `mcp` is not installed.
+        """
+        try:
+            await in_thread(_load)  # most of a second, which the loop need not wait for
+        except ImportError as error:
+            raise MissingExtra(f"server {self.name!r}", "mcp", str(error)) from None
+        if self.scope == "run":
+            tools = Tools(self, Connection(self))
+        else:
+            kept = _KEPT.setdefault(asyncio.get_running_loop(), {})
+            tools = Tools(self, kept.setdefault(self, Connection(self)))
+        try:
+            await tools.connection.open()
+            self._check(tools)
+        except BaseException:
+            await tools.close()
+            raise
+        return tools
+
+    def _check(self, tools: Tools) -> None:
+        """Names that were asked for, and that the server does not have."""
+        for pattern in self.include or ():
+            if not any(chosen(tool.name, (pattern,), ()) for tool in tools.connection.listed):
+                have = ", ".join(sorted(tool.name for tool in tools.connection.listed)) or "nothing"
+                raise GraphError(
+                    self.name,
+                    [f"server {self.name!r} has no tool {pattern!r}, which include=[...] asks for; it has: {have}"],
+                )
+
+
+class Tools:
+    """What a server offers to one run."""
+
+    def __init__(self, server: MCP, connection: Connection) -> None:
+        self.server = server
+        self.connection = connection
+        self._listed: tuple[Any, ...] = ()
+        self._nodes: tuple[ServerTool, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[ServerTool, ...]:
+        """Its tools as it last listed them."""
+        if self._listed is not self.connection.listed:
+            self._listed = self.connection.listed
+            self._nodes = self.server.tools_of(self.connection, self._listed)
+        return self._nodes
+
+    async def close(self) -> None:
+        """Ends what belongs to the run only."""
+        if self.server.scope == "run":
+            await self.connection.close()
+
+
+def _load() -> None:
+    """The SDK and what it brings along."""
+    for module in ("mcp", "httpx2", "jsonschema"):
+        import_module(module)
+
+
+async def close_kept() -> None:
+    """Closes the servers that this event loop keeps open (`scope="process"`)."""
+    for connection in _KEPT.pop(asyncio.get_running_loop(), {}).values():
+        await connection.close()
+
+
+def _place(name: str, at: str | Sequence[str]) -> tuple[tuple[str, ...], str]:
+    if isinstance(at, str):
+        parts = urlsplit(at)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            first = (at.split() or ["program"])[0]
+            raise DeclarationError(
+                f"server {name!r}: {at!r} is no address; a command is a list of texts: [{first!r}, ...]"
+            )
+        if parts.username or parts.password:
+            raise DeclarationError(f"server {name!r}: its address holds a password; give token=... or headers=...")
+        return (), at
+    command = tuple(at)
+    if not command or not all(isinstance(part, str) and part and "\0" not in part for part in command):
+        raise DeclarationError(f"server {name!r}: its command is {at!r}; give a list of texts")
+    return command, ""

@@ -1,0 +1,45 @@
+"""The last words of a server's process: why it ended stands on its standard error."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from typing import TextIO
+
+KEPT = 4_000
+"""Bytes that are kept."""
+
+
+class Tail:
+    """Reads what a process writes, so that it never blocks, and keeps the end of it.
+
+    A pipe and a thread, as the process needs a real file and not every loop can wait for one.
+    """
+
+    def __init__(self) -> None:
+        self._kept = b""
+        reading, writing = os.pipe()
+        self.file: TextIO = os.fdopen(writing, "w")
+        self._thread = threading.Thread(target=self._read, args=(reading,), name="graphflow:mcp-stderr", daemon=True)
+        self._thread.start()
+
+    def _read(self, reading: int) -> None:
+        with contextlib.suppress(OSError), os.fdopen(reading, "rb", buffering=0) as pipe:
+            while piece := pipe.read(8192):
+                self._kept = (self._kept + piece)[-KEPT:]
+
+    def started(self) -> None:
+        """The process holds its own end by now; the pipe shall end when it does."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+
+    async def text(self, wait_s: float = 0.2) -> str:
+        """What was written last, once the process is gone: the pipe has ended then, unless children of its hold it."""
+        self.started()
+        waited = 0.0
+        while self._thread.is_alive() and waited < wait_s:
+            await asyncio.sleep(0.01)
+            waited += 0.01
+        return self._kept.decode(errors="replace").strip()

@@ -1,0 +1,149 @@
+"""A tool of a server as a node: what it takes is what the server says that it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+
+from pydantic_core import from_json
+
+from graphflow.errors import ArgumentsInvalid, ServerFailed
+from graphflow.events import ToolPartial
+from graphflow.mcp.content import answer_of
+from graphflow.model import ToolSpec
+from graphflow.nodes import Context, Node, NodeOptions
+from graphflow.policy import EFFECTS, Effect, check_effects
+from graphflow.ports import Port
+
+if TYPE_CHECKING:
+    from graphflow.mcp.connection import Connection
+
+LONGEST = 64
+"""Characters of a name that every model API takes."""
+SHOWN = 4_000
+"""Characters of a description that a model is shown."""
+
+
+class ServerTool(Node[Any, Any]):
+    """One tool of one server.
+
+    Attributes:
+        tool: its name at the server.
+        spec: what a model is shown: the server's own schema.
+        connection: what it is called through.
+    """
+
+    kind: ClassVar[str] = "tool"
+    meter: ClassVar[str | None] = "tool_calls"
+    tool: str
+    spec: ToolSpec
+    connection: Connection
+
+    def __init__(
+        self, name: str, listed: Any, connection: Connection, effects: Sequence[Effect], **options: Unpack[NodeOptions]
+    ) -> None:
+        about = (listed.description or listed.title or f"{listed.name} of {connection.server.name}")[:SHOWN]
+        self._declare(name, ports=(Port("arguments", Any),), output=Any, description=about, **options)
+        own = self.__dict__
+        own["tool"] = listed.name
+        own["spec"] = ToolSpec(name, about, listed.input_schema)
+        own["connection"] = connection
+        own["effects"] = check_effects(f"tool {name!r}", effects)
+        own["_validator"] = _validator(name, listed.input_schema)
+
+    def read(self, given: Any) -> dict[str, Any]:
+        """Arguments as the server's schema wants them, from JSON text or a mapping.
+
+        Raises:
+            ArgumentsInvalid: they do not fit; the text names each field.
+        """
+        if isinstance(given, str):
+            try:
+                given = from_json(given or "{}")
+            except ValueError as error:
+                raise ArgumentsInvalid(f"arguments of {self.name!r} are not valid JSON: {error}") from None
+        given = {} if given is None else given
+        if not isinstance(given, Mapping):
+            raise ArgumentsInvalid(f"arguments of {self.name!r} are {type(given).__name__}; give an object")
+        arguments = dict(given)
+        validator: Any = self.__dict__["_validator"]
+        try:
+            wrong = [
+                f"{'.'.join(map(str, e.absolute_path)) or 'arguments'}: {e.message}"
+                for e in validator.iter_errors(arguments)
+            ]
+        except Exception as error:  # a reference that leads nowhere, a schema that never ends
+            raise ArgumentsInvalid(
+                f"the server's schema of {self.name!r} cannot be followed: {type(error).__name__}"
+            ) from None
+        if wrong:
+            raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {'; '.join(wrong)[:2000]}")
+        return arguments
+
+    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Any:
+        """Asks the server; its progress is told while it works."""
+        frame = ctx.frame
+
+        async def told(progress: float, total: float | None, message: str | None) -> None:
+            piece = {"done": progress, "total": total, "message": message}
+            frame.tell(ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece))
+
+        arguments = self.read(next(iter(inputs.values())))
+        result = await self.connection.call(self.tool, arguments, told if frame.observed else None)
+        return answer_of(result, ctx)
+
+
+def _validator(name: str, schema: Any) -> Any:
+    """What holds arguments against a schema. References are followed within the schema only, never over the network.
+
+    Raises:
+        ServerFailed: it is no JSON schema of an object.
+    """
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+
+    kind = validator_for(schema)
+    try:
+        kind.check_schema(schema)
+    except (SchemaError, RecursionError) as error:
+        why = getattr(error, "message", type(error).__name__)
+        raise ServerFailed(
+            f"the server's schema of {name!r} is no JSON schema: {why[:300]}; leave the tool out: exclude=[{name!r}]"
+        ) from None
+    if schema.get("type", "object") != "object":
+        raise ServerFailed(
+            f"the server's schema of {name!r} is not that of an object; exclude=[{name!r}] leaves it out"
+        )
+    return kind(schema, registry=Registry())
+
+
+def node_name(prefix: str, tool: str) -> str:
+    """A tool's name as every model API takes it: letters, digits, _ and -, at most 64."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{prefix}{tool}")[:LONGEST]
+
+
+def chosen(tool: str, include: Sequence[str] | None, exclude: Sequence[str]) -> bool:
+    """Whether a server's tool is offered."""
+    if any(fnmatchcase(tool, pattern) for pattern in exclude):
+        return False
+    return include is None or any(fnmatchcase(tool, pattern) for pattern in include)
+
+
+def effects_of(listed: Any, hints_trusted: bool) -> Sequence[Effect]:
+    """What a tool may do: anything, unless its server's hints are trusted.
+
+    Source: https://modelcontextprotocol.io/specification/2025-11-25/schema#toolannotations: hints are not to be relied on
+    unless the server is trusted; left out, they mean that a tool writes and reaches out.
+    """
+    hints = listed.annotations
+    if not hints_trusted or hints is None:
+        return EFFECTS
+    effects: list[Effect] = ["reads"]
+    if not hints.read_only_hint:
+        effects += ["writes", "executes"]
+    if hints.open_world_hint is not False:
+        effects.append("network")
+    return effects

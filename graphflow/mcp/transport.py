@@ -1,0 +1,90 @@
+"""How a server is reached: a process's standard streams, or streamable HTTP.
+
+Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports; both generations of the protocol use
+these two, and the SDK finds out which one a server speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from graphflow.mcp.tail import Tail
+
+if TYPE_CHECKING:
+    from graphflow.mcp.server import MCP
+
+CONNECT_S = 30.0
+READ_S = 300.0
+"""Seconds between two bytes of a stream, as the SDK's own client allows."""
+
+
+class Opened:
+    """What is known about a transport beside its streams.
+
+    Attributes:
+        tail: the last words of the process, if it is one.
+        status: the HTTP status of the last answer that was an error, else 0.
+    """
+
+    def __init__(self, tail: Tail | None) -> None:
+        self.tail = tail
+        self.status = 0
+
+
+class Watched:
+    """A stream of messages that tells when it ends: what is sent after that reaches nobody."""
+
+    def __init__(self, stream: Any, ended: Callable[[], None]) -> None:
+        self._stream = stream
+        self._ended = ended
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def __aenter__(self) -> Watched:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> Any:
+        self._ended()
+        return await self._stream.__aexit__(*error)
+
+    def __aiter__(self) -> Watched:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self._stream.__anext__()
+        except StopAsyncIteration:
+            self._ended()
+            raise
+
+
+@asynccontextmanager
+async def transport_of(server: MCP, opened: Opened, ended: Callable[[], None]) -> AsyncIterator[Any]:
+    """The two streams of a server."""
+    if server.command:
+        from mcp import StdioServerParameters, stdio_client
+
+        program, *arguments = server.command
+        parameters = StdioServerParameters(command=program, args=arguments, env=server.environment(), cwd=server.cwd)
+        assert opened.tail is not None
+        async with stdio_client(parameters, errlog=opened.tail.file) as (reading, writing):
+            opened.tail.started()
+            yield Watched(reading, ended), writing
+        return
+    import httpx2
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def note(response: httpx2.Response) -> None:
+        if response.status_code >= 400 and response.status_code != 405:  # 405: it has no stream of its own to open
+            opened.status = response.status_code
+
+    clock = httpx2.Timeout(CONNECT_S, read=READ_S)
+    async with (
+        httpx2.AsyncClient(headers=server.own_headers(), timeout=clock, event_hooks={"response": [note]}) as client,
+        streamable_http_client(server.url, http_client=client) as (reading, writing),
+    ):
+        yield Watched(reading, ended), writing
