@@ -1,4 +1,4 @@
-"""The commands: run, check, bounds, draw, list, models.
+"""The commands: run, check, bounds, draw, list, mcp, models.
 
 Exit codes: 0 = done; 1 = a walk did not complete; 2 = what was asked for cannot be (one line says why); 130 = Ctrl-C.
 `--debug` shows the traceback behind the line.
@@ -159,6 +159,26 @@ def list_graphs() -> None:
         except errors.GraphflowError as error:
             lines = str(error).splitlines()
             out(f"{each.name:<16} cannot be loaded: {' '.join(line.strip() for line in lines[:2])}")
+
+
+@app.command()
+def mcp(
+    graphs: Annotated[list[str], typer.Argument(metavar="GRAPH...", help="Graphs, as for the other commands.")],
+    http: Annotated[
+        int | None, typer.Option(metavar="PORT", help="Serve HTTP on this machine, not the standard streams.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Where a token that was made is written to; default: standard error.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="provider:model for nodes that name none.")] = None,
+) -> None:
+    """Serve graphs as tools of the Model Context Protocol, one tool each.
+
+    Over HTTP a client has to send the token: that of $GRAPHFLOW_MCP_TOKEN, or one that is made.
+    """
+    from graphflow.cli.serve import serve_graphs
+
+    serve_graphs(graphs, model, http, token_file)
 
 
 @models_app.callback(invoke_without_command=True)

@@ -1,0 +1,39 @@
+"""`graphflow mcp`: graphs as tools of a server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from graphflow.mcp.serving import HOST, PATH, new_token, serve
+from graphflow.project import load
+
+TOKEN = "GRAPHFLOW_MCP_TOKEN"  # the name of a variable
+
+
+def serve_graphs(names: list[str], model: str | None, port: int | None, token_file: Path | None) -> None:
+    """Loads the graphs and serves them. Standard output belongs to the protocol; what is told goes to standard error."""
+    with redirect_stdout(sys.stderr):
+        graphs = [load(name) for name in names]
+    token = ""
+    if port is not None:
+        token = os.environ.get(TOKEN, "")
+        if not token:
+            token = new_token()
+            told = _written(token, token_file)
+            print(f"graphflow: no ${TOKEN} is set; made a token: {told}", file=sys.stderr)
+        print(
+            f"graphflow: {', '.join(g.name for g in graphs)} at http://{HOST}:{port}{PATH}", file=sys.stderr, flush=True
+        )
+    serve(graphs, model, port, token)
+
+
+def _written(token: str, path: Path | None) -> str:
+    """Where the token is told: in a file that only its owner reads, or right here."""
+    if path is None:
+        return token
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(token)
+    return str(path)
