@@ -104,8 +104,8 @@ def _model_calls(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...]) -> li
     """
     target, _ = node.entry()
     found: list[tuple[str, Count]] = []
-    if getattr(target, "asks_model", False):
-        found.append((target.name, Count(int(getattr(target, "most_model_calls", 1)))))
+    if most := int(getattr(target, "most_model_calls", getattr(target, "asks_model", False))):
+        found.append((target.name, Count(most)))
     if hasattr(target, "bounds"):
         inner = target.bounds().model_calls
         found += [(f"{node.name} > {name}", count) for name, count in inner.items()]

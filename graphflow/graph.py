@@ -199,8 +199,9 @@ class Graph(Node[In, Out], Generic[In, Out]):
             if isinstance(node, Graph):
                 found += node.models_needed(node.model if node.model is not None else default)
             elif getattr(node, "asks_model", False):
-                named: Model | str | None = getattr(node, "model", None)
-                found.append((node.name, named if named is not None else default))
+                for asker in getattr(node, "askers", (node,)):
+                    named: Model | str | None = getattr(asker, "model", None)
+                    found.append((node.name, named if named is not None else default))
         return found
 
     def reach(self) -> Sequence[Node[Any, Any]]:

@@ -54,6 +54,8 @@ class Request:
         json_mode: the text is to be some JSON object; `output_schema` says more.
         prompt_cache: the provider shall cache as much of the prompt as it can.
         restart: nobody sees the pieces of the answer, so that one that breaks off half way may be begun again.
+        top_logprobs: of how many likeliest tokens at each place the probability is to be told; 0 = of none. Only for models
+            whose `top_logprobs` says that they do.
         output_name: what the schema is called, where a provider wants a name.
         extra: the provider's own parameters, merged into the request as they are (safety settings, hosted tools, ...).
     """
@@ -76,6 +78,7 @@ class Request:
     json_mode: bool = False
     prompt_cache: bool = False
     restart: bool = False
+    top_logprobs: int = 0
     output_name: str = "answer"
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -153,6 +156,26 @@ class UsageDelta:
     reasoning_tokens: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """One place of an answer.
+
+    Attributes:
+        token: the text that stands there.
+        top: the likeliest texts that could have, each with the natural logarithm of its probability.
+    """
+
+    token: str
+    top: tuple[tuple[str, float], ...]
+
+
+@dataclass(slots=True)
+class LogprobsDelta:
+    """How likely the tokens of the answer were, place by place; told only where `Request.top_logprobs` asks."""
+
+    tokens: tuple[Likely, ...]
+
+
 @dataclass(slots=True)
 class Opened:
     """Who answers: the provider's own name for the model and for this reply, and the wire format they came in."""
@@ -195,13 +218,26 @@ class Finished:
 
 Notice = Retried | Switched
 ModelEvent = (
-    TextDelta | ThinkingDelta | RefusalDelta | CallDelta | Kept | UsageDelta | Opened | Notice | Restarted | Finished
+    TextDelta
+    | ThinkingDelta
+    | RefusalDelta
+    | CallDelta
+    | Kept
+    | UsageDelta
+    | LogprobsDelta
+    | Opened
+    | Notice
+    | Restarted
+    | Finished
 )
 
 
 @runtime_checkable
 class Model(Protocol):
-    """Anything that answers requests. Third parties implement this one method."""
+    """Anything that answers requests. Third parties implement this one method.
+
+    One that tells how likely its tokens are has an attribute `top_logprobs`, too: of how many at a place, at most.
+    """
 
     name: str
 

@@ -12,6 +12,8 @@ from graphflow.model import (
     Finish,
     Finished,
     Kept,
+    Likely,
+    LogprobsDelta,
     ModelEvent,
     Notice,
     Opened,
@@ -46,6 +48,7 @@ class Reply:
     model: str = ""
     response_id: str = ""
     wire: str = ""
+    logprobs: tuple[Likely, ...] = ()
 
     @property
     def turn(self) -> AssistantTurn:
@@ -153,6 +156,8 @@ class Gathering:
         match event:
             case RefusalDelta():
                 self.refusal.append(event.text)
+            case LogprobsDelta():
+                self.reply.logprobs += event.tokens
             case Opened():
                 self.reply.wire = event.wire
                 self.reply.model = event.model or self.reply.model

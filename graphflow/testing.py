@@ -14,14 +14,15 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from math import log
 from typing import Any
 
 from graphflow.errors import ScriptError
 from graphflow.messages import to_text
-from graphflow.model import CallDelta, Finished, ModelEvent, Request, TextDelta, UsageDelta
+from graphflow.model import CallDelta, Finished, Likely, LogprobsDelta, ModelEvent, Request, TextDelta, UsageDelta
 from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
 
-__all__ = ["FakeEmbedder", "Scripted", "ScriptedModel", "both", "calls", "fails", "gives", "hangs", "says"]
+__all__ = ["FakeEmbedder", "Scripted", "ScriptedModel", "both", "calls", "fails", "gives", "hangs", "says", "weighs"]
 
 
 @dataclass(slots=True)
@@ -34,6 +35,8 @@ class Scripted:
     wait_s: float | None = 0.0
     """Seconds before it answers; None = never."""
     error: BaseException | None = None
+    likely: tuple[tuple[str, float], ...] = ()
+    """Tokens that the first place of the answer could have held, with their probabilities."""
 
 
 def says(text: str, *, when: str | None = None, wait_s: float = 0.0) -> Scripted:
@@ -58,6 +61,12 @@ def both(*replies: Scripted) -> Scripted:
     return Scripted("".join(r.text for r in replies), [call for r in replies for call in r.calls], replies[0].when)
 
 
+def weighs(**labels: float) -> Scripted:
+    """What a router's model says that tells probabilities: `weighs(billing=0.7, support=0.3)`."""
+    best = max(labels, key=lambda label: labels[label])
+    return Scripted(text=to_text({"label": best}), likely=tuple(labels.items()))
+
+
 def fails(error: BaseException, *, when: str | None = None) -> Scripted:
     """A model that raises."""
     return Scripted(error=error, when=when)
@@ -78,6 +87,8 @@ class ScriptedModel:
     Raises (from `stream` and `done`):
         ScriptError: it was asked more than the script holds, or less.
     """
+
+    top_logprobs = 20
 
     def __init__(self, *replies: Any, tokens: tuple[int, int] = (10, 5), usd: float | None = 0.0) -> None:
         self.name = "scripted"
@@ -104,6 +115,8 @@ class ScriptedModel:
             half = len(arguments) // 2
             yield CallDelta(index, arguments=arguments[:half])
             yield CallDelta(index, arguments=arguments[half:])
+        if reply.likely:
+            yield LogprobsDelta(_places(reply.text, reply.likely))
         yield UsageDelta(*self.tokens, self.usd)
         yield Finished("tool_calls" if reply.calls else "stop")
 
@@ -127,6 +140,14 @@ class ScriptedModel:
 
     def __repr__(self) -> str:
         return f"<scripted model: {len(self.requests)} asked, {len(self.left)} left>"
+
+
+def _places(text: str, likely: Sequence[tuple[str, float]]) -> tuple[Likely, ...]:
+    """The tokens of `{"label":"..."}`: what is sure, the label with its rivals, and the rest."""
+    best = max(likely, key=lambda pair: pair[1])[0]
+    head, tail = text.rsplit(best, 1)
+    rivals = tuple((label, log(probability)) for label, probability in likely)
+    return Likely(head, ((head, 0.0),)), Likely(best, rivals), Likely(tail, ((tail, 0.0),))
 
 
 def _shown(reply: Scripted) -> str:

@@ -1,7 +1,8 @@
 """A router: a node that says which way its message goes, and why.
 
-It decides by rule (a function), by a model (the labels are the schema), or by similarity of embeddings to examples. With
-labels, what travels on is the router's input; with a rule that returns a union of messages, what it returned.
+It decides by rule (a function), by the first guard that holds, by a model (the labels are the schema, or letters whose
+probability the model tells), by similarity of embeddings to examples, or by a cascade of these: who abstains leaves it to the
+next. With labels, what travels on is the router's input; with a rule that returns a union of messages, what it returned.
 """
 
 from __future__ import annotations
@@ -9,24 +10,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar, Literal, Unpack, get_args
-from weakref import WeakKeyDictionary
 
 from graphflow.arrows import In, Out
 from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
-from graphflow.kinds.asking import ask, declined
-from graphflow.kinds.structured import read_output
+from graphflow.kinds.deciding import Decision, balanced, by_guards, by_model, by_similarity
 from graphflow.messages import Type, arms, origin_of, to_text, type_name
-from graphflow.model import Embedder, Model, Request
+from graphflow.model import Embedder, Model
 from graphflow.nodes import Context, Node, NodeOptions
-from graphflow.opening import open_embedder
 from graphflow.ports import Port, read_signature
 from graphflow.prompts import Prompt
-from graphflow.turns import AssistantTurn, Turn, UserTurn
 
 Labels = Sequence[str] | Mapping[str, str]
-Vector = list[float]
 
 
 class Router(Node[In, Out]):
@@ -37,11 +35,17 @@ class Router(Node[In, Out]):
         rule: a function of the message that returns a label (annotated `Literal[...]` or an enum) or one of several
             message types. It runs in the event loop, so it must not block; async is fine.
         labels: the labels, or a mapping of each label to its description; for a model or embeddings.
+        guards: a test of the message per label; the first that holds decides. They run in the event loop.
         examples: texts per label; with these it decides by similarity.
-        model: decides by a model, "provider:model" or a `Model`; default (without rule and examples): the graph's.
+        model: decides by a model, "provider:model" or a `Model`; default (without any of the above): the graph's.
+        probabilities: whether a model that can is asked for the probability of each label, corrected for its bias, in place
+            of a label alone; asks a few questions more, once a process. Labels should have descriptions.
+        explain: whether the model says why, in the event.
+        cascade: routers with labels; each that abstains (no guard holds, below its threshold, None of a rule) leaves the
+            decision to the next.
         embedder: "provider:model" or an `Embedder`, for similarity.
-        threshold: similarity (cosine, -1 to 1) below which `otherwise` is chosen.
-        otherwise: the label for messages that are like none.
+        threshold: similarity (cosine, -1 to 1) or probability (0 to 1) below which it abstains.
+        otherwise: the label for messages that nobody has one for.
         input: the type of message it takes.
         prompt: template of the text that is looked at; default: the message as text.
         description: what it decides.
@@ -51,7 +55,15 @@ class Router(Node[In, Out]):
 
     rule: Callable[..., Any] | None
     labels: Mapping[str, str]
+    guards: Mapping[str, Callable[[Any], bool]]
     examples: Mapping[str, tuple[str, ...]]
+    cascade: tuple[Router[Any, Any], ...]
+    probabilities: bool
+    explain: bool
+    rule_abstains: bool
+    """Whether the rule may return None."""
+    may_abstain: bool
+    """Whether somebody is there to decide in its place: a stage of a cascade, or one with `otherwise`."""
     model: Model | str | None
     embedder: Embedder | str
     threshold: float | None
@@ -64,8 +76,12 @@ class Router(Node[In, Out]):
         rule: Callable[..., Any] | None = None,
         *,
         labels: Labels = (),
+        guards: Mapping[str, Callable[[Any], bool]] | None = None,
         examples: Mapping[str, Sequence[str]] | None = None,
         model: Model | str | None = None,
+        probabilities: bool = False,
+        explain: bool = False,
+        cascade: Sequence[Router[Any, Any]] = (),
         embedder: Embedder | str = "local:use",
         threshold: float | None = None,
         otherwise: str | None = None,
@@ -78,6 +94,11 @@ class Router(Node[In, Out]):
             raise DeclarationError(f"router {name!r}: threshold={threshold!r}; a cosine lies between -1 and 1")
         described = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
         shown = {label: tuple(texts) for label, texts in (examples or {}).items()}
+        ways = {"rule": rule, "guards": guards, "examples": shown, "cascade": cascade}
+        _check_ways(name, ways, described)
+        for stage in cascade:
+            described = {**_labels_of(name, stage), **described}
+        described = {**dict.fromkeys(guards or {}, ""), **described}
         kind, taken, problems = _declared(name, rule, described, shown, otherwise, input)
         self._declare(
             name,
@@ -96,6 +117,12 @@ class Router(Node[In, Out]):
             **({otherwise: described.get(otherwise, "")} if otherwise else {}),
         }
         own["examples"] = shown
+        own["rule_abstains"] = rule is not None and type(None) in arms(read_signature(rule, Context).output)
+        own["guards"] = dict(guards or {})
+        own["cascade"] = tuple(_staged(name, stage) for stage in cascade)
+        own["probabilities"] = probabilities
+        own["explain"] = explain
+        own["may_abstain"] = otherwise is not None
         own["model"] = model
         own["embedder"] = embedder
         own["threshold"] = threshold
@@ -105,102 +132,133 @@ class Router(Node[In, Out]):
     @property
     def asks_model(self) -> bool:
         """Whether a model decides."""
-        return self.rule is None and not self.examples
+        if self.cascade:
+            return any(stage.asks_model for stage in self.cascade)
+        return self.rule is None and not self.examples and not self.guards
+
+    @property
+    def askers(self) -> tuple[Node[Any, Any], ...]:
+        """Who asks a model when this is activated: it, or stages of its cascade."""
+        if self.cascade:
+            return tuple(stage for stage in self.cascade if stage.asks_model)
+        return (self,) if self.asks_model else ()
 
     @property
     def most_model_calls(self) -> int:
-        """A decision and one repair."""
-        return 2 if self.asks_model else 0
+        """A decision and one repair, and with probabilities those that tell its bias."""
+        if self.cascade:
+            return sum(stage.most_model_calls for stage in self.cascade)
+        bias = len(balanced(self.labels)) if self.probabilities else 0
+        return 2 + bias if self.asks_model else 0
 
     def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
-        """What its prompt names that its messages do not have."""
-        return [] if self.prompt is None else self.prompt.prove(list(incoming), deps)
+        """What its prompt names that its messages do not have, and guards that may leave a message without a way."""
+        problems = [] if self.prompt is None else self.prompt.prove(list(incoming), deps)
+        for stage in self.cascade:
+            problems += stage.prove(incoming, deps)
+        last = self.cascade[-1] if self.cascade else self
+        if (last.guards or last.rule_abstains) and not self.may_abstain:
+            where = "no guard holds" if last.guards else "its rule returns None"
+            problems.append(
+                f"router {self.name!r}: where {where} nothing is chosen; give it otherwise='a label'"
+                + (", or a last stage that always decides" if self.cascade else "")
+            )
+        return problems
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
         """Decides, and tells why."""
         message = next(iter(inputs.values()))
-        scores: dict[str, float] = {}
+        decision = await self._decide(message, ctx)
+        choice, reason = decision.choice, decision.reason
+        if choice is None and self.passes_input:
+            if self.otherwise_label is None:
+                raise OutputInvalid(f"router {self.name!r}: {reason}; give it otherwise='a label' for such messages")
+            choice = self.otherwise_label
+        label = (
+            str(choice.value if isinstance(choice, Enum) else choice) if self.passes_input else type(choice).__name__
+        )
+        scores = decision.scores
+        ctx.frame.record(RouteDecided, ctx.activation, node=self.name, choice=label, reason=reason, scores=scores)
+        output: Out = choice
+        return output
+
+    async def _decide(self, message: Any, ctx: Context) -> Decision:
+        if self.cascade:
+            return await self._in_stages(message, ctx)
+        if self.guards:
+            return by_guards(self.guards, message)
         if self.rule is not None:
             choice = self.rule(message, **self._context(ctx))
             if inspect.isawaitable(choice):
                 choice = await choice
-            reason = f"rule {getattr(self.rule, '__name__', 'function')}"
-        else:
-            text = self.prompt.render(message, ctx) if self.prompt else to_text(message)
-            choice, reason, scores = await (self._by_model(text, ctx) if self.asks_model else self._by_similarity(text))
-        label = (
-            str(choice.value if isinstance(choice, Enum) else choice) if self.passes_input else type(choice).__name__
-        )
-        ctx.frame.record(RouteDecided, ctx.activation, node=self.name, choice=label, reason=reason, scores=scores)
-        output: Out = choice
-        return output
+            return Decision(choice, f"rule {getattr(self.rule, '__name__', 'function')}")
+        text = self.prompt.render(message, ctx) if self.prompt else to_text(message)
+        return await (by_model(self, text, ctx) if self.asks_model else by_similarity(self, text))
+
+    async def _in_stages(self, message: Any, ctx: Context) -> Decision:
+        reasons: list[str] = []
+        scores: dict[str, float] = {}
+        for stage in self.cascade:
+            decision = await stage._decide(message, ctx)
+            reasons.append(f"{stage.name}: {decision.reason}")
+            scores = dict(decision.scores) or scores
+            if decision.choice is not None:
+                choice = decision.choice.value if isinstance(decision.choice, Enum) else decision.choice
+                return Decision(str(choice), "; ".join(reasons), scores)
+        return Decision(None, "; ".join(reasons), scores)
 
     def _context(self, ctx: Context) -> dict[str, Context]:
         assert self.rule is not None
         parameter = read_signature(self.rule, Context).context
         return {} if parameter is None else {parameter: ctx}
 
-    async def _by_model(self, text: str, ctx: Context) -> tuple[str, str, dict[str, float]]:
-        model: Model = ctx.frame.model(self)
-        listed = "\n".join(f"- {label}" + (f": {about}" if about else "") for label, about in self.labels.items())
-        schema = {
-            "type": "object",
-            "properties": {"label": {"type": "string", "enum": list(self.labels)}},
-            "required": ["label"],
-            "additionalProperties": False,
-        }
-        system = f'Choose the label that fits the message best. The labels are:\n{listed}\nAnswer with JSON: {{"label": ...}}'
-        turns: list[Turn] = [UserTurn(text)]
-        for attempt in (1, 2):
-            reply = await ask(model, Request(tuple(turns), system, output_schema=schema), ctx)
-            if (error := declined(reply, model, ctx)) is not None:
-                raise error
-            try:
-                label = read_output(reply.text, dict[str, str], False).get("label", "")
-            except OutputInvalid:
-                label = reply.text.strip()
-            if label in self.labels:
-                return label, f"model {model.name}", {}
-            if attempt == 1:
-                turns += [
-                    AssistantTurn(reply.text),
-                    UserTurn(f"{label!r} is no label. Choose one of: {', '.join(self.labels)}"),
-                ]
-        if self.otherwise_label is not None:
-            return self.otherwise_label, f"model {model.name} chose no label", {}
-        raise OutputInvalid(
-            f"router {self.name!r}: model {model.name!r} chose {label!r}, which is none of {', '.join(self.labels)}"
+
+def _check_ways(name: str, ways: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+    """One way to decide at most; a way that names its labels needs no others."""
+    given = [way for way, value in ways.items() if value]
+    if len(given) > 1:
+        raise DeclarationError(f"router {name!r} has {' and '.join(given)}; it decides by one of them, or by a cascade")
+    if ways["rule"] is not None and labels:
+        raise DeclarationError(f"router {name!r} has a rule and labels or examples; it decides by one of them")
+    for label, holds in (ways["guards"] or {}).items():
+        if not callable(holds) or inspect.iscoroutinefunction(holds):
+            raise DeclarationError(
+                f"router {name!r}: the guard of {label!r} is no plain function of the message: {holds!r}"
+            )
+
+
+def _labels_of(name: str, stage: Any) -> dict[str, str]:
+    """The labels of a stage, with their descriptions."""
+    if not isinstance(stage, Router):
+        raise DeclarationError(f"router {name!r}: {stage!r} in its cascade is no router")
+    if not stage.passes_input:
+        raise DeclarationError(
+            f"router {name!r}: its stage {stage.name!r} chooses messages, not labels; it cannot be a stage"
         )
-
-    async def _by_similarity(self, text: str) -> tuple[str, str, dict[str, float]]:
-        embedder = open_embedder(self.embedder) if isinstance(self.embedder, str) else self.embedder
-        centres = await _centres(embedder, self)
-        [vector] = await embedder.embed([text])
-        scores = {label: sum(a * b for a, b in zip(vector, centre, strict=True)) for label, centre in centres.items()}
-        best = max(scores, key=lambda label: scores[label])
-        rounded = {label: round(score, 4) for label, score in scores.items()}
-        if self.threshold is not None and self.otherwise_label is not None and scores[best] < self.threshold:
-            return self.otherwise_label, f"no label is as near as {self.threshold:g} (nearest: {best})", rounded
-        return best, f"nearest to the examples of {best!r} ({embedder.name})", rounded
+    if stage.otherwise_label is not None:
+        raise DeclarationError(
+            f"router {name!r}: its stage {stage.name!r} has otherwise={stage.otherwise_label!r} and would never abstain; "
+            "give it to the cascade"
+        )
+    return dict(stage.labels) or dict.fromkeys(_literals(stage.output), "")
 
 
-_known: WeakKeyDictionary[Any, dict[Any, dict[str, Vector]]] = WeakKeyDictionary()
-"""Centres per embedder and declaration: constants of the two, computed once a process."""
+def _staged(name: str, stage: Router[Any, Any]) -> Router[Any, Any]:
+    """The stage as one that may abstain."""
+    twin = stage.named(stage.name)
+    twin.__dict__["may_abstain"] = True
+    return twin
 
 
-async def _centres(embedder: Embedder, router: Router[Any, Any]) -> dict[str, Vector]:
-    """For each label the normed mean of its examples' vectors and its description's."""
-    key = tuple((label, router.labels.get(label, ""), texts) for label, texts in router.examples.items())
-    table = _known.setdefault(embedder, {})
-    if key not in table:
-        centres: dict[str, Vector] = {}
-        for label, about, texts in key:
-            vectors = await embedder.embed([*texts, *([about] if about else [])])
-            mean = [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
-            length = sum(x * x for x in mean) ** 0.5 or 1.0
-            centres[label] = [x / length for x in mean]
-        table[key] = centres
-    return table[key]
+def _literals(kind: Type) -> list[str]:
+    """The labels of a rule's annotation."""
+    found: list[str] = []
+    for arm in arms(kind):
+        if origin_of(arm) is Literal:
+            found += [str(value) for value in get_args(arm)]
+        elif isinstance(arm, type) and issubclass(arm, Enum):
+            found += [str(member.value) for member in arm]
+    return found
 
 
 def _declared(
@@ -213,8 +271,6 @@ def _declared(
 ) -> tuple[Type, Type, tuple[str, ...]]:
     """The router's output type, the type it takes, and what is wrong with its declaration."""
     if rule is not None:
-        if labels or examples:
-            raise DeclarationError(f"router {name!r} has a rule and labels or examples; it decides by one of them")
         signature = read_signature(rule, Context)
         problems = list(signature.problems)
         if len(signature.ports) != 1:
@@ -227,7 +283,7 @@ def _declared(
                 f"the rule of router {name!r} returns {type_name(signature.output)}; annotate the labels (Literal['a', 'b']) "
                 "or the union of messages that it chooses from"
             )
-        return signature.output, taken, tuple(problems)
+        return _with_otherwise(signature.output, otherwise), taken, tuple(problems)
     all_labels = list(dict.fromkeys([*labels, *examples, *([otherwise] if otherwise else [])]))
     if len(all_labels) < 2:
         raise DeclarationError(
@@ -245,8 +301,19 @@ def _declared(
     return Literal[tuple(all_labels)], Any if input is None else input, ()
 
 
+def _with_otherwise(kind: Type, otherwise: str | None) -> Type:
+    """What a rule that may abstain chooses from, `otherwise` included."""
+    if type(None) not in arms(kind) or not _is_labels(kind):
+        return kind
+    more = [] if otherwise is None or otherwise in _literals(kind) else [Literal[otherwise]]
+    chosen: Type = reduce(or_, [*(arm for arm in arms(kind) if arm is not type(None)), *more])
+    return chosen
+
+
 def _is_labels(kind: Type) -> bool:
-    return all(
+    """Whether these are labels; None among them is a rule's way to abstain."""
+    kinds = [arm for arm in arms(kind) if arm is not type(None)]
+    return bool(kinds) and all(
         (origin_of(arm) is Literal and bool(get_args(arm))) or (isinstance(arm, type) and issubclass(arm, Enum))
-        for arm in arms(kind)
+        for arm in kinds
     )

@@ -184,6 +184,7 @@ _ALL = (
         base_variable="OPENAI_BASE_URL",
         flavour="strict",
         way=_unless(r"^gpt-3\.5|^gpt-4($|-\d{4}|-turbo|-32k)"),
+        top_logprobs=20,
     ),
     Endpoint(
         "openai-responses",
@@ -195,6 +196,7 @@ _ALL = (
         base_variable="OPENAI_BASE_URL",
         flavour="strict",
         way=_unless(r"^gpt-3\.5|^gpt-4($|-\d{4}|-turbo|-32k)"),
+        top_logprobs=20,
     ),
     # Not a public API: what Codex's own client sends, without its name (see its source, codex-rs/codex-api).
     Endpoint(
@@ -237,6 +239,7 @@ _ALL = (
         base_variable="GOOGLE_GEMINI_BASE_URL",
         # ai.google.dev/gemini-api/docs/structured-output: with function declarations from Gemini 3 on
         way=_unless(r"^gemini-(1|2\.0|pro|flash)|^gemma", beside_tools=r"^gemini-([3-9]|\d\d)"),
+        top_logprobs=20,
     ),
     Endpoint(
         "groq",
@@ -271,6 +274,7 @@ _ALL = (
         way=lambda model, tools: "text" if tools else "schema",
         base_variable="OLLAMA_HOST",
         free=True,
+        top_logprobs=20,
     ),
     Endpoint(
         "openrouter",
@@ -281,6 +285,7 @@ _ALL = (
         "https://openrouter.ai/settings/keys",
         base_variable="OPENROUTER_BASE_URL",
         flavour="strict",
+        top_logprobs=20,
     ),
     Endpoint(
         "deepseek",
@@ -291,6 +296,7 @@ _ALL = (
         "https://platform.deepseek.com/api_keys",
         base_variable="DEEPSEEK_BASE_URL",
         way=_tool,
+        top_logprobs=20,
     ),
     Endpoint(
         "xai",
@@ -301,6 +307,7 @@ _ALL = (
         "https://console.x.ai",
         base_variable="XAI_BASE_URL",
         flavour="strict",
+        top_logprobs=8,
     ),
     Endpoint(
         "together",
@@ -319,9 +326,20 @@ _ALL = (
         ("COMPATIBLE_API_KEY",),
         needs_key=False,
         base_variable="COMPATIBLE_BASE_URL",
+        top_logprobs=20,
     ),
     *(
-        Endpoint(name, address, _CHAT, openai_chat.COMPATIBLE, (), needs_key=False, base_variable=variable, free=True)
+        Endpoint(
+            name,
+            address,
+            _CHAT,
+            openai_chat.COMPATIBLE,
+            (),
+            needs_key=False,
+            base_variable=variable,
+            free=True,
+            top_logprobs=20,
+        )
         for name, address, variable in (
             ("vllm", "http://127.0.0.1:8000/v1", "VLLM_BASE_URL"),
             ("llamacpp", "http://127.0.0.1:8080/v1", "LLAMACPP_BASE_URL"),

@@ -100,6 +100,12 @@ class Failover:
         same = (member for member in self.members if member.given is model or member.given == model)
         return next(same, None) or _Member(model, last=True)
 
+    @property
+    def top_logprobs(self) -> int:
+        """Of how many likeliest tokens all of them tell the probability."""
+        members = (*self.members, *self.route.values())
+        return min(int(getattr(member.open(), "top_logprobs", 0)) for member in members)
+
     def prepare(self) -> None:
         """Opens all models, so that a missing key is told before anything is asked."""
         for member in (*self.members, *self.route.values()):

@@ -22,7 +22,7 @@ from graphflow.providers.pace import Pace
 from graphflow.providers.reading import Reading
 from graphflow.providers.retry import RetryPolicy
 from graphflow.providers.shapes import Unwrapped, Way, answer_name, as_tool, as_words, fit
-from graphflow.providers.wires.wire import Json, merged, render_request
+from graphflow.providers.wires.wire import Json, cannot, merged, render_request
 from graphflow.reply import mended
 from graphflow.scrub import SHORTEST, is_secret
 from graphflow.turns import ToolTurn, Turn, UserTurn
@@ -96,6 +96,11 @@ class HttpModel:
         self._shapes: dict[int, tuple[Json, Json, bool]] = {}
         if not endpoint.free:
             price_of(self.name)  # a table of prices that cannot be read is told now, not when tokens are spent
+
+    @property
+    def top_logprobs(self) -> int:
+        """Of how many likeliest tokens it tells the probability."""
+        return self.endpoint.top_logprobs
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """Yields the answer piece by piece, trying again and with other keys as the settings say.
@@ -285,6 +290,10 @@ class HttpModel:
     def render(self, request: Request) -> bytes:
         """The body of a request. Turns that were sent before are not encoded again."""
         endpoint, stream = self.endpoint, self.settings.stream
+        if request.top_logprobs > endpoint.top_logprobs:
+            raise cannot(
+                endpoint.name, f"top_logprobs={request.top_logprobs}", f"it tells {endpoint.top_logprobs or 'none'}"
+            )
         wire, dialect = endpoint.wire, endpoint.dialect
         if wire.turns in request.extra:
             return encode(render_request(wire, request, self.model, stream=stream, dialect=dialect))

@@ -19,7 +19,7 @@ from graphflow.media import Media
 from graphflow.model import CallDelta, Finish, Finished, ModelEvent, Request, TextDelta, UsageDelta
 from graphflow.providers import engine, weights
 from graphflow.providers.spoken import read_call_or_answer, render_call, render_tools, schema_of
-from graphflow.providers.wires.wire import cannot, present
+from graphflow.providers.wires.wire import cannot, present, read_logprobs
 from graphflow.threads import in_thread
 from graphflow.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 
@@ -34,6 +34,8 @@ class LocalModel:
 
     limits_itself = True
     """Its answers end at `MAX_TOKENS`, by our choice and not by the model's."""
+    top_logprobs = 20
+    """Of how many likeliest tokens it tells the probability."""
 
     def __init__(self, name: str) -> None:
         self.weights = weights.known(name)
@@ -118,6 +120,8 @@ def render_request(request: Request) -> dict[str, Any]:
         presence_penalty=request.presence_penalty,
         frequency_penalty=request.frequency_penalty,
     )
+    if request.top_logprobs:
+        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     schema = schema_of(request, MAX_TEXT)
     if schema is not None:
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
@@ -151,6 +155,8 @@ class _Parser:
         events: list[ModelEvent] = []
         for choice in chunk.get("choices", ()):
             text = choice.get("delta", {}).get("content")
+            if choice.get("logprobs"):
+                events += read_logprobs(choice["logprobs"].get("content"))
             if text and self.has_tools:
                 self.held.append(text)
             elif text:

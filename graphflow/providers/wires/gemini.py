@@ -20,6 +20,8 @@ from graphflow.model import (
     Finish,
     Finished,
     Kept,
+    Likely,
+    LogprobsDelta,
     ModelEvent,
     Opened,
     Request,
@@ -95,6 +97,8 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         presencePenalty=request.presence_penalty,
         frequencyPenalty=request.frequency_penalty,
         thinkingConfig=render_thinking(request.thinking, model),
+        responseLogprobs=True if request.top_logprobs else None,
+        logprobs=request.top_logprobs or None,
     )
     if request.output_schema is not None or request.json_mode:
         generation["responseMimeType"] = "application/json"
@@ -227,6 +231,8 @@ class GeminiParser:
             for part in (candidate.get("content") or {}).get("parts") or ():
                 self._part(part, events)
             self.raw = candidate.get("finishReason") or self.raw
+            if candidate.get("logprobsResult"):
+                events.append(LogprobsDelta(_likely(candidate["logprobsResult"])))
         blocked = (data.get("promptFeedback") or {}).get("blockReason")
         if blocked:
             self.raw = f"blockReason:{blocked}"
@@ -285,6 +291,15 @@ class GeminiParser:
         if signature:
             events.append(Kept(kind, index, {"signature": signature}))  # type: ignore[arg-type]  # one of its words
             self.kind = ""
+
+
+def _likely(told: Json) -> tuple[Likely, ...]:
+    """Tokens and what else was likely in their places (ai.google.dev/api/generate-content#LogprobsResult)."""
+    places = zip(told.get("chosenCandidates") or (), told.get("topCandidates") or (), strict=False)
+    return tuple(
+        Likely(chosen["token"], tuple((c["token"], c["logProbability"]) for c in top.get("candidates") or ()))
+        for chosen, top in places
+    )
 
 
 def parse_usage(usage: Json) -> UsageDelta:

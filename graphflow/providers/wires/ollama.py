@@ -37,6 +37,7 @@ from graphflow.providers.wires.wire import (
     cannot,
     one_at_a_time,
     present,
+    read_logprobs,
 )
 from graphflow.turns import CacheMark, Thinking, Turn
 
@@ -59,6 +60,8 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["format"] = "json"
     if request.thinking is not None:
         body["think"] = request.thinking if isinstance(request.thinking, (bool, str)) else request.thinking > 0
+    if request.top_logprobs:  # docs.ollama.com/api/chat, from 0.12.11 on
+        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     options = present(
         temperature=request.temperature,
         top_p=request.top_p,
@@ -133,6 +136,8 @@ class OllamaParser:
             events.append(ThinkingDelta(message["thinking"]))
         if message.get("content"):
             events.append(TextDelta(message["content"]))
+        if data.get("logprobs"):
+            events += read_logprobs(data["logprobs"])
         for call in message.get("tool_calls") or ():
             function = call.get("function") or {}
             id, index = call.get("id") or "", self.calls

@@ -41,6 +41,7 @@ from graphflow.providers.wires.wire import (
     cannot,
     effort_of,
     present,
+    read_logprobs,
     refuse,
 )
 from graphflow.turns import CacheMark, Thinking, ToolCall, Turn
@@ -78,6 +79,8 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["response_format"] = {"type": "json_schema", "json_schema": shape}
     elif request.json_mode or request.output_schema is not None:
         body["response_format"] = {"type": "json_object"}
+    if request.top_logprobs:
+        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     if request.thinking is not None:
         body |= render_thinking(request.thinking, model, dialect)
     return body | present(
@@ -249,6 +252,8 @@ class ChatParser:
             if not choice.get("index"):  # several choices interleave; only the first is read
                 self._delta(choice.get("delta") or choice.get("message") or {}, events)
                 self.raw = choice.get("finish_reason") or self.raw
+                if choice.get("logprobs"):
+                    events += read_logprobs(choice["logprobs"].get("content"))
         return events
 
     def reply(self, data: Any) -> list[ModelEvent]:

@@ -39,12 +39,15 @@ from graphflow.providers.wires.wire import (
     cannot,
     effort_of,
     present,
+    read_logprobs,
     refuse,
 )
 from graphflow.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, Turn
 
 NAME = "openai-responses"
 
+LEAST = 16
+"""Tokens of an answer that the API takes as a bound at least (platform.openai.com/docs/api-reference/responses/create)."""
 INCOMPLETE: dict[str, Finish] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
@@ -59,6 +62,9 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["store"] = False
         if dialect.lean or REASONS.search(model):  # only they know encrypted reasoning
             body["include"] = ["reasoning.encrypted_content"]
+    if request.top_logprobs:
+        body["include"] = [*body.get("include", ()), "message.output_text.logprobs"]
+        body["top_logprobs"] = request.top_logprobs
     if isinstance(request.system, str) and request.system:
         body["instructions"] = request.system
     elif dialect.lean:
@@ -79,7 +85,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     return body | present(
         temperature=request.temperature,
         top_p=request.top_p,
-        max_output_tokens=request.max_tokens,
+        max_output_tokens=request.max_tokens if not request.top_logprobs else max(LEAST, request.max_tokens or LEAST),
         parallel_tool_calls=request.parallel_calls,
     )
 
@@ -233,7 +239,9 @@ class ResponsesParser:
         reason: Finish = "tool_calls" if called else "stop"
         if status == "incomplete":
             reason = INCOMPLETE.get(why, "other")
-        return [*([self.spent] if self.spent else []), Finished(reason, f"{status}:{why}" if why else status)]
+        parts = (part for item in self.final.get("output") or () for part in item.get("content") or ())
+        likely = [event for part in parts for event in read_logprobs(part.get("logprobs"))]
+        return [*likely, *([self.spent] if self.spent else []), Finished(reason, f"{status}:{why}" if why else status)]
 
     def _tell(self, part: str, data: Json) -> list[ModelEvent]:
         delta, index = data.get("delta") or "", data["output_index"]

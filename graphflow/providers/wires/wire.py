@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from pydantic_core import from_json
 
 from graphflow.errors import BadRequest
-from graphflow.model import ModelEvent, Request, UsageDelta
+from graphflow.model import Likely, LogprobsDelta, ModelEvent, Request, UsageDelta
 from graphflow.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 
 Json = dict[str, Any]
@@ -156,6 +156,17 @@ def arguments_of(text: str) -> Json:
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def read_logprobs(told: Any) -> list[ModelEvent]:
+    """How likely tokens were; chat completions, Responses and Ollama spell it the same way."""
+    places = []
+    for place in told or ():
+        top = {other["token"]: other["logprob"] for other in place.get("top_logprobs") or ()}
+        if place.get("logprob") is not None:
+            top.setdefault(place["token"], place["logprob"])  # a schema may force what is not among the likeliest
+        places.append(Likely(place["token"], tuple(top.items())))
+    return [LogprobsDelta(tuple(places))] if places else []
 
 
 def present(**fields: Any) -> Json:
