@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -153,12 +153,16 @@ class Reach:
         """Hands on an event that was made outside: a model's deltas come by the thousand."""
         self.shared.run.tell(event)
 
-    def reachable(self, caller: Node[Any, Any], around: tuple[Policy, ...] | None = None) -> Sequence[Node[Any, Any]]:
+    def held(self, name: str, make: Callable[[], Any]) -> Any:
+        """What the run holds under that name, made when it is first asked for; its `close()` is awaited when the run ends."""
+        return self.shared.hold(name, make)
+
+    def reachable(self, caller: Node[Any, Any], ctx: Context | None = None) -> Sequence[Node[Any, Any]]:
         """What a node may call now: no sub-agents at the depth limit, nothing that a policy refuses anyway.
 
-        `around`: the policies that hold for it, where they are not the frame's alone (`Context.policies`).
+        `ctx`: of who would call it, or its own; their policies hold for its calls, too.
         """
-        policies = self._policies(caller, around)
+        policies = self._policies(caller, None if ctx is None else self._policies(ctx.node, ctx.policies))
         callees = self._edges(caller)
         if self.ledger.at_depth_limit:
             callees = tuple(callee for callee in callees if callee.enters == "never")
