@@ -101,6 +101,13 @@ def _answer(node: Node[Any, Any]) -> str:
     return _kind(schema, schema.get("$defs", {}))
 
 
+def _fields(node: Node[Any, Any]) -> list[str]:
+    arguments = getattr(node, "arguments", None)
+    if isinstance(arguments, type) and issubclass(arguments, BaseModel):
+        return list(arguments.model_fields)  # its schema says the same, and takes 0.3 ms to make
+    return list(spec_of(node).parameters.get("properties", {}))
+
+
 def bound(node: Node[Any, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What a node is given for `f(*args, **kwargs)`, checked as a model's call is.
 
@@ -110,7 +117,7 @@ def bound(node: Node[Any, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) 
         ResultInvalid: one is no plain data.
     """
     name = function_name(node.name)
-    fields = list(spec_of(node).parameters.get("properties", {}))
+    fields = _fields(node)
     if len(args) > len(fields):
         raise TypeError(f"{name}() takes {', '.join(fields) or 'no arguments'}, and was given {len(args)} arguments")
     given = dict(zip(fields, args, strict=False))
