@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _HOME = {
     "CACHE": "turns",
     "Agent": "kinds.agent",
+    "Code": "kinds.code",
     "Context": "nodes",
     "END": "arrows",
     "Failover": "providers.failover",
@@ -30,6 +31,7 @@ _HOME = {
     "Router": "kinds.router",
     "Run": "run",
     "START": "arrows",
+    "Skills": "kinds.skills",
     "SubAgent": "kinds.subagent",
     "Take": "ports",
     "Tool": "kinds.tool",
@@ -47,6 +49,7 @@ __all__ = [
     "MCP",
     "START",
     "Agent",
+    "Code",
     "Context",
     "Failover",
     "Failure",
@@ -64,6 +67,7 @@ __all__ = [
     "Retry",
     "Router",
     "Run",
+    "Skills",
     "SubAgent",
     "Take",
     "Tool",
@@ -81,8 +85,10 @@ if TYPE_CHECKING:
     from graphflow.graph import Graph
     from graphflow.handoffs import Handoff
     from graphflow.kinds.agent import Agent
+    from graphflow.kinds.code import Code
     from graphflow.kinds.human import Human
     from graphflow.kinds.router import Router
+    from graphflow.kinds.skills import Skills
     from graphflow.kinds.step import node
     from graphflow.kinds.subagent import SubAgent
     from graphflow.kinds.tool import Tool, tool

@@ -133,6 +133,8 @@ def _depth_of(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...], ceiling:
                 if callee.name in seen
                 else max(below, 1 + _depth_of(callee, graph, (*seen, callee.name), ceiling))
             )
+        elif callee.name not in seen:
+            below = max(below, _depth_of(callee, graph, (*seen, callee.name), ceiling))
     own = getattr(target, "nesting", None)
     inner = 0 if own is None else max([own, target.bounds().depth])
     return min(ceiling, below + (inner + 1 if node.enters == "always" and not seen else inner))

@@ -6,6 +6,7 @@ Whatever a file cannot name (a lambda, a function inside a function) is refused,
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import yaml
@@ -14,7 +15,11 @@ from graphflow.errors import FileUnreadable
 from graphflow.files import PLAIN_TYPES
 from graphflow.graph import Graph
 from graphflow.kinds.agent import TURNS, Agent
+from graphflow.kinds.code import Code
+from graphflow.kinds.delegation import background
 from graphflow.kinds.router import Router
+from graphflow.kinds.skills import Skills
+from graphflow.kinds.tool import OUTPUT_LIMIT
 from graphflow.limits import Limits
 from graphflow.messages import Type, arms, origin_of, to_json_value, type_name
 from graphflow.nodes import Node
@@ -39,7 +44,7 @@ def dump_graph(graph: Graph[Any, Any]) -> str:
         }
     if graph._proof.declared_input is not None:
         declared["input"] = _spelled(graph.input)
-    declared["nodes"] = {node.name: _spec(node) for node in graph.nodes}
+    declared["nodes"] = _nodes(graph.nodes)
     declared["edges"] = [_edge(d.edge) for d in graph._proof.edges if d.edge not in graph._proof.implied]
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=10_000)
 
@@ -61,9 +66,24 @@ def _edge(edge: Any) -> str:
     return f"{shown} >> {target}"
 
 
+def _nodes(nodes: Sequence[Node[Any, Any]]) -> dict[str, Any]:
+    """The nodes on the arrows, and those that only these call and that a file can spell out."""
+    declared: dict[str, Any] = {}
+    todo = list(nodes)
+    while todo:
+        node = todo.pop(0)
+        if node.name not in declared:
+            spec = declared[node.name] = _spec(node)
+            if isinstance(spec, dict):
+                todo += [callee for callee in node.calls if isinstance(callee, (Code, Skills))]
+    return declared
+
+
 def _spec(node: Node[Any, Any]) -> Any:
     if isinstance(node, Agent):
         return _agent_spec(node)
+    if isinstance(node, (Code, Skills)):
+        return _tool_spec(node)
     if isinstance(node, Router) and node.rule is None:
         return _router_spec(node)
     return _address(node, node.name)
@@ -81,7 +101,7 @@ def _agent_spec(agent: Agent[Any, Any]) -> dict[str, Any]:
         spec["output"] = _spelled(agent.output)
     spec |= _prompts(agent)
     if agent.calls:
-        spec["tools"] = [callee if isinstance(callee, str) else _address(callee, callee.name) for callee in agent.calls]
+        spec["tools"] = [_callee(callee) for callee in agent.calls]
     if agent.examples:
         spec["examples"] = [[to_json_value(message), to_json_value(answer)] for message, answer in agent.examples]
     for key, value, default in (
@@ -94,6 +114,40 @@ def _agent_spec(agent: Agent[Any, Any]) -> dict[str, Any]:
             spec[key] = value
     for key, value in agent.settings.stated.items():
         spec[key] = list(value) if isinstance(value, tuple) else value
+    return spec
+
+
+def _callee(callee: Node[Any, Any] | str) -> str:
+    if isinstance(callee, str):
+        return callee
+    return callee.name if isinstance(callee, (Code, Skills)) else _address(callee, callee.name)
+
+
+def _tool_spec(node: Code | Skills) -> dict[str, Any]:
+    """A code or skills node: whatever differs from what it is without being told."""
+    for option in ("cache", "policy", "approval"):
+        if getattr(node, option):
+            raise FileUnreadable(f"{node.name!r} has {option}={getattr(node, option)!r}, which a file cannot hold")
+    spec: dict[str, Any] = {"kind": node.kind}
+    calls = [_callee(callee) for callee in node.calls if callee is not background]
+    if isinstance(node, Skills):
+        spec["folders"] = list(node.folders)
+        if calls:
+            spec["runner"] = calls[0]
+    elif calls:
+        spec["calls"] = calls
+    plain = Code("plain") if isinstance(node, Code) else None
+    limits = ("memory_mib", "seconds", "printed_limit", "most_calls", "recursion") if plain else ()
+    for key, default in (
+        *((limit, getattr(plain, limit)) for limit in limits),
+        ("description", ""),
+        ("output_limit", OUTPUT_LIMIT),
+        ("timeout_s", None),
+    ):
+        if getattr(node, key) != default:
+            spec[key] = getattr(node, key)
+    if node.retry is not None:
+        spec["retry"] = _retry(node)
     return spec
 
 

@@ -56,6 +56,8 @@ def begin(
     if graph.needs_sources:
         shared.sources = Sources(graph.name, graph.sources_needed())
     ledger.on_warning = _Warning(run, frame)
+    for node in graph.preparing():
+        node.prepare()
     if graph.needs_models:
         for agent, named in graph.models_needed(default):
             if named is None:

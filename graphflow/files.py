@@ -36,7 +36,9 @@ from graphflow.errors import FileUnreadable, GraphflowError
 from graphflow.graph import Graph
 from graphflow.kinds.agent import Agent
 from graphflow.kinds.asking import SETTINGS
+from graphflow.kinds.code import Code
 from graphflow.kinds.router import Router
+from graphflow.kinds.skills import Skills
 from graphflow.kinds.subagent import SubAgent
 from graphflow.limits import Limits
 from graphflow.messages import Failure, LimitReached, Type, arms, type_name
@@ -75,6 +77,11 @@ ROUTER_KEYS = (
     "retry",
     "timeout_s",
 )
+CODE_KEYS = (
+    *("calls", "memory_mib", "seconds", "printed_limit", "most_calls", "recursion"),
+    *("description", "output_limit", "retry", "timeout_s"),
+)
+SKILLS_KEYS = ("folders", "runner", "description", "output_limit", "retry", "timeout_s")
 PLAIN_TYPES: dict[str, Type] = {
     "str": str,
     "int": int,
@@ -156,14 +163,16 @@ class _Reader:
         self.where = where
         self.lines = lines
         self.nodes: dict[str, Node[Any, Any]] = {}
+        self.on_arrows = _names_in(declared.get("edges"))
+        self.making: list[str] = []
 
     def graph(self) -> Graph[Any, Any]:
         self._only(self.declared, GRAPH_KEYS, "a graph")
         for needed in ("graph", "edges"):
             if needed not in self.declared:
                 raise self._wrong(f"the key {needed!r} is missing")
-        for name, entry in (self.declared.get("nodes") or {}).items():
-            self.nodes[name] = self._node(str(name), entry)
+        for name in self.declared.get("nodes") or {}:
+            self._made(name)
         paths = [self._path(str(text)) for text in self.declared["edges"] or ()]
         options: dict[str, Any] = {
             key: self.declared[key] for key in ("model", "ends", "description") if key in self.declared
@@ -178,6 +187,24 @@ class _Reader:
         return Graph(str(self.declared["graph"]), *paths, **options)
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
+    def _made(self, name: Any) -> Node[Any, Any]:
+        """The declared node of that name."""
+        if name not in self.nodes:
+            self.making.append(name)
+            self.nodes[name] = self._node(str(name), self.declared["nodes"][name])
+            self.making.remove(name)
+        return self.nodes[name]
+
+    def _callee(self, given: Any) -> Node[Any, Any] | str:
+        """What can be called: by import, or by a name; what stands on no arrow is known to its callers alone."""
+        text = str(given)
+        if ":" in text:
+            return self._reachable(text)
+        declared = self.declared.get("nodes") or {}
+        if text not in declared or text in self.on_arrows or text in self.making:
+            return text
+        return self._made(text)
+
     def _node(self, name: str, entry: Any) -> Node[Any, Any]:
         if isinstance(entry, str):
             node = self._imported(entry)
@@ -201,9 +228,15 @@ class _Reader:
                 target = self._reachable(str(options.get("target", "")))
                 limits = Limits(**options["limits"]) if "limits" in options else None
                 return SubAgent(target, limits=limits, name=name, description=options.get("description", ""))
+            case "code":
+                self._only(options, CODE_KEYS, f"code {name!r}")
+                return Code(name, **options | {"calls": [self._callee(each) for each in options.get("calls", ())]})
+            case "skills":
+                return self._skills(name, options)
             case other:
                 raise self._wrong(
-                    f"node {name!r} is of kind {other!r}; in a file it is agent, router, sub-agent, or 'module:name'",
+                    f"node {name!r} is of kind {other!r}; in a file it is agent, router, sub-agent, code, skills, "
+                    "or 'module:name'",
                     name,
                 )
 
@@ -242,9 +275,7 @@ class _Reader:
             if key in options:
                 options[key] = self._type(options[key])
         for key in ("tools", "sub_agents"):
-            options[key] = [
-                self._reachable(str(each)) if ":" in str(each) else str(each) for each in options.get(key, ())
-            ]
+            options[key] = [self._callee(each) for each in options.get(key, ())]
         if "examples" in options:
             options["examples"] = [(each[0], each[1]) for each in options["examples"]]
         if "prompt_file" in options:
@@ -261,6 +292,15 @@ class _Reader:
             options["model"] = self._model(options["model"])
         rule = self._imported(options.pop("rule")) if "rule" in options else None
         return Router(name, rule, **options)
+
+    def _skills(self, name: str, options: dict[str, Any]) -> Skills:
+        self._only(options, SKILLS_KEYS, f"skills {name!r}")
+        folders = options.pop("folders", ())
+        base = Path(self.where).parent
+        given = [str((base / folder).resolve()) for folder in ([folders] if isinstance(folders, str) else folders)]
+        if "runner" in options:
+            options["runner"] = self._callee(options["runner"])
+        return Skills(*given, name=name, **options)
 
     def _reachable(self, text: str) -> Node[Any, Any]:
         found = self._imported(text) if ":" in text else self.nodes.get(text)
@@ -396,6 +436,18 @@ class _Reader:
 
     def _wrong(self, problem: str, text: str = "") -> FileUnreadable:
         return FileUnreadable(f"{self.where}:{self._line(text)}: {problem}")
+
+
+def _names_in(edges: Any) -> set[str]:
+    """The names on the arrows of a file; an arrow that cannot be read is told later."""
+    found: set[str] = set()
+    for text in edges if isinstance(edges, list) else ():
+        try:
+            tree = ast.parse(str(text), mode="eval")
+        except SyntaxError:
+            continue
+        found |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return found
 
 
 def is_graph_file(path: str | os.PathLike[str]) -> bool:

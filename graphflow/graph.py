@@ -140,11 +140,13 @@ class Graph(Node[In, Out], Generic[In, Out]):
         own["_proof"] = proof
         own["_needed"] = None
         own["_sources"] = None
+        own["_preparing"] = None
 
     nodes: tuple[Node[Any, Any], ...]
     _proof: Proof
     _needed: bool | None
     _sources: tuple[tuple[str, tuple[Node[Any, Any], ...]], ...] | None
+    _preparing: tuple[Any, ...] | None
 
     @property
     def input(self) -> Type:
@@ -191,6 +193,15 @@ class Graph(Node[In, Out], Generic[In, Out]):
             found += [(n, c) for n, c in self.program.callees.items() if any(callee.source for callee in c)]
             self.__dict__["_sources"] = tuple(found)
         return self._sources or ()
+
+    def preparing(self) -> tuple[Any, ...]:
+        """The nodes, here and in graphs below, whose `prepare()` tells before a run whether they can work at all."""
+        if self._preparing is None:
+            reached = self.reach()
+            below = [other for node in reached if isinstance(node, Graph) for other in node.preparing()]
+            own = [node for node in reached if hasattr(node, "prepare")]
+            self.__dict__["_preparing"] = (*below, *own)
+        return self._preparing or ()
 
     def models_needed(self, default: Model | str | None) -> Sequence[tuple[str, Model | str | None]]:
         """Every node that asks a model, with the model it will ask (None: nothing names one)."""

@@ -100,7 +100,8 @@ class Frame(Protocol):
     def background(self, handle: str) -> Background | None: ...
     def keep(self, activation: int, node: str, name: str, payload: Any, kind: str, mime: str) -> Artifact: ...
     def key(self, activation: int, call: int) -> str: ...
-    def reachable(self, caller: Node[Any, Any]) -> Sequence[Node[Any, Any]]: ...
+    def reachable(self, caller: Node[Any, Any], ctx: Context | None = None) -> Sequence[Node[Any, Any]]: ...
+    def held(self, name: str, make: Callable[[], Any]) -> Any: ...
     def model(self, caller: Node[Any, Any]) -> Any: ...
     @property
     def number(self) -> int: ...
@@ -121,9 +122,11 @@ class Context:
         activation: the number of this activation within its frame.
         number: which call of that activation this is; 0 = the activation itself.
         conversation: what the node's model and it have said, for those it calls. Internal to kinds.
+        policies: for a node that was called, what the call needed the consent of: its own calls need it, too. None = the
+            frame's. Internal to kinds.
     """
 
-    __slots__ = ("activation", "conversation", "frame", "node", "number")
+    __slots__ = ("activation", "conversation", "frame", "node", "number", "policies")
 
     def __init__(self, frame: Frame, node: Node[Any, Any], activation: int, number: int = 0) -> None:
         self.frame = frame
@@ -131,6 +134,7 @@ class Context:
         self.activation = activation
         self.number = number
         self.conversation: Conversation | None = None
+        self.policies: tuple[Policy, ...] | None = None
 
     @property
     def deps(self) -> Any:

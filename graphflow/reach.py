@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -153,9 +153,16 @@ class Reach:
         """Hands on an event that was made outside: a model's deltas come by the thousand."""
         self.shared.run.tell(event)
 
-    def reachable(self, caller: Node[Any, Any]) -> Sequence[Node[Any, Any]]:
-        """What a node may call now: no sub-agents at the depth limit, nothing that a policy refuses anyway."""
-        policies = self._policies(caller)
+    def held(self, name: str, make: Callable[[], Any]) -> Any:
+        """What the run holds under that name, made when it is first asked for; its `close()` is awaited when the run ends."""
+        return self.shared.hold(name, make)
+
+    def reachable(self, caller: Node[Any, Any], ctx: Context | None = None) -> Sequence[Node[Any, Any]]:
+        """What a node may call now: no sub-agents at the depth limit, nothing that a policy refuses anyway.
+
+        `ctx`: of who would call it, or its own; their policies hold for its calls, too.
+        """
+        policies = self._policies(caller, None if ctx is None else self._policies(ctx.node, ctx.policies))
         callees = self._edges(caller)
         if self.ledger.at_depth_limit:
             callees = tuple(callee for callee in callees if callee.enters == "never")
@@ -212,8 +219,9 @@ class Reach:
         callees = self.callees.get(caller.name, ())
         return callees if self.shared.sources is None else self.shared.sources.expanded(callees)
 
-    def _policies(self, caller: Node[Any, Any]) -> tuple[Policy, ...]:
-        return self.policies if caller.policy is None else (*self.policies, caller.policy)
+    def _policies(self, caller: Node[Any, Any], around: tuple[Policy, ...] | None = None) -> tuple[Policy, ...]:
+        held = self.policies if around is None else around
+        return held if caller.policy is None else (*held, caller.policy)
 
     async def call(self, ctx: Context, callee: Node[Any, Any] | str, message: Any) -> Any:
         caller, activation = ctx.node, ctx.activation
@@ -226,7 +234,7 @@ class Reach:
         try:
             self.ledger.charge("steps")
             given = node.read(message)
-            call = Call(self._numbered(activation), self._policies(caller), ctx.conversation)
+            call = Call(self._numbered(activation), self._policies(caller, ctx.policies), ctx.conversation)
             self._permit(node, given, activation, call)
             if node.meter is not None:
                 self.ledger.charge(node.meter)  # type: ignore[arg-type]  # a node's meter is one of METERS
@@ -469,7 +477,10 @@ class Reach:
     async def _answer(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
         if node.enters == "always":
             return await self.enter(activation, node, next(iter(inputs.values())), None, call)
-        return await node.activate(inputs, Context(self, node, activation, 0 if call is None else call.number))
+        ctx = Context(self, node, activation)
+        if call is not None:
+            ctx.number, ctx.policies = call.number, call.policies
+        return await node.activate(inputs, ctx)
 
 
 def _joined(node: Node[Any, Any], conversation: Conversation | None) -> Conversation | None:

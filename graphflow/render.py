@@ -31,6 +31,8 @@ SHAPES = {
     "router": ("diamond", "#f6e3ee"),
     "sub-agent": ("box3d", "#fdf0d5"),
     "graph": ("box3d", "#e9e6f5"),
+    "code": ("component", "#e3eef6"),
+    "skills": ("note", "#f3f0e4"),
     "human": ("house", "#fbe4e0"),
     "server": ("cylinder", "#e6f4ea"),
 }
@@ -61,7 +63,7 @@ def to_dot(graph: Graph[Any, Any]) -> str:
     ids = _ids(graph)
     for name, node in _drawn(graph).items():
         shape, fill = SHAPES.get(node.kind, ("box", "#ffffff"))
-        style = "filled" if shape in ("component", "box3d", "house") else "filled,rounded"
+        style = "filled" if shape in ("component", "box3d", "house", "note") else "filled,rounded"
         dot.node(
             ids[name], _escape(_wrapped(name)), shape=shape, fillcolor=fill, style=style, tooltip=_escape(repr(node))
         )

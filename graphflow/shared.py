@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphflow.background import Background
@@ -26,6 +26,7 @@ class Shared:
         "approve",
         "backgrounds",
         "calls",
+        "holds",
         "memory",
         "model",
         "models",
@@ -48,6 +49,7 @@ class Shared:
         """Whether straight graphs may be walked straight."""
         self.calls = 0
         self.backgrounds: dict[str, Background] = {}
+        self.holds: dict[str, Any] = {}
         self.memory: Memory | None = None
         self.sources: Sources | None = None
         self.turns: dict[str, asyncio.Lock] | None = None
@@ -74,10 +76,16 @@ class Shared:
             self.memory = Memory()
         return self.memory
 
+    def hold(self, name: str, make: Callable[[], Any]) -> Any:
+        """What nodes of this run share under that name, made once; its `close()` is awaited at the run's end."""
+        if name not in self.holds:
+            self.holds[name] = make()
+        return self.holds[name]
+
     @property
     def idle(self) -> bool:
         """Whether nothing has to be ended with the run."""
-        return not self.backgrounds and self.sources is None
+        return not self.backgrounds and self.sources is None and not self.holds
 
     async def close(self) -> None:
         """Ends background calls, then the servers that were started for the run."""
@@ -89,6 +97,8 @@ class Shared:
         for background in self.backgrounds.values():
             if background._task is not None and background._task.done() and not background._task.cancelled():
                 background._task.exception()  # told by its event; asyncio need not complain that nobody asked
+        for held in self.holds.values():
+            await held.close()
         if self.sources is not None:
             await self.sources.close()
 

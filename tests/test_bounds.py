@@ -83,3 +83,16 @@ def test_model_calls_of_graphs_and_sub_agents_are_counted() -> None:
     }
     assert outer.bounds().steps is None
     assert "Limits(steps=...)" in str(outer.bounds())
+
+
+def test_the_depth_counts_what_tools_call() -> None:
+    from graphflow import Context, tool
+
+    clerk = Agent("clerk", input=str)
+
+    @tool(calls=[clerk])
+    async def helper(x: str, ctx: Context) -> str:
+        """Help."""
+        return str(await ctx.call(clerk, x))
+
+    assert Graph("g", START >> Agent("boss", input=str, tools=[helper]) >> END).bounds().depth == 1

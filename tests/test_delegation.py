@@ -17,6 +17,7 @@ from graphflow import (
     Graph,
     GraphError,
     Limits,
+    Policy,
     SubAgent,
     ToolError,
     node,
@@ -486,3 +487,25 @@ def test_a_message_of_another_type_is_refused_before_a_background_call_begins() 
 
 async def _takes_msg(m: Msg) -> str:
     return "x"
+
+
+def test_an_agents_policy_holds_for_what_its_tools_call_in_turn() -> None:
+    deleted: list[str] = []
+
+    @tool
+    async def delete(x: str) -> str:
+        """Delete."""
+        deleted.append(x)
+        return "gone"
+
+    @tool(calls=[delete])
+    async def helper(x: str, ctx: Context) -> str:
+        """Help."""
+        return str(await ctx.call(delete, {"x": x}))
+
+    boss = Agent("boss", input=str, tools=[helper], policy=Policy(deny=["delete"]))
+    model = ScriptedModel(calls("helper", x="1"), "end")
+    run = walk(Graph("g", START >> boss >> END), "go", model=model)
+    assert run.output == "end"
+    assert deleted == []
+    assert "the policy denies 'delete'" in model.requests[1].turns[-1].results[0].content  # type: ignore[union-attr]

@@ -191,3 +191,60 @@ def test_nothing_is_left_out_of_a_dump_in_silence() -> None:
         Graph("g", START >> Agent("a") >> END, model=ScriptedModel()).to_yaml()
     with pytest.raises(FileUnreadable, match="certain exceptions"):
         Graph("g", START >> Agent("a", retry=Retry(on=(ValueError,))) >> END).to_yaml()
+
+
+CODED = """
+graph: coded
+model: local:smollm2
+nodes:
+  boss:   {kind: agent, input: str, tools: [python, skill]}
+  python: {kind: code, calls: [yaml_steps:search, shout], memory_mib: 32, seconds: 2, most_calls: 7, timeout_s: 9}
+  skill:  {kind: skills, folders: [skills], runner: python, output_limit: 500}
+  shout:  yaml_steps:shout
+edges:
+  - START >> boss >> END
+"""
+
+
+def test_code_and_skills_have_their_words(folder: Path) -> None:
+    (folder / "skills" / "bread").mkdir(parents=True)
+    (folder / "skills" / "bread" / "SKILL.md").write_text("---\nname: bread\ndescription: Baking.\n---\nBake.")
+    (folder / "coded.yaml").write_text(CODED)
+    graph = load_graph(folder / "coded.yaml")
+    reached = {node.name: node for node in graph.reach()}
+    assert set(reached) == {"boss", "python", "skill", "search", "shout"}
+    assert reached["python"].memory_mib == 32  # type: ignore[attr-defined]
+    assert graph.to_mermaid().count("-.->") == 5
+    text = dump_graph(graph)
+    assert "kind: code" in text
+    (folder / "again.yaml").write_text(text)
+    again = load_graph(folder / "again.yaml")
+    assert again == graph
+    assert dump_graph(again) == text
+    model = ScriptedModel(calls("python", code="search('a')"), calls("skill", skill="bread"), "end")
+    assert walk(graph, "go", model=model).output == "end"
+    results = [request.turns[-1].results[0].content for request in model.requests[1:]]  # type: ignore[union-attr]
+    assert results == ['{"value":["aa"]}', "Bake."]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("seconds: 2", "secnods: 2", "code 'python' has no 'secnods'; did you mean 'seconds'"),
+        ("folders: [skills]", "folder: skills", "skills 'skill' has no 'folder'; did you mean 'folders'"),
+        ("kind: code", "kind: coed", "of kind 'coed'"),
+    ],
+)
+def test_wrong_words_of_code_and_skills(folder: Path, old: str, new: str, says: str) -> None:
+    assert old in CODED
+    (folder / "coded.yaml").write_text(CODED.replace(old, new))
+    with pytest.raises(FileUnreadable, match=says):
+        load_graph(folder / "coded.yaml")
+
+
+def test_what_a_file_cannot_hold_of_code_is_refused() -> None:
+    from graphflow import END, START, Code, Policy
+
+    for options in ({"approval": True}, {"cache": True}, {"policy": Policy()}):
+        with pytest.raises(FileUnreadable, match="which a file cannot hold"):
+            Graph("g", START >> Code(**options) >> END).to_yaml()  # type: ignore[arg-type]

@@ -295,7 +295,7 @@ class Agent(Node[In, Out]):
         nodes = ctx.frame.reachable(self)
         if last is not None and last.nodes == nodes:
             return last
-        return Offer(self, nodes, ctx.frame.handoffs(self) if self.handoffs else ())
+        return Offer(self, nodes, ctx.frame.handoffs(self) if self.handoffs else (), ctx)
 
     def _read(self, reply: Reply, model: Model, schema: dict[str, Any] | None, wrapped: bool) -> Any:
         """The answer that a reply without calls is.

@@ -39,12 +39,22 @@ class Offer:
 
     __slots__ = ("handoffs", "hidden", "nodes", "specs")
 
-    def __init__(self, agent: Node[Any, Any], nodes: Sequence[Node[Any, Any]], pairs: Sequence[Any]) -> None:
+    def __init__(
+        self, agent: Node[Any, Any], nodes: Sequence[Node[Any, Any]], pairs: Sequence[Any], ctx: Context
+    ) -> None:
         self.nodes = nodes
         self.handoffs: dict[str, tuple[Handoff, Node[Any, Any]]] = {pair[0].tool: pair for pair in pairs}
-        self.specs = (*(spec_of(node) for node in nodes), *(_spec_of_handoff(*pair) for pair in pairs))
+        self.specs = (*(self._spec(node, ctx) for node in nodes), *(_spec_of_handoff(*pair) for pair in pairs))
         self.hidden = {callee if isinstance(callee, str) else callee.name for callee in agent.calls}
         """Names there is an edge to, whether they are offered now or not: the walk itself refuses those."""
+
+    def _spec(self, node: Node[Any, Any], ctx: Context) -> ToolSpec:
+        """The node as the model sees it; one that calls others for it tells which it can call here."""
+        within = getattr(node, "spec_within", None)
+        if within is None:
+            return spec_of(node)
+        spec: ToolSpec = within(ctx.frame.reachable(node, ctx))
+        return spec
 
     def find(self, name: str) -> Node[Any, Any] | None:
         """The node of that name."""

@@ -1,0 +1,290 @@
+"""Code as a tool: a model writes Python, and the nodes around it are its functions.
+
+Rules:
+1. The code runs in a sandbox, a process of its own without files, network or environment; it knows nothing of earlier code.
+2. It can call only what the node has an edge to. Each call is a step of the walk: charged, judged, approved, limited and
+   journaled like any other, and its error is an exception that the code can catch. A limit of the walk is the end of the code.
+3. Time that the code spends waiting for a call is the call's; `timeout_s` bounds both.
+4. What was printed before an error is told with it, and no path of this machine is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+from graphflow.errors import CodeFailed, DeclarationError, LimitExceeded, NotReachable, ResultInvalid
+from graphflow.kinds.awaiting import awaited_calls
+from graphflow.kinds.delegation import background
+from graphflow.kinds.functions import MODULES, bound, clashes, crossing, function_name, told
+from graphflow.kinds.sandbox import PER_CALL, Answer, Execution, Lease, Printed, check_installed
+from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, schema_of
+from graphflow.messages import Message, error_text
+from graphflow.model import ToolSpec
+from graphflow.nodes import Context, Node, NodeOptions
+from graphflow.ports import Port
+
+if TYPE_CHECKING:
+    from pydantic_monty import ResourceLimits
+
+AT_ONCE = 10
+"""Calls of one piece of code that run at the same time; as many as an agent's."""
+LONGEST = 50_000
+"""Characters of code."""
+RAISED: tuple[type[Exception], ...] = (
+    *(
+        AttributeError,
+        FileExistsError,
+        FileNotFoundError,
+        ImportError,
+        IndexError,
+        KeyError,
+        NameError,
+        NotImplementedError,
+    ),
+    *(OverflowError, PermissionError, RecursionError, TimeoutError, TypeError, UnicodeDecodeError, UnicodeEncodeError),
+    *(ZeroDivisionError, ArithmeticError, AssertionError, LookupError, OSError, RuntimeError, ValueError),
+)
+"""Exceptions that the sandbox knows by name; any other is an `Exception` there."""
+
+
+class CodeArguments(BaseModel):
+    """What a model gives: the code."""
+
+    model_config = ConfigDict(extra="forbid")
+    code: str = Field(description="Python. The value of its last expression, and what it prints, come back.")
+
+
+class Computed(Message):
+    """What a piece of code came to. A model reads only what there is of it.
+
+    Attributes:
+        printed: what it printed.
+        value: the value of its last expression, as plain data.
+    """
+
+    printed: str = ""
+    value: Any = None
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        whole: dict[str, Any] = handler(self)
+        if not self.printed:
+            del whole["printed"]
+        elif self.value is None:
+            del whole["value"]
+        return whole
+
+
+class Code(Tool[Any, Computed]):
+    """A tool that runs Python which a model wrote, in a sandbox; what it `calls` are functions there.
+
+    A function is called as it is, `search("x")`, or awaited, `await asyncio.gather(search("x"), search("y"))`. Needs the
+    extra `sandbox`.
+
+    Args:
+        name: what a model calls it.
+        calls: nodes (or names of nodes in the graph) that the code may call; a name that is no Python identifier becomes one.
+        memory_mib: memory of the code, in MiB.
+        seconds: seconds it may compute, and seconds it may sleep. Waiting for calls does not count; `timeout_s` bounds all.
+        printed_limit: characters of what it prints that are kept.
+        most_calls: calls it may make.
+        recursion: how deep its functions may call each other.
+        description: what stands before the list of functions for a model.
+        output_limit: characters of the answer that a model is shown.
+        retry, timeout_s, cache, policy, approval: as for every node (`NodeOptions`).
+    """
+
+    kind: ClassVar[str] = "code"
+    memory_mib: int
+    seconds: float
+    printed_limit: int
+    most_calls: int
+    recursion: int
+
+    def __init__(
+        self,
+        name: str = "run_python",
+        *,
+        calls: Sequence[Node[Any, Any] | str] = (),
+        memory_mib: int = 64,
+        seconds: float = 5.0,
+        printed_limit: int = 10_000,
+        most_calls: int = 100,
+        recursion: int = 200,
+        description: str = "",
+        output_limit: int = OUTPUT_LIMIT,
+        **options: Unpack[NodeOptions],
+    ) -> None:
+        limits: dict[str, Any] = {
+            "memory_mib": memory_mib,
+            "seconds": seconds,
+            "printed_limit": printed_limit,
+            "most_calls": most_calls,
+            "recursion": recursion,
+            "output_limit": output_limit,
+        }
+        for limit, value in limits.items():
+            kinds = (int, float) if limit == "seconds" else int
+            if isinstance(value, bool) or not isinstance(value, kinds) or value <= 0:
+                raise DeclarationError(f"code {name!r}: {limit}={value!r} is no positive number")
+        if any(isinstance(each, Node) and each.in_background for each in calls):
+            calls = (*calls, background)
+        self._declare(
+            name,
+            ports=(Port("arguments", CodeArguments | str),),
+            output=Computed,
+            description=description,
+            calls=calls,
+            problems=tuple(clashes([each if isinstance(each, str) else each.name for each in calls])),
+            **options,
+        )
+        own: dict[str, Any] = {"arguments": CodeArguments, "effects": frozenset(["executes"]), "streams": False}
+        self.__dict__.update(limits, **own)
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool as a model sees it, with all functions that are known by the declaration alone."""
+        return self.spec_within([each for each in self.calls if isinstance(each, Node)])
+
+    def spec_within(self, reachable: Sequence[Node[Any, Any]]) -> ToolSpec:
+        """The tool as a model sees it that can reach so much through it."""
+        about = self.description or "Run Python in a sandbox."
+        lines = [
+            f"{about} Without files, network, third-party packages, class inheritance, or `yield`; modules: "
+            f"{', '.join(m for m in MODULES if m not in ('os', 'pathlib', 'sys'))}. Nothing is kept from one run to the next."
+        ]
+        if reachable:
+            lines.append(
+                "Functions it can call, as they are or at the same time with `await asyncio.gather(f(1), f(2))`; "
+                "do not import them:"
+            )
+            lines += [told(node) for node in reachable]
+        return ToolSpec(self.name, "\n".join(lines), schema_of(self.arguments))
+
+    def prepare(self) -> None:
+        """Whether there is a sandbox: asked before a run begins.
+
+        Raises:
+            MissingExtra: it is not installed.
+        """
+        check_installed()
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """There is no plain function: code is run within a walk."""
+        raise DeclarationError(f"{self.name!r} runs only within a walk; write Graph('g', START >> code >> END)")
+
+    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Computed:
+        """Runs the code.
+
+        Raises:
+            CodeFailed: it raised, or used up its time, memory or calls; `printed` is what it had printed.
+        """
+        given = next(iter(inputs.values()))
+        code = (
+            given if isinstance(given, str) else str(self._by_name(self.read(given))["code"])
+        )  # on an edge, text is code
+        if len(code) > LONGEST:
+            raise CodeFailed(f"the code has {len(code)} characters, and may have {LONGEST}")
+        functions = _Functions(self, ctx)
+        execution = Execution(
+            code,
+            awaited_calls(code, list(functions.nodes)),
+            list(functions.nodes),
+            functions.call,
+            most_calls=self.most_calls,
+            seconds=self.seconds,
+        )
+        printed = Printed(self.printed_limit)
+        try:
+            lease: Lease = ctx.frame.held("sandbox", Lease)
+            async with lease.session(self._resources()) as session:
+                value = crossing(self.name, await execution.run(session, printed))
+        except (LimitExceeded, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            raise self._failed(error, printed.text) from None
+        return Computed(printed=printed.text, value=value)
+
+    def _resources(self) -> ResourceLimits:
+        return {
+            "max_memory": self.memory_mib * 2**20,
+            "max_feed_duration_secs": float(self.seconds),
+            "max_recursion_depth": self.recursion,
+            "max_suspensions": 1000 + PER_CALL * self.most_calls,
+        }
+
+    def _failed(self, error: Exception, printed: str) -> Exception:
+        """The error in the sandbox's own terms; one of ours stays what it is."""
+        from pydantic_monty import MontyCrashedError, MontyError, MontyRuntimeError, MontySyntaxError
+
+        if isinstance(error, (MontyRuntimeError, MontySyntaxError)):
+            text = error.display("traceback")
+        elif isinstance(error, MontyCrashedError):
+            text = "the sandbox died; nothing is known of why" if not error.timed_out else "it took too long"
+        elif isinstance(error, (MontyError, CodeFailed, ResultInvalid, ValueError)):
+            text = str(error)
+        else:
+            return error
+        failed = CodeFailed(text + (f"\nIt had printed:\n{printed}" if printed else ""))
+        failed.printed = printed
+        return failed
+
+
+class _Functions:
+    """What one piece of code can call."""
+
+    def __init__(self, code: Code, ctx: Context) -> None:
+        self.ctx = ctx
+        self.gate = asyncio.Semaphore(AT_ONCE)
+        self.nodes: dict[str, Node[Any, Any] | str] = {}
+        """By the name that code knows it by; those of a policy or the depth limit, too: the walk itself refuses them."""
+        for callee in (*ctx.frame.reachable(code, ctx), *code.calls):
+            name = callee if isinstance(callee, str) else callee.name
+            if not (isinstance(callee, Node) and callee.source):
+                self.nodes.setdefault(function_name(name), callee)
+
+    async def call(self, function: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Answer:
+        """The answer to one call from code, or the exception that it is there.
+
+        Raises:
+            LimitExceeded: a limit of the walk: nothing goes on.
+        """
+        try:
+            async with self.gate:
+                return {"return_value": await self._answer(function, args, kwargs)}
+        except LimitExceeded as error:
+            if self.ctx.frame.ends(error):
+                raise
+            return _raised(error)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # we are to stop; else the node awaited something that somebody else has cancelled
+            return {"exc_type": "RuntimeError", "message": f"{function}() was cancelled"}
+        except Exception as error:
+            return _raised(error)
+
+    async def _answer(self, function: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        node = self.nodes.get(function)
+        if node is None:
+            have = ", ".join(self.nodes) or "nothing"
+            raise NameError(f"name {function!r} is not defined; what can be called: {have}")
+        given: Any = kwargs or (args[0] if args else {})
+        name = node
+        if isinstance(node, Node):
+            name, given = node.name, bound(node, args, kwargs)
+        return crossing(function, await self.ctx.call(name, given))
+
+
+def _raised(error: BaseException) -> Answer:
+    """An error as an exception of the sandbox."""
+    if isinstance(error, NotReachable):
+        known = "RuntimeError"
+    else:
+        known = next((kind.__name__ for kind in type(error).__mro__ if kind in RAISED), "Exception")
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else error_text(error)
+    return {"exc_type": known, "message": text.encode(errors="replace").decode()[:OUTPUT_LIMIT]}

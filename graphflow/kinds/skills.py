@@ -1,0 +1,337 @@
+"""Skills: folders of instructions that a model reads when it needs them, step by step.
+
+The format is that of Agent Skills (https://agentskills.io/specification; Anthropic, 2025): a folder with a `SKILL.md`, which is
+YAML front matter with `name` (at most 64 characters: a-z, 0-9 and single hyphens; the folder's own name) and `description` (at
+most 1024), then Markdown; other files as they come, by custom in `references/`, `scripts/` and `assets/`. `license`,
+`compatibility`, `metadata` and `allowed-tools` are allowed and mean nothing here: what may be called, edges and policies say.
+
+Rules:
+1. A model sees names and descriptions first; a skill's text when it asks for it; a file of it when it asks for that.
+2. Names and descriptions are read once, at the declaration, for they belong to the graph; texts and files at each call.
+3. What is read is a regular file within its skill, found by walking the folder: no link is followed, no path leads out.
+4. Texts are shown as they are; nothing in them is a template. A script is a text, unless there is a `runner`: then running
+   it is a call along an edge, a step of the walk.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Unpack
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from graphflow.errors import DeclarationError, ToolError
+from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, result_text, schema_of, spec_of
+from graphflow.model import ToolSpec
+from graphflow.nodes import Context, Node, NodeOptions
+from graphflow.ports import Port
+from graphflow.threads import in_thread
+
+HEAD = "SKILL.md"
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+NAME_LIMIT, ABOUT_LIMIT = 64, 1024
+"""Characters of a name and of a description, by the specification."""
+BYTES = 2**20
+"""Bytes of one file that is read."""
+MOST = 500
+"""Skills of one node."""
+FILES = 200
+"""Files of one skill that a model is told of."""
+CATALOGUE = 16_000
+"""Characters of all descriptions together that a model is shown; beyond, each is cut to its share."""
+
+
+class SkillArguments(BaseModel):
+    """What a model asks for."""
+
+    model_config = ConfigDict(extra="forbid")
+    skill: str = Field(description="The name of the skill.")
+    file: str = Field(
+        "", description="A file of the skill, as its list of files has it; without it, the skill's own text."
+    )
+    start: int = Field(0, ge=0, description="The character to begin at, if a text was cut.")
+
+
+class SkillRun(SkillArguments):
+    """What a model asks for, or wants to be run."""
+
+    run: bool = Field(False, description="Whether to run that file, a script, instead of reading it.")
+    arguments: list[str] = Field([], description="What the script is given.")
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """One skill, as its front matter has it."""
+
+    name: str
+    description: str
+    folder: Path
+
+
+class Skills(Tool[Any, str]):
+    """A tool that discloses skills: folders, each with a `SKILL.md`.
+
+    Args:
+        folders: folders of skills, or single skills. A relative one starts at the working directory.
+        name: what a model calls it.
+        runner: what runs scripts, a node or the name of one: it takes `code`, the script's text (as `Code` does), or `path`,
+            where it lies; and `arguments`, if it has such a parameter. Without a runner scripts are only read.
+        description: what stands before the list of skills for a model.
+        output_limit: characters of a text that a model is shown at a time; it can ask for the rest.
+        retry, timeout_s, cache, policy, approval: as for every node (`NodeOptions`).
+
+    Raises:
+        DeclarationError: a folder is missing, or a skill in it does not keep to the format; all problems are told at once.
+    """
+
+    kind: ClassVar[str] = "skills"
+    folders: tuple[str, ...]
+    skills: tuple[Skill, ...]
+
+    def __init__(
+        self,
+        *folders: str | Path,
+        name: str = "skill",
+        runner: Node[Any, Any] | str | None = None,
+        description: str = "",
+        output_limit: int = OUTPUT_LIMIT,
+        **options: Unpack[NodeOptions],
+    ) -> None:
+        if not folders:
+            raise DeclarationError(f"Skills(name={name!r}): give at least one folder")
+        if isinstance(output_limit, bool) or not isinstance(output_limit, int) or output_limit < 1:
+            raise DeclarationError(f"skills {name!r}: output_limit={output_limit!r} is no number of characters")
+        skills = _found(name, [Path(folder) for folder in folders])
+        arguments = SkillArguments if runner is None else SkillRun
+        self._declare(
+            name,
+            ports=(Port("arguments", arguments | str),),
+            output=str,
+            description=description,
+            calls=() if runner is None else (runner,),
+            problems=() if not isinstance(runner, Node) or _takes(runner) else (_useless(runner),),
+            **options,
+        )
+        own = self.__dict__
+        own["arguments"], own["output_limit"], own["streams"] = arguments, output_limit, False
+        own["effects"] = frozenset(["reads"])
+        own["skills"], own["folders"] = skills, tuple(str(folder) for folder in folders)
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool as a model sees it: the skills' names and descriptions."""
+        about = (
+            self.description
+            or "Read a skill: instructions for a kind of task. Read the one that fits before you begin."
+        )
+        share = max(80, CATALOGUE // len(self.skills))
+        listed = [f"- {skill.name}: {_cut(skill.description, share)}" for skill in self.skills]
+        return ToolSpec(self.name, "\n".join([about, "Skills:", *listed]), schema_of(self.arguments))
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What a walk would read, without its runner."""
+        return await in_thread(self._read, self.read(args[0] if args else kwargs))
+
+    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> str:
+        """The text that was asked for, or what a script answered.
+
+        Raises:
+            ToolError: there is no such skill or file, or it is no text.
+        """
+        given = next(iter(inputs.values()))
+        asked: Any = self.read({"skill": given} if isinstance(given, str) else given)  # on an edge, text is a name
+        if not getattr(asked, "run", False):
+            return await in_thread(self._read, asked)
+        return result_text(self.name, await self._run(asked, ctx), None)
+
+    def _skill(self, name: str) -> Skill:
+        for skill in self.skills:
+            if skill.name == name:
+                return skill
+        raise ToolError(f"there is no skill {name!r}; there is: {', '.join(s.name for s in self.skills)}")
+
+    def _read(self, asked: Any) -> str:
+        skill = self._skill(asked.skill)
+        if asked.file not in ("", HEAD):
+            text, more = _text(_file(skill, asked.file)), ""
+        else:
+            text, more = _parts(_text(_file(skill, HEAD)))[1].strip(), _listed(skill)
+        end = asked.start + max(1, self.output_limit - len(more) - 200)
+        if end < len(text):
+            more = f"\n[cut at character {end} of {len(text)}; go on with start={end}]{more}"
+        return text[asked.start : end] + more
+
+    async def _run(self, asked: Any, ctx: Context) -> Any:
+        """Hands a script to the runner: a call along its edge."""
+        path = await in_thread(_file, self._skill(asked.skill), asked.file)
+        reachable = ctx.frame.reachable(self, ctx)
+        runner = next((n for n in (*reachable, *self.calls) if isinstance(n, Node)), None)
+        fields = _fields(runner) if runner is not None else ()
+        given: dict[str, Any] = {"code": await in_thread(_text, path)} if "code" in fields else {"path": str(path)}
+        if "arguments" in fields:
+            given["arguments"] = asked.arguments
+        elif asked.arguments:
+            raise ToolError(f"{asked.file!r} cannot be given arguments: its runner takes none")
+        first = self.calls[0]
+        return await ctx.call(first if isinstance(first, str) else first.name, given)
+
+
+def _fields(runner: Node[Any, Any]) -> Sequence[str]:
+    return tuple(spec_of(runner).parameters.get("properties", {}))
+
+
+def _takes(runner: Node[Any, Any]) -> bool:
+    return bool({"code", "path"} & set(_fields(runner)))
+
+
+def _useless(runner: Node[Any, Any]) -> str:
+    return f"its runner {runner.name!r} takes {', '.join(_fields(runner))}; it must take `code`, a script's text, or `path`"
+
+
+def _cut(text: str, limit: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+# -- declaring ---------------------------------------------------------------------------------------------------------
+def _found(name: str, folders: Sequence[Path]) -> tuple[Skill, ...]:
+    """The skills of all folders, by name."""
+    skills: dict[str, Skill] = {}
+    problems: list[str] = []
+    for folder in folders:
+        if not folder.is_dir():
+            problems.append(f"{folder} is no folder")
+            continue
+        own = [folder] if (folder / HEAD).exists() else sorted(p for p in folder.iterdir() if (p / HEAD).exists())
+        if not own:
+            problems.append(f"{folder} holds no skill: no {HEAD} in it, nor in a folder in it")
+        for each in own:
+            made = _declared(each, each != folder)
+            if isinstance(made, str):
+                problems.append(made)
+            elif made.name in skills:
+                problems.append(f"two skills are named {made.name!r}: {skills[made.name].folder} and {made.folder}")
+            else:
+                skills[made.name] = made
+    if len(skills) > MOST:
+        problems.append(f"there are {len(skills)} skills, and one node lists {MOST} at most; make several")
+    if problems:
+        raise DeclarationError("\n  ".join([f"skills {name!r}:", *problems]))
+    return tuple(skills[key] for key in sorted(skills))
+
+
+def _declared(folder: Path, nested: bool) -> Skill | str:
+    """The skill of one folder, or what is wrong with it."""
+    if nested and folder.is_symlink():
+        return f"{folder} is a link; give the folder that it leads to, Skills({str(folder.resolve())!r}, ...)"
+    root = folder.resolve()
+    try:
+        head, _ = _parts(_text(root / HEAD))
+    except ToolError as error:
+        return f"{folder / HEAD}: {error}"
+    name, description = head.get("name"), head.get("description")
+    if not isinstance(name, str) or not name:
+        return f"{folder / HEAD}: the front matter has no `name`"
+    if not NAME.fullmatch(name) or len(name) > NAME_LIMIT:
+        return f"{folder / HEAD}: the name {name!r} is not allowed; up to {NAME_LIMIT} of a-z, 0-9 and single hyphens between them"
+    if name != root.name:
+        return f"{folder / HEAD}: the name {name!r} is not that of its folder, {root.name!r}; rename one"
+    if not isinstance(description, str) or not description.strip():
+        return f"{folder / HEAD}: the front matter has no `description`: what the skill does, and when to use it"
+    if len(description) > ABOUT_LIMIT:
+        return f"{folder / HEAD}: the description has {len(description)} characters, and may have {ABOUT_LIMIT}"
+    return Skill(name, description.strip(), root)
+
+
+def _parts(text: str) -> tuple[Mapping[str, Any], str]:
+    """Front matter and body.
+
+    Raises:
+        ToolError: the front matter is missing or no YAML.
+    """
+    import yaml
+
+    match = re.match(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL | re.MULTILINE)
+    if match is None:
+        raise ToolError("it does not begin with front matter between two lines of ---")
+    try:
+        head = yaml.safe_load(match[1])
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ToolError(f"its front matter is no YAML: {' '.join(str(error).split())[:200]}") from None
+    if not isinstance(head, dict):
+        raise ToolError("its front matter is no mapping; write name: and description:")
+    return head, text[match.end() :]
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+def _files(root: Path) -> list[str]:
+    """The regular files of a skill, relative, in order; links are not followed and not listed."""
+    found: list[str] = []
+    for place, folders, files in os.walk(root, followlinks=False):
+        folders.sort()
+        for name in sorted(files):
+            path = os.path.join(place, name)
+            try:
+                regular = stat.S_ISREG(os.lstat(path).st_mode)
+            except OSError:
+                continue
+            if regular:
+                found.append(Path(path).relative_to(root).as_posix())
+        if len(found) > 10 * FILES:
+            break
+    return found
+
+
+def _listed(skill: Skill) -> str:
+    files = [file for file in _files(skill.folder) if file != HEAD]
+    if not files:
+        return ""
+    shown = [f"- {file}" for file in files[:FILES]]
+    if len(files) > FILES:
+        shown.append(f"- and {len(files) - FILES} more")
+    return "\n\nFiles of this skill:\n" + "\n".join(shown)
+
+
+def _file(skill: Skill, asked: str) -> Path:
+    """Where a file of a skill lies.
+
+    Raises:
+        ToolError: there is no such file in the skill.
+    """
+    wanted = PurePosixPath(asked.replace("\\", "/")).as_posix()
+    files = _files(skill.folder)
+    found = skill.folder / wanted
+    if wanted not in files or found.resolve() != found:  # the folder is what it was when it was walked
+        others = [file for file in files if file != HEAD]
+        have = ", ".join(others[:20]) + (", ..." if len(others) > 20 else "") if others else "no files"
+        raise ToolError(f"skill {skill.name!r} has no file {asked!r}; it has {have}")
+    return found
+
+
+def _text(path: Path) -> str:
+    """The text of a regular file.
+
+    Raises:
+        ToolError: it is no such thing, too large, or gone.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(path, flags)
+    except OSError as error:
+        raise ToolError(f"{path.name} cannot be read: {error.strerror}") from None
+    with os.fdopen(handle, "rb") as file:
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode):
+            raise ToolError(f"{path.name} is no file")
+        if state.st_size > BYTES:
+            raise ToolError(f"{path.name} has {state.st_size} bytes, and {BYTES} are read at most")
+        content = file.read(BYTES + 1)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ToolError(f"{path.name} is no text (UTF-8)") from None
