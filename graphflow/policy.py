@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from inspect import iscoroutinefunction
 from typing import Any, Literal, get_args
 
 from graphflow.errors import DeclarationError
@@ -43,8 +44,9 @@ class Use:
     key: str
 
 
-Approve = Callable[[Use], Awaitable[bool | str]]
-"""Asks whether a call may be made: True = yes, False = no, a text = no, and why (the caller reads it)."""
+Approve = Callable[[Use], Awaitable[bool | str] | bool | str]
+"""Asks whether a call may be made: True = yes, False = no, a text = no, and why (the caller reads it). Async, or plain: then
+it is asked in a thread, and may block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Policy:
             if value is not None:
                 object.__setattr__(self, name, tuple(value))
         check_effects("Policy", self.effects or ())
+        if self.check is not None and (not callable(self.check) or iscoroutinefunction(self.check)):
+            raise DeclarationError(f"Policy(check={self.check!r}): give a plain function of the call")
 
     def refuses(self, name: str, effects: frozenset[Effect]) -> str | None:
         """Why a node of that name and those effects may never be called; None if that depends."""

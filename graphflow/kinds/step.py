@@ -52,12 +52,14 @@ class Step(Node[In, Out]):
             where=place_of(function),
         )
         self.__dict__["function"] = function
+        self.__dict__["sees_run"] = signature.context is not None
 
     def settle(self) -> None:
         """Reads the annotations again: a class that stands below the node is defined by the time of the graph."""
         signature = read_signature.__wrapped__(self.function, Context)
         simple = _is_async(self.function) and len(signature.ports) == 1 and signature.context is None
         late = {"ports": signature.ports, "output": signature.output, "problems": signature.problems}
+        self.__dict__["sees_run"] = signature.context is not None
         self.__dict__.update(late, direct=self.function if simple and self.plain else None)
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:

@@ -221,6 +221,7 @@ def _read_function(name: str, function: Callable[..., Any], signature: Signature
         "output": answer,
         "problems": (*signature.problems, *problems),
         "streams": answer is not signature.output,
+        "sees_run": signature.context is not None,
     }
 
 
@@ -337,7 +338,12 @@ def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str
         raise ResultInvalid(
             f"{node!r} answered with {type(output).__name__}, which cannot be written as JSON: {str(error)[:200]}"
         ) from None
-    if limit is None or len(text) <= limit:
+    return text if limit is None else cut(text, limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """The text as far as a model is shown it, and what is missing."""
+    if len(text) <= limit:
         return text
     return f"{text[:limit]}\n[cut: the first {limit} of {len(text)} characters; ask for less]"
 
