@@ -259,9 +259,8 @@ def test_a_run_can_be_stopped_while_somebody_thinks(observed: bool) -> None:
             await asyncio.Event().wait()
             return True
 
-        run = Graph("g", START >> Agent("agent", input=str, tools=[deploy]) >> END).start(
-            "go", model=ScriptedModel(calls("deploy", to="live")), approve=approve
-        )
+        graph = Graph("g", START >> Agent("agent", input=str, tools=[deploy]) >> END)
+        run = graph.start("go", model=ScriptedModel(calls("deploy", to="live")), approve=approve)
         await thinking.wait()
         run.cancel()
         await run.settled()
