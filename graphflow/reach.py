@@ -55,6 +55,7 @@ from graphflow.nodes import Context, Node, Retry, find_callee
 from graphflow.opening import unset
 from graphflow.policy import Approve, Policy, Use
 from graphflow.program import Program
+from graphflow.straight import asked_to_stop
 from graphflow.threads import in_thread
 
 if TYPE_CHECKING:
@@ -380,7 +381,7 @@ class Reach:
             try:
                 output = await self._answer(node, inputs, activation, call)
             except ToolError as error:
-                if error.retry is None or error.retry.attempts < 2 or _told_to_stop(0):
+                if error.retry is None or error.retry.attempts < 2 or self._told_to_stop(0, error):
                     raise
                 await self._pause(node, activation, 2, error.retry, error)
                 return await self._retried(node, inputs, activation, call, 2)
@@ -471,11 +472,16 @@ class Reach:
                 return output
             except Exception as error:
                 retry = _wanted(node, error)
-                if retry is None or attempt >= retry.attempts or _told_to_stop(cancelled):
+                if retry is None or attempt >= retry.attempts or self._told_to_stop(cancelled, error):
                     raise
                 problem = error
             attempt += 1
             await self._pause(node, activation, attempt, retry, problem)
+
+    def _told_to_stop(self, before: int, error: Exception) -> bool:
+        """Whether what failed may have failed because its task was told to stop."""
+        task = asyncio.current_task()
+        return task is not None and asked_to_stop(self, task, before, error)
 
     async def _pause(
         self, node: Node[Any, Any], activation: int, attempt: int, retry: Retry, problem: Exception
@@ -548,12 +554,6 @@ def _working_on(thing: object) -> Iterator[None]:
         yield
     finally:
         _within.reset(token)
-
-
-def _told_to_stop(before: int) -> bool:
-    """Whether the task has been cancelled more often than before: what failed may have failed because of that."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > before
 
 
 def _wanted(node: Node[Any, Any], error: Exception) -> Retry | None:

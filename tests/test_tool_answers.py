@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -150,6 +150,18 @@ async def _async_words(n: int) -> AsyncIterator[str]:
         yield f"w{i} "
 
 
+def _plain_iterable(n: int) -> Iterable[str]:
+    """Say."""
+    for i in range(n):
+        yield f"w{i} "
+
+
+async def _async_iterable(n: int) -> AsyncIterable[str]:
+    """Say."""
+    for i in range(n):
+        yield f"w{i} "
+
+
 async def _rows(n: int, ctx: Context) -> AsyncIterator[dict[str, int]]:
     """List."""
     for i in range(n):
@@ -162,6 +174,8 @@ async def _rows(n: int, ctx: Context) -> AsyncIterator[dict[str, int]]:
     [
         (_plain_words, "w0 w1 w2 ", "w0 w1 w2 "),
         (_async_words, "w0 w1 w2 ", "w0 w1 w2 "),
+        (_plain_iterable, "w0 w1 w2 ", "w0 w1 w2 "),
+        (_async_iterable, "w0 w1 w2 ", "w0 w1 w2 "),
         (
             _rows,
             [{"depth": 0, "row": i} for i in range(3)],

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -368,9 +368,14 @@ def _lost(n: Nowhere) -> str:  # type: ignore[name-defined]  # noqa: F821
     return ""
 
 
+async def _late(n: int) -> AsyncIterator[str]:
+    raise NotImplementedError
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
+        (_late, "write `yield` in it"),
         (_hook, "its parameters make no schema"),
         (_hidden, "'_n' has a leading underscore"),
         (_bare, "parameter 'n' of '_bare' has no type"),

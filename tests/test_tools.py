@@ -308,6 +308,51 @@ def test_a_tool_that_says_cancelled_without_being_told_to_is_an_error_result(obs
     assert "of itself" in results[0].text
 
 
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("handled", [True, False])
+def test_a_task_group_that_fails_in_a_node_is_not_a_wish_to_stop(plain: bool, handled: bool) -> None:
+    """Before Python 3.13 a `TaskGroup` leaves its own request to cancel behind in the task that walks."""
+
+    async def bad() -> None:
+        raise ValueError("inner")
+
+    async def work() -> str:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(bad())
+        return "unreached"
+
+    async def careful() -> str:
+        try:
+            return await work()
+        except* ValueError:
+            pass
+        return "handled"
+
+    do = careful if handled else work
+
+    @node
+    async def step(text: str) -> str:
+        return await do()
+
+    @tool
+    async def act(n: int) -> str:
+        """Act."""
+        return await do()
+
+    @node
+    async def after(text: str) -> str:
+        await asyncio.sleep(0)
+        return text
+
+    run = walk(Graph("g", START >> step >> after >> END), "x", plain=plain)
+    assert run.output == "handled" if handled else isinstance(run.error, ExceptionGroup)
+    agent = Agent("agent", input=str, tools=[act])
+    model = ScriptedModel(calls("act", n=1), calls("act", n=2), "end")
+    run = walk(Graph("g", START >> agent >> after >> END), "x", plain=plain, model=model)
+    assert run.output == "end", run.error
+    assert model.requests[1].turns[-1].results[0].ok is handled  # type: ignore[union-attr]
+
+
 # -- again -------------------------------------------------------------------------------------------------------------
 @both_ways
 @pytest.mark.parametrize(

@@ -11,7 +11,17 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Annotated, Any, ClassVar, TypeVar, Unpack, get_args, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -202,9 +212,13 @@ class Tool(Node[In, Out]):
         return await result if inspect.isawaitable(result) else result
 
 
-def _answer_type(written: Type) -> Type:
+def _answer_type(function: Callable[..., Any], written: Type) -> Type:
     """What a function that yields answers in all: `AsyncIterator[str]` is a text, `Iterator[Row]` a list of rows."""
-    if origin_of(written) in (AsyncIterator, AsyncGenerator, Iterator, Generator):
+    origin = origin_of(written)
+    yields = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    if origin in (AsyncIterator, AsyncGenerator, Iterator, Generator) or (
+        yields and origin in (AsyncIterable, Iterable)
+    ):
         item: Type = get_args(written)[0] if get_args(written) else Any
         listed: Type = list[item]
         return str if item is str else listed
@@ -214,13 +228,16 @@ def _answer_type(written: Type) -> Type:
 def _read_function(name: str, function: Callable[..., Any], signature: Signature) -> dict[str, Any]:
     """What a tool knows of its function: what it takes and answers, and what is wrong with that."""
     arguments, problems = _argument_model(name, function, signature)
-    answer = _answer_type(signature.output)
+    answer = _answer_type(function, signature.output)
+    streams = answer is not signature.output
+    if streams and inspect.iscoroutinefunction(function):
+        problems.append("it is awaited and then iterated; write `yield` in it, or answer with the whole")
     return {
         "arguments": arguments,
         "ports": (Port("arguments", _port_type(arguments, signature)),),
         "output": answer,
         "problems": (*signature.problems, *problems),
-        "streams": answer is not signature.output,
+        "streams": streams,
         "sees_run": signature.context is not None,
     }
 
