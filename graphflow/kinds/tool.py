@@ -22,6 +22,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, TypeVar, Unpack, get_args, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -283,8 +284,9 @@ class _Schema(GenerateJsonSchema):
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}
 
 
+@lru_cache(maxsize=4096)
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a model, without the titles that pydantic adds."""
+    """The JSON schema of a model, without the titles that pydantic adds. Made once: who changes it changes it for all."""
     schema = model.model_json_schema(schema_generator=_Schema)
     _untitle(schema)
     return schema
@@ -309,13 +311,17 @@ def spec_of(node: Node[Any, Any]) -> ToolSpec:
     if isinstance(spec, ToolSpec):
         return spec
     target, _ = node.entry()
-    kind = node.ports[0].type
+    return ToolSpec(node.name, node.description or f"Ask {target.name}.", _schema_of_input(node.ports[0].type))
+
+
+@lru_cache(maxsize=4096)
+def _schema_of_input(kind: Any) -> dict[str, Any]:
+    """The schema of an object: of the model itself, else of one with the type as its only field."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        schema = schema_of(kind)
-    else:
-        field = create_model("input", input=(str if kind is Any else kind, ...), __config__=ConfigDict(extra="forbid"))
-        schema = schema_of(field)
-    return ToolSpec(node.name, node.description or f"Ask {target.name}.", schema)
+        return schema_of(kind)
+    return schema_of(
+        create_model("input", input=(str if kind is Any else kind, ...), __config__=ConfigDict(extra="forbid"))
+    )
 
 
 def read_for(node: Node[Any, Any], arguments: str) -> Any:
