@@ -66,6 +66,8 @@ GRACE_S = 5.0
 
 _within: ContextVar[tuple[object, ...]] = ContextVar("graphflow_within", default=())
 """The answers being worked out and the turns being held above: who waited for one of these would wait for itself."""
+_waiting: dict[object, list[object]] = {}
+"""What those who work out an answer, or hold a turn, are waiting for at the moment."""
 
 
 class Call:
@@ -425,10 +427,11 @@ class Reach:
         key = memory.key(node, inputs, self._around(node, call) if node.sees_run else ())
         while key is not None and (known := memory.get(key)) is not None:
             if not known.done():
-                if known in _within.get():
+                if _is_for_us(known):
                     key = None
                     break
-                await asyncio.wait([known])
+                with _waiting_for(known):
+                    await asyncio.wait([known])
             if not known.cancelled() and known.exception() is None:
                 self.record(CacheHit, activation, node=node.name)
                 return copied(known.result())
@@ -454,11 +457,15 @@ class Reach:
 
     async def _tried(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
         turn = None if node.concurrency_safe else self.shared.turn_of(node)
-        if turn is None or turn in _within.get():
+        if turn is None or _is_for_us(turn):
             return await self._retried(node, inputs, activation, call)
-        async with turn:
+        with _waiting_for(turn):
+            await turn.acquire()
+        try:
             with _working_on(turn):
                 return await self._retried(node, inputs, activation, call)
+        finally:
+            turn.release()
 
     async def _retried(
         self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None, attempt: int = 1
@@ -545,6 +552,33 @@ def _also(policies: tuple[Policy, ...], *more: Policy | None) -> tuple[Policy, .
         if policy is not None and not any(policy is known for known in policies):
             policies = (*policies, policy)
     return policies
+
+
+def _is_for_us(thing: object) -> bool:
+    """Whether who works on it is above us, or waits in the end for somebody above us."""
+    above, seen, todo = _within.get(), set(), [thing]
+    while todo and above:
+        each = todo.pop()
+        if each in above:
+            return True
+        if each not in seen:
+            seen.add(each)
+            todo += _waiting.get(each, ())
+    return False
+
+
+@contextmanager
+def _waiting_for(thing: object) -> Iterator[None]:
+    above = _within.get()
+    for each in above:
+        _waiting.setdefault(each, []).append(thing)
+    try:
+        yield
+    finally:
+        for each in above:
+            _waiting[each].remove(thing)
+            if not _waiting[each]:
+                del _waiting[each]
 
 
 @contextmanager

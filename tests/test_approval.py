@@ -305,3 +305,15 @@ def test_a_secret_argument_is_in_no_event_error_or_repr(observed: bool) -> None:
     )
     written += repr([r.text for r in results]) + repr([str(e) for e in run.failures])
     assert "hunter22" not in written
+
+
+def test_a_key_that_a_tool_failed_with_is_not_sent_to_the_models_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_API_KEY", "correct horse battery")
+
+    @tool
+    async def order(n: int) -> str:
+        """Order."""
+        raise ConnectionError("401 for https://shop/?key=correct horse battery")
+
+    _, [result] = ask([order], calls("order", n=1))
+    assert result.text == "ConnectionError: 401 for https://shop/?key=[SHOP_API_KEY]"

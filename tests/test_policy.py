@@ -219,6 +219,14 @@ async def _echo(text: str) -> str:
     return text
 
 
+def test_nobody_who_is_asked_can_change_what_is_done() -> None:
+    def check(use: Use) -> None:
+        use.arguments.path = "/etc/passwd"
+
+    assert not told(read, '{"path": "/tmp/a"}', policy=Policy(check=check)).ok
+    assert done == []
+
+
 # -- layers ------------------------------------------------------------------------------------------------------------
 @both_ways
 @pytest.mark.parametrize("wrap", ["agent", "sub-agent", "graph"])

@@ -302,6 +302,47 @@ def test_who_holds_a_turn_may_call_itself(observed: bool) -> None:
     assert run.output == "outer", run.error
 
 
+@both_ways
+def test_two_who_ask_for_each_others_answer_do_not_wait_for_ever(observed: bool) -> None:
+    @tool(cache=True, calls=["there"])
+    async def there(n: int, ctx: Context) -> str:
+        """Ask the other way round."""
+        await asyncio.sleep(0.01)
+        return "bottom" if (ctx.limits.steps or 0) < 40 else await ctx.call("there", {"n": 3 - n})
+
+    turn = both(calls("there", n=1), calls("there", n=2))
+    _, results = ask([there], turn, observed=observed, limits=Limits(seconds=20, steps=60))
+    assert [r.text for r in results] == ["bottom", "bottom"]
+
+
+@both_ways
+def test_two_who_hold_each_others_turn_do_not_wait_for_ever(observed: bool) -> None:
+    @tool(concurrency_safe=False, calls=["right"])
+    async def left(n: int, ctx: Context) -> str:
+        """Ask right."""
+        await asyncio.sleep(0.01)
+        return str(await ctx.call("right", {"n": n - 1})) if n else "left"
+
+    @tool(concurrency_safe=False, calls=["left"])
+    async def right(n: int, ctx: Context) -> str:
+        """Ask left."""
+        await asyncio.sleep(0.01)
+        return str(await ctx.call("left", {"n": n - 1})) if n else "right"
+
+    one, other = Agent("one", input=str, tools=[left]), Agent("other", input=str, tools=[right])
+    model = ScriptedModel(
+        both(calls("one", input="x"), calls("other", input="y")),
+        calls("left", n=1, when="x"),
+        calls("right", n=1, when="y"),
+        "c",
+        "c",
+        "end",
+    )
+    boss = Agent("boss", input=str, sub_agents=[one, other])
+    run = walk(Graph("g", START >> boss >> END), "go", model=model, observed=observed, limits=Limits(seconds=20))
+    assert run.output == "end", run.error
+
+
 def test_run_sync_in_several_threads_shares_the_process_table() -> None:
     from concurrent.futures import ThreadPoolExecutor
 

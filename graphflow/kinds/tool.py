@@ -250,7 +250,7 @@ def _argument_model(name: str, function: Callable[..., Any], signature: Signatur
     for port in signature.ports:
         kind = _described(hints.get(port.name, port.type), described.get(port.name))
         fields[port.name] = kind if port.default is MISSING else (kind, port.default)
-    strict = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+    strict = ConfigDict(extra="forbid", frozen=True)  # what was allowed is what is done
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an argument may be called `json` or `schema`

@@ -25,6 +25,7 @@ from graphflow.messages import error_text
 from graphflow.model import ToolSpec
 from graphflow.nodes import Context, Node
 from graphflow.reply import Reply
+from graphflow.scrub import scrub
 from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn
 
 
@@ -168,7 +169,7 @@ def _spelled(call: ToolCall) -> str:
 
 
 def _failed(call: ToolCall, error: BaseException, limit: int = OUTPUT_LIMIT) -> ToolResult:
-    return ToolResult(call.id, call.name, cut(f"{type(error).__name__}: {error_text(error)}", limit), ok=False)
+    return ToolResult(call.id, call.name, cut(scrub(f"{type(error).__name__}: {error_text(error)}"), limit), ok=False)
 
 
 def _shown(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ...]:
