@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from graphflow.boundary import check_input
-from graphflow.errors import WalkCancelled
+from graphflow.errors import DeclarationError, WalkCancelled
 from graphflow.events import LimitWarning, NodeFailed, RunEnded, RunStarted, Status
 from graphflow.frame import Frame, uncancel
 from graphflow.graph import Graph
@@ -43,6 +43,10 @@ def begin(
     plain: bool = True,
 ) -> tuple[Run[Any], Frame, Any]:
     """The run, its outermost frame and the checked message: all that can be refused is refused here."""
+    if policy is not None and not isinstance(policy, Policy):
+        raise DeclarationError(f"the run of {graph.name!r}: policy={policy!r}; give a Policy(...)")
+    if approve is not None and not callable(approve):
+        raise DeclarationError(f"the run of {graph.name!r}: approve={approve!r}; give a function of the call")
     message = check_input(graph, message)
     ledger = Ledger((graph.name,), tightest(graph.limits, limits))
     run: Run[Any] = Run(graph.name, ledger)

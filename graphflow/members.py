@@ -135,9 +135,7 @@ class Members:
     def _check_nodes(self) -> None:
         self.callees: dict[str, tuple[Node[Any, Any], ...]] = {}
         for node in self.nodes:
-            if node.problems:
-                node.settle()
-            for problem in node.problems:
+            for problem in _problems_of(node):
                 self._say_node(node, f"node {node.name!r}: {problem}")
             if node.in_background:
                 self._say_node(
@@ -186,7 +184,7 @@ class Members:
                         f"node {node.name!r} calls {callee!r}, and no node in the graph has that name{near}"
                     )
                 else:
-                    self.problems += [f"node {target.name!r}: {problem}" for problem in target.problems]
+                    self.problems += [f"node {target.name!r}: {problem}" for problem in _problems_of(target)]
                     if sum(not port.optional for port in target.ports) > 1:
                         self.problems.append(
                             f"node {node.name!r} calls {target.name!r}, which has several ports; what is called takes one "
@@ -229,6 +227,13 @@ class Members:
 
     def _say(self, text: str, where: Where) -> None:
         self.problems.append(f"{text} [{place_text(where)}]")
+
+
+def _problems_of(node: Node[Any, Any]) -> tuple[str, ...]:
+    """What is wrong with a node by now: what it named when it was declared may be defined since."""
+    if node.problems:
+        node.settle()
+    return node.problems
 
 
 def place_text(where: Where) -> str:

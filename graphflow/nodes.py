@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from inspect import iscoroutinefunction
 from types import UnionType
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypedDict, TypeVar, Unpack, overload
 
@@ -97,6 +98,7 @@ class Frame(Protocol):
     async def call(self, ctx: Context, callee: Node[Any, Any] | str, message: Any) -> Any: ...
     async def enter(self, activation: int, graph: Node[Any, Any], message: Any, limits: Limits | None) -> Any: ...
     def handoffs(self, node: Node[Any, Any]) -> Sequence[Any]: ...
+    def permit(self, ctx: Context, node: Node[Any, Any], given: Any) -> None: ...
     def background(self, handle: str) -> Background | None: ...
     def keep(self, activation: int, node: str, name: str, payload: Any, kind: str, mime: str) -> Artifact: ...
     def key(self, activation: int, call: int) -> str: ...
@@ -218,6 +220,8 @@ class Node(Entry[In, Out], Generic[In, Out]):
     concurrency_safe: bool = True
     isolation: Isolation = "isolated"
     in_background: bool = False
+    sees_run: bool = True
+    """Whether its answer may depend on the run: its dependencies, session, model, policies."""
 
     name: str
     ports: tuple[Port, ...]
@@ -407,9 +411,11 @@ def _read_options(name: str, given: NodeOptions) -> dict[str, Any]:
         raise DeclarationError(f"node {name!r}: cache={cache!r}; it is True (for a run), or a number of seconds")
     if options["policy"] is not None and not isinstance(options["policy"], Policy):
         raise DeclarationError(f"node {name!r}: policy={options['policy']!r}; give a Policy(...)")
-    if not isinstance(options["approval"], bool) and not callable(options["approval"]):
+    if not isinstance(options["approval"], bool) and (
+        not callable(options["approval"]) or iscoroutinefunction(options["approval"])
+    ):
         raise DeclarationError(
-            f"node {name!r}: approval={options['approval']!r}; it is True, or a function of the message"
+            f"node {name!r}: approval={options['approval']!r}; it is True, or a plain function of the message"
         )
     return options
 

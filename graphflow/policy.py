@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from inspect import iscoroutinefunction
 from typing import Any, Literal, get_args
 
 from graphflow.errors import DeclarationError
@@ -33,6 +34,7 @@ class Use:
         arguments: what it is given, validated.
         path: names of the frames around the caller.
         key: a name of this very call that stays the same when it is tried again.
+        target: the name of what is behind a sub-agent that has another name; else the same as `node`.
     """
 
     node: str
@@ -41,10 +43,12 @@ class Use:
     arguments: Any
     path: tuple[str, ...]
     key: str
+    target: str = ""
 
 
-Approve = Callable[[Use], Awaitable[bool | str]]
-"""Asks whether a call may be made: True = yes, False = no, a text = no, and why (the caller reads it)."""
+Approve = Callable[[Use], Awaitable[bool | str] | bool | str]
+"""Asks whether a call may be made: True = yes, False = no, a text = no, and why (the caller reads it). Async, or plain: then
+it is asked in a thread, and may block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Policy:
 
     Attributes:
         allow: names that may be called, `*` and `?` stand for any text; None = all.
-        deny: names that may not, whatever else says so.
+        deny: names that may not, whatever else says so; those of the targets of sub-agents count, too.
         effects: effects that a node may declare; None = all, () = only nodes without any.
         check: a function of the call that returns why it is refused, or None.
     """
@@ -71,11 +75,14 @@ class Policy:
             if value is not None:
                 object.__setattr__(self, name, tuple(value))
         check_effects("Policy", self.effects or ())
+        if self.check is not None and (not callable(self.check) or iscoroutinefunction(self.check)):
+            raise DeclarationError(f"Policy(check={self.check!r}): give a plain function of the call")
 
-    def refuses(self, name: str, effects: frozenset[Effect]) -> str | None:
-        """Why a node of that name and those effects may never be called; None if that depends."""
-        if any(fnmatchcase(name, pattern) for pattern in self.deny):
-            return f"the policy denies {name!r}"
+    def refuses(self, name: str, effects: frozenset[Effect], target: str = "") -> str | None:
+        """Why a node of that name (and of a target of another name) may never be called; None if that depends."""
+        for denied in (name, target or name):
+            if any(fnmatchcase(denied, pattern) for pattern in self.deny):
+                return f"the policy denies {denied!r}"
         if self.allow is not None and not any(fnmatchcase(name, pattern) for pattern in self.allow):
             return f"the policy allows only {', '.join(self.allow) or 'nothing'}"
         beyond = [] if self.effects is None else sorted(effects - set(self.effects))
@@ -85,7 +92,7 @@ class Policy:
 
     def judge(self, use: Use) -> str | None:
         """Why this call is refused, or None."""
-        return self.refuses(use.node, use.effects) or (None if self.check is None else self.check(use))
+        return self.refuses(use.node, use.effects, use.target) or (None if self.check is None else self.check(use))
 
 
 def check_effects(whose: str, effects: Sequence[Any]) -> frozenset[Effect]:

@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -72,20 +73,25 @@ class Signature:
     context: str | None
     """The name of the parameter that gets the frame's view, if any."""
     problems: tuple[str, ...]
+    positional: tuple[str, ...] = ()
+    """Parameters that Python takes by their place only (those before a `/`)."""
 
 
 @lru_cache(maxsize=8192)
 def read_signature(function: Callable[..., Any], context_type: type) -> Signature:
     """The ports and output type of a function. Problems are kept for the graph to report, not raised."""
-    name = getattr(function, "__name__", repr(function))
+    name = name_of(function)
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
         return Signature((), Any, None, (f"the signature of {name!r} cannot be read",))
-    hints, problems = _hints(function, name)
+    hints, problems = read_hints(function)
+    bound = function.keywords if isinstance(function, functools.partial) else {}
     ports: list[Port] = []
     context: str | None = None
     for parameter in parameters.values():
+        if parameter.name in bound:
+            continue
         hint = hints.get(parameter.name, MISSING)
         if _is_context(hint, context_type):
             context = parameter.name
@@ -105,7 +111,15 @@ def read_signature(function: Callable[..., Any], context_type: type) -> Signatur
             problems.append(f"{name!r} has no return annotation; write '-> Type', the type of the message it sends")
         output = Any
     problems += [problem for kind in (*(p.type for p in ports), output) for problem in _unusable(name, kind)]
-    return Signature(tuple(ports), output, context, tuple(problems))
+    positional = tuple(name for name, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
+    return Signature(tuple(ports), output, context, tuple(problems), positional)
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """What a function is called; a partial one as the function in it, an object as its class."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _unusable(name: str, kind: Type) -> list[str]:
@@ -133,7 +147,13 @@ def _take(hint: Type) -> int | None:
     return None
 
 
-def _hints(function: Callable[..., Any], name: str) -> tuple[dict[str, Any], list[str]]:
+def read_hints(function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]:
+    """The annotations of whatever can be called, and what is wrong with them."""
+    name = name_of(function)
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not isinstance(function, type) and not hasattr(function, "__annotations__"):
+        function = type(function).__call__
     try:
         return get_type_hints(function, include_extras=True), []
     except NameError as error:

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from hashlib import sha256
+from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from graphflow.artifacts import Artifact, pack
@@ -45,18 +48,26 @@ from graphflow.events import (
 )
 from graphflow.graph import Graph, solo
 from graphflow.limits import Answered, Ledger, Limits, tightest
+from graphflow.memory import copied
 from graphflow.messages import error_text
 from graphflow.model import Model
 from graphflow.nodes import Context, Node, Retry, find_callee
 from graphflow.opening import unset
-from graphflow.policy import Policy, Use
+from graphflow.policy import Approve, Policy, Use
 from graphflow.program import Program
+from graphflow.straight import asked_to_stop
+from graphflow.threads import in_thread
 
 if TYPE_CHECKING:
     from graphflow.shared import Shared
 
 GRACE_S = 5.0
 """Seconds that what was told to stop gets to end before it is abandoned: asyncio cannot end a task that refuses."""
+
+_within: ContextVar[tuple[object, ...]] = ContextVar("graphflow_within", default=())
+"""The answers being worked out and the turns being held above: who waited for one of these would wait for itself."""
+_waiting: dict[object, list[object]] = {}
+"""What those who work out an answer, or hold a turn, are waiting for at the moment."""
 
 
 class Call:
@@ -167,7 +178,9 @@ class Reach:
         if self.ledger.at_depth_limit:
             callees = tuple(callee for callee in callees if callee.enters == "never")
         if policies:
-            callees = tuple(c for c in callees if not any(p.refuses(c.name, c.effects) for p in policies))
+            callees = tuple(
+                c for c in callees if not any(p.refuses(c.name, c.effects, c.entry()[0].name) for p in policies)
+            )
         return callees
 
     def handoffs(self, node: Node[Any, Any]) -> Sequence[Any]:
@@ -221,7 +234,7 @@ class Reach:
 
     def _policies(self, caller: Node[Any, Any], around: tuple[Policy, ...] | None = None) -> tuple[Policy, ...]:
         held = self.policies if around is None else around
-        return held if caller.policy is None else (*held, caller.policy)
+        return _also(held, caller.policy)
 
     async def call(self, ctx: Context, callee: Node[Any, Any] | str, message: Any) -> Any:
         caller, activation = ctx.node, ctx.activation
@@ -251,6 +264,10 @@ class Reach:
         self.numbers[activation] = number = self.numbers.get(activation, 0) + 1
         return number
 
+    def permit(self, ctx: Context, node: Node[Any, Any], given: Any) -> None:
+        """Refuses a hand-over that a policy does not allow."""
+        self._permit(node, given, ctx.activation, Call(0, self._policies(ctx.node, ctx.policies), None))
+
     def _permit(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> None:
         if not call.policies:
             return
@@ -260,7 +277,8 @@ class Reach:
                 raise PolicyRefused(f"{node.name!r} may not be called here: {why}")
 
     def _use(self, node: Node[Any, Any], given: Any, activation: int, number: int) -> Use:
-        return Use(node.name, node.kind, node.effects, given, self.path, self.key(activation, number))
+        target = node.entry()[0].name
+        return Use(node.name, node.kind, node.effects, given, self.path, self.key(activation, number), target)
 
     async def _called(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Any:
         if node.in_background:
@@ -296,7 +314,7 @@ class Reach:
         ledger = self.ledger.enter(node.name, own)  # refuses by depth, before anything is done
         message = check_input(graph, message)
         policies = self.policies if call is None else call.policies
-        policies += tuple(p for p in (node.policy, graph.policy) if p is not None)
+        policies = _also(policies, node.policy, graph.policy)
         child = type(self)(
             self.shared,
             graph.program,
@@ -371,12 +389,22 @@ class Reach:
         self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None = None
     ) -> Any:
         """The output of one activation: approved, looked up, retried, timed and checked as the node says."""
-        if node.plain and node.concurrency_safe and not node.effects:
-            output = await self._answer(node, inputs, activation, call)
+        judged = call is None and self.policies and (node.effects or node.meter is not None)
+        if node.plain and node.concurrency_safe and not judged:
+            try:
+                output = await self._answer(node, inputs, activation, call)
+            except ToolError as error:
+                if error.retry is None or error.retry.attempts < 2 or self._told_to_stop(0, error):
+                    raise
+                await self._pause(node, activation, 2, error.retry, error)
+                return await self._retried(node, inputs, activation, call, 2)
             check_output(node, output)
             return output
-        if call is None and node.effects:
-            self._permit(node, inputs, activation, Call(0, self.policies, None))
+        if call is None:
+            inputs = {port: node.read(message) for port, message in inputs.items()}
+        if judged:
+            given = next(iter(inputs.values())) if len(inputs) == 1 else inputs
+            self._permit(node, given, activation, Call(0, self.policies, None))
         if node.approval:
             await self._approved(node, inputs, activation, call)
         if node.cache:
@@ -389,50 +417,70 @@ class Reach:
             return
         use = self._use(node, message, activation, 0 if call is None else call.number)
         ask = self.shared.approve
-        if ask is None:
-            answer: bool | str = "nobody is there to give it; pass run(..., approve=an async function of the call)"
-        else:
-            answer = await ask(use)
+        failed: Exception | None = None
+        answer: bool | str
+        try:
+            answer = _NOBODY if ask is None else await _answer_of(ask, use)
+        except Exception as error:  # its text is for those who wrote the hook, not for the model
+            failed, answer = error, f"asking for it failed with {type(error).__name__}"
         granted = answer is True
         why = answer if isinstance(answer, str) else ""
         self.record(Approved, activation, node=node.name, key=use.key, granted=granted, why=why)
         if not granted:
             raise ApprovalRefused(
                 f"{node.name!r} needs approval, and it was not given" + (f": {why}" if why else "; nothing was done")
-            )
+            ) from failed
 
     async def _remembered(
         self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None
     ) -> Any:
         memory = self.shared.remembered(node)
-        key = memory.key(node, inputs)
+        key = memory.key(node, inputs, self._around(node, call) if node.sees_run else ())
         while key is not None and (known := memory.get(key)) is not None:
             if not known.done():
-                await asyncio.wait([known])
+                if _is_for_us(known):
+                    key = None
+                    break
+                with _waiting_for(known):
+                    await asyncio.wait([known])
             if not known.cancelled() and known.exception() is None:
                 self.record(CacheHit, activation, node=node.name)
-                return known.result()
+                return copied(known.result())
             memory.forget(key, known)
         if key is None:
             return await self._tried(node, inputs, activation, call)
         future = memory.begin(key, float(node.cache))
         try:
-            output = await self._tried(node, inputs, activation, call)
+            with _working_on(future):
+                output = await self._tried(node, inputs, activation, call)
         except BaseException:
             memory.forget(key, future)
             future.cancel()
             raise
-        future.set_result(output)
+        future.set_result(copied(output))
         return output
 
-    async def _tried(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
-        if node.concurrency_safe:
-            return await self._retried(node, inputs, activation, call)
-        async with self.shared.turn_of(node):
-            return await self._retried(node, inputs, activation, call)
+    def _around(self, node: Node[Any, Any], call: Call | None) -> tuple[Any, ...]:
+        """What an answer may depend on beside what was asked."""
+        if node.enters == "never" and not node.calls and not getattr(node, "asks_model", False):
+            return self.deps, self.session
+        return self.deps, self.session, self.default, self.policies if call is None else call.policies
 
-    async def _retried(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
-        attempt = 1
+    async def _tried(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
+        turn = None if node.concurrency_safe else self.shared.turn_of(node)
+        if turn is None or _is_for_us(turn):
+            return await self._retried(node, inputs, activation, call)
+        with _waiting_for(turn):
+            await turn.acquire()
+        try:
+            with _working_on(turn):
+                return await self._retried(node, inputs, activation, call)
+        finally:
+            turn.release()
+
+    async def _retried(
+        self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None, attempt: int = 1
+    ) -> Any:
         task = asyncio.current_task()
         cancelled = task.cancelling() if task is not None else 0
         while True:
@@ -442,16 +490,25 @@ class Reach:
                 return output
             except Exception as error:
                 retry = _wanted(node, error)
-                if retry is None or attempt >= retry.attempts:
-                    raise
-                if task is not None and task.cancelling() > cancelled:  # told to stop, and failed because of that
+                if retry is None or attempt >= retry.attempts or self._told_to_stop(cancelled, error):
                     raise
                 problem = error
             attempt += 1
-            wait_s = retry.wait_before(attempt)
-            told = f"{type(problem).__name__}: {error_text(problem)}"
-            self.record(NodeRetried, activation, node=node.name, attempt=attempt, error=told, wait_s=wait_s)
-            await asyncio.sleep(wait_s)
+            await self._pause(node, activation, attempt, retry, problem)
+
+    def _told_to_stop(self, before: int, error: Exception) -> bool:
+        """Whether what failed may have failed because its task was told to stop."""
+        task = asyncio.current_task()
+        return task is not None and asked_to_stop(self, task, before, error)
+
+    async def _pause(
+        self, node: Node[Any, Any], activation: int, attempt: int, retry: Retry, problem: Exception
+    ) -> None:
+        """Tells that attempt number so much is to come, and waits as long as `retry` says."""
+        wait_s = retry.wait_before(attempt)
+        told = f"{type(problem).__name__}: {error_text(problem)}"
+        self.record(NodeRetried, activation, node=node.name, attempt=attempt, error=told, wait_s=wait_s)
+        await asyncio.sleep(wait_s)
 
     async def _once(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
         """One attempt. With a time limit it is a task of its own, so that one that refuses to stop can be left behind."""
@@ -461,18 +518,21 @@ class Reach:
         try:
             await asyncio.wait([task], timeout=node.timeout_s)
         except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait([task], timeout=GRACE_S)
+            await self._stop(task, node, activation)
             raise
         if task.done():
             return task.result()
+        await self._stop(task, node, activation)
+        raise NodeTimeout(node.name, node.timeout_s)
+
+    async def _stop(self, task: asyncio.Task[Any], node: Node[Any, Any], activation: int) -> None:
+        """Ends an attempt; one that does not end is left behind, and said to be."""
         task.cancel()
         await asyncio.wait([task], timeout=GRACE_S)
         if not task.done():
             self.record(NodeAbandoned, activation, node=node.name)
         elif not task.cancelled():
             task.exception()  # whatever it says now comes too late
-        raise NodeTimeout(node.name, node.timeout_s)
 
     async def _answer(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
         if node.enters == "always":
@@ -488,6 +548,60 @@ def _joined(node: Node[Any, Any], conversation: Conversation | None) -> Conversa
     if conversation is None or node.isolation == "isolated":
         return None
     return conversation if node.isolation == "shared" else Conversation(conversation.settled())
+
+
+_NOBODY = "nobody is there to give it; pass run(..., approve=a function of the call)"
+
+
+async def _answer_of(ask: Approve, use: Use) -> bool | str:
+    """What a hook says of a call; a plain function may block, so it is asked in a thread."""
+    answer = await ask(use) if iscoroutinefunction(ask) else await in_thread(ask, use)
+    said: bool | str = await answer if isawaitable(answer) else answer
+    return said
+
+
+def _also(policies: tuple[Policy, ...], *more: Policy | None) -> tuple[Policy, ...]:
+    """Policies and more of them, each asked once."""
+    for policy in more:
+        if policy is not None and not any(policy is known for known in policies):
+            policies = (*policies, policy)
+    return policies
+
+
+def _is_for_us(thing: object) -> bool:
+    """Whether who works on it is above us, or waits in the end for somebody above us."""
+    above, seen, todo = _within.get(), set(), [thing]
+    while todo and above:
+        each = todo.pop()
+        if each in above:
+            return True
+        if each not in seen:
+            seen.add(each)
+            todo += _waiting.get(each, ())
+    return False
+
+
+@contextmanager
+def _waiting_for(thing: object) -> Iterator[None]:
+    above = _within.get()
+    for each in above:
+        _waiting.setdefault(each, []).append(thing)
+    try:
+        yield
+    finally:
+        for each in above:
+            _waiting[each].remove(thing)
+            if not _waiting[each]:
+                del _waiting[each]
+
+
+@contextmanager
+def _working_on(thing: object) -> Iterator[None]:
+    token = _within.set((*_within.get(), thing))
+    try:
+        yield
+    finally:
+        _within.reset(token)
 
 
 def _wanted(node: Node[Any, Any], error: Exception) -> Retry | None:

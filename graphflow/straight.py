@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from graphflow.walk import Walk
 
 if TYPE_CHECKING:
     from graphflow.frame import Frame
+    from graphflow.reach import Reach
 
 GIVE_WAY = 512
 """Hops between turns for others: 0.04 µs a hop, measured; giving way at each hop costs 2.8 µs."""
@@ -47,6 +49,27 @@ async def walk_straight(frame: Frame, message: Any) -> Any:
 
 
 NONE: list[int] = []
+EXACT = sys.version_info >= (3, 13)
+"""Whether asyncio takes back the requests to stop that it makes itself: before 3.13 a `TaskGroup` with a failing task left
+one behind (https://github.com/python/cpython/issues/116720)."""
+CHAIN = 50
+"""Errors that are looked at for the cancellation they came of: a chain may be a ring."""
+
+
+def asked_to_stop(frame: Reach, task: asyncio.Task[Any], before: int, error: BaseException | None) -> bool:
+    """Whether somebody wants the task to end: after a node answered, or raised `error`, and the requests have become more."""
+    if task.cancelling() <= before:
+        return False
+    if EXACT or isinstance(error, asyncio.CancelledError) or frame.shared.run._cancelled:
+        return True
+    book = frame.ledger.first_deadline()
+    if book is not None and asyncio.get_running_loop().time() >= (book.deadline or 0.0):
+        return True
+    for _ in range(CHAIN):
+        if error is None or isinstance(error, asyncio.CancelledError):
+            break
+        error = error.__cause__ or error.__context__
+    return isinstance(error, asyncio.CancelledError)
 
 
 class _Straight:
@@ -98,8 +121,10 @@ class _Straight:
                 else:
                     self.flush(count)
                     output = await frame.activate(slot, {slot.port: message}, count)
-                if cancelling() > cancelled:  # a node has swallowed the request to stop
-                    raise asyncio.CancelledError
+                if cancelling() > cancelled:
+                    if asked_to_stop(frame, self.task, cancelled, None):  # the node has swallowed the request
+                        raise asyncio.CancelledError
+                    cancelled = self.cancelled = cancelling()
                 at = perf_counter()
                 note((slot.index, started, at, output))
                 started = at
@@ -162,7 +187,9 @@ class _Straight:
             tell(Stopped(clock, number, "limited", error))
             tell(NodeCancelled(clock, number, count, name, started))
             raise error
-        if self.task.cancelling() > self.cancelled or not isinstance(error, (Exception, asyncio.CancelledError)):
+        stop = asked_to_stop(frame, self.task, self.cancelled, error)
+        self.cancelled = self.task.cancelling()
+        if stop or not isinstance(error, (Exception, asyncio.CancelledError)):
             reason = WalkCancelled(f"the walk of {frame.program.name!r} was cancelled")
             tell(Stopped(clock, number, "cancelled", reason))
             tell(NodeCancelled(clock, number, count, name, started))

@@ -11,7 +11,7 @@ from graphflow.arrows import In, Out
 from graphflow.errors import DeclarationError
 from graphflow.events import NodeAbandoned
 from graphflow.nodes import Context, Node, NodeOptions
-from graphflow.ports import Signature, read_signature
+from graphflow.ports import Signature, name_of, read_signature
 from graphflow.threads import in_thread
 
 A = TypeVar("A")
@@ -41,7 +41,7 @@ class Step(Node[In, Out]):
         signature = read_signature(function, Context)
         simple = _is_async(function) and len(signature.ports) == 1 and signature.context is None
         self._declare(
-            name or str(getattr(function, "__name__", type(function).__name__)),
+            name or name_of(function),
             ports=signature.ports,
             output=signature.output,
             description=description or _first_line(function),
@@ -52,12 +52,14 @@ class Step(Node[In, Out]):
             where=place_of(function),
         )
         self.__dict__["function"] = function
+        self.__dict__["sees_run"] = signature.context is not None
 
     def settle(self) -> None:
         """Reads the annotations again: a class that stands below the node is defined by the time of the graph."""
         signature = read_signature.__wrapped__(self.function, Context)
         simple = _is_async(self.function) and len(signature.ports) == 1 and signature.context is None
         late = {"ports": signature.ports, "output": signature.output, "problems": signature.problems}
+        self.__dict__["sees_run"] = signature.context is not None
         self.__dict__.update(late, direct=self.function if simple and self.plain else None)
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
@@ -73,26 +75,32 @@ class Step(Node[In, Out]):
 
 async def call_function(function: Callable[..., Any], arguments: dict[str, Any], ctx: Context) -> Any:
     """Awaits an async function, runs a plain one in a thread; a parameter annotated `Context` gets `ctx`."""
+    bound = _bound(function, arguments, ctx)
+    if _is_async(function):
+        return await bound()
+    return await in_thread(bound, on_abandon=_abandoning(ctx))
+
+
+def _bound(function: Callable[..., Any], arguments: dict[str, Any], ctx: Context) -> functools.partial[Any]:
+    """The function with its arguments, by name where Python allows it."""
     signature: Signature = read_signature(function, Context)
     if signature.context is not None:
         arguments = {**arguments, signature.context: ctx}
-    if _is_async(function):
-        return await function(**arguments)
-
-    def abandoned() -> None:
-        ctx.frame.record(NodeAbandoned, ctx.activation, node=ctx.node.name)
-
-    bound = functools.partial(function, **arguments)
+    placed = [arguments[name] for name in signature.positional]
+    named = {name: value for name, value in arguments.items() if name not in signature.positional}
+    bound = functools.partial(function, *placed, **named)
     functools.update_wrapper(bound, function)
-    return await in_thread(bound, on_abandon=abandoned)
+    return bound
+
+
+def _abandoning(ctx: Context) -> Callable[[], None]:
+    """Tells that a thread was left behind."""
+    return lambda: ctx.frame.record(NodeAbandoned, ctx.activation, node=ctx.node.name)
 
 
 async def pieces_of(function: Callable[..., Any], arguments: dict[str, Any], ctx: Context) -> AsyncIterator[Any]:
     """What an (async) generator function yields; a plain one is asked for each piece in a thread."""
-    signature: Signature = read_signature(function, Context)
-    if signature.context is not None:
-        arguments = {**arguments, signature.context: ctx}
-    pieces = function(**arguments)
+    pieces = _bound(function, arguments, ctx)()
     if hasattr(pieces, "__anext__"):
         try:
             async for piece in pieces:
@@ -102,7 +110,7 @@ async def pieces_of(function: Callable[..., Any], arguments: dict[str, Any], ctx
                 await pieces.aclose()
         return
     end = object()
-    while (piece := await in_thread(next, pieces, end)) is not end:
+    while (piece := await in_thread(next, pieces, end, on_abandon=_abandoning(ctx))) is not end:
         yield piece
 
 

@@ -10,10 +10,24 @@ Rules:
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar, Unpack, get_args, overload
+import warnings
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, TypeVar, Unpack, get_args, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from graphflow.arrows import In, Out
@@ -25,7 +39,7 @@ from graphflow.messages import Type, adapter_of, origin_of
 from graphflow.model import ToolSpec
 from graphflow.nodes import Context, Node, NodeOptions
 from graphflow.policy import Effect, check_effects
-from graphflow.ports import MISSING, Port, Signature, read_signature
+from graphflow.ports import MISSING, Port, Signature, name_of, read_hints, read_signature
 
 R = TypeVar("R")
 OUTPUT_LIMIT = 30_000
@@ -71,32 +85,34 @@ class Tool(Node[In, Out]):
     ) -> None:
         if not callable(function) or isinstance(function, type):
             raise DeclarationError(f"@tool goes above a function, not above {function!r}")
-        signature = read_signature(function, Context)
-        own_name = name or str(getattr(function, "__name__", type(function).__name__))
+        own_name = name or name_of(function)
         summary, _ = read_docstring(function)
-        arguments, problems = _argument_model(own_name, function, signature)
+        read = _read_function(own_name, function, read_signature(function, Context))
         self._declare(
             own_name,
-            ports=(Port("arguments", _port_type(arguments, signature)),),
-            output=_answer_type(signature.output),
+            ports=read["ports"],
+            output=read["output"],
             description=description or summary,
             calls=calls,
-            problems=(*signature.problems, *problems),
+            problems=read["problems"],
             where=place_of(function),
             **options,
         )
         if isinstance(output_limit, bool) or not isinstance(output_limit, int) or output_limit < 1:
             raise DeclarationError(f"tool {own_name!r}: output_limit={output_limit!r} is no number of characters")
         own = self.__dict__
-        own["function"] = function
-        own["arguments"] = arguments
+        own |= {**read, "function": function}
         own["effects"] = check_effects(f"tool {own_name!r}", (effects,) if isinstance(effects, str) else effects)
         own["concurrency_safe"] = concurrency_safe
         own["output_limit"] = output_limit
-        own["streams"] = signature.output is not _answer_type(signature.output)
 
     streams: bool
     """Whether the function yields its answer piece by piece."""
+
+    def settle(self) -> None:
+        """Reads the annotations again: a class that stands below the tool is defined by the time of the graph."""
+        late = read_signature.__wrapped__(self.function, Context)
+        self.__dict__.update(_read_function(self.name, self.function, late))
 
     @property
     def spec(self) -> ToolSpec:
@@ -104,26 +120,69 @@ class Tool(Node[In, Out]):
         return ToolSpec(self.name, self.description, schema_of(self.arguments))
 
     def read(self, given: Any) -> BaseModel:
-        """Validated arguments, from JSON text, a mapping, the argument model, or the only argument itself.
+        """Validated arguments: from the argument model, a mapping, the only argument itself, or JSON text of all.
 
         Raises:
             ArgumentsInvalid: they do not fit; the text names each field.
         """
         if isinstance(given, self.arguments):
             return given
-        fields = self.arguments.model_fields
-        if isinstance(given, str) and not (len(fields) == 1 and not given.lstrip().startswith("{")):
+        only = self._only()
+        readings = [given] if isinstance(given, Mapping) else []
+        readings += [{only: given}] if only is not None else []
+        if isinstance(given, str):
             try:
-                given = from_json(given or "{}")
+                readings.append(from_json(given or "{}"))
             except ValueError as error:
-                raise ArgumentsInvalid(f"arguments of {self.name!r} are not valid JSON: {error}") from None
-        if not isinstance(given, Mapping) and len(fields) >= 1:
-            given = {next(iter(fields)): given}
+                if not readings:
+                    raise ArgumentsInvalid(f"arguments of {self.name!r} are not valid JSON: {error}") from None
+        return self._first_fitting(readings or [given])
+
+    def read_text(self, text: str) -> BaseModel:
+        """Validated arguments from what a model wrote: a JSON object; of the only argument, its bare value will do.
+
+        Raises:
+            ArgumentsInvalid: it is not JSON, or does not fit; the text names each field.
+        """
+        only = self._only()
         try:
-            return self.arguments.model_validate(given)
-        except ValidationError as error:
-            details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
-            raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {details}") from None
+            given = from_json(text or "{}")
+        except ValueError as error:
+            if only is None or text.lstrip().startswith(("{", "[")):
+                raise ArgumentsInvalid(f"arguments of {self.name!r} are not valid JSON: {error}") from None
+            return self._first_fitting([{only: text}])
+        if isinstance(given, dict):
+            return self._first_fitting([given])
+        return self._first_fitting([{only: given}, {only: text}] if only is not None else [given])
+
+    def _only(self) -> str | None:
+        """The argument that may be given by itself: the one that is required, or the first if none is."""
+        fields = self.arguments.model_fields
+        required = [name for name, field in fields.items() if field.is_required()]
+        return required[0] if len(required) == 1 else next(iter(fields), None) if not required else None
+
+    def _first_fitting(self, readings: Sequence[Any]) -> BaseModel:
+        """The first reading that fits; if none does, what is wrong with the first."""
+        first: ArgumentsInvalid | None = None
+        for reading in readings:
+            try:
+                return self.arguments.model_validate(reading)
+            except ValidationError as error:
+                first = first or ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {self._told(error)}")
+        assert first is not None
+        raise first
+
+    def _told(self, error: ValidationError) -> str:
+        have = ", ".join(self.arguments.model_fields) or "no arguments"
+        said = []
+        for each in error.errors(include_url=False, include_input=False):
+            text = f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}"
+            if each["type"] == "extra_forbidden" and len(each["loc"]) == 1:
+                text += f" (it takes {have})"
+            elif not each["loc"]:
+                text = f"arguments: write them as a JSON object; it takes {have}"
+            said.append(text)
+        return "; ".join(said)
 
     def _by_name(self, arguments: BaseModel) -> dict[str, Any]:
         return {name: getattr(arguments, name) for name in type(arguments).model_fields}
@@ -154,52 +213,81 @@ class Tool(Node[In, Out]):
         return await result if inspect.isawaitable(result) else result
 
 
-def _answer_type(written: Type) -> Type:
+def _answer_type(function: Callable[..., Any], written: Type) -> Type:
     """What a function that yields answers in all: `AsyncIterator[str]` is a text, `Iterator[Row]` a list of rows."""
-    if origin_of(written) in (AsyncIterator, AsyncGenerator, Iterator, Generator):
+    origin = origin_of(written)
+    yields = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    if origin in (AsyncIterator, AsyncGenerator, Iterator, Generator) or (
+        yields and origin in (AsyncIterable, Iterable)
+    ):
         item: Type = get_args(written)[0] if get_args(written) else Any
         listed: Type = list[item]
         return str if item is str else listed
     return written
 
 
+def _read_function(name: str, function: Callable[..., Any], signature: Signature) -> dict[str, Any]:
+    """What a tool knows of its function: what it takes and answers, and what is wrong with that."""
+    arguments, problems = _argument_model(name, function, signature)
+    answer = _answer_type(function, signature.output)
+    streams = answer is not signature.output
+    if streams and inspect.iscoroutinefunction(function):
+        problems.append("it is awaited and then iterated; write `yield` in it, or answer with the whole")
+    return {
+        "arguments": arguments,
+        "ports": (Port("arguments", _port_type(arguments, signature)),),
+        "output": answer,
+        "problems": (*signature.problems, *problems),
+        "streams": streams,
+        "sees_run": signature.context is not None,
+    }
+
+
 def _argument_model(name: str, function: Callable[..., Any], signature: Signature) -> tuple[type[BaseModel], list[str]]:
     _, described = read_docstring(function)
-    try:
-        hints = _annotations(function)
-    except Exception:
-        hints = {}
+    hints, _ = read_hints(function)
     fields: dict[str, Any] = {}
     for port in signature.ports:
-        kind = hints.get(port.name, port.type)
-        text = described.get(port.name) or None
-        default = ... if port.default is MISSING else port.default
-        fields[port.name] = (kind, Field(default=default, description=text) if text else default)
+        kind = _described(hints.get(port.name, port.type), described.get(port.name))
+        fields[port.name] = kind if port.default is MISSING else (kind, port.default)
+    strict = ConfigDict(extra="forbid", frozen=True)  # what was allowed is what is done
     try:
-        return create_model(
-            f"{name}_arguments", __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields
-        ), []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an argument may be called `json` or `schema`
+            arguments = create_model(f"{name}_arguments", __config__=strict, **fields)
+        schema_of(arguments)
+        hidden = [name for name in fields if name not in arguments.model_fields]
+        return arguments, [f"its parameter {name!r} has a leading underscore, which no schema has" for name in hidden]
     except Exception as error:
         problem = f"its parameters make no schema: {str(error).splitlines()[0]}; use types that JSON can carry"
         return create_model(f"{name}_arguments"), [problem]
 
 
-def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
-    from typing import get_type_hints
-
-    return get_type_hints(function, include_extras=True)
+def _described(kind: Any, text: str | None) -> Any:
+    """The type with the docstring's words for it, unless it brings its own."""
+    own = get_args(kind)[1:] if origin_of(kind) is Annotated else ()
+    if not text or any(isinstance(extra, FieldInfo) and extra.description for extra in own):
+        return kind
+    return Annotated[kind, Field(description=text)]
 
 
 def _port_type(arguments: type[BaseModel], signature: Signature) -> Any:
-    required = [port for port in signature.ports if port.default is MISSING]
-    if len(required) == 1:
-        return arguments | required[0].type
-    return arguments
+    required = [
+        port for port in signature.ports if (field := arguments.model_fields.get(port.name)) and field.is_required()
+    ]
+    return arguments | required[0].type if len(required) == 1 else arguments
 
 
+class _Schema(GenerateJsonSchema):
+    """Pydantic's own, without a warning for each default that only Python knows (a sentinel): it is left out."""
+
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}
+
+
+@lru_cache(maxsize=4096)
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a model, without the titles that pydantic adds."""
-    schema = model.model_json_schema()
+    """The JSON schema of a model, without the titles that pydantic adds. Made once: who changes it changes it for all."""
+    schema = model.model_json_schema(schema_generator=_Schema)
     _untitle(schema)
     return schema
 
@@ -223,13 +311,17 @@ def spec_of(node: Node[Any, Any]) -> ToolSpec:
     if isinstance(spec, ToolSpec):
         return spec
     target, _ = node.entry()
-    kind = node.ports[0].type
+    return ToolSpec(node.name, node.description or f"Ask {target.name}.", _schema_of_input(node.ports[0].type))
+
+
+@lru_cache(maxsize=4096)
+def _schema_of_input(kind: Any) -> dict[str, Any]:
+    """The schema of an object: of the model itself, else of one with the type as its only field."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        schema = schema_of(kind)
-    else:
-        field = create_model("input", input=(str if kind is Any else kind, ...), __config__=ConfigDict(extra="forbid"))
-        schema = schema_of(field)
-    return ToolSpec(node.name, node.description or f"Ask {target.name}.", schema)
+        return schema_of(kind)
+    return schema_of(
+        create_model("input", input=(str if kind is Any else kind, ...), __config__=ConfigDict(extra="forbid"))
+    )
 
 
 def read_for(node: Node[Any, Any], arguments: str) -> Any:
@@ -239,7 +331,8 @@ def read_for(node: Node[Any, Any], arguments: str) -> Any:
         ArgumentsInvalid: they do not fit.
     """
     if getattr(node, "spec", None) is not None:
-        return node.read(arguments)
+        reads: Callable[[str], Any] = getattr(node, "read_text", node.read)
+        return reads(arguments)
     try:
         given = from_json(arguments or "{}")
     except ValueError as error:
@@ -268,7 +361,12 @@ def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str
         raise ResultInvalid(
             f"{node!r} answered with {type(output).__name__}, which cannot be written as JSON: {str(error)[:200]}"
         ) from None
-    if limit is None or len(text) <= limit:
+    return text if limit is None else cut(text, limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """The text as far as a model is shown it, and what is missing."""
+    if len(text) <= limit:
         return text
     return f"{text[:limit]}\n[cut: the first {limit} of {len(text)} characters; ask for less]"
 

@@ -19,12 +19,13 @@ from pydantic_core import from_json
 from graphflow.errors import LimitExceeded, NotReachable
 from graphflow.events import HandedOver
 from graphflow.handoffs import Handoff, Handover
-from graphflow.kinds.tool import OUTPUT_LIMIT, read_for, result_text, spec_of
+from graphflow.kinds.tool import OUTPUT_LIMIT, cut, read_for, result_text, spec_of
 from graphflow.media import Media, media_in, without_media
 from graphflow.messages import error_text
 from graphflow.model import ToolSpec
 from graphflow.nodes import Context, Node
 from graphflow.reply import Reply
+from graphflow.scrub import scrub
 from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn
 
 
@@ -90,6 +91,7 @@ async def carry_out(
     handoff, target = offer.handoffs[call.name]
     try:
         message = read_for(target, _spelled(call))
+        ctx.frame.permit(ctx, target, message)
     except Exception as error:
         done[call.id] = _failed(call, error)
         return tuple(done[call.id] for call in calls)
@@ -150,33 +152,34 @@ async def _together(jobs: Sequence[Callable[[], Any]], at_once: int) -> list[Too
 
 
 async def _one(call: ToolCall, offer: Offer, ctx: Context) -> ToolResult:
+    node = offer.find(call.name)
+    limit = getattr(node, "output_limit", OUTPUT_LIMIT)
     try:
-        node = offer.find(call.name)
         if node is None and call.name not in offer.hidden:
             have = ", ".join([*(n.name for n in offer.nodes), *offer.handoffs]) or "nothing"
             raise NotReachable(f"there is no tool named {call.name!r}; you can call: {have}")
         spelled = _spelled(call)
         answer: Any = await ctx.call(call.name, spelled if node is None else read_for(node, spelled))
-        return ToolResult(call.id, call.name, _shown(call.name, answer, getattr(node, "output_limit", OUTPUT_LIMIT)))
+        return ToolResult(call.id, call.name, _shown(call.name, answer, limit))
     except LimitExceeded as error:
         if ctx.frame.ends(error):
             raise
-        return _failed(call, error)
+        return _failed(call, error, limit)
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise  # we are to stop; else the tool awaited something that somebody else has cancelled
         return ToolResult(call.id, call.name, f"the tool was cancelled: {error}", ok=False)
     except Exception as error:
-        return _failed(call, error)
+        return _failed(call, error, limit)
 
 
 def _spelled(call: ToolCall) -> str:
     return "{}" if call.arguments.strip() in ("", "null") else call.arguments
 
 
-def _failed(call: ToolCall, error: BaseException) -> ToolResult:
-    return ToolResult(call.id, call.name, f"{type(error).__name__}: {error_text(error)}"[:OUTPUT_LIMIT], ok=False)
+def _failed(call: ToolCall, error: BaseException, limit: int = OUTPUT_LIMIT) -> ToolResult:
+    return ToolResult(call.id, call.name, cut(scrub(f"{type(error).__name__}: {error_text(error)}"), limit), ok=False)
 
 
 def _shown(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ...]:
