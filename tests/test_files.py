@@ -191,3 +191,13 @@ def test_nothing_is_left_out_of_a_dump_in_silence() -> None:
         Graph("g", START >> Agent("a") >> END, model=ScriptedModel()).to_yaml()
     with pytest.raises(FileUnreadable, match="certain exceptions"):
         Graph("g", START >> Agent("a", retry=Retry(on=(ValueError,))) >> END).to_yaml()
+
+
+@pytest.mark.parametrize("option", ["handoffs", "cache", "approval", "policy"])
+def test_what_a_file_cannot_hold_is_refused_not_left_out(option: str) -> None:
+    from graphflow import END, START, Agent, Policy
+
+    values = {"handoffs": [Agent("b", input=str)], "cache": True, "approval": True, "policy": Policy(deny=["x"])}
+    graph = Graph("g", START >> Agent("a", **{option: values[option]}) >> END)
+    with pytest.raises(FileUnreadable, match=f"agent 'a' has {option}, which a file cannot hold"):
+        graph.to_yaml()
