@@ -7,6 +7,9 @@ in the task must be in the text, and "at most 12 words" means it. When the laps 
     graphflow run evaluator_optimizer 'Write a slogan for a bakery with "bread" and "morning" in at most 8 words.'
     graphflow run evaluator_optimizer "Explain recursion to a child." --model anthropic:claude-sonnet-4-5
 
+The embedded model meets demands that are counted; as an evaluator it finds everything good. A task without such demands
+wants a larger model.
+
 To make it your own: say in `evaluator` what good means to you, put what can be tested (a compiler, a linter, your own
 rules) into `decide`, and change `LAPS`.
 """
@@ -89,7 +92,7 @@ generator = Agent(
             _again(
                 'Write a slogan for a lamp shop with "light" and "home".',
                 "Lamps for everybody.",
-                "It lacks the words 'light' and 'home'.",
+                "It lacks 'light'. It lacks 'home'.",
             ),
             "Bring light to your home.",
         ),
@@ -136,7 +139,7 @@ evaluator = Agent(
 async def decide(draft: Draft, verdict: Verdict, round: Round) -> Written | Round:
     """Lets a good text go; what can be counted outweighs the grade."""
     wrong = unmet(draft.text, demands_of(draft.task))
-    grade = min(verdict.grade, GOOD - 1 - len(wrong)) if wrong else verdict.grade
+    grade = max(0, min(verdict.grade, GOOD - 1 - len(wrong))) if wrong else verdict.grade
     judged = Draft(
         task=draft.task,
         text=draft.text,

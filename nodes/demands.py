@@ -32,8 +32,7 @@ def unmet(text: str, demands: Demands) -> tuple[str, ...]:
     """What is missing, each as a sentence that a writer understands; empty if nothing is."""
     if not text.strip():
         return ("There is no text.",)
-    missing = [word for word in demands.words if word.casefold() not in text.casefold()]
-    told = [f"It lacks the words {' and '.join(repr(word) for word in missing)}."] if missing else []
+    told = [f"It lacks {word!r}." for word in demands.words if word.casefold() not in text.casefold()]
     count = len(text.split())
     if demands.most is not None and count > demands.most:
         told.append(f"It has {count} words; at most {demands.most} are allowed.")
