@@ -8,6 +8,9 @@ attempts are used up, the best one goes out, marked as not solved.
     graphflow run reflexion 'Tell Ida in one sentence that her "lamp" arrives on "4 July".'
     graphflow run reflexion "Write a limerick about a lighthouse." --model openai:gpt-5-mini
 
+The embedded model writes such sentences, but hardly ever profits from its lessons: with it this graph mostly shows how a
+walk gives up.
+
 To make it your own: put your test into `evaluate` (run the program, ask the database, compare with the expected answer),
 give `actor` tools, and change `ATTEMPTS`.
 """
@@ -150,11 +153,11 @@ reflector = Agent(
             "Next time I write fewer words.",
         ),
         (
-            _failed('Write a line with "blue" and "salt".', "The sea is blue.", "It lacks the words 'salt'."),
+            _failed('Write a line with "blue" and "salt".', "The sea is blue.", "It lacks 'salt'."),
             "Next time I also write 'salt'.",
         ),
         (
-            _failed('Tell Ben that his "chair" is "ready".', "Good news!", "It lacks the words 'chair' and 'ready'."),
+            _failed('Tell Ben that his "chair" is "ready".', "Good news!", "It lacks 'chair'. It lacks 'ready'."),
             "Next time I also write 'chair' and 'ready'.",
         ),
     ],
