@@ -20,6 +20,7 @@ from typing import Literal
 from graphflow import END, START, Agent, Failure, Graph, LimitReached, Limits, Message, node
 from nodes.steps.read_documents import Chunk, Chunks, Documents, read_documents
 from nodes.tools.search_documents import shares
+from nodes.words import content_words
 
 AT_ONCE = 12
 """Notes that the reducer reads at once."""
@@ -213,8 +214,13 @@ def borne_out(said: str, source: list[str]) -> str:
 
 def off_the_point(said: str, own: str, question: str) -> bool:
     """Whether a text has less to do with the question than its source's own sentences have."""
-    told, quote = shares(question, [said, own])
+    told, quote = shares(point_of(question), [said, own])
     return told < quote
+
+
+def point_of(question: str) -> str:
+    """A question without its small words."""
+    return " ".join(content_words(question))
 
 
 def _says(source: str, sentence: str) -> bool:
@@ -227,7 +233,7 @@ def _says(source: str, sentence: str) -> bool:
 def excerpt(chunk: Chunk) -> Note:
     """The sentence of a chunk that shares most with the question; the first if none does."""
     found = sentences(chunk.text) or [" ".join(chunk.text.split())]
-    share = shares(chunk.question, found)
+    share = shares(point_of(chunk.question), found)
     best = max(range(len(found)), key=lambda i: (share[i], -i))
     return Note(name=chunk.name, text=found[best], question=chunk.question, by="quotes", check=chunk.check)
 
@@ -235,7 +241,7 @@ def excerpt(chunk: Chunk) -> Note:
 def quoted(notes: Notes) -> Answer:
     """An answer of the notes that share most with the question; of all if none does."""
     texts = [note.text for note in notes.notes]
-    share = shares(notes.question, texts)
+    share = shares(point_of(notes.question), texts)
     near = [text for text, part in zip(texts, share, strict=True) if part >= 0.8 * max(share)]
     return answered(notes, " ".join(dict.fromkeys(near)), "quotes")
 
