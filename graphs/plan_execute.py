@@ -21,13 +21,10 @@ from graphflow import END, START, Agent, Context, Failure, Graph, LimitReached, 
 from nodes.steps.check_answer import problem
 from nodes.steps.retrieve import NEAR, key_words
 from nodes.tools.search_documents import search_documents
+from nodes.words import stems
 
 LAPS = 2
 """How often what is missing is planned again."""
-_SMALL = """and are but can did does for from had has have how its long many may much not our than that the their them there
-these they this was were what when where which who why will with would you your"""
-SMALL_WORDS = frozenset(_SMALL.split())
-"""Words that say nothing of what a question is about."""
 
 
 class Question(Message):
@@ -193,17 +190,12 @@ async def report_open(reached: LimitReached) -> Report:
 
 def to_the_point(steps: list[str], question: str) -> list[str]:
     """A plan without steps that have nothing to do with the question, and with the parts of the question it forgot."""
-    about = words_of(question)
-    steps = [step for step in steps if words_of(step) & about]
-    covered = {word for step in steps for word in words_of(step)}
+    about = stems(question)
+    steps = [step for step in steps if stems(step) & about]
+    covered = {word for step in steps for word in stems(step)}
     parts = re.split(r"\?\s+|,\s*(?:and\s+)?|\band\s+", question.strip().rstrip("?"))
-    forgotten = [part.strip() + "?" for part in parts if words_of(part) and not words_of(part) & covered]
+    forgotten = [part.strip() + "?" for part in parts if stems(part) and not stems(part) & covered]
     return [*steps, *forgotten]
-
-
-def words_of(text: str) -> set[str]:
-    """The beginnings of the words that matter: `opened` and `opens` are one."""
-    return {word[:5].rstrip("s") for word in re.findall(r"[^\W_]{3,}", text.lower()) if word not in SMALL_WORDS}
 
 
 def written(goal: Goal) -> Report:
