@@ -7,8 +7,8 @@ copy it, and put your own tools in.
     graphflow run react "How many days are there between 2024-02-10 and 2024-03-01, times 24?" --model openai:gpt-5-mini
     graphflow run react "Which files in this folder mention a licence?" --model anthropic:claude-sonnet-4-5
 
-It wants a model that calls tools. The embedded one calls them, but seldom the right one with the right arguments; with it
-this graph shows the walk and its limits, not intelligence.
+It wants a model that calls tools. Of the embedded ones only the largest does (`graphflow models pull qwen2.5-coder-1.5b`);
+smollm2 makes nonsense of it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ async def days_between(first: date, last: date) -> int:
     return (last - first).days
 
 
-@tool(effects=["read"])
+@tool(effects=["reads"])
 def search_files(words: str, folder: str = ".") -> list[str]:
     """Find the lines of .md, .txt and .csv files that hold some words; each with its file and number.
 
@@ -110,7 +110,7 @@ thinker = Agent(
 react: Graph[str, str] = Graph(
     "react",
     START >> thinker >> END,
-    model="local:smollm2",
+    model="local:qwen2.5-coder-1.5b",
     limits=Limits(depth=1, steps=60, model_calls=12, tool_calls=40, seconds=300),
     description="An agent with tools in a loop: calculates, counts days, searches files.",
 )
