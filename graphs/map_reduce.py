@@ -28,8 +28,8 @@ LAPS = 2
 """How often too many notes are read again."""
 PACK = 4
 """Notes that are read again as one chunk."""
-BORNE_OUT = 0.75
-"""Share of a sentence's long words that two sentences of its source must have; its numbers must all be there."""
+BORNE_OUT = 0.85
+"""Share of a sentence's long words that its source must have; its numbers must all be there."""
 
 
 class Note(Message):
@@ -206,16 +206,21 @@ map_reduce: Graph[Documents, Answer] = Graph(
 
 # -- what is true of a sentence ------------------------------------------------------------------------------------------
 def borne_out(said: str, source: list[str]) -> str:
-    """The sentences of a text that two sentences of its source say together: with all their numbers and most long words."""
-    pairs = [f"{one} {other}" for i, one in enumerate(source) for other in source[i : i + AT_ONCE]]
-    kept = [sentence for sentence in sentences(said) if any(_says(pair, sentence) for pair in pairs)]
+    """The sentences of a text that its source says: one sentence of it where there are numbers, else two together."""
+    pairs = [f"{one} {other}" for i, one in enumerate(source) for other in source[i + 1 : i + AT_ONCE]]
+    kept = [
+        sentence
+        for sentence in sentences(said)
+        if any(_says(each, sentence) for each in (source if re.search(r"\d", sentence) else [*source, *pairs]))
+    ]
     return " ".join(dict.fromkeys(kept))
 
 
 def off_the_point(said: str, own: str, question: str) -> bool:
-    """Whether a text has less to do with the question than its source's own sentences have."""
-    told, quote = shares(point_of(question), [said, own])
-    return told < quote
+    """Whether no sentence of a text has as much to do with the question as one of its source's own has."""
+    told, quotes = sentences(said), sentences(own)
+    share = shares(point_of(question), [*told, *quotes])
+    return max(share[: len(told)], default=0) < max(share[len(told) :], default=0)
 
 
 def point_of(question: str) -> str:

@@ -5,11 +5,10 @@ optimizer, which mends its last text, the actor begins anew each time; what it c
 code where the task says what can be counted (words in "double quotes", "at most 12 words"), else a judge. When the
 attempts are used up, the best one goes out, marked as not solved.
 
-    graphflow run reflexion 'Tell Ida in one sentence that her "lamp" arrives on "4 July".'
+    graphflow run reflexion 'Tell Tom in one sentence that his "coat" is in the "office".'
     graphflow run reflexion "Write a limerick about a lighthouse." --model openai:gpt-5-mini
 
-The embedded model writes such sentences, but hardly ever profits from its lessons: with it this graph mostly shows how a
-walk gives up.
+The embedded model learns from a lesson now and then (Tom's coat takes it two attempts); more often it gives up, and says so.
 
 To make it your own: put your test into `evaluate` (run the program, ask the database, compare with the expected answer),
 give `actor` tools, and change `ATTEMPTS`.

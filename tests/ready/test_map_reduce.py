@@ -149,10 +149,11 @@ def test_a_text_is_cut_between_paragraphs() -> None:
     assert cut(" ", 3) == []
 
 
-def test_a_sentence_is_borne_out_by_two_of_its_source() -> None:
+def test_a_sentence_is_borne_out_by_its_source_and_a_number_by_one_sentence_of_it() -> None:
     source = ["You can return goods within 30 days.", "The money is paid back within 5 days."]
     assert borne_out("You can return goods within 30 days.", source)
-    assert borne_out("Return goods within 30 days; the money is paid back within 5 days.", source)
+    assert borne_out("You can return goods, and the money is paid back.", source)
+    assert not borne_out("The money is paid back within 30 days.", source)
     assert not borne_out("You can return goods within 60 days.", source)
     assert not borne_out("Goods are never exchanged or mended.", source)
     assert not borne_out("", source)
