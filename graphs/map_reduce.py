@@ -28,6 +28,10 @@ LAPS = 2
 """How often too many notes are read again."""
 PACK = 4
 """Notes that are read again as one chunk."""
+LONGEST = 60
+"""Words of what is still taken for a sentence."""
+_ODD = re.compile(r"[^\w\s.,;:!?'\u2019()-]")
+"""What is rare in sentences, and common in code and tables."""
 BORNE_OUT = 0.85
 """Share of a sentence's long words that its source must have; its numbers must all be there."""
 
@@ -116,7 +120,8 @@ async def deal(work: Chunks) -> list[Chunk]:
 
 @node
 async def collect(notes: list[Note]) -> Notes | Chunks:
-    """All notes in the order of the documents; too many for one answer are packed, to be read again."""
+    """The notes that touch the question, in the order of the documents; too many for one answer are packed, to be read again."""
+    notes = to_the_point(notes) if notes[0].check else notes
     if len(notes) <= AT_ONCE:
         return Notes(question=notes[0].question, notes=tuple(notes), check=notes[0].check)
     packs = [notes[i : i + PACK] for i in range(0, len(notes), PACK)]
@@ -216,6 +221,12 @@ def borne_out(said: str, source: list[str]) -> str:
     return " ".join(dict.fromkeys(kept))
 
 
+def to_the_point(notes: list[Note]) -> list[Note]:
+    """The notes that share a word with the question; all if none does."""
+    share = shares(point_of(notes[0].question), [note.text for note in notes])
+    return [note for note, part in zip(notes, share, strict=True) if part] or notes
+
+
 def off_the_point(said: str, own: str, question: str) -> bool:
     """Whether no sentence of a text has as much to do with the question as one of its source's own has."""
     told, quotes = sentences(said), sentences(own)
@@ -261,7 +272,7 @@ def sentences(text: str) -> list[str]:
     prose = re.sub(r"^```.*?(^```|\Z)", "", text, flags=re.MULTILINE | re.DOTALL)
     lines = [line.strip().lstrip("-*> ") for line in prose.splitlines() if not line.lstrip().startswith(("#", "|"))]
     parts = re.split(r"(?<=[.!?])\s+", " ".join(line for line in lines if line))
-    return [part for part in parts if len(part.split()) > 2]
+    return [part for part in parts if 2 < len(part.split()) <= LONGEST and len(_ODD.findall(part)) <= len(part) / 10]
 
 
 def _stems(text: str) -> set[str]:
