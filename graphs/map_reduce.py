@@ -14,13 +14,12 @@ To make it your own: say in `reader` and `reducer` what you want to know; a list
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from graphflow import END, START, Agent, Failure, Graph, LimitReached, Limits, Message, node
+from nodes.grounding import borne_out, off_the_point, point_of, sentences
 from nodes.steps.read_documents import Chunk, Chunks, Documents, read_documents
 from nodes.tools.search_documents import shares
-from nodes.words import content_words
 
 AT_ONCE = 12
 """Notes that the reducer reads at once."""
@@ -28,12 +27,6 @@ LAPS = 2
 """How often too many notes are read again."""
 PACK = 4
 """Notes that are read again as one chunk."""
-LONGEST = 60
-"""Words of what is still taken for a sentence."""
-_ODD = re.compile(r"[^\w\s.,;:!?'\u2019()-]")
-"""What is rare in sentences, and common in code and tables."""
-BORNE_OUT = 0.85
-"""Share of a sentence's long words that its source must have; its numbers must all be there."""
 
 
 class Note(Message):
@@ -209,41 +202,11 @@ map_reduce: Graph[Documents, Answer] = Graph(
 )
 
 
-# -- what is true of a sentence ------------------------------------------------------------------------------------------
-def borne_out(said: str, source: list[str]) -> str:
-    """The sentences of a text that its source says: one sentence of it where there are numbers, else two together."""
-    pairs = [f"{one} {other}" for i, one in enumerate(source) for other in source[i + 1 : i + AT_ONCE]]
-    kept = [
-        sentence
-        for sentence in sentences(said)
-        if any(_says(each, sentence) for each in (source if re.search(r"\d", sentence) else [*source, *pairs]))
-    ]
-    return " ".join(dict.fromkeys(kept))
-
-
+# -- what stands in for a model that fails, or says what is not so ------------------------------------------------------
 def to_the_point(notes: list[Note]) -> list[Note]:
     """The notes that share a word with the question; all if none does."""
     share = shares(point_of(notes[0].question), [note.text for note in notes])
     return [note for note, part in zip(notes, share, strict=True) if part] or notes
-
-
-def off_the_point(said: str, own: str, question: str) -> bool:
-    """Whether no sentence of a text has as much to do with the question as one of its source's own has."""
-    told, quotes = sentences(said), sentences(own)
-    share = shares(point_of(question), [*told, *quotes])
-    return max(share[: len(told)], default=0) < max(share[len(told) :], default=0)
-
-
-def point_of(question: str) -> str:
-    """A question without its small words."""
-    return " ".join(content_words(question))
-
-
-def _says(source: str, sentence: str) -> bool:
-    if sentence[-1] not in ".!" or set(re.findall(r"\d+", sentence)) - set(re.findall(r"\d+", source)):
-        return False
-    told, known = _stems(sentence), _stems(source)
-    return len(told & known) >= BORNE_OUT * len(told)
 
 
 def excerpt(chunk: Chunk) -> Note:
@@ -265,15 +228,3 @@ def quoted(notes: Notes) -> Answer:
 def answered(notes: Notes, answer: str, by: Literal["model", "quotes"]) -> Answer:
     """An answer, and the notes it rests on."""
     return Answer(answer=answer, by=by, notes=tuple(f"{note.name}: {note.text}" for note in notes.notes))
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text; headings, tables, code and list marks left out."""
-    prose = re.sub(r"^```.*?(^```|\Z)", "", text, flags=re.MULTILINE | re.DOTALL)
-    lines = [line.strip().lstrip("-*> ") for line in prose.splitlines() if not line.lstrip().startswith(("#", "|"))]
-    parts = re.split(r"(?<=[.!?])\s+", " ".join(line for line in lines if line))
-    return [part for part in parts if 2 < len(part.split()) <= LONGEST and len(_ODD.findall(part)) <= len(part) / 10]
-
-
-def _stems(text: str) -> set[str]:
-    return {word[:5] for word in re.findall(r"[^\W\d_]{4,}", text.lower())}
