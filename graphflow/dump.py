@@ -91,6 +91,11 @@ def _spec(node: Node[Any, Any]) -> Any:
 
 def _agent_spec(agent: Agent[Any, Any]) -> dict[str, Any]:
     spec: dict[str, Any] = {"kind": "agent"}
+    for option in ("handoffs", "policy", "approval", "cache"):
+        if getattr(agent, option):
+            raise FileUnreadable(
+                f"agent {agent.name!r} has {option}, which a file cannot hold; keep the graph in Python"
+            )
     if agent.model is not None:
         spec["model"] = _model(agent.name, agent.model)
     if agent.retry is not None:

@@ -75,6 +75,11 @@ class Handover:
         return self if self.turns else self.message
 
 
+def without_turns(message: Any) -> Any:
+    """What stands on an edge, as others are told of it: the message alone, without a conversation that came with it."""
+    return message.message if type(message) is Handover else message
+
+
 def read_handoffs(whose: str, given: Sequence[Any]) -> tuple[Handoff, ...]:
     """The hand-over edges of an agent.
 

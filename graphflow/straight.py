@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from graphflow.boundary import wrong_output
 from graphflow.errors import WalkCancelled
 from graphflow.events import Event, FrameEntered, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Stopped
-from graphflow.handoffs import Handover
+from graphflow.handoffs import Handover, without_turns
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages import Failure, LimitReached, error_text
 from graphflow.program import Link, Slot, arm_of
@@ -163,7 +163,7 @@ class _Straight:
             if laps[link.lap_index] >= limit:
                 if not slot.limit_links:
                     raise _Ended(self._replayed())
-                message = LimitReached(limit="laps", value=limit, message=message)
+                message = LimitReached(limit="laps", value=limit, message=without_turns(message))
                 link = slot.limit_links[0]
             else:
                 laps[link.lap_index] += 1
@@ -203,7 +203,7 @@ class _Straight:
         link = slot.failure_links[0]
         for index in link.resets:
             self.laps[index] = 0
-        given = self.given if answered else message
+        given = without_turns(self.given if answered else message)
         failure = Failure(node=name, error=error_text(error), kind=type(error).__name__, input=given)
         return frame.program.slots[link.target], failure
 

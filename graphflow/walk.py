@@ -32,7 +32,7 @@ from graphflow.events import (
     Status,
     Stopped,
 )
-from graphflow.handoffs import Handover
+from graphflow.handoffs import Handover, without_turns
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
 from graphflow.messages import Failure, LimitReached, error_text
 from graphflow.program import JoinSpec, Link, Program, Slot, select
@@ -199,7 +199,9 @@ class Walk:
         """A token is lost with an error: along the failure edge if there is one, else as the forks around it say."""
         slot = act.slot
         if slot.failure_links:
-            failure = Failure(node=slot.name, error=error_text(error), kind=type(error).__name__, input=act.input)
+            failure = Failure(
+                node=slot.name, error=error_text(error), kind=type(error).__name__, input=without_turns(act.input)
+            )
             self._emit_links(slot, [(link, failure) for link in slot.failure_links], act.scope, act.joins)
         else:
             self.losses.append((slot.name, f"failed: {type(error).__name__}: {error_text(error)}", act.scope, False))
@@ -350,7 +352,7 @@ class Walk:
         over = next(link for link in links if link not in kept)
         value = over.limit or self._laps
         if slot.limit_links:
-            reached = LimitReached(limit="laps", value=value, message=message)
+            reached = LimitReached(limit="laps", value=value, message=without_turns(message))
             return [*((link, message) for link in kept), *((link, reached) for link in slot.limit_links)]
         target = self.program.slots[over.target].name
         detail = f"the edge {slot.name} >> {target} was taken {value} times; take {slot.name}[LimitReached] >> a node to go on"

@@ -248,3 +248,13 @@ def test_what_a_file_cannot_hold_of_code_is_refused() -> None:
     for options in ({"approval": True}, {"cache": True}, {"policy": Policy()}):
         with pytest.raises(FileUnreadable, match="which a file cannot hold"):
             Graph("g", START >> Code(**options) >> END).to_yaml()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", ["handoffs", "cache", "approval", "policy"])
+def test_what_a_file_cannot_hold_is_refused_not_left_out(option: str) -> None:
+    from graphflow import END, START, Agent, Policy
+
+    values = {"handoffs": [Agent("b", input=str)], "cache": True, "approval": True, "policy": Policy(deny=["x"])}
+    graph = Graph("g", START >> Agent("a", **{option: values[option]}) >> END)
+    with pytest.raises(FileUnreadable, match=f"agent 'a' has {option}, which a file cannot hold"):
+        graph.to_yaml()

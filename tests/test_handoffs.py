@@ -169,6 +169,22 @@ def test_a_failure_edge_takes_what_the_target_lost() -> None:
     assert walk(graph, "x", model=model).output == "mended billing"
 
 
+def test_what_is_told_of_a_lost_hand_over_is_its_message_alone() -> None:
+    @node
+    async def tell(trouble: Failure | LimitReached) -> str:
+        return repr(trouble.input if isinstance(trouble, Failure) else trouble.message)
+
+    helper = Agent("helper", input=Case, handoffs=[Handoff("triage", conversation=True, laps=1)])
+    triage = Agent("triage", input=str, handoffs=[Handoff(helper, conversation=True)])
+    graph = Graph("desk", START >> triage >> END, helper >> END, (helper[Failure], helper[LimitReached]) >> tell >> END)
+    there, back = calls("transfer_to_helper", customer="Ida", amount=3), calls("transfer_to_triage", input="b")
+    for observed in (False, True):
+        run = walk(graph, "x", model=ScriptedModel(there, fails(RuntimeError("x"))), observed=observed)
+        assert run.output == repr(Case(customer="Ida", amount=3))
+        run = walk(graph, "x", model=ScriptedModel(there, back, there, back), observed=observed)
+        assert run.output == repr("b")
+
+
 def test_any_node_takes_over() -> None:
     @node
     async def count(case: Case) -> str:

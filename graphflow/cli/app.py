@@ -152,13 +152,15 @@ def draw(
 @app.command("list")
 def list_graphs() -> None:
     """List the graphs in reach."""
-    for each in find_all():
+    every = find_all()
+    width = max((len(each.name) for each in every), default=0)
+    for each in every:
         try:
             found = load(each.name)
-            out(f"{each.name:<16} {type_name(found.input)} -> {type_name(found.output)}  {found.description}")
+            out(f"{each.name:<{width}}  {type_name(found.input)} -> {type_name(found.output)}  {found.description}")
         except errors.GraphflowError as error:
             lines = str(error).splitlines()
-            out(f"{each.name:<16} cannot be loaded: {' '.join(line.strip() for line in lines[:2])}")
+            out(f"{each.name:<{width}}  cannot be loaded: {' '.join(line.strip() for line in lines[:2])}")
 
 
 @app.command()

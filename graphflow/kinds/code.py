@@ -173,9 +173,6 @@ class Code(Tool[Any, Computed]):
         """
         check_installed()
 
-    def settle(self) -> None:
-        """There are no annotations to read again."""
-
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """There is no plain function: code is run within a walk."""
         raise DeclarationError(f"{self.name!r} runs only within a walk; write Graph('g', START >> code >> END)")

@@ -111,8 +111,9 @@ class Tool(Node[In, Out]):
 
     def settle(self) -> None:
         """Reads the annotations again: a class that stands below the tool is defined by the time of the graph."""
-        late = read_signature.__wrapped__(self.function, Context)
-        self.__dict__.update(_read_function(self.name, self.function, late))
+        if "function" in self.__dict__:  # a kind of tool need not be made of one
+            late = read_signature.__wrapped__(self.function, Context)
+            self.__dict__.update(_read_function(self.name, self.function, late))
 
     @property
     def spec(self) -> ToolSpec:
