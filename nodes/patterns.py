@@ -7,15 +7,13 @@ without any special character is looked for as it is, here.
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from graphflow import ToolError
+from nodes.apart import ask_apart
 from nodes.pattern_worker import NEWLINE, around
 
 SECONDS = 5.0
@@ -70,22 +68,14 @@ def _literal(word: str, texts: Sequence[str], most: int) -> list[tuple[int, int,
 def _ask(do: str, pattern: str, texts: Sequence[str], ignore_case: bool, most: int, seconds: float, **more: Any) -> Any:
     task = {"do": do, "pattern": pattern, "texts": texts, "ignore_case": ignore_case, "most": most, "seconds": seconds}
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", str(WORKER)],
-            input=json.dumps({**task, **more}).encode(),
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:  # `run` has killed it and waited for its end
+        result = ask_apart(WORKER, {**task, **more}, seconds)
+    except TimeoutError:
         raise ToolError(
             f"the pattern {pattern!r} took longer than {seconds:g} s; write it without nested repeats such as (a+)+, "
             "or search less"
         ) from None
-    try:
-        result: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        raise ToolError(f"the pattern {pattern!r} needs too much memory or time; write a simpler one") from None
+    if result is None:
+        raise ToolError(f"the pattern {pattern!r} needs too much memory or time; write a simpler one")
     if "error" in result:
         raise ToolError(f"the pattern {pattern!r} cannot be used: {result['error']}; mend it (Python's `re` syntax)")
     return result["found"]
