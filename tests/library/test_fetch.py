@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
+import socket
+import ssl
+import threading
 import time
 import tracemalloc
 from typing import Any
@@ -120,6 +124,26 @@ def test_the_connection_goes_to_the_address_that_was_judged_and_the_name_stays_t
         assert use(tool, url=f"http://good.test:{server.port}/").text == "hello"
         assert server.requests[0][2]["Host"] == f"good.test:{server.port}"
         assert resolve.asked == ["good.test"]
+
+
+def test_tls_asks_for_the_name_not_for_the_address() -> None:
+    """The server has no certificate, so nothing is read; but it has heard which name was meant."""
+    heard: list[str] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = lambda _socket, name, _context: heard.append(str(name))
+
+    def answer(server: socket.socket) -> None:
+        with contextlib.suppress(OSError), server.accept()[0] as met, context.wrap_socket(met, server_side=True):
+            pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,))
+        thread.start()
+        port = server.getsockname()[1]
+        tool = fetch(resolve=names(good_test=["127.0.0.1"]), allow_private=[f"good.test:{port}"])
+        assert "cannot be reached" in refusal(tool, url=f"https://good.test:{port}/")
+        thread.join()
+    assert heard == ["good.test"]
 
 
 def test_one_private_address_among_others_is_enough_to_refuse() -> None:
