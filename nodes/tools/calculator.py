@@ -1,0 +1,290 @@
+"""Works sums out exactly, within bounds.
+
+Numbers are fractions for as long as they can be, so `0.1 + 0.2` is 0.3; a root or a sine makes them floats. The text is
+parsed by Python and walked here; nothing of it is run. What would have more than DIGITS digits is refused before it is
+worked out, so that no sum takes long.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Annotated, Any, NoReturn
+
+from pydantic import Field
+
+from graphflow import Message, ToolError, tool
+
+DIGITS = 1_000
+BITS = int(DIGITS * math.log2(10))
+DEEPEST = 60
+"""Parentheses and operators within each other."""
+SHOWN = 17
+"""Digits that are shown of a number without an end, as many as tell every float from its neighbours."""
+
+Number = Fraction | float
+Expression = Annotated[str, Field(min_length=1, max_length=1_000)]
+
+NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?")
+WORDS = re.compile(r"[\w\s.,+\-*/%()<>=!]*")
+CONSTANTS: dict[str, Number] = {"pi": math.pi, "e": math.e, "tau": math.tau}
+COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+
+
+class Answer(Message):
+    """What a sum comes to. `exact` tells whether the value is all of it; if not, `fraction` is exact where there is one."""
+
+    value: str
+    exact: bool
+    fraction: str = ""
+
+
+@tool(timeout_s=10)
+def calculate(expression: Expression) -> Answer:
+    """Work out a sum, exactly where possible: + - * / // % **, comparisons, pi, e, tau, and functions.
+
+    Functions: sqrt, exp, log(x, base), ln, log10, log2, sin, cos, tan, asin, acos, atan, degrees, radians, hypot, abs,
+    round(x, digits), floor, ceil, trunc, min, max, sum, factorial, comb, gcd, lcm. Angles are in radians.
+
+    Args:
+        expression: the sum, for example (1 + 2) * 3 ** 4 / 7.
+    """
+    value = evaluate(expression)
+    return Answer(value=str(value).lower(), exact=True) if isinstance(value, bool) else shown(value)
+
+
+def evaluate(expression: str) -> Number | bool:
+    """The value of a sum, a `Fraction` where it is exact.
+
+    Raises:
+        ToolError: it cannot be read or worked out; the text says where.
+    """
+    text = expression.strip()
+    odd = WORDS.fullmatch(text)
+    if not odd:
+        place = WORDS.match(text).end()  # type: ignore[union-attr]  # it matches at least the empty text
+        raise ToolError(
+            f"{text[place]!r} at character {place + 1} means nothing here; write ** for a power, * for times, / for by"
+        )
+    try:
+        tree = ast.parse(" ".join(text.split()), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        where = f" near character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
+        raise ToolError(f"{text[:80]!r} cannot be read{where}: {error.args[0] if error.args else error}") from None
+    return _Sum(" ".join(text.split())).value(tree.body, DEEPEST)
+
+
+class _Sum:
+    """One text, walked."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def fail(self, node: ast.AST, why: str) -> NoReturn:
+        piece = ast.get_source_segment(self.text, node) or ""
+        raise ToolError(f"{piece[:80]!r} at character {getattr(node, 'col_offset', 0) + 1}: {why}")
+
+    def value(self, node: ast.expr, depth: int) -> Number | bool:
+        """The value of one part."""
+        if depth == 0:
+            self.fail(node, f"more than {DEEPEST} within each other; work it out in parts")
+        try:
+            match node:
+                case ast.Constant():
+                    return self.constant(node)
+                case ast.Name(id=name) if name in CONSTANTS:
+                    return CONSTANTS[name]
+                case ast.UnaryOp(op=ast.USub() | ast.UAdd() as op, operand=operand):
+                    value = self.number(operand, depth - 1)
+                    return -value if isinstance(op, ast.USub) else value
+                case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATIONS:
+                    return self.bounded(
+                        node, OPERATIONS[type(op)](self.number(left, depth - 1), self.number(right, depth - 1))
+                    )
+                case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in COMPARISONS for op in ops):
+                    values = [self.number(each, depth - 1) for each in (left, *others)]
+                    pairs = zip(values, ops, values[1:], strict=False)
+                    return all(COMPARISONS[type(op)](one, other) for one, op, other in pairs)
+                case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
+                    return self.bounded(node, FUNCTIONS[name](*(self.number(each, depth - 1) for each in args)))
+        except ZeroDivisionError:
+            self.fail(node, "division by zero")
+        except OverflowError:
+            self.fail(node, f"the result has more than {DIGITS} digits, or is too large for a number that is not exact")
+        except TypeError:
+            self.fail(node, "that many numbers do not fit this function")
+        except ValueError as error:
+            self.fail(node, f"{error}; change the number")
+        self.fail(node, f"means nothing here; there are numbers, {', '.join(CONSTANTS)}, and {', '.join(FUNCTIONS)}")
+
+    def number(self, node: ast.expr, depth: int) -> Number:
+        """The value of a part that has to be a number."""
+        value = self.value(node, depth)
+        if isinstance(value, bool):
+            self.fail(node, "is true or false, not a number; compare at the end only")
+        return value
+
+    def constant(self, node: ast.Constant) -> Fraction:
+        """A number as it is written: `0.1` is a tenth, not the float next to it."""
+        written = (ast.get_source_segment(self.text, node) or "").replace("_", "")
+        if type(node.value) is int and written[:2].lower() in ("0x", "0b", "0o"):
+            return Fraction(node.value)
+        if not NUMBER.fullmatch(written):
+            self.fail(node, "is no number that can be worked with")
+        mantissa, _, exponent = written.lower().partition("e")
+        if abs(int(exponent or 0)) + len(mantissa) > DIGITS:
+            self.fail(node, f"has more than {DIGITS} digits")
+        return Fraction(written)
+
+    def bounded(self, node: ast.AST, value: Number) -> Number:
+        """A value, if it is small enough to go on with."""
+        if isinstance(value, Fraction):
+            if max(value.numerator.bit_length(), value.denominator.bit_length()) > BITS:
+                self.fail(node, f"the result has more than {DIGITS} digits")
+        elif not math.isfinite(value):
+            self.fail(node, "the result is not a finite number")
+        return value
+
+
+def power(base: Number, exponent: Number) -> Number:
+    """A power, exact for whole exponents; refused by OverflowError before it gets large."""
+    if isinstance(base, Fraction) and isinstance(exponent, Fraction):
+        if exponent.denominator == 1:
+            bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+            # The power has at least (bits - 1) * exponent bits; 0, 1 and -1 stay as they are.
+            if abs(base) not in (0, 1) and (bits - 1) * abs(exponent) > BITS:
+                raise OverflowError
+            if abs(base) in (0, 1):
+                whole = int(exponent)
+                exponent = Fraction(max(-2, min(2, whole)) if whole % 2 == 0 else max(-1, min(1, whole)))
+            return Fraction(base**exponent)
+        if exponent == Fraction(1, 2):
+            return root(base)
+    if base < 0 and exponent != int(exponent):
+        raise ValueError("a negative number has no such root")
+    return math.pow(base, exponent)
+
+
+def root(x: Number) -> Number:
+    """The square root, exact where it is a fraction."""
+    if x < 0:
+        raise ValueError("a negative number has no square root")
+    if isinstance(x, Fraction):
+        exact = Fraction(math.isqrt(x.numerator), math.isqrt(x.denominator))
+        if exact * exact == x:
+            return exact
+    return math.sqrt(x)
+
+
+def whole(x: Number, most: int | None = None) -> int:
+    """A number that has to be whole, and perhaps from 0 to `most`."""
+    if x != int(x) or (most is not None and not 0 <= x <= most):
+        raise ValueError("takes whole numbers" if most is None else f"takes whole numbers from 0 to {most}")
+    return int(x)
+
+
+def rounded(x: Number, digits: Number = Fraction(0)) -> Number:
+    """Rounded to so many digits after the point; a half goes to the even neighbour, as in Python."""
+    if not -DIGITS <= digits <= DIGITS:
+        raise ValueError(f"rounds to at most {DIGITS} digits")
+    return Fraction(round(Fraction(x), whole(digits)))
+
+
+def logarithm(x: Number, base: Number = math.e) -> Number:
+    """A logarithm; of whole numbers of any size."""
+    if x <= 0 or base <= 0 or base == 1:
+        raise ValueError("only numbers above 0 have logarithms, and the base is not 1")
+    return ln(x) / ln(base)
+
+
+def ln(x: Number) -> float:
+    """The natural logarithm. A fraction's is taken in two parts, which fit a float each."""
+    if x <= 0:
+        raise ValueError("only numbers above 0 have logarithms")
+    return math.log(x.numerator) - math.log(x.denominator) if isinstance(x, Fraction) else math.log(x)
+
+
+def added(*numbers: Number) -> Number:
+    """The sum of some numbers."""
+    return sum(numbers, Fraction(0))
+
+
+def _plain(function: Callable[..., float]) -> Callable[..., Number]:
+    return lambda *numbers: function(*map(float, numbers))
+
+
+def _whole(function: Callable[..., int], most: int | None = None) -> Callable[..., Number]:
+    return lambda *numbers: Fraction(function(*(whole(number, most) for number in numbers)))
+
+
+OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Number]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: lambda a, b: Fraction(a // b),
+    ast.Mod: operator.mod,
+    ast.Pow: power,
+}
+FUNCTIONS: dict[str, Callable[..., Number]] = {
+    "sqrt": root,
+    "log": logarithm,
+    "ln": ln,
+    "log10": lambda x: logarithm(x, Fraction(10)),
+    "log2": lambda x: logarithm(x, Fraction(2)),
+    **{name: _plain(getattr(math, name)) for name in ("exp", "sin", "cos", "tan", "asin", "acos", "atan")},
+    **{name: _plain(getattr(math, name)) for name in ("degrees", "radians", "hypot")},
+    "abs": abs,
+    "round": rounded,
+    "floor": lambda x: Fraction(math.floor(x)),
+    "ceil": lambda x: Fraction(math.ceil(x)),
+    "trunc": lambda x: Fraction(math.trunc(x)),
+    "min": lambda *numbers: min(numbers),
+    "max": lambda *numbers: max(numbers),
+    "sum": added,
+    "factorial": _whole(math.factorial, 450),
+    "comb": _whole(math.comb, 3_000),
+    "gcd": _whole(math.gcd),
+    "lcm": _whole(math.lcm),
+}
+
+
+def shown(value: Number) -> Answer:
+    """A number in digits: all of them if they end, else as many as a float has."""
+    if isinstance(value, float):
+        return Answer(value=repr(value).removesuffix(".0"), exact=False)
+    if value.denominator == 1:
+        return Answer(value=str(value.numerator), exact=True)
+    places = _places(value.denominator)
+    if places is not None:
+        digits = str(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
+        sign = "-" if value < 0 else ""
+        return Answer(value=f"{sign}{digits[:-places]}.{digits[-places:]}", exact=True)
+    return Answer(value=_near(value), exact=False, fraction=str(value))
+
+
+def _places(denominator: int) -> int | None:
+    """Digits after the point of 1/denominator, or None if they never end."""
+    twos = (denominator & -denominator).bit_length() - 1
+    rest, fives = denominator >> twos, 0
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    return max(twos, fives) if rest == 1 else None
+
+
+def _near(value: Fraction) -> str:
+    from decimal import Context, Decimal
+
+    context = Context(prec=SHOWN, Emax=10**6, Emin=-(10**6))
+    return str(context.divide(Decimal(value.numerator), Decimal(value.denominator)))

@@ -1,0 +1,325 @@
+"""Reads, lists, searches, writes and edits files below one folder."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from graphflow import Tool, ToolError, tool
+from nodes.pattern_worker import NEWLINE
+from nodes.patterns import matching_lines
+from nodes.rooted import Entry, Rooted
+
+FILE_LIMIT = 5_000_000
+"""Bytes of a file that is read or written, unless said otherwise."""
+SEARCHED = 32_000_000
+"""Bytes that one search looks at, in files of at most FILE_LIMIT."""
+LOOKED_AT = 50_000
+"""Files and folders that one listing or search visits."""
+LOOKED_S = 10.0
+"""Seconds that visiting them may take: a disk may be slow, or at the other end of a network."""
+SEARCHED_S = 5.0
+"""Seconds that matching a pattern may take."""
+LINE = 2_000
+"""Characters of a line that are shown."""
+WHOLE_OUTPUT = 100_000
+"""What a model is shown of a file at once: the lines it asked for, not the tool's usual 30,000 characters."""
+
+FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
+FolderPath = Annotated[str, Field(max_length=4096)]
+Glob = Annotated[str, Field(min_length=1, max_length=500)]
+Content = Annotated[str, Field(max_length=FILE_LIMIT)]
+
+
+def files(
+    root: str | Path, *, write: bool = False, hidden: bool = False, file_limit: int = FILE_LIMIT
+) -> tuple[Tool[Any, Any], ...]:
+    """Tools for the files below one folder: read_file, list_files, grep_files, and with `write` write_file, edit_file.
+
+    Args:
+        root: the folder; it must exist. Nothing outside is reached, links are not followed.
+        write: whether files may be written and edited.
+        hidden: whether names that begin with a point are in reach; `.git` never is.
+        file_limit: bytes that a file may have to be read or written.
+    """
+    rooted = Rooted(root, hidden=hidden)
+    return (
+        _read_file(rooted, file_limit),
+        _list_files(rooted),
+        _grep_files(rooted, file_limit),
+        *(_writing(rooted, file_limit) if write else ()),
+    )
+
+
+def _read_file(rooted: Rooted, file_limit: int) -> Tool[Any, Any]:
+    @tool(effects=["reads"], timeout_s=20, output_limit=WHOLE_OUTPUT)
+    def read_file(
+        path: FilePath,
+        start: Annotated[int, Field(ge=1)] = 1,
+        lines: Annotated[int, Field(ge=1, le=10_000)] = 1_000,
+    ) -> str:
+        """Read a text file; each line comes with its number and a tab before it, which are not part of the file.
+
+        Args:
+            path: the file, relative to the root folder.
+            start: the first line to show.
+            lines: how many lines to show.
+        """
+        have = NEWLINE.split(text_of(path, rooted.read(path, file_limit)).removeprefix("\ufeff"))
+        if have[-1] == "":
+            have.pop()
+        if not have:
+            return f"[{path} is empty]"
+        if start > len(have):
+            raise ToolError(f"{path!r} has {len(have)} lines, so none from line {start} on; choose a smaller start")
+        part = have[start - 1 : start - 1 + lines]
+        shown = [f"{number}\t{short(line)}" for number, line in enumerate(part, start)]
+        last = start + len(part) - 1
+        if start > 1 or last < len(have):
+            shown.append(f"[lines {start} to {last} of {len(have)}]")
+        return "\n".join(shown)
+
+    return read_file
+
+
+def _list_files(rooted: Rooted) -> Tool[Any, Any]:
+    @tool(effects=["reads"], timeout_s=20)
+    def list_files(
+        folder: FolderPath = ".",
+        pattern: Glob = "*",
+        recursive: bool = False,
+        most: Annotated[int, Field(ge=1, le=5_000)] = 500,
+    ) -> str:
+        """List a folder: one path a line, folders with a slash at the end, files with their size in bytes.
+
+        Args:
+            folder: the folder, relative to the root folder.
+            pattern: only names like this, for example *.py; with a slash in it, only paths like this.
+            recursive: whether to list the folders in it, too.
+            most: how many paths at most.
+        """
+        shown: list[str] = []
+        for entry in visited(rooted, folder, recursive=recursive):
+            if not fits(entry.path, pattern):
+                continue
+            if len(shown) == most:
+                return "\n".join([*shown, f"[the first {most}; there are more: narrow the folder or the pattern]"])
+            mark = {"folder": "/", "link": " (a link, not followed)", "other": " (no file)"}.get(entry.kind)
+            shown.append(visible(entry.path) + (f"  {entry.size}" if mark is None else mark))
+        return "\n".join(shown) or f"[nothing like {pattern!r} in {folder!r}]"
+
+    return list_files
+
+
+def _grep_files(rooted: Rooted, file_limit: int) -> Tool[Any, Any]:
+    @tool(effects=["reads"], timeout_s=30)
+    def grep_files(
+        pattern: Annotated[str, Field(min_length=1, max_length=1_000)],
+        folder: FolderPath = ".",
+        files: Glob = "*",
+        ignore_case: bool = False,
+        most: Annotated[int, Field(ge=1, le=1_000)] = 200,
+    ) -> str:
+        """Find the lines of text files that match a pattern, as path:line: text, in a folder and the folders in it.
+
+        Args:
+            pattern: a regular expression (Python's syntax), matched line by line.
+            folder: the folder or the one file to search, relative to the root folder.
+            files: only files named like this, for example *.py.
+            ignore_case: whether capitals do not matter.
+            most: how many lines at most.
+        """
+        paths: list[str] = []
+        texts: list[str] = []
+        left, note = SEARCHED, ""
+        for entry in visited(rooted, folder, recursive=True):
+            if entry.kind != "file" or entry.size > file_limit or not fits(entry.path, files):
+                continue
+            if entry.size > left:
+                note = f"[only {SEARCHED - left} bytes were searched, up to {visible(entry.path)}: narrow the folder]"
+                break
+            with contextlib.suppress(ToolError):  # a binary file, or one that was there a moment ago
+                content = rooted.read(entry.path, file_limit)
+                texts.append(text_of(entry.path, content))
+                paths.append(visible(entry.path))
+                left -= len(content)
+        found = matching_lines(pattern, texts, ignore_case=ignore_case, most=most + 1, seconds=SEARCHED_S)
+        shown = [f"{paths[text]}:{line}: {words}" for text, line, words in found[:most]]
+        if len(found) > most:
+            shown.append(f"[the first {most} lines; there are more: narrow the pattern or the folder]")
+        elif not shown:
+            shown.append(f"[no line matches in {len(texts)} text files]")
+        return "\n".join([*shown, note] if note else shown)
+
+    return grep_files
+
+
+def _writing(rooted: Rooted, file_limit: int) -> tuple[Tool[Any, Any], Tool[Any, Any]]:
+    # `concurrency_safe` keeps the calls of one turn apart; two agents at the same time are kept apart by this.
+    lock = threading.Lock()
+
+    @tool(effects=["writes"], concurrency_safe=False, timeout_s=20)
+    def write_file(path: FilePath, content: Content) -> str:
+        """Write a text file: a new one, or all of an old one. Missing folders are made.
+
+        Args:
+            path: the file, relative to the root folder.
+            content: all that shall be in it.
+        """
+        with lock:
+            try:
+                old = rooted.read(path, file_limit)
+            except ToolError:
+                old = b""
+            written = stored(path, stored_like(old, content), file_limit)
+            rooted.write(path, written)
+        return f"{path} has {len(written)} bytes now"
+
+    @tool(effects=["reads", "writes"], concurrency_safe=False, timeout_s=20)
+    def edit_file(path: FilePath, old: Annotated[str, Field(min_length=1)], new: Content, every: bool = False) -> str:
+        """Replace a piece of a text file. The old text must be in the file exactly once, or `every` is true.
+
+        Args:
+            path: the file, relative to the root folder.
+            old: the text to replace, exactly as it is in the file (without line numbers), long enough to be unique.
+            new: the text to put there.
+            every: whether to replace it everywhere it is.
+        """
+        with lock:
+            before = rooted.read(path, file_limit)
+            text = text_of(path, before)
+            if only_crlf(text):
+                old, new = with_crlf(old), with_crlf(new)
+            places = places_of(old, text)
+            if not places:
+                raise ToolError(f"{path!r} does not have that text; {nearest(old, text)}")
+            if len(places) > 1 and not every:
+                lines = ", ".join(str(line_of(text, place)) for place in places[:10])
+                raise ToolError(
+                    f"{path!r} has that text {len(places)} times (lines {lines}); give more of what is around it, "
+                    "or set every=true"
+                )
+            count = text.count(old)
+            rooted.write(path, stored(path, text.replace(old, new), file_limit))
+        return f"{path}: replaced {count} at line {line_of(text, places[0])}"
+
+    return write_file, edit_file
+
+
+def visited(rooted: Rooted, folder: str, *, recursive: bool) -> Iterator[Entry]:
+    """What is in a folder, bounded in number and time.
+
+    Raises:
+        ToolError: it is too much.
+    """
+    end = time.monotonic() + LOOKED_S
+    for count, entry in enumerate(rooted.entries(folder, recursive=recursive), 1):
+        if count > LOOKED_AT or time.monotonic() > end:
+            raise ToolError(f"{folder!r} has too much in it to look at (over {count - 1} entries); name a folder in it")
+        yield entry
+
+
+def fits(path: str, pattern: str) -> bool:
+    """Whether a file's name, or with a slash in the pattern its path, is like a pattern such as `*.py`."""
+    return fnmatchcase(path if "/" in pattern else path.rsplit("/", 1)[-1], pattern)
+
+
+def text_of(path: str, content: bytes) -> str:
+    """A file's text.
+
+    Raises:
+        ToolError: it is binary, or not UTF-8.
+    """
+    if b"\0" in content:
+        raise ToolError(f"{path!r} is a binary file of {len(content)} bytes; there is no text to show")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ToolError(
+            f"{path!r} is not UTF-8: byte {content[error.start]:#04x} at {error.start} of {len(content)}; "
+            "it is a binary file or has another encoding"
+        ) from None
+
+
+def stored_like(old: bytes, content: str) -> str:
+    """A text with the newlines of the file that it replaces."""
+    with contextlib.suppress(ToolError):
+        if only_crlf(text_of("", old)):
+            return with_crlf(content)
+    return content
+
+
+def stored(path: str, content: str, most: int) -> bytes:
+    """A text as bytes for a file.
+
+    Raises:
+        ToolError: it has half characters in it, or would be too large.
+    """
+    try:
+        written = content.encode()
+    except UnicodeEncodeError as error:
+        raise ToolError(
+            f"half a character (a lone surrogate) is at {error.start} of the text; write it whole"
+        ) from None
+    if len(written) > most:
+        raise ToolError(f"{path!r} would have {len(written)} bytes, more than {most}; put less into it")
+    return written
+
+
+def only_crlf(text: str) -> bool:
+    """Whether every line of a text ends as Windows ends them."""
+    ends = text.count("\r\n")
+    return ends > 0 and ends == text.count("\n") == text.count("\r")
+
+
+def with_crlf(text: str) -> str:
+    """A text with each newline, of whatever kind, as Windows writes it."""
+    return NEWLINE.sub("\r\n", text)
+
+
+def places_of(piece: str, text: str) -> list[int]:
+    """Where a piece stands in a text, overlapping ones too: `aa` is twice in `aaa`, so not unique. 1,000 at most."""
+    places: list[int] = []
+    place = text.find(piece)
+    while place >= 0 and len(places) < 1_000:
+        places.append(place)
+        place = text.find(piece, place + 1)
+    return places
+
+
+def line_of(text: str, place: int) -> int:
+    """The number of the line that a place is in."""
+    return len(NEWLINE.split(text[:place]))
+
+
+def nearest(piece: str, text: str) -> str:
+    """What the text has that is most like the first line of a piece, in words."""
+    wanted = next((line.strip() for line in NEWLINE.split(piece) if line.strip()), "")[:200]
+    # Comparing costs about 50 us a line, so that this is a second at most.
+    lines = [line.strip()[:200] for line in NEWLINE.split(text)[:20_000]]
+    found = difflib.get_close_matches(wanted, lines, n=1, cutoff=0.6) if wanted else []
+    if not found:
+        return "no line is like its first; read the file again"
+    number = lines.index(found[0]) + 1
+    return f"the nearest to its first line is line {number}: {found[0]!r}; compare spaces and the lines that follow"
+
+
+def short(line: str) -> str:
+    """A line, cut if it is very long."""
+    return line if len(line) <= LINE else f"{line[:LINE]} [and {len(line) - LINE} more characters]"
+
+
+def visible(path: str) -> str:
+    """A path as text: bytes of a name that are no UTF-8 are written as escapes, newlines too."""
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return re.sub(r"[\x00-\x1f\x7f]", lambda match: f"\\x{ord(match[0]):02x}", shown)

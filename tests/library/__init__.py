@@ -1,0 +1,1 @@
+"""The tools of nodes/tools: each alone, and each inside a walk."""

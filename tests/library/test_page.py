@@ -1,0 +1,201 @@
+"""Web pages as text: what is kept, what is dropped, and that no page breaks or delays it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodes.tools.page import page, page_text, page_title
+from tests.library.servers import served, text
+from tests.library.using import asked, use
+
+SHOP = """<!DOCTYPE html><html><head><title>The &amp; Shop</title><style>p{}</style><script>if (a < b) "<p>no</p>"</script></head>
+<body><nav><ul><li><a href="/">Home</a></ul></nav>
+<h1>Tea &mdash; <em>fresh</em></h1>
+<p>Buy   our <a href="tea?id=1">green
+tea</a>.<br>Now!</p><p hidden>secret <b>words</b></p><div style="display: none">no<div>no</div></div>
+<ul><li>one<li>two <ul><li>deep</li></ul></li></ul><ol><li>first</li><li>second</li></ol>
+<pre><code>def f():
+    return "&lt;b&gt;"
+</code></pre>
+<blockquote><p>wise</p></blockquote>
+<table><thead><tr><th>Item<th>Price</thead><tr><td>Tea</td><td>2 | 3</td></tr></table>
+<p>Use <code>pip</code> <img src=x alt="a cup"><a href="javascript:alert(1)">click</a></p>
+</body></html>"""
+
+MARKDOWN = """# Tea — *fresh*
+
+Buy our [green tea](https://shop.test/a/tea?id=1).
+Now!
+
+- one
+- two
+  - deep
+
+1. first
+2. second
+
+```
+def f():
+    return "<b>"
+
+```
+
+> wise
+
+| Item | Price |
+| --- | --- |
+| Tea | 2 \\| 3 |
+
+Use `pip` [image: a cup]click"""
+
+
+def test_a_page_is_markdown_without_what_is_not_for_readers() -> None:
+    assert page_text(SHOP, base="https://shop.test/a/") == MARKDOWN
+    assert page_title(SHOP) == "The & Shop"
+
+
+def test_a_model_reads_a_page() -> None:
+    with served({"/": text(SHOP, kind="text/html"), "/t": text("1 < 2")}) as server:
+        tool = page(allow_private=server.here)
+        ok, told = asked(tool, "read_page", url=server.url)
+        assert ok
+        read = json.loads(told)
+        assert (read["title"], read["status"], read["cut"]) == ("The & Shop", 200, False)
+        assert f"[green tea]({server.url}/tea?id=1)" in read["text"]
+        assert use(tool, url=f"{server.url}/t").text == "1 < 2"
+        assert not asked(page(), "read_page", url=server.url)[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "read"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("a < b > c", "a < b > c"),
+        ("<p>one<p>two", "one\n\ntwo"),
+        ("</p></ul></table>x</a>", "x"),
+        ("<p", ""),
+        ("x<p class='", "x"),
+        ("x<!-- never", "x"),
+        ("x<!-- a -- > b -->y", "xy"),
+        ("<script>x", ""),
+        ("<SCRIPT>x</ScRiPt >y", "y"),
+        ("<b><i>x</b></i>", "***x***"),
+        ("<a href=http://a.test/>x", "[x](http://a.test/)"),
+        ("<a href='http://[bad'>x</a>", "x"),
+        ("&#0;&#xD800;&#99999999;&lt", "\ufffd\ufffd\ufffd<"),
+        ("<td>loose</td>", "loose"),
+        ("<nav>a<nav>b</nav>c</nav>d", "d"),
+        ('<p title="a > b">x', "x"),
+        ("<?php x ?>y", "y"),
+        ("<p a=1 a=2 =x / //>y", "y"),
+    ],
+)
+def test_broken_html(broken: str, read: str) -> None:
+    assert page_text(broken) == read
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "<",
+        "<!--",
+        "<a ",
+        '<a x="',
+        "<![CDATA[",
+        "</a",
+        "&",
+        "<div>",
+        "<ul><li>",
+        "<blockquote>",
+        "<table><tr><td>",
+        "<a href=http://a>",
+        "<pre>",
+        "<b>",
+        "<script>",
+        "</p>",
+        "<p a=",
+        "<nav>",
+        "<p a ",
+        "<title>",
+        "a='\"",
+        '<p "',
+        "<h1>",
+        "<br>",
+        " ",
+        "<li>",
+        "<code>",
+        "<p hidden>",
+        "</",
+        "<td>x",
+        "<tr>",
+    ],
+)
+def test_no_page_takes_long(bomb: str) -> None:
+    started = time.perf_counter()
+    page_text(bomb * (500_000 // len(bomb)))
+    page_text("<a href=x>" + bomb * (200_000 // len(bomb)))
+    assert time.perf_counter() - started < 6
+
+
+pieces = st.sampled_from(
+    [
+        "<p>",
+        "</p>",
+        "<a href='",
+        "'>",
+        "</a>",
+        "<ul>",
+        "<li>",
+        "</ul>",
+        "<table>",
+        "<tr>",
+        "<td>",
+        "</td>",
+        "</table>",
+        "<pre>",
+        "</pre>",
+        "<",
+        ">",
+        "&",
+        "&amp;",
+        "x",
+        " ",
+        "\n",
+        "<!--",
+        "-->",
+        "<script>",
+        "</script>",
+        "<h2>",
+        "</h2>",
+        "<b>",
+        '"',
+        "|",
+        "\0",
+        "é",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=1000)
+@given(st.one_of(st.text(max_size=200), st.lists(pieces, max_size=40).map("".join)))
+def test_it_never_raises_and_never_shows_a_script(source: str) -> None:
+    assert isinstance(page_text(source, base="https://a.test"), str)
+    assert isinstance(page_title(source), str)
+    assert "MARK" not in page_text(f"<script>{source.replace('<', '')}MARK</script>")
+
+
+words = st.lists(st.sampled_from(["tea", "jam", "a", "b"]), min_size=1, max_size=5).map(" ".join)
+
+
+@settings(max_examples=100, deadline=1000)
+@given(st.lists(st.tuples(st.sampled_from(["p", "div", "h1", "li", "section"]), words), max_size=8))
+def test_every_word_that_is_shown_is_kept_in_order(blocks: list[tuple[str, str]]) -> None:
+    source = "".join(f"<{tag}>{said}</{tag}>" for tag, said in blocks)
+    kept = page_text(source).replace("#", " ").replace("- ", " ").split()
+    assert kept == " ".join(said for _, said in blocks).split()
