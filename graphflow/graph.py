@@ -286,7 +286,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
         Raises:
             FileUnreadable: something in it has no name that a file could give (a lambda, a function inside a function).
         """
-        text: str = import_module("graphflow.dump").dump_graph(self)
+        text: str = import_module("graphflow.files.dump").dump_graph(self)
         return text
 
     @staticmethod

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from graphflow import Graph, GraphError
-from graphflow.dump import dump_graph
+from graphflow import END, MCP, START, Agent, Code, Graph, GraphError, Limits, Policy, Router, SubAgent
 from graphflow.errors import FileUnreadable
 from graphflow.files import load_graph, read_graph
+from graphflow.files.dump import dump_graph
 from graphflow.project import load
 from graphflow.testing import ScriptedModel, calls, gives
 from tests.conftest import walk
@@ -160,7 +161,7 @@ def test_yaml_is_version_1_2() -> None:
     assert graph
     import yaml
 
-    from graphflow.files import _Loader
+    from graphflow.files.loader import Loader as _Loader
 
     assert yaml.load("[no, on, yes, true, 2020-01-01]", Loader=_Loader) == ["no", "on", "yes", True, "2020-01-01"]
 
@@ -242,19 +243,115 @@ def test_wrong_words_of_code_and_skills(folder: Path, old: str, new: str, says: 
         load_graph(folder / "coded.yaml")
 
 
-def test_what_a_file_cannot_hold_of_code_is_refused() -> None:
-    from graphflow import END, START, Code, Policy
+RICH = """
+graph: rich
+model: local:smollm2
+nodes:
+  triage:
+    kind: agent
+    input: str
+    tools: [yaml_steps:shout]
+    sub_agents: [asker]
+    handoffs: [clerk, {target: boss, conversation: true, description: Angry people., laps: 2}]
+    mcp: [clock]
+    at_once: 3
+    timeout_s: 40
+    cache: 60
+    approval: true
+    policy: {allow: [shout, "ask*", "now*"], deny: [delete], effects: [reads]}
+    retry: {attempts: 2, wait_s: 0, factor: 2.0, most_s: 30.0}
+  clerk:  {kind: agent, input: str, cache: true}
+  boss:   {kind: agent, input: str, handoffs: [triage]}
+  helper: {kind: agent, input: str, description: Helps.}
+  asker:  {kind: sub-agent, target: helper, isolation: forked, background: true, limits: {steps: 5}, description: Asks.}
+  clock:
+    kind: mcp
+    command: [mcp-server-time, --local-timezone, UTC]
+    env: {API_KEY: $SOME_KEY, LANG: C}
+    include: ["get_*"]
+    exclude: [convert_time]
+    prefix: now_
+    scope: process
+    effects: [reads]
+    timeout_s: 5
+    handshake: true
+  docs:   {kind: mcp, url: "http://127.0.0.1:9/mcp", token: $DOCS_TOKEN, trust_hints: true, approval: true}
+  reader: {kind: agent, input: str, mcp: [docs]}
+  first:  {kind: router, input: str, guards: {yes: "yaml_steps:is_short"}}
+  second: {kind: router, input: str, labels: {yes: the first, no: the second}, probabilities: true, threshold: 0.6, explain: true}
+  way:    {kind: router, cascade: [first, second], input: str, otherwise: no}
+edges:
+  - START >> way
+  - way['yes'] >> triage >> END
+  - way['no'] >> reader >> END
+"""
 
-    for options in ({"approval": True}, {"cache": True}, {"policy": Policy()}):
-        with pytest.raises(FileUnreadable, match="which a file cannot hold"):
-            Graph("g", START >> Code(**options) >> END).to_yaml()  # type: ignore[arg-type]
+
+def test_everything_has_its_words_there_and_back(folder: Path) -> None:
+    (folder / "yaml_steps.py").write_text(
+        (folder / "yaml_steps.py").read_text() + "\n\ndef is_short(text: str) -> bool:\n    return len(text) < 9\n"
+    )
+    sys.modules.pop("yaml_steps", None)
+    (folder / "rich.yaml").write_text(RICH)
+    graph = load_graph(folder / "rich.yaml")
+    reached = {node.name: node for node in graph.reach()}
+    triage, asker, clock = reached["triage"], reached["asker"], reached["clock"]
+    assert isinstance(triage, Agent)
+    assert [(h.name, h.conversation, h.laps) for h in triage.handoffs] == [("clerk", False, None), ("boss", True, 2)]
+    assert (triage.at_once, triage.cache, triage.approval, triage.timeout_s) == (3, 60, True, 40)
+    assert triage.policy is not None
+    assert triage.policy.effects == ("reads",)
+    assert isinstance(asker, SubAgent)
+    assert (asker.isolation, asker.in_background, asker.limits) == ("forked", True, Limits(steps=5))
+    assert isinstance(clock, MCP)
+    assert (clock.command[0], clock.prefix, clock.scope, clock.timeout_s) == ("mcp-server-time", "now_", "process", 5)
+    way = reached["way"]
+    assert isinstance(way, Router)
+    assert [stage.name for stage in way.cascade] == ["first", "second"]
+    assert (way.cascade[1].probabilities, way.cascade[1].threshold) == (True, 0.6)
+    text = dump_graph(graph)
+    (folder / "again.yaml").write_text(text)
+    again = load_graph(folder / "again.yaml")
+    assert again == graph
+    assert dump_graph(again) == text
+    run = walk(graph, "hi", model=ScriptedModel())
+    assert "needs the variable $SOME_KEY, and it is not set" in str(run.error)  # looked for when it is opened, not before
 
 
-@pytest.mark.parametrize("option", ["handoffs", "cache", "approval", "policy"])
-def test_what_a_file_cannot_hold_is_refused_not_left_out(option: str) -> None:
-    from graphflow import END, START, Agent, Policy
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("conversation: true", "conversatoin: true", "a hand-over of 'triage' has no 'conversatoin'; did you mean"),
+        ("{target: boss,", "{", "a hand-over of 'triage' has no target"),
+        ("isolation: forked", "isolaton: forked", "sub-agent 'asker' has no 'isolaton'; did you mean 'isolation'"),
+        ("deny: [delete]", "denies: [delete]", "the policy of 'triage' has no 'denies'; did you mean 'deny'"),
+        ("token: $DOCS_TOKEN", "token: abc", "a token does not stand in a file"),
+        ('url: "http://127.0.0.1:9/mcp", ', "", "mcp 'docs' needs a command"),
+        ("cascade: [first, second]", "cascade: [first, helper]", "'helper' in the cascade of 'way' is no router"),
+        ("limits: {steps: 5}", "limits: {stepz: 5}", "the limits of 'asker' has no 'stepz'"),
+    ],
+)
+def test_wrong_words_are_told_with_the_line(folder: Path, old: str, new: str, says: str) -> None:
+    assert old in RICH
+    (folder / "rich.yaml").write_text(RICH.replace(old, new).replace("yaml_steps:is_short", "yaml_steps:search"))
+    with pytest.raises(FileUnreadable, match=says):
+        load_graph(folder / "rich.yaml")
 
-    values = {"handoffs": [Agent("b", input=str)], "cache": True, "approval": True, "policy": Policy(deny=["x"])}
-    graph = Graph("g", START >> Agent("a", **{option: values[option]}) >> END)
-    with pytest.raises(FileUnreadable, match=f"agent 'a' has {option}, which a file cannot hold"):
-        graph.to_yaml()
+
+def test_what_a_file_cannot_hold_is_refused_not_left_out() -> None:
+    async def ask(name: str, question: Any) -> bool:
+        return True
+
+    for node, told in (
+        (Agent("a", approval=lambda message: True), "approval=.*which a file cannot hold"),
+        (Agent("a", policy=Policy(check=lambda use: None)), "a policy with a check"),
+        (Code("a", approval=lambda message: True), "which a file cannot hold"),
+        (Agent("a", mcp=[MCP("s", ["x"], ask=ask)]), "a function that asks a person"),
+        (Agent("a", mcp=[MCP("s", ["x"], env={"API_KEY": "the key itself"})]), "holds the value of API_KEY"),
+        (Agent("a", mcp=[MCP("s", "http://h/mcp", token="the token itself")]), "holds the value of Authorization"),
+        (Agent("a", sub_agents=[SubAgent(Agent("b", input=str), deps=3)]), "dependencies of its own"),
+        (Router("a", guards={"x": lambda m: True, "y": lambda m: True}, otherwise="y"), "stands in no module"),
+    ):
+        arms = [node["x"] >> END, node["y"] >> END] if isinstance(node, Router) else [node >> END]
+        with pytest.raises(FileUnreadable, match=told):
+            Graph("g", START >> node, *arms, input=str).to_yaml()

@@ -99,7 +99,8 @@ class Router(Node[In, Out]):
         for stage in cascade:
             described = {**_labels_of(name, stage), **described}
         described = {**dict.fromkeys(guards or {}, ""), **described}
-        kind, taken, problems = _declared(name, rule, described, shown, otherwise, input)
+        least = 1 if guards or (shown and threshold is not None) else 2  # one that may abstain can be a stage with one
+        kind, taken, problems = _declared(name, rule, described, shown, otherwise, input, least)
         self._declare(
             name,
             ports=(Port("message", taken),),
@@ -155,8 +156,10 @@ class Router(Node[In, Out]):
         """What its prompt names that its messages do not have, and guards that may leave a message without a way."""
         problems = [] if self.prompt is None else self.prompt.prove(list(incoming), deps)
         for stage in self.cascade:
-            problems += stage.prove(incoming, deps)
+            problems += [] if stage.prompt is None else stage.prompt.prove(list(incoming), deps)
         last = self.cascade[-1] if self.cascade else self
+        if self.rule is None and len(_literals(self.output)) < 2:
+            problems.append(f"router {self.name!r} has one label only; give it otherwise='a label', or make it a stage")
         if (last.guards or last.rule_abstains) and not self.may_abstain:
             where = "no guard holds" if last.guards else "its rule returns None"
             problems.append(
@@ -268,6 +271,7 @@ def _declared(
     examples: Mapping[str, tuple[str, ...]],
     otherwise: str | None,
     input: Type,
+    least: int,
 ) -> tuple[Type, Type, tuple[str, ...]]:
     """The router's output type, the type it takes, and what is wrong with its declaration."""
     if rule is not None:
@@ -285,7 +289,7 @@ def _declared(
             )
         return _with_otherwise(signature.output, otherwise), taken, tuple(problems)
     all_labels = list(dict.fromkeys([*labels, *examples, *([otherwise] if otherwise else [])]))
-    if len(all_labels) < 2:
+    if len(all_labels) < least:
         raise DeclarationError(
             f"router {name!r} has {len(all_labels)} labels; give it a rule, or at least two labels or examples"
         )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from graphflow.errors import FileUnreadable
 from graphflow.events import HandedOver
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls, fails
 from graphflow.turns import UserTurn
 from graphs.handoff_desk import Ticket, handoff_desk
 from tests.conftest import walk
-from tests.ready.ways import called, ran, sound
+from tests.ready.ways import called, from_file, ran, sound
 
 TO_SHIPPING = calls("transfer_to_shipping", summary="Where is it?", order_id="1187")
 TO_REFUNDS = calls("transfer_to_refunds", summary="Money back.", order_id="1187")
@@ -72,6 +71,8 @@ def test_who_fails_leaves_the_case_to_a_person() -> None:
     assert run.output == Ticket(summary="hello", why="triage failed: down")
 
 
-def test_a_file_cannot_hold_its_hand_overs_and_says_so() -> None:
-    with pytest.raises(FileUnreadable, match="agent 'triage' has handoffs, which a file cannot hold"):
-        handoff_desk.to_yaml()
+def test_it_is_the_same_from_a_file(tmp_path: Path) -> None:
+    again = from_file(handoff_desk, tmp_path)
+    assert again.to_yaml() == handoff_desk.to_yaml()
+    run = walk(again, "Where is order 1187?", model=ScriptedModel(TO_SHIPPING, "On its way."))
+    assert run.output == "On its way."
