@@ -74,5 +74,5 @@ def test_who_fails_leaves_the_case_to_a_person() -> None:
 def test_it_is_the_same_from_a_file(tmp_path: Path) -> None:
     again = from_file(handoff_desk, tmp_path)
     assert again.to_yaml() == handoff_desk.to_yaml()
-    run = walk(again, "Where is order 1187?", model=ScriptedModel(TO_SHIPPING, "On its way."))
+    run = walk(again, {"text": "Where is order 1187?"}, model=ScriptedModel(TO_SHIPPING, "On its way."))
     assert run.output == "On its way."
