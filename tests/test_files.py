@@ -315,7 +315,9 @@ def test_everything_has_its_words_there_and_back(folder: Path) -> None:
     assert again == graph
     assert dump_graph(again) == text
     run = walk(graph, "hi", model=ScriptedModel())
-    assert "needs the variable $SOME_KEY, and it is not set" in str(run.error)  # looked for when it is opened, not before
+    assert "needs the variable $SOME_KEY, and it is not set" in str(
+        run.error
+    )  # looked for when it is opened, not before
 
 
 @pytest.mark.parametrize(
