@@ -406,13 +406,14 @@ class Emitted(Event):
 
 def to_record(event: Event) -> dict[str, Any]:
     """An event as plain JSON data, `kind` first: one line of `--events`."""
-    from graphflow.messages import to_json_value
+    from graphflow.messages import error_text, to_json_value
+    from graphflow.scrub import scrub
 
     record: dict[str, Any] = {"kind": event.kind}
     for name in all_slots(type(event)):
         value = getattr(event, name)
         if isinstance(value, BaseException):
-            value = {"type": type(value).__name__, "text": str(value)}
+            value = {"type": type(value).__name__, "text": scrub(error_text(value))}
         record[name] = to_json_value(value)
     return record
 

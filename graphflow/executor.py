@@ -66,9 +66,8 @@ def begin(
         for agent, named in graph.models_needed(default):
             if named is None:
                 raise unset(agent, graph.name)
-            if isinstance(named, str):
-                shared.open(named)
-            elif (prepare := getattr(named, "prepare", None)) is not None:
+            model = shared.open(named) if isinstance(named, str) else named
+            if (prepare := getattr(model, "prepare", None)) is not None:
                 prepare()
     return run, frame, message
 

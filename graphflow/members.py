@@ -211,13 +211,22 @@ class Members:
                     stack.pop()
                     seen.add(path.pop())
                 elif callee.name in path:
-                    cycle = " > ".join([*path[path.index(callee.name) :], callee.name])
-                    self.facts.append(f"call cycle {cycle}: bounded by depth {bound}")
+                    around = path[path.index(callee.name) :]
+                    cycle = " > ".join([*around, callee.name])
+                    frames = any(self._enters(name) for name in around)
+                    limit = f"bounded by depth {bound}" if frames else "bounded by steps alone: no frame is entered"
+                    self.facts.append(f"call cycle {cycle}: {limit}")
                 elif callee.name not in seen:
                     path.append(callee.name)
                     stack.append(iter(self.callees.get(callee.name, ())))
                 if not path:
                     break
+
+    def _enters(self, name: str) -> bool:
+        """Whether a node of that name, called, has a frame of its own."""
+        return any(
+            node.name == name and node.enters != "never" for callees in self.callees.values() for node in callees
+        )
 
     def _say_node(self, node: Node[Any, Any], text: str) -> None:
         if node.where is None:

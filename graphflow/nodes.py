@@ -95,7 +95,13 @@ class Frame(Protocol):
     @property
     def conversation(self) -> Conversation | None: ...
 
-    async def call(self, ctx: Context, callee: Node[Any, Any] | str, message: Any) -> Any: ...
+    async def call(
+        self,
+        ctx: Context,
+        callee: Node[Any, Any] | str,
+        message: Any,
+        read: Callable[[Node[Any, Any], Any], Any] = ...,
+    ) -> Any: ...
     async def enter(self, activation: int, graph: Node[Any, Any], message: Any, limits: Limits | None) -> Any: ...
     def handoffs(self, node: Node[Any, Any]) -> Sequence[Any]: ...
     def permit(self, ctx: Context, node: Node[Any, Any], given: Any) -> None: ...
@@ -418,6 +424,11 @@ def _read_options(name: str, given: NodeOptions) -> dict[str, Any]:
             f"node {name!r}: approval={options['approval']!r}; it is True, or a plain function of the message"
         )
     return options
+
+
+def read_message(node: Node[Any, Any], message: Any) -> Any:
+    """What a node is given along a call edge, from a message that code has made."""
+    return node.read(message)
 
 
 def find_callee(

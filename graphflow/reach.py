@@ -51,7 +51,7 @@ from graphflow.limits import Answered, Ledger, Limits, tightest
 from graphflow.memory import copied
 from graphflow.messages import error_text
 from graphflow.model import Model
-from graphflow.nodes import Context, Node, Retry, find_callee
+from graphflow.nodes import Context, Node, Retry, find_callee, read_message
 from graphflow.opening import unset
 from graphflow.policy import Approve, Policy, Use
 from graphflow.program import Program
@@ -68,6 +68,10 @@ _within: ContextVar[tuple[object, ...]] = ContextVar("graphflow_within", default
 """The answers being worked out and the turns being held above: who waited for one of these would wait for itself."""
 _waiting: dict[object, list[object]] = {}
 """What those who work out an answer, or hold a turn, are waiting for at the moment."""
+
+
+UNFIT = "[arguments that do not fit]"
+"""What stands in the journal for arguments that could not be read: nobody knows which of them is a secret."""
 
 
 class Call:
@@ -236,17 +240,29 @@ class Reach:
         held = self.policies if around is None else around
         return _also(held, caller.policy)
 
-    async def call(self, ctx: Context, callee: Node[Any, Any] | str, message: Any) -> Any:
+    async def call(
+        self,
+        ctx: Context,
+        callee: Node[Any, Any] | str,
+        message: Any,
+        read: Callable[[Node[Any, Any], Any], Any] = read_message,
+    ) -> Any:
         caller, activation = ctx.node, ctx.activation
         node = find_callee(caller, callee, self._edges(caller))
         run = self.shared.run
         self.shared.calls += 1
         number = self.shared.calls
-        run.tell(CallStarted(self.clock(), self.number, activation, number, caller.name, node.name, message))
+        unfit: Exception | None = None
+        try:
+            given = read(node, message)
+        except Exception as error:
+            given, unfit = UNFIT, error
+        run.tell(CallStarted(self.clock(), self.number, activation, number, caller.name, node.name, given))
         started = self.clock()
         try:
             self.ledger.charge("steps")
-            given = node.read(message)
+            if unfit is not None:
+                raise unfit
             call = Call(self._numbered(activation), self._policies(caller, ctx.policies), ctx.conversation)
             self._permit(node, given, activation, call)
             if node.meter is not None:

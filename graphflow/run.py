@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any, Generic, TypeVar
 
 from graphflow.artifacts import Artifact
@@ -96,8 +97,10 @@ class Run(Generic[Out]):
     """
 
     __slots__ = (
+        "__weakref__",
         "_cancelled",
         "_derived",
+        "_id",
         "_listeners",
         "_output",
         "_task",
@@ -116,6 +119,7 @@ class Run(Generic[Out]):
     def __init__(self, graph: str, ledger: Ledger) -> None:
         self.graph = graph
         self._wall = time.time_ns()
+        self._id = ""
         self.status: Status = "running"
         self.error: BaseException | None = None
         self._output: Any = None
@@ -134,7 +138,9 @@ class Run(Generic[Out]):
     @property
     def id(self) -> str:
         """A name for this run, from the moment it began."""
-        return f"{self.graph}-{self._wall:x}"
+        if not self._id:
+            self._id = f"{self.graph}-{self._wall:x}-{token_hex(4)}"
+        return self._id
 
     @property
     def output(self) -> Out:

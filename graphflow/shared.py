@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from graphflow.background import Background
 from graphflow.errors import GraphError
@@ -17,6 +18,10 @@ from graphflow.run import Run
 
 GRACE_S = 5.0
 """Seconds that background calls get to end when the run does."""
+_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Node[Any, Any], asyncio.Lock]] = (
+    WeakKeyDictionary()
+)
+"""Locks of nodes that must not run twice at a time, for as long as somebody holds or awaits them."""
 
 
 class Shared:
@@ -34,7 +39,6 @@ class Shared:
         "run",
         "session",
         "sources",
-        "turns",
     )
 
     def __init__(
@@ -52,7 +56,6 @@ class Shared:
         self.holds: dict[str, Any] = {}
         self.memory: Memory | None = None
         self.sources: Sources | None = None
-        self.turns: dict[str, asyncio.Lock] | None = None
 
     def open(self, named: str) -> Model:
         """The model of that name, opened once a run."""
@@ -63,10 +66,9 @@ class Shared:
         return self.models[named]
 
     def turn_of(self, node: Node[Any, Any]) -> asyncio.Lock:
-        """What a node holds that must not run twice at a time."""
-        if self.turns is None:
-            self.turns = {}
-        return self.turns.setdefault(node.name, asyncio.Lock())
+        """What a node holds that must not run twice at a time, in whatever run of this event loop."""
+        turns = _TURNS.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+        return turns.setdefault(node, asyncio.Lock())
 
     def remembered(self, node: Node[Any, Any]) -> Memory:
         """Where a node's answers are kept: with the run, or with the process if the node says for how long."""

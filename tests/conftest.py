@@ -71,3 +71,17 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         real(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *rest: Any, **more: Any) -> Any:
+        if (
+            isinstance(host, str)
+            and host
+            and not host.replace(".", "").isdigit()
+            and ":" not in host
+            and host != "localhost"
+        ):
+            raise socket.gaierror(socket.EAI_NONAME, f"a test tried to look up {host}")
+        return look_up(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

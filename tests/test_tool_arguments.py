@@ -6,6 +6,7 @@ import pytest
 
 from graphflow import END, START, Context, Graph, Retry, ToolError, node, tool
 from graphflow.errors import ArgumentsInvalid
+from graphflow.testing import both, calls
 from tests.conftest import walk
 from tests.toolbox import ask, told, wrote
 
@@ -125,3 +126,16 @@ def test_wrong_calls_are_errors_of_their_own_and_the_others_are_unharmed(observe
     assert "not valid JSON" in results[3].text
     assert results[4].text == "ToolError: four is taken"
     assert sorted(done) == [2, 3, 4]
+
+
+def test_arguments_that_do_not_fit_are_a_step_of_the_walk_like_any_call() -> None:
+    @tool
+    async def double(n: int) -> int:
+        return 2 * n
+
+    run, results = ask([double], both(calls("double", n="two"), calls("double", n=2)))
+    assert [r.ok for r in results] == [False, True]
+    seen = [(e.kind, getattr(e, "input", None)) for e in run.events if e.kind.startswith("call.")]
+    assert ("call.start", "[arguments that do not fit]") in seen
+    assert [kind for kind, _ in seen].count("call.error") == 1
+    assert run.usage.steps == 3

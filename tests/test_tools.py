@@ -481,3 +481,26 @@ def test_the_key_differs_between_calls_at_once_agents_and_runs() -> None:
         assert walk(Graph("g", START >> boss >> END), "go", model=model).output == "end"
     assert len(keys) == 8
     assert len(set(keys)) == 8
+
+
+def test_what_must_not_run_twice_does_not_in_runs_at_the_same_time_either() -> None:
+    at_once: list[int] = []
+    now = 0
+
+    @tool(concurrency_safe=False)
+    async def alone() -> int:
+        nonlocal now
+        now += 1
+        at_once.append(now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return now
+
+    graph = Graph("g", START >> Agent("a", input=str, tools=[alone]) >> END)
+
+    async def main() -> None:
+        models = [ScriptedModel(both(calls("alone"), calls("alone")), "done") for _ in range(4)]
+        await asyncio.gather(*(graph.run("go", model=model) for model in models))
+
+    asyncio.run(main())
+    assert at_once == [1] * 8

@@ -40,6 +40,7 @@ from graphflow.model import ToolSpec
 from graphflow.nodes import Context, Node, NodeOptions
 from graphflow.policy import Effect, check_effects
 from graphflow.ports import MISSING, Port, Signature, name_of, read_hints, read_signature
+from graphflow.reply import mended
 
 R = TypeVar("R")
 OUTPUT_LIMIT = 30_000
@@ -357,7 +358,7 @@ def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str
     if output is None:
         return ""
     try:
-        text = output if isinstance(output, str) else to_json(output).decode()
+        text = mended(output) if isinstance(output, str) else to_json(output).decode()
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise ResultInvalid(
             f"{node!r} answered with {type(output).__name__}, which cannot be written as JSON: {str(error)[:200]}"

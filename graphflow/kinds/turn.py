@@ -159,7 +159,7 @@ async def _one(call: ToolCall, offer: Offer, ctx: Context) -> ToolResult:
             have = ", ".join([*(n.name for n in offer.nodes), *offer.handoffs]) or "nothing"
             raise NotReachable(f"there is no tool named {call.name!r}; you can call: {have}")
         spelled = _spelled(call)
-        answer: Any = await ctx.call(call.name, spelled if node is None else read_for(node, spelled))
+        answer: Any = await ctx.frame.call(ctx, call.name, spelled, read_for)
         return ToolResult(call.id, call.name, _shown(call.name, answer, limit))
     except LimitExceeded as error:
         if ctx.frame.ends(error):

@@ -41,14 +41,22 @@ class LocalModel:
         self.weights = weights.known(name)
         self.name = f"local:{name}"
 
+    def prepare(self) -> None:
+        """Tells before a walk begins that there is nothing to ask.
+
+        Raises:
+            WeightsError: its weights are not here, and are not fetched unasked.
+        """
+        if not self.weights.trusted and not weights.path_of(self.weights).is_file():
+            raise WeightsError(
+                f"the weights of {self.name!r} are not here; fetch them with: graphflow models pull {self.weights.name}"
+            )
+
     async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
         """Yields the answer token by token; cancelling the caller stops the engine within a token."""
+        self.prepare()
         path = weights.path_of(self.weights)
         if not path.is_file():
-            if not self.weights.trusted:
-                raise WeightsError(
-                    f"the weights of {self.name!r} are not here; fetch them with: graphflow models pull {self.weights.name}"
-                )
             path = await in_thread(partial(weights.pull, self.weights.name, say=_tell))
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[engine.Chunk | BaseException | None] = asyncio.Queue()
