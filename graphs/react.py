@@ -7,8 +7,8 @@ copy it, and put your own tools in.
     graphflow run react "How many days are there between 2024-02-10 and 2024-03-01, times 24?" --model openai:gpt-5-mini
     graphflow run react "Which files in this folder mention a licence?" --model anthropic:claude-sonnet-4-5
 
-It wants a model that calls tools. Of the embedded ones only the largest does (`graphflow models pull qwen2.5-coder-1.5b`);
-smollm2 makes nonsense of it.
+It wants a model that calls tools. The embedded ones are too small: the largest (`graphflow models pull qwen2.5-coder-1.5b`) does
+a simple sum now and then, smollm2 makes nonsense of it.
 """
 
 from __future__ import annotations
