@@ -180,6 +180,7 @@ def _options() -> dict[str, Request]:
         "temperature": (0, 0.7), "top_p": (0.9,), "top_k": (40,), "seed": (7,), "max_tokens": (1, 6000),
         "presence_penalty": (-0.5,), "frequency_penalty": (1,), "stop": (("END",), ("a", "b")),
         "parallel_calls": (True, False), "prompt_cache": (True,), "restart": (True,), "json_mode": (True,), "output_name": ("city_report",),
+        "top_logprobs": (5,),
         "thinking": (True, False, 1024, 5000, 20000, "minimal", "low", "medium", "high", "xhigh", "max"),
         "system": ("Be brief.", ("Be brief.", "Be kind."), ("Be brief.", CACHE, "Be kind.", CACHE), (CACHE, "Be brief.")),
     }  # fmt: skip
@@ -260,7 +261,7 @@ _NO_DICE = ("seed=7", "presence_penalty=-0.5", "frequency_penalty=1")
 CANNOT: dict[str, frozenset[str]] = {
     "openai-chat": frozenset({*_MEDIA_CHAT, "result-image-file", "result-document-url", "top_k=40"}),
     "openai-responses": frozenset({*_NO_AUDIO, *_NO_DICE, "top_k=40", "stop=('END',)", "stop=('a', 'b')"}),
-    "anthropic": frozenset({*_NO_AUDIO, *_NO_DICE, "document-word", "image-tiff", "json_mode=True"}),
+    "anthropic": frozenset({*_NO_AUDIO, *_NO_DICE, "document-word", "image-tiff", "json_mode=True", "top_logprobs=5"}),
     "gemini": frozenset(f"tools:{choice}:False" for choice in (None, "auto", "none", "required", "weather")),
 }
 """The cases that a wire format has no way to say: BadRequest."""

@@ -76,7 +76,7 @@ FINISH: dict[str, Finish] = {
 # -- rendering -------------------------------------------------------------------------------------------------------------
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A Messages request without its messages."""
-    refuse(NAME, request, ("seed", "presence_penalty", "frequency_penalty"))
+    refuse(NAME, request, ("seed", "presence_penalty", "frequency_penalty", "top_logprobs"))
     if request.json_mode and request.output_schema is None:
         raise cannot(NAME, "json_mode", "give an output type")
     body: Json = {"model": model, "stream": stream, "max_tokens": request.max_tokens or most_tokens(model)}

@@ -182,7 +182,7 @@ def cannot(wire: str, what: str, instead: str = "") -> BadRequest:
 def refuse(wire: str, request: Request, names: Sequence[str]) -> None:
     """Raises `BadRequest` if the request uses one of these parameters."""
     for name in names:
-        if getattr(request, name) not in (None, (), ""):
+        if getattr(request, name) not in (None, (), "") and (name, getattr(request, name)) != ("top_logprobs", 0):
             raise cannot(wire, f"{name}={getattr(request, name)!r}")
 
 
