@@ -161,11 +161,23 @@ def read_message(graph: Graph[Any, Any], text: str | None, settings: Mapping[str
         ) from None
 
 
+def _value(name: str, value: Any, model: type[BaseModel]) -> Any:
+    """The value of one field: text as it is, a list or an object as JSON unless the field takes text."""
+    annotation = model.model_fields[name].annotation
+    if not isinstance(value, str) or value[:1] not in ("[", "{") or str in arms(annotation):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise InputInvalid(f"{name}={value} looks like JSON and is none: {error}") from None
+
+
 def _fields(graph: Graph[Any, Any], model: type[BaseModel], text: str | None, given: dict[str, Any]) -> dict[str, Any]:
     unknown = [name for name in given if name not in model.model_fields]
     if unknown:
         have = ", ".join(model.model_fields)
         raise InputInvalid(f"{model.__name__} has no field {unknown[0]!r}; graph {graph.name!r} takes: {have}")
+    given = {name: _value(name, value, model) for name, value in given.items()}
     if text is not None and text.lstrip().startswith("{"):
         try:
             return {**json.loads(text), **given}

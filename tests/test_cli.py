@@ -237,3 +237,15 @@ def test_missing_extra_is_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == "graphflow: the command line needs the extra 'cli': pip install 'graphflow-agents[cli]'\n"
+
+
+def test_a_list_is_set_as_json(project: Path) -> None:
+    source = GRAPH.replace("times: int = 1", "times: int = 1\n    tags: list[str] = []").replace(
+        "size=i) for i in range(ask.times)]", "size=len(ask.tags))]"
+    )
+    (project / "graphs" / "mine.py").write_text(source)
+    done = graphflow(project, "run", "mine", "hi", "--set", 'tags=["a", "b"]', "--json")
+    assert json.loads(done.stdout)["output"] == [{"name": "hi", "size": 2}]
+    done = graphflow(project, "run", "mine", "hi", "--set", "tags=[a")
+    assert done.returncode == 2
+    assert "looks like JSON and is none" in done.stderr
