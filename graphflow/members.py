@@ -241,7 +241,7 @@ def place_text(where: Where) -> str:
     """File and line, the file as seen from the working directory where that is shorter; in a notebook the cell: In[4]:2."""
     file, line = where
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    cell = None if shell is None else shell.compile.format_code_name(file)
+    cell = getattr(getattr(shell, "compile", None), "format_code_name", lambda _: None)(file)
     if cell is not None:  # ("Cell", "In[4]"); the file is a temporary one that nobody has seen
         return f"{cell[1]}:{line}"
     try:
