@@ -8,6 +8,7 @@ Rules:
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -246,8 +247,12 @@ def _problems_of(node: Node[Any, Any]) -> tuple[str, ...]:
 
 
 def place_text(where: Where) -> str:
-    """File and line, the file as seen from the working directory where that is shorter."""
+    """File and line, the file as seen from the working directory where that is shorter; in a notebook the cell: In[4]:2."""
     file, line = where
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    cell = getattr(getattr(shell, "compile", None), "format_code_name", lambda _: None)(file)
+    if cell is not None:  # ("Cell", "In[4]"); the file is a temporary one that nobody has seen
+        return f"{cell[1]}:{line}"
     try:
         short = os.path.relpath(file)
     except ValueError:  # another drive

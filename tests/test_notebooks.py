@@ -1,41 +1,118 @@
-"""The notebooks run, cell by cell, under a running event loop; a graph shows itself there."""
+"""The notebooks run from a clean kernel, cell by cell, and are kept without outputs; a graph shows itself there."""
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import inspect
-import json
-import types
+import re
+import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import nbformat
 import pytest
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
 
-from graphflow import END, START, Graph, node
+from graphflow import END, START, Graph, GraphError, node
+from graphflow.providers import weights
 from tests.conftest import Msg
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+CELL_S = 60
+"""Seconds one cell may take; the slowest takes about five on an idle machine."""
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+class ThisPython(KernelSpecManager):
+    """Whatever kernel a notebook names, it gets the interpreter of the tests, and no way to the network."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        offline = ROOT / "tests" / "stand_ins" / "offline.py"
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(
+            argv=[*command, f"--IPKernelApp.exec_files={offline}"], display_name="Python", language="python"
+        )
+
+
+class InThisPython(AsyncKernelManager):
+    """Given as a class and not as an object, so that the client closes what it opens."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "kernel_spec_manager": ThisPython()})
+
+
+@pytest.fixture
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings of whoever runs the tests, no keys, and the code of this checkout."""
+    weights.pull("smollm2", say=print)
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def test_there_are_notebooks_and_they_are_numbered() -> None:
+    assert len(NOTEBOOKS) >= 8
+    assert [path.name[:3] for path in NOTEBOOKS] == [f"{number:02}_" for number in range(1, len(NOTEBOOKS) + 1)]
+
+
+@each_notebook
+def test_a_notebook_is_kept_clean(path: Path) -> None:
+    """No outputs, nothing of the machine it was written on, and a form that makes small differences small."""
+    book = nbformat.read(path, as_version=4)
+    nbformat.validate(book)
+    assert book.metadata == {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in book.cells:
+        assert cell.metadata == {}
+        assert cell.cell_type == "markdown" or (cell.outputs, cell.execution_count) == ([], None)
+        assert cell.source.strip() == cell.source != ""
+        assert not re.search(r"/home/|/root/|/tmp/|/Users/|[A-Z]:\\", cell.source)
+    assert len({cell.id for cell in book.cells}) == len(book.cells)
+
+
+@each_notebook
+def test_a_notebook_begins_and_ends_as_a_story(path: Path) -> None:
+    book = nbformat.read(path, as_version=4)
+    assert book.cells[0].source.startswith("# ")
+    assert "## What to try" in book.cells[-1].source
+    for link in re.findall(r"\]\(([^)]+)\)", "".join(c.source for c in book.cells if c.cell_type == "markdown")):
+        assert (FOLDER / link).is_file(), link
+
+
+@pytest.mark.local_model
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("_clean")
+@each_notebook
 def test_a_notebook_runs(path: Path) -> None:
-    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
-    assert cells
-    assert not any(c["outputs"] for c in cells), "notebooks are kept without outputs"
-    module = types.ModuleType("notebook")
-    import sys
+    """From top to bottom, in a kernel of its own; whatever a cell expects to fail, it catches and looks at itself."""
+    book = nbformat.read(path, as_version=4)
+    begun = time.perf_counter()
+    place = {"metadata": {"path": str(FOLDER)}}
+    NotebookClient(book, timeout=CELL_S, resources=place, kernel_manager_class=InThisPython).execute()
+    print(f"{path.stem}: {time.perf_counter() - begun:.1f} s")
+    outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
+    shown = {kind for output in outputs for kind in output.get("data", {})}
+    assert "image/svg+xml" in shown
+    told = "".join(output.text for output in outputs if output.output_type == "stream")
+    assert "ipykernel_" not in told, "a place in the source is shown as a file that nobody has seen"
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
 
-    sys.modules["notebook"] = module
 
-    async def main() -> None:
-        for cell in cells:
-            code = compile("".join(cell["source"]), path.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-            outcome = eval(code, module.__dict__)
-            if inspect.isawaitable(outcome):
-                await outcome
-
-    asyncio.run(main())
+def test_a_mistake_in_a_notebook_is_told_by_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = SimpleNamespace(format_code_name=lambda name: ("Cell", "In[4]") if name == __file__ else None)
+    shell = SimpleNamespace(compile=compiler)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    with pytest.raises(GraphError, match=r"graph 'g' has 1 problem \(In\[4\]:\d+\)"):
+        Graph("g", START >> same >> same.named("b"))
 
 
 @node

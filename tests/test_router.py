@@ -251,6 +251,8 @@ def test_probabilities_are_read_token_by_token() -> None:
     assert label_probabilities('{"label": "two"}', joined, ["one", "two"]) == [pytest.approx(0.2), pytest.approx(0.7)]
     prefix = places(('{"label": "', {}), ("in", {"in": 1.0}), ('"', {'"': 0.9, "voice": 0.1}))
     assert label_probabilities('{"label": "in"}', prefix, ["in", "invoice"]) == [pytest.approx(0.9), pytest.approx(0.1)]
+    fenced = (*places(("```", {"```": 1.0})), *joined)
+    assert label_probabilities('{"label": "two"}', fenced, ["one", "two"]) == [pytest.approx(0.2), pytest.approx(0.7)]
     assert label_probabilities("order", answer, ["order"]) is None
     assert label_probabilities(text, (), ["order"]) is None
 

@@ -158,16 +158,19 @@ def label_probabilities(text: str, places: Sequence[Likely], labels: Sequence[st
     named = re.search(r'"label"\s*:\s*"', text)
     if named is None or not places:
         return None
-    spelled = {label: f'{text[: named.end()]}{label}"' for label in labels}
+    said = "".join(place.token for place in places)
+    lead = max(0, said.find(text))  # a model may have put a fence before its answer, which the tokens still have
+    start = lead + named.end()
+    spelled = {label: f'{said[:lead]}{text[: named.end()]}{label}"' for label in labels}
     found = dict.fromkeys(labels, 0.0)
     weight, before, floor = 1.0, "", 1.0
     for place in places:
         after = before + place.token
-        if len(after) > named.end():
+        if len(after) > start:
             floor = min(floor, weight * math.exp(min((logprob for _, logprob in place.top), default=0.0)))
             onward = 0.0
             for token, logprob in place.top:
-                fits = [label for label in labels if _agree(before + token, spelled[label], named.end())]
+                fits = [label for label in labels if _agree(before + token, spelled[label], start)]
                 if len(fits) > 1 and token == place.token:
                     onward = math.exp(logprob)
                     continue
