@@ -82,7 +82,7 @@ class Limits:
 UNLIMITED = Limits()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Usage:
     """What a run has used: counts, tokens, and cost where every price was known (else None).
 
@@ -109,6 +109,13 @@ class Usage:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+
+    def __repr__(self) -> str:
+        """What was used at all; seconds and dollars rounded."""
+        shown = {name: getattr(self, name) for name in Usage.__dataclass_fields__}
+        shown["seconds"], shown["usd"] = round(self.seconds, 3), None if self.usd is None else round(self.usd, 6)
+        told = ", ".join(f"{name}={value}" for name, value in shown.items() if value or name == "usd")
+        return f"Usage({told})"
 
     @property
     def tokens(self) -> int:

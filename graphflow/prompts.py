@@ -129,6 +129,10 @@ class Prompt:
     def __hash__(self) -> int:
         return hash(self.source)
 
+    def __str__(self) -> str:
+        """The template itself."""
+        return self.source
+
     def __repr__(self) -> str:
         return f"<prompt {self.where or self.source[:40]!r}>"
 

@@ -47,7 +47,7 @@ def report(graph: Graph[Any, Any]) -> Report:
     proof = graph._proof
     facts = [
         f"takes {type_name(graph.input)}, answers {type_name(graph.output)}",
-        f"{len(proof.nodes)} nodes and {len(proof.edges)} edges, all reachable, all leading to END",
+        f"{counted(len(proof.nodes), 'node')} and {counted(len(proof.edges), 'edge')}, all reachable, all leading to END",
         *proof.facts,
         *_join_facts(proof),
     ]
@@ -84,3 +84,8 @@ def _warnings(graph: Graph[Any, Any]) -> list[str]:
         if type_name(node.output) == "Any":
             warnings.append(f"{node.name!r} returns Any, so its arrows are only checked when messages arrive")
     return warnings
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: "1 node", "2 nodes"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

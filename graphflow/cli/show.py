@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from graphflow.errors import GraphflowError
 from graphflow.messages import error_text, to_json_value
+from graphflow.report import counted
 from graphflow.run import Run
 
 
@@ -35,9 +36,9 @@ def show_output(run: Run[Any]) -> None:
 def summary(run: Run[Any]) -> str:
     """One line about what a run took."""
     used = run.usage
-    parts = [f"{run.graph}: {run.status}", f"{used.steps} steps"]
+    parts = [f"{run.graph}: {run.status}", counted(used.steps, "step")]
     if used.model_calls:
-        parts += [f"{used.model_calls} model calls", f"{used.tokens} tokens"]
+        parts += [counted(used.model_calls, "model call"), f"{used.tokens} tokens"]
     if used.usd:
         parts.append(f"{used.usd:.4f} USD")
     if run.failures:

@@ -75,7 +75,8 @@ async def by_model(router: Router[Any, Any], text: str, ctx: Context) -> Decisio
             answer = {"label": reply.text.strip()}
         label = answer.get("label", "")
         if label in router.labels:
-            return Decision(label, answer.get("reason") or f"model {model.name}")
+            silent = ", which told no probabilities" if router.probabilities else ""
+            return Decision(label, answer.get("reason") or f"model {model.name}{silent}")
         if attempt == 1:
             correction = f"{label!r} is no label. Choose one of: {', '.join(router.labels)}"
             turns += [AssistantTurn(reply.text), UserTurn(correction)]

@@ -200,11 +200,11 @@ class Router(Node[In, Out]):
 
     async def _in_stages(self, message: Any, ctx: Context) -> Decision:
         reasons: list[str] = []
-        scores: dict[str, float] = {}
+        scores: Mapping[str, float] = {}
         for stage in self.cascade:
             decision = await stage._decide(message, ctx)
             reasons.append(f"{stage.name}: {decision.reason}")
-            scores = dict(decision.scores) or scores
+            scores = decision.scores if decision.choice is not None else scores or decision.scores
             if decision.choice is not None:
                 choice = decision.choice.value if isinstance(decision.choice, Enum) else decision.choice
                 return Decision(str(choice), "; ".join(reasons), scores)
