@@ -24,6 +24,7 @@ class Background(Message):
     handle: str
     node: str
     _task: asyncio.Task[Any] | None = PrivateAttr(None)
+    _called: Any = PrivateAttr(None)
 
     @computed_field  # type: ignore[prop-decorator]  # pydantic's own way
     @property

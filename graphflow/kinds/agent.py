@@ -260,7 +260,10 @@ class Agent(Node[In, Out]):
                 self._repair(attempts, error.said, str(error), turns, None)
                 continue
             if reply.calls:
-                results = await carry_out(reply, offer, ctx, turns, self.at_once)
+                handed = (
+                    given.turns if type(given) is Handover else ()
+                )  # examples, and what a frame shares, do not travel
+                results = await carry_out(reply, offer, ctx, (*handed, *turns[own:]), self.at_once)
                 if isinstance(results, Handover):
                     return cast(Out, results)
                 turns += [reply.turn, ToolTurn(results)]
