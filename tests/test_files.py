@@ -351,6 +351,8 @@ def test_what_a_file_cannot_hold_is_refused_not_left_out() -> None:
         (Agent("a", mcp=[MCP("s", ["x"], ask=ask)]), "a function that asks a person"),
         (Agent("a", mcp=[MCP("s", ["x"], env={"API_KEY": "the key itself"})]), "holds the value of API_KEY"),
         (Agent("a", mcp=[MCP("s", "http://h/mcp", token="the token itself")]), "holds the value of Authorization"),
+        (Agent("a", mcp=[MCP("s", ["x", "--key=sk-0123456789abcdefghij"])]), "has a key in its command"),
+        (Agent("a", mcp=[MCP("s", "http://h/mcp?key=sk-0123456789abcdefghij")]), "has a key in its url"),
         (Agent("a", sub_agents=[SubAgent(Agent("b", input=str), deps=3)]), "dependencies of its own"),
         (Router("a", guards={"x": lambda m: True, "y": lambda m: True}, otherwise="y"), "stands in no module"),
     ):

@@ -22,7 +22,7 @@ from graphflow.limits import Limits
 from graphflow.mcp.server import MCP, TIMEOUT_S
 from graphflow.messages import to_json_value
 from graphflow.nodes import Node
-from graphflow.scrub import is_secret
+from graphflow.scrub import is_secret, scrub
 
 Spec = dict[str, Any]
 
@@ -199,6 +199,9 @@ def _mcp(node: MCP) -> Spec:
     if node.ask is not None:
         raise FileUnreadable(f"mcp {node.name!r} has a function that asks a person, which a file cannot hold")
     spec: Spec = {"command": list(node.command)} if node.command else {"url": node.url}
+    told = " ".join(node.command) or node.url
+    if scrub(told) != told:
+        raise FileUnreadable(f"mcp {node.name!r} has a key in its {next(iter(spec))}, which a file must not hold")
     env, headers = dict(node.__dict__["_env"]), dict(node.__dict__["_headers"])
     if env:
         spec["env"] = {

@@ -61,6 +61,8 @@ class Connection:
         self._stale = False
         self._closing = False
         self._opening = asyncio.Lock()
+        self._tried = 0
+        self._failed = ""
 
     async def open(self) -> Client:
         """The client, connected.
@@ -68,18 +70,27 @@ class Connection:
         Raises:
             ServerFailed: it cannot be reached, or does not speak the protocol.
         """
+        tried = self._tried
         async with self._opening:
             if self._client is not None and not self._lost.is_set():
                 return self._client
+            if self._tried > tried and self._failed:  # while we waited: all who want it now fail at once, not in turn
+                raise ServerFailed(self._failed)
             await self._end()
             ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
             self._lost, self._wake, self._closing = asyncio.Event(), asyncio.Event(), False
             self._owner = asyncio.get_running_loop().create_task(self._own(ready), name=f"mcp:{self.server.name}")
+            self._failed = ""
             try:
                 return await asyncio.shield(ready)
+            except ServerFailed as error:
+                self._failed = str(error)
+                raise
             except asyncio.CancelledError:
                 await self._end()
                 raise
+            finally:
+                self._tried += 1
 
     async def call(self, tool: str, arguments: dict[str, Any], progress: ProgressFnT | None = None) -> Any:
         """What the server answers to one call, the SDK's `CallToolResult`.
