@@ -87,11 +87,18 @@ def _spec(node: Node[Any, Any]) -> Any:
 
 
 def _options(node: Node[Any, Any]) -> Spec:
-    """What every kind of node may be told."""
+    """What every kind of node may be told; of a call edge to a graph, what is not the graph's own."""
+    told = options_of(node)
+    if not isinstance(node, SubAgent) or node.target.enters != "always":
+        return told
+    own = {**options_of(node.target), "policy": None}
+    return {key: value for key, value in told.items() if value != own.get(key)}
+
+
+def options_of(node: Node[Any, Any]) -> Spec:
+    """What every kind of node may be told, a graph too."""
     spec: Spec = {}
     plain_s = TIMEOUT_S if isinstance(node, MCP) else None
-    if isinstance(node, SubAgent) and node.target.enters == "always":
-        return spec  # they are its target's
     if node.retry is not None:
         if node.retry.on != (Exception,):
             raise FileUnreadable(f"{node.name!r} retries on certain exceptions only, which a file cannot name")
@@ -108,9 +115,8 @@ def _options(node: Node[Any, Any]) -> Spec:
         if node.policy.check is not None:
             raise FileUnreadable(f"{node.name!r} has a policy with a check, which a file cannot hold")
         rules = {key: getattr(node.policy, key) for key in ("allow", "deny", "effects")}
-        spec["policy"] = {key: list(value) for key, value in rules.items() if value is not None and value != ()} or {
-            "deny": []
-        }
+        said = {key: list(value) for key, value in rules.items() if value is not None and (value or key != "deny")}
+        spec["policy"] = said or {"deny": []}
     return spec
 
 
