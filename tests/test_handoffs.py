@@ -278,6 +278,10 @@ def test_a_policy_hides_a_hand_over() -> None:
             lambda: Graph("g", START >> billing >> Agent("triage", handoffs=[Agent("billing", input=str)]) >> END),
             "has the same name",
         ),
+        (
+            lambda: desk(billing, tools=[tool(name="transfer_to_billing")(_echo)]),
+            "calls 'transfer_to_billing', which is how it hands over to 'billing', too",
+        ),
     ],
 )
 def test_wrong_hand_overs_do_not_build(make: Any, told: str) -> None:

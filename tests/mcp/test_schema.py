@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from graphflow import MCP
+from graphflow import END, MCP, START, Agent, Graph, GraphError
 from graphflow.errors import ServerFailed
 from graphflow.mcp.schema import ALIKE, WORK, check_schema, wrong_with
 from graphflow.testing import ScriptedModel, calls
@@ -71,7 +71,7 @@ def of(**properties: Any) -> dict[str, Any]:
 def test_what_does_not_fit_is_told_in_no_time(schema: Any, value: Any, wrong: str) -> None:
     began = time.perf_counter()
     found = wrong_with(schema, value)
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 20  # for ever, by the rules of `re`; the first also loads the library
     assert [bool(re.search(wrong, each)) for each in found] == ([True] if wrong else [])
 
 
@@ -131,6 +131,14 @@ def test_a_listing_that_the_protocol_does_not_know_says_so() -> None:
     run = walk(graph_of(raw([{"inputSchema": {"type": "object"}}])), "x", model=ScriptedModel())
     assert isinstance(run.error, ServerFailed)
     assert "does not speak the protocol: it answered what the protocol does not know: tools.0.name" in str(run.error)
+
+
+def test_a_server_cannot_take_the_name_of_a_hand_over() -> None:
+    other = Agent("other", input=str)
+    agent = Agent("agent", input=str, mcp=[raw([listed("transfer_to_other")])], handoffs=[other])
+    run = walk(Graph("g", START >> agent >> END), "x", model=ScriptedModel())
+    assert isinstance(run.error, GraphError)
+    assert "'agent' can reach two nodes named 'transfer_to_other' (of its hand-overs and 'raw')" in str(run.error)
 
 
 def test_thousands_of_tools_do_not_stop_the_loop() -> None:
