@@ -377,11 +377,28 @@ class Reach:
         background = known[handle] = Background(handle=handle, node=node.name)
         self.record(BackgroundStarted, activation, node=node.name, handle=handle)
         background._called = node
-        work = self._in_background(node, given, activation, call, handle)
+        work = self._in_background(node, given, activation, call, background)
         background._task = asyncio.get_running_loop().create_task(work)
+        begun = self.clock()
+
+        def told(task: asyncio.Task[Any]) -> None:
+            if not background._ended:  # it was cancelled before its first step
+                self._tell_ended(background, activation, ("cancelled", None, None), begun)
+
+        background._task.add_done_callback(told)
         return background
 
-    async def _in_background(self, node: Node[Any, Any], given: Any, activation: int, call: Call, handle: str) -> Any:
+    def _tell_ended(
+        self, background: Background, activation: int, ending: tuple[Status, Any, BaseException | None], started: float
+    ) -> None:
+        background._ended = True
+        told: dict[str, Any] = dict(zip(("status", "output", "error"), ending, strict=True))
+        node, handle = background.node, background.handle
+        self.record(BackgroundFinished, activation, node=node, handle=handle, **told, started=started)
+
+    async def _in_background(
+        self, node: Node[Any, Any], given: Any, activation: int, call: Call, background: Background
+    ) -> Any:
         started = self.clock()
         ending: tuple[Status, Any, BaseException | None] = ("cancelled", None, None)
         try:
@@ -392,8 +409,7 @@ class Reach:
             ending = (status_of(error), None, error)
             raise
         finally:
-            told: dict[str, Any] = dict(zip(("status", "output", "error"), ending, strict=True))
-            self.record(BackgroundFinished, activation, node=node.name, handle=handle, **told, started=started)
+            self._tell_ended(background, activation, ending, started)
 
     async def _until_deadline(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Any:
         """A background call is in nobody's scope, so the deadlines around it are kept here."""

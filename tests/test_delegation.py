@@ -367,6 +367,19 @@ def test_a_background_call_can_be_looked_at_and_cancelled() -> None:
     assert "no background call 'nope'" in told[3]
 
 
+def test_one_that_is_cancelled_before_it_begins_is_told_to_have_ended() -> None:
+    @node(calls=[slow_clerk])
+    async def asks(text: str, ctx: Context) -> str:
+        handle: Any = await ctx.call("clerk", text)
+        handle.cancel()
+        handle.cancel()
+        return str(await handle.wait())
+
+    run = walk(Graph("g", START >> asks >> END), "x", model=ScriptedModel())
+    assert run.output == "cancelled"
+    assert [e.status for e in run.events if isinstance(e, BackgroundFinished)] == ["cancelled"]
+
+
 def test_a_handle_is_of_use_to_those_only_who_could_have_made_the_call() -> None:
     """Handles are easy to guess, and who has no edge to a node has none to its answer either."""
     model = ScriptedModel(
