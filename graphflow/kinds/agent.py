@@ -179,6 +179,7 @@ class Agent(Node[In, Out]):
     ) -> None:
         caller = sys._getframe(1)
         check_model(model, f"agent {name!r}")
+        _check_lists(name, tools=tools, sub_agents=sub_agents, handoffs=handoffs, mcp=mcp)
         if prompt is not None and prompt_file is not None:
             raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
         if turns < 1 or repairs < 0 or at_once < 1:
@@ -430,6 +431,12 @@ def _prompt(text: str | None, file: str | None, declared_in: str | None) -> Prom
         base = Path(declared_in).parent if declared_in else Path.cwd()
         return Prompt.read(base / file)
     return None if text is None else Prompt(text)
+
+
+def _check_lists(name: str, **given: Any) -> None:
+    for option, nodes in given.items():
+        if isinstance(nodes, (str, Node)):
+            raise DeclarationError(f"agent {name!r}: {option}={nodes!r}; give a list")
 
 
 def _schema_problems(kind: Type) -> tuple[str, ...]:
