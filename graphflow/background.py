@@ -24,6 +24,8 @@ class Background(Message):
     handle: str
     node: str
     _task: asyncio.Task[Any] | None = PrivateAttr(None)
+    _called: Any = PrivateAttr(None)
+    _ended: bool = PrivateAttr(False)
 
     @computed_field  # type: ignore[prop-decorator]  # pydantic's own way
     @property

@@ -145,7 +145,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
     nodes: tuple[Node[Any, Any], ...]
     _proof: Proof
     _needed: bool | None
-    _sources: tuple[tuple[str, tuple[Node[Any, Any], ...]], ...] | None
+    _sources: tuple[tuple[str, tuple[Node[Any, Any], ...], tuple[str, ...]], ...] | None
     _preparing: tuple[Any, ...] | None
 
     @property
@@ -183,14 +183,17 @@ class Graph(Node[In, Out], Generic[In, Out]):
         """Whether any node here, or in a graph below, may call the tools of a server."""
         return bool(self.sources_needed())
 
-    def sources_needed(self) -> tuple[tuple[str, tuple[Node[Any, Any], ...]], ...]:
-        """Every node that has an edge to a server, with all that it can call."""
+    def sources_needed(self) -> tuple[tuple[str, tuple[Node[Any, Any], ...], tuple[str, ...]], ...]:
+        """Every node that has an edge to a server, with all that it can call, and the names by which it hands over."""
         if self._sources is None:
-            found: list[tuple[str, tuple[Node[Any, Any], ...]]] = []
+            found: list[tuple[str, tuple[Node[Any, Any], ...], tuple[str, ...]]] = []
             for node in self.reach():
                 if isinstance(node, Graph):
                     found += node.sources_needed()
-            found += [(n, c) for n, c in self.program.callees.items() if any(callee.source for callee in c)]
+            for name, callees in self.program.callees.items():
+                if any(callee.source for callee in callees):
+                    tools = tuple(handoff.tool for handoff, _ in self.program.handoffs.get(name, ()))
+                    found.append((name, callees, tools))
             self.__dict__["_sources"] = tuple(found)
         return self._sources or ()
 

@@ -194,12 +194,22 @@ class Members:
                     callees.append(target)
             if callees or node.name not in self.callees:
                 self.callees[node.name] = tuple(callees)
-            twice = {c.name for i, c in enumerate(callees) if any(c.name == d.name for d in callees[:i])}
-            for name in sorted(twice):
-                self.problems.append(
-                    f"node {node.name!r} has two call edges to nodes named {name!r}; rename one with .named(...)"
-                )
+            self._find_clashes(node, callees)
         self._find_call_cycles()
+
+    def _find_clashes(self, node: Node[Any, Any], callees: list[Node[Any, Any]]) -> None:
+        """Two of a node's edges that a model could not tell apart."""
+        names = [callee.name for callee in callees]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            self.problems.append(
+                f"node {node.name!r} has two call edges to nodes named {name!r}; rename one with .named(...)"
+            )
+        for handoff in node.handoffs:
+            if handoff.tool in names:
+                self.problems.append(
+                    f"node {node.name!r} calls {handoff.tool!r}, which is how it hands over to {handoff.name!r}, too; "
+                    "rename one with .named(...)"
+                )
 
     def _find_call_cycles(self) -> None:
         bound = DEFAULT_DEPTH if self.limits.depth is None else self.limits.depth

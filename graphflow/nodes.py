@@ -105,7 +105,7 @@ class Frame(Protocol):
     async def enter(self, activation: int, graph: Node[Any, Any], message: Any, limits: Limits | None) -> Any: ...
     def handoffs(self, node: Node[Any, Any]) -> Sequence[Any]: ...
     def permit(self, ctx: Context, node: Node[Any, Any], given: Any) -> None: ...
-    def background(self, handle: str) -> Background | None: ...
+    def background(self, caller: Node[Any, Any] | None, handle: str) -> Background | None: ...
     def keep(self, activation: int, node: str, name: str, payload: Any, kind: str, mime: str) -> Artifact: ...
     def key(self, activation: int, call: int) -> str: ...
     def reachable(self, caller: Node[Any, Any], ctx: Context | None = None) -> Sequence[Node[Any, Any]]: ...
@@ -129,18 +129,20 @@ class Context:
         node: the node that was activated.
         activation: the number of this activation within its frame.
         number: which call of that activation this is; 0 = the activation itself.
-        conversation: what the node's model and it have said, for those it calls. Internal to kinds.
+        caller: who called the node along a call edge, if somebody did. Internal to kinds.
+        conversation: what the node's model and it have said, or those who called it, for those it calls. Internal to kinds.
         policies: for a node that was called, what the call needed the consent of: its own calls need it, too. None = the
             frame's. Internal to kinds.
     """
 
-    __slots__ = ("activation", "conversation", "frame", "node", "number", "policies")
+    __slots__ = ("activation", "caller", "conversation", "frame", "node", "number", "policies")
 
     def __init__(self, frame: Frame, node: Node[Any, Any], activation: int, number: int = 0) -> None:
         self.frame = frame
         self.node = node
         self.activation = activation
         self.number = number
+        self.caller: Node[Any, Any] | None = None
         self.conversation: Conversation | None = None
         self.policies: tuple[Policy, ...] | None = None
 

@@ -77,9 +77,12 @@ UNFIT = "[arguments that do not fit]"
 class Call:
     """One call under way, for those it goes through."""
 
-    __slots__ = ("conversation", "number", "policies")
+    __slots__ = ("caller", "conversation", "number", "policies")
 
-    def __init__(self, number: int, policies: tuple[Policy, ...], conversation: Conversation | None) -> None:
+    def __init__(
+        self, caller: Node[Any, Any], number: int, policies: tuple[Policy, ...], conversation: Conversation | None
+    ) -> None:
+        self.caller = caller
         self.number = number
         """Which call of its activation it is, from 1."""
         self.policies = policies
@@ -212,8 +215,12 @@ class Reach:
     def add_model_call(self, reply: Answered) -> None:
         self.ledger.add_model_call(reply)
 
-    def background(self, handle: str) -> Background | None:
-        return self.shared.backgrounds.get(handle)
+    def background(self, caller: Node[Any, Any] | None, handle: str) -> Background | None:
+        """The background call of that handle, if it is one that the caller has an edge for: handles are easy to guess."""
+        found = self.shared.backgrounds.get(handle)
+        if found is None or caller is None:
+            return None
+        return found if any(found._called is node for node in self._edges(caller)) else None
 
     def keep(self, activation: int, node: str, name: str, payload: Any, kind: str, mime: str) -> Artifact:
         artifact, content = pack(name, payload, kind, mime)
@@ -263,7 +270,7 @@ class Reach:
             self.ledger.charge("steps")
             if unfit is not None:
                 raise unfit
-            call = Call(self._numbered(activation), self._policies(caller, ctx.policies), ctx.conversation)
+            call = Call(caller, self._numbered(activation), self._policies(caller, ctx.policies), ctx.conversation)
             self._permit(node, given, activation, call)
             if node.meter is not None:
                 self.ledger.charge(node.meter)  # type: ignore[arg-type]  # a node's meter is one of METERS
@@ -282,7 +289,7 @@ class Reach:
 
     def permit(self, ctx: Context, node: Node[Any, Any], given: Any) -> None:
         """Refuses a hand-over that a policy does not allow."""
-        self._permit(node, given, ctx.activation, Call(0, self._policies(ctx.node, ctx.policies), None))
+        self._permit(node, given, ctx.activation, Call(ctx.node, 0, self._policies(ctx.node, ctx.policies), None))
 
     def _permit(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> None:
         if not call.policies:
@@ -294,7 +301,8 @@ class Reach:
 
     def _use(self, node: Node[Any, Any], given: Any, activation: int, number: int) -> Use:
         target = node.entry()[0].name
-        return Use(node.name, node.kind, node.effects, given, self.path, self.key(activation, number), target)
+        shown = copied(given)  # who is asked may change what is shown, and not what is done
+        return Use(node.name, node.kind, node.effects, shown, self.path, self.key(activation, number), target)
 
     async def _called(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Any:
         if node.in_background:
@@ -368,11 +376,29 @@ class Reach:
         handle = f"{node.name}-{1 + sum(other.node == node.name for other in known.values())}"
         background = known[handle] = Background(handle=handle, node=node.name)
         self.record(BackgroundStarted, activation, node=node.name, handle=handle)
-        work = self._in_background(node, given, activation, call, handle)
+        background._called = node
+        work = self._in_background(node, given, activation, call, background)
         background._task = asyncio.get_running_loop().create_task(work)
+        begun = self.clock()
+
+        def told(task: asyncio.Task[Any]) -> None:
+            if not background._ended:  # it was cancelled before its first step
+                self._tell_ended(background, activation, ("cancelled", None, None), begun)
+
+        background._task.add_done_callback(told)
         return background
 
-    async def _in_background(self, node: Node[Any, Any], given: Any, activation: int, call: Call, handle: str) -> Any:
+    def _tell_ended(
+        self, background: Background, activation: int, ending: tuple[Status, Any, BaseException | None], started: float
+    ) -> None:
+        background._ended = True
+        told: dict[str, Any] = dict(zip(("status", "output", "error"), ending, strict=True))
+        node, handle = background.node, background.handle
+        self.record(BackgroundFinished, activation, node=node, handle=handle, **told, started=started)
+
+    async def _in_background(
+        self, node: Node[Any, Any], given: Any, activation: int, call: Call, background: Background
+    ) -> Any:
         started = self.clock()
         ending: tuple[Status, Any, BaseException | None] = ("cancelled", None, None)
         try:
@@ -383,8 +409,7 @@ class Reach:
             ending = (status_of(error), None, error)
             raise
         finally:
-            told: dict[str, Any] = dict(zip(("status", "output", "error"), ending, strict=True))
-            self.record(BackgroundFinished, activation, node=node.name, handle=handle, **told, started=started)
+            self._tell_ended(background, activation, ending, started)
 
     async def _until_deadline(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Any:
         """A background call is in nobody's scope, so the deadlines around it are kept here."""
@@ -420,7 +445,7 @@ class Reach:
             inputs = {port: node.read(message) for port, message in inputs.items()}
         if judged:
             given = next(iter(inputs.values())) if len(inputs) == 1 else inputs
-            self._permit(node, given, activation, Call(0, self.policies, None))
+            self._permit(node, given, activation, Call(node, 0, self.policies, None))
         if node.approval:
             await self._approved(node, inputs, activation, call)
         if node.cache:
@@ -556,6 +581,7 @@ class Reach:
         ctx = Context(self, node, activation)
         if call is not None:
             ctx.number, ctx.policies = call.number, call.policies
+            ctx.caller, ctx.conversation = call.caller, call.conversation
         return await node.activate(inputs, ctx)
 
 

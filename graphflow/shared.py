@@ -110,10 +110,10 @@ class Sources:
 
     __slots__ = ("callers", "graph", "opened")
 
-    def __init__(self, graph: str, callers: Sequence[tuple[str, tuple[Node[Any, Any], ...]]]) -> None:
+    def __init__(self, graph: str, callers: Sequence[tuple[str, tuple[Node[Any, Any], ...], tuple[str, ...]]]) -> None:
         self.graph = graph
         self.callers = callers
-        """Who has an edge to a source, and to what else."""
+        """Who has an edge to a source, to what else, and the names by which it hands over."""
         self.opened: list[tuple[Node[Any, Any], Any]] = []
 
     async def open(self, run: Run[Any]) -> None:
@@ -124,7 +124,7 @@ class Sources:
             GraphError: a caller can reach two nodes of one name.
         """
         distinct: list[Node[Any, Any]] = []
-        for source in (node for _, callees in self.callers for node in callees if node.source):
+        for source in (node for _, callees, _ in self.callers for node in callees if node.source):
             if source not in distinct:
                 distinct.append(source)
         tasks = [asyncio.get_running_loop().create_task(source.open(run.id)) for source in distinct]  # type: ignore[attr-defined]  # what a source has
@@ -166,8 +166,8 @@ class Sources:
     def _check(self) -> None:
         """Now that the names are known, and before anything has been asked of a model."""
         problems = []
-        for caller, callees in self.callers:
-            names: dict[str, str] = {}
+        for caller, callees, tools in self.callers:
+            names = dict.fromkeys(tools, "its hand-overs")
             for callee in callees:
                 for node in self._offered(callee) if callee.source else (callee,):
                     if node.name in names:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Context, Failure, Graph, GraphflowError, ToolError, node, tool
-from graphflow.errors import ModelError, ModelUnset, OutputInvalid, ScriptError, UnknownProvider
+from graphflow.errors import DeclarationError, ModelError, ModelUnset, OutputInvalid, ScriptError, UnknownProvider
 from graphflow.events import ModelDelta, ModelFinished
 from graphflow.model import Finished, ModelEvent, Request, TextDelta
 from graphflow.opening import open_model
@@ -46,6 +46,15 @@ async def slow(x: int) -> int:
 
 def graph_of(agent: Agent[Any, Any]) -> Graph[Any, Any]:
     return Graph("g", START >> agent >> END)
+
+
+@pytest.mark.parametrize("option", ["tools", "sub_agents", "handoffs", "mcp"])
+def test_one_name_or_node_in_place_of_a_list_is_refused(option: str) -> None:
+    options: Any = {option: "search"}
+    with pytest.raises(DeclarationError, match=f"{option}='search'; give a list"):
+        Agent("a", **options)
+    with pytest.raises(DeclarationError, match="give a list"):
+        Agent("a", **{**options, option: Agent("b")})
 
 
 def test_a_tool_error_is_shown_to_the_model() -> None:

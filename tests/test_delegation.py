@@ -27,7 +27,7 @@ from graphflow.errors import DeclarationError, DepthExceeded, LimitExceeded
 from graphflow.events import BackgroundFinished, CallFailed, CallFinished, FrameEntered, ModelFinished
 from graphflow.kinds.tool import spec_of
 from graphflow.model import Request
-from graphflow.testing import ScriptedModel, both, calls, fails, gives, hangs, says
+from graphflow.testing import Scripted, ScriptedModel, both, calls, fails, gives, hangs, says
 from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
 from tests.conftest import Msg, walk
 
@@ -365,6 +365,56 @@ def test_a_background_call_can_be_looked_at_and_cancelled() -> None:
     assert json.loads(told[1])["status"] == "running"
     assert json.loads(told[2])["status"] == "cancelled"
     assert "no background call 'nope'" in told[3]
+
+
+def test_one_that_is_cancelled_before_it_begins_is_told_to_have_ended() -> None:
+    @node(calls=[slow_clerk])
+    async def asks(text: str, ctx: Context) -> str:
+        handle: Any = await ctx.call("clerk", text)
+        handle.cancel()
+        handle.cancel()
+        return str(await handle.wait())
+
+    run = walk(Graph("g", START >> asks >> END), "x", model=ScriptedModel())
+    assert run.output == "cancelled"
+    assert [e.status for e in run.events if isinstance(e, BackgroundFinished)] == ["cancelled"]
+
+
+def test_a_handle_is_of_use_to_those_only_who_could_have_made_the_call() -> None:
+    """Handles are easy to guess, and who has no edge to a node has none to its answer either."""
+    model = ScriptedModel(
+        calls("clerk", when="mine", input="x"),
+        says("secret", when="Do: x"),
+        says("kept", when="running", wait_s=0.2),
+        Scripted(calls=[("background", '{"handle": "clerk-1", "action": "await"}')], when="theirs", wait_s=0.05),
+        says("nothing", when="no background call 'clerk-1'"),
+    )
+    other = Agent("other", input=str, prompt="theirs", sub_agents=[SubAgent(clerk, name="own", background=True)])
+    owner = Agent("owner", input=str, prompt="mine", sub_agents=[slow_clerk])
+
+    @node
+    async def begin(text: str) -> str:
+        return text
+
+    @node
+    async def both_of(answers: list[str]) -> str:
+        return " and ".join(answers)
+
+    run = walk(Graph("g", START >> begin >> (owner, other) >> both_of >> END), "x", model=model)
+    assert run.output == "kept and nothing"
+
+
+@pytest.mark.parametrize("isolation", ["forked", "shared"])
+def test_who_is_called_through_a_tool_sees_the_agents_conversation_too(isolation: Any) -> None:
+    @tool(calls=[SubAgent(clerk, isolation=isolation)])
+    async def ask_the_clerk(task: str, ctx: Context) -> str:
+        """Ask the clerk."""
+        answer: str = await ctx.call("clerk", task)
+        return answer
+
+    model = ScriptedModel(calls("ask_the_clerk", task="a"), "A", "end")
+    walk(Graph("g", START >> Agent("boss", input=str, tools=[ask_the_clerk]) >> END), "the story", model=model)
+    assert texts(model.requests[1]) == ["user: the story", "user: Do: a"]
 
 
 def test_it_survives_its_parents_turn_but_not_the_run() -> None:

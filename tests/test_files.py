@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -340,6 +341,31 @@ def test_wrong_words_are_told_with_the_line(folder: Path, old: str, new: str, sa
         load_graph(folder / "rich.yaml")
 
 
+def test_policies_and_options_of_a_graph_are_there_and_back(folder: Path) -> None:
+    """A rule that allows nothing is no missing rule, and who calls a graph has rules of his own."""
+    (folder / "within.py").write_text(
+        "from graphflow import END, START, Agent, Graph\n"
+        "inner = Graph('inner', START >> Agent('a', input=str) >> END, retry=2, timeout_s=7)\n"
+    )
+    inner: Any = importlib.import_module("within").inner
+    narrow = SubAgent(inner, policy=Policy(deny=["x"]), timeout_s=3)
+    agent = Agent("boss", input=str, sub_agents=[narrow], policy=Policy(effects=()))
+    graph: Graph[Any, Any] = Graph(
+        "g", START >> agent >> END, policy=Policy(allow=(), deny=["pay"]), retry=3, timeout_s=9, approval=True, deps=str
+    )
+    (folder / "g.yaml").write_text(graph.to_yaml())
+    again = load_graph(folder / "g.yaml")
+    assert again.to_yaml() == graph.to_yaml()
+    assert again.policy == Policy(allow=(), deny=["pay"])
+    assert (again.timeout_s, again.approval, again._proof.deps) == (9, True, str)
+    reached = {node.name: node for node in again.reach()}
+    assert reached["boss"].policy == Policy(effects=())
+    [edge] = [node for node in again.reach() if isinstance(node, SubAgent)]
+    assert (edge.policy, edge.timeout_s, edge.retry) == (Policy(deny=["x"]), 3, inner.retry)
+    with pytest.raises(FileUnreadable, match="a policy with a check"):
+        Graph("g", START >> agent >> END, policy=Policy(check=lambda use: None)).to_yaml()
+
+
 def test_what_a_file_cannot_hold_is_refused_not_left_out() -> None:
     async def ask(name: str, question: Any) -> bool:
         return True
@@ -351,6 +377,8 @@ def test_what_a_file_cannot_hold_is_refused_not_left_out() -> None:
         (Agent("a", mcp=[MCP("s", ["x"], ask=ask)]), "a function that asks a person"),
         (Agent("a", mcp=[MCP("s", ["x"], env={"API_KEY": "the key itself"})]), "holds the value of API_KEY"),
         (Agent("a", mcp=[MCP("s", "http://h/mcp", token="the token itself")]), "holds the value of Authorization"),
+        (Agent("a", mcp=[MCP("s", ["x", "--key=sk-0123456789abcdefghij"])]), "has a key in its command"),
+        (Agent("a", mcp=[MCP("s", "http://h/mcp?key=sk-0123456789abcdefghij")]), "has a key in its url"),
         (Agent("a", sub_agents=[SubAgent(Agent("b", input=str), deps=3)]), "dependencies of its own"),
         (Router("a", guards={"x": lambda m: True, "y": lambda m: True}, otherwise="y"), "stands in no module"),
     ):

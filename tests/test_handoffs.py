@@ -7,7 +7,21 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from graphflow import END, START, Agent, Failure, Graph, GraphError, Handoff, LimitReached, Limits, Policy, node, tool
+from graphflow import (
+    END,
+    START,
+    Agent,
+    Failure,
+    Graph,
+    GraphError,
+    Handoff,
+    LimitReached,
+    Limits,
+    Policy,
+    SubAgent,
+    node,
+    tool,
+)
 from graphflow.errors import DeclarationError, LimitExceeded
 from graphflow.events import EdgeSent, FrameEntered, HandedOver
 from graphflow.testing import ScriptedModel, both, calls, fails, gives, says
@@ -116,6 +130,19 @@ def test_the_conversation_travels_if_asked() -> None:
         "You now: order 7",
     ]
     assert "Angry people." in model.requests[0].tools[1].description
+
+
+def test_what_was_said_travels_once_and_without_examples() -> None:
+    """However often it goes round, and where it began within the conversation of somebody else."""
+    other = Agent("other", input=str, handoffs=[Handoff("triage", conversation=True)])
+    triage = Agent("triage", input=str, examples=[("like this", "so")], handoffs=[Handoff(other, conversation=True)])
+    pair = Graph("pair", START >> triage >> END, other >> END)
+    boss = Agent("boss", input=str, sub_agents=[SubAgent(pair, isolation="forked")])
+    there, back = calls("transfer_to_other", input="there"), calls("transfer_to_triage", input="back")
+    model = ScriptedModel(calls("pair", input="task"), there, back, there, "done", "end")
+    walk(Graph("office", START >> boss >> END), "the story", model=model)
+    said = [turn.text for turn in model.requests[4].turns if isinstance(turn, UserTurn)]
+    assert said == ["the story", "task", "there", "back", "there"]
 
 
 def test_they_hand_over_in_circles_within_laps_and_limits() -> None:
@@ -250,6 +277,10 @@ def test_a_policy_hides_a_hand_over() -> None:
         (
             lambda: Graph("g", START >> billing >> Agent("triage", handoffs=[Agent("billing", input=str)]) >> END),
             "has the same name",
+        ),
+        (
+            lambda: desk(billing, tools=[tool(name="transfer_to_billing")(_echo)]),
+            "calls 'transfer_to_billing', which is how it hands over to 'billing', too",
         ),
     ],
 )

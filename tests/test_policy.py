@@ -226,6 +226,20 @@ def test_nobody_who_is_asked_can_change_what_is_done() -> None:
     assert not told(read, '{"path": "/tmp/a"}', policy=Policy(check=check)).ok
     assert done == []
 
+    def add(use: Use) -> bool:
+        use.arguments.people.append("mallory")
+        return True
+
+    @tool(approval=True)
+    async def invite(people: list[str]) -> str:
+        """Invite."""
+        return ", ".join(people)
+
+    assert (
+        told(invite, '{"people": ["bob"]}', policy=Policy(check=lambda use: add(use) and None), approve=add).text
+        == "bob"
+    )
+
 
 # -- layers ------------------------------------------------------------------------------------------------------------
 @both_ways

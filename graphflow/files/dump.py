@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from graphflow.files.specs import specs_of
+from graphflow.files.specs import options_of, specs_of
 from graphflow.files.written import address, model_of, spelled
 from graphflow.graph import Graph
 from graphflow.limits import Limits
@@ -34,6 +34,9 @@ def dump_graph(graph: Graph[Any, Any]) -> str:
         }
     if graph._proof.declared_input is not None:
         declared["input"] = spelled(graph.input)
+    if graph._proof.deps is not None:
+        declared["deps"] = spelled(graph._proof.deps)
+    declared |= options_of(graph)
     declared["nodes"] = specs_of(graph)
     declared["edges"] = [_edge(d.edge) for d in graph._proof.edges if d.edge not in graph._proof.implied]
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=10_000)

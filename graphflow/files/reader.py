@@ -30,14 +30,14 @@ import yaml
 
 from graphflow.arrows import END, START, connect
 from graphflow.errors import FileUnreadable
-from graphflow.files.kinds import Kinds
+from graphflow.files.kinds import OPTIONS, Kinds
 from graphflow.files.loader import Loader
 from graphflow.graph import Graph
 from graphflow.limits import Limits
 from graphflow.messages import Failure, LimitReached, arms, type_name
 from graphflow.nodes import Node
 
-GRAPH_KEYS = ("graph", "model", "limits", "input", "ends", "description", "nodes", "edges")
+GRAPH_KEYS = ("graph", "model", "limits", "input", "ends", "description", "deps", *OPTIONS, "nodes", "edges")
 
 
 def load_graph(path: str | Path) -> Graph[Any, Any]:
@@ -82,15 +82,15 @@ class _Reader(Kinds):
             self._made(name)
         paths = [self._path(str(text)) for text in self.declared["edges"] or ()]
         options: dict[str, Any] = {
-            key: self.declared[key] for key in ("model", "ends", "description") if key in self.declared
+            key: self.declared[key]
+            for key in GRAPH_KEYS
+            if key in self.declared and key not in ("graph", "nodes", "edges")
         }
-        if "model" in options:
-            options["model"] = self._model(options["model"])
-        if "limits" in self.declared:
-            self._only(self.declared["limits"], tuple(Limits.__dataclass_fields__), "limits")
-            options["limits"] = Limits(**self.declared["limits"])
-        if "input" in self.declared:
-            options["input"] = self._type(self.declared["input"])
+        if "limits" in options:
+            self._only(options["limits"], tuple(Limits.__dataclass_fields__), "limits")
+        self._read_options(str(self.declared["graph"]), options)
+        if "deps" in options:
+            options["deps"] = self._type(options["deps"])
         return Graph(str(self.declared["graph"]), *paths, **options)
 
     # -- arrows --------------------------------------------------------------------------------------------------------

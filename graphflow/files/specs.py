@@ -22,7 +22,7 @@ from graphflow.limits import Limits
 from graphflow.mcp.server import MCP, TIMEOUT_S
 from graphflow.messages import to_json_value
 from graphflow.nodes import Node
-from graphflow.scrub import is_secret
+from graphflow.scrub import is_secret, scrub
 
 Spec = dict[str, Any]
 
@@ -87,11 +87,18 @@ def _spec(node: Node[Any, Any]) -> Any:
 
 
 def _options(node: Node[Any, Any]) -> Spec:
-    """What every kind of node may be told."""
+    """What every kind of node may be told; of a call edge to a graph, what is not the graph's own."""
+    told = options_of(node)
+    if not isinstance(node, SubAgent) or node.target.enters != "always":
+        return told
+    own = {**options_of(node.target), "policy": None}
+    return {key: value for key, value in told.items() if value != own.get(key)}
+
+
+def options_of(node: Node[Any, Any]) -> Spec:
+    """What every kind of node may be told, a graph too."""
     spec: Spec = {}
     plain_s = TIMEOUT_S if isinstance(node, MCP) else None
-    if isinstance(node, SubAgent) and node.target.enters == "always":
-        return spec  # they are its target's
     if node.retry is not None:
         if node.retry.on != (Exception,):
             raise FileUnreadable(f"{node.name!r} retries on certain exceptions only, which a file cannot name")
@@ -108,9 +115,8 @@ def _options(node: Node[Any, Any]) -> Spec:
         if node.policy.check is not None:
             raise FileUnreadable(f"{node.name!r} has a policy with a check, which a file cannot hold")
         rules = {key: getattr(node.policy, key) for key in ("allow", "deny", "effects")}
-        spec["policy"] = {key: list(value) for key, value in rules.items() if value is not None and value != ()} or {
-            "deny": []
-        }
+        said = {key: list(value) for key, value in rules.items() if value is not None and (value or key != "deny")}
+        spec["policy"] = said or {"deny": []}
     return spec
 
 
@@ -199,6 +205,9 @@ def _mcp(node: MCP) -> Spec:
     if node.ask is not None:
         raise FileUnreadable(f"mcp {node.name!r} has a function that asks a person, which a file cannot hold")
     spec: Spec = {"command": list(node.command)} if node.command else {"url": node.url}
+    told = " ".join(node.command) or node.url
+    if scrub(told) != told:
+        raise FileUnreadable(f"mcp {node.name!r} has a key in its {next(iter(spec))}, which a file must not hold")
     env, headers = dict(node.__dict__["_env"]), dict(node.__dict__["_headers"])
     if env:
         spec["env"] = {

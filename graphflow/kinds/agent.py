@@ -179,6 +179,7 @@ class Agent(Node[In, Out]):
     ) -> None:
         caller = sys._getframe(1)
         check_model(model, f"agent {name!r}")
+        _check_lists(name, tools=tools, sub_agents=sub_agents, handoffs=handoffs, mcp=mcp)
         if prompt is not None and prompt_file is not None:
             raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
         if turns < 1 or repairs < 0 or at_once < 1:
@@ -260,7 +261,10 @@ class Agent(Node[In, Out]):
                 self._repair(attempts, error.said, str(error), turns, None)
                 continue
             if reply.calls:
-                results = await carry_out(reply, offer, ctx, turns, self.at_once)
+                handed = (
+                    given.turns if type(given) is Handover else ()
+                )  # examples, and what a frame shares, do not travel
+                results = await carry_out(reply, offer, ctx, (*handed, *turns[own:]), self.at_once)
                 if isinstance(results, Handover):
                     return cast(Out, results)
                 turns += [reply.turn, ToolTurn(results)]
@@ -427,6 +431,12 @@ def _prompt(text: str | None, file: str | None, declared_in: str | None) -> Prom
         base = Path(declared_in).parent if declared_in else Path.cwd()
         return Prompt.read(base / file)
     return None if text is None else Prompt(text)
+
+
+def _check_lists(name: str, **given: Any) -> None:
+    for option, nodes in given.items():
+        if isinstance(nodes, (str, Node)):
+            raise DeclarationError(f"agent {name!r}: {option}={nodes!r}; give a list")
 
 
 def _schema_problems(kind: Type) -> tuple[str, ...]:

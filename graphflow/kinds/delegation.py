@@ -38,7 +38,7 @@ async def background(
         action: "await" waits for the answer, "poll" tells at once how it stands, "cancel" stops it.
         seconds: how long to wait at most with "await"; it may still be running then.
     """
-    found = ctx.frame.background(handle)
+    found = ctx.frame.background(ctx.caller, handle)
     if found is None:
         raise ToolError(f"there is no background call {handle!r}; use the handle that the call gave you")
     if action == "cancel":

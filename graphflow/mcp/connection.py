@@ -14,17 +14,22 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from graphflow.errors import ServerFailed, ToolError
+from pydantic import ValidationError
+
+from graphflow.errors import DeclarationError, ServerFailed, ToolError
+from graphflow.mcp.schema import wrong_with
 from graphflow.mcp.tail import Tail
 from graphflow.mcp.transport import Opened, transport_of
 from graphflow.messages import error_text
 from graphflow.scrub import scrub
+from graphflow.threads import in_thread
 
 if TYPE_CHECKING:
     from mcp import Client
     from mcp.shared.dispatcher import ProgressFnT
 
     from graphflow.mcp.server import MCP
+    from graphflow.mcp.tools import ServerTool
 
 PAGES = 100
 """Pages of a listing at most: a server whose pages never end hangs nobody (the SDK caps its own walks likewise)."""
@@ -42,11 +47,13 @@ class Connection:
     Attributes:
         server: what it connects to.
         listed: the server's tools as it last listed them.
+        nodes: these as nodes.
     """
 
     def __init__(self, server: MCP) -> None:
         self.server = server
         self.listed: tuple[Any, ...] = ()
+        self.nodes: tuple[ServerTool, ...] = ()
         self._client: Client | None = None
         self._owner: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
@@ -54,6 +61,8 @@ class Connection:
         self._stale = False
         self._closing = False
         self._opening = asyncio.Lock()
+        self._tried = 0
+        self._failed = ""
 
     async def open(self) -> Client:
         """The client, connected.
@@ -61,18 +70,27 @@ class Connection:
         Raises:
             ServerFailed: it cannot be reached, or does not speak the protocol.
         """
+        tried = self._tried
         async with self._opening:
             if self._client is not None and not self._lost.is_set():
                 return self._client
+            if self._tried > tried and self._failed:  # while we waited: all who want it now fail at once, not in turn
+                raise ServerFailed(self._failed)
             await self._end()
             ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
             self._lost, self._wake, self._closing = asyncio.Event(), asyncio.Event(), False
             self._owner = asyncio.get_running_loop().create_task(self._own(ready), name=f"mcp:{self.server.name}")
+            self._failed = ""
             try:
                 return await asyncio.shield(ready)
+            except ServerFailed as error:
+                self._failed = str(error)
+                raise
             except asyncio.CancelledError:
                 await self._end()
                 raise
+            finally:
+                self._tried += 1
 
     async def call(self, tool: str, arguments: dict[str, Any], progress: ProgressFnT | None = None) -> Any:
         """What the server answers to one call, the SDK's `CallToolResult`.
@@ -87,7 +105,9 @@ class Connection:
             client = await self.open()
             lost = self._lost
             try:
-                return await client.call_tool(tool, arguments, progress_callback=progress)
+                result = await client.call_tool(tool, arguments, progress_callback=progress)
+                self._check(tool, result)
+                return result
             except MCPError as error:
                 if error.message == FORGOTTEN and again:
                     lost.set()
@@ -96,9 +116,27 @@ class Connection:
                     lost.set()
                     raise ServerFailed(await self._ended("ended while it was working on the call")) from None
                 raise ToolError(scrub(f"server {self.server.name!r} refuses the call: {error.message}")) from None
-            except RuntimeError as error:  # how the SDK says that an answer breaks the tool's output schema
+            except ValidationError as error:
+                raise ToolError(scrub(f"server {self.server.name!r} answered {_off(error)}")) from None
+            except RuntimeError as error:  # how the SDK says what else it cannot make sense of
                 raise ToolError(scrub(f"server {self.server.name!r}: {str(error).splitlines()[0]}")) from None
         raise AssertionError("a call is sent at most twice")
+
+    def _check(self, tool: str, result: Any) -> None:
+        """Holds an answer against the tool's own output schema."""
+        schema = next((each.output_schema for each in self.listed if each.name == tool), None)
+        if schema is None or result.is_error:
+            return
+        if result.structured_content is None and "structured_content" not in result.model_fields_set:
+            wrong = ["there is none, and its schema promises it"]
+        else:
+            try:
+                wrong = wrong_with(schema, result.structured_content)
+            except ValueError as error:
+                wrong = [f"the schema that it should keep to: {error}"]
+        if wrong:
+            told = "; ".join(wrong)[:2000]
+            raise ToolError(scrub(f"server {self.server.name!r}: Invalid structured content from {tool!r}: {told}"))
 
     async def close(self) -> None:
         """Ends the connection, and the process if there is one; bounded by the SDK (about 4 s for one that hangs)."""
@@ -113,6 +151,7 @@ class Connection:
             async with clock, self._made(opened) as client:
                 if opened.tail is not None:
                     opened.tail.started()
+                client.session.validate_tool_result = _unchecked  # type: ignore[method-assign]  # `_check` does, in bounded time
                 await self._list(client)
                 clock.reschedule(None)
                 self._client = client
@@ -179,7 +218,7 @@ class Connection:
 
         try:
             await self._list(client)
-        except (MCPError, ServerFailed):
+        except (MCPError, ServerFailed, ValidationError, DeclarationError):
             return  # what was listed before still stands; if the connection is gone, the next call tells
 
     async def _listen(self, client: Client) -> None:
@@ -208,8 +247,8 @@ class Connection:
             if cursor is None or cursor in seen:
                 break
             seen.add(cursor)
-        self.server.tools_of(self, found)  # refuses what cannot be offered before it takes the place of what was
-        self.listed = tuple(found)
+        nodes = await in_thread(self.server.tools_of, self, found)  # refuses what cannot be offered
+        self.listed, self.nodes = tuple(found), nodes
 
     async def _end(self) -> None:
         owner, self._owner = self._owner, None
@@ -251,6 +290,8 @@ class Connection:
             what = f"answered HTTP {opened.status}" + (": it wants a token" if opened.status == 401 else "")
         elif isinstance(cause, MCPError):
             what = f"does not speak the protocol: {cause.message}"
+        elif isinstance(cause, ValidationError):
+            what = f"does not speak the protocol: it answered {_off(cause)}"
         else:
             what = f"cannot be opened: {type(cause).__name__}: {error_text(cause)}"
         said = "" if opened.tail is None else await opened.tail.text()
@@ -261,6 +302,16 @@ def _last(said: str) -> str:
     """The end of what a process wrote, if it wrote anything."""
     lines = said.splitlines()[-5:]
     return f"; it wrote: {' | '.join(line.strip() for line in lines)[-500:]}" if lines else ""
+
+
+async def _unchecked(name: str, result: Any) -> None:
+    """In place of the SDK's own check of answers, which takes patterns and references as they come."""
+
+
+def _off(error: ValidationError) -> str:
+    """What an answer has that the protocol does not."""
+    wrong = error.errors(include_url=False, include_input=False)[0]
+    return f"what the protocol does not know: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
 
 
 def _leaf(error: BaseException) -> BaseException:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from graphflow.mcp.schema import wrong_with
 from graphflow.messages import Message, error_text
 from graphflow.scrub import scrub
 
@@ -39,7 +40,6 @@ class Elicitation(Message):
 
 def asker(server: MCP) -> ElicitationFnT:
     """What the SDK calls when the server asks."""
-    from jsonschema.validators import validator_for
     from mcp_types import INTERNAL_ERROR, ElicitResult, ErrorData
 
     async def asked(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
@@ -57,9 +57,12 @@ def asker(server: MCP) -> ElicitationFnT:
         if answer is False:
             return ElicitResult(action="decline")
         content = {} if answer is True else dict(answer)
-        wrong = next(validator_for(schema)(schema).iter_errors(content), None) if schema else None
-        if wrong is not None:
-            return ErrorData(code=INTERNAL_ERROR, message=f"the answer does not fit: {wrong.message}")
+        try:
+            wrong = wrong_with(schema, content)
+        except ValueError as error:
+            wrong = [f"the schema that it was asked by: {error}"]
+        if wrong:
+            return ErrorData(code=INTERNAL_ERROR, message=f"the answer does not fit: {wrong[0]}")
         return ElicitResult(action="accept", content=None if url else content)
 
     return asked

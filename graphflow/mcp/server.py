@@ -216,16 +216,11 @@ class Tools:
     def __init__(self, server: MCP, connection: Connection) -> None:
         self.server = server
         self.connection = connection
-        self._listed: tuple[Any, ...] = ()
-        self._nodes: tuple[ServerTool, ...] = ()
 
     @property
     def nodes(self) -> tuple[ServerTool, ...]:
         """Its tools as it last listed them."""
-        if self._listed is not self.connection.listed:
-            self._listed = self.connection.listed
-            self._nodes = self.server.tools_of(self.connection, self._listed)
-        return self._nodes
+        return self.connection.nodes
 
     async def close(self) -> None:
         """Ends what belongs to the run only."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import os
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -217,4 +218,12 @@ def _failed(text: str) -> CallToolResult:
 def serve(graphs: Sequence[Graph[Any, Any]], model: str | None, port: int | None, token: str) -> None:
     """Serves until the client goes, or Ctrl-C."""
     serving = Serving(graphs, model)
-    asyncio.run(serving.over_stdio() if port is None else serving.over_http(port, token))
+    try:
+        asyncio.run(serving.over_stdio() if port is None else serving.over_http(port, token))
+    except* BrokenPipeError:
+        _to_nowhere()
+
+
+def _to_nowhere() -> None:
+    """The client went while it was being told something. What is still to be written at the end goes where nobody reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from graphflow.errors import ArgumentsInvalid, ServerFailed
 from graphflow.events import ToolPartial
 from graphflow.mcp.content import answer_of
+from graphflow.mcp.schema import check_schema, wrong_with
 from graphflow.model import ToolSpec
 from graphflow.nodes import Context, Node, NodeOptions
 from graphflow.policy import EFFECTS, Effect, check_effects
@@ -51,7 +52,7 @@ class ServerTool(Node[Any, Any]):
         own["spec"] = ToolSpec(name, about, listed.input_schema)
         own["connection"] = connection
         own["effects"] = check_effects(f"tool {name!r}", effects)
-        own["_validator"] = _validator(name, listed.input_schema)
+        _check(name, listed.input_schema)
 
     def read(self, given: Any) -> dict[str, Any]:
         """Arguments as the server's schema wants them, from JSON text or a mapping.
@@ -68,16 +69,10 @@ class ServerTool(Node[Any, Any]):
         if not isinstance(given, Mapping):
             raise ArgumentsInvalid(f"arguments of {self.name!r} are {type(given).__name__}; give an object")
         arguments = dict(given)
-        validator: Any = self.__dict__["_validator"]
         try:
-            wrong = [
-                f"{'.'.join(map(str, e.absolute_path)) or 'arguments'}: {e.message}"
-                for e in validator.iter_errors(arguments)
-            ]
-        except Exception as error:  # a reference that leads nowhere, a schema that never ends
-            raise ArgumentsInvalid(
-                f"the server's schema of {self.name!r} cannot be followed: {type(error).__name__}"
-            ) from None
+            wrong = wrong_with(self.spec.parameters, arguments)
+        except ValueError as error:
+            raise ArgumentsInvalid(f"the server's schema of {self.name!r}: {error}") from None
         if wrong:
             raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {'; '.join(wrong)[:2000]}")
         return arguments
@@ -95,29 +90,22 @@ class ServerTool(Node[Any, Any]):
         return answer_of(result, ctx)
 
 
-def _validator(name: str, schema: Any) -> Any:
-    """What holds arguments against a schema. References are followed within the schema only, never over the network.
+def _check(name: str, schema: Any) -> None:
+    """Refuses what is no JSON schema of an object.
 
     Raises:
-        ServerFailed: it is no JSON schema of an object.
+        ServerFailed: why it is none.
     """
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import validator_for
-    from referencing import Registry
-
-    kind = validator_for(schema)
     try:
-        kind.check_schema(schema)
-    except (SchemaError, RecursionError) as error:
-        why = getattr(error, "message", type(error).__name__)
+        check_schema(schema)
+    except ValueError as error:
         raise ServerFailed(
-            f"the server's schema of {name!r} is no JSON schema: {why[:300]}; leave the tool out: exclude=[{name!r}]"
+            f"the server's schema of {name!r} is no JSON schema: {error}; leave the tool out: exclude=[{name!r}]"
         ) from None
     if schema.get("type", "object") != "object":
         raise ServerFailed(
             f"the server's schema of {name!r} is not that of an object; exclude=[{name!r}] leaves it out"
         )
-    return kind(schema, registry=Registry())
 
 
 def node_name(prefix: str, tool: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -257,6 +258,19 @@ def test_a_server_for_the_process_stays_open_and_is_shared() -> None:
     before = children()
     asyncio.run(main())  # the loop's end closes what was kept
     assert children() == before
+
+
+def test_those_who_wait_for_one_that_cannot_be_opened_fail_with_it_and_not_in_turn() -> None:
+    server = MCP("mute", [sys.executable, "-c", "import time; time.sleep(60)"], scope="process", connect_s=0.5)
+
+    async def main() -> float:
+        runs = [asyncio.ensure_future(graph_of(server).run("go", model=ScriptedModel())) for _ in range(20)]
+        began = time.perf_counter()
+        errors = await asyncio.gather(*runs, return_exceptions=True)
+        assert all(isinstance(error, ServerFailed) for error in errors)
+        return time.perf_counter() - began
+
+    assert asyncio.run(main()) < 8  # one time to wait for it, and one to end it
 
 
 def test_include_exclude_prefix_and_names_that_models_take() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -178,6 +179,28 @@ def served(project: Path, token: str | None = TOKEN, *flags: str) -> Iterator[tu
         process.wait()
         assert process.stderr is not None
         process.stderr.close()
+
+
+def test_a_client_that_goes_in_the_middle_of_a_call_is_no_error(project: Path) -> None:
+    command = [sys.executable, "-m", "graphflow", "mcp", *NAMES]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=project, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}), file=process.stdin)
+        process.stdin.write("this is no JSON\n\n[1]\n")
+        process.stdin.flush()
+        assert '"graphflow"' in process.stdout.readline()
+        asked = {"name": "wait", "arguments": {"input": "60"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": asked}), file=process.stdin)
+        process.stdin.flush()
+        process.stdout.close()
+        process.stdin.close()
+        told = process.stderr.read()
+        assert process.wait(10) == 0, told
+        assert "Traceback" not in told
 
 
 def test_over_http_it_wants_the_token_and_the_right_host(project: Path) -> None:
