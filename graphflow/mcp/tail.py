@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import threading
 from typing import TextIO
 
 KEPT = 4_000
 """Bytes that are kept."""
+POLLS = os.name == "posix"
+POLL_S = 0.5
+"""Seconds after which the thread looks whether it is still wanted."""
 
 
 class Tail:
     """Reads what a process writes, so that it never blocks, and keeps the end of it.
 
-    A pipe and a thread, as the process needs a real file and not every loop can wait for one.
+    A pipe and a thread, as the process needs a real file and not every loop can wait for one. The thread ends with the
+    pipe, or when it is told to: a child that the process leaves behind may hold the pipe for ever.
     """
 
     def __init__(self) -> None:
         self._kept = b""
+        self._over = False
         reading, writing = os.pipe()
         self.file: TextIO = os.fdopen(writing, "w")
         self._thread = threading.Thread(target=self._read, args=(reading,), name="graphflow:mcp-stderr", daemon=True)
@@ -27,13 +33,23 @@ class Tail:
 
     def _read(self, reading: int) -> None:
         with contextlib.suppress(OSError), os.fdopen(reading, "rb", buffering=0) as pipe:
-            while piece := pipe.read(8192):
+            while not self._over:
+                if POLLS and not select.select([pipe], [], [], POLL_S)[0]:
+                    continue
+                piece = pipe.read(8192)
+                if not piece:
+                    break
                 self._kept = (self._kept + piece)[-KEPT:]
 
     def started(self) -> None:
         """The process holds its own end by now; the pipe shall end when it does."""
         with contextlib.suppress(OSError):
             self.file.close()
+
+    def close(self) -> None:
+        """Nobody wants to know any more."""
+        self.started()
+        self._over = True
 
     async def text(self, wait_s: float = 0.2) -> str:
         """What was written last, once the process is gone: the pipe has ended then, unless children of its hold it."""

@@ -6,11 +6,13 @@ these two, and the SDK finds out which one a server speaks.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from graphflow.mcp.tail import Tail
+from graphflow.scrub import scrub
 
 if TYPE_CHECKING:
     from graphflow.mcp.server import MCP
@@ -62,12 +64,20 @@ class Watched:
             raise
 
 
+def _brief(record: logging.LogRecord) -> bool:
+    """What the SDK logs of a line that is no message, without the line: it may hold anything."""
+    record.exc_info = record.exc_text = None
+    record.msg, record.args = scrub(record.getMessage())[:200], ()
+    return True
+
+
 @asynccontextmanager
 async def transport_of(server: MCP, opened: Opened, ended: Callable[[], None]) -> AsyncIterator[Any]:
     """The two streams of a server."""
     if server.command:
         from mcp import StdioServerParameters, stdio_client
 
+        logging.getLogger("mcp.client.stdio").addFilter(_brief)  # the same one again is not added
         program, *arguments = server.command
         parameters = StdioServerParameters(command=program, args=arguments, env=server.environment(), cwd=server.cwd)
         assert opened.tail is not None

@@ -6,15 +6,16 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
 import pytest
 
 from graphflow import END, MCP, START, Agent, Context, Graph, GraphError, Policy, Retry, node
-from graphflow.errors import DeclarationError, ServerFailed
+from graphflow.errors import DeclarationError, NodeTimeout, ServerFailed
 from graphflow.events import CallFailed, ToolPartial
-from graphflow.mcp import Elicitation, close_kept
+from graphflow.mcp import Elicitation, close_kept, connection
 from graphflow.mcp.tools import effects_of, node_name
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, both, calls
@@ -432,3 +433,42 @@ def test_it_stands_on_no_arrow_and_is_drawn() -> None:
         Graph("g", START >> stdio() >> END)
     drawn = graph_of(stdio()).to_mermaid()
     assert "dynamic" in drawn
+
+
+def test_a_server_that_answers_no_more_is_opened_again() -> None:
+    server = stdio(scope="process", timeout_s=1)
+    pids: list[int] = []
+
+    @node(calls=[server])
+    async def deaf(text: str, ctx: Context) -> str:
+        pids.append(int((await ctx.call("whoami", {})).split()[0]))
+        os.kill(pids[0], signal.SIGSTOP)
+        with pytest.raises(NodeTimeout):
+            await ctx.call("whoami", {})
+        return "ok"
+
+    async def main() -> None:
+        graph = Graph("g", START >> deaf >> END)
+        await graph.run("x")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(connection, "SIGN_OF_LIFE_S", 0.3)
+            again = stdio(scope="process", timeout_s=1)
+            assert again == server
+            model = ScriptedModel(calls("whoami"), calls("whoami"), "done")
+            await graph_of(again).run("go", model=model)
+            answered = [r for r in results(model) if r.ok]
+            assert answered
+            assert str(answered[0].content).split()[0] != str(pids[0])
+        await close_kept()
+
+    before = children()
+    asyncio.run(main())
+    assert children() == before
+
+
+def test_a_child_that_a_server_leaves_behind_holds_no_thread() -> None:
+    leaving = "import os, sys, time\nif not os.fork():\n    os.setsid(); time.sleep(20); os._exit(0)\nsys.exit(3)"
+    for _ in range(3):
+        walk(graph_of(MCP("s", [sys.executable, "-c", leaving])), "go", model=ScriptedModel())
+    time.sleep(1.2)
+    assert not [thread for thread in threading.enumerate() if thread.name == "graphflow:mcp-stderr"]
