@@ -130,7 +130,7 @@ class Connection:
                 await client.list_tools(cache_mode="bypass")
         except (TimeoutError, MCPError):
             if link is not None:
-                link.lost.set()
+                link.give_up()
         return await self.open()
 
     def _check(self, tool: str, result: Any) -> None:

@@ -70,6 +70,11 @@ class Link:
             if not self._ready.done():
                 self._owner.cancel()
 
+    def give_up(self) -> None:
+        """It answers no more."""
+        self.lost.set()
+        self._opened.kill()
+
     async def gone(self, within_s: float | None = None) -> None:
         """Waits until it is closed (bounded by the SDK: about 4 s for a process that hangs)."""
         await asyncio.wait([self._owner], timeout=within_s)

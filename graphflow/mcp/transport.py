@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from graphflow.mcp.tail import Tail
@@ -28,11 +29,20 @@ class Opened:
     Attributes:
         tail: the last words of the process, if it is one.
         status: the HTTP status of the last answer that was an error, else 0.
+        process: the frame of the SDK's that holds the process.
     """
 
     def __init__(self, tail: Tail | None) -> None:
         self.tail = tail
         self.status = 0
+        self.process: FrameType | None = None
+
+    def kill(self) -> None:
+        """Ends a process that answers no more: asked kindly it would take seconds, and hang a loop that ends meanwhile."""
+        process = None if self.process is None else self.process.f_locals.get("process")
+        if process is not None:
+            with suppress(OSError, AttributeError):
+                process.kill()
 
 
 class Watched:
@@ -81,8 +91,10 @@ async def transport_of(server: MCP, opened: Opened, ended: Callable[[], None]) -
         program, *arguments = server.command
         parameters = StdioServerParameters(command=program, args=arguments, env=server.environment(), cwd=server.cwd)
         assert opened.tail is not None
-        async with stdio_client(parameters, errlog=opened.tail.file) as (reading, writing):
+        streams = stdio_client(parameters, errlog=opened.tail.file)
+        async with streams as (reading, writing):
             opened.tail.started()
+            opened.process = getattr(getattr(streams, "gen", None), "ag_frame", None)  # the SDK tells nobody its process
             yield Watched(reading, ended), writing
         return
     import httpx2
