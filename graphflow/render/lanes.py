@@ -52,29 +52,30 @@ def leaves(pieces: Sequence[tuple[Span, float, float]]) -> list[tuple[Span, floa
 
 
 def lanes_of(story: Story) -> list[Lane]:
-    """The lanes in the order in which their frames and nodes first appeared, frames below what entered them."""
-    lanes: dict[tuple[tuple[str, ...], str], Lane] = {}
-    below: dict[tuple[str, ...], list[tuple[tuple[str, ...], str]]] = {}
+    """The lanes in the order in which their frames and nodes first appeared, what a frame holds below its own lane."""
+    Key = tuple[tuple[str, ...], str]
+    lanes: dict[Key, Lane] = {}
+    below: dict[tuple[str, ...], list[Key]] = {}
     nodes = [span for span in story.spans if span.what == "node"]
-    frames = {
-        span.path for span in nodes if len(span.path) > 1 and span.parent is not None and span.parent.what == "node"
-    }
+    graphs = {s.path for s in nodes if len(s.path) > 1 and s.parent is not None and s.parent.what == "node"}
+
+    def level(path: tuple[str, ...]) -> int:
+        return lanes[path, ""].depth + 1 if (path, "") in lanes else 0
+
+    def add(key: Key, lane: Lane, path: tuple[str, ...]) -> None:
+        if key not in lanes:
+            lanes[key] = lane
+            below.setdefault(path, []).append(key)
+
     for span in nodes:
-        for depth in range(1, len(span.path)):
-            head = (span.path[: depth + 1], "")
-            if head not in lanes:
-                lanes[head] = Lane(span.path[depth], depth, is_frame=True)
-                below.setdefault(span.path[:depth], []).append(head)
-        alone = len(span.path) > 1 and span.path[-1] == span.node
-        key = (span.path, "" if alone else span.node)
-        if (*span.path, span.node) in frames:  # a graph that is a node here: its frame's lane is its own
-            key = ((*span.path, span.node), "")
-        if key not in lanes and not key[1]:
-            lanes[key] = Lane(span.node, len(span.path), is_frame=True)
-            below.setdefault(span.path, []).append(key)
-        elif key not in lanes:
-            lanes[key] = Lane(span.node, len(span.path) - 1 + (len(span.path) > 1))
-            below.setdefault(span.path, []).append(key)
+        path = span.path
+        for depth in range(1, len(path)):  # a frame that was called stands one step in
+            add((path[: depth + 1], ""), Lane(path[depth], level(path[:depth]) + 1, is_frame=True), path[:depth])
+        alone = len(path) > 1 and path[-1] == span.node
+        key: Key = (path, "" if alone else span.node)
+        if (*path, span.node) in graphs:  # a graph that is a node here: its frame's lane is its own
+            key = ((*path, span.node), "")
+        add(key, Lane(span.node, level(path), is_frame=not key[1]), path)
         lanes[key].spans.append(span)
     ordered: list[Lane] = []
     stack = [iter(below.get(path, ())) for path in dict.fromkeys(span.path[:1] for span in story.spans)]

@@ -108,6 +108,7 @@ def report_html(source: Any, graph: Graph[Any, Any] | None = None) -> str:
         more_steps=max(0, len(steps) - MOST_STEPS),
         failures=failed[:MOST_FAILURES],
         more_failures=max(0, len(failed) - MOST_FAILURES),
+        white=not hasattr(declared, "to_svg"),  # dot's own picture is for white paper
         limits=_limits(source, declared),
         took=seconds_text,
     )

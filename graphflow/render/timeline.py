@@ -18,7 +18,7 @@ from typing import Any
 from graphflow.errors import FileUnreadable
 from graphflow.render.lanes import MOST_ROWS, Lane, at_once, blocks_of, lanes_of, leaves, named, pack
 from graphflow.render.spans import How, Span, Story, read_story
-from graphflow.render.xml import clean, seconds_text, xml
+from graphflow.render.xml import clean, seconds_text, short, xml
 
 WIDTH, LABELS, RIGHT = 1040, 214, 18
 PLOT = WIDTH - LABELS - RIGHT
@@ -27,7 +27,7 @@ MOST_BLOCKS = 1500
 """Blocks of one picture: what is drawn beyond stays below 2 MB, and a browser shows it at once."""
 MOST_INNER = 1500
 MOST_LANES = 120
-MOST_PIECES = 400
+MOST_JOINS = 150
 
 LIGHT = (
     "--ink:#1f2933;--dim:#5f6c78;--line:#d9dee3;--paper:#ffffff;--act:#dfe8f3;--edge:#6f8299;"
@@ -155,7 +155,7 @@ class _Drawing:
         if models:
             told += f", {len(models):,} model request{'s' * (len(models) != 1)}"
         lines = [
-            f'<text class="head" x="12" y="24">{xml(clean(story.title, 60))}'
+            f'<text class="head" x="12" y="24">{xml(short(story.title, 60))}'
             f'<tspan class="dim" dx="10" style="font-weight:400;font-size:11px">{xml(told)}</tspan></text>',
         ]
         if story.critical:
@@ -167,7 +167,7 @@ class _Drawing:
         spent: dict[str, float] = {}
         total = 0.0
         for span, start, end in leaves(self.story.critical):
-            name = clean(named(span), 40)
+            name = short(named(span), 44)
             spent[name] = spent.get(name, 0.0) + end - start
             total += end - start
         most = sorted(spent.items(), key=lambda pair: (-pair[1], pair[0]))[:3]
@@ -208,16 +208,14 @@ class _Drawing:
     def lane(self, lane: Lane) -> list[str]:
         indent = 12 + 13 * min(lane.depth, 8)
         room = max(8, int((LABELS - indent - 8) / 6.4))
-        shown = clean(lane.label, 200).replace("\n", " ")
-        short = shown if len(shown) <= room else shown[: room - 1] + "\u2026"
+        shown = clean(lane.label, 200)
         count = f" \u00d7{len(lane.spans):,}" if len(lane.spans) > 1 else ""
-        if len(short) + len(count) > room:
-            short = short[: room - len(count) - 1] + "\u2026"
+        label = short(lane.label, max(4, room - len(count) - 2 * lane.is_frame))
         tree = "\u25be " if lane.is_frame else ""
         kind = ' class="frame"' if lane.is_frame else ""
         lines = [
             f'<path class="grid" d="M12 {lane.top - 1.5:.1f}H{LABELS + PLOT}"/>',
-            f'<text{kind} x="{indent}" y="{lane.top + 13:.1f}"><title>{escape(shown)}</title>{tree}{escape(short)}'
+            f'<text{kind} x="{indent}" y="{lane.top + 13:.1f}"><title>{escape(shown)}</title>{tree}{escape(label)}'
             f'<tspan class="dim small">{count}</tspan></text>',
         ]
         for number, row in enumerate(lane.rows):
@@ -305,20 +303,25 @@ class _Drawing:
     def path(self) -> list[str]:
         """The critical path: heavy under the bars, with dotted lines from bar to bar."""
         pieces = [p for p in leaves(self.story.critical) if self.place(p[0]) is not None]
-        if len(pieces) > MOST_PIECES:
-            kept = sorted(pieces, key=lambda p: p[1] - p[2])[:MOST_PIECES]
-            self.notes.append(f"The critical path has {len(pieces):,} pieces; the longest {MOST_PIECES} are marked.")
-            pieces = sorted(kept, key=lambda p: p[1])
-        lines: list[str] = []
+        rows: dict[float, list[tuple[float, float]]] = {}
+        joins: list[str] = []
         before: tuple[float, float] | None = None
         for span, start, end in pieces:
             y = (self.place(span) or 0.0) + 1.6
             left, right = self.x(start), max(self.x(end), self.x(start) + 1)
             if before is not None and abs(before[1] - y) > 1 and left >= before[0] - 1.5:
-                lines.append(f'<path class="thin" d="M{before[0]:.1f} {before[1]:.1f}L{left:.1f} {y:.1f}"/>')
-            lines.append(f'<path class="path" d="M{left:.1f} {y:.1f}H{right:.1f}"/>')
+                joins.append(f'<path class="thin" d="M{before[0]:.1f} {before[1]:.1f}L{left:.1f} {y:.1f}"/>')
+            row = rows.setdefault(y, [])
+            if row and left - row[-1][1] < 1.5:
+                row[-1] = (row[-1][0], max(right, row[-1][1]))
+            else:
+                row.append((left, right))
             before = (right, y)
-        return lines
+        if len(joins) > MOST_JOINS:
+            self.notes.append(f"The critical path goes from bar to bar {len(joins):,} times: more than can be drawn.")
+            joins = []
+        heavy = [f"M{left:.1f} {y:.1f}H{right:.1f}" for y, row in rows.items() for left, right in row]
+        return [*joins, f'<path class="path" d="{"".join(heavy)}"/>'] if heavy else []
 
     def place(self, span: Span | None) -> float | None:
         while span is not None:

@@ -24,6 +24,12 @@ def xml(value: object, limit: int = 400) -> str:
     return escape(clean(value, limit), quote=True)
 
 
+def short(value: object, limit: int) -> str:
+    """The text on one line, so many characters at most: a label."""
+    line = " ".join(clean(value, limit * 4).split())
+    return line if len(line) <= limit else line[: limit - 1] + "\u2026"
+
+
 def seconds_text(seconds: float) -> str:
     """A length of time as a person reads it: 840 us, 12.5 ms, 3.42 s, 2 min 5 s."""
     if seconds < 0.001:
