@@ -20,7 +20,7 @@ def to_frame(run: Run[Any], *, events: bool = False) -> Any:
     try:
         import pandas
     except ImportError:
-        raise MissingExtra("run.to_frame()", "notebook", "or pip install pandas") from None
+        raise MissingExtra("run.to_frame()", "frames", "or pip install pandas") from None
     if events:
         return pandas.DataFrame([to_record(event) for event in run.events])
     columns = ["node", "path", "depth", "caller", "started", "ended", "seconds", "status", "input", "output", "error"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from html import unescape
 from itertools import count
 from typing import Any
 
@@ -24,11 +25,11 @@ COLOURS = {"running": "#b45309", "done": "#1b7f4b", "failed": "#b3261e", "cancel
 
 def marked_svg(graph: Graph[Any, Any]) -> str | None:
     """The picture with its marks, to be put into a page; None where nothing can draw."""
+    if dot_binary() is None:
+        return None
     if hasattr(graph, "to_svg"):
         picture: str = graph.to_svg()
         return picture[picture.find("<svg") :]
-    if dot_binary() is None:
-        return None
     svg = rendered(to_dot(graph), "svg").decode()
     prefix = f"gf{next(_PICTURES)}"
     names = {id: name for name, id in _ids(graph).items()}
@@ -55,7 +56,7 @@ def painted(svg: str, states: Mapping[str, tuple[str, str]]) -> str:
     signs: list[str] = []
 
     def sign(found: re.Match[str]) -> str:
-        state = states.get(found[2])
+        state = states.get(unescape(found[2]))
         if state is None or state[0] not in SIGNS:
             return found[0]
         how, told = state

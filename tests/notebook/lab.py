@@ -65,9 +65,7 @@ def jupyter_lab(folder: Path) -> Iterator[tuple[str, str]]:
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
     home = folder / ".home"
-    settings = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    _write_settings(home / "config" / "lab" / "user-settings")
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -95,6 +93,18 @@ def jupyter_lab(folder: Path) -> Iterator[tuple[str, str]]:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+def _write_settings(folder: Path) -> None:
+    """No questions about news, and widgets are saved with their notebooks."""
+    settings = {
+        "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+        "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
+    }
+    for name, values in settings.items():
+        path = folder / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
 
 
 def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:

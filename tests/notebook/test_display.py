@@ -178,7 +178,7 @@ def test_without_pandas_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(MissingExtra, match=r"graphflow-agents\[notebook\]"):
+    with pytest.raises(MissingExtra, match=r"graphflow-agents\[frames\]"):
         walked().to_frame()
 
 

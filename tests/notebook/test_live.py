@@ -228,8 +228,17 @@ def test_nodes_and_edges_are_found_by_their_names(name: str) -> None:
     edges = [e for e in tree.iter() if e.get("data-source")]
     assert len(edges) == 2
     assert len({e.get("data-edge") for e in edges}) == 2
+    painted = asyncio.run(_walked_picture(graph))
+    assert painted.count("\u2713") == 1
+    ElementTree.fromstring(painted)
     ids = [e.get("id") for e in tree.iter() if "node" in e.get("class", "")]
     assert not set(ids) & {e.get("id") for e in ElementTree.fromstring(other).iter() if "node" in e.get("class", "")}
+
+
+async def _walked_picture(graph: Graph[Any, Any]) -> str:
+    live = graph.live()
+    await live.run(1)
+    return live.to_svg()
 
 
 def test_the_browser_only_sets_text() -> None:

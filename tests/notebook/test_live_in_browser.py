@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,27 @@ def test_nodes_change_a_click_shows_messages_and_the_slider_goes_back(lab: tuple
     svg = "".join(shown[0]["image/svg+xml"])
     assert "\u2713" in svg, "what is saved beside the widget is the picture after the walk"
     assert errors == []
+    forget_kernels(lab)
+    with browser_page() as (page, errors):  # another day: the kernel that made the picture is gone
+        opened(page, lab, "moving.ipynb")
+        page.wait_for_selector('.gf-live[data-status="completed"]')
+        page.wait_for_selector(node_state("poet", "done"))
+        page.locator('.gf-live g.node[data-node="poet"]').click()
+        page.wait_for_selector('.gf-live .gf-entry pre:text("it will go slow")')
+        page.locator(".gf-live .gf-slider").focus()
+        page.keyboard.press("Home")
+        page.wait_for_function("() => !document.querySelector('.gf-live g.gf-is-done')")
+        assert errors == []
+
+
+def forget_kernels(lab: tuple[str, str, Path]) -> None:
+    """Ends the kernels of this server."""
+    address, token, _ = lab
+    with urllib.request.urlopen(f"{address}/api/sessions?token={token}") as answer:
+        sessions = json.load(answer)
+    for session in sessions:
+        request = urllib.request.Request(f"{address}/api/sessions/{session['id']}?token={token}", method="DELETE")
+        urllib.request.urlopen(request).close()
 
 
 def saved_outputs(path: Path) -> list[dict[str, Any]]:

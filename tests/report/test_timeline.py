@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.events import (
@@ -30,9 +34,12 @@ from graphflow.events import (
     RunStarted,
     to_record,
 )
+from graphflow.notebook.rows import Rows, states
 from graphflow.render import timeline
-from graphflow.render.lanes import at_once
+from graphflow.render.lanes import at_once, leaves
 from graphflow.render.spans import read_story
+from tests.blocks import Block, Jitter, build, nested
+from tests.conftest import Msg, walk
 from tests.notebook.walks import walked
 
 
@@ -268,3 +275,26 @@ def test_it_shows_itself() -> None:
     bundle = timeline(FORK)._repr_mimebundle_()
     assert bundle["image/svg+xml"].startswith("<svg")
     assert bundle["text/plain"] == "<timeline of g: 4 activations in 6 s>"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(block=nested, n=st.integers(0, 50))
+def test_any_walk_has_a_path_without_overlaps_from_its_start_to_its_answer(block: Block, n: int) -> None:
+    Jitter.random = random.Random(n)
+    run = walk(build(block), Msg(n=n))
+    story = read_story(run)
+    pieces = leaves(story.critical)
+    for (_, _, end), (_, start, _) in itertools.pairwise(pieces):
+        assert end <= start + 1e-9
+    assert sum(end - start for _, start, end in pieces) <= story.seconds + 1e-9
+    answered = [
+        event for event in run.events if isinstance(event, EdgeSent) and event.target == "END" and not event.frame
+    ]
+    if answered and answered[-1].source != "START":
+        assert pieces[-1][2] == answered[-1].at
+    ElementTree.fromstring(run.timeline().svg)
+    live = Rows("random", "".join(f'<g data-node="{node.name}">' for node in run.declared.nodes))
+    for event in run.events:
+        live.take(event)
+    ended_nodes = {key for key, (how, _) in states(live.flush()).items() if how != "skipped"}
+    assert ended_nodes == {step.node for step in run.steps if len(step.path) == 1}
