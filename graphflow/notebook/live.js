@@ -41,6 +41,7 @@ function apply(state, row) {
     note(state, "END", { label, given: row[5] });
   } else if (op === "+") {
     if (key) nodeOf(state, key).running++;
+    if (key && row[7]) state.used.set(row[7] + "\u0000" + key, 1);
     const entry = { label, given: row[5], how: "running", at };
     note(state, home, entry);
     state.open.set(row[6], entry);
@@ -196,6 +197,8 @@ class View {
     const svg = parsed(this.model.get("svg"));
     if (!svg) return;
     this.picture.replaceChildren(svg);
+    const tall = svg.viewBox.baseVal && svg.viewBox.baseVal.height;
+    svg.classList.toggle("gf-fit", tall > 0 && tall < 800); // larger ones are scrolled, so that they can be read
     this.layer = document.createElementNS(SVG, "g");
     (svg.querySelector("g") || svg).append(this.layer);
     for (const group of svg.querySelectorAll("[data-node]")) {
@@ -257,13 +260,14 @@ class View {
     const node = this.store.state.nodes.get(key);
     const name = stateName(node);
     const ended = node ? node.done + node.failed + node.cancelled : 0;
-    const shown = name === "waiting" ? "" : name + ended;
+    const told = name === "running" ? node.running : ended;
+    const shown = name === "waiting" ? "" : name + told;
     if (shown === drawn.shown) return;
     drawn.shown = shown;
     for (const other of Object.keys(SIGNS)) drawn.group.classList.toggle("gf-is-" + other, other === name);
     drawn.group.dataset.state = name;
     if (!drawn.badge) return; // not laid out yet
-    drawn.badge.textContent = name === "waiting" ? "" : SIGNS[name] + (ended > 1 ? ended : "");
+    drawn.badge.textContent = name === "waiting" ? "" : SIGNS[name] + (told > 1 ? told : "");
     const ink = { running: "--gf-run", done: "--gf-done", failed: "--gf-fail" }[name] || "--gf-off";
     drawn.badge.style.fill = `var(${ink})`;
   }

@@ -17,6 +17,7 @@ from graphflow.events import Event, to_record
 from graphflow.limits import Usage
 from graphflow.messages import to_json_value
 from graphflow.prompts import Prompt
+from graphflow.render.page import walked_picture
 from graphflow.render.spans import read_story
 from graphflow.render.timeline import Timeline
 from graphflow.render.xml import clean, error_words, seconds_text, xml
@@ -26,6 +27,8 @@ from graphflow.scrub import scrub
 MOST_ROWS, MOST_ITEMS, DEEPEST, LONGEST = 60, 40, 8, 600
 DULL = ("activation", "scope", "started", "call", "port", "parent")
 """Fields of events that a table leaves out."""
+MOST_NODES = 60
+"""Nodes up to which a run shows its graph unasked."""
 TIMELINE_STEPS = 3000
 """Steps up to which a run shows its timeline unasked."""
 
@@ -37,7 +40,8 @@ STYLE = (
     ".gf-v .d{opacity:.68}.gf-v .n{text-align:right!important;font-variant-numeric:tabular-nums}"
     ".gf-v pre{white-space:pre-wrap;border:1px solid rgba(128,128,128,.35);border-radius:5px;padding:6px 9px;margin:4px 0}"
     ".gf-v .var{background:rgba(29,111,143,.2);border-radius:3px;font-weight:600}.gf-v .blk{background:rgba(180,83,9,.2);border-radius:3px}"
-    ".gf-v .cmt{opacity:.55;font-style:italic}.gf-v summary{cursor:pointer}.gf-v .head{font-weight:600;font-size:14px}</style>"
+    ".gf-v .cmt{opacity:.55;font-style:italic}.gf-v summary{cursor:pointer}"
+    ".gf-v .pic svg{max-width:100%;max-height:520px;width:auto;height:auto}.gf-v .head{font-weight:600;font-size:14px}</style>"
 )
 
 
@@ -229,6 +233,10 @@ def _run(run: Run[Any]) -> str:
     if run.output is not None:
         parts.append(f'<div class="d">answer</div>{_tree(to_json_value(run.output))}')
     steps = run.steps
+    if run.status != "running" and run.declared is not None and len(run.declared.nodes) <= MOST_NODES:
+        picture = walked_picture(run, run.declared, run.events)
+        if picture is not None:
+            parts.append(f'<details open><summary>graph</summary><div class="pic">{picture}</div></details>')
     if run.status != "running" and 0 < len(steps) <= TIMELINE_STEPS:
         svg = Timeline(read_story(run)).svg
         parts.append(f"<details open><summary>timeline</summary>{svg}</details>")

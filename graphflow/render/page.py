@@ -99,7 +99,7 @@ def report_html(source: Any, graph: Graph[Any, Any] | None = None) -> str:
     return _template().render(
         story=story,
         facts=facts,
-        diagram=_markup(_diagram(source, declared, events)),
+        diagram=_markup(walked_picture(source, declared, events)),
         timeline=_markup(picture.svg),
         critical=_longest(picture.critical),
         talks=talks,
@@ -150,8 +150,8 @@ def _markup(svg: str | None) -> Any:
     return Markup(svg) if svg else None  # ours: every text in it was escaped when it was drawn
 
 
-def _diagram(source: Any, graph: Graph[Any, Any] | None, events: list[Any]) -> str | None:
-    """The graph with the walk on it, as well as it can be drawn here."""
+def walked_picture(source: Any, graph: Graph[Any, Any] | None, events: list[Any]) -> str | None:
+    """SVG of the graph with the walk on it, as well as it can be drawn here; None where it cannot."""
     if graph is None:
         return None
     if isinstance(source, Run) and hasattr(source, "to_svg"):

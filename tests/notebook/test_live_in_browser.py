@@ -125,6 +125,11 @@ def test_nodes_change_a_click_shows_messages_and_the_slider_goes_back(lab: tuple
         page.wait_for_selector(node_state("slow", "running"))
         page.keyboard.press("End")
         page.wait_for_selector(node_state("poet", "done"))
+        for _ in range(4):  # back to where the model was still speaking
+            page.keyboard.press("ArrowLeft")
+        page.wait_for_selector('.gf-live .gf-say:has-text("it will go slow")')
+        page.keyboard.press("End")
+        page.wait_for_function("() => !document.querySelector('.gf-live .gf-say')")
         page.screenshot(path=str(lab[2] / "moving.png"))
         page.keyboard.press("Escape")
         page.keyboard.press("Control+s")
