@@ -37,6 +37,7 @@ _HOME = {
     "Tool": "kinds.tool",
     "ToolError": "errors",
     "connect": "providers",
+    "load_ipython_extension": "notebook",
     "node": "kinds.step",
     "record": "recording",
     "replay": "recording",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, ClassVar, Literal
 
 Scope = tuple[tuple[int, Any], ...]
@@ -402,6 +403,16 @@ class Emitted(Event):
     node: str
     name: str
     value: Any
+
+
+class Events(list[Event]):
+    """A list of events that a notebook shows as a table."""
+
+    __slots__ = ()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = import_module("graphflow.notebook").shown(self)
+        return bundle
 
 
 def to_record(event: Event) -> dict[str, Any]:

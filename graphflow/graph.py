@@ -28,6 +28,7 @@ B = TypeVar("B")
 if TYPE_CHECKING:
     from graphflow.events import Event
     from graphflow.model import Model
+    from graphflow.notebook.live import Live
     from graphflow.run import Run
 
 
@@ -318,6 +319,11 @@ class Graph(Node[In, Out], Generic[In, Out]):
         """Writes a picture; the ending says which (.svg, .png, .dot, .mmd). Returns the path."""
         written: str = import_module("graphflow.render").draw(self, path)
         return written
+
+    def live(self) -> Live:
+        """The picture of the graph that a walk moves on, in a notebook: `live = graph.live()`, then `await live.run(...)`."""
+        made: Live = import_module("graphflow.notebook").Live(self)
+        return made
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         bundle: dict[str, str] = import_module("graphflow.render").mimebundle(self)

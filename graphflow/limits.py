@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Literal, Protocol
+from importlib import import_module
+from typing import Any, Literal, Protocol
 
 from graphflow.errors import DeclarationError, DepthExceeded, LimitExceeded
 
@@ -131,6 +132,10 @@ class Usage:
         self.cache_write_tokens += reply.cache_write_tokens or 0
         self.reasoning_tokens += reply.reasoning_tokens or 0
         self.usd = None if self.usd is None or reply.usd is None else self.usd + reply.usd
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = import_module("graphflow.notebook").shown(self)
+        return bundle
 
 
 class Answered(Protocol):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,17 @@ class Prompt:
                     )
         return problems
 
+    @property
+    def names(self) -> list[str]:
+        """What the template uses, sorted; nothing if it cannot be parsed."""
+        from jinja2 import TemplateSyntaxError, meta
+
+        try:
+            tree = _environment().parse(self.source)
+        except TemplateSyntaxError:
+            return []
+        return sorted(meta.find_undeclared_variables(tree) - set(_environment().globals))
+
     def _place(self) -> str:
         return f" {self.where!r}" if self.where else ""
 
@@ -132,6 +144,10 @@ class Prompt:
     def __str__(self) -> str:
         """The template itself."""
         return self.source
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = import_module("graphflow.notebook").shown(self)
+        return bundle
 
     def __repr__(self) -> str:
         return f"<prompt {self.where or self.source[:40]!r}>"

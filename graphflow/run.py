@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
+from importlib import import_module
 from secrets import token_hex
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from graphflow.artifacts import Artifact
 from graphflow.errors import LimitExceeded, NotReachable, ToolError, WalkCancelled
@@ -18,6 +19,7 @@ from graphflow.events import (
     CallFinished,
     CallStarted,
     Event,
+    Events,
     FrameEntered,
     ModelFinished,
     NodeCancelled,
@@ -33,6 +35,9 @@ from graphflow.events import (
 from graphflow.limits import Ledger, Limits, Usage
 from graphflow.program import Program
 from graphflow.walk import Walk
+
+if TYPE_CHECKING:
+    from graphflow.render.timeline import Timeline
 
 Out = TypeVar("Out", covariant=True)
 
@@ -106,6 +111,7 @@ class Run(Generic[Out]):
         "_task",
         "_wall",
         "began",
+        "declared",
         "ended",
         "error",
         "frames",
@@ -118,6 +124,8 @@ class Run(Generic[Out]):
 
     def __init__(self, graph: str, ledger: Ledger) -> None:
         self.graph = graph
+        self.declared: Any = None
+        """The `Graph` itself, for pictures; whoever begins a run puts it here."""
         self._wall = time.time_ns()
         self._id = ""
         self.status: Status = "running"
@@ -240,7 +248,7 @@ class Run(Generic[Out]):
     @property
     def facts(self) -> list[Event]:
         """The journal, each row as its event, in the order of time."""
-        facts: list[Event] = []
+        facts: list[Event] = Events()
         for row in self.journal:
             if isinstance(row, Stretch):
                 facts += self._unpacked(row)
@@ -341,6 +349,29 @@ class Run(Generic[Out]):
             for number, (slot, started, ended, output) in enumerate(zip(hops, hops, hops, hops, strict=True), row.first)
         ]
 
+    # -- pictures ------------------------------------------------------------------------------------------------------
+    def timeline(self) -> Timeline:
+        """Who worked when: shows itself in a notebook; `.save("walk.svg")` writes it, `.critical` is the critical path."""
+        made: Timeline = import_module("graphflow.render").timeline(self)
+        return made
+
+    def report(self, path: str) -> str:
+        """Writes the run as one HTML file that needs nothing else: pictures, conversations, steps, costs. Returns the path."""
+        written: str = import_module("graphflow.render").write_report(self, path)
+        return written
+
+    def to_frame(self, *, events: bool = False) -> Any:
+        """A pandas frame with a row for each step, or for each event.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return import_module("graphflow.notebook").to_frame(self, events=events)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = import_module("graphflow.notebook").shown(self)
+        return bundle
+
     def __repr__(self) -> str:
         used = self.usage
         shown = f"<run of {self.graph}: {self.status} after {used.steps} steps, {used.seconds:.3f} s"
@@ -352,7 +383,7 @@ class Run(Generic[Out]):
 def derive(run: Run[Any]) -> list[Event]:
     """The facts of a run with what follows from them, by pushing them through fresh walks."""
     walks: dict[int, Walk] = {}
-    events: list[Event] = []
+    events: list[Event] = Events()
     for fact in run.facts:
         events.append(fact)
         if isinstance(fact, (RunStarted, FrameEntered)):

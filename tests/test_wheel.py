@@ -29,6 +29,9 @@ def test_only_graphflow_is_importable(wheel: Path) -> None:
     for wanted in (
         "graphflow/prices.json",
         "graphflow/py.typed",
+        "graphflow/notebook/live.css",
+        "graphflow/notebook/live.js",
+        "graphflow/render/page.html.j2",
         "graphflow/_shipped/graphs/desk.py",
         "graphflow/_shipped/graphs/shop/orders.csv",
         "graphflow/_shipped/nodes/messages.py",

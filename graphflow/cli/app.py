@@ -1,4 +1,4 @@
-"""The commands: run, check, bounds, draw, list, mcp, models.
+"""The commands: run, check, bounds, draw, report, list, mcp, models.
 
 Exit codes: 0 = done; 1 = a walk did not complete; 2 = what was asked for cannot be (one line says why); 130 = Ctrl-C.
 `--debug` shows the traceback behind the line.
@@ -82,6 +82,9 @@ def run(
     model: Annotated[str | None, typer.Option(help="provider:model for nodes that name none.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print output, status and usage as JSON.")] = False,
     events: Annotated[Path | None, typer.Option(help="Write every event to this file, a JSON line each.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write the run as a page: pictures, conversations, costs.")
+    ] = None,
 ) -> None:
     """Walk a graph. On a terminal the walk is shown live."""
     from graphflow.cli.watch import walk
@@ -90,12 +93,17 @@ def run(
     text = sys.stdin.read() if message == "-" else message
     given = read_message(found, text, _settings(settings))
     try:
-        done = walk(found, given, model=model, events=events, live=sys.stdout.isatty() and not as_json)
+        live = sys.stdout.isatty() and not as_json
+        done = walk(found, given, model=model, events=events, live=live, told=report is not None)
     except Exception as error:
         partial = getattr(error, "run", None)
+        if report is not None and partial is not None:
+            partial.report(str(report))
         if as_json and partial is not None:
             _print_json(partial)
         raise
+    if report is not None:
+        done.report(str(report))
     if as_json:
         _print_json(done)
     else:
@@ -147,6 +155,23 @@ def draw(
         raise errors.MissingExtra(
             f"drawing {path.suffix[1:].upper()}", "dot", f"or install graphviz; wrote Mermaid to {instead} instead"
         ) from None
+
+
+@app.command()
+def report(
+    events: Annotated[Path, typer.Argument(metavar="EVENTS.jsonl", help="What `graphflow run --events` has written.")],
+    path: Annotated[
+        Path | None, typer.Option("-o", metavar="FILE.html", help="Where to. Default: beside the events.")
+    ] = None,
+    graph: Annotated[
+        str | None, typer.Option(metavar="GRAPH", help="The graph that was walked, for its diagram: a name or file.")
+    ] = None,
+) -> None:
+    """Write a recorded run as one HTML page: pictures, conversations, steps, costs."""
+    from graphflow.render import write_report
+
+    found = load(graph) if graph is not None else None
+    out(f"wrote {write_report(events, path or events.with_suffix('.html'), found)}")
 
 
 @app.command("list")

@@ -31,14 +31,16 @@ from graphflow.run import Run
 REDRAWS_A_SECOND = 8
 
 
-def walk(graph: Graph[Any, Any], message: Any, *, model: str | None, events: Path | None, live: bool) -> Run[Any]:
-    """The run, after it has completed.
+def walk(
+    graph: Graph[Any, Any], message: Any, *, model: str | None, events: Path | None, live: bool, told: bool = False
+) -> Run[Any]:
+    """The run, after it has completed. `told`: what models think and say bit by bit is kept, too.
 
     Raises: whatever the walk raises; Ctrl-C cancels the walk cleanly and is raised again.
     """
     with ExitStack() as stack:
         sink = stack.enter_context(_opened(events)) if events is not None else None
-        if not live and sink is None:
+        if not live and sink is None and not told:
             return asyncio.run(_quiet(graph, message, model))
         return asyncio.run(_watched(graph, message, model, sink, live))
 

@@ -94,7 +94,9 @@ async def transport_of(server: MCP, opened: Opened, ended: Callable[[], None]) -
         streams = stdio_client(parameters, errlog=opened.tail.file)
         async with streams as (reading, writing):
             opened.tail.started()
-            opened.process = getattr(getattr(streams, "gen", None), "ag_frame", None)  # the SDK tells nobody its process
+            opened.process = getattr(
+                getattr(streams, "gen", None), "ag_frame", None
+            )  # the SDK tells nobody its process
             yield Watched(reading, ended), writing
         return
     import httpx2

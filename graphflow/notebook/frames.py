@@ -1,0 +1,43 @@
+"""Runs as pandas frames. The only place that knows pandas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphflow.errors import MissingExtra
+from graphflow.events import to_record
+from graphflow.messages import to_json_value
+from graphflow.render.xml import error_words
+from graphflow.run import Run
+
+
+def to_frame(run: Run[Any], *, events: bool = False) -> Any:
+    """A frame with a row for each step (or event); times in seconds since the run began.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise MissingExtra("run.to_frame()", "frames", "or pip install pandas") from None
+    if events:
+        return pandas.DataFrame([to_record(event) for event in run.events])
+    columns = ["node", "path", "depth", "caller", "started", "ended", "seconds", "status", "input", "output", "error"]
+    rows = [
+        (
+            step.node,
+            " > ".join(step.path),
+            len(step.path) - 1,
+            step.caller,
+            step.started,
+            step.ended,
+            step.seconds,
+            "done" if step.error is None else "failed",
+            to_json_value(step.input),
+            to_json_value(step.output),
+            error_words(step.error) or None,
+        )
+        for step in run.steps
+    ]
+    return pandas.DataFrame(rows, columns=columns)

@@ -1,0 +1,387 @@
+// The browser's half of the live picture. Rows come from graphflow/notebook/rows.py:
+//   [at, op, key, home, label, ...], with op  0 run starts   + activation or call starts   . it ends   > along an edge
+//                                             s node skipped   t piece of a model's text   m model answered   w retried   x run ends
+// Laws: text is set by textContent, never parsed; the picture is parsed as XML, and only ours; memory is bounded.
+
+const SVG = "http://www.w3.org/2000/svg";
+const SIGNS = { running: "\u25B6", done: "\u2713", failed: "\u2717", cancelled: "\u2298", skipped: "\u2013" };
+const MOST_ENTRIES = 40, MOST_TOKENS = 40, MOST_ROWS = 20000, TAIL = 280;
+const stores = new Map(); // by the widget's own name: each call of ours is given another object for the same model
+
+// -- what happened, folded to a state -------------------------------------------------------------------------------------
+function fresh() {
+  return { nodes: new Map(), used: new Map(), log: new Map(), speaking: new Map(), open: new Map(), status: "", at: 0, last: "" };
+}
+
+function nodeOf(state, key) {
+  let node = state.nodes.get(key);
+  if (!node) state.nodes.set(key, (node = { running: 0, done: 0, failed: 0, cancelled: 0, skipped: 0 }));
+  return node;
+}
+
+function note(state, home, entry) {
+  if (!home) return;
+  let entries = state.log.get(home);
+  if (!entries) state.log.set(home, (entries = []));
+  entries.push(entry);
+  if (entries.length > MOST_ENTRIES) entries.shift();
+}
+
+function apply(state, row) {
+  const [at, op, key, home, label] = row;
+  state.at = at;
+  if (op === "x" || op === "0") state.last = op === "x" ? "the end" : "the start";
+  else if (op !== "t") state.last = op === ">" ? `${row[5]} \u2192 ${key}` : label;
+  if (op === "0") {
+    state.status = "running";
+    note(state, "START", { label, given: row[5] });
+  } else if (op === "x") {
+    state.status = label;
+    state.speaking.clear();
+    note(state, "END", { label, given: row[5] });
+  } else if (op === "+") {
+    if (key) nodeOf(state, key).running++;
+    if (key && row[7]) state.used.set(row[7] + "\u0000" + key, 1);
+    const entry = { label, given: row[5], how: "running", at };
+    note(state, home, entry);
+    state.open.set(row[6], entry);
+  } else if (op === ".") {
+    if (key) {
+      const node = nodeOf(state, key);
+      node.running = Math.max(0, node.running - 1);
+      node[row[7]]++;
+    }
+    const entry = state.open.get(row[6]) || { label };
+    state.open.delete(row[6]);
+    Object.assign(entry, { told: row[5], how: row[7], seconds: row[8] });
+    if (!entry.given && entry.at === undefined) note(state, home, entry);
+    state.speaking.delete(home + "\u0000" + label);
+  } else if (op === "s") {
+    if (key) nodeOf(state, key).skipped++;
+    note(state, home, { label, how: "skipped", given: row[5] });
+  } else if (op === ">") {
+    const edge = row[5] + "\u0000" + key;
+    if (!row[6]) state.used.set(edge, (state.used.get(edge) || 0) + 1);
+  } else if (op === "t") {
+    const id = home + "\u0000" + label;
+    const before = row[6] === "restart" ? "" : state.speaking.get(id)?.text || "";
+    if (row[6] === "text" || row[6] === "restart" || !before)
+      state.speaking.set(id, { label, channel: row[6], text: (before + row[5]).slice(-TAIL) });
+  } else if (op === "m") {
+    state.speaking.delete(home + "\u0000" + label);
+    if (row[5]) note(state, home, { label: `${label}: ${row[6]}`, how: "model", told: row[5] });
+  } else if (op === "w") {
+    note(state, home, { label, how: "tried again", given: row[5] });
+  }
+}
+
+function stateName(node) {
+  if (!node) return "waiting";
+  for (const name of ["running", "failed", "done", "cancelled", "skipped"]) if (node[name]) return name;
+  return "waiting";
+}
+
+// -- one store for each widget: its rows survive its views and the kernel -------------------------------------------------
+function storeOf(model) {
+  const name = model.get("name");
+  let store = stores.get(name);
+  if (store) return store;
+  store = { rows: [...(model.get("rows") || [])], ended: false, state: fresh(), position: 0, following: true, picked: null, views: new Set(), beyond: 0, worst: 0, updates: 0 };
+  stores.set(name, store);
+  for (const row of store.rows) apply(store.state, row);
+  store.position = store.rows.length;
+  model.on("msg:custom", (message) => {
+    if (message.begin) {
+      Object.assign(store, { rows: [], state: fresh(), position: 0, following: true, ended: false, beyond: 0 });
+      for (const view of store.views) view.reset();
+    } else if (message.rows) {
+      take(store, message.rows);
+    } else if (message.end) {
+      store.ended = true;
+      for (const view of store.views) view.paintBar();
+    }
+  });
+  model.on("change:rows", () => {
+    const rows = model.get("rows") || [];
+    if (rows.length <= store.rows.length) return; // they have come one by one
+    store.rows = [...rows];
+    seek(store, rows.length);
+  });
+  return store;
+}
+
+function take(store, rows) {
+  const began = performance.now();
+  const room = Math.max(0, MOST_ROWS - store.rows.length);
+  store.rows.push(...rows.slice(0, room));
+  store.beyond += Math.max(0, rows.length - room);
+  if (store.following) {
+    for (const row of rows) apply(store.state, row);
+    store.position = store.rows.length;
+    for (const view of store.views) view.show(rows);
+  } else {
+    for (const view of store.views) view.paintBar();
+  }
+  store.worst = Math.max(store.worst, performance.now() - began);
+  store.updates++;
+  for (const view of store.views) view.measured();
+}
+
+function seek(store, position) {
+  const forward = position >= store.position;
+  if (!forward) Object.assign(store, { state: fresh(), position: 0 });
+  const rows = store.rows.slice(store.position, position);
+  for (const row of rows) apply(store.state, row);
+  store.position = position;
+  store.following = position >= store.rows.length;
+  for (const view of store.views) view.show(forward && rows.length <= 20 ? rows : null);
+}
+
+// -- a view ---------------------------------------------------------------------------------------------------------------
+function make(kind, parent, name, text) {
+  const element = document.createElement(kind);
+  if (name) element.className = name;
+  if (text !== undefined) element.textContent = text;
+  if (parent) parent.append(element);
+  return element;
+}
+
+function parsed(text) {
+  const page = new DOMParser().parseFromString(text, "image/svg+xml");
+  const svg = page.documentElement;
+  if (svg.nodeName !== "svg") return null;
+  for (const bad of svg.querySelectorAll("script,foreignObject,iframe")) bad.remove();
+  for (const element of svg.querySelectorAll("*"))
+    for (const { name, value } of [...element.attributes])
+      if (/^on/i.test(name) || (/href$/i.test(name) && !value.startsWith("#"))) element.removeAttribute(name);
+  return document.importNode(svg, true);
+}
+
+class View {
+  constructor(model, store, el) {
+    Object.assign(this, { model, store, el, tokens: 0, playing: null });
+    el.classList.add("gf-live");
+    const body = make("div", el, "gf-body");
+    this.picture = make("div", body, "gf-picture");
+    this.side = make("div", body, "gf-side");
+    this.now = make("div", this.side, "gf-now");
+    this.messages = make("div", this.side, "gf-messages");
+    this.bar = make("div", el, "gf-bar");
+    this.play = make("button", this.bar, "gf-play", "\u25B6");
+    this.play.title = "play the walk again";
+    this.slider = make("input", this.bar, "gf-slider");
+    Object.assign(this.slider, { type: "range", min: 0, step: 1 });
+    this.slider.setAttribute("aria-label", "how far the walk is shown");
+    this.where = make("span", this.bar, "gf-where");
+    this.status = make("span", this.bar, "gf-status");
+    this.slider.addEventListener("input", () => { this.stop(); seek(store, Number(this.slider.value)); });
+    this.slider.addEventListener("keydown", (event) => {
+      if (event.key.startsWith("Arrow")) event.stopPropagation(); // else JupyterLab's notebook takes it away
+    });
+    this.play.addEventListener("click", () => (this.playing ? this.stop() : this.start()));
+    this.draw();
+    this.show(null);
+    this.measured();
+    this.laid = new ResizeObserver(() => {
+      if (!el.isConnected || !el.clientWidth) return;
+      this.laid.disconnect();
+      this.measure();
+      this.show(null); // only now is it known where nodes are
+    });
+    this.laid.observe(el);
+  }
+
+  draw() {
+    this.nodes = new Map();
+    this.edges = new Map();
+    const svg = parsed(this.model.get("svg"));
+    if (!svg) return;
+    this.picture.replaceChildren(svg);
+    const tall = svg.viewBox.baseVal && svg.viewBox.baseVal.height;
+    svg.classList.toggle("gf-fit", tall > 0 && tall < 800); // larger ones are scrolled, so that they can be read
+    this.layer = document.createElementNS(SVG, "g");
+    (svg.querySelector("g") || svg).append(this.layer);
+    for (const group of svg.querySelectorAll("[data-node]")) {
+      const key = group.getAttribute("data-node");
+      if (this.nodes.has(key)) continue;
+      group.setAttribute("tabindex", "0");
+      group.setAttribute("role", "button");
+      const pick = (event) => { event.preventDefault(); event.stopPropagation(); this.pick(key); };
+      group.addEventListener("click", pick);
+      group.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") pick(event); });
+      this.nodes.set(key, { group, badge: null, shown: "" });
+    }
+    for (const group of svg.querySelectorAll("[data-source]")) {
+      const id = group.getAttribute("data-source") + "\u0000" + group.getAttribute("data-target");
+      if (!this.edges.has(id)) this.edges.set(id, { group, path: group.querySelector("path"), points: null });
+    }
+  }
+
+  // Where nodes are is asked once and for all of them, before anything is written: each question after a change costs a layout.
+  measure() {
+    const boxes = [...this.nodes.values()].map((drawn) => [drawn, drawn.group.getBBox()]);
+    for (const [drawn, box] of boxes) {
+      drawn.badge = document.createElementNS(SVG, "text");
+      drawn.badge.setAttribute("class", "gf-badge");
+      drawn.badge.setAttribute("x", box.x + box.width - 2);
+      drawn.badge.setAttribute("y", box.y + 3);
+      drawn.badge.setAttribute("text-anchor", "middle");
+      drawn.shown = "";
+      this.layer.append(drawn.badge);
+    }
+    this.still = matchMedia("(prefers-reduced-motion:reduce)").matches;
+  }
+
+  reset() {
+    this.stop();
+    for (const [key] of this.nodes) this.paintNode(key);
+    for (const [, edge] of this.edges) edge.group.classList.remove("gf-used");
+    this.paintBar();
+    this.paintSide();
+  }
+
+  // rows: what has just happened, so that only what it touched is painted; null: anything may have.
+  show(rows) {
+    if (rows) {
+      for (const key of new Set(rows.map((row) => row[2]))) this.paintNode(key);
+      const moves = rows.filter((row) => row[1] === ">" || (row[1] === "+" && row[7])).slice(-MOST_TOKENS);
+      for (const row of moves) this.move(row[1] === ">" ? row[5] : row[7], row[2], row[1] === ">" && row[6]);
+    } else {
+      for (const [key] of this.nodes) this.paintNode(key);
+      for (const [id, edge] of this.edges) edge.group.classList.toggle("gf-used", this.store.state.used.has(id));
+    }
+    this.paintSide();
+    this.paintBar();
+  }
+
+  paintNode(key) {
+    const drawn = this.nodes.get(key);
+    if (!drawn) return;
+    const node = this.store.state.nodes.get(key);
+    const name = stateName(node);
+    const ended = node ? node.done + node.failed + node.cancelled : 0;
+    const told = name === "running" ? node.running : ended;
+    const shown = name === "waiting" ? "" : name + told;
+    if (shown === drawn.shown) return;
+    drawn.shown = shown;
+    for (const other of Object.keys(SIGNS)) drawn.group.classList.toggle("gf-is-" + other, other === name);
+    drawn.group.dataset.state = name;
+    if (!drawn.badge) return; // not laid out yet
+    drawn.badge.textContent = name === "waiting" ? "" : SIGNS[name] + (told > 1 ? told : "");
+    const ink = { running: "--gf-run", done: "--gf-done", failed: "--gf-fail" }[name] || "--gf-off";
+    drawn.badge.style.fill = `var(${ink})`;
+  }
+
+  move(source, target, off) {
+    const edge = this.edges.get(source + "\u0000" + target);
+    if (!edge || !edge.path) return;
+    if (!off) edge.group.classList.add("gf-used");
+    if (this.tokens >= MOST_TOKENS || this.still) return;
+    if (!edge.points) {
+      const length = edge.path.getTotalLength();
+      edge.points = Array.from({ length: 9 }, (_, i) => edge.path.getPointAtLength((length * i) / 8));
+    }
+    const token = document.createElementNS(SVG, "circle");
+    token.setAttribute("r", off ? 3 : 4.5);
+    token.setAttribute("class", off ? "gf-token gf-off" : "gf-token");
+    this.layer.append(token);
+    this.tokens++;
+    const frames = edge.points.map((p) => ({ transform: `translate(${p.x}px,${p.y}px)` }));
+    const gone = () => { token.remove(); this.tokens--; };
+    const moving = token.animate(frames, { duration: 650, easing: "ease-in-out" });
+    moving.onfinish = gone;
+    moving.oncancel = gone;
+  }
+
+  pick(key) {
+    this.store.picked = this.store.picked === key ? null : key;
+    for (const view of this.store.views) view.paintSide();
+  }
+
+  paintSide() {
+    const { state, picked } = this.store;
+    const told = [...state.speaking.values()].slice(-4);
+    this.now.replaceChildren();
+    for (const speaker of told) {
+      const say = make("div", this.now, "gf-say");
+      make("b", say, "", speaker.label + (speaker.channel === "text" ? "" : ` (${speaker.channel})`));
+      make("span", say, "gf-dim", speaker.text);
+    }
+    for (const [key, drawn] of this.nodes) drawn.group.classList.toggle("gf-picked", key === picked);
+    const entries = picked === null ? null : state.log.get(picked) || [];
+    const mark = picked === null ? "-" : [picked, entries.length, entries.map((e) => e.how).join()].join("\u0000");
+    if (mark === this.mark) return;
+    this.mark = mark;
+    this.messages.replaceChildren();
+    if (entries === null) {
+      make("div", this.messages, "gf-hint", "Click a node to see its messages.");
+      return;
+    }
+    make("h4", this.messages, "", picked.slice(0, 200));
+    if (!entries.length) make("div", this.messages, "gf-hint", "Nothing has come here yet.");
+    for (const entry of [...entries].reverse()) this.paintEntry(entry, picked);
+  }
+
+  paintEntry(entry, picked) {
+    const box = make("div", this.messages, "gf-entry");
+    const head = make("div", box);
+    make("span", head, "", (SIGNS[entry.how] ? SIGNS[entry.how] + " " : "") + (entry.label === picked ? entry.how || "" : entry.label));
+    make("span", head, "gf-dim", entry.seconds === undefined ? "" : duration(entry.seconds));
+    for (const [what, text] of [["in", entry.given], ["out", entry.told]]) {
+      if (text === undefined || text === "") continue;
+      make("pre", box, "", text).dataset.what = what;
+    }
+  }
+
+  paintBar() {
+    const { rows, position, state, ended, beyond } = this.store;
+    this.slider.max = rows.length;
+    this.slider.value = position;
+    this.slider.disabled = this.play.disabled = !rows.length;
+    this.where.textContent = rows.length
+      ? `${position} of ${rows.length} \u00B7 ${duration(state.at)} \u00B7 ${String(state.last).slice(0, 60)}` + (beyond ? ` (${beyond} more are not kept)` : "")
+      : "nothing has run yet";
+    this.status.textContent = state.status;
+    this.status.dataset.status = state.status;
+    this.el.dataset.status = state.status || "waiting";
+    this.el.dataset.ended = ended;
+  }
+
+  start() {
+    if (this.store.position >= this.store.rows.length) seek(this.store, 0);
+    this.play.textContent = "\u275A\u275A";
+    const pause = Math.max(25, Math.min(350, 12000 / this.store.rows.length));
+    this.playing = setInterval(() => {
+      if (this.store.position >= this.store.rows.length) return this.stop();
+      seek(this.store, this.store.position + 1);
+    }, pause);
+  }
+
+  stop() {
+    clearInterval(this.playing);
+    this.playing = null;
+    this.play.textContent = "\u25B6";
+  }
+
+  measured() {
+    this.el.dataset.worst = this.store.worst.toFixed(2);
+    this.el.dataset.updates = this.store.updates;
+  }
+}
+
+function duration(seconds) {
+  return seconds < 0.001 ? `${Math.round(seconds * 1e6)} \u00B5s` : seconds < 1 ? `${(seconds * 1e3).toPrecision(3)} ms` : `${seconds.toFixed(2)} s`;
+}
+
+export default {
+  initialize({ model }) {
+    storeOf(model);
+    return () => stores.delete(model.get("name"));
+  },
+  render({ model, el }) {
+    const store = storeOf(model);
+    const view = new View(model, store, el);
+    store.views.add(view);
+    return () => { view.stop(); view.laid.disconnect(); store.views.delete(view); };
+  },
+};

@@ -1,0 +1,196 @@
+"""The live picture: nodes change while the walk goes, tokens travel, a click shows messages, a slider goes back.
+
+Rules:
+1. The walk is never slowed by whoever looks: rows are gathered and sent at most twenty times a second.
+2. What is in the browser is enough to go on without the kernel: all rows are part of the widget's saved state.
+3. Without anywidget, and in a notebook that is opened without its kernel, there is the static picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Unpack
+
+from graphflow.errors import DeclarationError
+from graphflow.graph import Graph, RunOptions
+from graphflow.notebook.rows import Rows, states
+from graphflow.render import mimebundle
+from graphflow.render.marked import marked_svg, painted
+from graphflow.run import Run
+
+PAUSE_S = 0.05
+"""Between two messages to the browser: twenty a second."""
+_NUMBERS = count(1)
+
+
+@lru_cache(maxsize=1)
+def _widget_class() -> Any:
+    """The widget's class, or None where anywidget is not installed; importing it takes a third of a second."""
+    try:
+        import anywidget
+        import traitlets
+    except ImportError:
+        return None
+    here = Path(__file__).parent
+
+    class LiveWidget(anywidget.AnyWidget):
+        _esm = (here / "live.js").read_text(encoding="utf-8")
+        _css = (here / "live.css").read_text(encoding="utf-8")
+        name = traitlets.Unicode().tag(sync=True)
+        svg = traitlets.Unicode().tag(sync=True)
+        title = traitlets.Unicode().tag(sync=True)
+        rows: Any = traitlets.List().tag(sync=True)
+        beyond = traitlets.Int(0).tag(sync=True)
+
+    return LiveWidget
+
+
+class Live:
+    """A graph whose picture moves while it is walked.
+
+        live = graph.live()
+        live                                    # shows itself
+        run = await live.run("a question")      # as graph.run, and the picture moves
+
+    Attributes:
+        graph: the graph.
+        widget: the anywidget behind it, for marimo and layouts; None where anywidget is not installed.
+    """
+
+    def __init__(self, graph: Graph[Any, Any]) -> None:
+        if not isinstance(graph, Graph):
+            raise DeclarationError(f"Live({graph!r}): give a Graph")
+        self.graph = graph
+        self.svg = marked_svg(graph) or ""
+        self.rows = Rows(graph.name, self.svg)
+        kind = _widget_class() if self.svg else None
+        self.widget: Any = None if kind is None else kind(name=token_hex(8), svg=self.svg, title=graph.name)
+        self._shown_as: str | None = None
+        self._taken = 0
+        self._due = 0.0
+
+    async def run(self, message: Any, **options: Unpack[RunOptions]) -> Run[Any]:
+        """Walks the graph as `graph.run` does; the picture moves meanwhile.
+
+        Raises: what `graph.run` raises.
+        """
+        run = self.graph.start(message, **options)
+        try:
+            await self.watch(run)
+        except asyncio.CancelledError:
+            run.cancel()
+            await run.settled()
+            for event in run.events[self._taken :]:
+                self.rows.take(event)
+            self._end()
+            raise
+        return await run
+
+    async def watch(self, run: Run[Any]) -> Run[Any]:
+        """Shows a walk while it goes, or one that has ended; returns when it has ended, however it did, and raises nothing of it."""
+        self._begin()
+        told = asyncio.Event()
+        pulse = asyncio.get_running_loop().create_task(self._pulse(told))
+        try:
+            async for event in run:
+                self.rows.take(event)
+                self._taken += 1
+                told.set()
+                self._flush()  # a walk that never waits leaves the pulse no turn
+        finally:
+            pulse.cancel()
+            await asyncio.wait([pulse])
+            self._end()
+        return run
+
+    def replay(self, events: Any) -> Live:
+        """Shows what was recorded: a run that has ended, its events, or a file of `--events`; the slider goes through it."""
+        from graphflow.render.spans import read_events
+
+        self._begin()
+        for event in read_events(events):
+            self.rows.take(event)
+        self._end()
+        return self
+
+    def _begin(self) -> None:
+        self.rows = Rows(self.graph.name, self.svg)
+        self._taken, self._due = 0, 0.0
+        if self.widget is not None:
+            self.widget._trait_values["rows"] = (
+                self.rows.kept
+            )  # grows without being told: a new page asks for all of it
+            self.widget.beyond = 0
+            self.widget.send({"begin": True})
+        if self._shown_as is None and _in_notebook():
+            self._ipython_display_()
+
+    async def _pulse(self, told: asyncio.Event) -> None:
+        while True:
+            await told.wait()
+            told.clear()
+            await asyncio.sleep(max(0.0, self._due - time.monotonic()))
+            self._flush()
+
+    def _flush(self, *, last: bool = False) -> None:
+        now = time.monotonic()
+        if now < self._due and not last:
+            return
+        batch = self.rows.flush()
+        if batch and self.widget is not None:
+            self._due = now + PAUSE_S
+            self.widget.send({"rows": batch})
+
+    def _end(self) -> None:
+        self._flush(last=True)
+        if self.widget is not None:
+            self.widget.beyond = self.rows.beyond
+            self.widget.send({"end": True})
+            self.widget.send_state("rows")
+        if self._shown_as is not None and _in_notebook():
+            from IPython.display import update_display
+
+            update_display(self._bundle(), raw=True, display_id=self._shown_as)  # type: ignore[no-untyped-call]  # IPython has none
+
+    def to_svg(self) -> str:
+        """The picture as it stands, still."""
+        return painted(self.svg, states([*self.rows.kept, *self.rows.pending]))
+
+    def _bundle(self) -> dict[str, Any]:
+        if not self.svg:
+            return dict(mimebundle(self.graph))
+        bundle: dict[str, Any] = {"text/plain": repr(self), "image/svg+xml": self.to_svg()}
+        if self.widget is not None:
+            made = self.widget._repr_mimebundle_() or {}
+            data = made[0] if isinstance(made, tuple) else made
+            bundle |= {kind: value for kind, value in data.items() if "widget" in kind}
+        return bundle
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return self._bundle()
+
+    def _ipython_display_(self) -> None:
+        """Shows it under a name of its own, so that what is saved can be brought up to date when the walk has ended."""
+        from IPython.display import display
+
+        self._shown_as = f"graphflow-live-{next(_NUMBERS)}-{id(self):x}"
+        display(self._bundle(), raw=True, display_id=self._shown_as)  # type: ignore[no-untyped-call]  # IPython has none
+
+    def __repr__(self) -> str:
+        count = len(self.rows.kept)
+        return f"<live picture of {self.graph.name}: {f'{count} things happened' if count else 'nothing has run yet'}>"
+
+
+def _in_notebook() -> bool:
+    """Whether this is a cell of a notebook; IPython is not loaded to find out."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None

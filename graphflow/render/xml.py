@@ -1,0 +1,52 @@
+"""Text as SVG and HTML may hold it: markup taken away, characters that XML forbids replaced, length bounded."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any
+
+from graphflow.messages import error_text
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
+"""Everything outside of XML 1.0's `Char`, the C1 controls it discourages, and what is no character at all."""
+
+
+def clean(value: object, limit: int = 400) -> str:
+    """The text without what no document may hold, cut to so many characters, with a mark where it was cut."""
+    text = value if isinstance(value, str) else str(value)
+    cut = text[:limit] + f"... ({len(text) - limit:,} characters more)" if len(text) > limit else text
+    return _FORBIDDEN.sub("\ufffd", cut)
+
+
+def xml(value: object, limit: int = 400) -> str:
+    """`clean`, escaped for an element or a quoted attribute."""
+    return escape(clean(value, limit), quote=True)
+
+
+def short(value: object, limit: int) -> str:
+    """The text on one line, so many characters at most: a label."""
+    line = " ".join(clean(value, limit * 4).split())
+    return line if len(line) <= limit else line[: limit - 1] + "\u2026"
+
+
+def seconds_text(seconds: float) -> str:
+    """A length of time as a person reads it: 840 us, 12.5 ms, 3.42 s, 2 min 5 s."""
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} \u00b5s"
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g} ms" if seconds < 0.9995 else "1 s"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def error_words(error: Any) -> str:
+    """What an event says went wrong: an exception, or what a record has kept of one."""
+    if error is None or error == "":
+        return ""
+    if isinstance(error, BaseException):
+        return f"{type(error).__name__}: {error_text(error)}"
+    if isinstance(error, dict):
+        return f"{error.get('type', 'error')}: {error.get('text', '')}"
+    return str(error)

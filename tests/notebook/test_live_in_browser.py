@@ -1,0 +1,204 @@
+"""The live picture in a real JupyterLab in a headless browser: it moves, a click shows messages, nothing is complained about."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.notebook.lab import browser_page, chromium, jupyter_lab, write_notebook
+
+MOST_MS = 50
+"""What one update may cost the browser, for a graph of 100 nodes."""
+
+WATCHED = """
+import asyncio
+from graphflow import END, START, Agent, Graph, node
+from graphflow.testing import ScriptedModel, says
+%load_ext graphflow
+
+@node
+async def slow(text: str) -> str:
+    await asyncio.sleep(2.5)
+    return text.upper()
+
+@node
+async def fails(text: str) -> str:
+    raise ValueError("<img src=x onerror=alert(1)> as you asked")
+
+poet = Agent("poet", prompt="Rhyme: {{ text }}")
+graph = Graph("moving", START >> slow >> poet >> END)
+broken = Graph("broken", START >> fails >> END)
+live = graph.live()
+live
+"""
+RUN = "run = await live.run('<b>snow</b>', model=ScriptedModel(says('it will go slow', wait_s=2.5)))\nrun.output"
+HUNDRED = """
+from graphflow import END, START, Graph, node
+
+@node
+async def same(x: int) -> int:
+    await asyncio.sleep(0.002)
+    return x
+
+chain = START >> same.named("n0")
+nodes = [same.named(f"n{i}") for i in range(100)]
+path = START >> nodes[0]
+for each in nodes[1:]:
+    path = path >> each
+big = Graph("big", path >> END).live()
+await big.run(1)
+None
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Path]]:
+    chromium()
+    folder = tmp_path_factory.mktemp("lab")
+    write_notebook(folder / "moving.ipynb", WATCHED, RUN)
+    write_notebook(
+        folder / "failing.ipynb", WATCHED.replace("live = graph.live()", "live = broken.live()"), "await live.run('x')"
+    )
+    write_notebook(folder / "hundred.ipynb", "import asyncio", HUNDRED)
+    with jupyter_lab(folder) as (address, token):
+        yield address, token, folder
+
+
+def opened(page: Any, lab: tuple[str, str, Path], name: str) -> None:
+    """Opens a notebook and waits for its kernel."""
+    address, token, _ = lab
+    page.goto(f"{address}/lab/tree/{name}?reset&token={token}")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
+
+
+def run_cell(page: Any, number: int) -> None:
+    cell = page.locator(".jp-CodeCell").nth(number)
+    for _ in range(5):  # the first keys may come before the notebook listens to its kernel
+        cell.locator(".jp-InputArea-editor").click()
+        page.keyboard.press("Shift+Enter")
+        for _ in range(20):
+            if cell.locator(".jp-InputPrompt").first.text_content() != "[ ]:":
+                return
+            page.wait_for_timeout(50)
+    raise AssertionError("the cell does not run")
+
+
+def node_state(name: str, state: str) -> str:
+    return f'.gf-live g.node[data-node="{name}"][data-state="{state}"]'
+
+
+@pytest.mark.timeout(240)
+def test_nodes_change_a_click_shows_messages_and_the_slider_goes_back(lab: tuple[str, str, Path]) -> None:
+    with browser_page() as (page, errors):
+        opened(page, lab, "moving.ipynb")
+        run_cell(page, 0)
+        page.wait_for_selector('.gf-live g.node[data-node="slow"]')
+        assert page.locator(".gf-live").count() == 1
+        run_cell(page, 1)
+        page.wait_for_selector(node_state("slow", "running"))
+        page.locator('.gf-live g.node[data-node="slow"]').click()
+        page.wait_for_selector(".gf-live .gf-entry pre")
+        assert (
+            page.locator(".gf-live .gf-entry pre").first.text_content() == "<b>snow</b>"
+        )  # while it runs, and as text
+        page.wait_for_selector(node_state("slow", "done"))
+        page.wait_for_selector(node_state("poet", "running"))
+        page.wait_for_selector('.gf-live[data-status="completed"][data-ended="true"]')
+        page.wait_for_selector(node_state("poet", "done"))
+        page.locator('.gf-live g.node[data-node="poet"]').click()
+        page.wait_for_selector('.gf-live .gf-entry pre:text("it will go slow")')
+        assert "<B>SNOW</B>" in page.locator(".gf-live .gf-messages").text_content()
+        assert page.locator(".gf-live .gf-messages b, .gf-live .gf-messages img").count() == 0
+        slider = page.locator(".gf-live .gf-slider")
+        slider.focus()
+        page.keyboard.press("Home")
+        page.wait_for_function("() => !document.querySelector('.gf-live g.gf-is-done')")
+        for _ in range(3):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_selector(node_state("slow", "running"))
+        page.keyboard.press("End")
+        page.wait_for_selector(node_state("poet", "done"))
+        for _ in range(4):  # back to where the model was still speaking
+            page.keyboard.press("ArrowLeft")
+        page.wait_for_selector('.gf-live .gf-say:has-text("it will go slow")')
+        page.keyboard.press("End")
+        page.wait_for_function("() => !document.querySelector('.gf-live .gf-say')")
+        page.screenshot(path=str(lab[2] / "moving.png"))
+        page.keyboard.press("Escape")
+        page.keyboard.press("Control+s")
+        outputs = saved_outputs(lab[2] / "moving.ipynb")
+    shown = [data for data in outputs if "application/vnd.jupyter.widget-view+json" in data]
+    assert shown
+    svg = "".join(shown[0]["image/svg+xml"])
+    assert "\u2713" in svg, "what is saved beside the widget is the picture after the walk"
+    assert errors == []
+    forget_kernels(lab)
+    with browser_page() as (page, errors):  # another day: the kernel that made the picture is gone
+        opened(page, lab, "moving.ipynb")
+        page.wait_for_selector('.gf-live[data-status="completed"]')
+        page.wait_for_selector(node_state("poet", "done"))
+        page.locator('.gf-live g.node[data-node="poet"]').click()
+        page.wait_for_selector('.gf-live .gf-entry pre:text("it will go slow")')
+        page.locator(".gf-live .gf-slider").focus()
+        page.keyboard.press("Home")
+        page.wait_for_function("() => !document.querySelector('.gf-live g.gf-is-done')")
+        assert errors == []
+
+
+def forget_kernels(lab: tuple[str, str, Path]) -> None:
+    """Ends the kernels of this server."""
+    address, token, _ = lab
+    with urllib.request.urlopen(f"{address}/api/sessions?token={token}") as answer:
+        sessions = json.load(answer)
+    for session in sessions:
+        request = urllib.request.Request(f"{address}/api/sessions/{session['id']}?token={token}", method="DELETE")
+        urllib.request.urlopen(request).close()
+
+
+def saved_outputs(path: Path) -> list[dict[str, Any]]:
+    """The outputs of a notebook, as soon as it has been saved with some."""
+    for _ in range(100):
+        cells = json.loads(path.read_text())["cells"]
+        outputs = [o["data"] for c in cells for o in c["outputs"] if "data" in o]
+        if outputs:
+            return outputs
+        time.sleep(0.1)
+    raise AssertionError("the notebook was not saved")
+
+
+@pytest.mark.timeout(240)
+def test_a_failure_is_shown_as_one_and_what_it_says_is_text(lab: tuple[str, str, Path]) -> None:
+    with browser_page() as (page, errors):
+        opened(page, lab, "failing.ipynb")
+        run_cell(page, 0)
+        page.wait_for_selector('.gf-live g.node[data-node="fails"]')
+        run_cell(page, 1)
+        page.wait_for_selector(node_state("fails", "failed"))
+        page.locator('.gf-live g.node[data-node="fails"]').click()
+        page.wait_for_selector(".gf-live .gf-entry pre")
+        assert "<img src=x onerror=alert(1)>" in page.locator(".gf-live .gf-messages").text_content()
+        assert page.locator(".gf-live img").count() == 0
+        assert errors == []
+
+
+@pytest.mark.timeout(240)
+def test_an_update_of_a_hundred_nodes_costs_the_browser_little(lab: tuple[str, str, Path]) -> None:
+    with browser_page() as (page, errors):
+        opened(page, lab, "hundred.ipynb")
+        run_cell(page, 0)
+        run_cell(page, 1)
+        page.wait_for_selector('.gf-live[data-ended="true"]')
+        page.wait_for_selector(node_state("n99", "done"))
+        told = page.locator(".gf-live").evaluate("e => [e.dataset.worst, e.dataset.updates]")
+        worst, updates = float(told[0]), int(told[1])
+        print(f"worst update {worst} ms of {updates}")
+        assert updates >= 2
+        assert worst <= MOST_MS
+        assert errors == []
