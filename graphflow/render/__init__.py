@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from graphflow.render.diagram import SHAPES, dot_binary, draw, mimebundle, to_dot, to_mermaid
+from graphflow.render.binary import dot_binary
+from graphflow.render.palette import SHAPES
+from graphflow.render.writing import draw, mimebundle, to_ascii, to_dot, to_mermaid, to_svg
 
-__all__ = ["SHAPES", "dot_binary", "draw", "mimebundle", "to_dot", "to_mermaid"]
+__all__ = ["SHAPES", "dot_binary", "draw", "mimebundle", "to_ascii", "to_dot", "to_mermaid", "to_svg"]
