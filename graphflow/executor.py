@@ -50,6 +50,7 @@ def begin(
     message = check_input(graph, message)
     ledger = Ledger((graph.name,), tightest(graph.limits, limits))
     run: Run[Any] = Run(graph.name, ledger)
+    run.declared = graph
     if observed:
         run._listeners = []
     check_model(model, f"the run of {graph.name!r}")

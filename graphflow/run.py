@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from graphflow.artifacts import Artifact
@@ -103,6 +104,7 @@ class Run(Generic[Out]):
         "_task",
         "_wall",
         "began",
+        "declared",
         "ended",
         "error",
         "frames",
@@ -115,6 +117,8 @@ class Run(Generic[Out]):
 
     def __init__(self, graph: str, ledger: Ledger) -> None:
         self.graph = graph
+        self.declared: Any = None
+        """The `Graph` itself, for pictures; whoever begins a run puts it here."""
         self._wall = time.time_ns()
         self.status: Status = "running"
         self.error: BaseException | None = None
@@ -334,6 +338,21 @@ class Run(Generic[Out]):
             NodeFinished(ended - began, row.frame, number, slots[slot].name, output, started - began)
             for number, (slot, started, ended, output) in enumerate(zip(hops, hops, hops, hops, strict=True), row.first)
         ]
+
+    # -- pictures ------------------------------------------------------------------------------------------------------
+    def draw(self, path: str, **options: Any) -> str:
+        """Writes the graph's picture with this walk on it; path and options as for `Graph.draw`. Returns the path."""
+        written: str = import_module("graphflow.render").draw_run(self, path, **options)
+        return written
+
+    def to_svg(self, **options: Any) -> str:
+        """The graph's picture with this walk on it as one `<svg>` element; options as for `Graph.to_svg`."""
+        text: str = import_module("graphflow.render").run_svg(self, **options)
+        return text
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = import_module("graphflow.render").run_bundle(self)
+        return bundle
 
     def __repr__(self) -> str:
         used = self.usage

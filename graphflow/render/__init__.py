@@ -3,7 +3,35 @@
 from __future__ import annotations
 
 from graphflow.render.binary import dot_binary
+from graphflow.render.overlay import Overlay, overlay_of, read_events
 from graphflow.render.palette import SHAPES
-from graphflow.render.writing import draw, mimebundle, to_ascii, to_dot, to_mermaid, to_svg
+from graphflow.render.writing import (
+    draw,
+    draw_run,
+    mimebundle,
+    run_bundle,
+    run_svg,
+    to_ascii,
+    to_dot,
+    to_mermaid,
+    to_svg,
+    walked,
+)
 
-__all__ = ["SHAPES", "dot_binary", "draw", "mimebundle", "to_ascii", "to_dot", "to_mermaid", "to_svg"]
+__all__ = [
+    "SHAPES",
+    "Overlay",
+    "dot_binary",
+    "draw",
+    "draw_run",
+    "mimebundle",
+    "overlay_of",
+    "read_events",
+    "run_bundle",
+    "run_svg",
+    "to_ascii",
+    "to_dot",
+    "to_mermaid",
+    "to_svg",
+    "walked",
+]

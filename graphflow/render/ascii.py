@@ -45,9 +45,7 @@ def columns(text: str) -> int:
     """How many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def fitted(text: str, width: int) -> str:
@@ -127,9 +125,8 @@ class _Drawing:
             for item in layer:
                 left = centres[item] - self._wide(item) // 2
                 box = self.boxes.get(item)
-                if box is None:
-                    cell = self.strokes[UP | DOWN]
-                else:
+                cell = self.strokes[UP | DOWN]
+                if box is not None:
                     cell = box[part] if part < len(box) else self._below(box, item in leaving)
                 row += " " * (left - at) + cell
                 at = left + self._wide(item)
@@ -255,15 +252,21 @@ def _listed(picture: Picture, width: int, unicode: bool, *, alone: bool) -> list
         if not leaving and not alone:
             continue
         sign = SIGNS.get(shape.mark, "")
-        about = f" ({', '.join(p for p in (shape.kind, shape.note) if p)})" if shape.kind not in ("start", "end") else ""
+        about = (
+            f" ({', '.join(p for p in (shape.kind, shape.note) if p)})" if shape.kind not in ("start", "end") else ""
+        )
         where = "".join(f"{name} > " for name in shape.level[1:])
         badge = f"  {shape.badge.replace(chr(10), ', ')}" if shape.badge else ""
-        rows.append(fitted(f"{sign} {where}{clean(shape.name)}{about}{badge}".strip().replace("\n", " "), width).rstrip())
+        rows.append(
+            fitted(f"{sign} {where}{clean(shape.name)}{about}{badge}".strip().replace("\n", " "), width).rstrip()
+        )
         for line in leaving:
             said = ", ".join([*line.parts, *([WORDS[line.style]] if WORDS[line.style] else [])])
             mark = " ".join(part for part in (SIGNS.get(line.mark, ""), line.badge) if part)
             back = " (back)" if line.back else ""
             target = fitted(clean(line.target.name if alone else line.names[1]).replace("\n", " "), wide)
-            text = f"  {arrows[line.style]} {target}  {clean(said)}{back}{'  ' + mark if mark else ''}".replace("\n", " ")
+            text = f"  {arrows[line.style]} {target}  {clean(said)}{back}{'  ' + mark if mark else ''}".replace(
+                "\n", " "
+            )
             rows.append(fitted(text, width).rstrip())
     return rows

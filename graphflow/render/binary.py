@@ -48,9 +48,7 @@ def rendered(source: str, kind: str) -> bytes:
     if "pure" in Path(binary).name and kind == "png":
         source = source.translate(PLAIN)
     try:
-        done = subprocess.run(
-            command, input=source.encode(), capture_output=True, check=False, timeout=SLOWEST_S
-        )
+        done = subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=SLOWEST_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FileUnreadable(f"{binary} could not draw {kind.upper()}: {error}; use .mmd or .dot") from None
     if done.stdout and not done.returncode:

@@ -283,7 +283,7 @@ class _Writer:
     # -- legend --------------------------------------------------------------------------------------------------------
     def _legend(self, dot: Any) -> None:
         look = self.look
-        used = {shape.kind for shape in (*self.picture.every_shape(), *self.picture.every_area())}
+        used = {shape.kind for shape in self.picture.every_shape()} | {area.kind for area in self.picture.every_area()}
         kinds = [kind for kind in SHAPES if kind in used]
         styles = [s for s in STYLES if any(line.style == s for line in self.picture.lines)]
         with dot.subgraph(name="cluster_legend") as box:

@@ -17,12 +17,13 @@ def fold_rows(picture: Picture) -> None:
     """Folds rows until nothing is left to fold; the picture is changed in place."""
     for _ in range(4):
         rows = [*_side_by_side(picture), *_one_behind_another(picture)]
-        seen: set[int] = set()
-        rows = [row for row in rows if not seen & {id(s) for s in row} and not seen.update(id(s) for s in row)]
         if not rows:
             return
+        seen: set[int] = set()
         for row in rows:
-            _fold(picture, row)
+            if not any(id(shape) in seen for shape in row):
+                seen.update(id(shape) for shape in row)
+                _fold(picture, row)
         _merge_lines(picture)
 
 
@@ -100,7 +101,8 @@ def _fold(picture: Picture, row: list[Shape]) -> None:
     folded.note = f"{FOLDED} {len(members)} {_several(kind) if len(kinds) == 1 else 'nodes'}"
     folded.about = cut(", ".join(members), LONGEST)
     inside = {id(shape) for shape in row}
-    for home in (picture, *picture.every_area()):
+    homes: list[Picture | Area] = [picture, *picture.every_area()]
+    for home in homes:
         _replace(home, row, folded, inside)
     for name in members:
         picture.places[first.level, name] = folded

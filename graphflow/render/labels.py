@@ -23,7 +23,10 @@ def label_parts(declared: Declared, graph: Graph[Any, Any]) -> tuple[str, ...]:
     """What an edge carries, part by part: `each`, its arm or label, guard, laps, `collect`."""
     origin = declared.edge.origin
     carried = " | ".join(type_name(kind) for kind in declared.carries)
-    laps = [f"at most {graph._proof._laps(declared)} laps"] if declared.lap_of is not None else []
+    laps: list[str] = []
+    if declared.lap_of is not None:
+        most = graph._proof._laps(declared)
+        laps = [f"at most {most} lap{'s' if most != 1 else ''}"]
     if isinstance(origin.arm, HandTo):
         return (f"hand over {carried}", *(["conversation"] if origin.arm.handoff.conversation else []), *laps)
     parts = [repr(origin.arm) if isinstance(origin.arm, str) else carried]

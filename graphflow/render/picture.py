@@ -230,23 +230,26 @@ def find_back(picture: Picture) -> None:
         stack = [(first, iter(out.get(id(first), ())))]
         while stack:
             shape, rest = stack[-1]
-            line = next(rest, None)
-            if line is None:
+            way = next(rest, None)
+            if way is None:
                 state[id(shape)] = 2
                 stack.pop()
-            elif state.get(id(line.target)) == 1:
-                line.back = line.target is not shape
-            elif id(line.target) not in state:
-                state[id(line.target)] = 1
-                stack.append((line.target, iter(out.get(id(line.target), ()))))
+            elif state.get(id(way.target)) == 1:
+                way.back = way.target is not shape
+            elif id(way.target) not in state:
+                state[id(way.target)] = 1
+                stack.append((way.target, iter(out.get(id(way.target), ()))))
+
+
+def within_of(graph: Graph[Any, Any], name: str) -> tuple[str, ...]:
+    """The sub-agents around a node of that graph, the outer ones first."""
+    return _containers(graph, members_of(graph)).get(name, ())
 
 
 class _Maker:
     """Builds a picture, level by level."""
 
-    def __init__(
-        self, graph: Graph[Any, Any], levels: int, direction: Direction, labels: bool, legend: bool
-    ) -> None:
+    def __init__(self, graph: Graph[Any, Any], levels: int, direction: Direction, labels: bool, legend: bool) -> None:
         self.levels = levels
         self.count = 0
         self.picture = Picture(graph.name, graph, direction, labels, legend, about=graph.description)
@@ -258,7 +261,9 @@ class _Maker:
 
     def _add_level(self, graph: Graph[Any, Any], level: Level, into: Picture | Area, depth: int) -> None:
         nodes = members_of(graph)
-        within = _containers(graph, nodes) if self.levels >= 0 else dict.fromkeys(nodes, ())
+        within = _containers(graph, nodes)
+        if self.levels < 0:
+            within = {name: () for name in nodes}
         ends: dict[str, tuple[Shape, Shape, Area | None]] = {}
         areas: dict[tuple[str, ...], Picture | Area] = {(): into}
         start, end = (self._terminal(name, level) for name in ("START", "END"))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import re
 from hashlib import blake2s
-from html import escape
+from html import escape, unescape
 
 from graphflow.render.binary import rendered
 from graphflow.render.dot import write_dot
@@ -26,6 +26,23 @@ _HEAD = re.compile(r"<svg\b([^>]*)>", re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _FACE = re.compile(r' font-family="[^"]*"')
 _COLOUR = re.compile(r'(?:fill|stroke)="(#[0-9a-f]{6})"')
+_TEXT = re.compile(r'text-anchor="start" x="([-\d.]+)"([^>]*?) font-size="([\d.]+)"([^>]*)>([^<]*)<')
+_WIDTHS = dict(
+    zip(
+        map(chr, range(32, 127)),
+        (
+            *(278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278),
+            *(556,) * 10,
+            *(278, 278, 584, 584, 584, 556, 1015),
+            *(667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833, 722, 778, 667, 778),
+            *(722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333),
+            *(556, 556, 500, 556, 556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556, 556, 556),
+            *(333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584),
+        ),
+        strict=True,
+    )
+)
+"""Helvetica's widths of ASCII, in thousandths: what graphviz-pure has measured by."""
 _counted = itertools.count(1)
 
 
@@ -48,10 +65,15 @@ def write_svg(picture: Picture, theme: Theme = "auto", *, prefix: str | None = N
 
 def dressed(drawn: str, picture: Picture, theme: Theme, prefix: str) -> str:
     """What graphviz has drawn, with our names, titles and styles."""
+    measured = "(graphviz-pure)" in drawn[:600]
     body = _FACE.sub("", _COMMENT.sub("", drawn[drawn.index("<svg") :]))
+    if measured:
+        body = _TEXT.sub(_placed, body)
     names = _Names(picture, prefix)
     body = _GROUP.sub(names.group, body)
-    sizes = "".join(f' {name}="{value}"' for name, value in re.findall(r'\b(width|height|viewBox)="([^"]*)"', body[:400]))
+    sizes = "".join(
+        f' {name}="{value}"' for name, value in re.findall(r'\b(width|height|viewBox)="([^"]*)"', body[:400])
+    )
     head = (
         f'<svg id="{prefix}" class="graphflow" role="img" aria-labelledby="{prefix}-t {prefix}-d"{sizes}'
         f' style="max-width:100%;height:auto" xmlns="http://www.w3.org/2000/svg">\n'
@@ -74,7 +96,7 @@ class _Names:
 
     def group(self, found: re.Match[str]) -> str:
         """The opening of one group, as we want it."""
-        id, kind, rest = found.groups()
+        id, kind, rest = unescape(found[1]), escape(unescape(found[2])), found[3]  # Debian's dot writes - as &#45;
         letter, _, number = id.partition("-")
         prefix = self.prefix
         if letter == "n":
@@ -83,7 +105,7 @@ class _Names:
         if letter == "a":
             area = self.areas[f"a{number}"]
             path = _attribute(" > ".join(area.path))
-            return f'<g id="{prefix}-a-{number}" class="{kind}" data-node="{path}" data-kind="{_attribute(area.kind)}"{rest}>{_title(area)}'
+            return f'<g id="{prefix}-a-{number}" class="{kind}" data-node="{path}"{rest}>{_title(area)}'
         if letter == "e" and number:
             return self._line(self.lines[int(number)], kind, rest)
         return f'<g id="{prefix}-{escape(id)}" class="{kind}"{rest}>'
@@ -102,6 +124,25 @@ class _Names:
             f'<g id="{self.prefix}-{id}" class="{kind}" data-edge="{edge}" data-source="{source}" data-target="{target}"'
             f' data-path="{_attribute(" > ".join(line.level))}"{more}{rest}>{_title(line)}'
         )
+
+
+def _placed(found: re.Match[str]) -> str:
+    """A text held where it was laid out, whatever face the reader has: by its middle, or in an area's title by its width."""
+    x, before, size, after, text = found.groups()
+    wide = sum(_WIDTHS.get(c, 278) for c in unescape(text)) * float(size) / 1000
+    if size == AREA_SIZE:
+        return (
+            f'textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs" x="{x}"{before} font-size="{size}"{after}>{text}<'
+        )
+    if text.startswith(ASIDE):  # beside a title or a line
+        return found[0]
+    return f'text-anchor="middle" x="{float(x) + wide / 2:.2f}"{before} font-size="{size}"{after}>{text}<'
+
+
+AREA_SIZE = "10.00"
+"""The size of an area's title in an SVG, and"""
+ASIDE = "\u00a0"
+"""how what stands beside a title or a line begins."""
 
 
 def _of_shape(shape: Shape) -> str:

@@ -11,9 +11,11 @@ from graphflow.render.ascii import write_ascii
 from graphflow.render.binary import dot_binary, rendered
 from graphflow.render.dot import write_dot
 from graphflow.render.mermaid import write_mermaid
+from graphflow.render.overlay import Recorded, overlay_of
 from graphflow.render.palette import Theme
 from graphflow.render.picture import Direction, Open, Picture, picture
 from graphflow.render.svg import write_svg
+from graphflow.run import Run
 
 ENDINGS = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".mermaid", ".txt")
 
@@ -130,6 +132,52 @@ def bundle(drawn: Picture, text: str) -> dict[str, str]:
 def mimebundle(graph: Graph[Any, Any]) -> dict[str, str]:
     """What a notebook shows for a graph."""
     return bundle(picture(graph), repr(graph))
+
+
+# -- walks -----------------------------------------------------------------------------------------------------------------
+def draw_run(
+    run: Recorded, path: str | Path, *, graph: Graph[Any, Any] | None = None, theme: Theme = "auto", **options: Any
+) -> str:
+    """Writes a graph's picture with a walk on it, and returns its path.
+
+    Args:
+        run: a run, live or ended; its events; its records; or the file they are in.
+        path: as for `draw`.
+        graph: the graph that was walked; a run knows its own.
+        theme: as for `draw`.
+        options: as for `draw`.
+    """
+    check_ending(path)
+    return write(walked(run, graph, theme=theme, **options), path, theme)
+
+
+def run_svg(
+    run: Recorded,
+    *,
+    graph: Graph[Any, Any] | None = None,
+    theme: Theme = "auto",
+    prefix: str | None = None,
+    **options: Any,
+) -> str:
+    """A graph's picture with a walk on it as one `<svg>` element."""
+    return write_svg(walked(run, graph, theme=theme, **options), theme, prefix=prefix)
+
+
+def run_bundle(run: Run[Any]) -> dict[str, str]:
+    """What a notebook shows for a run."""
+    return bundle(walked(run), repr(run)) if run.declared is not None else {"text/plain": repr(run)}
+
+
+def walked(run: Recorded, graph: Graph[Any, Any] | None = None, **options: Any) -> Picture:
+    """The picture of a graph with a walk on it.
+
+    Raises:
+        DeclarationError: nothing says which graph was walked.
+    """
+    whose = graph if graph is not None else run.declared if isinstance(run, Run) else None
+    if whose is None:
+        raise DeclarationError("a record does not hold its graph; say which was walked: graph=...")
+    return overlay_of(run, whose).lay_on(_pictured(whose, **options))
 
 
 def _pictured(graph: Graph[Any, Any], theme: Theme = "auto", **options: Any) -> Picture:
