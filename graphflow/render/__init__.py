@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphflow.render.binary import dot_binary
+from graphflow.render.diff import Difference, diff
 from graphflow.render.overlay import Overlay, overlay_of, read_events
 from graphflow.render.palette import SHAPES
 from graphflow.render.writing import (
@@ -20,7 +21,9 @@ from graphflow.render.writing import (
 
 __all__ = [
     "SHAPES",
+    "Difference",
     "Overlay",
+    "diff",
     "dot_binary",
     "draw",
     "draw_run",

@@ -12,12 +12,21 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from graphflow.errors import FileUnreadable, MissingExtra
+from graphflow.errors import FileUnreadable, GraphflowError, MissingExtra
 
 SLOWEST_S = 120
 """Seconds that a layout may take."""
 PLAIN = str.maketrans({"\u2713": "\u221a", "\u2717": "\u00d7", "\u2205": "\u00d8", "\u25b8": "\u25ba", "\u2212": "-"})
 """Marks that the font inside graphviz-pure lacks, by what it has."""
+
+
+class CannotWrite(MissingExtra):
+    """The program that draws does not write this kind of file."""
+
+    def __init__(self, program: str, kind: str, instead: str = "") -> None:
+        self.extra, self.program, self.kind = "dot", program, kind
+        text = f"{program} writes no {kind.upper()}; install graphviz, whose dot does, or use .svg"
+        GraphflowError.__init__(self, f"{text}; {instead}" if instead else text)
 
 
 def dot_binary() -> str | None:
@@ -55,8 +64,6 @@ def rendered(source: str, kind: str) -> bytes:
         return done.stdout
     said = done.stderr.decode(errors="replace").strip().splitlines()
     if any("not recognized" in line for line in said):
-        raise MissingExtra(
-            f"drawing {kind.upper()}", "dot", f"{Path(binary).name} does not write it: install graphviz, or use .svg"
-        )
+        raise CannotWrite(Path(binary).name, kind)
     why = said[-1] if said else "no output"
     raise FileUnreadable(f"{binary} could not draw {kind.upper()}: {why}; use .svg, .dot or .mmd")

@@ -237,7 +237,8 @@ class _Writer:
         given = dict(STYLES[line.style])
         colour = look[LINE_COLOUR[line.style]]
         if line.mark == "sent":
-            given["penwidth"] = f"{1.7 + min(3.0, 0.8 * math.log2(max(1, line.count))):.3g}"
+            most = 0.4 if line.style == "call" else 2.2  # a broad dashed line is a row of blots
+            given["penwidth"] = f"{1.6 + min(most, 0.6 * math.log2(max(1, line.count))):.3g}"
             colour = look["done"] if line.style == "flow" else colour
         elif line.mark in ("skipped", "idle"):
             colour = look["faint"] if line.mark == "skipped" else look["pale"]
@@ -253,8 +254,9 @@ class _Writer:
         given["class"] = f"gf-{line.style}{_marked(line.mark)}"
         words = self._words(line, unsaid)
         if words:
-            told = look["faint"] if line.mark in ("idle", "skipped") or line.style in ("flow", "call") else colour
-            given["label"] = _html(words, 8.5, told, room=True)
+            quiet = line.mark in ("idle", "skipped") or line.style in ("flow", "call") or colour == look["pale"]
+            told = look["faint"] if quiet else colour
+            given["label"] = _html(words, 8.5, told, room=2 if line.count > 3 else 1)
         if line.style == "flow" and not line.back:
             given["weight"] = "3"
         if line.from_area is not None and not _lies_in(line.target, line.from_area):
@@ -342,22 +344,28 @@ def _marked(mark: str) -> str:
     return f" gf-{mark}" if mark else ""
 
 
+SPACE = '<BR/><FONT POINT-SIZE="2">\u00a0</FONT>'
+"""A little room between a name and what stands under it: underscores reach down."""
+
+
 def _html(
     lines: list[str],
     size: float,
     ink: str,
     under: list[str] | None = None,
     faint: str = "",
-    room: bool = False,
+    room: int = 0,
     aside: str = "",
 ) -> str:
     """A label of lines, with smaller ones under them; nothing in them is markup."""
-    pad = "\u00a0" if room else ""
+    pad = "\u00a0" * room
     turn = '<BR ALIGN="LEFT"/>' if aside else "<BR/>"
     body = turn.join(f"{pad}{_text(line)}{pad}" for line in lines)
     label = f'<FONT POINT-SIZE="{size:g}" COLOR="{ink}">{body}</FONT>'
     if aside:
         label += f'<FONT POINT-SIZE="8" COLOR="{faint}">\u00a0\u00a0{_text(aside)}</FONT>'
+    if under and not aside:
+        label += SPACE
     for text in under or ():
         label += f'{turn}<FONT POINT-SIZE="8" COLOR="{faint}">{_text(cut(text, 60))}</FONT>'
     if aside and (under or len(lines) > 1):

@@ -10,21 +10,31 @@ from graphflow.render.labels import LONGEST, cut
 from graphflow.render.picture import FOLDED, Area, Line, Picture, Shape
 
 FEWEST = 4
-"""Nodes that make a row."""
+"""Nodes that make a row; where that is not enough, two do."""
 
 
-def fold_rows(picture: Picture) -> None:
-    """Folds rows until nothing is left to fold; the picture is changed in place."""
-    for _ in range(4):
-        rows = [*_side_by_side(picture), *_one_behind_another(picture)]
-        if not rows:
-            return
-        seen: set[int] = set()
-        for row in rows:
-            if not any(id(shape) in seen for shape in row):
-                seen.update(id(shape) for shape in row)
-                _fold(picture, row)
-        _merge_lines(picture)
+def fold_rows(picture: Picture, room: int) -> None:
+    """Folds long rows; then, as long as there are too many shapes, short ones, the longest first.
+
+    The picture is changed in place.
+    """
+    while picture.size > room and _fold_once(picture, FEWEST, 0):
+        pass
+    while picture.size > room and _fold_once(picture, 2, room):
+        pass
+
+
+def _fold_once(picture: Picture, fewest: int, room: int) -> bool:
+    """Folds the rows there are now, until there is room; tells whether there was any."""
+    rows = [*_side_by_side(picture, fewest), *_one_behind_another(picture, fewest)]
+    rows.sort(key=len, reverse=True)
+    seen: set[int] = set()
+    for row in rows:
+        if picture.size > room and not any(id(shape) in seen for shape in row):
+            seen.update(id(shape) for shape in row)
+            _fold(picture, row)
+    _merge_lines(picture)
+    return bool(rows)
 
 
 def _ways(picture: Picture) -> tuple[dict[int, list[Line]], dict[int, list[Line]]]:
@@ -36,7 +46,7 @@ def _ways(picture: Picture) -> tuple[dict[int, list[Line]], dict[int, list[Line]
     return into, out
 
 
-def _side_by_side(picture: Picture) -> list[list[Shape]]:
+def _side_by_side(picture: Picture, fewest: int) -> list[list[Shape]]:
     into, out = _ways(picture)
     alike: dict[object, list[Shape]] = {}
     homes = _homes(picture)
@@ -46,10 +56,10 @@ def _side_by_side(picture: Picture) -> list[list[Shape]]:
         fed = frozenset((line.source.key, line.style, line.parts) for line in into[id(shape)])
         feeds = frozenset((line.target.key, line.style, line.parts) for line in out[id(shape)])
         alike.setdefault((homes[id(shape)], shape.kind, fed, feeds), []).append(shape)
-    return [row for row in alike.values() if len(row) >= FEWEST]
+    return [row for row in alike.values() if len(row) >= fewest]
 
 
-def _one_behind_another(picture: Picture) -> list[list[Shape]]:
+def _one_behind_another(picture: Picture, fewest: int) -> list[list[Shape]]:
     into, out = _ways(picture)
     homes = _homes(picture)
 
@@ -79,7 +89,7 @@ def _one_behind_another(picture: Picture) -> list[list[Shape]]:
                 break
             row.append(after)
             taken.add(id(after))
-        if len(row) >= FEWEST:
+        if len(row) >= fewest:
             rows.append(row)
     return rows
 
@@ -92,11 +102,11 @@ def _homes(picture: Picture) -> dict[int, str]:
 
 
 def _fold(picture: Picture, row: list[Shape]) -> None:
-    first, last = row[0], row[-1]
+    first = row[0]
     members = tuple(name for shape in row for name in shape.members)
     kinds = dict.fromkeys(shape.kind for shape in row)
     kind = first.kind if len(kinds) == 1 else "step"
-    folded = Shape(first.key, f"{first.name} \u2026 {last.name}", kind, first.level)
+    folded = Shape(first.key, f"{members[0]} \u2026 {members[-1]}", kind, first.level)
     folded.members = members
     folded.note = f"{FOLDED} {len(members)} {_several(kind) if len(kinds) == 1 else 'nodes'}"
     folded.about = cut(", ".join(members), LONGEST)

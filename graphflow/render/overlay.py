@@ -91,6 +91,7 @@ class Overlay:
         status: running, or how the walk ended.
         error: what it ended with.
         at: seconds since the run began, of the last event.
+        steps: activations and calls that have begun.
     """
 
     def __init__(self, graph: Graph[Any, Any] | None, name: str = "") -> None:
@@ -101,6 +102,7 @@ class Overlay:
         self.status = "running"
         self.error = ""
         self.at = 0.0
+        self.steps = 0
         self._frames: dict[int, Place] = {0: Place((self.name,), graph)}
         self._members: dict[int, dict[str, Node[Any, Any]]] = {}
         self._callers: dict[tuple[int, int], str] = {}
@@ -110,6 +112,7 @@ class Overlay:
         """Counts one event or one record of it."""
         kind = _field(event, "kind")
         self.at = max(self.at, _number(event, "at"))
+        self.steps += kind in ("node.start", "call.start")
         read = _READERS.get(kind) if isinstance(kind, str) else None
         if read is not None:
             read(self, event, self._frames.get(_whole(event, "frame"), self._frames[0]))
@@ -247,8 +250,7 @@ class Overlay:
     def headline(self) -> str:
         """The walk in a line."""
         tallies = self.nodes.values()
-        steps = sum(tally.ended for tally in tallies)
-        told = [f"{steps} step{'s' if steps != 1 else ''}", duration(self.at)]
+        told = [f"{self.steps} step{'s' if self.steps != 1 else ''}", duration(self.at)]
         if tokens := sum(tally.tokens for tally in tallies):
             told.append(f"{tokens:,} tokens")
         if usd := sum(tally.usd for tally in tallies):
@@ -383,7 +385,8 @@ def _mark(place: Shape | Area, tally: Tally, over: bool) -> None:
 
 def badge_of(tally: Tally) -> str:
     """The figures of a node, small: how often, how long, tokens, cost, failures."""
-    first = [f"\u00d7{tally.ended}"] if tally.ended > 1 else []
+    first = [f"{tally.started - tally.ended} running"] if tally.started > tally.ended else []
+    first += [f"\u00d7{tally.ended}"] if tally.ended > 1 else []
     first += [duration(tally.seconds)] if tally.ended else []
     first += [f"\u2717 {tally.failed}"] if tally.failed and tally.done else []
     first += [f"\u2205 {tally.skipped}"] if tally.skipped and tally.ended else []

@@ -81,6 +81,7 @@ class Line:
     names: tuple[str, str]
     about: str = ""
     plain: bool = False
+    """Whether it carries all that its source sends, as it is."""
     back: bool = False
     """Whether it leads back up, and closes a circle."""
     mark: str = ""
@@ -182,7 +183,7 @@ def picture(
     if open == "auto" and made.size > ROOM:
         made = _Maker(graph, 0, direction, labels, legend).picture
     if fold and made.size > ROOM:
-        fold_rows(made)
+        fold_rows(made, ROOM)
     find_back(made)
     if made.size > ROOM * 2 or len(made.lines) > ROOM * 3:
         made.labels = False
@@ -339,7 +340,7 @@ class _Maker:
                     (declared.index,),
                     names,
                     about_edge(names, parts),
-                    plain=len(parts) == 1 and edge.origin.arm is None and not declared.exceptional,
+                    plain=not (declared.exceptional or edge.origin.each or edge.origin.guard) and edge.origin.arm is None,
                     from_area=from_area,
                     to_area=to_area,
                 )

@@ -43,6 +43,7 @@ _WIDTHS = dict(
     )
 )
 """Helvetica's widths of ASCII, in thousandths: what graphviz-pure has measured by."""
+_SPACER = re.compile(r'<text[^>]* font-size="2\.00"[^>]*>[^<]*</text>\n')
 _counted = itertools.count(1)
 
 
@@ -66,7 +67,7 @@ def write_svg(picture: Picture, theme: Theme = "auto", *, prefix: str | None = N
 def dressed(drawn: str, picture: Picture, theme: Theme, prefix: str) -> str:
     """What graphviz has drawn, with our names, titles and styles."""
     measured = "(graphviz-pure)" in drawn[:600]
-    body = _FACE.sub("", _COMMENT.sub("", drawn[drawn.index("<svg") :]))
+    body = _SPACER.sub("", _FACE.sub("", _COMMENT.sub("", drawn[drawn.index("<svg") :])))
     if measured:
         body = _TEXT.sub(_placed, body)
     names = _Names(picture, prefix)

@@ -119,6 +119,11 @@ def write(drawn: Picture, path: str | Path, theme: Theme = "auto") -> str:
     return str(path)
 
 
+def to_text(drawn: Picture, *, ascii: bool, width: int = 100, unicode: bool = True) -> str:
+    """A picture that is made as text: boxes, or Mermaid."""
+    return write_ascii(drawn, width=width, unicode=unicode) if ascii else write_mermaid(drawn)
+
+
 def bundle(drawn: Picture, text: str) -> dict[str, str]:
     """What a notebook shows: SVG, or Mermaid where nothing can draw; never both, for JupyterLab would choose Mermaid."""
     shown = {"text/plain": text}
