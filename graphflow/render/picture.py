@@ -410,7 +410,8 @@ def _folded(node: Node[Any, Any], inner: Graph[Any, Any] | None, own: list[str],
     if inner is not None:
         deepest = depth + inner.nesting
         where = f"depth {depth}" if deepest == depth else f"depth {depth} to {deepest}"
-        return f"{FOLDED} {len(members_of(inner))} nodes, {where}"
+        count = len(members_of(inner))
+        return f"{FOLDED} {count} node{'s' if count != 1 else ''}, {where}"
     if own:
         return f"{FOLDED} {len(own)} within, depth {depth}"
     return f"depth {depth}" if node.kind == "sub-agent" or (called and node.enters != "never") else ""
