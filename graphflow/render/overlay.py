@@ -127,16 +127,18 @@ class Overlay:
         return self.nodes.setdefault((place.level, place.alone or node), Tally())
 
     def _entered(self, event: Told, _: Place) -> None:
-        path = _field(event, "path")
+        path, number = _field(event, "path"), _whole(event, "frame")
+        if number < 1:
+            return  # the outermost is entered by no one
         parent = self._frames.get(_whole(event, "parent"), self._frames[0])
         name = str(path[-1]) if isinstance(path, (list, tuple)) and path else ""
         node = self._member(parent, name)
         inner = graph_within(node) if node is not None else None
         if inner is not None or parent.graph is None:
-            self._frames[_whole(event, "frame")] = Place((*parent.level, name), inner)
+            self._frames[number] = Place((*parent.level, name), inner)
         else:
             target = node.entry()[0].name if node is not None else name
-            self._frames[_whole(event, "frame")] = Place(parent.level, parent.graph, name, target)
+            self._frames[number] = Place(parent.level, parent.graph, name, target)
 
     def _member(self, place: Place, name: str) -> Node[Any, Any] | None:
         if place.graph is None:

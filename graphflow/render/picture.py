@@ -340,7 +340,8 @@ class _Maker:
                     (declared.index,),
                     names,
                     about_edge(names, parts),
-                    plain=not (declared.exceptional or edge.origin.each or edge.origin.guard) and edge.origin.arm is None,
+                    plain=not (declared.exceptional or edge.origin.each or edge.origin.guard)
+                    and edge.origin.arm is None,
                     from_area=from_area,
                     to_area=to_area,
                 )

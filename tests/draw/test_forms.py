@@ -244,7 +244,11 @@ def test_a_thousand_labels_are_told_to_a_pointer_only() -> None:
     edges: list[Any] = [START >> rows[0]]
     for above, below in zip(rows, rows[1:], strict=False):
         for number, one in enumerate(above):
-            edges += [one >> below[number].into("x"), one.when(len) >> below[(number * 7 + 3) % 15], one.otherwise >> END]
+            edges += [
+                one >> below[number].into("x"),
+                one.when(len) >> below[(number * 7 + 3) % 15],
+                one.otherwise >> END,
+            ]
     made = picture(Graph("web", *edges, rows[-1] >> END, ends="all"))
     assert not made.labels
 
