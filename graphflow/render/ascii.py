@@ -50,6 +50,7 @@ def columns(text: str) -> int:
 
 def fitted(text: str, width: int) -> str:
     """A text cut and filled to so many columns."""
+    text = cut(text, width * 4)  # what takes no column of its own is not endless either
     while columns(text) > width:
         text = text[:-2] + "\u2026" if len(text) > 1 else ""
     return text + " " * (width - columns(text))

@@ -198,7 +198,7 @@ def _about_whole(a: Graph[Any, Any], b: Graph[Any, Any]) -> list[str]:
 
 def _limits_of(a: Graph[Any, Any], b: Graph[Any, Any]) -> list[tuple[str, str, str]]:
     one, other = a.limits or Limits(), b.limits or Limits()
-    return [(f"limit {each.name}", *(str(getattr(of, each.name)) for of in (one, other))) for each in fields(Limits)]
+    return [(f"limit {e.name}", str(getattr(one, e.name)), str(getattr(other, e.name))) for e in fields(Limits)]
 
 
 def _differing(one: Node[Any, Any], other: Node[Any, Any]) -> list[str]:

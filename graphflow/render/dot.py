@@ -9,11 +9,12 @@ Rules:
 from __future__ import annotations
 
 import math
+import re
 from html import escape
 from itertools import pairwise
 from typing import Any
 
-from graphflow.render.labels import clean, cut, wrapped
+from graphflow.render.labels import LONGEST, clean, cut, wrapped
 from graphflow.render.palette import FONT, SHAPES, Theme, colours
 from graphflow.render.picture import Area, Line, Picture, Shape
 
@@ -46,24 +47,23 @@ LABEL_LINES = 4
 
 def write_dot(picture: Picture, theme: Theme = "auto", *, tooltips: bool = False) -> str:
     """The picture as DOT text."""
-    import graphviz
-
-    return _Writer(picture, colours(theme), tooltips, graphviz.Digraph).text()
+    return _Writer(picture, colours(theme), tooltips).text()
 
 
 class _Writer:
     """Writes one picture."""
 
-    def __init__(self, picture: Picture, look: dict[str, str], tooltips: bool, digraph: Any) -> None:
+    def __init__(self, picture: Picture, look: dict[str, str], tooltips: bool) -> None:
         self.picture = picture
         self.look = look
         self.tooltips = tooltips
-        self.digraph = digraph
         self.crowded = picture.size > 100
 
     def text(self) -> str:
+        from graphviz import Digraph, nohtml
+
         picture, look = self.picture, self.look
-        dot = self.digraph(_plain(picture.name))
+        dot = Digraph(nohtml(clean(picture.name)[:LONGEST].replace("\\", "\\\\")))
         dot.attr(
             rankdir=picture.direction,
             bgcolor=look["paper"],
@@ -128,11 +128,11 @@ class _Writer:
             given["tooltip"] = shape.name
         rank = "source" if shape.kind == "start" else "sink"
         if small:
-            dot.node(shape.key, **given)
+            _put(dot, shape.key, given)
             return
         with dot.subgraph() as alone:
             alone.attr(rank=rank)
-            alone.node(shape.key, **given)
+            _put(alone, shape.key, given)
 
     def _shape(self, dot: Any, shape: Shape) -> None:
         look = self.look
@@ -157,7 +157,7 @@ class _Writer:
             fill, line = look["idle-fill"], look["faint"]
         given = {
             "id": shape.key.replace("n", "n-", 1),
-            "class": f"gf-{shape.kind}{_marked(shape.mark)}",
+            "class": f"gf-{_class(shape.kind)}{_marked(shape.mark)}",
             "label": self._name(shape, ink),
             "shape": form,
             "style": ",".join(style),
@@ -171,7 +171,7 @@ class _Writer:
             given |= {"margin": "0.03,0.03"}
         if self.tooltips:
             given["tooltip"] = _plain(shape.about)
-        dot.node(shape.key, **given)
+        _put(dot, shape.key, given)
 
     def _name(self, shape: Shape, ink: str) -> str:
         lines = wrapped(shape.name, 16 if shape.kind == "router" else 24)
@@ -209,7 +209,7 @@ class _Writer:
                 penwidth=width,
                 fillcolor=look["area-deep-fill" if area.depth % 2 == 0 else "area-fill"],
                 margin="10",
-                **{"class": f"gf-{area.kind}{_marked(area.mark)}"},
+                **{"class": f"gf-{_class(area.kind)}{_marked(area.mark)}"},
             )
             if self.tooltips:
                 inner.attr(tooltip=_plain(area.about))
@@ -269,7 +269,7 @@ class _Writer:
         if line.back:  # laid out the other way round, so that what begins a lap does not turn the picture over
             ends = ends[1], ends[0]
             given = _turned(given)
-        dot.edge(*ends, **given)
+        _put(dot, f"{ends[0]} -> {ends[1]}", given)
 
     def _words(self, line: Line, unsaid: bool) -> list[str]:
         sign = SIGNS.get(line.mark, "")
@@ -297,7 +297,7 @@ class _Writer:
                 with box.subgraph() as row:
                     row.attr(rank="same")
                     for number, kind in enumerate(kinds[begin : begin + 3], begin):
-                        self._shape(_Renamed(row), Shape(f"k{number}", kind, kind, ()))
+                        self._shape(row, Shape(f"k{number}", kind, kind, ()))
                 firsts.append(f"k{begin}")
             for begin in range(0, len(styles), 2):
                 with box.subgraph() as row:
@@ -316,14 +316,10 @@ class _Writer:
         row.edge(left, right, color=self.look[LINE_COLOUR[style]], **STYLES[style])
 
 
-class _Renamed:
-    """Nodes of the legend, which no walk is to find."""
-
-    def __init__(self, dot: Any) -> None:
-        self.dot = dot
-
-    def node(self, key: str, **given: str) -> None:
-        self.dot.node(key, **{**given, "id": f"legend-{key}", "class": "gf-legend"})
+def _put(dot: Any, what: str, given: dict[str, str]) -> None:
+    """Writes one node or edge: graphviz's own way looks at each of many thousand values to see whether it needs quotes."""
+    said = " ".join(f"{key}={value}" if value[:1] == "<" else f'{key}="{value}"' for key, value in given.items())
+    dot.body.append(f"\t{what} [{said}]\n")
 
 
 def _turned(given: dict[str, str]) -> dict[str, str]:
@@ -338,6 +334,11 @@ def _turned(given: dict[str, str]) -> dict[str, str]:
 
 def _lies_in(shape: Shape, area: Area) -> bool:
     return any(s is shape for s in area.shapes) or any(_lies_in(shape, inner) for inner in area.areas)
+
+
+def _class(kind: str) -> str:
+    """A kind as the name of a class; a user's own kind may be called anything."""
+    return kind if kind in SHAPES else re.sub(r"[^\w-]", "-", kind, flags=re.ASCII) or "node"
 
 
 def _marked(mark: str) -> str:
@@ -379,5 +380,6 @@ def _text(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text in a quoted attribute."""
-    return clean(text).replace("\\", "\\\\").replace("\n", "\\n")[:2000]
+    """A text in a quoted attribute, also one that begins and ends as markup does."""
+    told = clean(text)[:LONGEST].replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+    return f" {told}" if told[:1] == "<" else told

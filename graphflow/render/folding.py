@@ -26,18 +26,26 @@ def fold_rows(picture: Picture, room: int) -> None:
 
 def _fold_once(picture: Picture, fewest: int, room: int) -> bool:
     """Folds the rows there are now, until there is room; tells whether there was any."""
-    rows = [*_side_by_side(picture, fewest), *_one_behind_another(picture, fewest)]
+    ways, homes, size = _ways(picture), _homes(picture), picture.size
+    rows = [*_side_by_side(picture, ways, homes, fewest), *_one_behind_another(picture, ways, homes, fewest)]
     rows.sort(key=len, reverse=True)
-    seen: set[int] = set()
+    folded: dict[int, Shape] = {}
     for row in rows:
-        if picture.size > room and not any(id(shape) in seen for shape in row):
-            seen.update(id(shape) for shape in row)
-            _fold(picture, row)
-    _merge_lines(picture)
-    return bool(rows)
+        if size > room and not any(id(shape) in folded for shape in row):
+            whole = _whole(row)
+            folded.update((id(shape), whole) for shape in row)
+            size -= len(row) - 1
+    if folded:
+        _replace(picture, folded)
+        _merge_lines(picture)
+    return bool(folded)
 
 
-def _ways(picture: Picture) -> tuple[dict[int, list[Line]], dict[int, list[Line]]]:
+Ways = tuple[dict[int, list[Line]], dict[int, list[Line]]]
+"""The lines that lead to each shape, and those that leave it."""
+
+
+def _ways(picture: Picture) -> Ways:
     into: dict[int, list[Line]] = {id(s): [] for s in picture.every_shape()}
     out: dict[int, list[Line]] = {id(s): [] for s in picture.every_shape()}
     for line in picture.lines:
@@ -46,10 +54,9 @@ def _ways(picture: Picture) -> tuple[dict[int, list[Line]], dict[int, list[Line]
     return into, out
 
 
-def _side_by_side(picture: Picture, fewest: int) -> list[list[Shape]]:
-    into, out = _ways(picture)
+def _side_by_side(picture: Picture, ways: Ways, homes: dict[int, str], fewest: int) -> list[list[Shape]]:
+    into, out = ways
     alike: dict[object, list[Shape]] = {}
-    homes = _homes(picture)
     for shape in picture.every_shape():
         if shape.kind in ("start", "end"):
             continue
@@ -59,9 +66,8 @@ def _side_by_side(picture: Picture, fewest: int) -> list[list[Shape]]:
     return [row for row in alike.values() if len(row) >= fewest]
 
 
-def _one_behind_another(picture: Picture, fewest: int) -> list[list[Shape]]:
-    into, out = _ways(picture)
-    homes = _homes(picture)
+def _one_behind_another(picture: Picture, ways: Ways, homes: dict[int, str], fewest: int) -> list[list[Shape]]:
+    into, out = ways
 
     def inside(shape: Shape) -> bool:
         ways = [*into[id(shape)], *out[id(shape)]]
@@ -101,40 +107,34 @@ def _homes(picture: Picture) -> dict[int, str]:
     return homes
 
 
-def _fold(picture: Picture, row: list[Shape]) -> None:
-    first = row[0]
+def _whole(row: list[Shape]) -> Shape:
+    """One shape for a row of them."""
     members = tuple(name for shape in row for name in shape.members)
-    kinds = dict.fromkeys(shape.kind for shape in row)
-    kind = first.kind if len(kinds) == 1 else "step"
-    folded = Shape(first.key, f"{members[0]} \u2026 {members[-1]}", kind, first.level)
-    folded.members = members
-    folded.note = f"{FOLDED} {len(members)} {_several(kind) if len(kinds) == 1 else 'nodes'}"
-    folded.about = cut(", ".join(members), LONGEST)
-    inside = {id(shape) for shape in row}
+    kinds = {shape.kind for shape in row}
+    kind = row[0].kind if len(kinds) == 1 else "step"
+    whole = Shape(row[0].key, f"{members[0]} \u2026 {members[-1]}", kind, row[0].level)
+    whole.members = members
+    several = kind if kind in ("code", "skills") else f"{kind}s"
+    whole.note = f"{FOLDED} {len(members)} {several if len(kinds) == 1 else 'nodes'}"
+    whole.told = cut(", ".join(members), LONGEST)
+    return whole
+
+
+def _replace(picture: Picture, folded: dict[int, Shape]) -> None:
     homes: list[Picture | Area] = [picture, *picture.every_area()]
     for home in homes:
-        _replace(home, row, folded, inside)
-    for name in members:
-        picture.places[first.level, name] = folded
+        home.shapes = list(dict.fromkeys(folded.get(id(shape), shape) for shape in home.shapes))
+    for whole in dict.fromkeys(folded.values()):
+        for name in whole.members:
+            picture.places[whole.level, name] = whole
     kept: list[Line] = []
     for line in picture.lines:
-        if id(line.source) in inside and id(line.target) in inside:
-            continue
-        if id(line.source) in inside:
-            line.source = folded
-        if id(line.target) in inside:
-            line.target = folded
+        source, target = (folded.get(id(end), end) for end in (line.source, line.target))
+        if source is target and line.source is not line.target:
+            continue  # it lies within what was folded
+        line.source, line.target = source, target
         kept.append(line)
     picture.lines = kept
-
-
-def _several(kind: str) -> str:
-    return kind if kind in ("code", "skills") else f"{kind}s"
-
-
-def _replace(home: Picture | Area, row: list[Shape], folded: Shape, inside: set[int]) -> None:
-    if any(shape is row[0] for shape in home.shapes):
-        home.shapes = [folded if s is row[0] else s for s in home.shapes if s is row[0] or id(s) not in inside]
 
 
 def _merge_lines(picture: Picture) -> None:

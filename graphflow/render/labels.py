@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from graphflow.carries import Declared
@@ -22,7 +23,7 @@ LONGEST = 600
 def label_parts(declared: Declared, graph: Graph[Any, Any]) -> tuple[str, ...]:
     """What an edge carries, part by part: `each`, its arm or label, guard, laps, `collect`."""
     origin = declared.edge.origin
-    carried = " | ".join(type_name(kind) for kind in declared.carries)
+    carried = _carried(declared.carries)
     laps: list[str] = []
     if declared.lap_of is not None:
         most = graph._proof._laps(declared)
@@ -38,14 +39,22 @@ def label_parts(declared: Declared, graph: Graph[Any, Any]) -> tuple[str, ...]:
     return (*parts, *laps, *(["collect"] if declared.collects else []))
 
 
+@lru_cache(maxsize=512)
+def _carried(kinds: tuple[Any, ...]) -> str:
+    return " | ".join(type_name(kind) for kind in kinds)
+
+
 def label_of(declared: Declared, graph: Graph[Any, Any]) -> str:
     """What an edge carries, in one line."""
     return ", ".join(label_parts(declared, graph))
 
 
-def about_edge(names: tuple[str, str], parts: tuple[str, ...]) -> str:
+def about_edge(names: tuple[str, str], parts: tuple[str, ...], style: str) -> str:
     """What a pointer on an edge is told."""
-    return cut(f"{cut(names[0], 200)} \u2192 {cut(names[1], 200)}: {', '.join(parts)}", LONGEST)
+    source, target = (cut(name, 200) for name in names)
+    return (
+        f"{source} calls {target}" if style == "call" else cut(f"{source} \u2192 {target}: {', '.join(parts)}", LONGEST)
+    )
 
 
 def about_node(node: Node[Any, Any]) -> str:
@@ -62,7 +71,7 @@ def cut(text: str, length: int) -> str:
 
 def clean(text: str) -> str:
     """A text without what no picture can show: control characters, and halves of characters."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     return "".join(c if c == "\n" or c.isprintable() else "\ufffd" if "\ud800" <= c <= "\udfff" else " " for c in text)
 

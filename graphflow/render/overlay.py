@@ -382,7 +382,7 @@ def _mark(place: Shape | Area, tally: Tally, over: bool) -> None:
         place.mark = "idle"
     place.badge = badge_of(tally)
     if tally.error:
-        place.about = f"{place.about}\n{tally.error}"
+        place.told = tally.error
 
 
 def badge_of(tally: Tally) -> str:

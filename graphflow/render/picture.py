@@ -39,7 +39,7 @@ class Shape:
         kind: the node's kind, or start, end.
         level: the graphs around it.
         note: a small second line.
-        about: what a pointer that rests on it is told.
+        told: what a pointer that rests on it is told, beside what the node says of itself.
         members: the names of the nodes it stands for.
         mark: what a walk or a comparison says of it.
         badge: small figures of a walk.
@@ -51,11 +51,17 @@ class Shape:
     kind: str
     level: Level
     note: str = ""
-    about: str = ""
+    told: str = ""
     members: tuple[str, ...] = ()
     mark: str = ""
     badge: str = ""
     opened: bool = False
+    node: Node[Any, Any] | None = None
+
+    @property
+    def about(self) -> str:
+        """What a pointer that rests on it is told."""
+        return _about(self.node, self.told)
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +85,6 @@ class Line:
     level: Level
     indexes: tuple[int, ...]
     names: tuple[str, str]
-    about: str = ""
     plain: bool = False
     """Whether it carries all that its source sends, as it is."""
     back: bool = False
@@ -89,6 +94,11 @@ class Line:
     count: int = 0
     from_area: Area | None = None
     to_area: Area | None = None
+
+    @property
+    def about(self) -> str:
+        """What a pointer that rests on it is told."""
+        return about_edge(self.names, self.parts, self.style)
 
 
 @dataclass(slots=True, eq=False)
@@ -105,10 +115,20 @@ class Area:
     shapes: list[Shape] = field(default_factory=list)
     areas: list[Area] = field(default_factory=list)
     note: str = ""
-    about: str = ""
+    told: str = ""
     mark: str = ""
     badge: str = ""
     opens_level: bool = False
+    node: Node[Any, Any] | None = None
+
+    @property
+    def about(self) -> str:
+        """What a pointer that rests on it is told."""
+        return _about(self.node, self.told)
+
+
+def _about(node: Node[Any, Any] | None, told: str) -> str:
+    return "\n".join(part for part in (about_node(node) if node is not None else "", told) if part)
 
 
 @dataclass(slots=True, eq=False)
@@ -253,6 +273,10 @@ class _Maker:
     def __init__(self, graph: Graph[Any, Any], levels: int, direction: Direction, labels: bool, legend: bool) -> None:
         self.levels = levels
         self.count = 0
+        self.owned: dict[tuple[str, ...], int] = {}
+        """Nodes within each sub-agent of the level at hand, by its way, and"""
+        self.on_arrows: set[str] = set()
+        """the names of those that stand on its arrows."""
         self.picture = Picture(graph.name, graph, direction, labels, legend, about=graph.description)
         self._add_level(graph, (graph.name,), self.picture, 0)
 
@@ -265,6 +289,8 @@ class _Maker:
         within = _containers(graph, nodes)
         if self.levels < 0:
             within = {name: () for name in nodes}
+        around, self.owned = (self.owned, self.on_arrows), _owned(within)
+        self.on_arrows = {node.name for node in graph.nodes}
         ends: dict[str, tuple[Shape, Shape, Area | None]] = {}
         areas: dict[tuple[str, ...], Picture | Area] = {(): into}
         start, end = (self._terminal(name, level) for name in ("START", "END"))
@@ -278,6 +304,7 @@ class _Maker:
         ends["END"] = (end, end, None)
         self._add_flow(graph, level, ends)
         self._add_calls(graph, level, nodes, ends)
+        self.owned, self.on_arrows = around
 
     def _terminal(self, name: str, level: Level) -> Shape:
         shape = Shape(self._key(), name, name.lower(), level, members=(name,))
@@ -297,10 +324,10 @@ class _Maker:
         around = areas[within[name]]
         deeper = depth + len(within[name]) + 1
         inner = graph_within(node)
-        own = [other for other, path in within.items() if path[: len(within[name]) + 1] == (*within[name], name)]
+        own = self.owned.get((*within[name], name), 0)
         if (inner is not None or own) and deeper <= self.levels:
             area = Area(f"a{self._key()[1:]}", name, node.kind, (*level, *within[name], name), deeper, level)
-            area.about = about_node(node)
+            area.node = node
             around.areas.append(area)
             self.picture.places[level, name] = area
             if inner is not None:
@@ -310,12 +337,11 @@ class _Maker:
                 return first, last, area
             areas[(*within[name], name)] = area
             around = area
-        shape = Shape(self._key(), name, node.kind, level, about=about_node(node), members=(name,))
+        shape = Shape(self._key(), name, node.kind, level, members=(name,), node=node)
         around.shapes.append(shape)
         self.picture.places[level, name] = shape
         if isinstance(around, Picture) or around.name != name:
-            called = all(node is not other for other in graph.nodes)
-            shape.note = _folded(node, inner, own, deeper, called)
+            shape.note = _folded(node, inner, own, deeper, called=name not in self.on_arrows)
         else:
             shape.opened = True
         return shape, shape, None
@@ -339,7 +365,6 @@ class _Maker:
                     level,
                     (declared.index,),
                     names,
-                    about_edge(names, parts),
                     plain=not (declared.exceptional or edge.origin.each or edge.origin.guard)
                     and edge.origin.arm is None,
                     from_area=from_area,
@@ -360,8 +385,7 @@ class _Maker:
                     names = name, callee.name
                     _, source, from_area = ends[name]
                     target, _, to_area = ends[callee.name]
-                    about = f"{name} calls {callee.name}"
-                    line = Line(source, target, "call", (), level, (), names, about)
+                    line = Line(source, target, "call", (), level, (), names)
                     line.from_area, line.to_area = from_area, to_area
                     self.picture.lines.append(line)
 
@@ -369,6 +393,8 @@ class _Maker:
 def _containers(graph: Graph[Any, Any], nodes: dict[str, Node[Any, Any]]) -> dict[str, tuple[str, ...]]:
     """For each node the sub-agents around it: those that every way of calls to it goes through."""
     on_arrows = {node.name for node in graph.nodes}
+    if len(on_arrows) == len(nodes):
+        return dict.fromkeys(nodes, ())
     callers: dict[str, list[str]] = {name: [] for name in nodes}
     for name, node in nodes.items():
         for callee in callees_of(graph, node):
@@ -398,6 +424,15 @@ def _containers(graph: Graph[Any, Any], nodes: dict[str, Node[Any, Any]]) -> dic
     return within
 
 
+def _owned(within: dict[str, tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+    """How many nodes lie within each sub-agent, at any depth."""
+    owned: dict[tuple[str, ...], int] = {}
+    for path in within.values():
+        for depth in range(1, len(path) + 1):
+            owned[path[:depth]] = owned.get(path[:depth], 0) + 1
+    return owned
+
+
 def _common(ways: list[tuple[str, ...]]) -> tuple[str, ...]:
     shortest = min(ways, key=len)
     for place, name in enumerate(shortest):
@@ -406,7 +441,7 @@ def _common(ways: list[tuple[str, ...]]) -> tuple[str, ...]:
     return shortest
 
 
-def _folded(node: Node[Any, Any], inner: Graph[Any, Any] | None, own: list[str], depth: int, called: bool) -> str:
+def _folded(node: Node[Any, Any], inner: Graph[Any, Any] | None, own: int, depth: int, called: bool) -> str:
     """What stands under the name of something that holds more than is drawn."""
     if inner is not None:
         deepest = depth + inner.nesting
@@ -414,5 +449,5 @@ def _folded(node: Node[Any, Any], inner: Graph[Any, Any] | None, own: list[str],
         count = len(members_of(inner))
         return f"{FOLDED} {count} node{'s' if count != 1 else ''}, {where}"
     if own:
-        return f"{FOLDED} {len(own)} within, depth {depth}"
+        return f"{FOLDED} {own} within, depth {depth}"
     return f"depth {depth}" if node.kind == "sub-agent" or (called and node.enters != "never") else ""

@@ -25,7 +25,7 @@ _GROUP = re.compile(r'<g id="([^"]+)" class="([^"]*)"([^>]*)>\s*<title>[^<]*</ti
 _HEAD = re.compile(r"<svg\b([^>]*)>", re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _FACE = re.compile(r' font-family="[^"]*"')
-_COLOUR = re.compile(r'(?:fill|stroke)="(#[0-9a-f]{6})"')
+_COLOUR = re.compile(r'(fill|stroke)="(#[0-9a-f]{6})"')
 _TEXT = re.compile(r'text-anchor="start" x="([-\d.]+)"([^>]*?) font-size="([\d.]+)"([^>]*)>([^<]*)<')
 _WIDTHS = dict(
     zip(
@@ -173,7 +173,7 @@ def _description(picture: Picture) -> str:
 def _styles(body: str, theme: Theme, prefix: str) -> str:
     look = colours(theme)
     used = set(_COLOUR.findall(body))
-    names = [name for name, colour in look.items() if colour in used]
+    names = [name for name, colour in look.items() if ("fill", colour) in used or ("stroke", colour) in used]
     me = f"#{prefix}"
 
     def variables(of: dict[str, str]) -> str:
@@ -189,7 +189,7 @@ def _styles(body: str, theme: Theme, prefix: str) -> str:
         ]
     for name in names:
         for what in ("fill", "stroke"):
-            if f'{what}="{look[name]}"' in body:
+            if (what, look[name]) in used:
                 rules.append(f':where({me}) [{what}="{look[name]}"]{{{what}:var(--gf-{name})}}')
     return "\n".join(rules) + "\n"
 

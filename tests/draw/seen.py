@@ -69,13 +69,13 @@ def _note(seen: Seen, element: ElementTree.Element) -> None:
     marks = [kind.removeprefix("gf-") for kind in kinds[2:]]
     if "cluster" in kinds and "node" in data:
         seen.areas.append(data["node"])
-        seen.marks.update({data["node"]: mark for mark in marks})
+        seen.marks.update((data["node"], mark) for mark in marks)
     elif "node" in kinds and "node" in data:
         seen.nodes.append((kinds[1].removeprefix("gf-"), data["path"], data["node"]))
-        seen.marks.update({data["node"]: mark for mark in marks})
+        seen.marks.update((data["node"], mark) for mark in marks)
     elif "edge" in kinds and "edge" in data:
         seen.edges.append((data["path"], data["edge"], data["source"], data["target"]))
-        seen.marks.update({f"{data['source']}>{data['target']}": mark for mark in marks})
+        seen.marks.update((f"{data['source']}>{data['target']}", mark) for mark in marks)
 
 
 def laid_out(source: str) -> None:

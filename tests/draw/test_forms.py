@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -242,7 +242,7 @@ def test_a_thousand_labels_are_told_to_a_pointer_only() -> None:
 
     rows = [[same.named(f"n{row}_{column}") for column in range(15)] for row in range(16)]
     edges: list[Any] = [START >> rows[0]]
-    for above, below in zip(rows, rows[1:], strict=False):
+    for above, below in pairwise(rows):
         for number, one in enumerate(above):
             edges += [
                 one >> below[number].into("x"),
@@ -255,9 +255,8 @@ def test_a_thousand_labels_are_told_to_a_pointer_only() -> None:
 
 # -- what is not there -----------------------------------------------------------------------------------------------------
 @pytest.fixture
-def nothing_draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPHFLOW_DOT", "/nothing/here")
-    yield
 
 
 @pytest.mark.usefixtures("nothing_draws")
