@@ -101,7 +101,7 @@ def test_diff_tells_by_its_exit_code(project: Path) -> None:
     assert walks.returncode == 1
     assert "it completed -> failed (ValueError: a bad one)" in walks.stdout
     assert "- node mine > inner: 1 done -> nothing" in walks.stdout
-    assert read((project / "w.svg").read_text()).marks["inner"] == "removed"
+    assert read((project / "w.svg").read_text()).marks["mine > inner"] == "removed"
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,10 @@ def test_the_same_graph_twice_is_told_apart_by_its_path() -> None:
 
 def test_lines_say_what_they_are() -> None:
     source = agents.to_dot(open="all")
-    assert source.count("style=dashed") == 5
-    assert "arrowtail=odot" in source
+    assert source.count('style="dashed"') == 5
+    assert 'arrowtail="odot"' in source
     source = load("handoff_desk").to_dot()
-    assert source.count("style=dotted") == 4
+    assert source.count('style="dotted"') == 4
     for what in ("each", "collect", "at most 2 laps", "LimitReached"):
         assert what in load("map_reduce").to_dot(), what
 

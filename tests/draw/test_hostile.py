@@ -59,12 +59,7 @@ NAMES = st.one_of(
     st.text(st.characters(), min_size=1, max_size=60),
     st.text(st.sampled_from("<>&\"'\\/#;|[]{}()-=\n\x00NGLBR"), min_size=1, max_size=40),
 )
-FEW = settings(
-    max_examples=30,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+FEW = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @node
