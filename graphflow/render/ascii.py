@@ -18,7 +18,6 @@ STROKES = dict(enumerate(" ╵╷│╴┘┐┤╶└┌├─┴┬┼"))
 PLAIN_STROKES = dict(enumerate(" |||-+++-+++-+++"))
 ARROWS = {"flow": "──>", "call": "-->", "hand": "··>", "trouble": "o─>"}
 PLAIN_ARROWS = {"flow": "-->", "call": "- >", "hand": "..>", "trouble": "o->"}
-WORDS = {"call": "call", "hand": "", "trouble": "", "flow": ""}
 GAP = 3
 """Columns between two boxes."""
 BOX = 22
@@ -262,7 +261,7 @@ def _listed(picture: Picture, width: int, unicode: bool, *, alone: bool) -> list
             fitted(f"{sign} {where}{clean(shape.name)}{about}{badge}".strip().replace("\n", " "), width).rstrip()
         )
         for line in leaving:
-            said = ", ".join([*line.parts, *([WORDS[line.style]] if WORDS[line.style] else [])])
+            said = "call" if line.style == "call" else ", ".join(line.parts)
             mark = " ".join(part for part in (SIGNS.get(line.mark, ""), line.badge) if part)
             back = " (back)" if line.back else ""
             target = fitted(clean(line.target.name if alone else line.names[1]).replace("\n", " "), wide)

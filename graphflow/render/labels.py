@@ -44,11 +44,6 @@ def _carried(kinds: tuple[Any, ...]) -> str:
     return " | ".join(type_name(kind) for kind in kinds)
 
 
-def label_of(declared: Declared, graph: Graph[Any, Any]) -> str:
-    """What an edge carries, in one line."""
-    return ", ".join(label_parts(declared, graph))
-
-
 def about_edge(names: tuple[str, str], parts: tuple[str, ...], style: str) -> str:
     """What a pointer on an edge is told."""
     source, target = (cut(name, 200) for name in names)

@@ -19,7 +19,7 @@ from graphflow.events import Event
 from graphflow.graph import Graph
 from graphflow.nodes import Node
 from graphflow.render.labels import clean, cut
-from graphflow.render.picture import Area, Level, Line, Picture, Shape, graph_within, members_of, within_of
+from graphflow.render.picture import Area, Level, Line, Picture, Shape, callees_of, graph_within, members_of, within_of
 from graphflow.run import Run
 
 Told = Event | Mapping[str, Any]
@@ -196,8 +196,6 @@ class Overlay:
             return name
         caller = self._named(_text(event, "caller"), place)
         member = self._member(place, caller)
-        from graphflow.render.picture import callees_of
-
         servers = [c.name for c in callees_of(place.graph, member) if c.source] if member is not None else []
         return servers[0] if servers else name
 
