@@ -60,8 +60,8 @@ def _side_by_side(picture: Picture, ways: Ways, homes: dict[int, str], fewest: i
     for shape in picture.every_shape():
         if shape.kind in ("start", "end"):
             continue
-        fed = frozenset((line.source.key, line.style, line.parts) for line in into[id(shape)])
-        feeds = frozenset((line.target.key, line.style, line.parts) for line in out[id(shape)])
+        fed = frozenset([(id(line.source), line.style, line.parts) for line in into[id(shape)]])
+        feeds = frozenset([(id(line.target), line.style, line.parts) for line in out[id(shape)]])
         alike.setdefault((homes[id(shape)], shape.kind, fed, feeds), []).append(shape)
     return [row for row in alike.values() if len(row) >= fewest]
 
@@ -69,13 +69,17 @@ def _side_by_side(picture: Picture, ways: Ways, homes: dict[int, str], fewest: i
 def _one_behind_another(picture: Picture, ways: Ways, homes: dict[int, str], fewest: int) -> list[list[Shape]]:
     into, out = ways
 
+    within = {
+        key
+        for key, lines in into.items()
+        if len(lines) == len(out[key]) == 1
+        and lines[0].plain
+        and out[key][0].plain
+        and lines[0].style == out[key][0].style == "flow"
+    }
+
     def inside(shape: Shape) -> bool:
-        ways = [*into[id(shape)], *out[id(shape)]]
-        return (
-            len(into[id(shape)]) == len(out[id(shape)]) == 1
-            and shape.kind not in ("start", "end")
-            and all(line.style == "flow" and line.plain for line in ways)
-        )
+        return id(shape) in within and shape.kind not in ("start", "end")
 
     rows: list[list[Shape]] = []
     taken: set[int] = set()
@@ -129,7 +133,7 @@ def _replace(picture: Picture, folded: dict[int, Shape]) -> None:
             picture.places[whole.level, name] = whole
     kept: list[Line] = []
     for line in picture.lines:
-        source, target = (folded.get(id(end), end) for end in (line.source, line.target))
+        source, target = folded.get(id(line.source), line.source), folded.get(id(line.target), line.target)
         if source is target and line.source is not line.target:
             continue  # it lies within what was folded
         line.source, line.target = source, target

@@ -66,7 +66,7 @@ def cut(text: str, length: int) -> str:
 
 def clean(text: str) -> str:
     """A text without what no picture can show: control characters, and halves of characters."""
-    if text.isprintable():
+    if text.isprintable() or text.replace("\n", "").isprintable():
         return text
     return "".join(c if c == "\n" or c.isprintable() else "\ufffd" if "\ud800" <= c <= "\udfff" else " " for c in text)
 
