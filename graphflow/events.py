@@ -171,6 +171,8 @@ class EdgeSent(Event):
     port: str
     scope: Scope
     message: Any
+    edge: int = -1
+    """Which edge: its place among those of its graph."""
 
 
 @dataclass(slots=True)
@@ -181,6 +183,8 @@ class EdgeSkipped(Event):
     source: str
     target: str
     scope: Scope
+    edge: int = -1
+    """Which edge: its place among those of its graph."""
 
 
 @dataclass(slots=True)

@@ -43,6 +43,16 @@ class RunOptions(TypedDict, total=False):
     approve: Approve | None
 
 
+class DrawOptions(TypedDict, total=False):
+    """How a graph is drawn; `Graph.draw` says what each means."""
+
+    open: int | Literal["all", "auto", "flat"]
+    legend: bool
+    direction: Literal["TB", "LR"]
+    theme: Literal["auto", "light", "dark"]
+    labels: bool
+
+
 class Options(NodeOptions, total=False):
     """Everything about a graph but its name and arrows; `Graph` says what each means."""
 
@@ -305,20 +315,39 @@ class Graph(Node[In, Out], Generic[In, Out]):
         return graph
 
     # -- pictures ------------------------------------------------------------------------------------------------------
-    def to_mermaid(self) -> str:
-        """The graph as Mermaid text, as GitHub and JupyterLab draw it."""
-        text: str = import_module("graphflow.render").to_mermaid(self)
-        return text
+    def draw(self, path: str, **options: Unpack[DrawOptions]) -> str:
+        """Writes a picture and returns its path; the ending says which kind: .svg, .png, .pdf, .dot, .mmd or .txt.
 
-    def to_dot(self) -> str:
-        """The graph as DOT text."""
-        text: str = import_module("graphflow.render").to_dot(self)
-        return text
-
-    def draw(self, path: str) -> str:
-        """Writes a picture; the ending says which (.svg, .png, .dot, .mmd). Returns the path."""
-        written: str = import_module("graphflow.render").draw(self, path)
+        Args:
+            path: the file.
+            open: how many levels of graphs and sub-agents are drawn open, a number or "all"; default: one, if there is room.
+            legend: whether to explain the kinds and lines that occur.
+            direction: "TB", top to bottom, or "LR".
+            theme: "light", "dark", or "auto": an SVG is as the page around it.
+            labels: whether edges say what they carry.
+        """
+        written: str = import_module("graphflow.render").draw(self, path, **options)
         return written
+
+    def to_svg(self, *, prefix: str | None = None, **options: Unpack[DrawOptions]) -> str:
+        """The picture as one `<svg>` element; every id in it begins with `prefix`, by default one of its own."""
+        text: str = import_module("graphflow.render").to_svg(self, prefix=prefix, **options)
+        return text
+
+    def to_mermaid(self, **options: Unpack[DrawOptions]) -> str:
+        """The graph as Mermaid text, as GitHub and JupyterLab draw it."""
+        text: str = import_module("graphflow.render").to_mermaid(self, **options)
+        return text
+
+    def to_dot(self, **options: Unpack[DrawOptions]) -> str:
+        """The graph as DOT text."""
+        text: str = import_module("graphflow.render").to_dot(self, **options)
+        return text
+
+    def to_ascii(self, *, width: int = 100, unicode: bool = True, **options: Unpack[DrawOptions]) -> str:
+        """The graph as boxes for a terminal of so many columns."""
+        text: str = import_module("graphflow.render").to_ascii(self, width=width, unicode=unicode, **options)
+        return text
 
     def live(self) -> Live:
         """The picture of the graph that a walk moves on, in a notebook: `live = graph.live()`, then `await live.run(...)`."""

@@ -350,6 +350,16 @@ class Run(Generic[Out]):
         ]
 
     # -- pictures ------------------------------------------------------------------------------------------------------
+    def draw(self, path: str, **options: Any) -> str:
+        """Writes the graph's picture with this walk on it; path and options as for `Graph.draw`. Returns the path."""
+        written: str = import_module("graphflow.render").draw_run(self, path, **options)
+        return written
+
+    def to_svg(self, **options: Any) -> str:
+        """The graph's picture with this walk on it as one `<svg>` element; options as for `Graph.to_svg`."""
+        text: str = import_module("graphflow.render").run_svg(self, **options)
+        return text
+
     def timeline(self) -> Timeline:
         """Who worked when: shows itself in a notebook; `.save("walk.svg")` writes it, `.critical` is the critical path."""
         made: Timeline = import_module("graphflow.render").timeline(self)

@@ -249,7 +249,7 @@ class Walk:
             for link in slot.links:
                 if link not in links:
                     target = self.program.slots[link.target].name
-                    self.outbox.append(EdgeSkipped(self.now, self.frame, slot.name, target, scope))
+                    self.outbox.append(EdgeSkipped(self.now, self.frame, slot.name, target, scope, link.index))
         sends = [(link, message) for link in links]
         if any(link.lap is not None and self._used_up(link, scope) for link in links):
             over = self._laps_over(slot, links, message, scope)
@@ -334,7 +334,8 @@ class Walk:
         target = slots[link.target]
         port = "" if target.node is None else target.node.ports[link.port].name
         assert self.outbox is not None
-        self.outbox.append(EdgeSent(self.now, self.frame, slots[link.source].name, target.name, port, scope, message))
+        source = slots[link.source].name
+        self.outbox.append(EdgeSent(self.now, self.frame, source, target.name, port, scope, message, link.index))
 
     # -- laps ----------------------------------------------------------------------------------------------------------
     def _used_up(self, link: Link, scope: Scope) -> bool:

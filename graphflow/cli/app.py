@@ -1,6 +1,7 @@
-"""The commands: run, check, bounds, draw, report, list, mcp, models.
+"""The commands: run, check, bounds, draw, diff, report, list, mcp, models.
 
-Exit codes: 0 = done; 1 = a walk did not complete; 2 = what was asked for cannot be (one line says why); 130 = Ctrl-C.
+Exit codes: 0 = done; 1 = a walk did not complete, or `diff` found something; 2 = what was asked for cannot be (one line says
+why); 130 = Ctrl-C.
 `--debug` shows the traceback behind the line.
 """
 
@@ -35,6 +36,11 @@ GraphName = Annotated[
     typer.Argument(
         metavar="GRAPH", help="A graph's name (see `graphflow list`), a .py or .yaml file, or FILE.py:VARIABLE."
     ),
+]
+
+OpenLevels = Annotated[
+    str | None,
+    typer.Option("--open", metavar="LEVELS", help="How many levels of graphs and sub-agents to open, or all."),
 ]
 
 USAGE = (
@@ -139,22 +145,44 @@ def draw(
     graph: GraphName,
     path: Annotated[
         Path | None,
-        typer.Argument(help="Where to; the ending says which: .svg .png .pdf .dot .mmd. Default: Mermaid, printed."),
+        typer.Argument(
+            help="Where to; the ending says which: .svg .png .pdf .dot .mmd .txt. Default: Mermaid, printed."
+        ),
+    ] = None,
+    open: OpenLevels = None,
+    direction: Annotated[str, typer.Option(help="TB (top to bottom) or LR (left to right).")] = "TB",
+    legend: Annotated[bool, typer.Option("--legend", help="Explain kinds and lines.")] = False,
+    theme: Annotated[str, typer.Option(help="auto, light or dark.")] = "auto",
+    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="What edges carry.")] = True,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Print boxes for a terminal.")] = False,
+    events: Annotated[
+        Path | None, typer.Option(help="A walk to lay over it: a file that `run --events` wrote.")
     ] = None,
 ) -> None:
-    """Draw a graph."""
-    found = load(graph)
-    if path is None:
-        out(found.to_mermaid().rstrip())
-        return
-    try:
+    """Draw a graph, or a walk over it."""
+    from graphflow.cli.draw import draw_graph, levels
+
+    look = {"direction": direction, "legend": legend, "theme": theme, "labels": labels, **levels(open)}
+    draw_graph(load(graph), path, events, ascii, look)
+
+
+@app.command("diff")
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A graph, or a file of events (.jsonl).")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another of the same sort.")],
+    path: Annotated[Path | None, typer.Option("--draw", help="Write both as one picture, too.")] = None,
+    graph: Annotated[str | None, typer.Option(help="The graph that was walked, for two files of events.")] = None,
+    open: OpenLevels = None,
+) -> None:
+    """Tell what differs between two graphs or two walks. Exit code 0: nothing, 1: something."""
+    from graphflow.cli.draw import compare, levels
+
+    found = compare(a, b, graph, levels(open))
+    out(str(found))
+    if path is not None:
         out(f"wrote {found.draw(str(path))}")
-    except errors.MissingExtra:
-        instead = path.with_suffix(".mmd")
-        found.draw(str(instead))
-        raise errors.MissingExtra(
-            f"drawing {path.suffix[1:].upper()}", "dot", f"or install graphviz; wrote Mermaid to {instead} instead"
-        ) from None
+    if found:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -20,8 +20,8 @@ from typing import Any, Unpack
 from graphflow.errors import DeclarationError
 from graphflow.graph import Graph, RunOptions
 from graphflow.notebook.rows import Rows, states
-from graphflow.render import mimebundle
-from graphflow.render.marked import marked_svg, painted
+from graphflow.render import dot_binary, mimebundle
+from graphflow.render.painted import painted
 from graphflow.run import Run
 
 PAUSE_S = 0.05
@@ -67,7 +67,7 @@ class Live:
         if not isinstance(graph, Graph):
             raise DeclarationError(f"Live({graph!r}): give a Graph")
         self.graph = graph
-        self.svg = marked_svg(graph) or ""
+        self.svg = graph.to_svg(theme="light") if dot_binary() is not None else ""  # the pane is white
         self.rows = Rows(graph.name, self.svg)
         kind = _widget_class() if self.svg else None
         self.widget: Any = None if kind is None else kind(name=token_hex(8), svg=self.svg, title=graph.name)

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from graphflow.render.diagram import SHAPES, dot_binary, draw, mimebundle, to_dot, to_mermaid
+from graphflow.render.binary import dot_binary
+from graphflow.render.diff import Difference, diff
+from graphflow.render.overlay import Overlay, overlay_of, read_events
 from graphflow.render.page import write_report
+from graphflow.render.palette import SHAPES
 from graphflow.render.timeline import Timeline, timeline
+from graphflow.render.writing import (
+    draw,
+    draw_run,
+    mimebundle,
+    run_bundle,
+    run_svg,
+    to_ascii,
+    to_dot,
+    to_mermaid,
+    to_svg,
+    walked,
+)
 
 __all__ = [
     "SHAPES",
+    "Difference",
+    "Overlay",
     "Timeline",
+    "diff",
     "dot_binary",
     "draw",
+    "draw_run",
     "mimebundle",
+    "overlay_of",
+    "read_events",
+    "run_bundle",
+    "run_svg",
     "timeline",
+    "to_ascii",
     "to_dot",
     "to_mermaid",
+    "to_svg",
+    "walked",
     "write_report",
 ]

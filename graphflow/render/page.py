@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from graphflow.errors import FileUnreadable
 from graphflow.graph import Graph
 from graphflow.limits import Limits
-from graphflow.render.marked import marked_svg, painted
+from graphflow.render.binary import dot_binary
 from graphflow.render.spans import Span, Story, read_events, read_story
 from graphflow.render.talk import read_talks, spelled
 from graphflow.render.timeline import Timeline
+from graphflow.render.writing import run_svg
 from graphflow.render.xml import clean, error_words, seconds_text
 from graphflow.run import Run
 from graphflow.scrub import scrub
@@ -108,7 +109,6 @@ def report_html(source: Any, graph: Graph[Any, Any] | None = None) -> str:
         more_steps=max(0, len(steps) - MOST_STEPS),
         failures=failed[:MOST_FAILURES],
         more_failures=max(0, len(failed) - MOST_FAILURES),
-        white=not hasattr(declared, "to_svg"),  # dot's own picture is for white paper
         limits=_limits(source, declared),
         took=seconds_text,
     )
@@ -151,38 +151,10 @@ def _markup(svg: str | None) -> Any:
 
 
 def walked_picture(source: Any, graph: Graph[Any, Any] | None, events: list[Any]) -> str | None:
-    """SVG of the graph with the walk on it, as well as it can be drawn here; None where it cannot."""
-    if graph is None:
+    """SVG of the graph with the walk on it; None where it cannot be drawn."""
+    if graph is None or dot_binary() is None:
         return None
-    if isinstance(source, Run) and hasattr(source, "to_svg"):
-        drawn: str = source.to_svg()
-        return drawn[drawn.find("<svg") :]
-    svg = marked_svg(graph)
-    return None if svg is None else painted(svg, _states(events))
-
-
-def _states(events: list[Any]) -> dict[str, tuple[str, str]]:
-    """How the nodes of the outermost frame and what they called stand: the worst that happened, and how often they ended."""
-    ended: dict[str, list[str]] = {}
-    for event in events:
-        if event.frame or event.kind not in _HOWS:
-            continue
-        ended.setdefault(str(event.node), []).append(_HOWS[event.kind])
-    order = ("failed", "done", "cancelled", "skipped")
-    return {
-        name: (next(how for how in order if how in hows), f"\u00d7{len(hows)}" if len(hows) > 1 else "")
-        for name, hows in ended.items()
-    }
-
-
-_HOWS = {
-    "node.end": "done",
-    "call.end": "done",
-    "node.error": "failed",
-    "call.error": "failed",
-    "node.cancel": "cancelled",
-    "node.skip": "skipped",
-}
+    return run_svg(source if isinstance(source, Run) else events, graph=graph)
 
 
 def _facts(events: list[Any], story: Story) -> _Facts:

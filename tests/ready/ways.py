@@ -30,7 +30,7 @@ def sound(graph: Graph[Any, Any], *arrows: str) -> None:
     assert graph.bounds().steps is not None
     assert graph.description
     drawn = graph.to_mermaid()
-    names = dict(re.findall(r'^ +(n\d+)[\[({/]+"(.+?)"', drawn, re.MULTILINE))
+    names = dict(re.findall(r'^ +(n\d+)[\[({/]+"(.+?)(?:<br/>.*)?"', drawn, re.MULTILINE))
     found = {
         f"{names[source]} | {label} | {names[target]}"
         for source, label, target in re.findall(r'(n\d+) -\.?->(?:\|"(.*?)"\|)? (n\d+)', drawn)

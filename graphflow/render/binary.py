@@ -1,0 +1,69 @@
+"""The program that lays DOT out: where it is found, and how it is asked.
+
+Looked for in $GRAPHFLOW_DOT, on the PATH, and as graphviz-pure among the scripts of this Python, whose folder is often not
+on the PATH of a notebook. Without any there is Mermaid and plain text: no picture fails for want of a program.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+from graphflow.errors import FileUnreadable, GraphflowError, MissingExtra
+
+SLOWEST_S = 120
+"""Seconds that a layout may take."""
+PLAIN = str.maketrans({"\u2713": "\u221a", "\u2717": "\u00d7", "\u2205": "\u00d8", "\u25b8": "\u25ba", "\u2212": "-"})
+"""Marks that the font inside graphviz-pure lacks, by what it has."""
+
+
+class CannotWrite(MissingExtra):
+    """The program that draws does not write this kind of file."""
+
+    def __init__(self, program: str, kind: str, instead: str = "") -> None:
+        self.extra, self.program, self.kind = "dot", program, kind
+        text = f"{program} writes no {kind.upper()}; install graphviz, whose dot does, or use .svg"
+        GraphflowError.__init__(self, f"{text}; {instead}" if instead else text)
+
+
+def dot_binary() -> str | None:
+    """The program that lays DOT out, or None."""
+    named = os.environ.get("GRAPHFLOW_DOT")
+    if named:
+        return named if shutil.which(named) else None
+    found = shutil.which("dot")
+    if found:
+        return found
+    pure = Path(sysconfig.get_path("scripts")) / ("graphviz-pure.exe" if os.name == "nt" else "graphviz-pure")
+    return str(pure) if pure.is_file() else shutil.which("graphviz-pure")
+
+
+def rendered(source: str, kind: str) -> bytes:
+    """DOT text as a picture's bytes.
+
+    Raises:
+        MissingExtra: there is no program that draws, or the one there is cannot write this kind.
+        FileUnreadable: the program failed.
+    """
+    binary = dot_binary()
+    if binary is None:
+        raise MissingExtra(f"drawing {kind.upper()}", "dot", "or install graphviz; .mmd, .dot and .txt need neither")
+    command = [binary, f"-T{kind}"]
+    if kind == "png":
+        command.append("-Gdpi=120")
+    if "pure" in Path(binary).name and kind == "png":
+        source = source.translate(PLAIN)
+    try:
+        done = subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=SLOWEST_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FileUnreadable(f"{binary} could not draw {kind.upper()}: {error}; use .mmd or .dot") from None
+    if done.stdout and not done.returncode:
+        return done.stdout
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    if any("not recognized" in line for line in said):
+        raise CannotWrite(Path(binary).name, kind)
+    why = said[-1] if said else "no output"
+    raise FileUnreadable(f"{binary} could not draw {kind.upper()}: {why}; use .svg, .dot or .mmd")

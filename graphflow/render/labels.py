@@ -1,0 +1,92 @@
+"""What stands on an edge and beside a node, in words: the same in every form of picture."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from graphflow.carries import Declared
+from graphflow.graph import Graph
+from graphflow.handoffs import HandTo
+from graphflow.messages import type_name
+from graphflow.nodes import Node
+
+LONG = 24
+"""Characters of a name before it is wrapped."""
+MOST = 12
+"""Lines of a name that are shown."""
+LONGEST = 600
+"""Characters of what a pointer is told."""
+
+
+def label_parts(declared: Declared, graph: Graph[Any, Any]) -> tuple[str, ...]:
+    """What an edge carries, part by part: `each`, its arm or label, guard, laps, `collect`."""
+    origin = declared.edge.origin
+    carried = _carried(declared.carries)
+    laps: list[str] = []
+    if declared.lap_of is not None:
+        most = graph._proof._laps(declared)
+        laps = [f"at most {most} lap{'s' if most != 1 else ''}"]
+    if isinstance(origin.arm, HandTo):
+        return (f"hand over {carried}", *(["conversation"] if origin.arm.handoff.conversation else []), *laps)
+    parts = [repr(origin.arm) if isinstance(origin.arm, str) else carried]
+    if origin.each:
+        parts.insert(0, "each")
+    if origin.guard is not None:
+        named = getattr(origin.guard, "__name__", "").replace("<lambda>", "...")
+        parts.append("otherwise" if origin.guard == "otherwise" else f"when {named}")
+    return (*parts, *laps, *(["collect"] if declared.collects else []))
+
+
+@lru_cache(maxsize=512)
+def _carried(kinds: tuple[Any, ...]) -> str:
+    return " | ".join(type_name(kind) for kind in kinds)
+
+
+def about_edge(names: tuple[str, str], parts: tuple[str, ...], style: str) -> str:
+    """What a pointer on an edge is told."""
+    source, target = (cut(name, 200) for name in names)
+    return (
+        f"{source} calls {target}" if style == "call" else cut(f"{source} \u2192 {target}: {', '.join(parts)}", LONGEST)
+    )
+
+
+def about_node(node: Node[Any, Any]) -> str:
+    """What a pointer on a node is told."""
+    taken = ", ".join(f"{port.name}: {type_name(port.type)}" for port in node.ports)
+    told = f"{node.kind} {cut(node.name, 200)}({taken}) \u2192 {type_name(node.output)}"
+    return cut(f"{told}\n{node.description}" if node.description else told, LONGEST)
+
+
+def cut(text: str, length: int) -> str:
+    """A text that is no longer than so much."""
+    return text if len(text) <= length else text[: length - 1] + "\u2026"
+
+
+def clean(text: str) -> str:
+    """A text without what no picture can show: control characters, and halves of characters."""
+    if text.isprintable() or text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else "\ufffd" if "\ud800" <= c <= "\udfff" else " " for c in text)
+
+
+def wrapped(text: str, width: int = LONG) -> list[str]:
+    """A name in lines, broken where its words end; a very long one is cut."""
+    text = clean(text)
+    if len(text) <= width and "\n" not in text:
+        return [text]
+    lines: list[str] = []
+    for row in text[: width * MOST * 2].split("\n"):
+        lines.append("")
+        for word in re.split(r"(?<=[_\-.,/ ])", row):
+            while len(word) > width:
+                room = width - len(lines[-1])
+                lines[-1] += word[:room]
+                word = word[room:]
+                lines.append("")
+            if len(lines[-1]) + len(word) > width:
+                lines.append("")
+            lines[-1] += word
+    lines = [line.strip() for line in lines if line.strip()] or [" "]
+    return lines if len(lines) <= MOST else [*lines[: MOST - 1], "\u2026"]

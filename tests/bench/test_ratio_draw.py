@@ -1,0 +1,75 @@
+"""What a picture costs beside the layout program itself, on the same DOT: at most twice its time in all."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from graphflow import END, START, Graph, node
+from graphflow.project import load
+from graphflow.render.binary import rendered
+from graphflow.render.dot import write_dot
+from graphflow.render.picture import picture
+from graphflow.render.svg import dressed
+
+ROUNDS = 15
+
+
+@node
+async def same(x: str) -> str:
+    return x
+
+
+@node
+async def joined(xs: list[str]) -> str:
+    return ""
+
+
+def large() -> Graph[Any, Any]:
+    path: Any = START
+    for number in range(15):
+        path = path >> [same.named(f"part_{number}_{i}") for i in range(19)] >> joined.named(f"join_{number}")
+    return Graph("large", path >> END)
+
+
+def fastest(work: Callable[[], Any]) -> float:
+    work()
+    best = 1e9
+    gc.collect()
+    gc.disable()  # a collection looks at every object of every other test, too
+    try:
+        for _ in range(ROUNDS):
+            begun = time.perf_counter()
+            work()
+            best = min(best, time.perf_counter() - begun)
+    finally:
+        gc.enable()
+    return best
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        pytest.param(lambda: load("react"), {}, id="react"),
+        pytest.param(lambda: load("supervisor"), {}, id="supervisor"),
+        pytest.param(lambda: load("map_reduce"), {}, id="map_reduce"),
+        pytest.param(lambda: load("desk"), {}, id="desk"),
+        pytest.param(lambda: load("desk"), {"open": "all", "legend": True}, id="desk-open"),
+        pytest.param(large, {}, id="300-folded"),
+        pytest.param(large, {"fold": False}, id="300"),
+    ],
+)
+def test_a_picture_costs_at_most_twice_its_layout(make: Callable[[], Graph[Any, Any]], options: dict[str, Any]) -> None:
+    """Our own part and the program's are timed apart, so that what else the machine does falls on neither alone."""
+    graph = make()
+    drawn = picture(graph, **options)
+    source = write_dot(drawn)
+    laid = rendered(source, "svg").decode()
+    layout = fastest(lambda: rendered(source, "svg"))
+    own = fastest(lambda: dressed(laid, (made := picture(graph, **options)), "auto", write_dot(made)[:4]))
+    print(f"{graph.name}: dot {layout * 1000:.1f} ms, our part {own * 1000:.1f} ms, {1 + own / layout:.2f} times")
+    assert 1 + own / layout < 2
