@@ -31,7 +31,7 @@ def write_ascii(picture: Picture, *, width: int = 100, unicode: bool = True) -> 
     width = max(24, width)
     drawn = _Drawing(picture, unicode).text(width) if picture.size <= 60 else ""
     listed = _listed(picture, width, unicode, alone=not drawn)
-    head = [cut(clean(picture.headline), width), ""] if picture.headline else []
+    head = [fitted(clean(picture.headline).replace("\n", " "), width).rstrip(), ""] if picture.headline else []
     text = "\n".join([*head, *([drawn, ""] if drawn else []), *listed]) + "\n"
     return text if unicode else "".join(c if c.isascii() else PLAIN.get(c, "?") for c in text)
 
