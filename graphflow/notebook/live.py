@@ -19,9 +19,10 @@ from typing import Any, Unpack
 
 from graphflow.errors import DeclarationError
 from graphflow.graph import Graph, RunOptions
-from graphflow.notebook.rows import Rows, states
-from graphflow.render import dot_binary, mimebundle
-from graphflow.render.painted import painted
+from graphflow.notebook.rows import Rows
+from graphflow.render import Overlay, dot_binary, mimebundle
+from graphflow.render.picture import Picture, picture
+from graphflow.render.svg import write_svg
 from graphflow.run import Run
 
 PAUSE_S = 0.05
@@ -67,7 +68,8 @@ class Live:
         if not isinstance(graph, Graph):
             raise DeclarationError(f"Live({graph!r}): give a Graph")
         self.graph = graph
-        self.svg = graph.to_svg(theme="light") if dot_binary() is not None else ""  # the pane is white
+        self.svg = write_svg(self._picture(), "light") if dot_binary() is not None else ""  # the pane is white
+        self._overlay = Overlay(graph)
         self.rows = Rows(graph.name, self.svg)
         kind = _widget_class() if self.svg else None
         self.widget: Any = None if kind is None else kind(name=token_hex(8), svg=self.svg, title=graph.name)
@@ -87,7 +89,7 @@ class Live:
             run.cancel()
             await run.settled()
             for event in run.events[self._taken :]:
-                self.rows.take(event)
+                self._take(event)
             self._end()
             raise
         return await run
@@ -99,7 +101,7 @@ class Live:
         pulse = asyncio.get_running_loop().create_task(self._pulse(told))
         try:
             async for event in run:
-                self.rows.take(event)
+                self._take(event)
                 self._taken += 1
                 told.set()
                 self._flush()  # a walk that never waits leaves the pulse no turn
@@ -115,11 +117,16 @@ class Live:
 
         self._begin()
         for event in read_events(events):
-            self.rows.take(event)
+            self._take(event)
         self._end()
         return self
 
+    def _take(self, event: Any) -> None:
+        self.rows.take(event)
+        self._overlay.take(event)
+
     def _begin(self) -> None:
+        self._overlay = Overlay(self.graph)
         self.rows = Rows(self.graph.name, self.svg)
         self._taken, self._due = 0, 0.0
         if self.widget is not None:
@@ -160,7 +167,11 @@ class Live:
 
     def to_svg(self) -> str:
         """The picture as it stands, still."""
-        return painted(self.svg, states([*self.rows.kept, *self.rows.pending]))
+        return write_svg(self._overlay.lay_on(self._picture()), "light")
+
+    def _picture(self) -> Picture:
+        """Every node of the graph itself, whatever room that takes: what moves must have a place of its own."""
+        return picture(self.graph, open=0, fold=False)
 
     def _bundle(self) -> dict[str, Any]:
         if not self.svg:

@@ -150,11 +150,15 @@ def _markup(svg: str | None) -> Any:
     return Markup(svg) if svg else None  # ours: every text in it was escaped when it was drawn
 
 
+_ENDS = frozenset({"node.end", "call.end", "node.error", "call.error", "node.cancel"})
+"""How a step ends."""
+
+
 def walked_picture(source: Any, graph: Graph[Any, Any] | None, events: list[Any]) -> str | None:
     """SVG of the graph with the walk on it; None where it cannot be drawn."""
     if graph is None or dot_binary() is None:
         return None
-    return run_svg(source if isinstance(source, Run) else events, graph=graph)
+    return run_svg(source if isinstance(source, Run) else events, graph=graph, prefix="walk")
 
 
 def _facts(events: list[Any], story: Story) -> _Facts:
@@ -214,7 +218,7 @@ def _steps(events: list[Any], story: Story) -> list[_Row]:
             row = _Row(next(spans), spelled(event.input, 400))
             rows.append(row)
             open_rows[_number(event)] = row
-        elif event.kind in _HOWS and event.kind != "node.skip":
+        elif event.kind in _ENDS:
             begun = open_rows.pop(_number(event), None)
             if begun is not None and event.kind.endswith(".end"):
                 begun.answer = spelled(event.output, 400)

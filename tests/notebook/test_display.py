@@ -29,7 +29,7 @@ from tests.notebook.walks import Finding, planner, walked
 TAGS = {
     *("style", "div", "table", "tr", "td", "th", "pre", "span", "details", "summary"),
     *("a", "ellipse", "polygon", "polyline"),
-    *("svg", "defs", "pattern", "rect", "path", "text", "tspan", "title", "g"),
+    *("svg", "defs", "desc", "pattern", "rect", "path", "text", "tspan", "title", "g"),
 }
 
 
