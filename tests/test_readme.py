@@ -6,17 +6,21 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_python_of_the_readme_runs() -> None:
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # it writes pictures
     names: dict[str, Any] = {"__name__": "readme"}
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(blocks) >= 2
     for number, block in enumerate(blocks):
         exec(compile(block, f"README block {number}", "exec"), names)
     assert names["run"].status == "completed"
+    assert {path.name for path in tmp_path.iterdir()} >= {"desk.svg", "walk.svg", "timeline.svg", "walk.html"}
 
 
 def test_the_problems_shown_are_the_ones_that_are_raised() -> None:

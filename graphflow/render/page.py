@@ -186,6 +186,7 @@ def _facts(events: list[Any], story: Story) -> _Facts:
             case _:
                 pass
     _count_steps(facts, story)
+    facts.total.steps = sum(event.kind in ("node.start", "call.start") for event in events)  # as `run.usage` counts
     return facts
 
 
