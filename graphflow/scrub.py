@@ -21,12 +21,25 @@ SHORTEST = 8
 
 
 _told: dict[str, str] = {}
+_starts: dict[str, list[str]] = {}
+"""What was told, by how it begins: a process that was told thousands need not look for each of them."""
+MANY = 50
 
 
 def remember(secret: str, label: str) -> None:
     """A secret that was passed in, and not by a variable: it is looked for from now on."""
     if len(secret) >= SHORTEST:
+        if secret not in _told:
+            _starts.setdefault(secret[:SHORTEST], []).append(secret)
         _told[secret] = label
+
+
+def _told_in(text: str) -> list[tuple[str, str]]:
+    """What was told and may stand in the text."""
+    if len(_told) <= MANY:
+        return list(_told.items())
+    begun = {text[at : at + SHORTEST] for at in range(len(text) - SHORTEST + 1)} & _starts.keys()
+    return [(secret, _told[secret]) for start in begun for secret in _starts[start]]
 
 
 def is_secret(name: str) -> bool:
@@ -37,7 +50,7 @@ def is_secret(name: str) -> bool:
 def scrub(text: str) -> str:
     """The text with a mark where each secret stood."""
     held = [(value, name) for name, value in os.environ.items() if len(value) >= SHORTEST and _NAMED.search(name)]
-    held += list(_told.items())
+    held += _told_in(text)
     for value, name in sorted(held, key=lambda pair: -len(pair[0])):  # a secret may begin with another one
         if value in text:
             text = text.replace(value, f"[{name}]")

@@ -467,7 +467,7 @@ def test_a_server_that_answers_no_more_is_opened_again() -> None:
 
 
 def test_a_child_that_a_server_leaves_behind_holds_no_thread() -> None:
-    leaving = "import os, sys, time\nif not os.fork():\n    os.setsid(); time.sleep(20); os._exit(0)\nsys.exit(3)"
+    leaving = "import os, sys, time\nif not os.fork():\n    os.setsid(); os.close(0); os.close(1); time.sleep(20); os._exit(0)\nsys.exit(3)"
     for _ in range(3):
         walk(graph_of(MCP("s", [sys.executable, "-c", leaving])), "go", model=ScriptedModel())
     time.sleep(1.2)
