@@ -8,12 +8,14 @@ Rules:
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic.errors import PydanticUserError
@@ -161,9 +163,28 @@ def read_hints(function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]
         try:
             return get_type_hints(function, localns=local, include_extras=True), []
         except Exception:
-            return {}, [f"the annotations of {name!r} name {error.name!r}, which is not defined where {name!r} is"]
+            problem = f"the annotations of {name!r} name {error.name!r}, which is not defined where {name!r} is"
+            return _hints_one_by_one(function, local), [problem]
     except Exception as error:
         return {}, [f"the annotations of {name!r} cannot be read: {error}"]
+
+
+def _hints_one_by_one(function: Callable[..., Any], local: Mapping[str, Any]) -> dict[str, Any]:
+    """The annotations that can be read although others name what is not defined yet.
+
+    A router whose rule takes a class from further down still has the labels that its annotation spells out.
+    """
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    found: dict[str, Any] = {}
+    try:
+        annotations = inspect.get_annotations(function)
+    except NameError:  # where Python itself evaluates them all at once
+        return found
+    for name, annotation in annotations.items():
+        alone = SimpleNamespace(__annotations__={name: annotation})
+        with contextlib.suppress(Exception):  # the one that names it; the whole has been reported already
+            found |= get_type_hints(alone, globalns=scope, localns=dict(local), include_extras=True)
+    return found
 
 
 def _callers_names(function: Callable[..., Any]) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from graphflow.kinds.deciding import Decision, balanced, by_guards, by_model, by
 from graphflow.messages import Type, arms, origin_of, to_text, type_name
 from graphflow.model import Embedder, Model
 from graphflow.nodes import Context, Node, NodeOptions
-from graphflow.ports import Port, read_signature
+from graphflow.ports import Port, Signature, read_signature
 from graphflow.prompts import Prompt
 
 Labels = Sequence[str] | Mapping[str, str]
@@ -97,30 +97,13 @@ class Router(Node[In, Out]):
         ways = {"rule": rule, "guards": guards, "examples": shown, "cascade": cascade}
         _check_ways(name, ways, described)
         for stage in cascade:
-            described = {**_labels_of(name, stage), **described}
-        described = {**dict.fromkeys(guards or {}, ""), **described}
-        least = 1 if guards or (shown and threshold is not None) else 2  # one that may abstain can be a stage with one
-        kind, taken, problems = _declared(name, rule, described, shown, otherwise, input, least)
-        self._declare(
-            name,
-            ports=(Port("message", taken),),
-            output=kind,
-            description=description,
-            problems=problems,
-            passes_input=_is_labels(kind),
-            **options,
-        )
+            _check_stage(name, stage)
         own = self.__dict__
+        own["name"] = name
         own["rule"] = rule
-        own["labels"] = {
-            **dict.fromkeys(shown, ""),
-            **described,
-            **({otherwise: described.get(otherwise, "")} if otherwise else {}),
-        }
         own["examples"] = shown
-        own["rule_abstains"] = rule is not None and type(None) in arms(read_signature(rule, Context).output)
         own["guards"] = dict(guards or {})
-        own["cascade"] = tuple(_staged(name, stage) for stage in cascade)
+        own["cascade"] = tuple(_staged(stage) for stage in cascade)
         own["probabilities"] = probabilities
         own["explain"] = explain
         own["may_abstain"] = otherwise is not None
@@ -129,6 +112,62 @@ class Router(Node[In, Out]):
         own["threshold"] = threshold
         own["otherwise_label"] = otherwise
         own["prompt"] = None if prompt is None else Prompt(prompt)
+        own["_described"] = described
+        own["_input"] = input
+        read = self._read_declaration()
+        self._declare(
+            name,
+            ports=read["ports"],
+            output=read["output"],
+            description=description,
+            problems=read["problems"],
+            passes_input=read["passes_input"],
+            **options,
+        )
+        own.update(read)
+
+    _described: Mapping[str, str]
+    """The labels that were given by themselves, with their descriptions."""
+    _input: Type
+    _context: str | None
+    """The parameter of the rule that gets the frame's view, if any."""
+
+    def settle(self) -> None:
+        """Reads the annotations again: a class that stands below the router is defined by the time of the graph."""
+        for stage in self.cascade:
+            stage.settle()
+        self.__dict__.update(self._read_declaration())
+
+    def _read_declaration(self) -> dict[str, Any]:
+        """What the rule's annotations, the labels and the stages say; and what is wrong with them."""
+        described: dict[str, str] = dict(self._described)
+        unread = [problem for stage in self.cascade for problem in stage.problems]
+        for stage in () if unread else self.cascade:
+            described = {**_labels_of(self.name, stage), **described}
+        described = {**dict.fromkeys(self.guards, ""), **described}
+        signature = None if self.rule is None else read_signature.__wrapped__(self.rule, Context)
+        if unread:
+            kind, taken, problems = Any, self._input or Any, tuple(unread)
+        elif signature is not None:
+            kind, taken, problems = _ruled(self.name, signature, self.otherwise_label, self._input)
+        else:
+            kind, taken, problems = self._labelled(described), Any if self._input is None else self._input, ()
+        more = {} if self.otherwise_label is None else {self.otherwise_label: described.get(self.otherwise_label, "")}
+        return {
+            "ports": (Port("message", taken),),
+            "output": kind,
+            "problems": problems,
+            "passes_input": _is_labels(kind),
+            "labels": {**dict.fromkeys(self.examples, ""), **described, **more},
+            "rule_abstains": signature is not None and type(None) in arms(signature.output),
+            "_context": None if signature is None else signature.context,
+        }
+
+    def _labelled(self, described: Mapping[str, str]) -> Type:
+        """The labels of a router without a rule, as a type."""
+        may_be_stage = bool(self.guards) or (bool(self.examples) and self.threshold is not None)
+        least = 1 if may_be_stage else 2  # one that may abstain can be a stage with one label
+        return _label_type(self.name, described, self.examples, self.otherwise_label, least)
 
     @property
     def asks_model(self) -> bool:
@@ -191,7 +230,7 @@ class Router(Node[In, Out]):
         if self.guards:
             return by_guards(self.guards, message)
         if self.rule is not None:
-            choice = self.rule(message, **self._context(ctx))
+            choice = self.rule(message, **({} if self._context is None else {self._context: ctx}))
             if inspect.isawaitable(choice):
                 choice = await choice
             return Decision(choice, f"rule {getattr(self.rule, '__name__', 'function')}")
@@ -210,11 +249,6 @@ class Router(Node[In, Out]):
                 return Decision(str(choice), "; ".join(reasons), scores)
         return Decision(None, "; ".join(reasons), scores)
 
-    def _context(self, ctx: Context) -> dict[str, Context]:
-        assert self.rule is not None
-        parameter = read_signature(self.rule, Context).context
-        return {} if parameter is None else {parameter: ctx}
-
 
 def _check_ways(name: str, ways: Mapping[str, Any], labels: Mapping[str, str]) -> None:
     """One way to decide at most; a way that names its labels needs no others."""
@@ -230,23 +264,27 @@ def _check_ways(name: str, ways: Mapping[str, Any], labels: Mapping[str, str]) -
             )
 
 
-def _labels_of(name: str, stage: Any) -> dict[str, str]:
-    """The labels of a stage, with their descriptions."""
+def _check_stage(name: str, stage: Any) -> None:
+    """Refuses what cannot be a stage, whatever its annotations turn out to say."""
     if not isinstance(stage, Router):
         raise DeclarationError(f"router {name!r}: {stage!r} in its cascade is no router")
-    if not stage.passes_input:
-        raise DeclarationError(
-            f"router {name!r}: its stage {stage.name!r} chooses messages, not labels; it cannot be a stage"
-        )
     if stage.otherwise_label is not None:
         raise DeclarationError(
             f"router {name!r}: its stage {stage.name!r} has otherwise={stage.otherwise_label!r} and would never abstain; "
             "give it to the cascade"
         )
+
+
+def _labels_of(name: str, stage: Router[Any, Any]) -> dict[str, str]:
+    """The labels of a stage, with their descriptions."""
+    if not stage.passes_input:
+        raise DeclarationError(
+            f"router {name!r}: its stage {stage.name!r} chooses messages, not labels; it cannot be a stage"
+        )
     return dict(stage.labels) or dict.fromkeys(_literals(stage.output), "")
 
 
-def _staged(name: str, stage: Router[Any, Any]) -> Router[Any, Any]:
+def _staged(stage: Router[Any, Any]) -> Router[Any, Any]:
     """The stage as one that may abstain."""
     twin = stage.named(stage.name)
     twin.__dict__["may_abstain"] = True
@@ -264,30 +302,34 @@ def _literals(kind: Type) -> list[str]:
     return found
 
 
-def _declared(
+def _ruled(name: str, signature: Signature, otherwise: str | None, input: Type) -> tuple[Type, Type, tuple[str, ...]]:
+    """What a router with a rule chooses from, the type it takes, and what is wrong with the rule."""
+    problems = list(signature.problems)
+    if len(signature.ports) != 1:
+        problems.append(
+            f"the rule of router {name!r} takes {len(signature.ports)} messages; a router decides about one"
+        )
+    taken = input or (signature.ports[0].type if signature.ports else Any)
+    if not problems and not _is_labels(signature.output) and len(arms(signature.output)) < 2:
+        problems.append(
+            f"the rule of router {name!r} returns {type_name(signature.output)}; annotate the labels (Literal['a', 'b']) "
+            "or the union of messages that it chooses from"
+        )
+    return _with_otherwise(signature.output, otherwise), taken, tuple(problems)
+
+
+def _label_type(
     name: str,
-    rule: Callable[..., Any] | None,
     labels: Mapping[str, str],
     examples: Mapping[str, tuple[str, ...]],
     otherwise: str | None,
-    input: Type,
     least: int,
-) -> tuple[Type, Type, tuple[str, ...]]:
-    """The router's output type, the type it takes, and what is wrong with its declaration."""
-    if rule is not None:
-        signature = read_signature(rule, Context)
-        problems = list(signature.problems)
-        if len(signature.ports) != 1:
-            problems.append(
-                f"the rule of router {name!r} takes {len(signature.ports)} messages; a router decides about one"
-            )
-        taken = input or (signature.ports[0].type if signature.ports else Any)
-        if not problems and not _is_labels(signature.output) and len(arms(signature.output)) < 2:
-            problems.append(
-                f"the rule of router {name!r} returns {type_name(signature.output)}; annotate the labels (Literal['a', 'b']) "
-                "or the union of messages that it chooses from"
-            )
-        return _with_otherwise(signature.output, otherwise), taken, tuple(problems)
+) -> Type:
+    """The labels as a type.
+
+    Raises:
+        DeclarationError: there are too few, or labels and examples do not belong together.
+    """
     all_labels = list(dict.fromkeys([*labels, *examples, *([otherwise] if otherwise else [])]))
     if len(all_labels) < least:
         raise DeclarationError(
@@ -302,7 +344,7 @@ def _declared(
     empty = [label for label, texts in examples.items() if not texts]
     if empty:
         raise DeclarationError(f"router {name!r}: label {empty[0]!r} has no example; give it at least one text")
-    return Literal[tuple(all_labels)], Any if input is None else input, ()
+    return Literal[tuple(all_labels)]
 
 
 def _with_otherwise(kind: Type, otherwise: str | None) -> Type:

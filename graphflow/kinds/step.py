@@ -26,6 +26,8 @@ class Step(Node[In, Out]):
 
     kind: ClassVar[str] = "step"
     function: Callable[..., Any]
+    _signature: Signature
+    """What the build has proven of the function; an activation goes by it and reads no annotation again."""
 
     def __init__(
         self,
@@ -39,7 +41,6 @@ class Step(Node[In, Out]):
         if not callable(function) or isinstance(function, type):
             raise DeclarationError(f"@node goes above a function, not above {function!r}")
         signature = read_signature(function, Context)
-        simple = _is_async(function) and len(signature.ports) == 1 and signature.context is None
         self._declare(
             name or name_of(function),
             ports=signature.ports,
@@ -48,23 +49,28 @@ class Step(Node[In, Out]):
             calls=calls,
             **options,
             problems=signature.problems,
-            direct=function if simple else None,
+            direct=_direct(function, signature),
             where=place_of(function),
         )
         self.__dict__["function"] = function
+        self.__dict__["_signature"] = signature
         self.__dict__["sees_run"] = signature.context is not None
 
     def settle(self) -> None:
         """Reads the annotations again: a class that stands below the node is defined by the time of the graph."""
         signature = read_signature.__wrapped__(self.function, Context)
-        simple = _is_async(self.function) and len(signature.ports) == 1 and signature.context is None
-        late = {"ports": signature.ports, "output": signature.output, "problems": signature.problems}
-        self.__dict__["sees_run"] = signature.context is not None
-        self.__dict__.update(late, direct=self.function if simple and self.plain else None)
+        self.__dict__.update(
+            ports=signature.ports,
+            output=signature.output,
+            problems=signature.problems,
+            sees_run=signature.context is not None,
+            direct=_direct(self.function, signature) if self.plain else None,
+            _signature=signature,
+        )
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
         """Calls the function with the messages of its ports, and the context if it asks for one."""
-        output: Out = await call_function(self.function, dict(inputs), ctx)
+        output: Out = await call_function(self.function, self._signature, dict(inputs), ctx)
         return output
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -73,17 +79,26 @@ class Step(Node[In, Out]):
         return await result if inspect.isawaitable(result) else result
 
 
-async def call_function(function: Callable[..., Any], arguments: dict[str, Any], ctx: Context) -> Any:
-    """Awaits an async function, runs a plain one in a thread; a parameter annotated `Context` gets `ctx`."""
-    bound = _bound(function, arguments, ctx)
+def _direct(function: Callable[..., Any], signature: Signature) -> Callable[..., Any] | None:
+    """The function itself where an activation is nothing but a call of it with the one message."""
+    simple = _is_async(function) and len(signature.ports) == 1 and signature.context is None
+    return function if simple else None
+
+
+async def call_function(
+    function: Callable[..., Any], signature: Signature, arguments: dict[str, Any], ctx: Context
+) -> Any:
+    """Awaits an async function, runs a plain one in a thread; the parameter for the context gets `ctx`."""
+    bound = _bound(function, signature, arguments, ctx)
     if _is_async(function):
         return await bound()
     return await in_thread(bound, on_abandon=_abandoning(ctx))
 
 
-def _bound(function: Callable[..., Any], arguments: dict[str, Any], ctx: Context) -> functools.partial[Any]:
+def _bound(
+    function: Callable[..., Any], signature: Signature, arguments: dict[str, Any], ctx: Context
+) -> functools.partial[Any]:
     """The function with its arguments, by name where Python allows it."""
-    signature: Signature = read_signature(function, Context)
     if signature.context is not None:
         arguments = {**arguments, signature.context: ctx}
     placed = [arguments[name] for name in signature.positional]
@@ -98,9 +113,11 @@ def _abandoning(ctx: Context) -> Callable[[], None]:
     return lambda: ctx.frame.record(NodeAbandoned, ctx.activation, node=ctx.node.name)
 
 
-async def pieces_of(function: Callable[..., Any], arguments: dict[str, Any], ctx: Context) -> AsyncIterator[Any]:
+async def pieces_of(
+    function: Callable[..., Any], signature: Signature, arguments: dict[str, Any], ctx: Context
+) -> AsyncIterator[Any]:
     """What an (async) generator function yields; a plain one is asked for each piece in a thread."""
-    pieces = _bound(function, arguments, ctx)()
+    pieces = _bound(function, signature, arguments, ctx)()
     if hasattr(pieces, "__anext__"):
         try:
             async for piece in pieces:

@@ -107,6 +107,8 @@ class Tool(Node[In, Out]):
         own["concurrency_safe"] = concurrency_safe
         own["output_limit"] = output_limit
 
+    _signature: Signature
+    """What the build has proven of the function; an activation goes by it and reads no annotation again."""
     streams: bool
     """Whether the function yields its answer piece by piece."""
 
@@ -194,14 +196,14 @@ class Tool(Node[In, Out]):
         arguments = self._by_name(self.read(next(iter(inputs.values()))))
         if self.streams:
             return await self._gathered(arguments, ctx)
-        output: Out = await call_function(self.function, arguments, ctx)
+        output: Out = await call_function(self.function, self._signature, arguments, ctx)
         return output
 
     async def _gathered(self, arguments: dict[str, Any], ctx: Context) -> Out:
         """The pieces of a function that yields, each told as it comes: texts joined, anything else as a list."""
         pieces: list[Any] = []
         observed, frame = ctx.frame.observed, ctx.frame
-        async for piece in pieces_of(self.function, arguments, ctx):
+        async for piece in pieces_of(self.function, self._signature, arguments, ctx):
             pieces.append(piece)
             if observed:
                 frame.tell(ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece))
@@ -242,6 +244,7 @@ def _read_function(name: str, function: Callable[..., Any], signature: Signature
         "problems": (*signature.problems, *problems),
         "streams": streams,
         "sees_run": signature.context is not None,
+        "_signature": signature,
     }
 
 
