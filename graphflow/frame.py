@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from graphflow.boundary import wrong_output
-from graphflow.errors import LimitExceeded, WalkCancelled
+from graphflow.errors import LimitExceeded, PolicyRefused, WalkCancelled
 from graphflow.events import Event, NodeAbandoned, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Stopped
 from graphflow.program import Slot
 from graphflow.reach import GRACE_S, Reach
@@ -43,6 +43,8 @@ class Frame(Reach):
         """The output of one activation, retried, timed and checked as the node says."""
         node = slot.node
         assert node is not None
+        if self.denied is not None and slot.name in self.denied:
+            raise PolicyRefused(f"{slot.name!r} may not be activated here: {self.denied[slot.name]}")
         if slot.enters:
             message = next(iter(inputs.values()))
             return await self.perform(node, {"": message}, activation)
@@ -69,7 +71,7 @@ class Frame(Reach):
         return output
 
     def _walked(self, message: Any) -> Coroutine[Any, Any, Any]:
-        straight = self.program.straight and self.shared.plain
+        straight = self.program.straight and self.shared.plain and self.denied is None
         return walk_straight(self, message) if straight else self._general(message)
 
     async def _general(self, message: Any) -> Any:
@@ -237,7 +239,7 @@ class Frame(Reach):
         try:
             if not act.id % GIVE_WAY:
                 await asyncio.sleep(0)
-            direct = slot.direct
+            direct = slot.direct if self.denied is None else None
             if direct is not None:
                 output = await direct(act.message)
                 if type(output) is not slot.expected and slot.fits is not None and not slot.fits(output):

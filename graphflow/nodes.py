@@ -299,6 +299,16 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """What is walked when this node is entered as a frame, and the limits of that call edge."""
         return self, None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it goes by, its own first: those before `.named()`, and those of what is walked in its place.
+
+        Policies look at all of them, so that no wrapper is a way around a list.
+        """
+        behind = self.entry()[0]
+        inside = () if behind is self else behind.names
+        return tuple(dict.fromkeys((self.name, *self.__dict__.get("_names_before", ()), *inside)))
+
     def read(self, given: Any) -> Any:
         """What the node is given along a call edge, checked before a policy looks at it and before anything is done.
 
@@ -329,6 +339,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.__dict__["name"] = name
+        twin.__dict__["_names_before"] = (self.name, *self.__dict__.get("_names_before", ()))
         return twin
 
     def into(self, port: str) -> Into[Any, Out]:

@@ -5,7 +5,12 @@ Rules:
    and of the caller's own.
 2. They judge by name and by the effects that a node declares, never by what its arguments happen to be called; `check`
    sees arguments that have been validated already.
-3. What a policy refuses whatever the arguments are is not offered to a model at all.
+3. `deny` holds for everything that is about to be activated, along a call edge, a hand-over or an arrow, and for every name
+   of it: what it is called here, what it was called before `.named()`, and what stands behind a sub-agent or a server's
+   prefix. Otherwise a wrapper would be the way around the list. `allow` looks at the name it is called by.
+4. `allow`, `effects` and `check` are about calls, and about what on an arrow does something to the world: tools, and nodes
+   with effects. A step or an agent on an arrow is the graph's own course; only `deny` takes it away.
+5. What a policy refuses whatever the arguments are is not offered to a model at all.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ class Use:
         path: names of the frames around the caller.
         key: a name of this very call that stays the same when it is tried again.
         target: the name of what is behind a sub-agent that has another name; else the same as `node`.
+        names: every name of what is called: `node` first, then what it was called before and what stands behind it.
     """
 
     node: str
@@ -44,6 +50,7 @@ class Use:
     path: tuple[str, ...]
     key: str
     target: str = ""
+    names: tuple[str, ...] = ()
 
 
 Approve = Callable[[Use], Awaitable[bool | str] | bool | str]
@@ -57,7 +64,8 @@ class Policy:
 
     Attributes:
         allow: names that may be called, `*` and `?` stand for any text; None = all.
-        deny: names that may not, whatever else says so; those of the targets of sub-agents count, too.
+        deny: names that may not, whatever else says so, on arrows as well; every name of what is called counts: those of
+            the targets of sub-agents, however deep, those before `.named()`, a server's own names and its tools' own.
         effects: effects that a node may declare; None = all, () = only nodes without any.
         check: a function of the call that returns why it is refused, or None.
     """
@@ -78,11 +86,17 @@ class Policy:
         if self.check is not None and (not callable(self.check) or iscoroutinefunction(self.check)):
             raise DeclarationError(f"Policy(check={self.check!r}): give a plain function of the call")
 
-    def refuses(self, name: str, effects: frozenset[Effect], target: str = "") -> str | None:
-        """Why a node of that name (and of a target of another name) may never be called; None if that depends."""
-        for denied in (name, target or name):
-            if any(fnmatchcase(denied, pattern) for pattern in self.deny):
-                return f"the policy denies {denied!r}"
+    def denies(self, names: Sequence[str]) -> str | None:
+        """Why a node that goes by these names may not be activated at all, or None."""
+        for name in names:
+            if any(fnmatchcase(name, pattern) for pattern in self.deny):
+                return f"the policy denies {name!r}"
+        return None
+
+    def refuses(self, name: str, effects: frozenset[Effect], others: Sequence[str] = ()) -> str | None:
+        """Why a node of that name (and of other names, inside) may never be called; None if that depends."""
+        if (denied := self.denies((name, *others))) is not None:
+            return denied
         if self.allow is not None and not any(fnmatchcase(name, pattern) for pattern in self.allow):
             return f"the policy allows only {', '.join(self.allow) or 'nothing'}"
         beyond = [] if self.effects is None else sorted(effects - set(self.effects))
@@ -92,7 +106,9 @@ class Policy:
 
     def judge(self, use: Use) -> str | None:
         """Why this call is refused, or None."""
-        return self.refuses(use.node, use.effects, use.target) or (None if self.check is None else self.check(use))
+        return self.refuses(use.node, use.effects, (use.target or use.node, *use.names)) or (
+            None if self.check is None else self.check(use)
+        )
 
 
 def check_effects(whose: str, effects: Sequence[Any]) -> frozenset[Effect]:

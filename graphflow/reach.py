@@ -96,6 +96,7 @@ class Reach:
         "callees",
         "conversation",
         "default",
+        "denied",
         "deps",
         "ledger",
         "number",
@@ -117,6 +118,7 @@ class Reach:
         callees: Mapping[str, tuple[Node[Any, Any], ...]] | None = None,
         conversation: Conversation | None = None,
         origin: tuple[Reach, int, int] | None = None,
+        entered: Node[Any, Any] | None = None,
     ) -> None:
         self.shared = shared
         self.program = program
@@ -126,6 +128,10 @@ class Reach:
         self.deps = deps
         self.policies = policies
         """What calls need the consent of, the outermost first."""
+        self.denied: dict[str, str] | None = None
+        """Nodes on this frame's arrows that a policy denies, and why; None = there are none."""
+        if policies:
+            self.denied = _denied(program, policies, entered)
         self.callees = program.callees if callees is None else callees
         self.conversation = conversation
         """What the agents of this frame go on from; None: each begins anew."""
@@ -185,16 +191,16 @@ class Reach:
         if self.ledger.at_depth_limit:
             callees = tuple(callee for callee in callees if callee.enters == "never")
         if policies:
-            callees = tuple(
-                c for c in callees if not any(p.refuses(c.name, c.effects, c.entry()[0].name) for p in policies)
-            )
+            callees = tuple(c for c in callees if not any(p.refuses(c.name, c.effects, c.names) for p in policies))
         return callees
 
     def handoffs(self, node: Node[Any, Any]) -> Sequence[Any]:
         """The hand-over edges of a node that this frame's graph has, as (handoff, target)."""
         policies = self._policies(node)
         links = self.program.handoffs.get(node.name, ())
-        return [pair for pair in links if not any(p.refuses(pair[1].name, pair[1].effects) for p in policies)]
+        return [
+            pair for pair in links if not any(p.refuses(pair[1].name, pair[1].effects, pair[1].names) for p in policies)
+        ]
 
     def model(self, caller: Node[Any, Any]) -> Model:
         named = getattr(caller, "model", None) or self.default
@@ -302,7 +308,9 @@ class Reach:
     def _use(self, node: Node[Any, Any], given: Any, activation: int, number: int) -> Use:
         target = node.entry()[0].name
         shown = copied(given)  # who is asked may change what is shown, and not what is done
-        return Use(node.name, node.kind, node.effects, shown, self.path, self.key(activation, number), target)
+        return Use(
+            node.name, node.kind, node.effects, shown, self.path, self.key(activation, number), target, node.names
+        )
 
     async def _called(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Any:
         if node.in_background:
@@ -349,6 +357,7 @@ class Reach:
             None if isinstance(target, Graph) else self.callees,
             _joined(node, None if call is None else call.conversation),
             (self, activation, 0 if call is None else call.number),
+            target,
         )
         return child, message
 
@@ -608,6 +617,26 @@ def _also(policies: tuple[Policy, ...], *more: Policy | None) -> tuple[Policy, .
         if policy is not None and not any(policy is known for known in policies):
             policies = (*policies, policy)
     return policies
+
+
+def _denied(program: Program, policies: tuple[Policy, ...], entered: Node[Any, Any] | None) -> dict[str, str] | None:
+    """The nodes on a graph's arrows that a policy denies, with the reason.
+
+    What was entered itself (an agent that was called stands alone on the arrows of its frame) was judged by its caller's
+    policies when it was called; its own policy is about what it calls.
+    """
+    denying = [policy for policy in policies if policy.deny]
+    if not denying:
+        return None
+    denied: dict[str, str] = {}
+    for slot in program.slots:
+        if slot.node is None or slot.node is entered:
+            continue
+        reasons = (policy.denies(slot.node.names) for policy in denying)
+        why = next((reason for reason in reasons if reason is not None), None)
+        if why is not None:
+            denied[slot.name] = why
+    return denied or None
 
 
 def _is_for_us(thing: object) -> bool:

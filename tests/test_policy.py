@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphflow import END, START, Agent, Context, Graph, Policy, SubAgent, node, tool
+from graphflow import END, START, Agent, Context, Failure, Graph, Limits, Policy, Router, SubAgent, node, tool
 from graphflow.errors import DeclarationError, PolicyRefused
 from graphflow.policy import EFFECTS, Use
 from graphflow.testing import ScriptedModel, both, calls, says
@@ -156,7 +156,7 @@ def test_a_refused_tool_is_not_offered_and_a_call_of_it_does_nothing(
     tools = [look, read, write, delete_repo]
     turn = wrote(("look", '{"at": "x"}'), *((t.name, '{"path": "x"}') for t in tools[1:]))
     model = ScriptedModel(turn, "end")
-    agent = Agent("agent", input=str, tools=tools, policy=policy if place == "agent" else None)
+    agent = Agent("pilot", input=str, tools=tools, policy=policy if place == "agent" else None)
     graph = Graph("desk", START >> agent >> END, policy=policy if place == "graph" else None)
     run = walk(graph, "go", model=model, observed=observed, policy=policy if place == "run" else None)
     assert run.output == "end"
@@ -354,12 +354,30 @@ policies = st.builds(
 )
 
 
-def permitted(held: Sequence[Policy]) -> set[str]:
+nestings = st.lists(st.sampled_from(["sub-agent", "other name", "named", "graph", "graph and name"]), max_size=4)
+
+
+def nested(target: Any, ways: Sequence[str]) -> Any:
+    """An agent or graph, wrapped and renamed in these ways, the last outermost."""
+    for number, way in enumerate(ways):
+        if way == "sub-agent":
+            target = SubAgent(target)
+        elif way == "other name":
+            target = SubAgent(target, name=f"helper_{number}")
+        elif way == "named":
+            target = target.named(f"alias_{number}")
+        else:
+            target = Graph(f"around_{number}", START >> target >> END)
+            target = target.named(f"graph_{number}") if way == "graph and name" else target
+    return target
+
+
+def permitted(held: Sequence[Policy], ways: Sequence[str] = ()) -> set[str]:
     """What a model got done that tried everything, with the policies nested: run, graph, agent, edge."""
     tools = [look, read, write, delete_repo]
     parts: list[Policy | None] = [*held, None, None, None, None]
     clerk = Agent("clerk", input=str, tools=tools, policy=parts[2])
-    inner = Graph("inner", START >> clerk >> END, policy=parts[1])
+    inner = nested(Graph("inner", START >> clerk >> END, policy=parts[1]), ways)
     turn = wrote(("look", '{"at": "x"}'), *((t.name, '{"path": "x"}') for t in tools[1:]))
 
     @node(calls=[inner], policy=parts[3])
@@ -371,21 +389,21 @@ def permitted(held: Sequence[Policy]) -> set[str]:
 
     done.clear()
     run = walk(Graph("g", START >> lead >> END), "go", model=ScriptedModel(turn, "end"), policy=parts[0])
-    assert run.output in ("end", "refused"), run.error
+    assert run.output in ("end", "refused") or isinstance(run.error, PolicyRefused), run.error
     return {line.split()[0] for line in done}
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(policies, min_size=1, max_size=4), st.integers(0, 3))
-def test_one_more_policy_never_permits_more(held: list[Policy], taken: int) -> None:
+@given(st.lists(policies, min_size=1, max_size=4), st.integers(0, 3), nestings)
+def test_one_more_policy_never_permits_more(held: list[Policy], taken: int, ways: list[str]) -> None:
     fewer = [policy if place != taken else None for place, policy in enumerate(held)]
-    assert permitted(held) <= permitted(fewer)  # type: ignore[arg-type]
+    assert permitted(held, ways) <= permitted(fewer, ways)  # type: ignore[arg-type]
 
 
 @settings(max_examples=300, deadline=None)
 @given(policies, names, effects)
 def test_what_is_refused_whatever_the_arguments_is_refused_for_each(policy: Policy, name: str, own: Any) -> None:
-    use = Use(name, "tool", frozenset(own), None, (), "k")
+    use = Use(name, "tool", frozenset(own), None, (), "k", names=(name,))
     if policy.refuses(name, use.effects) is not None:
         assert policy.judge(use) is not None
 
@@ -399,3 +417,130 @@ def test_what_is_denied_cannot_be_called_by_another_name() -> None:
     assert run.output == "done"
     assert model.requests[0].tools == ()
     assert len(run.frames) == 1
+
+
+# -- every name of what is called, inside and out ----------------------------------------------------------------------
+@settings(max_examples=60, deadline=None)
+@given(
+    nestings,
+    st.sampled_from(["clerk", "desk", "write"]),
+    st.sampled_from(["called by code", "called by a model", "arrow", "hand-over"]),
+    st.booleans(),
+)
+def test_a_deny_list_holds_however_its_target_is_wrapped(
+    ways: list[str], denied: str, how: str, observed: bool
+) -> None:
+    assert written(ways, how, Policy(deny=["somebody else"]), observed) == ["write x"]
+    assert written(ways, how, Policy(deny=[denied]), observed) == []
+
+
+def written(ways: Sequence[str], how: str, policy: Policy, observed: bool) -> list[str]:
+    """What a clerk's renamed tool has done that is reached in some way, wrapped so and so."""
+    clerk = Agent("clerk", input=str, tools=[write.named("put")])
+    target = nested(Graph("desk", START >> clerk >> END), ways)
+    model = ScriptedModel(calls("put", path="x"), says("end"))
+    if how == "called by code":
+
+        @node(calls=[target])
+        async def lead(text: str, ctx: Context) -> str:
+            return str(await ctx.call(target, text))
+
+        graph = Graph("g", START >> lead >> END)
+    elif how == "arrow":
+        graph = Graph("g", START >> target >> END)
+    else:
+        edges: dict[str, Any] = {"sub_agents" if how == "called by a model" else "handoffs": [target]}
+        graph = Graph("g", START >> Agent("boss", input=str, **edges) >> END)
+        called = target.name if how == "called by a model" else f"transfer_to_{target.name}"
+        model = ScriptedModel(
+            calls(called, input="inside"), calls("put", path="x"), says("end"), says("end"), says("end")
+        )
+    done.clear()
+    walk(graph, "go", model=model, policy=policy, observed=observed, limits=Limits(depth=9))
+    return list(done)
+
+
+@both_ways
+def test_what_is_denied_is_not_activated_on_an_arrow_either(observed: bool) -> None:
+    """In the outermost graph, in a graph on an arrow, and in a graph that is called: with and without a straight path."""
+
+    @node
+    async def wipe(text: str) -> str:
+        done.append("wiped")
+        return text
+
+    inner = Graph("inner", START >> wipe.named("tidy") >> END)
+
+    @node(calls=[inner])
+    async def lead(text: str, ctx: Context) -> str:
+        return await ctx.call(inner, text)
+
+    for graph in (
+        Graph("g", START >> wipe >> END),
+        Graph("g", START >> inner >> END),
+        Graph("g", START >> lead >> END),
+    ):
+        run = walk(graph, "x", policy=Policy(deny=["wipe"]), observed=observed)
+        assert isinstance(run.error, PolicyRefused), run.error
+        assert "denies 'wipe'" in str(run.error)
+        assert done == []
+        assert walk(graph, "x", policy=Policy(deny=["other"]), observed=observed).output == "x"
+        done.clear()
+
+
+@both_ways
+def test_a_denied_step_on_an_arrow_is_a_failure_like_others(observed: bool) -> None:
+    """Its Failure edge is taken, and a branch that is never taken harms nobody."""
+
+    @node
+    async def wipe(text: str) -> str:
+        done.append("wiped")
+        return text
+
+    @node
+    async def excuse(failure: Failure) -> str:
+        return f"{failure.node}: {failure.kind}"
+
+    graph = Graph("g", START >> wipe >> END, wipe[Failure] >> excuse >> END)
+    assert walk(graph, "x", policy=Policy(deny=["wipe"]), observed=observed).output == "wipe: PolicyRefused"
+
+    @node
+    async def pick(text: str) -> str:
+        return text
+
+    other = Graph("g", START >> pick, pick.when(_is_wipe) >> wipe >> END, pick.otherwise >> END)
+    assert walk(other, "keep", policy=Policy(deny=["wipe"]), observed=observed).output == "keep"
+    assert done == []
+
+
+def _is_wipe(text: str) -> bool:
+    return text == "wipe"
+
+
+@both_ways
+def test_a_graphs_own_policy_holds_on_its_arrows_and_an_agents_own_is_not_about_itself(observed: bool) -> None:
+    graph = Graph("g", START >> look.named("peek") >> END, policy=Policy(deny=["look"]))
+    assert isinstance(walk(graph, "x", observed=observed).error, PolicyRefused)
+    clerk = Agent("clerk", input=str, tools=[look], policy=Policy(deny=["clerk"]))
+    boss = Agent("boss", input=str, sub_agents=[SubAgent(clerk, policy=Policy(deny=["clerk"]))])
+    model = ScriptedModel(calls("clerk", input="x"), calls("look", at="x"), "c", "end")
+    assert walk(Graph("h", START >> boss >> END), "go", model=model, observed=observed).output == "end"
+    assert done == ["look x"]
+
+
+def test_who_is_asked_is_told_every_name() -> None:
+    seen: list[Use] = []
+    policy = Policy(check=lambda use: seen.append(use))
+    helper = SubAgent(SubAgent(Agent("clerk", input=str), name="middle").named("twin"), name="outer")
+    model = ScriptedModel(calls("outer", input="x"), "c", "end")
+    walk(Graph("g", START >> Agent("boss", input=str, sub_agents=[helper]) >> END), "go", model=model, policy=policy)
+    assert [(use.node, use.names) for use in seen] == [("outer", ("outer", "twin", "middle", "clerk"))]
+
+
+def test_a_stage_of_a_cascade_is_denied_with_its_router() -> None:
+    first: Router[str, str] = Router("first", input=str, guards={"yes": _is_wipe})
+    second: Router[str, str] = Router("second", input=str, labels=["yes", "no"])
+    way: Router[str, str] = Router("way", input=str, cascade=[first, second], otherwise="no")
+    graph = Graph("g", START >> way, way["yes"] >> END, way["no"] >> END)
+    run = walk(graph, "x", model=ScriptedModel("yes"), policy=Policy(deny=["second"]))
+    assert isinstance(run.error, PolicyRefused)

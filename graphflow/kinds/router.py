@@ -177,6 +177,11 @@ class Router(Node[In, Out]):
         return self.rule is None and not self.examples and not self.guards
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Those of the stages of its cascade, too: a stage decides without being activated itself."""
+        return tuple(dict.fromkeys((*super().names, *(name for stage in self.cascade for name in stage.names))))
+
+    @property
     def askers(self) -> tuple[Node[Any, Any], ...]:
         """Who asks a model when this is activated: it, or stages of its cascade."""
         if self.cascade:

@@ -54,6 +54,11 @@ class ServerTool(Node[Any, Any]):
         own["effects"] = check_effects(f"tool {name!r}", effects)
         _check(name, listed.input_schema)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Beside its name here, the one its server gave it, without a prefix, and its server's."""
+        return tuple(dict.fromkeys((*super().names, self.tool, *self.connection.server.names)))
+
     def read(self, given: Any) -> dict[str, Any]:
         """Arguments as the server's schema wants them, from JSON text or a mapping.
 

@@ -274,6 +274,15 @@ def test_those_who_wait_for_one_that_cannot_be_opened_fail_with_it_and_not_in_tu
     assert asyncio.run(main()) < 8  # one time to wait for it, and one to end it
 
 
+@pytest.mark.parametrize("denied", ["ask", "d_ask", "dynamic"])
+def test_a_prefix_is_no_way_around_a_deny_list(denied: str) -> None:
+    """Neither what the server calls its tool, nor what it is called here, nor the server itself."""
+    read, _, model = asked(stdio(prefix="d_"), calls("d_ask", q="why"), policy=Policy(deny=[denied]))
+    assert "d_ask" not in [spec.name for spec in model.requests[0].tools]
+    assert not read[0].ok
+    assert "there is no tool named 'd_ask'" in str(read[0].content)
+
+
 def test_include_exclude_prefix_and_names_that_models_take() -> None:
     server = stdio("--odd-names", include=["ask", "who*", "odd*"], exclude=["whoami"], prefix="d_")
     _, _, model = asked(server)
