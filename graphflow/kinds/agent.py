@@ -260,6 +260,8 @@ class Agent(Node[In, Out]):
             except ToolUseFailed as error:
                 self._repair(attempts, error.said, str(error), turns, None)
                 continue
+            if (refusal := declined(reply, model, ctx)) is not None:
+                raise refusal  # before its calls: what a model asked for before it declined is not done
             if reply.calls:
                 handed = (
                     given.turns if type(given) is Handover else ()
@@ -272,8 +274,6 @@ class Agent(Node[In, Out]):
             if reply.finish == "pause":  # the provider's own tools want another round
                 turns.append(reply.turn)
                 continue
-            if (refusal := declined(reply, model, ctx)) is not None:
-                raise refusal
             try:
                 answer = self._read(reply, model, schema, wrapped)
             except OutputInvalid as invalid:

@@ -28,6 +28,12 @@ from graphflow.reply import Reply
 from graphflow.scrub import scrub
 from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn
 
+_BROKEN_OFF = {
+    "length": "the call was cut off at the token limit (write less)",
+    "content_filter": "the call was cut off by a content filter",
+}
+"""What is said of a call that is not whole, by how its answer broke off."""
+
 
 class Offer:
     """What a model may call in one turn.
@@ -75,38 +81,71 @@ async def carry_out(
 ) -> tuple[ToolResult, ...] | Handover:
     """The results of one turn's calls in their order, or the hand-over that one of them is."""
     calls = reply.calls
-    if reply.finish == "length" and not is_json(calls[-1].arguments):
-        cut = f"the call was cut off at the token limit of agent {ctx.node.name!r}; nothing was called. Write less."
-        return tuple(ToolResult(call.id, call.name, cut, ok=False) for call in calls)
-    handing = [call for call in calls if call.name in offer.handoffs]
-    if not handing:
-        return await _results(calls, offer, ctx, at_once)
-    others = [call for call in calls if call.name not in offer.handoffs]
-    done = {call.id: result for call, result in zip(others, await _results(others, offer, ctx, at_once), strict=True)}
-    if len(handing) > 1:
-        why = "you can hand over to one only; nothing was handed over"
-        done |= {call.id: ToolResult(call.id, call.name, why, ok=False) for call in handing}
-        return tuple(done[call.id] for call in calls)
-    [call] = handing
+    done = _cut_off(reply, ctx)
+    turn_is_whole = not done
+    handing = [n for n, call in enumerate(calls) if call.name in offer.handoffs and n not in done]
+    others = [n for n, call in enumerate(calls) if call.name not in offer.handoffs and n not in done]
+    done |= zip(others, await _results([calls[n] for n in others], offer, ctx, at_once), strict=True)
+    if len(handing) == 1 and turn_is_whole:
+        handed = _hand_over(reply, handing[0], offer, ctx, said, done)
+        if handed is not None:
+            return handed
+    elif handing:
+        why = "you can hand over to one only" if turn_is_whole else "another call of this turn was cut off"
+        for n in handing:
+            done[n] = ToolResult(calls[n].id, calls[n].name, f"{why}; nothing was handed over", ok=False)
+    return tuple(done[n] for n in range(len(calls)))
+
+
+def _cut_off(reply: Reply, ctx: Context) -> dict[int, ToolResult]:
+    """The refusals of calls that may not be whole, by their place in the turn.
+
+    Where an answer broke off, a call without arguments is no call with the defaults: its arguments had not come yet. And
+    wires whose arguments are objects show one that was cut as an empty object.
+    """
+    why = _BROKEN_OFF.get(reply.finish)
+    if why is None:
+        return {}
+    text = f"{why} in an answer of agent {ctx.node.name!r}; nothing was called"
+    return {
+        n: ToolResult(call.id, call.name, text, ok=False)
+        for n, call in enumerate(reply.calls)
+        if not has_arguments(call)
+    }
+
+
+def has_arguments(call: ToolCall) -> bool:
+    """Whether a call's arguments are a whole object with something in it."""
+    try:
+        data = from_json(call.arguments)
+    except ValueError:
+        return False
+    return isinstance(data, dict) and bool(data)
+
+
+def _hand_over(
+    reply: Reply, at: int, offer: Offer, ctx: Context, said: Sequence[Turn], done: dict[int, ToolResult]
+) -> Handover | None:
+    """The hand-over that the call at this place is; None if it is not possible, and `done` tells the model why."""
+    call = reply.calls[at]
     handoff, target = offer.handoffs[call.name]
     try:
         message = read_for(target, _spelled(call))
         ctx.frame.permit(ctx, target, message)
     except Exception as error:
-        done[call.id] = _failed(call, error)
-        return tuple(done[call.id] for call in calls)
+        done[at] = _failed(call, error)
+        return None
     ctx.frame.record(HandedOver, ctx.activation, node=ctx.node.name, target=target.name)
-    return Handover(target.name, message, _so_far(reply, others, done, said) if handoff.conversation else ())
+    return Handover(target.name, message, _so_far(reply, done, said) if handoff.conversation else ())
 
 
-def _so_far(
-    reply: Reply, others: Sequence[ToolCall], done: dict[str, ToolResult], said: Sequence[Turn]
-) -> tuple[Turn, ...]:
+def _so_far(reply: Reply, done: dict[int, ToolResult], said: Sequence[Turn]) -> tuple[Turn, ...]:
     """The conversation that travels: without the call that hands it over, which nobody answers."""
-    if not others:
+    if not done:
         return (*said, *([AssistantTurn(reply.text)] if reply.text else []))
-    results = tuple(done[call.id] for call in others)
-    return (*said, AssistantTurn(reply.text, tuple(others)), ToolTurn(results))
+    answered = sorted(done)
+    turn = AssistantTurn(reply.text, tuple(reply.calls[n] for n in answered))
+    return (*said, turn, ToolTurn(tuple(done[n] for n in answered)))
 
 
 async def _results(calls: Sequence[ToolCall], offer: Offer, ctx: Context, at_once: int) -> tuple[ToolResult, ...]:
@@ -197,15 +236,6 @@ def _media(answer: Any) -> tuple[Media, ...]:
         return tuple(media_in(answer))
     except RecursionError:  # it holds itself; what cannot be written is told by `result_text`
         return ()
-
-
-def is_json(text: str) -> bool:
-    """Whether a call's arguments are whole."""
-    try:
-        from_json(text or "{}")
-    except ValueError:
-        return False
-    return True
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
