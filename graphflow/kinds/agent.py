@@ -22,6 +22,7 @@ from graphflow.kinds.asking import Settings, ask, declined
 from graphflow.kinds.delegation import background
 from graphflow.kinds.structured import output_schema, read_output
 from graphflow.kinds.turn import Offer, carry_out
+from graphflow.kinds.wire_names import WireNames
 from graphflow.media import Media, media_in, without_media
 from graphflow.messages import Type, to_text
 from graphflow.model import Effort, Model, Request, ToolSpec
@@ -245,6 +246,7 @@ class Agent(Node[In, Out]):
         schema, wrapped = output_schema(self.output)
         system = self._instructed(message, ctx)
         offer = self._offer(ctx, None)
+        names = WireNames(spec.name for spec in offer.specs)
         turns = [*self._shown(ctx), *self._before(given, offer, ctx), self._said(message, ctx)]
         own = len(turns) - 1
         ctx.conversation = Conversation(turns)
@@ -252,9 +254,10 @@ class Agent(Node[In, Out]):
         for number in range(self.turns):
             if number and self.calls:
                 offer = self._offer(ctx, offer)
+                names.learn(spec.name for spec in offer.specs)
             request = self._request(turns, system, offer.specs, schema, first=number == 0, observed=ctx.frame.observed)
             try:
-                reply = await ask(model, request, ctx, partial=schema is not None)
+                reply = await ask(model, request, ctx, partial=schema is not None, names=names)
                 if reply.finish == "error":
                     raise ToolUseFailed(f"{model.name}: the reply was unusable ({reply.finish_raw})")
             except ToolUseFailed as error:

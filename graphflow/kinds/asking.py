@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from graphflow.errors import ContentFiltered, DeclarationError, ModelError, Refused
 from graphflow.events import ModelDelta, ModelFinished, ModelPartial, ModelRetried, ModelStarted, ModelSwitched
+from graphflow.kinds.wire_names import WireNames
 from graphflow.model import (
     CallDelta,
     Effort,
@@ -96,7 +97,9 @@ SETTINGS = tuple(f.name for f in fields(Settings))
 """The names of all settings."""
 
 
-async def ask(model: Model, request: Request, ctx: Context, *, partial: bool = False) -> Reply:
+async def ask(
+    model: Model, request: Request, ctx: Context, *, partial: bool = False, names: WireNames | None = None
+) -> Reply:
     """One question to a model.
 
     Args:
@@ -104,6 +107,7 @@ async def ask(model: Model, request: Request, ctx: Context, *, partial: bool = F
         request: the question.
         ctx: the node that asks.
         partial: whether the answer is an object that is shown to listeners while it grows.
+        names: of what it may call; the request has them as the user wrote them, and so has the reply.
 
     Raises:
         ModelError: the model did not answer, or declined to.
@@ -115,11 +119,16 @@ async def ask(model: Model, request: Request, ctx: Context, *, partial: bool = F
     listen = Teller(ctx, partial=partial) if frame.observed else None
     gathering = Gathering()
     try:
-        reply = await gather(model.stream(request), listen, _noter(ctx), gathering)
-    except BaseException:
+        sent = request if names is None else names.sent(request)
+        reply = await gather(model.stream(sent), listen, _noter(ctx), gathering)
+    except BaseException as error:
         if not gathering.empty:  # what was spent before it broke off, or was stopped, is spent
             _count(gathering.whole(), model, started, ctx)
+        if names is not None and isinstance(error, ModelError) and isinstance(error.partial, Reply):
+            names.read(error.partial)
         raise
+    if names is not None:
+        names.read(reply)
     _count(reply, model, started, ctx)
     return reply
 

@@ -27,7 +27,7 @@ from graphflow.errors import DeclarationError, GraphflowError, MissingExtra
 from graphflow.events import CallFinished, NodeFinished
 from graphflow.graph import Graph
 from graphflow.kinds.tool import read_for, result_text, spec_of
-from graphflow.mcp.tools import node_name
+from graphflow.kinds.wire_names import WireNames
 from graphflow.media import Media, media_in, without_media
 from graphflow.messages import Type, error_text
 from graphflow.model import Model
@@ -57,7 +57,8 @@ class Serving:
     """
 
     def __init__(self, graphs: Sequence[Graph[Any, Any]], model: Model | str | None = None) -> None:
-        self.graphs = {node_name("", graph.name): graph for graph in graphs}
+        names = WireNames(graph.name for graph in graphs)
+        self.graphs = {names.spelling(graph.name): graph for graph in graphs}
         if len(self.graphs) < len(graphs):
             raise DeclarationError(f"two graphs of {', '.join(graph.name for graph in graphs)} have the same name")
         self.model = model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
@@ -11,6 +10,7 @@ from pydantic_core import from_json
 
 from graphflow.errors import ArgumentsInvalid, ServerFailed
 from graphflow.events import ToolPartial
+from graphflow.kinds.wire_names import cleaned
 from graphflow.mcp.content import answer_of
 from graphflow.mcp.schema import check_schema, wrong_with
 from graphflow.model import ToolSpec
@@ -21,8 +21,6 @@ from graphflow.ports import Port
 if TYPE_CHECKING:
     from graphflow.mcp.connection import Connection
 
-LONGEST = 64
-"""Characters of a name that every model API takes."""
 SHOWN = 4_000
 """Characters of a description that a model is shown."""
 
@@ -114,8 +112,8 @@ def _check(name: str, schema: Any) -> None:
 
 
 def node_name(prefix: str, tool: str) -> str:
-    """A tool's name as every model API takes it: letters, digits, _ and -, at most 64."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{prefix}{tool}")[:LONGEST]
+    """What a server's tool is named in a graph: letters, digits, _ and -, at most 64, so that it reads as models see it."""
+    return cleaned(f"{prefix}{tool}")
 
 
 def chosen(tool: str, include: Sequence[str] | None, exclude: Sequence[str]) -> bool:

@@ -1,0 +1,139 @@
+"""Names on their way to a model and back.
+
+People name nodes as they like ("price clerk", "café"); model APIs take letters, digits, _ and -, at most 64 of them.
+
+Rules:
+1. A name that every API takes is sent as it is, and no other name is spelled like it.
+2. Every other name gets a spelling of its own, the same as long as an activation lasts. It is read back before anybody
+   looks at the reply: policies, events, errors and records know the name that the user wrote, and no other.
+3. What a model has made up is spelled as well: it stands in the history, and APIs refuse a history with odd names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import sha256
+from unicodedata import normalize
+
+from graphflow.model import Request
+from graphflow.reply import Reply
+from graphflow.turns import AssistantTurn, Part, ToolCall, ToolTurn, Turn, UserTurn
+
+LONGEST = 64
+"""Characters of a name that every model API takes."""
+_FITS = re.compile(rf"[A-Za-z_][A-Za-z0-9_-]{{0,{LONGEST - 1}}}")
+"""What OpenAI, Anthropic and Gemini all take; Gemini alone wants a letter or _ at the beginning."""
+_DIGITS = 8
+"""Digits of the digest that tells two names apart which would be spelled alike."""
+NO_NAMES = ("auto", "none", "required")
+"""What `tool_choice` can be beside the name of a tool."""
+
+
+def cleaned(name: str) -> str:
+    """A name in letters, digits, _ and -, at most 64; accents are dropped. Two names may come out alike."""
+    bare = "".join(c for c in normalize("NFKD", name) if not 0x300 <= ord(c) < 0x370)
+    return re.sub(r"[^A-Za-z0-9_-]", "_", bare)[:LONGEST]
+
+
+class WireNames:
+    """The names of one activation: how each is spelled, and whose a spelling is."""
+
+    __slots__ = ("_all_fit", "_names", "_spellings", "_twins")
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._spellings: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        """The names by their spellings."""
+        self._all_fit = True
+        """Whether every name is sent as it is, so that nothing has to be looked through."""
+        self._twins: dict[int, tuple[Turn, Turn]] = {}
+        """Turns that were spelled already: a wire keeps its encoding with the turn, so the turn has to stay the same."""
+        self.learn(names)
+
+    def learn(self, names: Iterable[str]) -> None:
+        """Spells names that are new; those that can be sent as they are come first, as they shall be."""
+        new = [name for name in dict.fromkeys(names) if name not in self._spellings]
+        odd: dict[str, list[str]] = {}
+        for name in new:
+            if _FITS.fullmatch(name) and name not in self._names:
+                self._spellings[name] = self._names[name] = name
+            else:
+                odd.setdefault(_stem(name), []).append(name)
+        for stem, alike in odd.items():
+            alone = stem and stem not in self._names and len(alike) == 1
+            for name in alike:
+                self._all_fit = False
+                spelling = stem if alone else self._told_apart(stem or "tool", name)
+                self._spellings[name] = spelling
+                self._names[spelling] = name
+
+    def _told_apart(self, stem: str, name: str) -> str:
+        """A spelling with as much of the name's digest as makes it the only one."""
+        digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        longer = (f"{stem[: LONGEST - size - 1]}_{digest[:size]}" for size in range(_DIGITS, LONGEST - 1))
+        return next(spelling for spelling in longer if spelling not in self._names)
+
+    def spelling(self, name: str) -> str:
+        """How a name is sent."""
+        return self._spellings.get(name, name)
+
+    def name(self, spelling: str) -> str:
+        """Whose spelling this is; what nobody has is taken as it is."""
+        return self._names.get(spelling, spelling)
+
+    # -- questions and answers -----------------------------------------------------------------------------------------
+    def sent(self, request: Request) -> Request:
+        """The request as it is sent."""
+        if self._all_fit:
+            return request
+        choice = request.tool_choice
+        return replace(
+            request,
+            turns=tuple(self._sent_turn(turn) for turn in request.turns),
+            tools=tuple(replace(spec, name=self.spelling(spec.name)) for spec in request.tools),
+            tool_choice=choice if choice is None or choice in NO_NAMES else self.spelling(choice),
+        )
+
+    def read(self, reply: Reply) -> None:
+        """Puts the names that the user wrote into a reply."""
+        if not reply.calls:
+            return
+        self.learn(call.name for call in reply.calls if call.name not in self._names)
+        if not self._all_fit:
+            reply.parts = tuple(self._read_part(part) for part in reply.parts)
+            reply.calls = tuple(self._read_call(call) for call in reply.calls)
+
+    def _read_part(self, part: Part) -> Part:
+        return self._read_call(part) if type(part) is ToolCall else part
+
+    def _read_call(self, call: ToolCall) -> ToolCall:
+        return replace(call, name=self.name(call.name))
+
+    def _sent_turn(self, turn: Turn) -> Turn:
+        if isinstance(turn, UserTurn):
+            return turn
+        known = self._twins.get(id(turn))
+        if known is not None:
+            return known[1]
+        twin: Turn
+        if isinstance(turn, AssistantTurn):
+            calls = tuple(self._sent_call(call) for call in turn.calls)
+            parts = tuple(self._sent_call(part) if type(part) is ToolCall else part for part in turn.parts)
+            twin = AssistantTurn(turn.text, calls, parts, turn.wire)
+        else:
+            twin = ToolTurn(tuple(replace(result, name=self.spelling(result.name)) for result in turn.results))
+        self._twins[id(turn)] = (turn, twin)  # the turn is kept, so that its id stays its own
+        return twin
+
+    def _sent_call(self, call: ToolCall) -> ToolCall:
+        return replace(call, name=self.spelling(call.name))
+
+
+def _stem(name: str) -> str:
+    """A name that every API takes and that reads like this one, or nothing where there is nothing to be read."""
+    stem = cleaned(name)
+    if not any(c.isalnum() for c in stem):
+        return ""
+    return stem if _FITS.fullmatch(stem) else f"_{stem}"[:LONGEST]
