@@ -60,7 +60,7 @@ def test_what_bounds_say_of_a_loop_and_a_map() -> None:
         "merge": "1",
         "judge": "4",
     }
-    assert str(bounds.model_calls["worker"]) == "|plan|"
+    assert str(bounds.model_calls["worker"]) == "3 x |plan|"  # an empty answer is asked for again, twice
     assert (bounds.steps, bounds.usd, bounds.depth) == (90, 0.0, 0)
     assert "worker" in str(bounds)
 
@@ -79,7 +79,7 @@ def test_model_calls_of_graphs_and_sub_agents_are_counted() -> None:
     outer = Graph("outer", START >> inner >> END)
     assert {n: str(c) for n, c in outer.bounds().model_calls.items()} == {
         "inner > boss": "3",
-        "inner > boss > leaf": "|calls of boss|",
+        "inner > boss > leaf": "3 x |calls of boss|",
     }
     assert outer.bounds().steps is None
     assert "Limits(steps=...)" in str(outer.bounds())

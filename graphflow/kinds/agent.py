@@ -4,7 +4,8 @@ Rules:
 1. It can call only what it has an edge to; each call is a step of the walk, typed, limited and journaled.
 2. All calls of one turn stay one assistant turn; how they are carried out is on the page `turn.py`.
 3. It keeps no state: what was said lives in the activation, and others see of it what their edge allows.
-4. An answer that does not fit the output type is shown its own error and asked again, `repairs` times.
+4. An answer that does not fit the output type, or has no words at all, is shown its own error and asked again, `repairs`
+   times.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class Agent(Node[In, Out]):
         description: what it does, for those who may call it. Never the prompt.
         turns: model calls of one activation at most.
         at_once: calls of one turn that run at the same time at most.
-        repairs: how often an answer of the wrong type is sent back.
+        repairs: how often an answer that is empty, or of the wrong type, is sent back.
         temperature, top_p, top_k, presence_penalty, frequency_penalty, seed: how the model samples.
         max_tokens: tokens of one answer at most. A text that is cut off there is taken as it is; without a limit of your
             own a cut text is an error.
@@ -224,11 +225,7 @@ class Agent(Node[In, Out]):
     @property
     def most_model_calls(self) -> int:
         """Model calls of one activation in the worst case."""
-        return (
-            self.turns
-            if self.calls or self.handoffs
-            else min(self.turns, 1 if self.output is str else 1 + self.repairs)
-        )
+        return self.turns if self.calls or self.handoffs else min(self.turns, 1 + self.repairs)
 
     def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What its prompts name that its messages do not have."""
@@ -280,8 +277,8 @@ class Agent(Node[In, Out]):
             try:
                 answer = self._read(reply, model, schema, wrapped)
             except OutputInvalid as invalid:
-                if schema is None:
-                    raise
+                if schema is None and (reply.text.strip() or reply.finish == "length"):
+                    raise  # there are words, or no room for any: asking again would not help
                 self._repair(attempts, reply.text, str(invalid), turns, reply)
                 continue
             if ctx.frame.conversation is not None:
@@ -308,12 +305,17 @@ class Agent(Node[In, Out]):
         """The answer that a reply without calls is.
 
         Raises:
-            OutputInvalid: it does not fit the output type, or was cut off and nobody asked for a short one.
+            OutputInvalid: it is empty, does not fit the output type, or was cut off and nobody asked for a short one.
         """
+        empty = not reply.text.strip()
         if schema is None:
-            if reply.finish == "length" and not self._limits_answers(model):
+            if reply.finish == "length" and (empty or not self._limits_answers(model)):
                 raise self._cut_off(reply)
+            if empty:
+                raise OutputInvalid(_silence(reply))
             return reply.text
+        if empty and reply.finish != "length":
+            raise OutputInvalid(_silence(reply))
         try:
             return read_output(reply.text, self.output, wrapped)
         except OutputInvalid:
@@ -390,9 +392,10 @@ class Agent(Node[In, Out]):
         if reply is None:
             turns.append(UserTurn(f"{problem}. Call a tool again with arguments that fit its schema, or answer."))
             return
-        if reply.text:
+        if reply.text.strip():  # a turn without words would be refused by some APIs, and says nothing
             turns.append(reply.turn)
-        turns.append(UserTurn(f"{problem}. Answer again, with nothing but JSON that fits."))
+        wanted = "in words" if output_schema(self.output)[0] is None else "with nothing but JSON that fits"
+        turns.append(UserTurn(f"{problem}. Answer again, {wanted}."))
 
     def _said(self, message: Any, ctx: Context) -> UserTurn:
         media = () if type(message) is str else tuple(media_in(message))
@@ -418,6 +421,11 @@ class Agent(Node[In, Out]):
             f"agent {self.name!r} asked its model {self.turns} times without coming to an answer; raise Agent(..., turns=...)",
         )
         return error
+
+
+def _silence(reply: Reply) -> str:
+    """What is wrong with a reply that has no words."""
+    return "the answer was empty" + (": there was reasoning, and nothing behind it" if reply.thinking.strip() else "")
 
 
 def _standing(system: Any, name: str) -> Prompt | tuple[Prompt | CacheMark, ...] | None:

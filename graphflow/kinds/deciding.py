@@ -79,7 +79,8 @@ async def by_model(router: Router[Any, Any], text: str, ctx: Context) -> Decisio
             return Decision(label, answer.get("reason") or f"model {model.name}{silent}")
         if attempt == 1:
             correction = f"{label!r} is no label. Choose one of: {', '.join(router.labels)}"
-            turns += [AssistantTurn(reply.text), UserTurn(correction)]
+            said = [AssistantTurn(reply.text)] if reply.text.strip() else []
+            turns += [*said, UserTurn(correction)]
     return Decision(None, f"model {model.name} chose {label!r}, which is none of {', '.join(router.labels)}")
 
 
