@@ -16,7 +16,8 @@ from graphflow.turns import CacheMark, Turn
 
 Finish = Literal["stop", "tool_calls", "length", "refusal", "content_filter", "pause", "error", "other"]
 """Why a reply ended, in one vocabulary for all providers. "pause": the provider wants the turn back to go on; "error":
-the reply is unusable, by the provider's own word; "other": the provider never said."""
+the reply is unusable, by the provider's own word; "other": the provider never said. A stream that says "other" with a
+word of the provider's own has broken off: that is an error."""
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from graphflow.errors import MalformedReply, ModelError
+from graphflow.errors import MalformedReply, ModelError, ServerError
 from graphflow.model import (
     CallDelta,
     Finish,
@@ -246,6 +246,13 @@ async def gather(
             raise MalformedReply(
                 "the model's stream ended without saying that it was finished; the answer may be cut, so it is refused"
             )
+        raw = gathering.reply.finish_raw
+        if gathering.reply.finish == "other" and raw:
+            unknown = ServerError(
+                f"the model's answer ended in a way that nobody here knows ({raw}); it may be cut", code=raw
+            )
+            unknown.retryable = False
+            raise unknown
     except ModelError as error:
         if error.partial is None and not gathering.empty:
             error.partial = gathering.whole()

@@ -135,6 +135,30 @@ def _fault(provider: str, status: int | None, body: Any, headers: Mapping[str, s
     return error
 
 
+TRANSIENT: dict[str, type[ModelError]] = {
+    "insufficient_system_resource": Overloaded,  # DeepSeek
+    "network_error": ServerError,  # Z.AI
+    "abort": ServerError,  # vLLM
+    "aborted": ServerError,
+    "cancelled": ServerError,
+    "error": ServerError,  # Mistral, OpenRouter
+    "other": ServerError,  # Gemini
+}
+"""Ends that no whole answer has, and that another try may well not have."""
+
+
+def broken_off(provider: str, raw: str, said: str = "") -> ModelError:
+    """The error of an answer that ended in a way that no whole answer ends in."""
+    kind = TRANSIENT.get(raw.lower())
+    words = f": {clipped(said)}" if said else ""
+    error = (kind or ServerError)(
+        f"{provider}: the answer broke off ({raw}){words}", provider=provider, status=None, code=raw
+    )
+    error.said = clipped(said)
+    error.retryable = kind is not None  # what nobody knows may well be the same the next time, and is paid for again
+    return error
+
+
 def clipped(text: str) -> str:
     """The text at a sane length; what was cut off leaves CUT."""
     return text if len(text) <= LONGEST else text[:LONGEST] + CUT

@@ -118,7 +118,8 @@ class Reading:
             if self.mode in ("whole", ""):
                 return self._whole(body)
             events = self._last(body)
-            return events if self.failure else [*events, *self._ended(events)]
+            ended = [] if self.failure else self._ended(events)
+            return [*events, *ended]
         except ModelError as error:
             raise self._placed(error) from None
 
@@ -258,11 +259,13 @@ class Reading:
         if not isinstance(data, (dict, list)) or (isinstance(data, list) and self.wire.name != "gemini"):
             raise MalformedReply(f"the reply is no JSON object ({kind}): {_shown(body)}")
         try:
-            return checked(self.parser.reply(data))
+            events = checked(self.parser.reply(data))
         except ModelError:
             raise
         except ODD as error:
             raise _odd(error, body) from None
+        ended = self._ended(events)
+        return [*events, *ended]
 
     def _malformed(self, text: str) -> MalformedReply:
         return MalformedReply(f"{self.provider}: {text}", provider=self.provider, status=self.status)

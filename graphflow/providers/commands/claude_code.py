@@ -25,14 +25,16 @@ from graphflow.errors import (
     Refused,
     ServerError,
 )
-from graphflow.model import Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
+from graphflow.model import Finish, Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt, sayable
 from graphflow.providers.spoken import schema_of
 from graphflow.providers.wires.anthropic import FINISH, MessagesParser, parse_usage
-from graphflow.providers.wires.wire import Dialect, cannot
+from graphflow.providers.wires.wire import Dialect, cannot, finish_of
 
 NAME = "claude-code"
 SYSTEM_FILE = "system.txt"
+SHOWN = ("text_delta", "thinking_delta")
+"""The pieces that are shown; the others are of tools that it calls itself."""
 ERRORS: dict[str, type[ModelError]] = {
     "usage_limit_reached": QuotaExceeded,
     "connection_failed": ConnectionFailed,
@@ -121,7 +123,8 @@ class ClaudeLines:
         elif event.get("abandoned_blocks") and self.told:  # the tool's own connection broke: it begins again
             self.told, self.parser = [], MessagesParser(Dialect(NAME))
             return [Restarted(), Opened(NAME)]
-        if kind not in ("content_block_start", "content_block_delta"):
+        shows = kind == "content_block_start" or (event.get("delta") or {}).get("type") in SHOWN
+        if not shows:
             return []
         shown = [e for e in self.parser.event(event, "") if isinstance(e, (TextDelta, ThinkingDelta))]
         if self.structured:
@@ -145,7 +148,9 @@ class ClaudeLines:
         usage = parse_usage(result.get("usage") or {})
         usage.usd = result.get("total_cost_usd")
         raw = self.raw or str(result.get("stop_reason") or "")
-        reason = "stop" if self.structured else FINISH.get(raw, "stop")  # a schema is met by a call of the tool's own
+        reason: Finish = "stop"  # a schema is met by a call of the tool's own
+        if raw and not self.structured:
+            reason = finish_of(FINISH, raw, NAME)
         return [*events, usage, Finished(reason, raw)]
 
     def _text(self, result: dict[str, Any]) -> str:

@@ -37,6 +37,7 @@ from graphflow.providers.wires.wire import (
     arguments_of,
     cannot,
     effort_of,
+    finish_of,
     present,
     refuse,
 )
@@ -70,6 +71,7 @@ FINISH: dict[str, Finish] = {
     "model_context_window_exceeded": "length",
     "refusal": "refusal",
     "pause_turn": "pause",
+    "compaction": "pause",  # what was said before stands in a summary now, and the turn goes on from there
 }
 
 
@@ -258,7 +260,11 @@ class MessagesParser:
         self.usage: Json = {}
         self.raw: str | None = None
         self.called = False
-        self.hosted: dict[int, tuple[Json, list[str]]] = {}
+        self.whole_inputs: dict[int, Json] = {}
+        """Inputs of calls that came with the beginning of their block, until pieces come instead."""
+        self.blocks: dict[int, Json] = {}
+        """Blocks that only go back, while their pieces come."""
+        self.pieces: dict[int, list[str]] = {}
 
     @property
     def spent(self) -> UsageDelta | None:
@@ -298,22 +304,21 @@ class MessagesParser:
             raise MalformedReply(f"a message without content: {str(data)[:200]}")
         events: list[ModelEvent] = [Opened(NAME, data.get("model") or "", data.get("id") or "")]
         for index, block in enumerate(data["content"]):
-            events += self._start(index, block)
-            if block.get("type") == "tool_use":
-                events.append(CallDelta(index, arguments=json.dumps(block.get("input") or {})))
+            events += [*self._start(index, block), *self._stop(index)]
         self.raw = data.get("stop_reason")
         self._merge(data.get("usage"))
         self.done = True
-        return [*events, *self.end()]
+        return events
 
     def end(self) -> list[ModelEvent]:
         """Usage and finish."""
         if not self.done:
             raise MalformedReply("the stream ended without message_stop")
-        reason = FINISH.get(self.raw or "", "other")
+        unended = [event for index in (*self.whole_inputs, *self.blocks) for event in self._stop(index)]
+        reason = finish_of(FINISH, self.raw, NAME)
         if reason == "stop" and self.called:
             reason = "tool_calls"
-        return [*([self.spent] if self.spent else []), Finished(reason, self.raw or "")]
+        return [*unended, *([self.spent] if self.spent else []), Finished(reason, self.raw or "")]
 
     def _merge(self, usage: Json | None) -> None:
         self.usage |= {key: value for key, value in (usage or {}).items() if value is not None}
@@ -330,33 +335,58 @@ class MessagesParser:
                 return [Kept("thinking", index, {"data": block.get("data", "")})]
             case "tool_use":
                 self.called = True
+                self.whole_inputs[index] = block.get("input") or {}
                 return [CallDelta(index, block.get("id") or "", block.get("name") or "")]
-            case "server_tool_use":
-                self.hosted[index] = (block, [])
-                return [Kept("block", index, {"name": block.get("name") or "", "item": block})]
-            case _:
-                return [Kept("block", index, {"item": block})]
+            case kind:
+                self.blocks[index] = block
+                hosted = str(block.get("name") or "") if str(kind).endswith("_tool_use") else ""
+                return [Kept("block", index, present(name=hosted or None, item=block))]
 
     def _delta(self, index: int, delta: Json) -> list[ModelEvent]:
         match delta.get("type"):
             case "text_delta":
                 return [TextDelta(delta["text"], index)]
             case "input_json_delta":
-                if index in self.hosted:
-                    self.hosted[index][1].append(delta.get("partial_json") or "")
-                    return []
-                return [CallDelta(index, arguments=delta.get("partial_json") or "")]
+                return self._input(index, delta.get("partial_json") or "")
             case "thinking_delta":
                 return [ThinkingDelta(delta.get("thinking") or "", index)]
             case "signature_delta":
                 return [Kept("thinking", index, {"signature": delta.get("signature") or ""})]
+            case "compaction_delta" if index in self.blocks:
+                return self._summary(index, delta)
             case _:
                 return []
 
-    def _stop(self, index: int) -> list[ModelEvent]:
-        if index not in self.hosted:
+    def _input(self, index: int, piece: str) -> list[ModelEvent]:
+        """A piece of a call's arguments, or of what a hosted tool is given, which is nobody's call here."""
+        if index in self.blocks:
+            self.pieces.setdefault(index, []).append(piece)
             return []
-        block, pieces = self.hosted.pop(index)
+        if index not in self.whole_inputs:
+            raise MalformedReply(f"arguments of no call: nothing has begun at index {index}")
+        if piece.strip():
+            self.whole_inputs[index] = {}
+        return [CallDelta(index, arguments=piece)]
+
+    def _summary(self, index: int, delta: Json) -> list[ModelEvent]:
+        """A piece of the summary that stands for what was said before (.../build-with-claude/compaction)."""
+        block = dict(self.blocks[index])
+        if delta.get("content") is not None:
+            block["content"] = (block.get("content") or "") + delta["content"]
+        if delta.get("encrypted_content") is not None:
+            block["encrypted_content"] = delta["encrypted_content"]
+        self.blocks[index] = block
+        return [Kept("block", index, {"item": block})]
+
+    def _stop(self, index: int) -> list[ModelEvent]:
+        given = self.whole_inputs.get(index)
+        if given:
+            self.whole_inputs[index] = {}
+            return [CallDelta(index, arguments=json.dumps(given))]
+        pieces = self.pieces.pop(index, None)
+        if pieces is None:
+            return []
+        block = self.blocks[index]
         item = {**block, "input": arguments_of("".join(pieces)) or block.get("input") or {}}
         return [Kept("block", index, {"item": item})]
 

@@ -39,6 +39,7 @@ from graphflow.providers.wires.wire import (
     UserTurn,
     Wire,
     arguments_of,
+    finish_of,
     one_at_a_time,
     present,
 )
@@ -59,6 +60,9 @@ FINISH: dict[str, Finish] = {
     "SPII": "content_filter",
     "IMAGE_SAFETY": "content_filter",
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "MODEL_ARMOR": "content_filter",
     "MALFORMED_FUNCTION_CALL": "error",
     "UNEXPECTED_TOOL_CALL": "error",
     "TOO_MANY_TOOL_CALLS": "error",
@@ -205,6 +209,8 @@ class GeminiParser:
         self.done = False
         self.opened = False
         self.raw: str | None = None
+        self.said = ""
+        self.blocked = False
         self.usage: Json = {}
         self.index = 0
         self.kind = ""
@@ -231,11 +237,12 @@ class GeminiParser:
             for part in (candidate.get("content") or {}).get("parts") or ():
                 self._part(part, events)
             self.raw = candidate.get("finishReason") or self.raw
+            self.said = str(candidate.get("finishMessage") or self.said)
             if candidate.get("logprobsResult"):
                 events.append(LogprobsDelta(_likely(candidate["logprobsResult"])))
         blocked = (data.get("promptFeedback") or {}).get("blockReason")
         if blocked:
-            self.raw = f"blockReason:{blocked}"
+            self.raw, self.blocked = f"blockReason:{blocked}", True
         return events
 
     def reply(self, data: Any) -> list[ModelEvent]:
@@ -245,13 +252,13 @@ class GeminiParser:
             if not isinstance(chunk, dict):
                 raise MalformedReply(f"no chunk of a reply: {str(chunk)[:200]}")
             events += self.event(chunk, "")
-        return [*events, *self.end()]
+        return events
 
     def end(self) -> list[ModelEvent]:
         """Usage and finish."""
         if self.raw is None:
             raise MalformedReply("the stream ended without a finishReason")
-        reason = "content_filter" if self.raw.startswith("blockReason:") else FINISH.get(self.raw, "other")
+        reason = finish_of(FINISH, self.raw, NAME, self.said) if not self.blocked else "content_filter"
         if reason == "stop" and self.called:
             reason = "tool_calls"
         return [*([self.spent] if self.spent else []), Finished(reason, self.raw)]

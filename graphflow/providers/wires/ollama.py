@@ -35,6 +35,7 @@ from graphflow.providers.wires.wire import (
     Wire,
     arguments_of,
     cannot,
+    finish_of,
     one_at_a_time,
     present,
     read_logprobs,
@@ -42,7 +43,7 @@ from graphflow.providers.wires.wire import (
 from graphflow.turns import CacheMark, Thinking, Turn
 
 NAME = "ollama"
-FINISH: dict[str, Finish] = {"stop": "stop", "length": "length", "load": "other", "unload": "other"}
+FINISH: dict[str, Finish] = {"stop": "stop", "length": "length"}
 
 
 # -- rendering -------------------------------------------------------------------------------------------------------------
@@ -154,14 +155,14 @@ class OllamaParser:
 
     def reply(self, data: Any) -> list[ModelEvent]:
         """A whole answer."""
-        return [*self.event(data, ""), *self.end()]
+        return self.event(data, "")
 
     def end(self) -> list[ModelEvent]:
         """Usage and finish."""
         if not self.done:
             raise MalformedReply("the stream ended without a line that is done")
         raw = str(self.last.get("done_reason") or "")
-        reason = FINISH.get(raw, "other") if raw else "stop"
+        reason = finish_of(FINISH, raw or "stop", NAME)  # older servers do not say
         if reason == "stop" and self.calls:
             reason = "tool_calls"
         return [*([self.spent] if self.spent else []), Finished(reason, raw)]

@@ -40,6 +40,7 @@ from graphflow.providers.wires.wire import (
     arguments_of,
     cannot,
     effort_of,
+    finish_of,
     present,
     read_logprobs,
     refuse,
@@ -57,10 +58,24 @@ FINISH: dict[str, Finish] = {
     "length": "length",
     "model_length": "length",
     "tool_calls": "tool_calls",
+    "tool_call": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
-    "error": "error",
+    # words of other vendors that servers and gateways of this format let through
+    "end_turn": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "complete": "stop",
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "sensitive": "content_filter",  # Z.AI
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "refusal": "refusal",
 }
+"""By the word in small letters. What is not here is no end of a whole answer."""
 
 
 # -- rendering -------------------------------------------------------------------------------------------------------------
@@ -262,15 +277,15 @@ class ChatParser:
             raise MalformedReply(f"a chat completion without choices: {str(data)[:200]}")
         events = self.event(data, "")
         self.done = True
-        return [*events, *self.end()]
+        return events
 
     def end(self) -> list[ModelEvent]:
         """Usage and finish, which may have come in any order."""
         if not self.done and (self.dialect.marker or self.raw is None):
             raise MalformedReply("the stream ended without [DONE]")
         events: list[ModelEvent] = [self.spent] if self.spent else []
-        reason = FINISH.get(self.raw or "", "other")
-        if reason == "stop" and self.named:
+        reason = finish_of(FINISH, (self.raw or "").lower(), self.dialect.name)
+        if reason in ("stop", "other") and self.named:
             reason = "tool_calls"
         return [*events, Finished(reason, self.raw or "")]
 

@@ -16,7 +16,8 @@ from typing import Any, Literal, Protocol
 from pydantic_core import from_json
 
 from graphflow.errors import BadRequest
-from graphflow.model import Likely, LogprobsDelta, ModelEvent, Request, UsageDelta
+from graphflow.model import Finish, Likely, LogprobsDelta, ModelEvent, Request, UsageDelta
+from graphflow.providers.faults import broken_off
 from graphflow.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 
 Json = dict[str, Any]
@@ -80,7 +81,7 @@ class Parser(Protocol):
         ...
 
     def reply(self, data: Any) -> list[ModelEvent]:
-        """A whole reply that was not streamed."""
+        """A whole reply that was not streamed; `end` follows."""
         ...
 
     def end(self) -> list[ModelEvent]:
@@ -88,6 +89,7 @@ class Parser(Protocol):
 
         Raises:
             MalformedReply: its terminal event never came.
+            ModelError: it ended in a way that no whole reply ends in.
         """
         ...
 
@@ -156,6 +158,20 @@ def arguments_of(text: str) -> Json:
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def finish_of(table: Mapping[str, Finish], raw: str | None, provider: str, said: str = "") -> Finish:
+    """Why a reply ended, by the wire's table. One that never said why, and came to its terminal event, is whole.
+
+    Raises:
+        ModelError: the table does not know it: what broke off must not pass for an answer.
+    """
+    if not raw:
+        return "other"
+    known = table.get(raw)
+    if known is None:
+        raise broken_off(provider, raw, said)
+    return known
 
 
 def read_logprobs(told: Any) -> list[ModelEvent]:
