@@ -54,6 +54,7 @@ def _link(top: Topology, wire: Declared, laps: dict[int, int], units: tuple[Type
     link = Link()
     link.index, link.source, link.target, link.port = wire.index, wire.source, wire.target, wire.port
     link.units, link.matches = link_units(wire, units)
+    link.origin = origin.but(laps=None).text()
     link.guard = origin.guard
     link.group = None if origin.arm is None else repr(origin.arm)
     link.each = origin.each

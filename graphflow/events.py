@@ -173,6 +173,8 @@ class EdgeSent(Event):
     message: Any
     edge: int = -1
     """Which edge: its place among those of its graph."""
+    origin: str = ""
+    """What it leaves, as it is written: `critic[Rejected]`. Places change when lines are moved; this does not."""
 
 
 @dataclass(slots=True)
@@ -185,6 +187,10 @@ class EdgeSkipped(Event):
     scope: Scope
     edge: int = -1
     """Which edge: its place among those of its graph."""
+    origin: str = ""
+    """What it leaves, as it is written, and"""
+    port: str = ""
+    """the port that it leads to."""
 
 
 @dataclass(slots=True)
@@ -252,6 +258,16 @@ class CacheHit(Event):
     kind: ClassVar[str] = "cache.hit"
     activation: int
     node: str
+
+
+@dataclass(slots=True)
+class ApprovalAsked(Event):
+    """A call that needs approval waits for it; `key` names the call. `approval` with the same key tells how it ended (fact)."""
+
+    kind: ClassVar[str] = "approval.ask"
+    activation: int
+    node: str
+    key: str
 
 
 @dataclass(slots=True)

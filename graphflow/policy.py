@@ -117,3 +117,11 @@ def check_effects(whose: str, effects: Sequence[Any]) -> frozenset[Effect]:
         if effect not in EFFECTS:
             raise DeclarationError(f"{whose}: {effect!r} is no effect; there are: {', '.join(EFFECTS)}")
     return frozenset(effects)
+
+
+def also(policies: tuple[Policy, ...], *more: Policy | None) -> tuple[Policy, ...]:
+    """Policies and more of them, each asked once."""
+    for policy in more:
+        if policy is not None and not any(policy is known for known in policies):
+            policies = (*policies, policy)
+    return policies

@@ -32,6 +32,7 @@ class Link:
         "leaves",
         "limit",
         "matches",
+        "origin",
         "port",
         "resets",
         "source",
@@ -43,6 +44,8 @@ class Link:
     source: int
     target: int
     port: int
+    origin: str
+    """What it leaves, as it is written, laps aside: what records know it by."""
     matches: Callable[[Any], bool] | None
     """Which values of the source's output go this way; None = all."""
     units: frozenset[int] | None

@@ -31,6 +31,7 @@ from graphflow.errors import (
     WalkCancelled,
 )
 from graphflow.events import (
+    ApprovalAsked,
     Approved,
     ArtifactKept,
     BackgroundFinished,
@@ -53,7 +54,7 @@ from graphflow.messages import error_text
 from graphflow.model import Model
 from graphflow.nodes import Context, Node, Retry, find_callee, read_message
 from graphflow.opening import unset
-from graphflow.policy import Approve, Policy, Use
+from graphflow.policy import Approve, Policy, Use, also
 from graphflow.program import Program
 from graphflow.straight import asked_to_stop
 from graphflow.threads import in_thread
@@ -251,7 +252,7 @@ class Reach:
 
     def _policies(self, caller: Node[Any, Any], around: tuple[Policy, ...] | None = None) -> tuple[Policy, ...]:
         held = self.policies if around is None else around
-        return _also(held, caller.policy)
+        return also(held, caller.policy)
 
     async def call(
         self,
@@ -346,7 +347,7 @@ class Reach:
         ledger = self.ledger.enter(node.name, own)  # refuses by depth, before anything is done
         message = check_input(graph, message)
         policies = self.policies if call is None else call.policies
-        policies = _also(policies, node.policy, graph.policy)
+        policies = also(policies, node.policy, graph.policy)
         child = type(self)(
             self.shared,
             graph.program,
@@ -469,6 +470,8 @@ class Reach:
         ask = self.shared.approve
         failed: Exception | None = None
         answer: bool | str
+        if ask is not None:
+            self.record(ApprovalAsked, activation, node=node.name, key=use.key)
         try:
             answer = _NOBODY if ask is None else await _answer_of(ask, use)
         except Exception as error:  # its text is for those who wrote the hook, not for the model
@@ -609,14 +612,6 @@ async def _answer_of(ask: Approve, use: Use) -> bool | str:
     answer = await ask(use) if iscoroutinefunction(ask) else await in_thread(ask, use)
     said: bool | str = await answer if isawaitable(answer) else answer
     return said
-
-
-def _also(policies: tuple[Policy, ...], *more: Policy | None) -> tuple[Policy, ...]:
-    """Policies and more of them, each asked once."""
-    for policy in more:
-        if policy is not None and not any(policy is known for known in policies):
-            policies = (*policies, policy)
-    return policies
 
 
 def _denied(program: Program, policies: tuple[Policy, ...], entered: Node[Any, Any] | None) -> dict[str, str] | None:

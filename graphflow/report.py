@@ -88,4 +88,4 @@ def _warnings(graph: Graph[Any, Any]) -> list[str]:
 
 def counted(number: int, what: str) -> str:
     """A number of things: "1 node", "2 nodes"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -34,6 +34,7 @@ from graphflow.events import (
 )
 from graphflow.limits import Ledger, Limits, Usage
 from graphflow.program import Program
+from graphflow.report import counted
 from graphflow.walk import Walk
 
 if TYPE_CHECKING:
@@ -291,7 +292,7 @@ class Run(Generic[Out]):
             if isinstance(event, BackgroundFinished):
                 if event.status not in ("failed", "limited"):
                     continue
-            elif not isinstance(event, (NodeFailed, CallFailed)):
+            elif not isinstance(event, (NodeFailed, CallFailed)) or _was_cancelled(event.error):
                 continue
             said = isinstance(event, CallFailed) and isinstance(event.error, (ToolError, LimitExceeded, NotReachable))
             if not said and all(event.error is not other.error for other in found):
@@ -384,10 +385,15 @@ class Run(Generic[Out]):
 
     def __repr__(self) -> str:
         used = self.usage
-        shown = f"<run of {self.graph}: {self.status} after {used.steps} steps, {used.seconds:.3f} s"
+        shown = f"<run of {self.graph}: {self.status} after {counted(used.steps, 'step')}, {used.seconds:.3f} s"
         if used.model_calls:
-            shown += f", {used.model_calls} model calls, {used.tokens} tokens"
+            shown += f", {counted(used.model_calls, 'model call')}, {counted(used.tokens, 'token')}"
         return shown + ">"
+
+
+def _was_cancelled(error: BaseException) -> bool:
+    """Whether it ended because others stopped it: then it has not failed."""
+    return isinstance(error, (asyncio.CancelledError, WalkCancelled))
 
 
 def derive(run: Run[Any]) -> list[Event]:

@@ -248,8 +248,7 @@ class Walk:
         if self.outbox is not None and len(links) < len(slot.links):
             for link in slot.links:
                 if link not in links:
-                    target = self.program.slots[link.target].name
-                    self.outbox.append(EdgeSkipped(self.now, self.frame, slot.name, target, scope, link.index))
+                    self._tell_skipped(link, scope)
         sends = [(link, message) for link in links]
         if any(link.lap is not None and self._used_up(link, scope) for link in links):
             over = self._laps_over(slot, links, message, scope)
@@ -330,12 +329,22 @@ class Walk:
             self.outbox.append(NodeStarted(self.now, self.frame, act.id, act.slot.name, act.scope, act.input))
 
     def _tell_sent(self, link: Link, scope: Scope, message: Any) -> None:
+        assert self.outbox is not None
+        source, target, port = self._ends(link)
+        sent = EdgeSent(self.now, self.frame, source, target, port, scope, message, link.index, link.origin)
+        self.outbox.append(sent)
+
+    def _tell_skipped(self, link: Link, scope: Scope) -> None:
+        assert self.outbox is not None
+        source, target, port = self._ends(link)
+        self.outbox.append(EdgeSkipped(self.now, self.frame, source, target, scope, link.index, link.origin, port))
+
+    def _ends(self, link: Link) -> tuple[str, str, str]:
+        """The names of a link's source, target and port, for those who look on."""
         slots = self.program.slots
         target = slots[link.target]
         port = "" if target.node is None else target.node.ports[link.port].name
-        assert self.outbox is not None
-        source = slots[link.source].name
-        self.outbox.append(EdgeSent(self.now, self.frame, source, target.name, port, scope, message, link.index))
+        return slots[link.source].name, target.name, port
 
     # -- laps ----------------------------------------------------------------------------------------------------------
     def _used_up(self, link: Link, scope: Scope) -> bool:

@@ -7,8 +7,14 @@ from typing import Any
 from graphflow.errors import MissingExtra
 from graphflow.events import to_record
 from graphflow.messages import to_json_value
-from graphflow.render.xml import error_words
-from graphflow.run import Run
+from graphflow.render.xml import error_words, was_cancelled
+from graphflow.run import Run, Step
+
+
+def _status(step: Step) -> str:
+    if step.error is None:
+        return "done"
+    return "cancelled" if was_cancelled(step.error) else "failed"
 
 
 def to_frame(run: Run[Any], *, events: bool = False) -> Any:
@@ -33,7 +39,7 @@ def to_frame(run: Run[Any], *, events: bool = False) -> Any:
             step.started,
             step.ended,
             step.seconds,
-            "done" if step.error is None else "failed",
+            _status(step),
             to_json_value(step.input),
             to_json_value(step.output),
             error_words(step.error) or None,

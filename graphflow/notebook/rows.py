@@ -15,7 +15,7 @@ from typing import Any
 from graphflow.events import Event
 from graphflow.render.spans import How
 from graphflow.render.talk import json_text
-from graphflow.render.xml import clean, error_words
+from graphflow.render.xml import clean, error_words, was_cancelled
 from graphflow.scrub import scrub
 
 Row = list[Any]
@@ -168,6 +168,8 @@ class Rows:
         told = getattr(event, "output", None)
         if event.kind in ("node.error", "call.error"):
             how, told = "failed", error_words(event.error)
+            if was_cancelled(event.error):
+                how, told = "cancelled", "stopped by the walk"
         elif event.kind == "node.cancel":
             how, told = "cancelled", "stopped by the walk"
         number = f"c{event.call}" if event.kind.startswith("call") else f".{event.activation}"

@@ -19,8 +19,10 @@ from graphflow.messages import to_json_value
 from graphflow.prompts import Prompt
 from graphflow.render.page import walked_picture
 from graphflow.render.spans import read_story
+from graphflow.render.talk import json_text
 from graphflow.render.timeline import Timeline
-from graphflow.render.xml import clean, error_words, seconds_text, xml
+from graphflow.render.xml import clean, error_words, seconds_text, was_cancelled, xml
+from graphflow.report import counted
 from graphflow.run import Run, Step
 from graphflow.scrub import scrub
 
@@ -124,7 +126,8 @@ def _tree(data: Any, depth: int = 0) -> str:
 
 
 def _more(count: int, most: int) -> str:
-    return f'<div class="d">{count - most:,} more are not shown</div>' if count > most else ""
+    left = count - most
+    return f'<div class="d">{left:,} more {"is" if left == 1 else "are"} not shown</div>' if left > 0 else ""
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -172,9 +175,8 @@ def _events(events: list[Event]) -> str:
         rest = ", ".join(f"{name}={value!r}" for name, value in record.items() if name not in DULL)
         rows.append((f"{at * 1e3:,.2f}", xml(event.kind), str(frame), _text(who, 80), _text(rest, 240)))
     table = _table(("#ms", "event", "#frame", "node", "what"), rows)
-    return (
-        f'<div class="head">{len(events):,} events</div><div class="d">{told}</div>{table}{_more(len(kept), MOST_ROWS)}'
-    )
+    count = counted(len(events), "event")
+    return f'<div class="head">{count}</div><div class="d">{told}</div>{table}{_more(len(kept), MOST_ROWS)}'
 
 
 def _steps(steps: Sequence[Step]) -> str:
@@ -182,7 +184,7 @@ def _steps(steps: Sequence[Step]) -> str:
     for step in steps[:MOST_ROWS]:
         answer = _text(error_words(step.error)) if step.error is not None else _short(step.output)
         who = step.node if step.caller is None else f"{step.caller} calls {step.node}"
-        sign = "\u2717" if step.error is not None else "\u2713"
+        sign = "\u2713" if step.error is None else "\u2298" if was_cancelled(step.error) else "\u2717"
         times = (f"{step.started * 1e3:,.1f}", f"{step.seconds * 1e3:,.1f}")
         where = (_text(" > ".join(step.path[1:]), 80), _text(who, 80))
         rows.append((*times, *where, _short(step.input), f"{sign} {answer}"))
@@ -190,7 +192,7 @@ def _steps(steps: Sequence[Step]) -> str:
 
 
 def _short(value: Any) -> str:
-    return _text(value if isinstance(value, str) else to_json_value(value), 160)
+    return _text(value if isinstance(value, str) else json_text(value), 160)
 
 
 def _usage(usage: Usage) -> str:
@@ -240,5 +242,5 @@ def _run(run: Run[Any]) -> str:
     if run.status != "running" and 0 < len(steps) <= TIMELINE_STEPS:
         svg = Timeline(read_story(run)).svg
         parts.append(f"<details open><summary>timeline</summary>{svg}</details>")
-    parts.append(f"<details><summary>{len(steps):,} steps</summary>{_steps(steps)}</details>")
+    parts.append(f"<details><summary>{counted(len(steps), 'step')}</summary>{_steps(steps)}</details>")
     return "".join(parts)

@@ -2,7 +2,8 @@
 
 Rules:
 1. Two graphs are compared by what they say, not by which objects they are: the same file loaded twice is the same graph.
-2. Two walks are compared by who did what how often, and by how it ended; not by how long it took or what it cost.
+2. Two walks are compared by what they were given, who did what how often and answered what, and how it ended; not by how
+   long it took or what it cost. Edges are known by what they leave and where they lead: moved lines are no difference.
 3. Plus and minus are said by sign and line style first; colour only repeats it.
 """
 
@@ -25,7 +26,7 @@ from graphflow.limits import Limits
 from graphflow.messages import type_name
 from graphflow.nodes import Node
 from graphflow.render.labels import clean, cut
-from graphflow.render.overlay import Overlay, Passed, Recorded, Tally, Told, told
+from graphflow.render.overlay import Overlay, Recorded, Told, digest, told
 from graphflow.render.palette import Theme
 from graphflow.render.picture import (
     Area,
@@ -39,7 +40,10 @@ from graphflow.render.picture import (
     members_of,
     picture,
 )
+from graphflow.render.talk import json_text
+from graphflow.render.tally import Passed, Tally
 from graphflow.run import Run
+from graphflow.scrub import scrub
 
 ADDED, REMOVED, CHANGED = "+", "-", "~"
 MARKS = {ADDED: "added", REMOVED: "removed", CHANGED: "changed"}
@@ -53,11 +57,13 @@ class Difference:
         names: what was compared.
         changes: a sign (+ only in the second, - only in the first, ~ in both, and different) and what it is about.
         picture: both in one picture, or None where no graph is known.
+        equal: the words for no difference.
     """
 
     names: tuple[str, str]
     changes: tuple[tuple[str, str], ...]
     picture: Picture | None = field(default=None, repr=False)
+    equal: str = field(default="are the same", repr=False)
 
     @property
     def same(self) -> bool:
@@ -69,7 +75,7 @@ class Difference:
 
     def __str__(self) -> str:
         if not self.changes:
-            return f"{self.names[0]} and {self.names[1]} are the same"
+            return f"{self.names[0]} and {self.names[1]} {self.equal}"
         head = [f"--- {self.names[0]}", f"+++ {self.names[1]}"]
         return "\n".join([*head, *(f"{sign} {what}" for sign, what in self.changes)])
 
@@ -376,16 +382,15 @@ def _of_walks(
     a: Recorded, b: Recorded, graph: Graph[Any, Any] | None, open: Open, names: tuple[str, str]
 ) -> Difference:
     one, other = (_read(walk, graph) for walk in (a, b))
-    changes: list[tuple[str, str]] = []
-    if (one.status, one.error) != (other.status, other.error):
-        changes.append((CHANGED, f"it {_ending(one)} -> {_ending(other)}"))
+    changes = [(CHANGED, text) for text in _about_walks(one, other)]
     nodes: dict[tuple[Level, str], str] = {}
     for key in dict.fromkeys((*one.nodes, *other.nodes)):
         left, right = one.nodes.get(key, Tally()), other.nodes.get(key, Tally())
-        sign = _sign(left.ended, right.ended, _did(left) != _did(right))
+        sign = _sign(left.ended, right.ended, _did(left) != _did(right) or left.answers != right.answers)
         if sign:
             nodes[key] = sign
-            changes.append((sign, f"node {' > '.join((*key[0], key[1]))}: {_did(left)} -> {_did(right)}"))
+            did = f"{_did(left)} -> {_did(right)}" if _did(left) != _did(right) else "answered something else"
+            changes.append((sign, f"node {' > '.join((*key[0], key[1]))}: {did}"))
     lines: dict[tuple[Any, ...], str] = {}
     for at, before, after, words in _passed(one, other, graph):
         sign = _sign(before, after, before != after)
@@ -396,12 +401,32 @@ def _of_walks(
     if graph is not None:
         drawn = _walks_drawn(picture(graph, open=open), one, other, nodes, lines)
         drawn.headline = f"{REMOVED} {cut(names[0], 60)}   {ADDED} {cut(names[1], 60)}"
-    return Difference(names, tuple(changes), drawn)
+    return Difference(names, tuple(changes), drawn, "did the same and answered the same")
+
+
+def _about_walks(one: Overlay, other: Overlay) -> list[str]:
+    """What two walks were, as a whole."""
+    found: list[str] = []
+    if one.name != other.name:
+        found.append(f"graph {cut(clean(one.name), 80)} -> {cut(clean(other.name), 80)}")
+    if digest(one.input) != digest(other.input):
+        found.append(f"it was given {_shown(one.input)} -> {_shown(other.input)}")
+    if (one.status, one.error) != (other.status, other.error):
+        found.append(f"it {_ending(one)} -> {_ending(other)}")
+    elif digest(one.output) != digest(other.output):
+        found.append(f"it answered {_shown(one.output)} -> {_shown(other.output)}")
+    return found
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json_text(value)
+    return cut(scrub(clean(text)).replace("\n", " "), 60)
 
 
 def _read(walk: Recorded, graph: Graph[Any, Any] | None) -> Overlay:
+    """What a walk did; one over another version of the graph is compared as it is, not refused."""
     events: Iterable[Told] = told(walk)
-    return Overlay(graph, "walk").take_all(events)
+    return Overlay(graph, "walk", strict=False, compares=True).take_all(events)
 
 
 def _ending(overlay: Overlay) -> str:
@@ -410,7 +435,7 @@ def _ending(overlay: Overlay) -> str:
 
 def _did(tally: Tally) -> str:
     told = [f"{count} {word}" for count, word in ((tally.done, "done"), (tally.failed, "failed")) if count]
-    told += [f"{tally.stopped} stopped"] if tally.stopped else []
+    told += [f"{tally.stopped} cancelled"] if tally.stopped else []
     told += [f"{tally.skipped} skipped"] if tally.skipped else []
     return ", ".join(told) or "nothing"
 
@@ -424,7 +449,7 @@ def _sign(before: int, after: int, differs: bool) -> str:
 def _passed(
     one: Overlay, other: Overlay, graph: Graph[Any, Any] | None
 ) -> Iterable[tuple[tuple[Any, ...], int, int, str]]:
-    for level, index in sorted({*one.edges, *other.edges}):
+    for level, index in sorted({*one.edges, *other.edges}, key=str):
         before, after = (walk.edges.get((level, index), Passed()).sent for walk in (one, other))
         yield (level, index), before, after, f"edge {_edge_words(graph, level, index)}"
     for call in sorted({*one.calls, *other.calls}):
@@ -432,8 +457,10 @@ def _passed(
         yield call, one.calls.get(call, 0), other.calls.get(call, 0), words
 
 
-def _edge_words(graph: Graph[Any, Any] | None, level: Level, index: int) -> str:
+def _edge_words(graph: Graph[Any, Any] | None, level: Level, index: int | str) -> str:
     where = " > ".join(level)
+    if isinstance(index, str):
+        return f"{index} of {where}"
     for step in level[1:]:
         graph = graph_within(members_of(graph)[step]) if graph is not None and step in members_of(graph) else None
     if graph is None or not 0 <= index < len(graph._proof.edges):

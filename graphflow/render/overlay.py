@@ -3,7 +3,8 @@
 Rules:
 1. A run and its record give the same picture: both are read field by field, and nothing else is looked at.
 2. What happened in something that is drawn folded counts for what it is folded into (tokens and cost; not its steps).
-3. A record is data from somewhere: what does not fit is passed over, and names in it are only compared.
+3. A record is data from somewhere: what makes no sense is passed over, and names in it are only compared. What makes
+   sense, but speaks of a graph, a node or an edge that this graph does not have, is refused: it would be drawn as a lie.
 """
 
 from __future__ import annotations
@@ -11,63 +12,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2s
 from pathlib import Path
 from typing import Any
 
-from graphflow.errors import FileUnreadable
+from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.events import Event
 from graphflow.graph import Graph
+from graphflow.messages import to_json_value
 from graphflow.nodes import Node
 from graphflow.render.labels import clean, cut
 from graphflow.render.picture import Area, Level, Line, Picture, Shape, callees_of, graph_within, members_of, within_of
+from graphflow.render.places import Edges
+from graphflow.render.places import Told as ToldEdge
+from graphflow.render.tally import Passed, Tally, badge_of, duration, mark_of, money, passed_words
+from graphflow.render.xml import was_cancelled
 from graphflow.run import Run
 
 Told = Event | Mapping[str, Any]
 Recorded = Run[Any] | Iterable[Told] | str | Path
 """A run, its events, its records, or the file they are in."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one node did."""
-
-    started: int = 0
-    done: int = 0
-    failed: int = 0
-    stopped: int = 0
-    skipped: int = 0
-    retried: int = 0
-    seconds: float = 0.0
-    tokens: int = 0
-    usd: float = 0.0
-    error: str = ""
-
-    @property
-    def ended(self) -> int:
-        """Activations that have ended, however they ended."""
-        return self.done + self.failed + self.stopped
-
-    def add(self, other: Tally, *, whole: bool = True) -> None:
-        """Counts what another did; without `whole`, only what it cost."""
-        self.tokens += other.tokens
-        self.usd += other.usd
-        if whole:
-            self.started += other.started
-            self.done += other.done
-            self.failed += other.failed
-            self.stopped += other.stopped
-            self.skipped += other.skipped
-            self.retried += other.retried
-            self.seconds += other.seconds
-            self.error = self.error or other.error
-
-
-@dataclass(slots=True)
-class Passed:
-    """What went along one edge."""
-
-    sent: int = 0
-    skipped: int = 0
 
 
 @dataclass(slots=True)
@@ -90,22 +54,33 @@ class Overlay:
         calls: by level, caller and callee.
         status: running, or how the walk ended.
         error: what it ended with.
+        input: what the walk was given, and
+        output: what it answered.
         at: seconds since the run began, of the last event.
         steps: activations and calls that have begun.
     """
 
-    def __init__(self, graph: Graph[Any, Any] | None, name: str = "") -> None:
+    def __init__(
+        self, graph: Graph[Any, Any] | None, name: str = "", *, strict: bool = True, compares: bool = False
+    ) -> None:
+        """`strict`: refuse what this graph does not have. `compares`: keep what was answered, by digest."""
         self.name = graph.name if graph is not None else name
+        self.strict = strict
+        self.compares = compares
         self.nodes: dict[tuple[Level, str], Tally] = {}
-        self.edges: dict[tuple[Level, int], Passed] = {}
+        self.edges: dict[tuple[Level, int | str], Passed] = {}
         self.calls: dict[tuple[Level, str, str], int] = {}
         self.status = "running"
         self.error = ""
+        self.input: Any = None
+        self.output: Any = None
         self.at = 0.0
         self.steps = 0
         self._frames: dict[int, Place] = {0: Place((self.name,), graph)}
         self._members: dict[int, dict[str, Node[Any, Any]]] = {}
+        self._found: dict[int, Edges] = {}
         self._callers: dict[tuple[int, int], str] = {}
+        self._asking: dict[str, Tally] = {}
 
     # -- reading -------------------------------------------------------------------------------------------------------
     def take(self, event: Told) -> None:
@@ -124,6 +99,8 @@ class Overlay:
         return self
 
     def _tally(self, place: Place, node: str) -> Tally:
+        if self.strict and node and place.graph is not None and place.alone is None:
+            self._known(place, node)
         return self.nodes.setdefault((place.level, place.alone or node), Tally())
 
     def _entered(self, event: Told, _: Place) -> None:
@@ -139,6 +116,23 @@ class Overlay:
         else:
             target = node.entry()[0].name if node is not None else name
             self._frames[number] = Place(parent.level, parent.graph, name, target)
+
+    def _known(self, place: Place, node: str) -> None:
+        if self._member(place, node) is None:
+            where = " > ".join(place.level)
+            raise DeclarationError(
+                f"the record is of another graph: it tells of a node {clean(cut(node, 80))!r}, which {where} does not have; "
+                f"say which graph was walked: graph=..."
+            )
+
+    def _began(self, event: Told, _: Place) -> None:
+        name = _text(event, "graph")
+        self.input = _field(event, "input")
+        if self.strict and name and name != self.name:
+            raise DeclarationError(
+                f"the record is of the graph {clean(cut(name, 80))!r}, not of {self.name!r}; say which was walked: graph=..."
+            )
+        self.name = name or self.name
 
     def _member(self, place: Place, name: str) -> Node[Any, Any] | None:
         if place.graph is None:
@@ -173,9 +167,11 @@ class Overlay:
     def _end(self, event: Told, tally: Tally, how: str) -> None:
         setattr(tally, how, getattr(tally, how) + 1)
         tally.started = max(tally.started, tally.ended)
-        tally.seconds += max(0.0, _number(event, "at") - _number(event, "started"))
+        tally.worked(_number(event, "started"), _number(event, "at"))
         if how == "failed":
             tally.error = error_text(_field(event, "error"))
+        elif how == "done" and self.compares:
+            tally.answers[digest(_field(event, "output"))] += 1
 
     def _skipped(self, event: Told, place: Place) -> None:
         self._tally(place, _text(event, "node")).skipped += 1
@@ -204,7 +200,18 @@ class Overlay:
         self._end(event, self.nodes.setdefault((place.level, node), Tally()), how)
 
     def _call_failed(self, event: Told, place: Place) -> None:
-        self._call_ended(event, place, "failed")
+        self._call_ended(event, place, "stopped" if was_cancelled(_field(event, "error")) else "failed")
+
+    def _approval_asked(self, event: Told, place: Place) -> None:
+        name = self._named(_text(event, "node"), place)
+        tally = self.nodes.setdefault((place.level, name), Tally())
+        self._asking[_text(event, "key")] = tally
+        tally.asking += 1
+
+    def _approval_given(self, event: Told, _: Place) -> None:
+        tally = self._asking.pop(_text(event, "key"), None)
+        if tally is not None:
+            tally.asking = max(0, tally.asking - 1)
 
     def _named(self, name: str, place: Place) -> str:
         return place.alone if place.alone is not None and name == place.inner else name
@@ -218,18 +225,22 @@ class Overlay:
             self._passed(event, place).skipped += 1
 
     def _passed(self, event: Told, place: Place) -> Passed:
-        index = _whole(event, "edge", -1)
-        if index < 0 and place.graph is not None:  # a record that is older than these numbers: the first that fits
-            ends = _text(event, "source"), _text(event, "target")
-            index = next(
-                (
-                    declared.index
-                    for declared in place.graph._proof.edges
-                    if (declared.edge.origin.node.name, declared.edge.target.name) == ends
-                ),
-                -1,
-            )
-        return self.edges.setdefault((place.level, index), Passed())
+        edge = ToldEdge(*(_text(event, name) for name in ("origin", "source", "target", "port")))
+        index: int | str | None = None
+        if place.graph is not None:
+            index = self._edges(place.graph).find(edge, _whole(event, "edge", -1))
+            if index is None and self.strict and edge.source and edge.target:
+                raise DeclarationError(
+                    f"the record is of another graph: it tells of an edge {_edge_text(edge)}, which "
+                    f"{' > '.join(place.level)} does not have; say which graph was walked: graph=..."
+                )
+        return self.edges.setdefault((place.level, _edge_text(edge) if index is None else index), Passed())
+
+    def _edges(self, graph: Graph[Any, Any]) -> Edges:
+        found = self._found.get(id(graph))
+        if found is None:
+            found = self._found[id(graph)] = Edges(graph)
+        return found
 
     def _asked(self, event: Told, place: Place) -> None:
         tally = self._tally(place, _text(event, "node"))
@@ -239,12 +250,18 @@ class Overlay:
     def _run_ended(self, event: Told, _: Place) -> None:
         self.status = _text(event, "status") or "completed"
         self.error = _text(event, "error")
+        self.output = _field(event, "output")
 
     # -- telling -------------------------------------------------------------------------------------------------------
     @property
     def standing(self) -> list[str]:
         """The nodes that are at work now."""
         return [name for (_, name), tally in self.nodes.items() if tally.started > tally.ended]
+
+    @property
+    def asking(self) -> list[str]:
+        """The nodes that wait for an approval now."""
+        return [name for (_, name), tally in self.nodes.items() if tally.asking]
 
     @property
     def headline(self) -> str:
@@ -258,6 +275,8 @@ class Overlay:
         line = f"{self.name}: {self.status}, {', '.join(told)}"
         if self.status == "running" and self.standing:
             line += f"; now at {', '.join(self.standing[:4])}"
+        if self.status == "running" and self.asking:
+            line += f"; waits for approval of {', '.join(self.asking[:4])}"
         return f"{line}; {cut(clean(self.error), 120)}" if self.error else line
 
     def lay_on(self, picture: Picture) -> Picture:
@@ -303,6 +322,7 @@ class Overlay:
 
 
 _READERS: dict[str, Any] = {
+    "run.start": Overlay._began,
     "frame.enter": Overlay._entered,
     "node.start": Overlay._started,
     "node.end": Overlay._finished,
@@ -315,6 +335,8 @@ _READERS: dict[str, Any] = {
     "call.start": Overlay._called,
     "call.end": Overlay._call_ended,
     "call.error": Overlay._call_failed,
+    "approval.ask": Overlay._approval_asked,
+    "approval": Overlay._approval_given,
     "model.end": Overlay._asked,
     "run.end": Overlay._run_ended,
 }
@@ -325,6 +347,7 @@ def overlay_of(recorded: Recorded, graph: Graph[Any, Any] | None) -> Overlay:
 
     Raises:
         FileUnreadable: the file is no record of events.
+        DeclarationError: what it records is a walk of another graph.
     """
     return Overlay(graph).take_all(told(recorded))
 
@@ -366,43 +389,16 @@ def read_events(path: str | Path) -> list[dict[str, Any]]:
 
 # -- marks -----------------------------------------------------------------------------------------------------------------
 def _mark(place: Shape | Area, tally: Tally, over: bool) -> None:
-    if tally.started > tally.ended and not over:
-        place.mark = "running"
-    elif tally.done:
-        place.mark = "done"
-    elif tally.failed:
-        place.mark = "failed"
-    elif tally.stopped or tally.started:
-        place.mark = "stopped"
-    elif tally.skipped:
-        place.mark = "skipped"
-    else:
-        place.mark = "idle"
+    place.mark = mark_of(tally, over)
     place.badge = badge_of(tally)
     if tally.error:
         place.told = tally.error
 
 
-def badge_of(tally: Tally) -> str:
-    """The figures of a node, small: how often, how long, tokens, cost, failures."""
-    first = [f"{tally.started - tally.ended} running"] if tally.started > tally.ended else []
-    first += [f"\u00d7{tally.ended}"] if tally.ended > 1 else []
-    first += [duration(tally.seconds)] if tally.ended else []
-    first += [f"\u2717 {tally.failed}"] if tally.failed and tally.done else []
-    first += [f"\u2205 {tally.skipped}"] if tally.skipped and tally.ended else []
-    first += [f"{tally.retried} retried"] if tally.retried else []
-    second = [f"{tally.tokens:,} tok"] if tally.tokens else []
-    second += [money(tally.usd)] if tally.usd else []
-    third = [cut(tally.error.split("\n")[0], 40)] if tally.error else []
-    return "\n".join(" \u00b7 ".join(parts) for parts in (first, second, third) if parts)
-
-
 def _mark_line(line: Line, passed: Passed) -> None:
     line.count = passed.sent
     line.mark = "sent" if passed.sent else "skipped" if passed.skipped else "idle"
-    said = [f"\u00d7{passed.sent}"] if passed.sent > 1 else []
-    said += [f"\u2205 {passed.skipped}"] if passed.skipped and passed.sent else []
-    line.badge = " ".join(said)
+    line.badge = passed_words(passed)
 
 
 def _area_mark(area: Area) -> str:
@@ -454,23 +450,7 @@ def _nearest(picture: Picture, level: Level, name: str) -> Shape | Area | None:
     return None
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------------
-def duration(seconds: float) -> str:
-    """A time as people read it."""
-    if seconds < 0.001:
-        return "<1 ms" if seconds > 0 else "0 ms"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
-
-
-def money(usd: float) -> str:
-    """A cost as people read it."""
-    return f"${usd:.2f}" if usd >= 1 else f"${usd:.4f}"
-
-
+# -- fields ----------------------------------------------------------------------------------------------------------------
 def error_text(error: Any) -> str:
     """An error of an event or of its record, in a line."""
     if isinstance(error, BaseException):
@@ -478,6 +458,16 @@ def error_text(error: Any) -> str:
     if isinstance(error, Mapping):
         return cut(clean(f"{error.get('type', 'Error')}: {error.get('text', '')}"), 400)
     return cut(clean(str(error)), 400) if error else ""
+
+
+def digest(value: Any) -> str:
+    """A short name for a message: equal messages have equal ones, whether they come from a run or from its record."""
+    text = json.dumps(to_json_value(value), sort_keys=True, ensure_ascii=False)
+    return blake2s(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+
+
+def _edge_text(edge: ToldEdge) -> str:
+    return clean(cut(f"{edge.origin or edge.source} >> {edge.target}{f'.{edge.port}' if edge.port else ''}", 160))
 
 
 def _field(event: Told, name: str) -> Any:

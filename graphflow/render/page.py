@@ -18,11 +18,12 @@ from graphflow.errors import FileUnreadable
 from graphflow.graph import Graph
 from graphflow.limits import Limits
 from graphflow.render.binary import dot_binary
+from graphflow.render.lanes import union
 from graphflow.render.spans import Span, Story, read_events, read_story
 from graphflow.render.talk import read_talks, spelled
 from graphflow.render.timeline import Timeline
 from graphflow.render.writing import run_svg
-from graphflow.render.xml import clean, error_words, seconds_text
+from graphflow.render.xml import check_written, clean, error_words, seconds_text
 from graphflow.run import Run
 from graphflow.scrub import scrub
 
@@ -40,7 +41,7 @@ class Account:
 
     name: str
     steps: int = 0
-    seconds: float = 0.0
+    stretches: list[tuple[float, float]] = field(default_factory=list)
     requests: int = 0
     read: int = 0
     written: int = 0
@@ -52,6 +53,11 @@ class Account:
         self.read += int(event.input_tokens or 0)
         self.written += int(event.output_tokens or 0)
         self.usd = None if self.usd is None or event.usd is None else self.usd + float(event.usd)
+
+    @property
+    def seconds(self) -> float:
+        """How long it was at work by the clock on the wall: what went on side by side, or one within another, counts once."""
+        return sum(end - start for start, end in union(self.stretches))
 
     @property
     def cost(self) -> str:
@@ -118,8 +124,10 @@ def write_report(source: Any, path: str | Path, graph: Graph[Any, Any] | None = 
     """Writes the page and returns its path.
 
     Raises:
+        DeclarationError: the ending names something else than a page.
         FileUnreadable: it cannot be written, or what is recorded cannot be read.
     """
+    check_written(path, (".html", ".htm"), "a report is a page of HTML")
     page = report_html(source, graph)
     try:
         Path(path).write_text(page, encoding="utf-8")
@@ -197,7 +205,7 @@ def _count_steps(facts: _Facts, story: Story) -> None:
             node = span.node if span.what == "node" else span.label
             for account in _accounts(facts, span.path, node):
                 account.steps += 1
-                account.seconds += span.seconds
+                account.stretches.append((span.started, span.ended))
 
 
 def _accounts(facts: _Facts, path: tuple[str, ...], node: str) -> list[Account]:

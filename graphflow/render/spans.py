@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 from graphflow.errors import DeclarationError, FileUnreadable
-from graphflow.render.xml import clean, error_words
+from graphflow.render.xml import clean, error_words, was_cancelled
 from graphflow.run import Run
 from graphflow.scrub import scrub
 
@@ -264,7 +264,8 @@ class _Reading:
         span = self.calls.pop((event.frame, event.call), None)
         if span is None:
             return
-        self.close(span, event, "done" if event.kind == "call.end" else "failed")
+        failed: How = "cancelled" if was_cancelled(getattr(event, "error", None)) else "failed"
+        self.close(span, event, "done" if event.kind == "call.end" else failed)
         self.open_calls[event.frame, event.activation].remove(span)
 
     def background_start(self, event: Any) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from graphflow.handoffs import Handover
 from graphflow.messages import to_json_value
-from graphflow.render.xml import clean, error_words
+from graphflow.render.xml import clean, error_words, was_cancelled
 
 LONGEST = 6_000
 """Characters of one text that are told."""
@@ -33,6 +34,7 @@ class Turn:
     thinking: str = ""
     seconds: float | None = None
     tokens: int = 0
+    calls: int = 0
 
 
 @dataclass(slots=True)
@@ -58,10 +60,19 @@ def spelled(value: Any, limit: int = LONGEST) -> str:
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON: on one line if it fits, else indented."""
+    """A value as JSON: on one line if it fits, else indented; a hand-over in words, with the message that it carries."""
     plain = to_json_value(value)
+    if isinstance(value, Handover) or _is_handover(plain):
+        return f"hands over to {plain['target']}\n{spelled(plain['message'])}"
     line = json.dumps(plain, ensure_ascii=False)
     return line if len(line) <= LINE else json.dumps(plain, ensure_ascii=False, indent=1)
+
+
+def _is_handover(plain: Any) -> bool:
+    """Whether recorded data has the form of a hand-over."""
+    return (
+        isinstance(plain, dict) and plain.keys() == {"target", "message", "turns"} and isinstance(plain["target"], str)
+    )
 
 
 class _Listening:
@@ -100,7 +111,10 @@ class _Listening:
                 tokens = int(event.input_tokens or 0) + int(event.output_tokens or 0)
                 text = clean(str(event.text), LONGEST)
                 took = event.at - event.started
-                self.add(talk, Turn("model", str(event.model), text, "", str(event.finish), thought, took, tokens))
+                calls = int(getattr(event, "calls", 0) or 0)
+                self.add(
+                    talk, Turn("model", str(event.model), text, "", str(event.finish), thought, took, tokens, calls)
+                )
             case "call.start":
                 turn = self.calls[event.frame, event.call] = Turn("call", str(event.node), given=spelled(event.input))
                 self.add(talk, turn)
@@ -135,9 +149,12 @@ class _Listening:
             return
         turn.seconds = event.at - event.started
         done = event.kind == "call.end"
-        turn.how, turn.text = (
-            ("done", spelled(event.output)) if done else ("failed", clean(error_words(event.error), LONGEST))
-        )
+        if done:
+            turn.how, turn.text = "done", spelled(event.output)
+        elif was_cancelled(event.error):
+            turn.how, turn.text = "cancelled", "stopped by the walk"
+        else:
+            turn.how, turn.text = "failed", clean(error_words(event.error), LONGEST)
 
     def add(self, talk: Talk, turn: Turn) -> None:
         if len(talk.turns) < MOST_TURNS:

@@ -18,7 +18,7 @@ from typing import Any
 from graphflow.errors import FileUnreadable
 from graphflow.render.lanes import MOST_ROWS, Lane, at_once, blocks_of, lanes_of, leaves, named, pack
 from graphflow.render.spans import How, Span, Story, read_story
-from graphflow.render.xml import clean, seconds_text, short, xml
+from graphflow.render.xml import check_written, clean, seconds_text, short, xml
 
 WIDTH, LABELS, RIGHT = 1040, 214, 18
 PLOT = WIDTH - LABELS - RIGHT
@@ -81,8 +81,10 @@ class Timeline:
         """Writes the picture as .svg, and returns the path.
 
         Raises:
+            DeclarationError: the ending names another kind of file.
             FileUnreadable: it cannot be written.
         """
+        check_written(path, (".svg",), "a timeline is an SVG; a browser prints it")
         try:
             Path(path).write_text(self.svg, encoding="utf-8")
         except OSError as error:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from asyncio import CancelledError
 from html import escape
+from pathlib import Path
 from typing import Any
 
+from graphflow.errors import DeclarationError, WalkCancelled
 from graphflow.messages import error_text
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
@@ -39,6 +42,24 @@ def seconds_text(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.3g} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def check_written(path: str | Path, endings: tuple[str, ...], what: str) -> None:
+    """Refuses the name of a file that promises something else than what would be in it.
+
+    Raises:
+        DeclarationError: names the ending, and those that are right.
+    """
+    ending = Path(path).suffix
+    if ending.lower() not in endings:
+        raise DeclarationError(f"{str(path)!r} ends in {ending or 'nothing'!r}, but {what}: use {' or '.join(endings)}")
+
+
+def was_cancelled(error: Any) -> bool:
+    """Whether something ended because others stopped it: then it has not failed."""
+    if isinstance(error, BaseException):
+        return isinstance(error, (CancelledError, WalkCancelled))
+    return isinstance(error, dict) and error.get("type") in ("CancelledError", "WalkCancelled")
 
 
 def error_words(error: Any) -> str:

@@ -148,6 +148,24 @@ def test_walks_are_compared_by_what_was_done() -> None:
     assert any("0 \u2192 1" in text for text in seen.texts)
 
 
+def test_walks_that_did_the_same_with_other_words_are_not_the_same() -> None:
+    good, better = walk(a, "good"), walk(a, "better")
+    told = str(diff(good, better))
+    assert "~ it was given good -> better" in told
+    assert "~ it answered" in told
+    assert "node g > one: answered something else" in told
+    assert str(diff(good, walk(a, "good"))).endswith("did the same and answered the same")
+
+
+def test_walks_over_two_versions_of_a_graph_are_compared_edge_by_edge() -> None:
+    moved = Graph("g", *reversed([START >> one >> two >> END, two[Failure] >> sorry >> END]))
+    assert diff(walk(a, "good"), walk(moved, "good")).same
+    renamed = Graph("h", START >> one >> two.named("three") >> END)
+    told = str(diff(walk(a, "good"), walk(renamed, "good")))
+    assert "~ graph g -> h" in told
+    assert "+ node h > three: nothing -> 1 done" in told or "+ node g > three: nothing -> 1 done" in told
+
+
 def test_records_are_compared_without_their_graph() -> None:
     good, bad = ([to_record(event) for event in walk(a, message).events] for message in ("good", "bad"))
     assert diff(good, good).same

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from graphflow import END, START, Graph, node
-from graphflow.errors import GraphflowError
+from graphflow.errors import DeclarationError, GraphflowError
 from graphflow.render import diff, run_svg, to_ascii, walked
 from graphflow.render.ascii import columns
 from graphflow.render.writing import to_text
@@ -151,20 +151,25 @@ def test_labels_and_types_are_text(label: str) -> None:
 def test_what_a_record_says_is_text(text: str, other: str, status: str) -> None:
     graph: Graph[Any, Any] = Graph("g", START >> fails >> END)
     events: list[dict[str, Any]] = [
-        {"kind": "run.start", "graph": text, "at": 0, "frame": 0},
+        {"kind": "run.start", "graph": "g", "input": text, "at": 0, "frame": 0},
         {"kind": "node.start", "node": "fails", "activation": 1, "frame": 0, "at": 0.1},
         {"kind": "node.error", "node": "fails", "error": {"type": other, "text": text}, "at": 1, "frame": 0},
-        {"kind": "node.end", "node": text, "at": 1, "frame": 0, "started": -5},
+        {"kind": "node.end", "node": "fails", "output": text, "at": 1, "frame": 0, "started": -5},
         {"kind": "frame.enter", "path": [text, other], "frame": 1, "parent": 0},
         {"kind": "node.start", "node": other, "frame": 1},
         {"kind": "run.end", "status": status, "error": text, "at": 2, "frame": 0},
     ]
     seen = read(run_svg(events, graph=graph))
-    assert seen.marks["fails"] == "failed"
+    assert seen.marks["fails"] == "mixed"
     made = walked(events, graph)
     harmless_marks = [row for row in to_text(made, ascii=False).split("\n") if " class" not in row]
     harmless("\n".join(harmless_marks), graph)
     assert all(columns(line) <= 80 for line in to_text(made, ascii=True, width=80).split("\n"))
+    foreign = [{"kind": "node.end", "node": text, "at": 1, "frame": 0, "started": -5}]
+    if text != "fails":
+        with pytest.raises(DeclarationError, match="the record is of another graph") as refused:
+            run_svg(foreign, graph=graph)
+        assert str(refused.value).isprintable()
     told = str(diff(events, events[:-1]))
     assert "g" in told
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +13,10 @@ import pytest
 from graphflow import END, START, Agent, Failure, Graph, LimitReached, Limits, Router, SubAgent, node, tool
 from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.events import to_record
+from graphflow.notebook.rows import Rows
 from graphflow.render import Overlay, draw_run, overlay_of, read_events, run_svg, walked
-from graphflow.render.overlay import duration, money
+from graphflow.render.picture import picture
+from graphflow.render.tally import duration, money
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
@@ -122,10 +125,10 @@ def test_the_sums_are_those_of_the_run(which: str) -> None:
 def test_counts_failures_and_tombstones_are_read_without_colour() -> None:
     run = walk(mapped, "good bad day")
     seen = read(run.to_svg())
-    assert seen.marks["shout"] == "done"
+    assert seen.marks["shout"] == "mixed", "what failed is not covered by what went well"
     assert seen.marks["split>shout"] == "sent"
     text = " ".join(seen.texts)
-    for part in ("\u2713 shout", "\u00d73", "\u2717 1", "mapped: completed"):
+    for part in ("! shout", "2 done \u00b7 1 failed", "\u00d73", "mapped: completed"):
         assert part in text, part
     assert any("ValueError: not that <word>" in title for title in seen.titles)
 
@@ -228,7 +231,7 @@ def test_what_happened_in_a_folded_graph_counts_for_it() -> None:
 def test_an_open_graph_is_marked_as_a_whole() -> None:
     seen = read(walk(nested, "good bad day").to_svg(open=1))
     assert seen.marks["nested > mapped"] == "done"
-    assert seen.marks["shout"] == "done"
+    assert seen.marks["shout"] == "mixed"
 
 
 def test_folded_rows_sum_their_figures() -> None:
@@ -239,7 +242,7 @@ def test_folded_rows_sum_their_figures() -> None:
     made = walked(run)
     [row] = [shape for shape in made.every_shape() if len(shape.members) > 1]
     assert row.mark == "done"
-    assert row.badge.startswith("\u00d7100")
+    assert row.badge.startswith("100 done")
 
 
 def test_text_forms_say_it_too(tmp_path: Path) -> None:
@@ -250,7 +253,8 @@ def test_text_forms_say_it_too(tmp_path: Path) -> None:
     assert "\u2713 split" in boxes
     assert "each, str" in boxes
     mermaid = (tmp_path / "run.mmd").read_text()
-    assert "#10003; shout" in mermaid
+    assert "#10003; split" in mermaid
+    assert "#33; shout" in mermaid
     pytest.importorskip("mermaidx").render(mermaid)
 
 
@@ -265,6 +269,156 @@ def test_a_run_shows_itself() -> None:
 def test_limits_stop_a_walk_and_the_picture_says_so() -> None:
     graph: Graph[Any, Any] = Graph("short", START >> shout >> shout.named("b") >> END, limits=Limits(steps=1))
     assert any("short: limited" in text for text in read(walk(graph, "x").to_svg()).texts)
+
+
+# -- whose record it is ----------------------------------------------------------------------------------------------------
+def rightwards(text: str) -> Literal["left", "right"]:
+    return "right"
+
+
+def lines(*, swapped: bool) -> Graph[Any, Any]:
+    """The same graph with its lines in two orders, so that the places of its edges differ."""
+    way: Any = Router("way", rule=rightwards)
+    one, other = (shout.named(name) for name in ("one", "other"))
+    declared = [way["left"] >> one >> END, way["right"] >> other >> END]
+    return Graph("lines", START >> way, *(reversed(declared) if swapped else declared))
+
+
+def test_moved_lines_move_nothing_in_the_picture() -> None:
+    record = recorded(walk(lines(swapped=False), "x"))
+    for swapped in (False, True):
+        seen = read(run_svg(record, graph=lines(swapped=swapped)))
+        assert seen.marks["way>other"] == seen.marks["other>END"] == "sent"
+        assert seen.marks["way>one"] == "skipped"
+        assert seen.marks["one"] == "skipped"
+
+
+def test_two_arms_to_one_node_are_told_apart_by_their_arm() -> None:
+    def made(first: str, second: str) -> Graph[Any, Any]:
+        way: Any = Router("way", rule=rightwards)
+        return Graph("arms", START >> way, way[first] >> shout, way[second] >> shout, shout >> END)
+
+    record = recorded(walk(made("left", "right"), "x"))
+    drawn = overlay_of(record, made("right", "left")).lay_on(picture(made("right", "left")))
+    assert [(line.parts, line.mark) for line in drawn.lines if line.names == ("way", "shout")] == [
+        (("'right'",), "sent"),
+        (("'left'",), "skipped"),
+    ]
+
+
+def test_two_edges_of_one_source_are_told_apart_by_their_port() -> None:
+    @node
+    async def both(first: str, second: str) -> str:
+        return first + second
+
+    def made(*ports: str) -> Graph[Any, Any]:
+        left, right = both.into(ports[0]), both.into(ports[1])
+        return Graph("ports", START >> split_one, split_one >> left, split_one >> right, both >> END)
+
+    record = recorded(walk(made("first", "second"), "x"))
+    graph = made("second", "first")
+    sent = [record_["port"] for record_ in record if record_["kind"] == "edge.send" and record_["target"] == "both"]
+    assert sent == ["first", "second"]
+    assert sorted(overlay_of(record, graph).edges) == [(("ports",), index) for index in range(4)]
+
+
+@node
+async def split_one(text: str) -> str:
+    return text
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        ({"kind": "run.start", "graph": "other", "input": "x"}, "is of the graph 'other', not of 'mapped'"),
+        ({"kind": "node.start", "node": "stranger", "activation": 1}, "a node 'stranger', which mapped does not have"),
+        ({"kind": "node.end", "node": "stranger", "activation": 1, "started": 0}, "a node 'stranger'"),
+        ({"kind": "edge.send", "source": "gather", "target": "split"}, "an edge gather >> split, which"),
+        ({"kind": "edge.skip", "source": "split", "target": "shout", "origin": "split[bool]"}, "an edge split"),
+    ],
+)
+def test_a_record_of_another_graph_is_refused(event: dict[str, Any], says: str, tmp_path: Path) -> None:
+    record = [{"at": 0.0, "frame": 0, **event}]
+    with pytest.raises(DeclarationError, match=re.escape(says)):
+        run_svg(record, graph=mapped)
+    with pytest.raises(DeclarationError, match=re.escape(says)):
+        draw_run(record, str(tmp_path / "x.mmd"), graph=mapped)
+
+
+def test_a_run_of_one_graph_is_not_drawn_on_another() -> None:
+    with pytest.raises(DeclarationError, match="not of 'nested'"):
+        run_svg(walk(mapped, "good day"), graph=nested)
+
+
+# -- figures ---------------------------------------------------------------------------------------------------------------
+def test_work_side_by_side_takes_no_longer_than_the_clock() -> None:
+    events: list[dict[str, Any]] = [{"kind": "run.start", "at": 0.0, "frame": 0, "graph": "mapped", "input": "x"}]
+    for number in range(4):
+        events.append({"kind": "node.start", "at": 1.0, "frame": 0, "activation": number, "node": "shout"})
+    for number in range(4):
+        base = {"kind": "node.end", "frame": 0, "activation": number, "node": "shout", "output": ""}
+        events.append({"at": 3.0, "started": 1.0, **base})
+    [shape] = [s for s in walked(events, mapped).every_shape() if s.name == "shout"]
+    assert shape.badge == "4 done \u00b7 2.0 s"
+
+
+def test_a_call_that_was_stopped_has_not_failed() -> None:
+    async def main() -> Run[Any]:
+        gate = asyncio.Event()
+
+        @tool
+        async def never(x: str) -> str:
+            """Wait for ever."""
+            gate.set()
+            await asyncio.sleep(3600)
+            return x
+
+        agent = Agent("agent", input=str, prompt="{{ text }}", tools=[never])
+        graph: Graph[Any, Any] = Graph("stopped", START >> agent >> END)
+        run = graph.start("go", model=ScriptedModel(calls("never", x="y"), "done"))
+        await gate.wait()
+        run.cancel()
+        return await run.settled()
+
+    run = asyncio.run(main())
+    overlay = overlay_of(run, run.declared)
+    assert (overlay.nodes[("stopped",), "never"].stopped, overlay.nodes[("stopped",), "never"].failed) == (1, 0)
+    seen = read(run.to_svg())
+    assert seen.marks["never"] == seen.marks["agent"] == "stopped"
+    assert run.failures == []
+    assert [span.how for span in run.timeline().story.spans if span.what == "call"] == ["cancelled"]
+    rows = Rows("stopped", run.declared.to_svg())
+    for event in run.events:
+        rows.take(event)
+    assert [row[7] for row in rows.flush() if row[1] == "."] == ["cancelled", "cancelled"]
+
+
+def test_who_waits_for_an_approval_is_not_drawn_as_running() -> None:
+    async def main() -> tuple[str, str]:
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def approve(use: Any) -> bool:
+            asked.set()
+            await answer.wait()
+            return True
+
+        graph: Graph[Any, Any] = Graph("shop", START >> shout >> pay >> END)
+        run = graph.start("go", approve=approve)
+        await asked.wait()
+        during = run.to_svg()
+        answer.set()
+        await run
+        return during, run.to_svg()
+
+    @node(approval=True)
+    async def pay(amount: str) -> str:
+        return amount
+
+    during, after = (read(svg) for svg in asyncio.run(main()))
+    assert during.marks["pay"] == "asking"
+    assert any("waits for approval" in text for text in during.texts)
+    assert any("waits for approval of pay" in text for text in during.texts), "the headline says it, too"
+    assert after.marks["pay"] == "done"
 
 
 # -- records from somewhere ------------------------------------------------------------------------------------------------

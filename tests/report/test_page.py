@@ -16,10 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphflow import END, START, Graph, Limits, node
-from graphflow.errors import FileUnreadable
+from graphflow import END, START, Agent, Graph, Limits, node
+from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.events import Event, to_record
-from graphflow.render.page import report_html, write_report
+from graphflow.notebook import shown
+from graphflow.render.page import Account, report_html, write_report
+from graphflow.testing import ScriptedModel, calls
+from tests.conftest import walk
 from tests.notebook.walks import desk, walked
 
 TAGS = {
@@ -311,6 +314,35 @@ def test_large_runs_are_bounded() -> None:
     assert len(page) < 4_000_000
     assert "4,000 more steps are not shown" in page
     assert "characters more)" in page
+
+
+@pytest.mark.parametrize("name", ["walk.pdf", "walk.svg", "walk"])
+def test_a_file_is_what_its_name_says(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DeclarationError, match=r"a report is a page of HTML: use \.html"):
+        walked().report(str(tmp_path / name))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_one_node_does_side_by_side_counts_once_as_time() -> None:
+    run = walked()
+    page = report_html(run)
+    account = Account("all")
+    for start, end in ((0.0, 2.0), (0.5, 2.0), (1.0, 3.0)):
+        account.stretches.append((start, end))
+    assert account.seconds == 3.0
+    assert "1 steps" not in page
+    assert "calls:" not in page, "a turn that only calls says how many calls it makes"
+    assert "makes 1 call<" in page
+
+
+def test_a_hand_over_is_told_in_words() -> None:
+    billing = Agent("billing", input=str, prompt="{{ text }}")
+    triage = Agent("triage", input=str, handoffs=[billing], prompt="{{ text }}")
+    graph: Graph[Any, Any] = Graph("desk", START >> triage >> END, billing >> END)
+    run = walk(graph, "my bill", model=ScriptedModel(calls("transfer_to_billing", input="x"), "ok"))
+    for page in (report_html(run), report_html([to_record(e) for e in run.events]), shown(run)["text/html"]):
+        assert "hands over to billing" in page
+        assert "turns&" not in page
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -216,6 +216,13 @@ def test_ten_thousand_activations_are_thinned_honestly() -> None:
     assert "10,000 activations" in svg
 
 
+@pytest.mark.parametrize("name", ["walk.png", "walk.pdf", "walk", "walk.html"])
+def test_a_file_is_what_its_name_says(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DeclarationError, match=r"a timeline is an SVG.*use \.svg"):
+        timeline(FORK).save(str(tmp_path / name))
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_cost_grows_with_the_run_and_not_faster() -> None:
     def seconds(count: int) -> float:
         events = many(count)
