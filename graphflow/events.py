@@ -271,6 +271,16 @@ class ApprovalAsked(Event):
 
 
 @dataclass(slots=True)
+class AnswerKept(Event):
+    """A node was not asked again: an earlier try of who asks it has the answer; `key` names the call (fact)."""
+
+    kind: ClassVar[str] = "answer.kept"
+    activation: int
+    node: str
+    key: str
+
+
+@dataclass(slots=True)
 class Approved(Event):
     """A call that needs approval got it, or did not; `key` names the call (fact)."""
 

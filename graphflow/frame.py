@@ -16,9 +16,9 @@ from typing import Any
 
 from graphflow.boundary import wrong_output
 from graphflow.errors import LimitExceeded, PolicyRefused, WalkCancelled
-from graphflow.events import Event, NodeAbandoned, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Stopped
+from graphflow.events import Event, NodeAbandoned, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Scope, Stopped
 from graphflow.program import Slot
-from graphflow.reach import GRACE_S, Reach
+from graphflow.reach import GRACE_S, Reach, is_done_once
 from graphflow.straight import walk_straight
 from graphflow.walk import Cancel, Command, Finish, Start, Walk
 
@@ -45,10 +45,21 @@ class Frame(Reach):
         assert node is not None
         if self.denied is not None and slot.name in self.denied:
             raise PolicyRefused(f"{slot.name!r} may not be activated here: {self.denied[slot.name]}")
-        if slot.enters:
-            message = next(iter(inputs.values()))
-            return await self.perform(node, {"": message}, activation)
-        return await self.perform(node, inputs, activation)
+        try:
+            if slot.enters:
+                message = next(iter(inputs.values()))
+                return await self.perform(node, {"": message}, activation)
+            if self.origin is not None and is_done_once(node):
+                return await self.perform_once(node, inputs, activation)
+            return await self.perform(node, inputs, activation)
+        finally:
+            if self.places:
+                self.places.pop(activation, None)
+
+    def scope_of(self, activation: int) -> Scope:
+        """The forks and laps that led to an activation under way; empty where only one can be under way at a time."""
+        act = None if self.program.straight or self.walk is None else self.walk.running.get(activation)
+        return () if act is None else act.scope
 
     # -- the walk ------------------------------------------------------------------------------------------------------
     def walked(self, message: Any) -> Coroutine[Any, Any, Any]:

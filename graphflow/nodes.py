@@ -22,6 +22,7 @@ from graphflow.conversation import Conversation
 from graphflow.errors import DeclarationError, NotReachable
 from graphflow.limits import Answered, Limits
 from graphflow.messages import Type, type_name
+from graphflow.places import Asking, Place
 from graphflow.policy import Effect, Policy
 from graphflow.ports import Port
 
@@ -107,7 +108,7 @@ class Frame(Protocol):
     def permit(self, ctx: Context, node: Node[Any, Any], given: Any) -> None: ...
     def background(self, caller: Node[Any, Any] | None, handle: str) -> Background | None: ...
     def keep(self, activation: int, node: str, name: str, payload: Any, kind: str, mime: str) -> Artifact: ...
-    def key(self, activation: int, call: int) -> str: ...
+    def place_of(self, node: Node[Any, Any], inputs: Mapping[str, Any], activation: int) -> Place: ...
     def reachable(self, caller: Node[Any, Any], ctx: Context | None = None) -> Sequence[Node[Any, Any]]: ...
     def held(self, name: str, make: Callable[[], Any]) -> Any: ...
     def model(self, caller: Node[Any, Any]) -> Any: ...
@@ -128,20 +129,30 @@ class Context:
         frame: the running frame. Internal to kinds.
         node: the node that was activated.
         activation: the number of this activation within its frame.
-        number: which call of that activation this is; 0 = the activation itself.
+        given: what the node was given, by port. Internal to kinds.
         caller: who called the node along a call edge, if somebody did. Internal to kinds.
         conversation: what the node's model and it have said, or those who called it, for those it calls. Internal to kinds.
         policies: for a node that was called, what the call needed the consent of: its own calls need it, too. None = the
             frame's. Internal to kinds.
     """
 
-    __slots__ = ("activation", "caller", "conversation", "frame", "node", "number", "policies")
+    __slots__ = ("_asking", "_place", "activation", "caller", "conversation", "frame", "given", "node", "policies")
 
-    def __init__(self, frame: Frame, node: Node[Any, Any], activation: int, number: int = 0) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        node: Node[Any, Any],
+        activation: int,
+        given: Mapping[str, Any],
+        place: Place | None = None,
+    ) -> None:
         self.frame = frame
         self.node = node
         self.activation = activation
-        self.number = number
+        self.given = given
+        self._place = place
+        """Where it stands; of an activation, looked up when it is first asked for."""
+        self._asking: Asking | None = None
         self.caller: Node[Any, Any] | None = None
         self.conversation: Conversation | None = None
         self.policies: tuple[Policy, ...] | None = None
@@ -173,8 +184,26 @@ class Context:
 
     @property
     def key(self) -> str:
-        """A name of this very activation or call, the same at every retry of it: an idempotency key for other services."""
-        return self.frame.key(self.activation, self.number)
+        """A name of this very activation or call: an idempotency key for other services.
+
+        It is made of the way to it, of what was asked, and of how many equal questions were asked before. So it is the same
+        at every retry of the node and of whatever stands around it, and never that of a call with other arguments.
+        """
+        return self.place.key
+
+    @property
+    def place(self) -> Place:
+        """Where this activation or call stands in the run. Internal to kinds."""
+        if self._place is None:
+            self._place = self.frame.place_of(self.node, self.given, self.activation)
+        return self._place
+
+    @property
+    def asking(self) -> Asking:
+        """What this try has asked so far. Internal to kinds."""
+        if self._asking is None:
+            self._asking = Asking(self.place)
+        return self._asking
 
     def keep(self, name: str, payload: Any, *, kind: str = "file", mime: str = "") -> Artifact:
         """Keeps something beside the answer, by the hash of its content; `run.artifacts` lists it, `run.payload(...)` has it.
@@ -225,6 +254,8 @@ class Node(Entry[In, Out], Generic[In, Out]):
     """Whether it stands for other nodes, which are only known when a run begins (the tools of a server)."""
     handoffs: tuple[Any, ...] = ()
     effects: frozenset[Effect] = frozenset()
+    undeclared: bool = True
+    """Whether nobody has said what it does to the world."""
     concurrency_safe: bool = True
     isolation: Isolation = "isolated"
     in_background: bool = False
@@ -308,6 +339,19 @@ class Node(Entry[In, Out], Generic[In, Out]):
         behind = self.entry()[0]
         inside = () if behind is self else behind.names
         return tuple(dict.fromkeys((self.name, *self.__dict__.get("_names_before", ()), *inside)))
+
+    @property
+    def asked_once(self) -> bool:
+        """Whether a retry of its caller takes over the answer of a finished call instead of calling again.
+
+        So it is with everything that may have done something to the world: unless it says that it only reads, or does
+        nothing, nobody knows. What enters a frame or asks a model is done again; the calls in there are looked at one by one.
+        """
+        if self.in_background:
+            return True
+        if self.enters != "never" or getattr(self, "asks_model", False):
+            return False
+        return self.undeclared or not self.effects <= {"reads"}
 
     def read(self, given: Any) -> Any:
         """What the node is given along a call edge, checked before a policy looks at it and before anything is done.

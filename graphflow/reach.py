@@ -4,23 +4,21 @@ Rules:
 1. A call stands in one order: the edge exists, the step is charged, the arguments fit, policies allow it, its kind is
    charged, somebody agrees if that is asked for, then it is done. What stops it before the last has done nothing.
 2. Entering a frame is refused by depth before anything else happens.
-3. What is retried is the node, not the consent: a call is allowed and approved once, and its key stays the same.
+3. What is retried is the node, not the consent: a call is allowed and approved once, and its key stays the same. If its
+   caller is tried again, and asks the same again, it gets the answer that there is (`places.py`): nothing is done twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from hashlib import sha256
-from inspect import isawaitable, iscoroutinefunction
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphflow.artifacts import Artifact, pack
 from graphflow.background import Background
 from graphflow.boundary import check_input, check_output
+from graphflow.consents import NOBODY, answer_of, denied_on_arrows
 from graphflow.conversation import Conversation
 from graphflow.errors import (
     ApprovalRefused,
@@ -31,6 +29,7 @@ from graphflow.errors import (
     WalkCancelled,
 )
 from graphflow.events import (
+    AnswerKept,
     ApprovalAsked,
     Approved,
     ArtifactKept,
@@ -45,6 +44,7 @@ from graphflow.events import (
     FrameExited,
     NodeAbandoned,
     NodeRetried,
+    Scope,
     Status,
 )
 from graphflow.graph import Graph, solo
@@ -54,10 +54,11 @@ from graphflow.messages import error_text
 from graphflow.model import Model
 from graphflow.nodes import Context, Node, Retry, find_callee, read_message
 from graphflow.opening import unset
-from graphflow.policy import Approve, Policy, Use, also
+from graphflow.places import Asking, Place, outermost, place_in
+from graphflow.policy import Policy, Use, also
 from graphflow.program import Program
 from graphflow.straight import asked_to_stop
-from graphflow.threads import in_thread
+from graphflow.waits import is_for_us, waiting_for, working_on
 
 if TYPE_CHECKING:
     from graphflow.shared import Shared
@@ -65,27 +66,24 @@ if TYPE_CHECKING:
 GRACE_S = 5.0
 """Seconds that what was told to stop gets to end before it is abandoned: asyncio cannot end a task that refuses."""
 
-_within: ContextVar[tuple[object, ...]] = ContextVar("graphflow_within", default=())
-"""The answers being worked out and the turns being held above: who waited for one of these would wait for itself."""
-_waiting: dict[object, list[object]] = {}
-"""What those who work out an answer, or hold a turn, are waiting for at the moment."""
-
-
 UNFIT = "[arguments that do not fit]"
 """What stands in the journal for arguments that could not be read: nobody knows which of them is a secret."""
+
+
+Origin = tuple["Reach", int, Node[Any, Any], Any, "Call | None"]
+"""Where a frame was entered: the frame around it, the activation there, what was entered, its message, and the call."""
 
 
 class Call:
     """One call under way, for those it goes through."""
 
-    __slots__ = ("caller", "conversation", "number", "policies")
+    __slots__ = ("caller", "conversation", "place", "policies")
 
     def __init__(
-        self, caller: Node[Any, Any], number: int, policies: tuple[Policy, ...], conversation: Conversation | None
+        self, caller: Node[Any, Any], place: Place, policies: tuple[Policy, ...], conversation: Conversation | None
     ) -> None:
         self.caller = caller
-        self.number = number
-        """Which call of its activation it is, from 1."""
+        self.place = place
         self.policies = policies
         self.conversation = conversation
 
@@ -94,6 +92,8 @@ class Reach:
     """A frame as its nodes see it."""
 
     __slots__ = (
+        "_within",
+        "asking",
         "callees",
         "conversation",
         "default",
@@ -101,8 +101,8 @@ class Reach:
         "deps",
         "ledger",
         "number",
-        "numbers",
         "origin",
+        "places",
         "policies",
         "program",
         "shared",
@@ -118,7 +118,7 @@ class Reach:
         policies: tuple[Policy, ...] = (),
         callees: Mapping[str, tuple[Node[Any, Any], ...]] | None = None,
         conversation: Conversation | None = None,
-        origin: tuple[Reach, int, int] | None = None,
+        origin: Origin | None = None,
         entered: Node[Any, Any] | None = None,
     ) -> None:
         self.shared = shared
@@ -132,14 +132,16 @@ class Reach:
         self.denied: dict[str, str] | None = None
         """Nodes on this frame's arrows that a policy denies, and why; None = there are none."""
         if policies:
-            self.denied = _denied(program, policies, entered)
+            self.denied = denied_on_arrows(program, policies, entered)
         self.callees = program.callees if callees is None else callees
         self.conversation = conversation
         """What the agents of this frame go on from; None: each begins anew."""
         self.origin = origin
-        """The frame that entered this one, its activation and its call."""
-        self.numbers: dict[int, int] | None = None
-        """Calls so far, by activation."""
+        """Where this frame was entered; None: it is the outermost."""
+        self._within: Place | None = None
+        self.asking: Asking | None = None
+        self.places: dict[int, Place] | None = None
+        """Where the activations under way stand, of those that have asked."""
         self.number = len(shared.run.frames)
         shared.run.frames.append((program, ledger.path, ledger.limits))
 
@@ -235,15 +237,40 @@ class Reach:
         self.record(ArtifactKept, activation, node=node, artifact=artifact)
         return artifact
 
-    def key(self, activation: int, call: int) -> str:
-        """The name of one activation or call: the run, the way of frames to it, and its number."""
-        steps = []
-        frame: Reach = self
-        while frame.origin is not None:
-            frame, *place = frame.origin
-            steps.append(place)
-        way = f"{self.shared.run.id} {steps[::-1]} {self.path} {activation} {call}"
-        return sha256(way.encode()).hexdigest()[:32]
+    # -- places --------------------------------------------------------------------------------------------------------
+    def scope_of(self, activation: int) -> Scope:
+        """The forks and laps that led to an activation under way; empty where only one can be under way at a time."""
+        raise NotImplementedError
+
+    @property
+    def within(self) -> Place:
+        """The place that this frame lies in."""
+        if self._within is None:
+            if self.origin is None:
+                self._within = outermost(self.shared.run.id)
+            else:
+                parent, activation, node, message, call = self.origin
+                place = parent.place_of(node, {"": message}, activation) if call is None else call.place
+                self._within = place
+        return self._within
+
+    def place_of(self, node: Node[Any, Any], inputs: Mapping[str, Any], activation: int) -> Place:
+        """Where an activation stands: the same for all of its tries."""
+        if self.places is None:
+            self.places, self.asking = {}, Asking(self.within)
+        if activation not in self.places:
+            self.places[activation] = self._stands(node, _message(inputs), activation)
+        return self.places[activation]
+
+    def _stands(self, node: Node[Any, Any], message: Any, activation: int) -> Place:
+        assert self.asking is not None
+        if self.origin is not None:
+            whom = f"{node.name} {self.scope_of(activation)}"
+            return self.asking.ask(whom, message, lasting=is_done_once(node))
+        if self.program.straight:  # one activation after another, and nobody around that could walk here again
+            return place_in(self.within, f"{node.name} {activation}")
+        whom = f"{node.name} {self.scope_of(activation)}"
+        return place_in(self.asking.ask(whom, message, lasting=False), "")
 
     # -- calls ---------------------------------------------------------------------------------------------------------
     def _edges(self, caller: Node[Any, Any]) -> tuple[Node[Any, Any], ...]:
@@ -277,43 +304,60 @@ class Reach:
             self.ledger.charge("steps")
             if unfit is not None:
                 raise unfit
-            call = Call(caller, self._numbered(activation), self._policies(caller, ctx.policies), ctx.conversation)
-            self._permit(node, given, activation, call)
-            if node.meter is not None:
-                self.ledger.charge(node.meter)  # type: ignore[arg-type]  # a node's meter is one of METERS
-            output = await self._called(node, given, activation, call)
+            place = ctx.asking.ask(node.name, given, lasting=node.asked_once)  # nothing has been awaited so far
+            call = Call(caller, place, self._policies(caller, ctx.policies), ctx.conversation)
+            self._permit(node, given, call)
+            output = await self._asked(node, given, activation, call)
         except BaseException as error:
             run.tell(CallFailed(self.clock(), self.number, activation, number, node.name, error, started))
             raise
         run.tell(CallFinished(self.clock(), self.number, activation, number, node.name, output, started))
         return output
 
-    def _numbered(self, activation: int) -> int:
-        if self.numbers is None:
-            self.numbers = {}
-        self.numbers[activation] = number = self.numbers.get(activation, 0) + 1
-        return number
+    async def perform_once(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int) -> Any:
+        """The output of an activation in a frame that may be walked again; an earlier walk's, if there is one."""
+        place = self.place_of(node, inputs, activation)
+        effect = place.effect
+        if effect is None:
+            return await self.perform(node, inputs, activation)
+        if await effect.once(lambda: self.perform(node, inputs, activation)):
+            self.record(AnswerKept, activation, node=node.name, key=place.key)
+            return copied(effect.answer)
+        return effect.answer
+
+    async def _asked(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Any:
+        """The answer to a call: an earlier try's, if there is one that must not be asked for again."""
+        effect = call.place.effect
+        if effect is None:
+            return await self._called(node, given, activation, call)
+        if isinstance(effect.answer, Background) and effect.answer.status not in ("running", "completed"):
+            effect.answered = False
+        if await effect.once(lambda: self._called(node, given, activation, call)):
+            self.record(AnswerKept, activation, node=node.name, key=call.place.key)
+            return effect.answer if node.in_background else copied(effect.answer)
+        return effect.answer
 
     def permit(self, ctx: Context, node: Node[Any, Any], given: Any) -> None:
         """Refuses a hand-over that a policy does not allow."""
-        self._permit(node, given, ctx.activation, Call(ctx.node, 0, self._policies(ctx.node, ctx.policies), None))
+        place = Asking(ctx.place).ask(f"handing over to {node.name}", given, lasting=False)
+        self._permit(node, given, Call(ctx.node, place, self._policies(ctx.node, ctx.policies), None))
 
-    def _permit(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> None:
+    def _permit(self, node: Node[Any, Any], given: Any, call: Call) -> None:
         if not call.policies:
             return
-        use = self._use(node, given, activation, call.number)
+        use = self._use(node, given, call.place)
         for policy in call.policies:
             if (why := policy.judge(use)) is not None:
                 raise PolicyRefused(f"{node.name!r} may not be called here: {why}")
 
-    def _use(self, node: Node[Any, Any], given: Any, activation: int, number: int) -> Use:
+    def _use(self, node: Node[Any, Any], given: Any, place: Place) -> Use:
         target = node.entry()[0].name
         shown = copied(given)  # who is asked may change what is shown, and not what is done
-        return Use(
-            node.name, node.kind, node.effects, shown, self.path, self.key(activation, number), target, node.names
-        )
+        return Use(node.name, node.kind, node.effects, shown, self.path, place.key, target, node.names)
 
     async def _called(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Any:
+        if node.meter is not None:
+            self.ledger.charge(node.meter)  # type: ignore[arg-type]  # a node's meter is one of METERS
         if node.in_background:
             return self._begin_background(node, given, activation, call)
         return await self._entered(node, given, activation, call)
@@ -357,7 +401,7 @@ class Reach:
             policies,
             None if isinstance(target, Graph) else self.callees,
             _joined(node, None if call is None else call.conversation),
-            (self, activation, 0 if call is None else call.number),
+            (self, activation, node, message, call),
             target,
         )
         return child, message
@@ -454,8 +498,9 @@ class Reach:
         if call is None:
             inputs = {port: node.read(message) for port, message in inputs.items()}
         if judged:
-            given = next(iter(inputs.values())) if len(inputs) == 1 else inputs
-            self._permit(node, given, activation, Call(node, 0, self.policies, None))
+            self._permit(
+                node, _message(inputs), Call(node, self.place_of(node, inputs, activation), self.policies, None)
+            )
         if node.approval:
             await self._approved(node, inputs, activation, call)
         if node.cache:
@@ -463,26 +508,39 @@ class Reach:
         return await self._tried(node, inputs, activation, call)
 
     async def _approved(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> None:
-        message = next(iter(inputs.values())) if len(inputs) == 1 else inputs
+        message = _message(inputs)
         if callable(node.approval) and not node.approval(message):
             return
-        use = self._use(node, message, activation, 0 if call is None else call.number)
+        place = self.place_of(node, inputs, activation) if call is None else call.place
+        said = place.effects.consents.get(place.key)
+        failed: Exception | None = None
+        if said is None:
+            said, failed = await self._consent(node, message, activation, place)
+        if said is not True:
+            why = f": {said}" if said else "; nothing was done"
+            raise ApprovalRefused(f"{node.name!r} needs approval, and it was not given{why}") from failed
+
+    async def _consent(
+        self, node: Node[Any, Any], message: Any, activation: int, place: Place
+    ) -> tuple[bool | str, Exception | None]:
+        """What somebody says of a call (True, or why not), and what went wrong with asking."""
+        use = self._use(node, message, place)
         ask = self.shared.approve
         failed: Exception | None = None
         answer: bool | str
         if ask is not None:
             self.record(ApprovalAsked, activation, node=node.name, key=use.key)
         try:
-            answer = _NOBODY if ask is None else await _answer_of(ask, use)
+            answer = NOBODY if ask is None else await answer_of(ask, use)
         except Exception as error:  # its text is for those who wrote the hook, not for the model
             failed, answer = error, f"asking for it failed with {type(error).__name__}"
         granted = answer is True
         why = answer if isinstance(answer, str) else ""
         self.record(Approved, activation, node=node.name, key=use.key, granted=granted, why=why)
-        if not granted:
-            raise ApprovalRefused(
-                f"{node.name!r} needs approval, and it was not given" + (f": {why}" if why else "; nothing was done")
-            ) from failed
+        said: bool | str = granted or why
+        if ask is not None and failed is None:  # somebody has decided: nobody is asked twice
+            place.effects.consents[place.key] = said
+        return said, failed
 
     async def _remembered(
         self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None
@@ -491,10 +549,10 @@ class Reach:
         key = memory.key(node, inputs, self._around(node, call) if node.sees_run else ())
         while key is not None and (known := memory.get(key)) is not None:
             if not known.done():
-                if _is_for_us(known):
+                if is_for_us(known):
                     key = None
                     break
-                with _waiting_for(known):
+                with waiting_for(known):
                     await asyncio.wait([known])
             if not known.cancelled() and known.exception() is None:
                 self.record(CacheHit, activation, node=node.name)
@@ -504,7 +562,7 @@ class Reach:
             return await self._tried(node, inputs, activation, call)
         future = memory.begin(key, float(node.cache))
         try:
-            with _working_on(future):
+            with working_on(future):
                 output = await self._tried(node, inputs, activation, call)
         except BaseException:
             memory.forget(key, future)
@@ -521,12 +579,12 @@ class Reach:
 
     async def _tried(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
         turn = None if node.concurrency_safe else self.shared.turn_of(node)
-        if turn is None or _is_for_us(turn):
+        if turn is None or is_for_us(turn):
             return await self._retried(node, inputs, activation, call)
-        with _waiting_for(turn):
+        with waiting_for(turn):
             await turn.acquire()
         try:
-            with _working_on(turn):
+            with working_on(turn):
                 return await self._retried(node, inputs, activation, call)
         finally:
             turn.release()
@@ -590,10 +648,9 @@ class Reach:
     async def _answer(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
         if node.enters == "always":
             return await self.enter(activation, node, next(iter(inputs.values())), None, call)
-        ctx = Context(self, node, activation)
+        ctx = Context(self, node, activation, inputs, None if call is None else call.place)
         if call is not None:
-            ctx.number, ctx.policies = call.number, call.policies
-            ctx.caller, ctx.conversation = call.caller, call.conversation
+            ctx.policies, ctx.caller, ctx.conversation = call.policies, call.caller, call.conversation
         return await node.activate(inputs, ctx)
 
 
@@ -604,70 +661,14 @@ def _joined(node: Node[Any, Any], conversation: Conversation | None) -> Conversa
     return conversation if node.isolation == "shared" else Conversation(conversation.settled())
 
 
-_NOBODY = "nobody is there to give it; pass run(..., approve=a function of the call)"
+def is_done_once(node: Node[Any, Any]) -> bool:
+    """Whether an activation on an arrow is not repeated when its frame is walked again: a tool that does something."""
+    return node.meter is not None and node.asked_once
 
 
-async def _answer_of(ask: Approve, use: Use) -> bool | str:
-    """What a hook says of a call; a plain function may block, so it is asked in a thread."""
-    answer = await ask(use) if iscoroutinefunction(ask) else await in_thread(ask, use)
-    said: bool | str = await answer if isawaitable(answer) else answer
-    return said
-
-
-def _denied(program: Program, policies: tuple[Policy, ...], entered: Node[Any, Any] | None) -> dict[str, str] | None:
-    """The nodes on a graph's arrows that a policy denies, with the reason.
-
-    What was entered itself (an agent that was called stands alone on the arrows of its frame) was judged by its caller's
-    policies when it was called; its own policy is about what it calls.
-    """
-    denying = [policy for policy in policies if policy.deny]
-    if not denying:
-        return None
-    denied: dict[str, str] = {}
-    for slot in program.slots:
-        if slot.node is None or slot.node is entered:
-            continue
-        reasons = (policy.denies(slot.node.names) for policy in denying)
-        why = next((reason for reason in reasons if reason is not None), None)
-        if why is not None:
-            denied[slot.name] = why
-    return denied or None
-
-
-def _is_for_us(thing: object) -> bool:
-    """Whether who works on it is above us, or waits in the end for somebody above us."""
-    above, seen, todo = _within.get(), set(), [thing]
-    while todo and above:
-        each = todo.pop()
-        if each in above:
-            return True
-        if each not in seen:
-            seen.add(each)
-            todo += _waiting.get(each, ())
-    return False
-
-
-@contextmanager
-def _waiting_for(thing: object) -> Iterator[None]:
-    above = _within.get()
-    for each in above:
-        _waiting.setdefault(each, []).append(thing)
-    try:
-        yield
-    finally:
-        for each in above:
-            _waiting[each].remove(thing)
-            if not _waiting[each]:
-                del _waiting[each]
-
-
-@contextmanager
-def _working_on(thing: object) -> Iterator[None]:
-    token = _within.set((*_within.get(), thing))
-    try:
-        yield
-    finally:
-        _within.reset(token)
+def _message(inputs: Mapping[str, Any]) -> Any:
+    """What a node was given: its message, or the messages by port."""
+    return next(iter(inputs.values())) if len(inputs) == 1 else inputs
 
 
 def _wanted(node: Node[Any, Any], error: Exception) -> Retry | None:

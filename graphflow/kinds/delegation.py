@@ -27,7 +27,7 @@ class Standing(Message):
     error: str = ""
 
 
-@tool
+@tool(effects=[])
 async def background(
     handle: str, action: Literal["await", "poll", "cancel"], ctx: Context, seconds: float | None = None
 ) -> Standing:

@@ -52,8 +52,8 @@ class ToolOptions(NodeOptions, total=False):
     """What a tool takes beside its function.
 
     `name`, `description`: instead of the function's own. `effects`: what it does to the world: "reads", "writes", "network",
-    "executes". `concurrency_safe`: whether it may run twice at a time; else the calls of one turn keep their order around
-    it. `output_limit`: characters of its answer that a model is shown.
+    "executes"; `[]` is nothing, and without it nobody knows. `concurrency_safe`: whether it may run twice at a time; else
+    the calls of one turn keep their order around it. `output_limit`: characters of its answer that a model is shown.
     """
 
     name: str | None
@@ -71,6 +71,7 @@ class Tool(Node[In, Out]):
     function: Callable[..., Any]
     arguments: type[BaseModel]
     output_limit: int = OUTPUT_LIMIT
+    undeclared: bool = False
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Tool(Node[In, Out]):
         *,
         name: str | None = None,
         description: str = "",
-        effects: Sequence[Effect] = (),
+        effects: Sequence[Effect] | None = None,
         concurrency_safe: bool = True,
         output_limit: int = OUTPUT_LIMIT,
         calls: Sequence[Node[Any, Any] | str] = (),
@@ -103,7 +104,8 @@ class Tool(Node[In, Out]):
             raise DeclarationError(f"tool {own_name!r}: output_limit={output_limit!r} is no number of characters")
         own = self.__dict__
         own |= {**read, "function": function}
-        own["effects"] = check_effects(f"tool {own_name!r}", (effects,) if isinstance(effects, str) else effects)
+        own["undeclared"] = effects is None
+        own["effects"] = check_effects(f"tool {own_name!r}", (effects,) if isinstance(effects, str) else effects or ())
         own["concurrency_safe"] = concurrency_safe
         own["output_limit"] = output_limit
 
@@ -393,7 +395,8 @@ def tool(function: Any = None, /, **options: Any) -> Any:
         calls: nodes (or their names) it may ask with `ctx.call(node, message)`.
         name: instead of the function's own name.
         description: instead of the docstring's text before `Args:`.
-        effects: what it does to the world: "reads", "writes", "network", "executes"; policies judge by it.
+        effects: what it does to the world: "reads", "writes", "network", "executes", or `[]` for nothing; policies judge by
+            it. If its caller is tried again, a finished call is not made again, unless its tool says that it only reads.
         concurrency_safe: whether it may run twice at a time; if not, the calls of one turn keep their order around it.
         output_limit: characters of its answer that a model is shown.
         retry, timeout_s, cache, policy, approval: as for every node (`NodeOptions`).

@@ -36,6 +36,7 @@ class ServerTool(Node[Any, Any]):
 
     kind: ClassVar[str] = "tool"
     meter: ClassVar[str | None] = "tool_calls"
+    undeclared: bool = False
     tool: str
     spec: ToolSpec
     connection: Connection

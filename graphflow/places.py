@@ -1,0 +1,217 @@
+"""Places: where in a run something was asked of the outside, and what is known to have been answered there.
+
+    run > frame > activation > call > frame > ...
+
+Rules:
+1. A place is structural: what it lies in, who is asked, the digest of what is asked, and how many equal questions were
+   asked before. No clock, no counter of the process and no order of arrival has a part in it, so a place is the same in
+   every try, in every process, however long anything took. Equal questions may stand for each other; different ones
+   differ by their digest.
+2. What counts equal questions is a try: `Asking`. The next try counts from zero, so that its questions meet the places of
+   those before it.
+3. What is known of a place belongs to the activation of the outermost walk that it lies in, and is forgotten with it:
+   nobody above that could try again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from hashlib import sha256
+from json import JSONEncoder
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+KEY = 32
+"""Characters of a key: 128 bits, as of a UUID."""
+_BY_THEIR_TEXT = (Decimal, UUID, PurePath, timedelta)
+_BY_THEIR_DATE = (datetime, date, time)
+
+
+class Effect:
+    """What is known of one question that may leave something behind in the world."""
+
+    __slots__ = ("answer", "answered", "asked", "ended")
+
+    def __init__(self, asked: Any) -> None:
+        self.asked = asked
+        self.answered = False
+        self.answer: Any = None
+        self.ended: asyncio.Future[None] | None = None
+        """While it is under way: done as soon as it has ended, with or without an answer."""
+
+    def answers(self, question: Any) -> bool:
+        """Whether it was the same question: digests do not tell two secrets apart."""
+        if self.asked is question:
+            return True
+        try:
+            return type(self.asked) is type(question) and bool(self.asked == question)
+        except Exception:  # whatever a comparison of the user's raises
+            return False
+
+    async def once(self, ask: Callable[[], Awaitable[Any]]) -> bool:
+        """Sees to it that there is an answer: an earlier try's, also one still under way, or what `ask` brings.
+
+        Returns:
+            Whether the answer is an earlier try's.
+        """
+        while self.ended is not None:
+            await asyncio.wait([self.ended])
+        if self.answered:
+            return True
+        self.ended = asyncio.get_running_loop().create_future()
+        try:
+            self.answer = await ask()
+            self.answered = True
+        finally:
+            self.ended.set_result(None)
+            self.ended = None
+        return False
+
+
+class Effects:
+    """What one activation of the outermost walk, and everything below it, got from the outside, by place."""
+
+    __slots__ = ("consents", "known")
+
+    def __init__(self) -> None:
+        self.known: dict[str, list[Effect]] = {}
+        """By the question (place without number), in the order in which equal ones were first asked."""
+        self.consents: dict[str, bool | str] = {}
+        """What somebody has said of a call that needs approval, by the call's key."""
+
+
+class Place:
+    """One place: an activation, or a call that one makes.
+
+    Attributes:
+        key: its name, as short as an idempotency key has to be.
+        effects: what is known of this place and those around and in it.
+        effect: what is known of this very question; None if it may be asked anew at every try.
+    """
+
+    __slots__ = ("effect", "effects", "key")
+
+    def __init__(self, key: str, effects: Effects, effect: Effect | None = None) -> None:
+        self.key = key
+        self.effects = effects
+        self.effect = effect
+
+
+class Asking:
+    """What one try has asked so far: of an activation its calls, of a frame its activations."""
+
+    __slots__ = ("_counts", "_free", "_within")
+
+    def __init__(self, within: Place) -> None:
+        self._within = within
+        self._counts: dict[str, int] = {}
+        self._free: dict[str, deque[int]] = {}
+        """Of the questions that earlier tries have asked: which this one has not met yet."""
+
+    def ask(self, whom: str, question: Any, *, lasting: bool) -> Place:
+        """The place of the next question to somebody.
+
+        Args:
+            whom: who is asked; in a frame, with the way to it.
+            question: what is asked.
+            lasting: whether it may leave something behind, so that another try takes over its answer.
+        """
+        within = self._within
+        asked = _hash(within.key, whom, digest(question))
+        if not lasting:
+            number = self._counts[asked] = self._counts.get(asked, -1) + 1
+            return Place(_hash(asked, str(number)), within.effects)
+        known = within.effects.known.setdefault(asked, [])
+        number = self._met(asked, known, question)
+        return Place(_hash(asked, str(number)), within.effects, known[number])
+
+    def _met(self, asked: str, known: list[Effect], question: Any) -> int:
+        """Which of the equal questions this one is: one of an earlier try, those with answers first, or a new one."""
+        free = self._free.get(asked)
+        if free is None:
+            order = sorted(range(len(known)), key=lambda number: (not known[number].answered, number))
+            free = self._free[asked] = deque(order)
+        for number in free:
+            if known[number].answers(question):
+                free.remove(number)
+                return number
+        known.append(Effect(question))
+        return len(known) - 1
+
+
+def outermost(run: str) -> Place:
+    """The place of a run, which all others lie in."""
+    return Place(_hash(run), Effects())
+
+
+def place_in(around: Place, name: str) -> Place:
+    """A place that is the only one of its name, with a knowledge of its own."""
+    return Place(_hash(around.key, name), Effects())
+
+
+def _hash(*parts: str) -> str:
+    return sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:KEY]
+
+
+def digest(value: Any) -> str:
+    """A value as a short text that only its content decides: the same in every process, whatever the order of keys and sets."""
+    try:
+        text = _ENCODER.encode(value)
+    except (TypeError, ValueError, RecursionError):  # keys that are no texts, numbers of thousands of digits, a ring
+        text = _spelled(value)
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _reduced(value: Any) -> Any:
+    """What is no JSON by itself, as something that is."""
+    if isinstance(value, BaseModel):
+        extra = value.__pydantic_extra__
+        return {**value.__dict__, **extra} if extra else value.__dict__
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(_spelled, value))
+    if isinstance(value, _BY_THEIR_DATE):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return value.hex()
+    if isinstance(value, _BY_THEIR_TEXT):
+        return str(value)
+    if isinstance(value, (SecretStr, SecretBytes)):
+        return "a secret"  # keys are shown to others, and a short secret could be guessed from its digest
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return f"a {type(value).__qualname__}"  # never its repr, which may hold an address
+
+
+_ENCODER = JSONEncoder(sort_keys=True, separators=(",", ":"), default=_reduced)
+MOST_PARTS = 100_000
+"""Parts that are told apart in a value that JSON cannot write: a ring has no end."""
+DEEPEST = 100
+
+
+def _spelled(value: Any, depth: int = 0, budget: list[int] | None = None) -> str:
+    """A value as text, also where JSON has no way to write it."""
+    budget = [MOST_PARTS] if budget is None else budget
+    budget[0] -= 1
+    if depth > DEEPEST or budget[0] < 0:
+        return "..."
+    if isinstance(value, dict):
+        items = [(_spelled(name, depth + 1, budget), _spelled(item, depth + 1, budget)) for name, item in value.items()]
+        return "{" + ",".join(f"{name}:{item}" for name, item in sorted(items)) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(_spelled(item, depth + 1, budget) for item in value) + "]"
+    if type(value) is int and value.bit_length() > 10_000:
+        return hex(value)  # Python refuses to write it in digits
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return _ENCODER.encode(value)
+    return _spelled(_reduced(value), depth + 1, budget)
