@@ -164,6 +164,10 @@ class WalkCancelled(WalkError):
     """The walk was cancelled through `run.cancel()`; what had finished is in `run`."""
 
 
+class IntegerTooLong(GraphflowError, ValueError):
+    """A message holds an integer of more than 4,300 digits. It is not written, as that would take minutes or hours."""
+
+
 class NodeTimeout(WalkError, TimeoutError):
     """A node did not finish within its `timeout_s`."""
 

@@ -15,6 +15,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from graphflow.plain import check_integers
+from graphflow.plain import to_json_value as to_json_value
+
 Type = Any
 """A type expression as Python writes it: a class, `X | Y`, `list[X]`, `Literal[...]`. Python has no type for these."""
 
@@ -244,19 +247,17 @@ def type_name(kind: Type) -> str:
     return getattr(kind, "__name__", None) or str(kind)
 
 
-def to_json_value(message: object) -> Any:
-    """A message as plain JSON data; what pydantic cannot dump becomes its repr, so that nothing fails to be shown."""
-    from pydantic_core import to_jsonable_python
-
-    return to_jsonable_python(message, fallback=repr, serialize_unknown=True)
-
-
 def to_text(message: object) -> str:
-    """A message as a model or a terminal should read it: text as it is, everything else as JSON."""
+    """A message as a model or a terminal should read it: text as it is, everything else as JSON.
+
+    Raises:
+        IntegerTooLong: there is an integer of more than 4,300 digits in it.
+    """
     if isinstance(message, str):
         return message
     from pydantic_core import to_json
 
+    check_integers(message)
     return to_json(message, fallback=repr, serialize_unknown=True).decode()
 
 

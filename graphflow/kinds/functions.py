@@ -19,6 +19,7 @@ from graphflow.kinds.tool import read_for, spec_of
 from graphflow.media import media_in, without_media
 from graphflow.messages import adapter_of, type_name
 from graphflow.nodes import Node
+from graphflow.plain import check_integers
 
 MODULES = (
     *("asyncio", "base64", "bisect", "collections", "copy", "csv", "dataclasses", "datetime", "decimal", "functools"),
@@ -136,6 +137,7 @@ def crossing(whose: str, value: Any) -> Any:
     if value is None or type(value) is bool:
         return value
     try:
+        check_integers(value)
         if isinstance(value, (BaseModel, list, tuple, dict)) and media_in(value):
             value = without_media(value)
         return from_json(to_json(value, inf_nan_mode="constants", bytes_mode="utf8", fallback=_opened))

@@ -38,6 +38,7 @@ from graphflow.kinds.step import call_function, pieces_of, place_of
 from graphflow.messages import Type, adapter_of, origin_of
 from graphflow.model import ToolSpec
 from graphflow.nodes import Context, Node, NodeOptions
+from graphflow.plain import check_integers
 from graphflow.policy import Effect, check_effects
 from graphflow.ports import MISSING, Port, Signature, name_of, read_hints, read_signature
 from graphflow.reply import mended
@@ -363,12 +364,17 @@ def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str
     if output is None:
         return ""
     try:
-        text = mended(output) if isinstance(output, str) else to_json(output).decode()
+        text = mended(output) if isinstance(output, str) else _json_text(output)
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise ResultInvalid(
             f"{node!r} answered with {type(output).__name__}, which cannot be written as JSON: {str(error)[:200]}"
         ) from None
     return text if limit is None else cut(text, limit)
+
+
+def _json_text(output: Any) -> str:
+    check_integers(output)
+    return to_json(output).decode()
 
 
 def cut(text: str, limit: int) -> str:

@@ -346,11 +346,15 @@ def hide(error: ModelError, secret: str, label: str) -> None:
 
 
 def encode(value: Json) -> bytes:
-    """JSON for the wire. Half a character, which file names and models may hold, is replaced: no wire takes one."""
+    """JSON for the wire, as every API takes it.
+
+    Half a character, which file names and models may hold, is replaced. NaN and infinity, for which JSON has no word, are
+    sent as texts: an API answers the bare words with an error, to this request and to all that repeat the conversation.
+    """
     try:
-        return to_json(value)
+        return to_json(value, inf_nan_mode="strings")
     except ValueError:
-        return to_json(_mended(value))
+        return to_json(_mended(value), inf_nan_mode="strings")
 
 
 def _mended(value: Any) -> Any:

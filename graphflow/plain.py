@@ -1,0 +1,234 @@
+"""Any value as plain JSON data, and the integers that are too long to be written.
+
+Rules:
+1. What is shown (an event, a report, a table) never fails and never hangs, whatever a node has answered: what JSON cannot
+   carry is shown as it can be.
+2. What is handed over (to a model, to another process) is refused instead: a changed value would be a wrong one.
+3. An integer of more than 4,300 digits is never written. Python refuses it for the same reason: the time it takes grows
+   with the square of its length, and pydantic's writer, which is not Python's, would be busy for minutes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from base64 import b64encode
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from graphflow.errors import IntegerTooLong
+
+DIGITS = 4_300
+"""Digits of an integer, at most: Python's own limit (`sys.set_int_max_str_digits`)."""
+BITS = 14_284
+"""As many bits has the largest integer of that many digits."""
+LARGEST = 10**DIGITS - 1
+DEEPEST = 100
+"""Levels of a value that are shown; json.dumps fails at about a thousand, and nobody reads so far."""
+MOST = 1_000_000
+"""Parts of a value that are shown, once it has to be looked at part by part."""
+LONGEST_REPR = 2_000
+"""Characters of a repr that stands for what is no data."""
+
+ATOMS = frozenset({type(None), bool})
+
+
+def is_huge(value: int) -> bool:
+    """Whether an integer has more digits than may be written."""
+    return value.bit_length() >= BITS and not -LARGEST <= value <= LARGEST
+
+
+def check_integers(value: Any) -> None:
+    """Refuses a value with an integer in it that is too long to be written.
+
+    Raises:
+        IntegerTooLong: there is one, as a value or as a key.
+    """
+    if any(isinstance(part, int) and is_huge(part) for part in _parts(value)):
+        raise IntegerTooLong(
+            f"an integer of more than {DIGITS} digits cannot be written; hand over a smaller number, or what is needed of it"
+        )
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """The integers and other leaves of a value, each container once."""
+    todo = [value]
+    seen: set[int] = set()
+    while todo:
+        part = todo.pop()
+        inner = _inner(part)
+        if inner is None:
+            yield part
+        elif id(part) not in seen:
+            seen.add(id(part))
+            todo += inner
+
+
+def _inner(part: Any) -> Iterable[Any] | None:
+    """What is in a container, or None for everything else."""
+    kind = type(part)
+    if kind is str or kind is int or kind is float or kind in ATOMS:
+        return None
+    if isinstance(part, Mapping):
+        return [*part.keys(), *part.values()]
+    if isinstance(part, (list, tuple, set, frozenset, deque)):
+        return part
+    if isinstance(part, BaseModel):
+        return [*part.__dict__.values(), *(part.__pydantic_extra__ or {}).values()]
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        return [getattr(part, field.name, None) for field in dataclasses.fields(part)]
+    return None
+
+
+def to_json_value(value: object) -> Any:
+    """A value as plain JSON data to be shown; what JSON cannot carry is shown as it can be, so that nothing fails."""
+    try:
+        plain = to_jsonable_python(value, fallback=repr, serialize_unknown=True)
+        if _is_writable(plain):
+            return plain
+    except Exception:  # bytes, cycles, a repr that raises: whatever a node may answer
+        pass
+    return _Careful().shown(value, DEEPEST)
+
+
+def _is_writable(plain: Any) -> bool:
+    """Whether json.dumps writes it as JSON that every reader takes."""
+    level = [plain]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for part in level:
+            kind = type(part)
+            if kind is str:
+                if not part.isascii() and not _is_text(part):
+                    return False
+            elif kind is int:
+                if part.bit_length() >= BITS:
+                    return False
+            elif kind is float:
+                if not math.isfinite(part):
+                    return False
+            elif kind is dict:
+                below += part.keys()
+                below += part.values()
+            elif kind is list:
+                below += part
+            elif kind not in ATOMS:
+                return False
+        if not below:
+            return True
+        level = below
+    return False
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text can be written as UTF-8: one with half a character in it cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _Careful:
+    """A value, looked at part by part."""
+
+    def __init__(self) -> None:
+        self.left = MOST
+        self.around: set[int] = set()
+        """The containers that the part stands in: one that stands in itself has no end."""
+
+    def shown(self, value: Any, depth: int) -> Any:
+        """One part as JSON can carry it."""
+        self.left -= 1
+        if self.left < 0:
+            return "[and more]"
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            return f"[an integer of more than {DIGITS} digits]" if is_huge(value) else int(value)
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else _not_finite(value)
+        if isinstance(value, str):
+            return text_of(str(value))
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return bytes_text(bytes(value))
+        return self._container(value, depth)
+
+    def _container(self, value: Any, depth: int) -> Any:
+        if id(value) in self.around:
+            return "[the same again]"
+        if depth == 0:
+            return "[and deeper]"
+        self.around.add(id(value))
+        try:
+            if isinstance(value, BaseModel):
+                return self._mapping(_fields_of(value), depth)
+            if dataclasses.is_dataclass(value) and not isinstance(value, type):
+                named = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+                return self._mapping(named, depth)
+            if isinstance(value, Mapping):
+                return self._mapping(value, depth)
+            if isinstance(value, (list, tuple, set, frozenset, deque)):
+                return [self.shown(item, depth - 1) for item in _up_to(value, self.left)]
+            return self._other(value)
+        except Exception:  # a property, an iterator or a length of somebody's own that raises
+            return short_repr(value)
+        finally:
+            self.around.discard(id(value))
+
+    def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        shown: dict[str, Any] = {}
+        for key in _up_to(value, self.left):
+            name = self.shown(key, 1) if isinstance(key, (str, int, float, bytes)) else short_repr(key)
+            shown[name if isinstance(name, str) else str(name)] = self.shown(value[key], depth - 1)
+        return shown
+
+    def _other(self, value: Any) -> Any:
+        """What is neither data nor a container: a date, a path, an object of somebody's own."""
+        try:
+            plain = to_jsonable_python(value, fallback=short_repr, serialize_unknown=True)
+        except Exception:
+            return short_repr(value)
+        return plain if _is_writable(plain) else short_repr(value)
+
+
+def _fields_of(model: BaseModel) -> dict[str, Any]:
+    return {**model.__dict__, **(model.__pydantic_extra__ or {})}
+
+
+def _up_to(values: Iterable[Any], most: int) -> Iterable[Any]:
+    for number, value in enumerate(values):
+        if number > most:
+            return
+        yield value
+
+
+def _not_finite(value: float) -> str:
+    """As JavaScript spells what JSON has no word for."""
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def bytes_text(data: bytes) -> str:
+    """Bytes as text where they are UTF-8, else in base64 (URL-safe, as pydantic writes it)."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return b64encode(data, b"-_").decode()
+
+
+def text_of(text: str) -> str:
+    """A text that can be written: half a character is replaced."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def short_repr(value: Any) -> str:
+    """A repr that does not fail, and does not fill the screen."""
+    try:
+        shown = text_of(repr(value))
+    except Exception:
+        return f"<{type(value).__name__} without a repr>"
+    return shown if len(shown) <= LONGEST_REPR else f"{shown[:LONGEST_REPR]}..."
