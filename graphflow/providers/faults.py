@@ -56,6 +56,10 @@ BY_CODE: dict[str, type[ModelError]] = {
     "billing_error": QuotaExceeded,
     "billing_hard_limit_reached": QuotaExceeded,
     "enforced_spend_limit_reached": QuotaExceeded,
+    "organization_spend_limit_exceeded": QuotaExceeded,
+    "project_spend_limit_exceeded": QuotaExceeded,
+    "organization_usage_limit_exceeded": QuotaExceeded,
+    "credit_balance_exhausted": QuotaExceeded,
     "usage_limit_reached": QuotaExceeded,
     "usage_not_included": QuotaExceeded,
     "rate_limit_exceeded": RateLimited,
@@ -64,6 +68,8 @@ BY_CODE: dict[str, type[ModelError]] = {
     "resource_exhausted": RateLimited,
     "overloaded_error": Overloaded,
     "server_is_overloaded": Overloaded,
+    "server_overloaded": Overloaded,
+    "flex_unavailable": Overloaded,
     "slow_down": Overloaded,
     "unavailable": Overloaded,
     "api_error": ServerError,
@@ -71,11 +77,16 @@ BY_CODE: dict[str, type[ModelError]] = {
     "internal": ServerError,
     "internal_server_error": ServerError,
     "timeout_error": ModelTimeout,
+    "vector_store_timeout": ModelTimeout,
     "deadline_exceeded": ModelTimeout,
     "tool_use_failed": ToolUseFailed,
     "content_policy_violation": ContentFiltered,
     "content_filter": ContentFiltered,
     "moderation_blocked": ContentFiltered,
+    "cyber_policy": ContentFiltered,
+    "bio_policy": ContentFiltered,
+    "misalignment_policy_violation": ContentFiltered,
+    "image_content_policy_violation": ContentFiltered,
     "request_too_large": ContextOverflow,
 }
 BY_STATUS: dict[int, type[ModelError]] = {
@@ -91,17 +102,30 @@ BY_STATUS: dict[int, type[ModelError]] = {
     504: ModelTimeout,
     529: Overloaded,
 }
+ASKED_WRONG: dict[str, type[ModelError]] = {
+    "invalid_prompt": BadRequest,
+    "invalid_request_error": BadRequest,
+    "invalid_argument": BadRequest,
+    "failed_precondition": BadRequest,
+    "bad_request": BadRequest,
+}
+"""Words for a request that cannot be answered. They are general: what else is known of it goes first."""
+_WRONG_IMAGE = re.compile(r"(invalid|unsupported|empty)_.*image|image_(too|parse|file)|failed_to_download_image")
+"""The codes of Responses for pictures that it cannot read."""
 _OVERFLOW = re.compile(
-    r"prompt is too long|maximum context length|context (length|window|size)|too many tokens|input token count|"
-    r"exceeds? the (maximum|available) .{0,30}(tokens|context)",
+    r"prompt (is )?too long|maximum (context|prompt) length|context (length|window|size|limit)|too many tokens|"
+    r"input token count|exceeds? the (maximum|available) .{0,30}(tokens|context)|exceeded model token limit|"
+    r"prompt token count .{0,40}exceeds",
     re.IGNORECASE,
 )
 _KEY = re.compile(r"api[ _-]?key (is )?(not valid|invalid|expired|missing)|invalid api[ _-]?key|unauthori[sz]ed", re.I)
 _MISSING = re.compile(r"model .{0,120}not found|no such model", re.IGNORECASE)
-_FLAGGED = re.compile(r"flagged by moderation|content (policy|management policy)", re.IGNORECASE)
+_FLAGGED = re.compile(
+    r"flagged (by moderation|as potentially violating)|content (policy|management policy)|usage policy", re.IGNORECASE
+)
 _SPENT = re.compile(
     r"enforced_spend_limit|credit balance is too low|insufficient (credits|balance|quota)|"
-    r"(monthly|specified) API usage limit",
+    r"(monthly|specified|reached your)( workspace| organization)? API usage limit|monthly API usage threshold",
     re.IGNORECASE,
 )
 
@@ -116,9 +140,11 @@ def fault(provider: str, status: int | None, body: Any, headers: Mapping[str, st
 
 def _fault(provider: str, status: int | None, body: Any, headers: Mapping[str, str] | None = None) -> ModelError:
     """The same, for a body that is like those that vendors send."""
+    if isinstance(body, list):  # Gemini's stream that is not asked for as server-sent events
+        body = next((item for item in body if isinstance(item, dict)), body)
     message, type_, code = _said(body)
     headers = headers or {}
-    kind = _kind(status, message, type_, code)
+    kind = _kind(_meant(status, code), message, type_, code)
     text = f"{provider}: {clipped(message)}" if message else f"{provider} answered with HTTP status {status}"
     if status is not None and status >= 400:
         text += f" (HTTP {status}{', ' + code if code and code != str(status) else ''})"
@@ -132,7 +158,15 @@ def _fault(provider: str, status: int | None, body: Any, headers: Mapping[str, s
         retry_after=retry_after(headers, body),
     )
     error.said = clipped(message)
+    if headers.get("x-should-retry") == "false":  # OpenAI and Anthropic: it would fail again
+        error.retryable = False
     return error
+
+
+def _meant(status: int | None, code: str) -> int | None:
+    """The status that is meant: a failure inside a reply of status 200 may name its own as the code."""
+    inside = status is None or 200 <= status < 300
+    return int(code) if inside and code.isascii() and code.isdigit() and 400 <= int(code) < 600 else status
 
 
 TRANSIENT: dict[str, type[ModelError]] = {
@@ -168,7 +202,7 @@ def _said(body: Any) -> tuple[str, str, str]:
     """Message, type and code, wherever a vendor puts them."""
     if not isinstance(body, dict):
         return clipped(" ".join(str(body or "").split())), "", ""
-    error = body.get("error", body)
+    error = body.get("error") or _in_choice(body) or body
     if isinstance(error, str):
         return error, "", ""
     if isinstance(body.get("response"), dict):  # response.failed
@@ -178,11 +212,25 @@ def _said(body: Any) -> tuple[str, str, str]:
     message = error.get("message") or error.get("detail") or body.get("detail") or body.get("message") or ""
     if not isinstance(message, str):
         message = _details(message)
-    code = error.get("code")
+    code = _named_in_details(error) or error.get("code")
     type_ = error.get("status") or error.get("type") or ""
     if type_ == "error":
         type_ = ""
     return message, str(type_), "" if code is None else str(code)
+
+
+def _in_choice(body: Any) -> Any:
+    """The error that a choice of a chat completion ended with (OpenRouter)."""
+    choices = body.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first.get("error") if isinstance(first, dict) else None
+
+
+def _named_in_details(error: Any) -> str:
+    """The code that stands in the details of an error (Anthropic: a spent budget under the type of a rate limit)."""
+    details = error.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    return code if isinstance(code, str) else ""
 
 
 def _details(message: Any) -> str:
@@ -207,17 +255,25 @@ def _kind(status: int | None, message: str, type_: str, code: str) -> type[Model
             return kind
     if _KEY.search(message):
         return AuthError
-    if (status is None or status in (400, 413, 422, 500)) and _OVERFLOW.search(message):
+    if (status is None or status in (200, 400, 413, 422, 500)) and _OVERFLOW.search(message):
         return ContextOverflow
-    if status in (400, 403) and _FLAGGED.search(message):
+    if (status is None or status in (200, 400, 403)) and _FLAGGED.search(message):
         return ContentFiltered
     if status in BY_STATUS:
         return BY_STATUS[status]
+    if status is None or status < 300:
+        return _asked_wrong(code) or _asked_wrong(type_) or ServerError
     if status is not None and 400 <= status < 500:
         return NotFound if _MISSING.search(message) else BadRequest
     if status is not None and 300 <= status < 400:
         return BadRequest  # a redirect: the address is not the API's
     return ServerError
+
+
+def _asked_wrong(word: str) -> type[ModelError] | None:
+    """The error that a code or type of a failure inside a reply stands for, if the request is at fault."""
+    word = word.lower()
+    return BadRequest if _WRONG_IMAGE.search(word) else ASKED_WRONG.get(word)
 
 
 def _advice(kind: type[ModelError]) -> str:

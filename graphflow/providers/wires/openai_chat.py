@@ -13,7 +13,7 @@ import re
 from secrets import token_hex
 from typing import Any
 
-from graphflow.errors import MalformedReply
+from graphflow.errors import MalformedReply, ModelError
 from graphflow.media import Media
 from graphflow.model import (
     CallDelta,
@@ -244,6 +244,7 @@ class ChatParser:
         self.done = False
         self.opened = False
         self.raw: str | None = None
+        self.failure: ModelError | None = None
         self.named: dict[int, str] = {}
         self.calls: dict[tuple[int, str], int] = {}
         self.current: dict[int, int] = {}
@@ -254,7 +255,7 @@ class ChatParser:
 
     def event(self, data: Any, name: str) -> list[ModelEvent]:
         """One chunk."""
-        if name == "error" or data.get("error"):
+        if name == "error" or data.get("error") or data.get("object") == "error":
             raise fault(self.dialect.name, None, data)
         events: list[ModelEvent] = []
         if not self.opened:
@@ -267,13 +268,15 @@ class ChatParser:
             if not choice.get("index"):  # several choices interleave; only the first is read
                 self._delta(choice.get("delta") or choice.get("message") or {}, events)
                 self.raw = choice.get("finish_reason") or self.raw
+                if choice.get("error"):  # OpenRouter: the model's own provider failed, after these words or before any
+                    self.failure = fault(self.dialect.name, None, data)
                 if choice.get("logprobs"):
                     events += read_logprobs(choice["logprobs"].get("content"))
         return events
 
     def reply(self, data: Any) -> list[ModelEvent]:
         """A whole chat completion."""
-        if not data.get("choices") and not data.get("error"):
+        if not data.get("choices") and not data.get("error") and data.get("object") != "error":
             raise MalformedReply(f"a chat completion without choices: {str(data)[:200]}")
         events = self.event(data, "")
         self.done = True
@@ -281,6 +284,8 @@ class ChatParser:
 
     def end(self) -> list[ModelEvent]:
         """Usage and finish, which may have come in any order."""
+        if self.failure is not None:
+            raise self.failure
         if not self.done and (self.dialect.marker or self.raw is None):
             raise MalformedReply("the stream ended without [DONE]")
         events: list[ModelEvent] = [self.spent] if self.spent else []
