@@ -271,7 +271,7 @@ def test_the_cost_of_a_walk_and_of_its_parts() -> None:
 
 
 def test_bounds_know_a_cost_where_prices_do() -> None:
-    graph = Graph("g", START >> Agent("a", model="openai:gpt-5-mini") >> END)
+    graph = Graph("g", START >> Agent("a", model="openai:gpt-5-mini", repairs=0) >> END)
     bound = graph.bounds().usd
     assert bound == pytest.approx(400_000 * 2.25 / 1e6)
     assert Graph("g", START >> Agent("a", model="openai:gpt-unheard-of") >> END).bounds().usd is None
