@@ -59,6 +59,10 @@ _BEYOND: dict[Flavour, frozenset[str]] = {
 }
 
 
+_SAYS_WHAT = frozenset({"type", "$ref", "enum", "const", "anyOf", "oneOf", "allOf", "properties"})
+"""One of these says what stands at a place of a schema."""
+
+
 def fit(schema: Json, flavour: Flavour) -> tuple[Json, bool]:
     """The schema in a flavour, and whether the API can hold the model to it strictly."""
     if flavour == "plain":
@@ -72,6 +76,9 @@ def fit(schema: Json, flavour: Flavour) -> tuple[Json, bool]:
         if not isinstance(part, dict):
             return part
         made = _narrowed(part, flavour)
+        listless = made.get("type") == "array" and not made.get("items") and "prefixItems" not in made
+        if listless or not _SAYS_WHAT & made.keys():
+            strict = False  # anything goes there, and a strict form has to say what does
         if "oneOf" in made:  # pydantic's spelling of a tagged union
             made["anyOf"] = made.pop("oneOf")
             made.pop("discriminator", None)

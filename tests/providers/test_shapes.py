@@ -7,10 +7,14 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from graphflow import END, START, Agent, Graph
 from graphflow.kinds.structured import output_schema
 from graphflow.model import CallDelta, Finished, Request, TextDelta, ToolSpec
 from graphflow.providers.shapes import ANSWER, Unwrapped, as_tool, as_words, fit
 from graphflow.turns import UserTurn
+from tests.conftest import walk
+from tests.providers.reach import TARGETS, model, server
+from tests.strict import Answer
 
 
 class Cat(BaseModel):
@@ -74,6 +78,47 @@ def test_an_object_of_any_keys_has_no_strict_form() -> None:
     whole, _ = output_schema(Open)
     assert whole is not None
     assert fit(whole, "strict")[1] is False
+
+
+class Anything(BaseModel):
+    x: Any
+    note: str = ""
+
+
+class SomeObject(BaseModel):
+    x: object = Field(description="Whatever it is.")
+
+
+class Bare(BaseModel):
+    x: list  # type: ignore[type-arg]
+
+
+class Inside(BaseModel):
+    found: list[Anything]
+
+
+class Optionally(BaseModel):
+    x: list[Any] | None = None
+
+
+VAGUE = (Anything, SomeObject, Bare, Inside, Optionally, list, list[Any], Cat | Anything)
+
+
+@pytest.mark.parametrize("kind", VAGUE, ids=str)
+@pytest.mark.parametrize("flavour", ["strict", "narrow"])
+def test_what_may_be_anything_has_no_strict_form(kind: Any, flavour: Literal["strict", "narrow"]) -> None:
+    whole, _ = output_schema(kind)
+    assert whole is not None
+    assert fit(whole, flavour)[1] is False
+
+
+@pytest.mark.parametrize("provider", TARGETS)
+def test_no_server_is_sent_a_strict_schema_that_says_nothing(provider: str) -> None:
+    graph = Graph("g", START >> Agent("a", input=str, output=Anything) >> END)
+    with server(provider, [Answer(text='{"x": [1, {"y": null}], "note": "n"}')]) as strict:
+        run = walk(graph, "x", model=model(provider, strict))
+        assert strict.refused == []
+        assert run.output == Anything(x=[1, {"y": None}], note="n")
 
 
 def test_a_property_named_like_a_keyword_is_left_alone() -> None:

@@ -79,6 +79,8 @@ def openai_strict(schema: Any) -> Fault | None:
                 return at, f"'{key}' is not permitted."
         if part.get("type") == "array" and "items" not in part:
             return at, "array schema missing items."
+        if not {"type", "$ref", "anyOf", "enum", "const"} & set(part):
+            return at, "schema must have a 'type' key."
     return None
 
 
