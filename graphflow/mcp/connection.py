@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from graphflow.errors import ServerFailed, ToolError
-from graphflow.mcp.link import CLOSED, Link, off
+from graphflow.mcp.link import CLOSED, FORGOTTEN, STAND_INS, Link, off
 from graphflow.mcp.schema import wrong_with
 from graphflow.scrub import scrub
 from graphflow.threads import in_thread
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 ENDED = ("Connection closed", "SSE stream ended without a response")
 """What the SDK says with that code; servers use it for errors of their own, too."""
-FORGOTTEN = "Session terminated"
-"""What the SDK says when a session is answered by 404."""
+NO_SESSION = -32001
+"""The code of servers that say so themselves when they have forgotten a session (the SDKs use it with 404)."""
 SIGN_OF_LIFE_S = 5.0
 """Seconds that a server has to list its tools after it has left a call without an answer."""
 
@@ -104,12 +104,13 @@ class Connection:
                 self._doubted = True  # a time limit, perhaps: the next call makes sure that somebody is there
                 raise
             except MCPError as error:
-                if error.message == FORGOTTEN and again:
+                forgotten = error.message == FORGOTTEN or (error.code == NO_SESSION and link.status == 404)
+                if forgotten and again:
                     link.lost.set()
                     continue
                 if error.code == CLOSED and (link.lost.is_set() or error.message in ENDED):
                     raise ServerFailed(await self._ended(link)) from None
-                raise ToolError(scrub(f"server {self.server.name!r} refuses the call: {error.message}")) from None
+                raise ToolError(scrub(f"server {self.server.name!r} {_refusal(error.message, link)}")) from None
             except ValidationError as error:
                 raise ToolError(scrub(f"server {self.server.name!r} answered {off(error)}")) from None
             except RuntimeError as error:  # how the SDK says what else it cannot make sense of
@@ -173,3 +174,10 @@ class Connection:
         await link.gone(within_s=1.0)
         what = "ended while it was working on the call"
         return scrub(f"server {self.server.name!r} {what}{await link.last_words()}; the next call opens it again")
+
+
+def _refusal(message: str, link: Link) -> str:
+    """How a server refuses a call: in its own words, or by an HTTP status alone."""
+    if message in STAND_INS and link.status:
+        return f"refuses the call: it answered HTTP {link.status}"
+    return f"refuses the call: {message}"

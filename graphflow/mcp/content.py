@@ -3,7 +3,8 @@
 Rules:
 1. Structured content is the answer. Text that only says the same again is left out; pictures, sounds and further text
    stand beside it.
-2. A result that is marked as an error is raised as one, in the server's words.
+2. A result that is marked as an error is raised as one, in the server's words and with its data: how long to wait, which
+   field was wrong.
 3. What a model cannot look at is kept as an artifact of the run, and named in the answer.
 
 Source: https://modelcontextprotocol.io/specification/2025-11-25/server/tools (Tool Result, Structured Content).
@@ -38,14 +39,24 @@ def answer_of(result: Any, ctx: Context) -> Any:
     """
     parts = [_part(block, number, ctx) for number, block in enumerate(result.content)]
     if result.is_error:
-        told = "\n".join(part for part in parts if isinstance(part, str) and part)
-        raise ToolError(scrub(told) or f"{ctx.node.name!r} failed, and its server does not say why")
+        raise ToolError(
+            scrub(_complaint(result, parts)) or f"{ctx.node.name!r} failed, and its server does not say why"
+        )
     structured = _unwrapped(result.structured_content)
     if structured is not None:
         parts = [structured, *(p for p in parts if not (isinstance(p, str) and _repeats(p, structured)))]
     if all(isinstance(part, str) for part in parts):
         return "\n".join(parts)
     return parts[0] if len(parts) == 1 else parts
+
+
+def _complaint(result: Any, parts: list[Any]) -> str:
+    """What a server says of a failure: its texts, and its data where they do not say the same."""
+    said = [part for part in parts if isinstance(part, str) and part]
+    structured = _unwrapped(result.structured_content)
+    if structured not in (None, {}, [], "") and not any(_repeats(text, structured) for text in said):
+        said.append(structured if isinstance(structured, str) else json.dumps(structured, ensure_ascii=False))
+    return "\n".join(said)
 
 
 def _unwrapped(structured: Any) -> Any:

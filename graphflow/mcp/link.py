@@ -29,6 +29,11 @@ PAGES = 100
 CLOSED = -32000
 """The SDK's code for a connection that ended (`mcp_types.CONNECTION_CLOSED`)."""
 
+FORGOTTEN = "Session terminated"
+"""What the SDK says when a session is answered by 404, and the server does not say why."""
+STAND_INS = (FORGOTTEN, "Not Found", "Server returned an error response")
+"""What the SDK says for an HTTP status where the server has no message of its own."""
+
 Listed = Callable[[Sequence[Any]], Awaitable[None]]
 
 
@@ -187,6 +192,20 @@ class Link:
             seen.add(cursor)
         await self._listed(found)
 
+    @property
+    def status(self) -> int:
+        """The HTTP status of the last answer that was an error, else 0."""
+        return self._opened.status
+
+    def _refused(self, cause: BaseException) -> str:
+        """An HTTP status, and what the server itself has said with it."""
+        from mcp import MCPError
+
+        status = self._opened.status
+        if isinstance(cause, MCPError) and cause.message not in STAND_INS:
+            return f"answered HTTP {status}: {cause.message}"
+        return f"answered HTTP {status}" + (": it wants a token" if status == 401 else "")
+
     async def _why(self, error: BaseException, expired: bool) -> str:
         from mcp import MCPError
 
@@ -200,8 +219,8 @@ class Link:
             what = "cannot be started: there is no such program (or its cwd is missing)"
         elif isinstance(cause, MCPError) and cause.code == CLOSED and self.server.command:
             what = "ended before it answered"
-        elif status := self._opened.status:
-            what = f"answered HTTP {status}" + (": it wants a token" if status == 401 else "")
+        elif self._opened.status:
+            what = self._refused(cause)
         elif isinstance(cause, MCPError):
             what = f"does not speak the protocol: {cause.message}"
         elif isinstance(cause, ValidationError):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from graphflow.errors import DeclarationError, GraphError, MissingExtra, ServerFailed
 from graphflow.mcp.connection import Connection
 from graphflow.mcp.elicitation import Ask
-from graphflow.mcp.tools import ServerTool, chosen, effects_of, node_name
+from graphflow.mcp.tools import ServerTool, chosen, effects_of, node_name, wants_a_task
 from graphflow.nodes import Node, NodeOptions
 from graphflow.policy import Effect, check_effects
 from graphflow.ports import Port
@@ -163,7 +163,7 @@ class MCP(Node[Any, Any]):
         """
         nodes: dict[str, ServerTool] = {}
         for tool in listed:
-            if not chosen(tool.name, self.include, self.exclude):
+            if not chosen(tool.name, self.include, self.exclude) or wants_a_task(tool):
                 continue
             name = node_name(self.prefix, tool.name)
             if name in nodes:
@@ -202,7 +202,16 @@ class MCP(Node[Any, Any]):
     def _check(self, tools: Tools) -> None:
         """Names that were asked for, and that the server does not have."""
         for pattern in self.include or ():
-            if not any(chosen(tool.name, (pattern,), ()) for tool in tools.connection.listed):
+            found = [tool for tool in tools.connection.listed if chosen(tool.name, (pattern,), ())]
+            if found and all(wants_a_task(tool) for tool in found):
+                raise GraphError(
+                    self.name,
+                    [
+                        f"server {self.name!r} runs {pattern!r} as a task only, and that is not supported; "
+                        "leave it out of include=[...]"
+                    ],
+                )
+            if not found:
                 have = ", ".join(sorted(tool.name for tool in tools.connection.listed)) or "nothing"
                 raise GraphError(
                     self.name,

@@ -124,6 +124,14 @@ def chosen(tool: str, include: Sequence[str] | None, exclude: Sequence[str]) -> 
     return include is None or any(fnmatchcase(tool, pattern) for pattern in include)
 
 
+def wants_a_task(listed: Any) -> bool:
+    """Whether a server's tool can only be called as a task: it refuses a plain call, so it is not offered.
+
+    Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks (Tool-Level Negotiation).
+    """
+    return getattr(getattr(listed, "execution", None), "task_support", None) == "required"
+
+
 def effects_of(listed: Any, hints_trusted: bool) -> Sequence[Effect]:
     """What a tool may do: anything, unless its server's hints are trusted.
 
