@@ -136,7 +136,7 @@ class Members:
     def _check_nodes(self) -> None:
         self.callees: dict[str, tuple[Node[Any, Any], ...]] = {}
         for node in self.nodes:
-            for problem in _problems_of(node):
+            for problem in (*_problems_of(node), *node.unanswered):
                 self._say_node(node, f"node {node.name!r}: {problem}")
             if node.in_background:
                 self._say_node(

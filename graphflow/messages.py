@@ -258,7 +258,7 @@ def to_text(message: object) -> str:
     from pydantic_core import to_json
 
     check_integers(message)
-    return to_json(message, fallback=repr, serialize_unknown=True).decode()
+    return to_json(message, fallback=repr, serialize_unknown=True, inf_nan_mode="strings").decode()
 
 
 def error_text(error: BaseException) -> str:

@@ -259,6 +259,8 @@ class Node(Entry[In, Out], Generic[In, Out]):
     concurrency_safe: bool = True
     isolation: Isolation = "isolated"
     in_background: bool = False
+    unanswered: tuple[str, ...] = ()
+    """What is wrong with it where its answer travels on an edge; where it is only called, nothing is."""
     sees_run: bool = True
     """Whether its answer may depend on the run: its dependencies, session, model, policies."""
 

@@ -197,7 +197,14 @@ class _Careful:
 
 
 def _fields_of(model: BaseModel) -> dict[str, Any]:
-    return {**model.__dict__, **(model.__pydantic_extra__ or {})}
+    """What a model shows of itself; a field that it leaves out everywhere is left out here as well."""
+    shown = {name: value for name, value in model.__dict__.items() if not _is_excluded(model, name)}
+    return {**shown, **(model.__pydantic_extra__ or {})}
+
+
+def _is_excluded(model: BaseModel, name: str) -> bool:
+    field = type(model).model_fields.get(name)
+    return field is not None and bool(field.exclude)
 
 
 def _up_to(values: Iterable[Any], most: int) -> Iterable[Any]:

@@ -75,6 +75,9 @@ class Signature:
     context: str | None
     """The name of the parameter that gets the frame's view, if any."""
     problems: tuple[str, ...]
+    """What is wrong with it for every kind of node."""
+    unanswered: tuple[str, ...] = ()
+    """What is wrong if its answer travels on an edge: it does not say of what type that is."""
     positional: tuple[str, ...] = ()
     """Parameters that Python takes by their place only (those before a `/`)."""
 
@@ -108,13 +111,14 @@ def read_signature(function: Callable[..., Any], context_type: type) -> Signatur
         else:
             ports.append(Port(parameter.name, plain(hint), parameter.default, _take(hint)))
     output = hints.get("return", MISSING)
+    unanswered: tuple[str, ...] = ()
     if output is MISSING:
         if not problems:
-            problems.append(f"{name!r} has no return annotation; write '-> Type', the type of the message it sends")
+            unanswered = (f"{name!r} has no return annotation; write '-> Type', the type of the message it sends",)
         output = Any
     problems += [problem for kind in (*(p.type for p in ports), output) for problem in _unusable(name, kind)]
     positional = tuple(name for name, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
-    return Signature(tuple(ports), output, context, tuple(problems), positional)
+    return Signature(tuple(ports), output, context, tuple(problems), unanswered, positional)
 
 
 def name_of(function: Callable[..., Any]) -> str:

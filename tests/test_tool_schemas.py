@@ -20,6 +20,8 @@ from typing_extensions import TypedDict
 from graphflow import END, START, Agent, Context, Graph, GraphError, node, tool
 from graphflow.errors import DeclarationError
 from graphflow.kinds.tool import Tool
+from graphflow.testing import ScriptedModel, calls
+from tests.conftest import walk
 from tests.toolbox import told
 
 both_ways = pytest.mark.parametrize("observed", [False, True])
@@ -357,7 +359,35 @@ def _bare(n) -> str:  # type: ignore[no-untyped-def]
 
 
 def _mute(n: int):  # type: ignore[no-untyped-def]
-    return ""
+    """Double."""
+    return {"n": 2 * n}
+
+
+def _mute_pieces(n: int):  # type: ignore[no-untyped-def]
+    yield n
+    yield {"n": 2 * n}
+
+
+async def _mute_async_pieces(n: int):  # type: ignore[no-untyped-def]
+    yield n
+    yield {"n": 2 * n}
+
+
+@pytest.mark.parametrize(
+    ("function", "answer"),
+    [(_mute, '{"n":6}'), (_mute_pieces, '[3,{"n":6}]'), (_mute_async_pieces, '[3,{"n":6}]')],
+)
+def test_a_tool_need_not_say_what_it_answers(function: Any, answer: str) -> None:
+    made = tool(function)
+    model = ScriptedModel(calls(made.name, n=3), "done")
+    run = walk(Graph("g", START >> Agent("a", input=str, tools=[made]) >> END), "x", model=model)
+    assert run.output == "done"
+    assert model.requests[1].turns[-1].results[0].text == answer  # type: ignore[union-attr]
+
+
+def test_on_an_arrow_it_has_to() -> None:
+    with pytest.raises(GraphError, match="has no return annotation"):
+        Graph("g", START >> tool(_mute) >> END)
 
 
 def _many(*n: int) -> str:
@@ -379,7 +409,6 @@ async def _late(n: int) -> AsyncIterator[str]:
         (_hook, "its parameters make no schema"),
         (_hidden, "'_n' has a leading underscore"),
         (_bare, "parameter 'n' of '_bare' has no type"),
-        (_mute, "has no return annotation"),
         (_many, r"has \*n"),
         (_lost, "name 'Nowhere', which is not defined"),
     ],

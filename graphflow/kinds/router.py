@@ -309,7 +309,7 @@ def _literals(kind: Type) -> list[str]:
 
 def _ruled(name: str, signature: Signature, otherwise: str | None, input: Type) -> tuple[Type, Type, tuple[str, ...]]:
     """What a router with a rule chooses from, the type it takes, and what is wrong with the rule."""
-    problems = list(signature.problems)
+    problems = [*signature.problems, *signature.unanswered]
     if len(signature.ports) != 1:
         problems.append(
             f"the rule of router {name!r} takes {len(signature.ports)} messages; a router decides about one"

@@ -48,7 +48,7 @@ class Step(Node[In, Out]):
             description=description or _first_line(function),
             calls=calls,
             **options,
-            problems=signature.problems,
+            problems=(*signature.problems, *signature.unanswered),
             direct=_direct(function, signature),
             where=place_of(function),
         )
@@ -62,7 +62,7 @@ class Step(Node[In, Out]):
         self.__dict__.update(
             ports=signature.ports,
             output=signature.output,
-            problems=signature.problems,
+            problems=(*signature.problems, *signature.unanswered),
             sees_run=signature.context is not None,
             direct=_direct(self.function, signature) if self.plain else None,
             _signature=signature,

@@ -23,6 +23,7 @@ from collections.abc import (
     Sequence,
 )
 from functools import lru_cache
+from math import isfinite
 from typing import Annotated, Any, ClassVar, TypeVar, Unpack, get_args, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -34,6 +35,7 @@ from graphflow.arrows import In, Out
 from graphflow.errors import ArgumentsInvalid, DeclarationError, ResultInvalid
 from graphflow.events import ToolPartial
 from graphflow.kinds.docstrings import read_docstring
+from graphflow.kinds.numbers import NO_NUMBER, holds_no_number, takes_no_number
 from graphflow.kinds.step import call_function, pieces_of, place_of
 from graphflow.messages import Type, adapter_of, origin_of
 from graphflow.model import ToolSpec
@@ -173,9 +175,13 @@ class Tool(Node[In, Out]):
         first: ArgumentsInvalid | None = None
         for reading in readings:
             try:
-                return self.arguments.model_validate(reading)
+                made = self.arguments.model_validate(reading)
             except ValidationError as error:
                 first = first or ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {self._told(error)}")
+                continue
+            if not holds_no_number(made) or takes_no_number(self.arguments):
+                return made
+            first = first or ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {NO_NUMBER}")
         assert first is not None
         raise first
 
@@ -224,6 +230,8 @@ def _answer_type(function: Callable[..., Any], written: Type) -> Type:
     """What a function that yields answers in all: `AsyncIterator[str]` is a text, `Iterator[Row]` a list of rows."""
     origin = origin_of(written)
     yields = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    if yields and written is Any:
+        return list[Any]
     if origin in (AsyncIterator, AsyncGenerator, Iterator, Generator) or (
         yields and origin in (AsyncIterable, Iterable)
     ):
@@ -245,6 +253,7 @@ def _read_function(name: str, function: Callable[..., Any], signature: Signature
         "ports": (Port("arguments", _port_type(arguments, signature)),),
         "output": answer,
         "problems": (*signature.problems, *problems),
+        "unanswered": signature.unanswered,
         "streams": streams,
         "sees_run": signature.context is not None,
         "_signature": signature,
@@ -258,7 +267,7 @@ def _argument_model(name: str, function: Callable[..., Any], signature: Signatur
     for port in signature.ports:
         kind = _described(hints.get(port.name, port.type), described.get(port.name))
         fields[port.name] = kind if port.default is MISSING else (kind, port.default)
-    strict = ConfigDict(extra="forbid", frozen=True)  # what was allowed is what is done
+    strict = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)  # what was allowed is what is done
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an argument may be called `json` or `schema`
@@ -307,6 +316,8 @@ def _untitle(schema: Any) -> None:
         if isinstance(part, dict):
             if isinstance(part.get("title"), str):
                 del part["title"]
+            if isinstance(part.get("default"), float) and not isfinite(part["default"]):
+                del part["default"]  # JSON has no infinity; what is left out gets it all the same
             for key, value in part.items():
                 todo += list(value.values()) if key in ("properties", "$defs") and isinstance(value, dict) else [value]
         elif isinstance(part, list):
@@ -349,10 +360,13 @@ def read_for(node: Node[Any, Any], arguments: str) -> Any:
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         given = given.get("input") if isinstance(given, dict) else given
     try:
-        return adapter_of(str if kind is Any else kind).validate_python(given)
+        message = adapter_of(str if kind is Any else kind).validate_python(given)
     except ValidationError as error:
         details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'input'}: {e['msg']}" for e in error.errors())
         raise ArgumentsInvalid(f"arguments of {node.name!r} do not fit: {details}") from None
+    if holds_no_number(message) and not takes_no_number(kind):
+        raise ArgumentsInvalid(f"arguments of {node.name!r} do not fit: {NO_NUMBER}")
+    return message
 
 
 def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str:
@@ -374,7 +388,7 @@ def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str
 
 def _json_text(output: Any) -> str:
     check_integers(output)
-    return to_json(output).decode()
+    return to_json(output, inf_nan_mode="strings").decode()
 
 
 def cut(text: str, limit: int) -> str:

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 from graphflow.errors import ArgumentsInvalid, ServerFailed
 from graphflow.events import ToolPartial
+from graphflow.kinds.numbers import NO_NUMBER, holds_no_number
 from graphflow.kinds.wire_names import cleaned
 from graphflow.mcp.content import answer_of
 from graphflow.mcp.schema import check_schema, wrong_with
@@ -73,6 +74,8 @@ class ServerTool(Node[Any, Any]):
         if not isinstance(given, Mapping):
             raise ArgumentsInvalid(f"arguments of {self.name!r} are {type(given).__name__}; give an object")
         arguments = dict(given)
+        if holds_no_number(arguments):
+            raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {NO_NUMBER}")
         try:
             wrong = wrong_with(self.spec.parameters, arguments)
         except ValueError as error:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
+from graphflow.messages import to_json_value
 from graphflow.model import (
     CallDelta,
     Finished,
@@ -137,7 +138,9 @@ def as_tool(request: Request) -> Request:
 
 def as_words(request: Request) -> Request:
     """The request with the schema in the instructions: the last resort."""
-    asked = f"Answer with nothing but JSON that fits this JSON schema:\n{json.dumps(request.output_schema)}"
+    asked = (
+        f"Answer with nothing but JSON that fits this JSON schema:\n{json.dumps(to_json_value(request.output_schema))}"
+    )
     parts = (*request.system_parts, asked)
     system = "\n\n".join(parts) if isinstance(request.system, str) else parts  # type: ignore[arg-type]  # then texts only
     return replace(request, output_schema=None, system=system)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from graphflow.messages import to_json_value
 from graphflow.model import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
 from graphflow.providers.wires.wire import arguments_of, cannot
 from graphflow.reply import unfenced
@@ -28,7 +29,7 @@ def render_tools(tools: tuple[ToolSpec, ...]) -> str:
 
 def render_call(name: str, arguments: str) -> str:
     """A call as the model is to write it."""
-    return json.dumps({"tool": name, "arguments": arguments_of(arguments)})
+    return json.dumps({"tool": name, "arguments": to_json_value(arguments_of(arguments))})
 
 
 def schema_of(request: Request, longest: int | None = None) -> Json | None:

@@ -25,6 +25,7 @@ from graphflow.errors import (
     Refused,
     ServerError,
 )
+from graphflow.messages import to_json_value
 from graphflow.model import Finish, Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt, sayable
 from graphflow.providers.spoken import schema_of
@@ -74,7 +75,7 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
         arguments += ["--model", model]
     schema = schema_of(request)
     if schema is not None:
-        arguments += ["--json-schema", json.dumps(schema)]
+        arguments += ["--json-schema", json.dumps(to_json_value(schema))]
     variables = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
     if isinstance(request.thinking, str):
         arguments += ["--effort", "low" if request.thinking == "minimal" else request.thinking]

@@ -22,6 +22,7 @@ from graphflow.errors import (
     QuotaExceeded,
     RateLimited,
 )
+from graphflow.messages import to_json_value
 from graphflow.model import Finished, ModelEvent, Request, TextDelta, ThinkingDelta, UsageDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, in_words, instructions, prompt, sayable
 from graphflow.providers.shapes import fit
@@ -72,7 +73,7 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
     if schema is not None:
         shape, strict = fit(schema, "strict")
         if strict and not request.tools:  # it wants an object at the root, and calls are a choice of several
-            files[SCHEMA_FILE] = json.dumps(shape)
+            files[SCHEMA_FILE] = json.dumps(to_json_value(shape))
             arguments += ["--output-schema", str(folder / SCHEMA_FILE)]
         else:
             system = "\n\n".join(part for part in (system, in_words(schema)) if part)

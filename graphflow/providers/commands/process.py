@@ -25,6 +25,7 @@ from typing import Any, Protocol
 from pydantic_core import from_json
 
 from graphflow.errors import CommandFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
+from graphflow.messages import to_json_value
 from graphflow.model import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta
 from graphflow.providers.closing import aclosing
 from graphflow.providers.http import Timeouts
@@ -181,7 +182,11 @@ def sayable(name: str, request: Request, *more: str) -> None:
 
 def in_words(schema: dict[str, Any] | None) -> str:
     """A schema as an instruction, for tools that take none."""
-    return "" if schema is None else f"Answer with nothing but JSON that fits this JSON schema:\n{json.dumps(schema)}"
+    return (
+        ""
+        if schema is None
+        else f"Answer with nothing but JSON that fits this JSON schema:\n{json.dumps(to_json_value(schema))}"
+    )
 
 
 def instructions(request: Request) -> str:

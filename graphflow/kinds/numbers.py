@@ -1,0 +1,55 @@
+"""Numbers in arguments that are none: NaN and infinities.
+
+JSON has no word for them, and models write them all the same. Pydantic takes them unless it is told otherwise. A comparison
+with NaN is false whatever is compared, so a limit that a tool checks would let it pass: here they are refused unless the
+type says itself that it takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from math import isfinite
+from typing import Any
+
+from pydantic import BaseModel
+
+from graphflow.messages import Type, adapter_of
+
+NO_NUMBER = "NaN and infinities are no numbers in JSON; give finite ones"
+
+
+def holds_no_number(value: Any) -> bool:
+    """Whether NaN or an infinity was given somewhere in a value; what a declaration has as its default was not given."""
+    if isinstance(value, float):
+        return not isfinite(value)
+    return any(holds_no_number(part) for part in _given_parts(value))
+
+
+def _given_parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, BaseModel):
+        return [getattr(value, name) for name in value.model_fields_set]
+    if isinstance(value, Mapping):
+        return value.values()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        held = [(field, getattr(value, field.name)) for field in fields(value)]
+        return [part for field, part in held if part is not field.default]
+    return ()
+
+
+@lru_cache(maxsize=4096)
+def takes_no_number(kind: Type) -> bool:
+    """Whether a type says itself that it takes NaN and infinities, as `Annotated[float, AllowInfNan(True)]` does."""
+    todo: list[Any] = [adapter_of(kind).core_schema]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, Mapping):
+            if part.get("allow_inf_nan") is True:
+                return True
+            todo += part.values()
+        elif isinstance(part, (list, tuple)):
+            todo += part
+    return False
