@@ -119,7 +119,7 @@ def _fields(message: Any) -> list[str]:
 
 def without_media(message: Any) -> Any:
     """The message as plain data, with a label where each of its media stood: what a model reads as text."""
-    from graphflow.messages import to_json_value
+    from graphflow.plain import check_integers, to_json_value
 
     if isinstance(message, Media):
         return message.label
@@ -130,4 +130,5 @@ def without_media(message: Any) -> Any:
     names = _fields(message)
     if names:
         return {name: without_media(getattr(message, name)) for name in names}
+    check_integers(message)  # this is handed over, not shown: it may not become another value
     return to_json_value(message)

@@ -102,26 +102,26 @@ def _is_writable(plain: Any) -> bool:
         below: list[Any] = []
         for part in level:
             kind = type(part)
-            if kind is str:
-                if not part.isascii() and not _is_text(part):
-                    return False
-            elif kind is int:
-                if part.bit_length() >= BITS:
-                    return False
-            elif kind is float:
-                if not math.isfinite(part):
-                    return False
-            elif kind is dict:
+            if kind is dict:
                 below += part.keys()
                 below += part.values()
             elif kind is list:
                 below += part
-            elif kind not in ATOMS:
+            elif not _is_writable_leaf(part):
                 return False
         if not below:
             return True
         level = below
     return False
+
+
+def _is_writable_leaf(part: Any) -> bool:
+    kind = type(part)
+    if kind is str:
+        return part.isascii() or _is_text(part)
+    if kind is int:
+        return bool(part.bit_length() < BITS)
+    return math.isfinite(part) if kind is float else kind in ATOMS
 
 
 def _is_text(text: str) -> bool:

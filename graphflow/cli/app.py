@@ -1,13 +1,12 @@
 """The commands: run, check, bounds, draw, diff, report, list, mcp, models.
 
 Exit codes: 0 = done; 1 = a walk did not complete, or `diff` found something; 2 = what was asked for cannot be (one line says
-why); 130 = Ctrl-C.
+why); 130 = Ctrl-C, 143 = SIGTERM.
 `--debug` shows the traceback behind the line.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from graphflow import __version__, errors
-from graphflow.cli.show import out, show_error, show_output
+from graphflow.cli.show import out, out_json, show_error, show_output
 from graphflow.messages import error_text as errors_text
 from graphflow.messages import to_json_value, type_name
 from graphflow.project import find_all, load, read_message
@@ -59,6 +58,8 @@ USAGE = (
 
 INTERRUPTED = 130
 """What a shell expects after Ctrl-C: 128 + SIGINT."""
+TERMINATED = 143
+"""What a service manager expects after it has asked a program to end: 128 + SIGTERM."""
 
 _debug = False
 
@@ -125,7 +126,7 @@ def _print_json(done: Run[Any]) -> None:
         for f in done.failures
         if f.error is not None
     ]
-    out(json.dumps(answer, ensure_ascii=False, indent=2))
+    out_json(answer)
 
 
 @app.command()
@@ -298,8 +299,14 @@ def run_app(arguments: list[str]) -> int:
             raise
         show_error(error)
         if isinstance(error, errors.WalkCancelled):
-            return INTERRUPTED
+            return TERMINATED if _is_terminated(error) else INTERRUPTED
         return 2 if isinstance(error, USAGE) else 1
+
+
+def _is_terminated(error: Exception) -> bool:
+    from graphflow.cli.watch import Terminated
+
+    return isinstance(error, Terminated)
 
 
 def _is_click(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from graphflow import errors
 from graphflow.cli.show import out
 from graphflow.graph import Graph
 from graphflow.project import load
-from graphflow.render import Difference, diff, draw, draw_run, read_events, to_ascii, to_mermaid, walked
+from graphflow.render import Difference, diff, draw, draw_run, read_records, to_ascii, to_mermaid, walked
 from graphflow.render.binary import CannotWrite
 from graphflow.render.writing import to_text
 
@@ -81,7 +81,7 @@ def compare(a: str, b: str, graph: str | None, look: dict[str, Any]) -> Differen
     names = (a, b)
     if not _is_record(a):
         return diff(load(a), load(b), names=names, **look)
-    one, other = read_events(a), read_events(b)
+    one, other = read_records(a), read_records(b)
     return diff(one, other, graph=_walked_graph([*one, *other], graph), names=names, **look)
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 
 import typer
 
-from graphflow.cli.show import out
+from graphflow.cli.show import out, out_json
 from graphflow.errors import WeightsError
-from graphflow.messages import to_json_value
 from graphflow.prices import price_of
 from graphflow.providers import weights
 from graphflow.providers.survey import offered, ping, providers
@@ -21,7 +19,7 @@ def show_providers(*, as_json: bool) -> None:
     """One line a provider: its name, whether it can be used, why or what is missing."""
     found = providers()
     if as_json:
-        out(json.dumps([to_json_value(provider) for provider in found], indent=2))
+        out_json(found)
         return
     wide, far = max(len(p.name) for p in found), max(len(p.where) for p in found)
     for provider in found:
@@ -38,7 +36,7 @@ def show_ping(named: str, *, as_json: bool) -> None:
     if as_json:
         shown = {"model": named, "answered_by": reply.model, "first_s": done.first_s, "whole_s": done.whole_s}
         tokens = {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens, "usd": reply.usd}
-        out(json.dumps({**shown, "text": reply.text, "finish": reply.finish, **tokens}, indent=2))
+        out_json({**shown, "text": reply.text, "finish": reply.finish, **tokens})
         return
     cost = "price unknown" if reply.usd is None else f"{reply.usd:.6f} USD"
     by = f" ({reply.model})" if reply.model and reply.model not in named else ""
@@ -53,7 +51,7 @@ def show_offered(provider: str, *, as_json: bool) -> None:
     """The models that a provider has, with what is known of their prices and context windows."""
     named = asyncio.run(offered(provider))
     if as_json:
-        out(json.dumps(named, indent=2))
+        out_json(named)
         return
     wide = max((len(name) for name in named), default=0)
     for name in named:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from graphflow.errors import FileUnreadable
 from graphflow.mcp.serving import HOST, PATH, new_token, serve
 from graphflow.project import load
 
@@ -31,9 +33,25 @@ def serve_graphs(names: list[str], model: str | None, port: int | None, token_fi
 
 
 def _written(token: str, path: Path | None) -> str:
-    """Where the token is told: in a file that only its owner reads, or right here."""
+    """Where the token is told: in a file that only its owner reads, or right here.
+
+    Raises:
+        FileUnreadable: the file cannot be written.
+    """
     if path is None:
         return token
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(token)
+    # A new file, made for its owner only, takes the place of whatever was there: an old file would keep its mode, and a
+    # link would lead the token elsewhere.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        made = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(made, "w", encoding="utf-8") as file:
+                file.write(token)
+            os.replace(aside, path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FileUnreadable(f"--token-file {path} cannot be written: {error.strerror}; name another file") from None
     return str(path)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from graphflow.cli.visible import visible, visible_json
 from graphflow.errors import GraphflowError
 from graphflow.messages import error_text, to_json_value
 from graphflow.report import counted
@@ -17,8 +18,21 @@ from graphflow.run import Run
 
 
 def out(text: str) -> None:
-    """A line on standard output."""
-    print(text, flush=True)
+    """A line on standard output. Control characters, which a terminal would obey, are shown; `--json` has them as they are."""
+    _print(visible(text))
+
+
+def out_json(value: Any) -> None:
+    """A value as JSON on standard output."""
+    _print(visible_json(json.dumps(to_json_value(value), ensure_ascii=False, indent=2)))
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except UnicodeEncodeError:  # half a character, or a terminal that is not UTF-8
+        encoding = sys.stdout.encoding or "ascii"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def show_output(run: Run[Any]) -> None:
@@ -29,8 +43,8 @@ def show_output(run: Run[Any]) -> None:
     elif isinstance(output, list) and output and all(isinstance(row, BaseModel) for row in output) and _is_flat(output):
         out(table(output))
     else:
-        out(json.dumps(to_json_value(output), ensure_ascii=False, indent=2))
-    print(summary(run), file=sys.stderr, flush=True)
+        out_json(output)
+    print(visible(summary(run)), file=sys.stderr, flush=True)
 
 
 def summary(run: Run[Any]) -> str:
@@ -52,12 +66,12 @@ def show_error(error: BaseException) -> None:
     notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("raised by node")]
     if not isinstance(error, GraphflowError):
         text = f"{type(error).__name__}: {text}"
-    print(f"graphflow: {text}" + (f" ({notes[-1]})" if notes else ""), file=sys.stderr)
+    print(visible(f"graphflow: {text}" + (f" ({notes[-1]})" if notes else "")), file=sys.stderr)
     run = getattr(error, "run", None)
     if isinstance(run, Run) and run.steps:
         done = [step for step in run.steps if step.error is None]
         names = ", ".join(dict.fromkeys(step.node for step in done)) or "nothing"
-        print(f"graphflow: {summary(run)}; finished before that: {names}", file=sys.stderr)
+        print(visible(f"graphflow: {summary(run)}; finished before that: {names}"), file=sys.stderr)
 
 
 def _is_flat(rows: list[Any]) -> bool:
@@ -72,7 +86,7 @@ def _values(row: BaseModel) -> list[Any]:
 def table(rows: list[Any], width: int | None = None) -> str:
     """Rows of one flat model as a table that fits the terminal; long texts are wrapped."""
     names = list(type(rows[0]).model_fields)
-    cells = [[("" if v is None else str(v)) for v in _values(row)] for row in rows]
+    cells = [[("" if v is None else visible(str(to_json_value(v)))) for v in _values(row)] for row in rows]
     keep = [i for i in range(len(names)) if any(row[i] for row in cells)]
     names, cells = [names[i] for i in keep], [[row[i] for i in keep] for row in cells]
     widths = _widths(names, cells, width or max(60, min(shutil.get_terminal_size((140, 24)).columns, 160)))

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+import signal
+from collections.abc import Coroutine
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from graphflow.errors import FileUnreadable, WalkCancelled
+from graphflow.cli.event_file import EventFile
+from graphflow.cli.visible import visible
+from graphflow.errors import WalkCancelled
 from graphflow.events import (
     CallFailed,
     CallFinished,
     CallStarted,
     Event,
     FrameEntered,
-    ModelDelta,
     ModelFinished,
-    ModelPartial,
     NodeCancelled,
     NodeFailed,
     NodeFinished,
     NodeStarted,
-    to_record,
 )
 from graphflow.graph import Graph
 from graphflow.run import Run
@@ -31,25 +31,47 @@ from graphflow.run import Run
 REDRAWS_A_SECOND = 8
 
 
+class Terminated(WalkCancelled):
+    """The walk was stopped by SIGTERM, the way in which services and containers are asked to end."""
+
+
 def walk(
     graph: Graph[Any, Any], message: Any, *, model: str | None, events: Path | None, live: bool, told: bool = False
 ) -> Run[Any]:
     """The run, after it has completed. `told`: what models think and say bit by bit is kept, too.
 
-    Raises: whatever the walk raises; Ctrl-C cancels the walk cleanly and is raised again.
+    Raises: whatever the walk raises; Ctrl-C and SIGTERM cancel the walk cleanly and are raised again.
     """
     with ExitStack() as stack:
-        sink = stack.enter_context(_opened(events)) if events is not None else None
+        sink = stack.enter_context(EventFile(events)) if events is not None else None
         if not live and sink is None and not told:
-            return asyncio.run(_quiet(graph, message, model))
-        return asyncio.run(_watched(graph, message, model, sink, live))
+            return asyncio.run(_until_terminated(_quiet(graph, message, model)))
+        return asyncio.run(_until_terminated(_watched(graph, message, model, sink, live)))
 
 
-def _opened(path: Path) -> IO[str]:
+async def _until_terminated(walking: Coroutine[Any, Any, Run[Any]]) -> Run[Any]:
+    """The run; SIGTERM cancels it as Ctrl-C does, so that it winds down and leaves no process and no torn record behind."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # this is a coroutine
+    came = asyncio.Event()
+
+    def terminate() -> None:
+        came.set()
+        task.cancel()
+
+    with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+        loop.add_signal_handler(signal.SIGTERM, terminate)
     try:
-        return path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from None
+        return await walking
+    except WalkCancelled as error:
+        if came.is_set():
+            stopped = Terminated(str(error))
+            stopped.run = error.run
+            raise stopped from None
+        raise
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def _quiet(graph: Graph[Any, Any], message: Any, model: str | None) -> Run[Any]:
@@ -68,31 +90,24 @@ def _stopped(graph: Graph[Any, Any], run: Run[Any] | None) -> WalkCancelled:
 
 
 async def _watched(
-    graph: Graph[Any, Any], message: Any, model: str | None, sink: IO[str] | None, live: bool
+    graph: Graph[Any, Any], message: Any, model: str | None, sink: EventFile | None, live: bool
 ) -> Run[Any]:
     run = graph.start(message, model=model)
     picture = Picture(graph.name)
     screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()
-    written = 0
     try:
         with screen:
             async for event in run:
                 picture.take(event)
-                written += 1
                 if sink is not None:
-                    _write(sink, event)
+                    sink.write(event)
         return await run
     except asyncio.CancelledError:
         run.cancel()
         await run.settled()
-        for event in run.events[written:] if sink is not None else ():
-            _write(sink, event)  # type: ignore[arg-type]  # there is one
+        for event in run.events[sink.written :] if sink is not None else ():
+            sink.write(event)  # type: ignore[union-attr]  # there is one
         raise _stopped(graph, run) from None
-
-
-def _write(sink: IO[str], event: Event) -> None:
-    if not isinstance(event, (ModelDelta, ModelPartial)):
-        sink.write(json.dumps(to_record(event), ensure_ascii=False) + "\n")
 
 
 def _live(picture: Picture) -> AbstractContextManager[Any]:
@@ -153,7 +168,7 @@ class Picture:
         from rich.text import Text
         from rich.tree import Tree
 
-        root = Tree(Text(self.name, style="bold"))
+        root = Tree(Text(visible(self.name), style="bold"))
         branches: dict[tuple[str, ...], Any] = {(self.name,): root}
         for key in sorted(self.rows, key=lambda k: len(k)):
             parent = branches.get(key[:-1])
@@ -161,7 +176,7 @@ class Picture:
                 continue
             branches[key] = parent.add(_line(key[-1], self.rows[key]))
         if self.last:
-            root.add(Text(self.last.replace("\n", " ")[:100], style="italic dim"))
+            root.add(Text(visible(self.last[:100].replace("\n", " ")), style="italic dim"))
         return root
 
 
@@ -169,7 +184,7 @@ def _line(name: str, row: Row) -> Any:
     from rich.text import Text
 
     mark, style = ("●", "yellow") if row.running else ("✗", "red") if row.failed and not row.done else ("✓", "green")
-    text = Text.assemble((f"{mark} ", style), name)
+    text = Text.assemble((f"{mark} ", style), visible(name))
     counts = [f"{row.done} done"] if row.done != 1 or row.running else []
     counts += [f"{row.running} running"] if row.running else []
     counts += [f"{row.failed} failed"] if row.failed else []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from graphflow.render.binary import dot_binary
 from graphflow.render.diff import Difference, diff
-from graphflow.render.overlay import Overlay, overlay_of, read_events
+from graphflow.render.overlay import Overlay, overlay_of
 from graphflow.render.page import write_report
 from graphflow.render.palette import SHAPES
+from graphflow.render.records import read_records
 from graphflow.render.timeline import Timeline, timeline
 from graphflow.render.writing import (
     draw,
@@ -32,7 +33,7 @@ __all__ = [
     "draw_run",
     "mimebundle",
     "overlay_of",
-    "read_events",
+    "read_records",
     "run_bundle",
     "run_svg",
     "timeline",

@@ -16,7 +16,7 @@ from hashlib import blake2s
 from pathlib import Path
 from typing import Any
 
-from graphflow.errors import DeclarationError, FileUnreadable
+from graphflow.errors import DeclarationError
 from graphflow.events import Event
 from graphflow.graph import Graph
 from graphflow.messages import to_json_value
@@ -25,6 +25,7 @@ from graphflow.render.labels import clean, cut
 from graphflow.render.picture import Area, Level, Line, Picture, Shape, callees_of, graph_within, members_of, within_of
 from graphflow.render.places import Edges
 from graphflow.render.places import Told as ToldEdge
+from graphflow.render.records import read_records
 from graphflow.render.tally import Passed, Tally, badge_of, duration, mark_of, money, passed_words
 from graphflow.render.xml import was_cancelled
 from graphflow.run import Run
@@ -357,34 +358,8 @@ def told(recorded: Recorded) -> Iterable[Told]:
     if isinstance(recorded, Run):
         return recorded.events
     if isinstance(recorded, (str, Path)):
-        return read_events(recorded)
+        return read_records(recorded)
     return recorded
-
-
-def read_events(path: str | Path) -> list[dict[str, Any]]:
-    """The records in a file of JSON lines, as `graphflow run --events` writes them.
-
-    Raises:
-        FileUnreadable: there is no such file, or a line of it is no event.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadable(f"the events in {path} cannot be read: {error}") from None
-    records: list[dict[str, Any]] = []
-    for number, row in enumerate(text.split("\n"), 1):
-        if not row.strip():
-            continue
-        try:
-            record = json.loads(row)
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
-            raise FileUnreadable(f"{path}, line {number}, is no event; write events with `graphflow run --events FILE`")
-        records.append(record)
-    if not records:
-        raise FileUnreadable(f"{path} holds no events; write them with `graphflow run --events FILE`")
-    return records
 
 
 # -- marks -----------------------------------------------------------------------------------------------------------------

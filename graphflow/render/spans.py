@@ -11,14 +11,14 @@ Rules:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from graphflow.errors import DeclarationError, FileUnreadable
+from graphflow.errors import DeclarationError
+from graphflow.render.records import checked, read_records
 from graphflow.render.xml import clean, error_words, was_cancelled
 from graphflow.run import Run
 from graphflow.scrub import scrub
@@ -94,35 +94,15 @@ def read_events(source: Any) -> list[Any]:
     if isinstance(source, Run):
         return list(source.events)
     if isinstance(source, (str, Path)):
-        return _read_file(Path(source))
+        return [SimpleNamespace(**each) for each in read_records(source)]
     try:
-        events = [SimpleNamespace(**each) if isinstance(each, dict) else each for each in source]
+        events = [SimpleNamespace(**checked(each)) if isinstance(each, dict) else each for each in source]
+    except ValueError as error:
+        raise DeclarationError(f"{error}; give a Run, its events, or a file of them") from None
     except TypeError:
         raise DeclarationError(f"{source!r} tells of no run; give a Run, its events, or a file of them") from None
     if wrong := next((e for e in events if not isinstance(getattr(e, "kind", None), str)), None):
         raise DeclarationError(f"{wrong!r} is no event; give a Run, its events, or a file of them")
-    return events
-
-
-def _read_file(path: Path) -> list[Any]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadable(f"{path} cannot be read as a record of events: {error}") from None
-    events: list[Any] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-            known = isinstance(record["kind"], str) and isinstance(record["at"], (int, float))
-        except (ValueError, TypeError, KeyError, RecursionError):
-            known = False
-        if not known:
-            raise FileUnreadable(f"{path}, line {number}, is no event; `graphflow run --events` writes a line each")
-        events.append(SimpleNamespace(**{"frame": 0, **record}))
-    if not events:
-        raise FileUnreadable(f"{path} is empty: it records no run")
     return events
 
 

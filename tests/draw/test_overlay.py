@@ -14,7 +14,7 @@ from graphflow import END, START, Agent, Failure, Graph, LimitReached, Limits, R
 from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.events import to_record
 from graphflow.notebook.rows import Rows
-from graphflow.render import Overlay, draw_run, overlay_of, read_events, run_svg, walked
+from graphflow.render import Overlay, draw_run, overlay_of, read_records, run_svg, walked
 from graphflow.render.picture import picture
 from graphflow.render.tally import duration, money
 from graphflow.run import Run
@@ -427,7 +427,7 @@ def test_who_waits_for_an_approval_is_not_drawn_as_running() -> None:
     [
         (b"", "holds no events"),
         (b"{}\n", "line 1, is no event"),
-        (b'{"kind": "run.start"}\n[1]\n', "line 2, is no event"),
+        (b'{"kind": "run.start", "at": 0, "graph": "g", "input": 1}\n[1]\n', "line 2, is no event"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"[" * 100_000, "line 1, is no event"),
     ],
@@ -436,9 +436,9 @@ def test_a_file_that_is_no_record_is_refused_with_its_line(content: bytes, says:
     file = tmp_path / "events.jsonl"
     file.write_bytes(content)
     with pytest.raises(FileUnreadable, match=says):
-        read_events(file)
+        read_records(file)
     with pytest.raises(FileUnreadable, match="cannot be read"):
-        read_events(tmp_path / "nothing.jsonl")
+        read_records(tmp_path / "nothing.jsonl")
 
 
 def test_records_that_do_not_fit_are_passed_over() -> None:

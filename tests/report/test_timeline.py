@@ -264,13 +264,13 @@ def test_saving_and_what_cannot_be_read(tmp_path: Path) -> None:
     assert Path(path).read_text().startswith("<svg")
     with pytest.raises(FileUnreadable, match="cannot be written"):
         timeline(FORK).save(str(tmp_path / "no" / "walk.svg"))
-    (tmp_path / "bad.jsonl").write_text('{"kind": "run.start", "at": 0.0}\n[]\n')
+    (tmp_path / "bad.jsonl").write_text('{"kind": "run.start", "at": 0.0, "graph": "g", "input": 1}\n[]\n')
     with pytest.raises(FileUnreadable, match="line 2"):
         timeline(tmp_path / "bad.jsonl")
     with pytest.raises(FileUnreadable, match="cannot be read"):
         timeline(tmp_path / "none.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
-    with pytest.raises(FileUnreadable, match="records no run"):
+    with pytest.raises(FileUnreadable, match="holds no events"):
         timeline(tmp_path / "empty.jsonl")
     wrong: Any
     for wrong in (3, ["x"], [{"no": "kind"}]):

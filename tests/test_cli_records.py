@@ -1,0 +1,278 @@
+"""What the command line writes down and shows, whatever nodes answer and however it is ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphflow import END, START, Agent, Graph
+from graphflow.cli.serve import _written
+from graphflow.cli.watch import Picture
+from graphflow.errors import FileUnreadable
+from graphflow.render import draw_run, read_records, timeline, write_report
+from graphflow.testing import ScriptedModel
+from tests.conftest import walk
+
+ODD = """
+from typing import Any
+from pydantic import BaseModel
+from graphflow import END, START, Graph, node
+
+class Row(BaseModel):
+    name: str
+    size: int
+
+class Blunt:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+def deep(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+round_trip = []
+round_trip.append(round_trip)
+
+VALUES = {
+    "bytes": lambda: b"\\x89PNG\\xff", "deep": lambda: deep(5_000), "cycle": lambda: round_trip, "half": lambda: "a\\ud800b",
+    "nan": lambda: [float("nan"), float("inf")], "huge": lambda: 1 << 1_000_000, "key": lambda: {1 << 100_000: 1},
+    "blunt": lambda: Blunt(), "row": lambda: Row(name="x", size=1 << 100_000), "rows": lambda: [Row(name="x", size=1 << 100_000)],
+    "escape": lambda: "a\\x1b[2Jb\\x9b31mc", "escapes": lambda: [Row(name="x\\x1b]0;owned\\x07", size=1)],
+}
+
+@node
+async def make(what: str) -> Any:
+    if what == "raise":
+        raise ValueError("\\x1b[31mred")
+    return VALUES[what]()
+
+@node
+async def keep(value: Any) -> Any:
+    return value
+
+odd = Graph("odd", START >> make >> keep >> END)
+"""
+
+SLOW = """
+import asyncio
+from graphflow import END, START, Graph, node
+
+@node
+async def first(x: str) -> str:
+    return x
+
+@node
+async def wait(x: str) -> str:
+    try:
+        await asyncio.sleep(600)
+    finally:
+        print("wound down", flush=True)
+    return x
+
+slow = Graph("slow", START >> first >> wait >> END)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "graphs").mkdir()
+    (tmp_path / "graphs" / "odd.py").write_text(ODD)
+    (tmp_path / "graphs" / "slow.py").write_text(SLOW)
+    return tmp_path
+
+
+def graphflow(project: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "graphflow", *arguments]
+    return subprocess.run(command, cwd=project, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+
+
+def strictly(line: str) -> Any:
+    return json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+@pytest.mark.parametrize(
+    "what", ["bytes", "deep", "cycle", "half", "nan", "huge", "key", "blunt", "row", "rows", "escape", "escapes"]
+)
+def test_no_answer_ends_a_walk_by_being_written_down(project: Path, what: str) -> None:
+    done = graphflow(project, "run", "odd", what, "--events", "e.jsonl", "--report", "r.html")
+    assert done.returncode == 0, done.stderr
+    records = [strictly(line) for line in (project / "e.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert records[-1]["kind"] == "run.end"
+    assert records[-1]["status"] == "completed"
+    assert (project / "r.html").stat().st_size < 5_000_000
+    assert read_records(project / "e.jsonl")
+    shown = graphflow(project, "run", "odd", what, "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert strictly(shown.stdout.decode())["status"] == "completed"
+
+
+@pytest.mark.parametrize("what", ["escape", "escapes", "raise"])
+def test_what_a_terminal_would_obey_is_shown(project: Path, what: str) -> None:
+    done = graphflow(project, "run", "odd", what)
+    told = (done.stdout + done.stderr).decode()
+    assert "\\x1b" in told
+    assert not {"\x1b", "\x9b", "\x07"} & set(told)
+    as_json = graphflow(project, "run", "odd", what, "--json").stdout.decode()
+    assert not {"\x1b", "\x9b", "\x07"} & set(as_json)
+    if what == "escape":
+        assert json.loads(as_json)["output"] == "a\x1b[2Jb\x9b31mc", "as JSON it is still the same text"
+
+
+def test_the_live_tree_shows_escapes_too() -> None:
+    graph: Graph[Any, Any] = Graph("g", START >> Agent("clerk", input=str) >> END)
+    picture = Picture("g")
+    run = walk(graph, "x", model=ScriptedModel("fine \x1b]0;owned\x07"))
+    for event in run.events:
+        picture.take(event)
+    from rich.console import Console
+
+    console = Console(record=True, force_terminal=False, width=100, file=StringIO())
+    console.print(picture.tree())
+    told = console.export_text()
+    assert "\\x1b]0;owned\\x07" in told
+    assert "\x1b" not in told
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full is made by /dev/full")
+def test_a_full_disk_ends_the_record_and_not_the_walk(project: Path) -> None:
+    done = graphflow(project, "run", "odd", "nan", "--events", "/dev/full")
+    assert done.returncode == 0
+    assert done.stderr.decode().count("cannot be written any further") == 1
+    assert b"completed" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that can be handled")
+@pytest.mark.parametrize("record", [True, False])
+def test_sigterm_ends_a_walk_as_ctrl_c_does(project: Path, record: bool) -> None:
+    command = [sys.executable, "-m", "graphflow", "run", "slow", "x", *(["--events", "out.jsonl"] if record else [])]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=project, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            if record:
+                wait_for(
+                    lambda: (
+                        '"node.start"' in lines_of(project / "out.jsonl") and "wait" in lines_of(project / "out.jsonl")
+                    )
+                )
+            else:
+                wait_for(lambda: walks(process))
+            process.send_signal(signal.SIGTERM)
+            said, told = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 143, told
+    assert "Traceback" not in told
+    assert "slow: cancelled" in told
+    assert "finished before that: first" in told
+    assert "wound down" in said
+    if record:
+        assert read_records(project / "out.jsonl")[-1]["status"] == "cancelled"
+
+
+def lines_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def walks(process: subprocess.Popen[str]) -> bool:
+    """Whether SIGTERM is caught by now: the walk has begun."""
+    mask = next(
+        line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line.startswith("SigCgt")
+    )
+    return bool(int(mask.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def wait_for(condition: Any) -> None:
+    import time
+
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
+
+
+# -- the file of a token ---------------------------------------------------------------------------------------------------
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+@pytest.mark.parametrize("there", ["nothing", "open", "link", "pipe"])
+def test_a_token_is_in_a_file_of_its_owner_whatever_was_there(tmp_path: Path, there: str) -> None:
+    path = tmp_path / "token"
+    other = tmp_path / "other"
+    other.write_text("mine")
+    if there == "open":
+        path.write_text("old and longer than the token")
+        path.chmod(0o666)
+    elif there == "link":
+        path.symlink_to(other)
+    elif there == "pipe":
+        os.mkfifo(path)
+    assert _written("secret", path) == str(path)
+    about = path.lstat()
+    assert stat.S_ISREG(about.st_mode)
+    assert stat.S_IMODE(about.st_mode) == 0o600
+    assert path.read_text() == "secret"
+    assert other.read_text() == "mine"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["other", "token"]
+
+
+def test_a_token_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(FileUnreadable, match="--token-file"):
+        _written("secret", tmp_path / "nowhere" / "token")
+
+
+# -- records from somewhere ------------------------------------------------------------------------------------------------
+START_LINE = '{"kind": "run.start", "at": 0, "frame": 0, "graph": "g", "input": 1}\n'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind": "run.start", "at"',
+        '{"kind": "node.start", "at": 1, "frame": 0}',
+        '{"kind": "node.start", "at": "1", "frame": 0, "activation": 1, "node": "a", "scope": [], "input": 1}',
+        '{"kind": "node.start", "at": 1, "frame": [], "activation": 1, "node": "a", "scope": [], "input": 1}',
+        '{"kind": "node.start", "at": 1, "frame": 0, "activation": {}, "node": "a", "scope": [], "input": 1}',
+        '{"kind": "node.start", "at": 1, "frame": 0, "activation": 1, "node": ["a"], "scope": [], "input": 1}',
+        '{"kind": "node.start", "at": 1e14, "frame": 0, "activation": 1, "node": "a", "scope": [], "input": 1}',
+        '{"kind": "node.start", "at": 1e999, "frame": 0, "activation": 1, "node": "a", "scope": [], "input": 1}',
+        '{"kind": "node.start", "at": NaN, "frame": 0, "activation": 1, "node": "a", "scope": [], "input": 1}',
+        '{"kind": "node.end", "at": 1, "frame": 0, "activation": 1, "node": "a", "output": 1, "started": -1e14}',
+        '{"kind": "frame.enter", "at": 1, "frame": 1, "parent": 0, "activation": 1, "path": [], "input": 1}',
+        '{"kind": "frame.enter", "at": 1, "frame": 1, "parent": 0, "activation": 1, "path": 7, "input": 1}',
+        '{"kind": "model.end", "at": 1, "frame": 0, "activation": 1, "node": "a", "model": "m", "text": "t", "calls": 0, '
+        '"input_tokens": "many", "output_tokens": 1, "usd": null, "finish": "stop", "started": 0}',
+        '{"kind": "run.end", "at": 1, "frame": 0, "status": 5}',
+        '{"kind": "edge.send", "at": 1, "frame": 0}',
+    ],
+)
+def test_a_broken_record_is_refused_by_everything_that_reads_one(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_text(START_LINE + line + "\n")
+    readers = [
+        lambda: read_records(path),
+        lambda: timeline(str(path)).svg,
+        lambda: write_report(path, tmp_path / "r.html"),
+        lambda: draw_run(path, tmp_path / "x.mmd", graph=Graph("g", START >> Agent("a", input=str) >> END)),
+    ]
+    for reader in readers:
+        with pytest.raises(FileUnreadable, match="line 2, is no event"):
+            reader()
+
+
+def test_what_a_later_version_adds_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_text(
+        START_LINE
+        + '{"kind": "later.kind", "at": 1, "frame": 0, "seq": 7}\n{"kind": "run.end", "at": 2, "status": "completed"}\n'
+    )
+    assert timeline(str(path)).svg
+    assert [record["kind"] for record in read_records(path)] == ["run.start", "later.kind", "run.end"]
