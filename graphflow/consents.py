@@ -15,7 +15,7 @@ NOBODY = "nobody is there to give it; pass run(..., approve=a function of the ca
 
 async def answer_of(ask: Approve, use: Use) -> bool | str:
     """What a hook says of a call; a plain function may block, so it is asked in a thread."""
-    answer = await ask(use) if iscoroutinefunction(ask) else await in_thread(ask, use)
+    answer = await ask(use) if iscoroutinefunction(ask) else await in_thread(ask, use, kind="hook")
     said: bool | str = await answer if isawaitable(answer) else answer
     return said
 

@@ -58,6 +58,7 @@ from graphflow.places import Asking, Place, outermost, place_in
 from graphflow.policy import Policy, Use, also
 from graphflow.program import Program
 from graphflow.straight import asked_to_stop
+from graphflow.threads import Queueing
 from graphflow.waits import is_for_us, waiting_for, working_on
 
 if TYPE_CHECKING:
@@ -625,9 +626,10 @@ class Reach:
         """One attempt. With a time limit it is a task of its own, so that one that refuses to stop can be left behind."""
         if node.timeout_s is None:
             return await self._answer(node, inputs, activation, call)
-        task = asyncio.get_running_loop().create_task(self._answer(node, inputs, activation, call))
+        queueing = Queueing()
+        task = queueing.task(lambda: self._answer(node, inputs, activation, call))
         try:
-            await asyncio.wait([task], timeout=node.timeout_s)
+            await queueing.wait(task, node.timeout_s)
         except asyncio.CancelledError:
             await self._stop(task, node, activation)
             raise

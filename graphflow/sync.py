@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -45,7 +46,8 @@ def _in_own_loop(work: Callable[[], Any]) -> Any:
         finally:
             began.set()
 
-    thread = threading.Thread(target=body, name="graphflow:run_sync", daemon=True)
+    context = copy_context()  # what the caller has set holds for the work; what the work sets is its own
+    thread = threading.Thread(target=context.run, args=(body,), name="graphflow:run_sync", daemon=True)
     thread.start()
     try:
         thread.join()

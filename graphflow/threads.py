@@ -1,7 +1,13 @@
-"""Plain functions off the event loop.
+"""Plain functions off the event loop, in threads of our own.
 
-asyncio's and anyio's worker threads are joined when the interpreter exits, so a function that blocks for ever would keep
-the process alive after its walk has long given up. Daemon threads of our own are left behind instead.
+Rules:
+1. The threads are daemons. asyncio's and anyio's are joined when the interpreter exits, so that a function that blocks for
+   ever would keep the process alive after its walk has long given up.
+2. There are at most `MOST` at a time; what comes later waits for its turn. A function that was left behind has its thread
+   for itself and does not count: nobody knows whether it will ever end.
+3. What a function in a thread runs in turn (`graph.run_sync` in a plain node) takes its threads from the pool one level
+   further down. Who waits is always further up than who is waited for, so they cannot all wait for each other.
+4. A hook that asks a person has a pool of its own: a person may take hours.
 """
 
 from __future__ import annotations
@@ -9,21 +15,146 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import os
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from time import monotonic
+from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
+Kind = Literal["function", "hook"]
+
+MOST = 40
+"""Threads of one level at a time: as many as anyio allows, which serves most of Python's web applications."""
+IDLE_S = 5.0
+"""Seconds that a thread waits for more to do before it ends."""
+
+_level: contextvars.ContextVar[int] = contextvars.ContextVar("graphflow_threads", default=0)
+"""How many functions in threads wait, one in the other, for what runs here."""
+_queue: contextvars.ContextVar[Queueing | None] = contextvars.ContextVar("graphflow_queueing", default=None)
 
 
-async def in_thread(function: Callable[..., T], *args: Any, on_abandon: Callable[[], None] | None = None) -> T:
+class _Job:
+    """One function that waits for a thread, or has one."""
+
+    __slots__ = ("answer", "left_behind", "name", "on_begin", "state", "work")
+
+    def __init__(self, name: str, work: Callable[[], None], answer: asyncio.Future[Any]) -> None:
+        self.name = name
+        self.work = work
+        self.answer = answer
+        self.on_begin: Callable[[], None] | None = None
+        self.state: Literal["waiting", "running", "ended"] = "waiting"
+        self.left_behind = False
+
+
+class _Pool:
+    """Threads of one kind and level."""
+
+    __slots__ = ("_changed", "_idle", "_jobs", "_threads")
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._jobs: deque[_Job] = deque()
+        self._threads = 0
+        """Those that count: all but those that were left behind."""
+        self._idle = 0
+
+    def begin(self, job: _Job) -> None:
+        """Gives the job a thread, now or as soon as one is free."""
+        with self._changed:
+            self._jobs.append(job)
+            try:
+                self._staff()
+            except RuntimeError:  # the system has no more threads
+                if not self._threads:
+                    self._jobs.remove(job)
+                    raise
+
+    def staff(self) -> None:
+        """Sees to it that what waits gets a thread, if one may be had."""
+        with self._changed, contextlib.suppress(RuntimeError):
+            self._staff()
+
+    def _staff(self) -> None:
+        """Wakes a thread, or starts one, if there is something to do that no idle one will do."""
+        if self._idle:
+            self._changed.notify()
+        if len(self._jobs) > self._idle and self._threads < MOST:
+            thread = threading.Thread(target=self._work, name="graphflow:idle", daemon=True)
+            thread.start()
+            self._threads += 1
+
+    def give_up(self, job: _Job) -> bool:
+        """Takes back a job that waits; whether it has a thread already, which is then left behind with it."""
+        with self._changed:
+            if job.state == "waiting":
+                self._jobs.remove(job)
+                job.state = "ended"
+            if job.state == "ended":
+                return False
+            job.left_behind = True
+            self._threads -= 1
+            return True
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            threading.current_thread().name = f"graphflow:{job.name}"
+            job.work()
+            if self._end(job):
+                return
+            del job  # a thread that waits holds nothing of anybody
+
+    def _end(self, job: _Job) -> bool:
+        """Notes that a job is done; whether its thread ends with it."""
+        with self._changed:
+            job.state = "ended"
+            return job.left_behind
+
+    def _next(self) -> _Job | None:
+        """What a thread does next; None: it ends."""
+        threading.current_thread().name = "graphflow:idle"
+        with self._changed:
+            until = monotonic() + IDLE_S
+            while (job := self._waiting()) is None:
+                self._idle += 1
+                self._changed.wait(until - monotonic())
+                self._idle -= 1
+                if not self._jobs and monotonic() >= until:
+                    self._threads -= 1
+                    return None
+            job.state = "running"
+        if job.on_begin is not None:
+            job.on_begin()
+        return job
+
+    def _waiting(self) -> _Job | None:
+        """The next job that somebody still wants; one may have been cancelled a moment ago, with its task yet to notice."""
+        while self._jobs:
+            job = self._jobs.popleft()
+            if not job.answer.cancelled():
+                return job
+            job.state = "ended"
+        return None
+
+
+_pools: dict[tuple[Kind, int], _Pool] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)  # a child process has none of the threads
+
+
+async def in_thread(
+    function: Callable[..., T], *args: Any, on_abandon: Callable[[], None] | None = None, kind: Kind = "function"
+) -> T:
     """The result of `function(*args)`, run in a thread with the caller's context variables.
 
-    If the awaiting task is cancelled, the thread goes on alone (Python cannot stop it); `on_abandon` is told.
+    If the awaiting task is cancelled, the function goes on alone (Python cannot stop it); `on_abandon` is told.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
+    level = _level.get()
 
     def settle(result: T | None, error: BaseException | None) -> None:
         if future.done():
@@ -39,17 +170,127 @@ async def in_thread(function: Callable[..., T], *args: Any, on_abandon: Callable
         result: T | None = None
         error: BaseException | None = None
         try:
+            context.run(_level.set, level + 1)
             result = context.run(function, *args)
         except BaseException as raised:
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody is left to tell
-            loop.call_soon_threadsafe(settle, result, error)
+        _tell(loop, settle, result, error)
 
-    thread = threading.Thread(target=work, name=f"graphflow:{getattr(function, '__name__', 'function')}", daemon=True)
-    thread.start()
+    queueing = _queue.get()
+    job = _Job(getattr(function, "__name__", "function"), work, future)
+    if queueing is not None:
+        queueing.begin()
+        job.on_begin = lambda: _tell(loop, queueing.end)
+    pool = _pools.setdefault((kind, level), _Pool())
+    pool.begin(job)
     try:
         return await future
     except asyncio.CancelledError:
-        if thread.is_alive() and on_abandon is not None:
-            on_abandon()
+        if pool.give_up(job):
+            loop.call_soon(pool.staff)  # not at once: what waits in the queue may be about to be cancelled as well
+            if on_abandon is not None:
+                on_abandon()
         raise
+
+
+def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *args: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody is left to tell
+        loop.call_soon_threadsafe(callback, *args)
+
+
+async def iterated_in_thread(
+    make: Callable[[], Iterable[T]], *, on_abandon: Callable[[], None] | None = None
+) -> AsyncGenerator[T, None]:
+    """What an iterator yields, all of it in one thread and one context; the next piece is made when it is asked for."""
+    loop = asyncio.get_running_loop()
+    pieces: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
+    wanted = threading.Semaphore(0)
+    stopping = threading.Event()
+    at_work = False
+
+    def work() -> None:
+        iterator = iter(make())
+        try:
+            for piece in _wanted(iterator, wanted, stopping):
+                _tell(loop, pieces.put_nowait, (piece,))
+        finally:
+            if (close := getattr(iterator, "close", None)) is not None:
+                close()
+
+    work.__name__ = getattr(make, "__name__", "function")
+    task = loop.create_task(in_thread(work, on_abandon=on_abandon))
+    task.add_done_callback(lambda _: pieces.put_nowait(None))
+    try:
+        while True:
+            at_work = True
+            wanted.release()
+            found = await pieces.get()
+            at_work = False
+            if found is None:
+                await task
+                return
+            yield found[0]
+    finally:
+        stopping.set()
+        wanted.release()
+        if at_work:  # it makes a piece that nobody wants any more
+            task.cancel()
+        if not task.done():
+            await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # it has been raised, or comes too late
+
+
+def _wanted(iterator: Iterator[T], wanted: threading.Semaphore, stopping: threading.Event) -> Iterator[T]:
+    """The pieces, each made when it is wanted."""
+    while True:
+        wanted.acquire()
+        if stopping.is_set():
+            return
+        try:
+            piece = next(iterator)
+        except StopIteration:
+            return
+        yield piece
+
+
+class Queueing:
+    """How long an attempt has waited for threads: no time of its own."""
+
+    __slots__ = ("_loop", "_seconds", "_since", "_waiting")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting = 0
+        self._since = 0.0
+        self._seconds = 0.0
+
+    def begin(self) -> None:
+        """Something waits for a thread."""
+        if not self._waiting:
+            self._since = self._loop.time()
+        self._waiting += 1
+
+    def end(self) -> None:
+        """It has one."""
+        self._waiting -= 1
+        if not self._waiting:
+            self._seconds += self._loop.time() - self._since
+
+    def task(self, make: Callable[[], Any]) -> asyncio.Task[Any]:
+        """A task for an attempt whose time in the queue is counted here."""
+        token = _queue.set(self)
+        try:
+            return self._loop.create_task(make())
+        finally:
+            _queue.reset(token)
+
+    async def wait(self, task: asyncio.Task[Any], seconds: float) -> None:
+        """Waits until a task has ended, or has had so many seconds without those in the queue."""
+        end = self._loop.time() + seconds
+        while not task.done():
+            now = self._loop.time()
+            queued = self._seconds + (now - self._since if self._waiting else 0.0)
+            if now >= end + queued:
+                return
+            await asyncio.wait([task], timeout=end + queued - now)

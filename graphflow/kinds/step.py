@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, Unpack, overload
 
 from graphflow.arrows import In, Out
 from graphflow.errors import DeclarationError
 from graphflow.events import NodeAbandoned
+from graphflow.messages import origin_of
 from graphflow.nodes import Context, Node, NodeOptions
 from graphflow.ports import Signature, name_of, read_signature
-from graphflow.threads import in_thread
+from graphflow.threads import in_thread, iterated_in_thread
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -115,20 +116,19 @@ def _abandoning(ctx: Context) -> Callable[[], None]:
 
 async def pieces_of(
     function: Callable[..., Any], signature: Signature, arguments: dict[str, Any], ctx: Context
-) -> AsyncIterator[Any]:
-    """What an (async) generator function yields; a plain one is asked for each piece in a thread."""
-    pieces = _bound(function, signature, arguments, ctx)()
-    if hasattr(pieces, "__anext__"):
-        try:
-            async for piece in pieces:
-                yield piece
-        finally:
-            if hasattr(pieces, "aclose"):
-                await pieces.aclose()
-        return
-    end = object()
-    while (piece := await in_thread(next, pieces, end, on_abandon=_abandoning(ctx))) is not end:
-        yield piece
+) -> AsyncGenerator[Any, None]:
+    """What an (async) generator function yields; a plain one has one thread from its first piece to its last."""
+    bound = _bound(function, signature, arguments, ctx)
+    if origin_of(signature.output) in (AsyncIterator, AsyncGenerator, AsyncIterable):
+        pieces = bound()
+    else:
+        pieces = iterated_in_thread(bound, on_abandon=_abandoning(ctx))
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        if hasattr(pieces, "aclose"):
+            await pieces.aclose()
 
 
 def place_of(function: Callable[..., Any]) -> tuple[str, int] | None:

@@ -22,6 +22,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import aclosing
 from functools import lru_cache
 from math import isfinite
 from typing import Annotated, Any, ClassVar, TypeVar, Unpack, get_args, overload
@@ -212,10 +213,11 @@ class Tool(Node[In, Out]):
         """The pieces of a function that yields, each told as it comes: texts joined, anything else as a list."""
         pieces: list[Any] = []
         observed, frame = ctx.frame.observed, ctx.frame
-        async for piece in pieces_of(self.function, self._signature, arguments, ctx):
-            pieces.append(piece)
-            if observed:
-                frame.tell(ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece))
+        async with aclosing(pieces_of(self.function, self._signature, arguments, ctx)) as given:
+            async for piece in given:
+                pieces.append(piece)
+                if observed:
+                    frame.tell(ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece))
         whole: Any = "".join(map(str, pieces)) if self.output is str else pieces
         answer: Out = whole
         return answer
