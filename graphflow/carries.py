@@ -18,7 +18,7 @@ Matcher = Callable[[Any], bool]
 class Declared(Wire):
     """One edge with what its types say."""
 
-    __slots__ = ("carries", "collects", "edge", "exceptional", "whole")
+    __slots__ = ("arms", "carries", "collects", "edge", "exceptional", "whole")
 
     def __init__(self, index: int, edge: Edge, source: int, target: int, answer: Resolved) -> None:
         origin = edge.origin
@@ -27,6 +27,8 @@ class Declared(Wire):
         self.edge = edge
         self.carries = carries
         """Arms of the source that go this way."""
+        self.arms: frozenset[int] | None = None
+        """Their numbers among the arms of the source; None where labels, or less than a whole arm, tell what goes."""
         self.collects = collects
         self.whole = whole
         """Whether everything the source sends goes this way."""
@@ -100,7 +102,33 @@ def covers(declared: Declared, unit: Type, passes: bool) -> bool:
         return any(accepts(kind, unit) for kind in declared.carries)
     if is_label(arm):
         return unit is Any or (origin_of(unit) is Literal and arm in get_args(unit))
-    return accepts(arm, unit)
+    if declared.edge.origin.each or passes or declared.arms is None:
+        return accepts(arm, unit)
+    return any(accepts(kind, unit) for kind in declared.carries) and accepts(arm, unit)
+
+
+def named_arms(declared: Declared, kinds: Sequence[Type]) -> list[Type]:
+    """The arms that an edge names exactly, in square brackets."""
+    arm = declared.edge.origin.arm
+    if arm is None or declared.exceptional or is_label(arm):
+        return []
+    return [kind for kind in arms(arm) if kind in kinds]
+
+
+def arm_numbers(declared: Declared, kinds: Sequence[Type], elsewhere: Sequence[Type]) -> frozenset[int] | None:
+    """Which of a source's arms go along an edge whole, those aside that other edges name; None if that is not the question."""
+    origin = declared.edge.origin
+    arm = origin.arm
+    if declared.exceptional or is_label(arm) or Any in kinds:
+        return None
+    if arm is not None:
+        own = named_arms(declared, kinds)
+        taken = [k in own or (accepts(arm, k) and k not in elsewhere) for k in kinds]
+    elif declared.whole:
+        taken = [True for _ in kinds]
+    else:
+        taken = [k in declared.carries for k in kinds]
+    return frozenset(number for number, takes in enumerate(taken) if takes) or None
 
 
 def kinds_text(kinds: Sequence[Type]) -> str:
@@ -121,6 +149,8 @@ def link_units(declared: Declared, units: Sequence[Type]) -> tuple[frozenset[int
         return None, None
     if is_label(arm):
         return None, lambda value: bool(value == arm)
+    if declared.arms is not None:
+        return declared.arms, None
     wanted = declared.carries if arm is None else arms(arm)
     whole = {i for i, unit in enumerate(units) if unit is not Any and any(accepts(kind, unit) for kind in wanted)}
     if whole:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from graphflow.carries import Declared, link_units
 from graphflow.handoffs import HandTo
-from graphflow.messages import LimitReached, Type, arms, matcher, output_check
+from graphflow.messages import LimitReached, Type, arms, by_specificity, matcher, output_check
 from graphflow.program import JoinSpec, Link, Program, Slot
 from graphflow.proofs import Proof
 from graphflow.topology import Topology
@@ -18,8 +21,9 @@ def compile_program(proof: Proof) -> Program:
     assert top is not None
     laps = {wire.index: number for number, wire in enumerate(w for w in top.wires if w.lap_of is not None)}
     forks = {join.fork for join in top.joins.values()}
+    single: set[int | None] = {loop.index for loop in top.loops if top.single(loop, proof.exclusive)}
     leaving = [
-        tuple([_link(top, declared, laps, _sent(proof, number)) for declared in out])
+        tuple([_link(top, declared, laps, single, _sent(proof, number)) for declared in out])
         for number, out in enumerate(proof.by_source)
     ]
     links: list[Link] = [link for group in leaving for link in group]
@@ -30,6 +34,9 @@ def compile_program(proof: Proof) -> Program:
         spec = slots[join.node].join
         assert spec is not None
         slots[join.fork].joins = (*slots[join.fork].joins, spec)
+    if any(slot.forks and slot.policy != "cancel" for slot in slots):
+        for slot in slots:
+            slot.gated = slot.forks
     straight = not top.joins and not any(slot.forks for slot in slots)
     return Program(
         name=proof.name,
@@ -41,6 +48,11 @@ def compile_program(proof: Proof) -> Program:
         callees=proof.callees,
         handoffs=proof.handoffs,
         output=proof.output,
+        loops_of={
+            slot.index: frozenset(top.loops_around(slot.index))
+            for slot in slots
+            if slot.forks and top.loop_of[slot.index] is not None
+        },
     )
 
 
@@ -49,7 +61,9 @@ def _sent(proof: Proof, number: int) -> tuple[Type, ...]:
     return arms(proof.nodes[number].output if number < proof.start else proof.input)
 
 
-def _link(top: Topology, wire: Declared, laps: dict[int, int], units: tuple[Type, ...]) -> Link:
+def _link(
+    top: Topology, wire: Declared, laps: dict[int, int], single: set[int | None], units: tuple[Type, ...]
+) -> Link:
     origin = wire.edge.origin
     link = Link()
     link.index, link.source, link.target, link.port = wire.index, wire.source, wire.target, wire.port
@@ -63,8 +77,10 @@ def _link(top: Topology, wire: Declared, laps: dict[int, int], units: tuple[Type
     link.lap_index = laps.get(wire.index, -1)
     link.enters = link.leaves = link.resets = ()
     link.exits = wire.exits
+    link.single = False
     if top.loops:
         _cross_loops(top, wire, link, laps)
+        link.single = wire.lap_of in single
     return link
 
 
@@ -95,7 +111,8 @@ def _slot(proof: Proof, top: Topology, number: int, links: tuple[Link, ...], gat
         for link in links:
             link.element = (number, (link.index, 0))
     told_apart = any(link.units is not None for link in slot.links)
-    slot.arms = () if not told_apart else tuple(matcher(kind) for kind in _sent(proof, number))
+    slot.arms = _arms(_sent(proof, number)) if told_apart else ()
+    slot.gated = False
     slot.joins = ()
     slot.join = _join_spec(proof, top, number) if number in top.joins else None
     arriving = proof.by_target[number]
@@ -108,6 +125,10 @@ def _slot(proof: Proof, top: Topology, number: int, links: tuple[Link, ...], gat
     slot.direct = node.direct if node is not None and len(node.ports) == 1 else None
     slot.expected, slot.fits = (None, None) if node is None else output_check(node.output)
     return slot
+
+
+def _arms(kinds: tuple[Type, ...]) -> tuple[tuple[int, Callable[[Any], bool]], ...]:
+    return tuple([(number, matcher(kinds[number])) for number in by_specificity(kinds)])
 
 
 def _attach_links(proof: Proof, slot: Slot, links: tuple[Link, ...]) -> None:
@@ -171,4 +192,6 @@ def _join_spec(proof: Proof, top: Topology, number: int) -> JoinSpec | None:
     take = next((node.ports[port].take for port in sorted(collects) if node.ports[port].take is not None), None)
     spec = JoinSpec(number, collects, ports, take, join.fork, join.region, {w.index for w in join.branches})
     spec.leaves = frozenset(top.loops_around(join.fork)) - frozenset(top.loops_around(number))
+    if top.shares_fork(join):
+        spec.element = (top.size + number, (min(spec.branches), top.order[number]))
     return spec

@@ -136,7 +136,7 @@ class LimitExceeded(WalkError):
         path: names of the frames from the outermost graph to the one whose limit it is.
     """
 
-    def __init__(self, limit: str, value: float, path: Sequence[str], detail: str = "") -> None:
+    def __init__(self, limit: str, value: float, path: Sequence[str], detail: str = "", remedy: str = "") -> None:
         self.limit = limit
         self.value = value
         self.path = tuple(path)
@@ -145,7 +145,8 @@ class LimitExceeded(WalkError):
         super().__init__(
             f"{limit} limit of {value:g} reached in {shown!r}"
             + (f": {detail}" if detail else "")
-            + f"; raise it with Limits({limit}=...) or make the graph do less"
+            + "; "
+            + (remedy or f"raise it with Limits({limit}=...) or make the graph do less")
         )
 
 

@@ -35,6 +35,7 @@ class Link:
         "origin",
         "port",
         "resets",
+        "single",
         "source",
         "target",
         "units",
@@ -65,6 +66,8 @@ class Link:
     resets: tuple[int, ...]
     """Lap indices that begin again at 0 when this link is taken."""
     exits: frozenset[int]
+    single: bool
+    """For a lap wire: whether at most one token of each lap goes round again."""
     element: tuple[int, tuple[int, int]]
     """What a fork adds to the scope of a token on this link; set only where its source forks."""
 
@@ -75,7 +78,7 @@ class Link:
 class JoinSpec:
     """How a node waits: for all of a fork (`collects`), or for one message on each of its other ports."""
 
-    __slots__ = ("branches", "collects", "fork", "leaves", "node", "ports", "region", "take")
+    __slots__ = ("branches", "collects", "element", "fork", "leaves", "node", "ports", "region", "take")
 
     def __init__(
         self,
@@ -97,6 +100,8 @@ class JoinSpec:
         """Links of the fork that lead here."""
         self.leaves: frozenset[int] = frozenset()
         """Loops around the fork that the join is not in."""
+        self.element: tuple[int, tuple[int, int]] | None = None
+        """What the join adds to the scope of what it sends, if other tokens of its fork may still be about."""
 
 
 class Slot:
@@ -111,6 +116,7 @@ class Slot:
         "failure_links",
         "fits",
         "forks",
+        "gated",
         "handoff_links",
         "index",
         "join",
@@ -134,8 +140,8 @@ class Slot:
     expected: type | None
     """If the class of an output is this very one, it is right."""
     fits: Callable[[Any], bool] | None
-    arms: tuple[Callable[[Any], bool], ...]
-    """Tests for the arms of the output, in the order they are written: the first that holds is the arm taken."""
+    arms: tuple[tuple[int, Callable[[Any], bool]], ...]
+    """(number, test) of each arm of the output, the more specific first: the first that holds is the arm taken."""
     links: tuple[Link, ...]
     plain: bool
     """Whether every link is taken for every output."""
@@ -146,6 +152,8 @@ class Slot:
     handoff_links: Mapping[str, Link] | None
     """Hand-over edges by their target's name."""
     forks: bool
+    gated: bool
+    """Whether each run of this fork needs a gate, since some fork of the graph does not simply cancel."""
     policy: ForkPolicy
     join: JoinSpec | None
     joins: tuple[JoinSpec, ...]
@@ -162,7 +170,23 @@ class Slot:
 class Program:
     """Everything the walk needs to know about a graph."""
 
-    __slots__ = ("callees", "end", "ends", "handoffs", "laps", "links", "name", "output", "slots", "start", "straight")
+    __slots__ = (
+        "callees",
+        "end",
+        "ends",
+        "handoffs",
+        "laps",
+        "links",
+        "loops_of",
+        "name",
+        "output",
+        "reordered",
+        "size",
+        "slots",
+        "start",
+        "straight",
+        "tracks",
+    )
 
     def __init__(
         self,
@@ -176,10 +200,12 @@ class Program:
         callees: Mapping[str, tuple[Node[Any, Any], ...]],
         handoffs: Mapping[str, Sequence[tuple[Handoff, Node[Any, Any]]]],
         output: Type,
+        loops_of: Mapping[int, frozenset[int]],
     ) -> None:
         self.name = name
         self.slots = tuple(slots)
         self.links = tuple(links)
+        self.size = len(slots)
         self.start = len(slots) - 2
         self.end = len(slots) - 1
         self.ends = ends
@@ -188,6 +214,13 @@ class Program:
         self.callees = callees
         self.handoffs = handoffs
         self.output = output
+        self.loops_of = loops_of
+        """The loops around each fork that stands in one."""
+        joins = [slot.join for slot in slots if slot.join is not None]
+        self.reordered = bool(loops_of) or any(join.element is not None for join in joins)
+        """Whether scopes do not sort as they are (`scopes.order_of`)."""
+        self.tracks = any(slot.gated for slot in slots) or any(join.take is not None for join in joins)
+        """Whether parts of a walk may be cancelled, so that it has to be known who is in them."""
 
 
 def select(slot: Slot, output: Any, message: Any) -> Sequence[Link]:
@@ -218,8 +251,8 @@ def select(slot: Slot, output: Any, message: Any) -> Sequence[Link]:
 
 
 def arm_of(slot: Slot, output: Any) -> int:
-    """The number of the arm that an output is: the first, if it fits several (an empty list fits every list)."""
-    for number, fits in enumerate(slot.arms):
+    """The number of the arm that an output is: the most specific that it fits, and of such the first that was written."""
+    for number, fits in slot.arms:
         if fits(output):
             return number
     return -1

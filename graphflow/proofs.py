@@ -18,17 +18,19 @@ from graphflow.arrows import END, START, Edge, Entry, Origin
 from graphflow.carries import (
     Declared,
     Resolved,
+    arm_numbers,
     choose,
     covers,
     is_label,
     kinds_text,
     labels_apart,
+    named_arms,
     travels,
     units,
 )
 from graphflow.handoffs import HandTo
 from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS
-from graphflow.members import Members
+from graphflow.members import Members, place_text
 from graphflow.messages import (
     Failure,
     LimitReached,
@@ -42,7 +44,7 @@ from graphflow.messages import (
 )
 from graphflow.nodes import Node
 from graphflow.ports import Port
-from graphflow.topology import Join, Topology, Wire
+from graphflow.topology import Join, Loop, Topology, Wire
 
 
 class Proof(Members):
@@ -71,6 +73,7 @@ class Proof(Members):
         self._check_nodes()
         self._infer_input()
         self._resolve_edges()
+        self._number_arms()
         if not self.problems:
             self._check_arms()
             self._check_ports()
@@ -214,6 +217,21 @@ class Proof(Members):
             kinds = tuple(a for i in items for a in arms(Any if i is None else i))
         return kinds, arm is None, False
 
+    def _number_arms(self) -> None:
+        """Says of each edge which arms go along it. An arm that an edge names goes along no edge that names a wider type."""
+        for number, leaving in enumerate(self.by_source):
+            if len(leaving) < 2:
+                continue
+            node = self.nodes[number] if number < self.start else None
+            kinds = arms(node.output if node else self.input)
+            named = [kind for d in leaving for kind in named_arms(d, kinds)] if len(kinds) > 1 else []
+            for declared in leaving:
+                declared.arms = arm_numbers(declared, kinds, named)
+                if declared.arms is None or declared.edge.origin.each or (node is not None and node.passes_input):
+                    continue
+                whole = [kinds[i] for i in sorted(declared.arms)]
+                declared.carries = tuple(kind for kind in declared.carries if kind not in kinds or kind in whole)
+
     # -- coverage ------------------------------------------------------------------------------------------------------
     def _check_arms(self) -> None:
         """Each arm of each output has a taker, whatever the guards say."""
@@ -307,6 +325,7 @@ class Proof(Members):
                     wire.edge.where,
                 )
         self._check_limit_edges()
+        self._check_twice()
         joins = [j for number in range(len(self.nodes)) if (j := self._join_of(number)) is not None]
         for number, why in top.add_joins(joins, self.exclusive).items():
             self._say_unplaced(number, why)
@@ -317,14 +336,89 @@ class Proof(Members):
             if double is not None:
                 self._say_double(*double)
         for loop in top.loops:
+            self._check_exit(loop)
             names = " > ".join(self.nodes[n].name for n in sorted(loop.members, key=top.order.__getitem__))
             limits = ", ".join(f"{self._text(w)} at most {self._laps(w)}" for w in loop.laps)
             self.facts.append(f"loop {names}: {limits}")
 
+    def _check_twice(self) -> None:
+        """Two edges that bring one message to one port: its node would run twice."""
+        for leaving in self.by_source:
+            known: dict[tuple[int, int, bool], list[Declared]] = {}
+            for declared in leaving if len(leaving) > 1 else ():
+                key = declared.target, declared.port, declared.each
+                same = next((d for d in known.get(key, ()) if not self.exclusive(d, declared)), None)
+                if same is not None:
+                    self._say_twice(same, declared)
+                known.setdefault(key, []).append(declared)
+
+    def _say_twice(self, one: Declared, other: Declared) -> None:
+        target = self._name(one.target)
+        if repr(one.edge) == repr(other.edge):
+            text = f"{one.edge!r} is written twice"
+        else:
+            text = f"{one.edge!r} and {other.edge!r} may bring the same message to {target!r}"
+        where = f" (first at {place_text(one.edge.where)})" if one.edge.where != other.edge.where else ""
+        self._say(f"{text}{where}, so {target!r} would get it twice; leave one out", other.edge.where)
+
+    def _check_exit(self, loop: Loop) -> None:
+        """Refuses a loop that no message can leave without another one going round: it ends only by its limit."""
+        top = self.topology
+        assert top is not None
+        members = loop.members
+        taking = any(
+            any(p.take is not None for p in self.nodes[join.node].ports) and not members.isdisjoint(join.region)
+            for join in top.joins.values()
+        )
+        failing = any(
+            d.exceptional and d.edge.origin.arm is not LimitReached for n in members for d in self.by_source[n]
+        )
+        if self.ends == "first" or taking or failing:
+            return  # something from outside of the loop, or an error, may end it
+        again = self._always_again(loop)
+        if loop.header not in again:
+            return
+        lap = next(d for d in self.edges if d.lap_of == loop.index and d.source in again)
+        leaving = next((d for n in members for d in self.by_source[n] if d.target not in members), lap)
+        self._say(
+            f"{lap.edge!r} leads back every time, also when {leaving.edge!r} is taken, so every run would end when its laps "
+            f"are used up; let only one arm or guard lead back, or say what comes then: "
+            f"{self._name(lap.source)}[LimitReached] >> a node",
+            lap.edge.where,
+        )
+
+    def _always_again(self, loop: Loop) -> set[int]:
+        """The nodes of a loop from which every message, whatever is answered, goes round once more."""
+        top = self.topology
+        assert top is not None
+        again: set[int] = set()
+        for number in sorted(loop.members, key=top.order.__getitem__, reverse=True):
+            leaving = [d for d in self.by_source[number] if not d.exceptional]
+            if any(d.edge.origin.arm is LimitReached for d in self.by_source[number]):
+                continue
+            leading = [
+                d
+                for d in leaving
+                if not d.each and (d.lap_of == loop.index or (d.lap_of is None and d.target in again))
+            ]
+            node = self.nodes[number]
+            labels = any(is_label(d.edge.origin.arm) for d in leaving)
+            every = units(node.output, labels)
+            if leading and all(self._taken_always(unit, leading, leaving, node.passes_input) for unit in every):
+                again.add(number)
+        return again
+
+    def _taken_always(self, unit: Type, leading: Sequence[Declared], leaving: Sequence[Declared], passes: bool) -> bool:
+        """Whether one arm goes along one of the `leading` edges whatever the guards say."""
+        takers = [d for d in leading if covers(d, unit, passes)]
+        if any(d.edge.origin.guard is None for d in takers):
+            return True
+        guarded = [d for d in leaving if d.edge.origin.guard is not None and covers(d, unit, passes)]
+        return bool(guarded) and all(d in takers for d in guarded)
+
     def _check_limit_edges(self) -> None:
         for declared in self.edges:
-            lapping = any(d.lap_of is not None for d in self.by_source[declared.source])
-            if declared.edge.origin.arm is LimitReached and not lapping:
+            if declared.edge.origin.arm is LimitReached and not self._counted_laps(declared.source):
                 name = self._name(declared.source)
                 self._say(
                     f"{declared.edge!r}: no limited edge leaves {name!r}, so LimitReached never comes; take it from the node "
@@ -393,9 +487,6 @@ class Proof(Members):
             )
 
     def _say_double(self, one: Wire, other: Wire) -> None:
-        if one is not other and self._text(one) == self._text(other):
-            self._say(f"{self._text(one)} is written twice; leave one out", self.edges[other.index].edge.where)
-            return
         shown = self._text(one) if one is other else f"{self._text(one)} and {self._text(other)}"
         verb = "may bring several messages" if one is other else "may both bring a message"
         self._say(
@@ -414,6 +505,8 @@ class Proof(Members):
         if x.guard is not None and y.guard is not None and x.guard is not y.guard and repr(x.arm) == repr(y.arm):
             return True
         node = x.node
+        if a.arms is not None and b.arms is not None and (a.arms != b.arms or x.arm is not None):
+            return a.arms.isdisjoint(b.arms)  # a value is of one arm only: the most specific that it fits
         if isinstance(node, Node) and node.passes_input:
             return x.arm is not None and y.arm is not None and labels_apart(x.arm, y.arm)
         if is_label(x.arm) and is_label(y.arm):
@@ -424,18 +517,20 @@ class Proof(Members):
         return all(disjoint(k, m) for k in a.carries for m in b.carries)
 
     def _exclusive_failure(self, a: Declared, b: Declared) -> bool:
-        if isinstance(a.edge.origin.arm, HandTo) or isinstance(b.edge.origin.arm, HandTo):
+        one, two = a.edge.origin.arm, b.edge.origin.arm
+        if isinstance(one, HandTo) or isinstance(two, HandTo):
             return True
-        if a.edge.origin.arm is b.edge.origin.arm:
+        if one is two:
             return False
-        if Failure in (a.edge.origin.arm, b.edge.origin.arm):
-            return True
-        other = b if a.exceptional else a
-        if other.exceptional:
-            return False
+        if LimitReached not in (one, two):
+            return True  # a node that has failed has not answered
         # LimitReached stands in for a lap wire, so it excludes that one and whatever excludes that one.
-        laps = [d for d in self.by_source[a.source] if d.lap_of is not None]
-        return all(lap is other or self.exclusive(lap, other) for lap in laps)
+        other = b if one is LimitReached else a
+        return all(lap is other or self.exclusive(lap, other) for lap in self._counted_laps(a.source))
+
+    def _counted_laps(self, source: int) -> list[Declared]:
+        """The edges of a node for whose used-up laps `LimitReached` is sent."""
+        return [d for d in self.by_source[source] if d.lap_of is not None and d.edge.origin.arm is not LimitReached]
 
     # -- the rest ------------------------------------------------------------------------------------------------------
     def _check_prompts(self) -> None:

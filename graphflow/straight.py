@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from graphflow.boundary import wrong_output
 from graphflow.errors import WalkCancelled
-from graphflow.events import Event, FrameEntered, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Stopped
+from graphflow.events import NodeCancelled, NodeFailed, Stopped
 from graphflow.handoffs import Handover, without_turns
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages import Failure, LimitReached, error_text
 from graphflow.program import Link, Slot, arm_of
 from graphflow.run import Stretch
-from graphflow.walk import Walk
+from graphflow.walk import Walk, laps_used_up
 
 if TYPE_CHECKING:
     from graphflow.frame import Frame
@@ -156,20 +156,32 @@ class _Straight:
                 if guard is None or guard == "otherwise" or guard(message):
                     break
         else:
-            raise _Ended(self._replayed())
-        laps = self.laps
+            raise _Ended(self._lost(slot))
+        return self.crossed(slot, link, message)
+
+    def crossed(self, slot: Slot, link: Link, message: Any) -> tuple[Link, Any]:
+        """Counts the laps of the link that is taken; where they are used up, `LimitReached` goes instead."""
+        if link.lap is not None and self._used_up(link):
+            over = link
+            value = self._most(over)
+            instead = next(iter(slot.limit_links), None)
+            if instead is not None:
+                over = instead
+            if instead is None or (instead.lap is not None and self._used_up(instead)):
+                raise _Ended(laps_used_up(self.frame.program, self.frame.path, over, self._most(over)))
+            message = LimitReached(limit="laps", value=value, message=without_turns(message))
+            link = instead
         if link.lap is not None:
-            limit = link.limit or self.frame.ledger.limits.laps or DEFAULT_LAPS
-            if laps[link.lap_index] >= limit:
-                if not slot.limit_links:
-                    raise _Ended(self._replayed())
-                message = LimitReached(limit="laps", value=limit, message=without_turns(message))
-                link = slot.limit_links[0]
-            else:
-                laps[link.lap_index] += 1
+            self.laps[link.lap_index] += 1
         for index in link.resets:
-            laps[index] = 0
+            self.laps[index] = 0
         return link, message
+
+    def _used_up(self, link: Link) -> bool:
+        return self.laps[link.lap_index] >= self._most(link)
+
+    def _most(self, link: Link) -> int:
+        return link.limit or self.frame.ledger.limits.laps or DEFAULT_LAPS
 
     def failed(self, slot: Slot, message: Any, error: BaseException, count: int, answered: bool) -> tuple[Slot, Any]:
         """Journals how an activation ended that gave no output; where to go on, or the error again.
@@ -200,12 +212,13 @@ class _Straight:
             tell(NodeFailed(clock, number, count, name, error, started))
         if not slot.failure_links:
             raise error
-        link = slot.failure_links[0]
-        for index in link.resets:
-            self.laps[index] = 0
         given = without_turns(self.given if answered else message)
         failure = Failure(node=name, error=error_text(error), kind=type(error).__name__, input=given)
-        return frame.program.slots[link.target], failure
+        try:
+            link, failing = self.crossed(slot, slot.failure_links[0], failure)
+        except _Ended as ended:
+            raise ended.error from None
+        return frame.program.slots[link.target], failing
 
     def flush(self, count: int) -> None:
         """Tells the ledger of the steps that were only counted."""
@@ -213,15 +226,12 @@ class _Straight:
             self.ledger.add("steps", count - self.told)
             self.told = count
 
-    def _replayed(self) -> BaseException:
-        """Why the walk ends here, in the walk's own words: its facts pushed through the general machine."""
+    def _lost(self, slot: Slot) -> BaseException:
+        """Why the walk ends where nothing takes what a node sent, in the walk's own words."""
         frame = self.frame
         walk = Walk(frame.program, frame.ledger.limits, frame=frame.number, path=frame.path)
-        for fact in _facts_of(frame):
-            walk.apply(fact)
-        assert walk.finish is not None
-        assert walk.finish.error is not None
-        return walk.finish.error
+        walk.losses.append((slot.name, "nothing takes what it sent", (), False))
+        return walk.no_output()
 
 
 class _Ended(BaseException):
@@ -229,8 +239,3 @@ class _Ended(BaseException):
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
-
-
-def _facts_of(frame: Frame) -> Sequence[Event]:
-    kinds = (RunStarted, FrameEntered, NodeFinished, NodeFailed)
-    return [fact for fact in frame.shared.run.facts if fact.frame == frame.number and isinstance(fact, kinds)]

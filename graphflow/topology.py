@@ -112,22 +112,56 @@ class Topology:
             header = min(entered or members, key=found_at.__getitem__)
             loop = Loop(len(self.loops), parent, frozenset(members), header)
             self.loops.append(loop)
-            inner = self._knots(members - {header}, set())
-            cut = {
-                w.index
-                for n in members
-                for w in self.out[n]
-                if w.target in members and w.limit is not None and not any(n in k and w.target in k for k in inner)
-            }
-            for knot in self._knots(members, cut):
-                if header in knot:
-                    cut |= {w.index for w in self.into[header] if w.source in knot}
+            cut = self._outermost(members, self._lap_wires(members, header))
             for index in cut:
                 self.wires[index].lap_of = loop.index
             loop.laps = [self.wires[index] for index in sorted(cut)]
             for node in members:
                 self.loop_of[node] = loop.index
             todo.extend((knot, loop.index) for knot in self._knots(members, cut))
+
+    def _lap_wires(self, members: set[int], header: int) -> set[int]:
+        """The wires that begin a lap: those the user limited, and those that still lead back into the header."""
+        inner = self._knots(members - {header}, set())
+        laps = {
+            w.index
+            for n in members
+            for w in self.out[n]
+            if w.target in members and w.limit is not None and not any(n in k and w.target in k for k in inner)
+        }
+        for knot in self._knots(members, laps):
+            if header in knot:
+                laps |= {w.index for w in self.into[header] if w.source in knot}
+        return laps
+
+    def _outermost(self, members: set[int], laps: set[int]) -> set[int]:
+        """The lap wires whose own rounds lie inside no other's: the rest begin the laps of loops within.
+
+            a >> b >> c      b >> a goes round {a, b}, c >> a goes round {a, b, c}: the first is the inner loop,
+            ^----/   |       and its laps begin anew with each lap of the second. So it is with a node between
+            ^--------/       c and a, too: where a round comes back does not change what it counts.
+
+        Two edges that go round the same nodes are counted side by side.
+        """
+        if len(laps) < 2:
+            return laps
+        rounds = {index: self._round(members, self.wires[index], laps) for index in laps}
+        return {index for index in laps if not any(rounds[index] < other for other in rounds.values())}
+
+    def _round(self, members: set[int], lap: Wire, laps: set[int]) -> set[int]:
+        """The nodes that one lap can come through from where the lap wire leads to where it starts."""
+
+        def reached(origin: int, table: Sequence[Sequence[Wire]], *, backward: bool) -> set[int]:
+            seen, todo = {origin}, [origin]
+            while todo:
+                for wire in table[todo.pop()]:
+                    other = wire.source if backward else wire.target
+                    if other in members and other not in seen and wire.index not in laps:
+                        seen.add(other)
+                        todo.append(other)
+            return seen
+
+        return reached(lap.target, self.out, backward=False) & reached(lap.source, self.into, backward=True)
 
     def _discovery(self) -> list[int]:
         """When a breadth-first search from START first sees each node."""
@@ -260,6 +294,14 @@ class Topology:
                 if not stays or (wire.lap_of is not None and wire.lap_of in around):
                     wire.exits |= {join.node}
 
+    def shares_fork(self, join: Join) -> bool:
+        """Whether other tokens of a join's fork may be about when the join sends."""
+        if sum(other.fork == join.fork for other in self.joins.values()) > 1:
+            return True
+        if len(join.branches) < len(self.out[join.fork]):
+            return True
+        return any(join.node in wire.exits for node in join.region for wire in self.out[node])
+
     def crowded(self, join: Join, port: int, exclusive: Exclusive) -> int | None:
         """A node that may send a join's port more than one message of the same scope, or None."""
         search = _Backward(self, join.node, port)
@@ -269,7 +311,26 @@ class Topology:
                 return node
             if node == join.fork:
                 break
-        return next((g for g in search.gates if g != join.fork and self._leaks(g, search.used[g], exclusive)), None)
+        gates = [gate for gate in search.gates if gate != join.fork]
+        leaking = next((gate for gate in gates if self._leaks(gate, search.used[gate], exclusive)), None)
+        return leaking if leaking is not None else self._crowded_inside(gates, search, exclusive)
+
+    def _crowded_inside(self, gates: Sequence[int], search: _Backward, exclusive: Exclusive) -> int | None:
+        """A node of an inner loop that makes several tokens of one, more than one of which may leave the loop."""
+        by_loop: dict[int, list[int]] = {}
+        for gate in gates:
+            by_loop.setdefault(self._unit(gate, search.level), []).append(gate)
+        for unit, leaving in by_loop.items():
+            seeds = [(gate, group) for gate in leaving for group in search.used[gate]]
+            pair = self._splitting(seeds, self.loops[-1 - unit].members, exclusive)
+            if pair is not None:
+                return pair[0].source
+        return None
+
+    def single(self, loop: Loop, exclusive: Exclusive) -> bool:
+        """Whether at most one token of each lap goes round again."""
+        seeds = [(wire.source, Group((wire,))) for wire in loop.laps]
+        return self._splitting(seeds, loop.members, exclusive, lap_of=loop.index) is None
 
     def _leaks(self, node: int, groups: Sequence[Group], exclusive: Exclusive) -> bool:
         """Whether a node in a loop may send on one of these wires and go round once more."""
@@ -301,15 +362,35 @@ class Topology:
         """Two wires of one node (the same one twice, if it maps) by which two messages may reach END, or None."""
         if all(len(wires) < 2 and not (wires and wires[0].each) for wires in self.out):
             return None
+        seeds = self.ways_back(self.end)
+        return self._splitting(seeds, range(self.size), exclusive)
+
+    def _splitting(
+        self,
+        seeds: Sequence[tuple[int, Group]],
+        inside: frozenset[int] | range,
+        exclusive: Exclusive,
+        lap_of: int | None = None,
+    ) -> tuple[Wire, Wire] | None:
+        """Two wires of one node (the same one twice, if it maps) by which two messages may come to the seeds, or None.
+
+        Looks at the ways back to the seeds among the nodes `inside`, not across lap wires of the loop `lap_of`.
+        """
         used: dict[int, list[Group]] = {}
-        seen, todo = {self.end}, [self.end]
+        todo: list[int] = []
+
+        def use(source: int, group: Group) -> None:
+            if source not in used:
+                todo.append(source)
+            used.setdefault(source, []).append(group)
+
+        for source, group in seeds:
+            use(source, group)
         while todo:
-            node = todo.pop()
-            for source, group in self.ways_back(node):
-                used.setdefault(source, []).append(group)
-                if source not in seen:
-                    seen.add(source)
-                    todo.append(source)
+            for source, group in self.ways_back(todo.pop()):
+                lapping = lap_of is not None and group.wires[0].lap_of == lap_of
+                if source in inside and not lapping:
+                    use(source, group)
         for groups in used.values():
             mapping = next((g.wires[0] for g in groups if _maps([g])), None)
             if mapping is not None:

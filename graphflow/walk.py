@@ -3,16 +3,18 @@
 Rules:
 1. `apply(fact)` is the only way in; it returns commands (start this activation, cancel those, finish) and never acts.
 2. The same facts in the same order give the same state and the same commands, today and when a journal is replayed.
-3. A token's scope is the path of forks and laps that led to it. It orders tokens, so what is collected comes in the
-   order of the wiring and of the list, however fast each branch was.
+3. A token's scope is the path of forks, laps and joins that led to it. It orders tokens, so what is collected comes in
+   the order of the wiring and of the list, however fast each branch was (`scopes.py`).
 4. A join lives from the moment its fork sends until no token that could still reach it is left (`live` is 0). So a
    branch that was not taken, died, or went round a loop settles a join as surely as one that arrived, and nothing waits
    for ever.
+5. Where a graph states a fork policy, each run of a fork has a gate, and the tokens inside carry it as they carry their
+   joins. Whom a failure concerns is read from the gates, so cancelling costs what is cancelled and no more.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -33,29 +35,11 @@ from graphflow.events import (
     Stopped,
 )
 from graphflow.handoffs import Handover, without_turns
+from graphflow.joins import GATE, Gate, Holder, JoinState, Lost, Waiting, chain_of, wanted_by
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
 from graphflow.messages import Failure, LimitReached, error_text
 from graphflow.program import JoinSpec, Link, Program, Slot, select
-
-
-class JoinState:
-    """One join, waiting in one scope."""
-
-    __slots__ = ("buffer", "closed", "dead", "live", "outer", "scope", "spec", "taken")
-
-    def __init__(self, spec: JoinSpec, scope: Scope, outer: tuple[JoinState, ...]) -> None:
-        self.spec = spec
-        self.scope = scope
-        self.outer = outer
-        """Joins further out that this one can still bring a message to."""
-        self.live = 0
-        """Tokens that can still reach this join."""
-        self.taken = False
-        """Whether the fork sent anything this way."""
-        self.dead = False
-        self.closed = False
-        self.buffer: list[tuple[Scope, int, int, Any]] = []
-        """(scope, link, port, message)"""
+from graphflow.scopes import Order, cross, laps_of, left, order_of, scope_text
 
 
 class Start:
@@ -70,7 +54,7 @@ class Start:
         message: Any,
         inputs: dict[str, Any] | None,
         scope: Scope,
-        joins: tuple[JoinState, ...],
+        joins: tuple[Waiting, ...],
     ) -> None:
         self.id = id
         self.slot = slot
@@ -133,11 +117,11 @@ class Walk:
         """Activations so far; the next one gets this plus one as its number."""
         self.running: dict[int, Start] = {}
         self.cancelling: set[int] = set()
-        self.waiting: deque[Start] = deque()
-        self.joins: dict[tuple[int, Scope], JoinState] = {}
+        self.waiting: OrderedDict[int, Start] = OrderedDict()
+        """Activations that the bound on concurrency holds back, in the order in which they are due."""
+        self.joins: dict[JoinState, None] = {}
+        """Joins that are open, in the order in which they opened."""
         self.outputs: list[tuple[Scope, Any]] = []
-        self.unfinished: dict[tuple[int, Scope], tuple[Scope, BaseException]] = {}
-        """Failures of forks with policy `finish` that wait for their siblings."""
         self.stopping: Finish | None = None
         self.finish: Finish | None = None
         self.losses: list[tuple[str, str, Scope, bool]] = []
@@ -145,6 +129,9 @@ class Walk:
         self.half: tuple[str, str, tuple[str, ...], Scope] | None = None
         self.now = 0.0
         self._commands: list[Command] = []
+        self._closing: deque[Waiting] = deque()
+        """What no token can reach any more, and has to be closed."""
+        self._draining = False
         self._most = limits.concurrency
         self._laps = limits.laps or DEFAULT_LAPS
 
@@ -198,19 +185,22 @@ class Walk:
     def _failing(self, act: Start, error: BaseException) -> None:
         """A token is lost with an error: along the failure edge if there is one, else as the forks around it say."""
         slot = act.slot
-        if slot.failure_links:
-            failure = Failure(
-                node=slot.name, error=error_text(error), kind=type(error).__name__, input=without_turns(act.input)
-            )
-            self._emit_links(slot, [(link, failure) for link in slot.failure_links], act.scope, act.joins)
-        else:
+        if not slot.failure_links:
             self.losses.append((slot.name, f"failed: {type(error).__name__}: {error_text(error)}", act.scope, False))
-            self._fail(act.scope, act.joins, error)
+            self._fail(Lost(order_of(act.scope, self.program), error, act.joins))
+            return
+        failure = Failure(
+            node=slot.name, error=error_text(error), kind=type(error).__name__, input=without_turns(act.input)
+        )
+        sends = self._within_laps(slot, slot.failure_links, failure, act.scope)
+        if sends is not None:
+            self._emit_links(slot, sends, act.scope, act.joins)
 
     def _cancelled(self, fact: NodeCancelled) -> None:
         act = self.running.pop(fact.activation, None)
         self.cancelling.discard(fact.activation)
         if act is not None:
+            self._release(act)
             self._die(act.joins)
             self._conclude()
 
@@ -223,6 +213,7 @@ class Walk:
         act = self.running.pop(id, None)
         if act is None:
             return None
+        self._release(act)
         if id in self.cancelling:
             self.cancelling.discard(id)
             self._die(act.joins)
@@ -238,42 +229,34 @@ class Walk:
             joins = tuple(j for j in joins if j.spec.node not in link.exits)
         if self.outbox is not None:
             self._tell_sent(link, act.scope, message)
-        self._deliver(link, message, act.scope if not link.leaves else _cross(link, act.scope), joins)
+        self._deliver(link, message, act.scope if not link.leaves else cross(link, act.scope), joins)
         if joins is not act.joins:
             self._die(tuple(j for j in act.joins if j not in joins))
 
-    def _send(
-        self, slot: Slot, links: Sequence[Link], message: Any, scope: Scope, joins: tuple[JoinState, ...]
-    ) -> None:
+    def _send(self, slot: Slot, links: Sequence[Link], message: Any, scope: Scope, joins: tuple[Waiting, ...]) -> None:
         if self.outbox is not None and len(links) < len(slot.links):
             for link in slot.links:
                 if link not in links:
                     self._tell_skipped(link, scope)
-        sends = [(link, message) for link in links]
-        if any(link.lap is not None and self._used_up(link, scope) for link in links):
-            over = self._laps_over(slot, links, message, scope)
-            if over is None:
-                return
-            sends = over
+        sends = self._within_laps(slot, links, message, scope)
+        if sends is None:
+            return
         if not links:
             self.losses.append((slot.name, "nothing takes what it sent", scope, False))
         self._emit_links(slot, sends, scope, joins)
 
     def _emit_links(
-        self, slot: Slot, sends: Sequence[tuple[Link, Any]], scope: Scope, joins: tuple[JoinState, ...]
+        self, slot: Slot, sends: Sequence[tuple[Link, Any]], scope: Scope, joins: tuple[Waiting, ...]
     ) -> None:
-        opened: tuple[JoinState, ...] = ()
-        for spec in reversed(slot.joins):  # the outer ones first: an inner join can still bring them a message
-            opened = (*opened, self._open(spec, scope, (*joins, *opened)))
-        tokens: list[tuple[Link, Any, Scope, tuple[JoinState, ...]]] = []
+        gate = self._gate(slot, scope, joins) if slot.gated else None
+        opened = self._open_all(slot, scope, joins, gate) if slot.joins else ()
+        tokens: list[tuple[Link, Any, Scope, tuple[Waiting, ...]]] = []
         for link, message in sends:
-            chain = _chain(link, joins, opened)
+            chain = chain_of(link, joins, opened)
+            if gate is not None and gate not in chain:
+                chain = (*chain, gate)
             if link.each:
-                if not message:
-                    self.losses.append((slot.name, "mapped an empty list", scope, False))
-                tokens += [
-                    (link, item, (*scope, (slot.index, (link.index, k))), chain) for k, item in enumerate(message)
-                ]
+                tokens += self._mapped(slot, link, message, scope, chain)
             else:
                 tokens.append((link, message, (*scope, link.element) if slot.forks else scope, chain))
         for _, _, _, chain in tokens:
@@ -283,14 +266,33 @@ class Walk:
             if self.outbox is not None:
                 self._tell_sent(link, at, item)
             if link.leaves or link.enters or link.lap is not None:
-                at = _cross(link, at)
+                at = cross(link, at)
             self._deliver(link, item, at, chain)
+        if opened:
+            self._settle([state for state in opened if not state.live])
+        if gate is not None and not gate.live:
+            self._settle([gate])
         self._die(joins)
-        for state in opened:
-            if not state.live and not state.closed:
-                self._close(state)
 
-    def _deliver(self, link: Link, message: Any, scope: Scope, joins: tuple[JoinState, ...]) -> None:
+    def _mapped(
+        self, slot: Slot, link: Link, messages: Any, scope: Scope, chain: tuple[Waiting, ...]
+    ) -> list[tuple[Link, Any, Scope, tuple[Waiting, ...]]]:
+        """A token for each item of a list."""
+        if not messages:
+            self.losses.append((slot.name, "mapped an empty list", scope, False))
+        return [(link, item, (*scope, (slot.index, (link.index, k))), chain) for k, item in enumerate(messages)]
+
+    def _open_all(
+        self, slot: Slot, scope: Scope, joins: tuple[Waiting, ...], gate: Gate | None
+    ) -> tuple[JoinState, ...]:
+        opened: tuple[JoinState, ...] = ()
+        for spec in reversed(slot.joins):  # the outer ones first: an inner join can still bring them a message
+            if any(state.spec is spec for state in joins):
+                continue  # this token went round a loop: it is still on its way to the join that waits already
+            opened = (*opened, self._open(spec, scope, (*joins, *opened), gate))
+        return opened
+
+    def _deliver(self, link: Link, message: Any, scope: Scope, joins: tuple[Waiting, ...]) -> None:
         target = link.target
         program = self.program
         if target == program.end:
@@ -304,20 +306,25 @@ class Walk:
             self._start(slot, message, None, scope, joins)
             return
         state = next(j for j in joins if j.spec is spec)
+        assert isinstance(state, JoinState)
         state.buffer.append((scope, link.index, link.port, message))
-        self._die(joins)
         if not state.closed and self._is_full(state):
-            self._close(state)
+            self._settle([state])
+        self._die(joins)
 
     def _start(
-        self, slot: Slot, message: Any, inputs: dict[str, Any] | None, scope: Scope, joins: tuple[JoinState, ...]
+        self, slot: Slot, message: Any, inputs: dict[str, Any] | None, scope: Scope, joins: tuple[Waiting, ...]
     ) -> None:
         if self.stopping is not None:
             return
         self.count += 1
         act = Start(self.count, slot, message, inputs, scope, joins)
+        if self.program.tracks:
+            for state in joins:
+                if state.holders is not None:
+                    state.holders.add(act)
         if self._most is not None and len(self.running) >= self._most:
-            self.waiting.append(act)
+            self.waiting[act.id] = act
         else:
             self._go(act)
 
@@ -348,40 +355,65 @@ class Walk:
 
     # -- laps ----------------------------------------------------------------------------------------------------------
     def _used_up(self, link: Link, scope: Scope) -> bool:
-        assert link.lap is not None
+        if link.lap is None:
+            return False
         loop, position = link.lap
-        key = -1 - loop
-        laps = next((counts for region, counts in reversed(scope) if region == key), None)
+        laps = laps_of(scope, loop)
         return laps is not None and laps[position] >= (link.limit or self._laps)
 
-    def _laps_over(
+    def _within_laps(
         self, slot: Slot, links: Sequence[Link], message: Any, scope: Scope
     ) -> list[tuple[Link, Any]] | None:
-        """What is sent when laps are used up: the other ways, and `LimitReached`; None if the walk ends by it."""
-        kept = [link for link in links if link.lap is None or not self._used_up(link, scope)]
-        over = next(link for link in links if link not in kept)
+        """What is sent: where laps are used up `LimitReached` goes instead. None if the walk ends by it.
+
+        Every edge that leads back is counted, also one for `Failure` or for `LimitReached` itself.
+        """
+        sends = [(link, message) for link in links]
+        over = next((link for link in links if link.lap is not None and self._used_up(link, scope)), None)
+        if over is None:
+            return sends
         value = over.limit or self._laps
+        reached = LimitReached(limit="laps", value=value, message=without_turns(message))
+        kept = [(link, message) for link in links if not self._used_up(link, scope)]
+        instead = [(link, reached) for link in slot.limit_links if not self._used_up(link, scope)]
+        if instead:
+            return kept + instead
         if slot.limit_links:
-            reached = LimitReached(limit="laps", value=value, message=without_turns(message))
-            return [*((link, message) for link in kept), *((link, reached) for link in slot.limit_links)]
-        target = self.program.slots[over.target].name
-        detail = f"the edge {slot.name} >> {target} was taken {value} times; take {slot.name}[LimitReached] >> a node to go on"
-        error = LimitExceeded("laps", value, self.path, detail)
-        if over.limit is not None:
-            error.args = (
-                f"laps limit of {value} reached in {' > '.join(self.path)!r}: {detail}, or raise its .limit({value})",
-            )
-        self._stop(Finish("limited", None, error))
+            over = slot.limit_links[0]
+        self._stop(Finish("limited", None, laps_used_up(self.program, self.path, over, over.limit or self._laps)))
         return None
 
     # -- joins ---------------------------------------------------------------------------------------------------------
-    def _open(self, spec: JoinSpec, scope: Scope, joins: tuple[JoinState, ...]) -> JoinState:
-        outer = tuple(j for j in joins if spec.node in j.spec.region or spec.node == j.spec.node)
-        state = JoinState(spec, scope, outer)
+    def _open(self, spec: JoinSpec, scope: Scope, joins: tuple[Waiting, ...], gate: Gate | None) -> JoinState:
+        outer = tuple(
+            state
+            for state in joins
+            if state.spec is GATE or spec.node in state.spec.region or spec.node == state.spec.node
+        )
+        state = JoinState(spec, scope, outer, gate)
         for other in outer:
             other.live += 1
-        self.joins[spec.node, scope] = state
+            if other.holders is not None:
+                other.inner.add(state)
+        if spec.take is not None:
+            state.holders = set()
+        if gate is not None:
+            gate.joins.append(state)
+        self.joins[state] = None
         return state
+
+    def _gate(self, slot: Slot, scope: Scope, joins: tuple[Waiting, ...]) -> Gate:
+        """The gate of this run of a fork. Who goes round a loop and forks again is still inside the first run."""
+        for state in joins:
+            if isinstance(state, Gate) and state.slot is slot:
+                return state
+        gate = Gate(slot, scope, joins)
+        for other in joins:
+            if gate.finishes:  # what is further out may not close before the failure of a branch has been judged
+                other.live += 1
+            if other.holders is not None:
+                other.inner.add(gate)
+        return gate
 
     def _is_full(self, state: JoinState) -> bool:
         spec = state.spec
@@ -389,27 +421,72 @@ class Walk:
             return len(state.buffer) >= spec.take
         return not spec.collects and len({entry[2] for entry in state.buffer}) == len(spec.ports)
 
-    def _die(self, joins: Sequence[JoinState]) -> None:
+    def _die(self, joins: Sequence[Waiting]) -> None:
         """One token that counted for these joins is gone."""
-        for state in joins:
+        for state in reversed(joins):  # the inner ones first: what they send may still reach those further out
             state.live -= 1
-            if not state.live and not state.closed:
+            if not state.live:
+                self._closing.append(state)
+        if self._closing:
+            self._drain()
+
+    def _settle(self, states: Sequence[Waiting]) -> None:
+        self._closing.extend(states)
+        self._drain()
+
+    def _drain(self) -> None:
+        """Closes what is to be closed, one after the other: a row of skipped joins may be as long as the graph."""
+        if self._draining:
+            return
+        self._draining = True
+        while self._closing:
+            state = self._closing.popleft()
+            if state.closed:
+                continue
+            if isinstance(state, Gate):
+                self._close_gate(state)
+            elif isinstance(state, JoinState):
                 self._close(state)
+        self._draining = False
 
     def _close(self, state: JoinState) -> None:
-        """No token can reach the join any more, or it has all it needs: it fires, or is skipped."""
-        spec = state.spec
+        """No token can reach the join any more, or it has all it needs: it fires, is held by a gate, or is skipped."""
         state.closed = True
-        self.joins.pop((spec.node, state.scope), None)
-        slot = self.program.slots[spec.node]
-        run = (spec.fork, state.scope)
-        if run in self.unfinished:
-            if any((other.spec.fork, other.scope) == run for other in self.joins.values()):
-                self._die(state.outer)  # the last join of the fork tells that it has failed
-            else:
-                _, error = self.unfinished.pop(run)
-                self._fail(state.scope, state.outer, error)
+        del self.joins[state]
+        gate = state.gate
+        taken = state.spec.take is not None and self._is_full(state)
+        if gate is None or gate.closed or not gate.finishes:
+            self._fire(state)
+        elif taken:  # the rest of the fork is not wanted any more, so its failures are none
+            gate.failures = [lost for lost in gate.failures if not wanted_by(state, lost.joins)]
+            self._fire(state)
+        else:
+            gate.held.append(state)
+
+    def _close_gate(self, gate: Gate) -> None:
+        """All branches of a fork have ended: its joins start, or the first failure goes on outward."""
+        gate.closed = True
+        for other in gate.outer:
+            other.inner.discard(gate)
+        if not gate.finishes:
             return
+        held = sorted(gate.held, key=lambda state: (order_of(state.scope, self.program), state.spec.node))
+        if gate.failures:
+            for state in gate.joins:
+                state.dead = True
+        for state in held:
+            self._fire(state)
+        if gate.failures and not gate.dead:
+            first = min(gate.failures, key=lambda lost: lost.order)
+            self._fail(Lost(first.order, first.error, gate.outer))
+        else:
+            self._die(gate.outer)
+
+    def _fire(self, state: JoinState) -> None:
+        spec = state.spec
+        slot = self.program.slots[spec.node]
+        for other in state.outer:
+            other.inner.discard(state)
         if state.dead or not state.taken or self.stopping is not None:
             if state.buffer and self.stopping is None:
                 self.losses.append((slot.name, "was skipped: its fork was cancelled", state.scope, False))
@@ -419,11 +496,15 @@ class Walk:
         if missing is not None:
             self._skip(state, slot, missing)
             return
-        if spec.take is not None and state.live:
-            self._cancel_fork(spec.fork, state.scope)
+        if state.holders and state.live:
+            self._cancel_rest(state)
         single = len(slot.node.ports) == 1 if slot.node else False
         message = next(iter(inputs.values())) if single else None
-        scope = _left(state.scope, spec.leaves) if spec.leaves else state.scope
+        scope = state.scope
+        if spec.element is not None:
+            scope = (*scope, spec.element)
+        elif spec.leaves:
+            scope = left(scope, spec.leaves)
         self._start(slot, message, None if single else inputs, scope, state.outer)
 
     def _gather(self, state: JoinState, slot: Slot) -> tuple[dict[str, Any], int | None]:
@@ -433,7 +514,7 @@ class Walk:
         inputs: dict[str, Any] = {}
         for number in spec.ports:
             port = node.ports[number]
-            got = sorted((entry for entry in state.buffer if entry[2] == number), key=_logical)
+            got = sorted((entry for entry in state.buffer if entry[2] == number), key=self._logical)
             if number in spec.collects:
                 inputs[port.name] = [entry[3] for entry in got]
             elif got:
@@ -445,6 +526,10 @@ class Walk:
         if not state.buffer and not spec.collects:
             return inputs, spec.ports[0]
         return inputs, None
+
+    def _logical(self, entry: tuple[Scope, int, int, Any]) -> tuple[Order, int]:
+        scope = entry[0]
+        return order_of(scope, self.program) if self.program.reordered else scope, entry[1]
 
     def _skip(self, state: JoinState, slot: Slot, missing: int) -> None:
         assert slot.node is not None
@@ -463,45 +548,54 @@ class Walk:
         self._die(state.outer)
 
     # -- failing and stopping ------------------------------------------------------------------------------------------
-    def _fail(self, scope: Scope, joins: tuple[JoinState, ...], error: BaseException) -> None:
+    def _fail(self, lost: Lost) -> None:
         """Asks the forks around a failed token, innermost first, what its failure means."""
-        inner: tuple[int, Scope] | None = None
-        for depth in range(len(scope) - 1, -1, -1):
-            region = scope[depth][0]
-            if region < 0:
-                continue  # a loop, not a fork
-            policy = self.program.slots[region].policy
-            prefix = scope[:depth]
-            if policy == "cancel":
-                inner = (region, prefix)
+        inner: Gate | None = None
+        for gate in reversed(lost.joins):
+            if not isinstance(gate, Gate):
                 continue
-            if policy == "finish":
-                earlier = self.unfinished.get((region, prefix))
-                if earlier is None or scope < earlier[0]:
-                    self.unfinished[region, prefix] = (scope, error)
+            if gate.slot.policy == "cancel":
+                inner = gate
+                continue
+            if gate.finishes:
+                gate.failures.append(lost)
             if inner is not None:
-                self._cancel_fork(*inner)
-            self._die(joins)
+                self._cancel_run(inner)
+            self._die(lost.joins)
             return
-        self._stop(Finish("failed", None, error))
+        self._stop(Finish("failed", None, lost.error))
 
-    def _cancel_fork(self, fork: int, prefix: Scope) -> None:
+    def _cancel_run(self, gate: Gate) -> None:
         """Stops everything inside one run of a fork; its joins are skipped."""
-        depth = len(prefix)
+        gate.dead = True
+        for state in (*gate.joins, *gate.inner):
+            state.dead = True
+        self._cancel(gate.holders or ())
 
-        def inside(scope: Scope) -> bool:
-            return len(scope) > depth and scope[depth][0] == fork and scope[:depth] == prefix
+    def _cancel_rest(self, join: JoinState) -> None:
+        """A join has the few messages that it takes: what could only bring it more of them is stopped."""
+        for state in join.inner:
+            state.dead = state.dead or wanted_by(join, state.outer)
+        self._cancel([act for act in join.holders or () if wanted_by(join, act.joins)])
 
-        for state in list(self.joins.values()):
-            if inside(state.scope) or (state.scope == prefix and state.spec.fork == fork):
-                state.dead = True
-        ids = [act.id for act in self.running.values() if inside(act.scope) and act.id not in self.cancelling]
-        for act in [act for act in self.waiting if inside(act.scope)]:
-            self.waiting.remove(act)
-            self._die(act.joins)
+    def _cancel(self, acts: Iterable[Holder]) -> None:
+        ids: list[int] = []
+        for act in sorted(acts, key=lambda act: act.id):
+            if self.waiting.pop(act.id, None) is not None:
+                self._release(act)
+                self._die(act.joins)
+            elif act.id in self.running and act.id not in self.cancelling:
+                ids.append(act.id)
         if ids:
             self.cancelling.update(ids)
             self._commands.append(Cancel(ids))
+
+    def _release(self, act: Holder) -> None:
+        """Takes an activation off the lists of those that may have to be cancelled."""
+        if self.program.tracks:
+            for state in act.joins:
+                if state.holders is not None:
+                    state.holders.discard(act)
 
     def _stop(self, finish: Finish) -> None:
         if self.stopping is not None:
@@ -519,10 +613,7 @@ class Walk:
         if self.waiting and self.stopping is None:
             most = self._most or 1
             while self.waiting and len(self.running) < most:
-                self._go(self.waiting.popleft())
-        while not self.running and self.unfinished and self.stopping is None:
-            run = min(self.unfinished, key=lambda key: self.unfinished[key][0])
-            self._fail(run[1], (), self.unfinished.pop(run)[1])  # a fork that no join gathers again
+                self._go(self.waiting.popitem(last=False)[1])
         if self.running or self.finish is not None:
             return
         self.finish = self.stopping or self._outcome()
@@ -531,12 +622,13 @@ class Walk:
     def _outcome(self) -> Finish:
         ends = self.program.ends
         if ends == "all":
-            return Finish("completed", [message for _, message in sorted(self.outputs, key=lambda entry: entry[0])])
+            ordered = sorted(self.outputs, key=lambda entry: order_of(entry[0], self.program))
+            return Finish("completed", [message for _, message in ordered])
         if self.outputs:
             return Finish("completed", self.outputs[0][1])
-        return Finish("failed", None, self._no_output())
+        return Finish("failed", None, self.no_output())
 
-    def _no_output(self) -> NoOutput:
+    def no_output(self) -> NoOutput:
         name = self.program.name
         told = "; ".join(
             f"{node!r} {'was skipped: ' if 'port' in why else ''}{why}" for node, why, _, _ in self.losses[:5]
@@ -564,72 +656,29 @@ class Walk:
             "count": self.count,
             "running": {id: (a.slot.name, a.scope, a.input) for id, a in self.running.items()},
             "cancelling": sorted(self.cancelling),
-            "waiting": [(a.id, a.slot.name, a.scope, a.input) for a in self.waiting],
-            "joins": {
-                key: (s.live, s.taken, s.dead, list(s.buffer), [(o.spec.node, o.scope) for o in s.outer])
-                for key, s in self.joins.items()
-            },
+            "waiting": [(a.id, a.slot.name, a.scope, a.input) for a in self.waiting.values()],
+            "joins": [
+                (s.spec.node, s.scope, s.live, s.taken, s.dead, list(s.buffer), [o.spec.node for o in s.outer])
+                for s in self.joins
+            ],
             "outputs": list(self.outputs),
-            "unfinished": {key: (scope, repr(error)) for key, (scope, error) in self.unfinished.items()},
             "finish": None
             if self.finish is None
             else (self.finish.status, self.finish.output, repr(self.finish.error)),
         }
 
 
-def _chain(link: Link, joins: tuple[JoinState, ...], opened: tuple[JoinState, ...]) -> tuple[JoinState, ...]:
-    """The joins that a token on this link can still reach."""
-    chain = tuple(j for j in joins if j.spec.node not in link.exits) if link.exits else joins
-    for state in opened:
-        spec = state.spec
-        if link.index in spec.branches:
-            state.taken = True
-        if link.target in spec.region or link.target == spec.node:
-            chain = (*chain, state)
-    return chain
-
-
-def _logical(entry: tuple[Scope, int, int, Any]) -> tuple[Scope, int]:
-    return entry[0], entry[1]
-
-
-def _cross(link: Link, scope: Scope) -> Scope:
-    """The scope after a link that leaves, laps or enters loops.
-
-    What stands before a fork tells which run of the fork it is, so only what stands behind the last fork may change.
-    """
-    scope = _left(scope, link.leaves)
-    if link.lap is not None:
-        loop, position = link.lap
-        place = next(i for i in range(len(scope) - 1, -1, -1) if scope[i][0] == -1 - loop)
-        region, counts = scope[place]
-        lapped = (region, (*counts[:position], counts[position] + 1, *counts[position + 1 :]))
-        forked = any(element[0] >= 0 for element in scope[place + 1 :])
-        scope = (*scope, lapped) if forked else (*scope[:place], lapped, *scope[place + 1 :])
-    return (*scope, *((-1 - loop, (0,) * laps) for loop, laps in link.enters))
-
-
-def _left(scope: Scope, loops: Iterable[int]) -> Scope:
-    """The scope without the laps of these loops, as far as no fork stands behind them."""
-    gone = {-1 - loop for loop in loops}
-    end = len(scope)
-    while end and scope[end - 1][0] < 0:
-        end -= 1
-    return (*scope[:end], *(element for element in scope[end:] if element[0] not in gone))
-
-
-def scope_text(scope: Scope, program: Program) -> str:
-    """A scope as people read it: `planner.each[2] > lap 1`."""
-    parts: list[str] = []
-    for region, at in scope:
-        if region < 0:
-            parts.append(f"lap {sum(at)}")
-        else:
-            slot = program.slots[region]
-            link = program.links[at[0]]
-            name = program.slots[link.target].name
-            parts.append(f"{slot.name}.each[{at[1]}]" if link.each else f"{slot.name} >> {name}")
-    return " > ".join(parts) or "the outermost"
+def laps_used_up(program: Program, path: tuple[str, ...], link: Link, value: int) -> LimitExceeded:
+    """The error of a walk that ends because an edge that leads back was taken as often as it may be."""
+    source, target = program.slots[link.source].name, program.slots[link.target].name
+    higher = "Limits(laps=...)" if link.limit is None else f"its .limit({value})"
+    return LimitExceeded(
+        "laps",
+        value,
+        path,
+        f"the edge {source} >> {target} was taken {value} times",
+        remedy=f"take {source}[LimitReached] >> a node to go on, or raise {higher}",
+    )
 
 
 _TAKES: dict[type[Event], Callable[[Walk, Any], None]] = {
