@@ -246,7 +246,7 @@ def test_a_thousand_labels_are_told_to_a_pointer_only() -> None:
         for number, one in enumerate(above):
             edges += [
                 one >> below[number].into("x"),
-                one.when(len) >> below[(number * 7 + 3) % 15],
+                one.when(len) >> below[(number + 4) % 15],
                 one.otherwise >> END,
             ]
     made = picture(Graph("web", *edges, rows[-1] >> END, ends="all"))
