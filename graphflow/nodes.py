@@ -19,7 +19,7 @@ from graphflow.arrows import Arm, Entry, ForkPolicy, In, Into, Origin, Out, Term
 from graphflow.artifacts import Artifact
 from graphflow.background import Background
 from graphflow.conversation import Conversation
-from graphflow.errors import DeclarationError, NotReachable
+from graphflow.errors import DeclarationError, GraphflowError, ModelError, NotReachable
 from graphflow.limits import Answered, Limits
 from graphflow.messages import Type, type_name
 from graphflow.places import Asking, Place
@@ -34,12 +34,17 @@ B = TypeVar("B")
 class Retry:
     """How often a failing node is tried again, and how long to wait before.
 
+    An error that says how long to wait (`retry_after`) is given at least that time, and no further try if it asks for more
+    than `most_s`. One that says that trying again is useless (`retryable=False`) is raised at once, unless `on` names its
+    class.
+
     Attributes:
         attempts: tries in all, the first included.
-        wait_s: seconds before the second try.
+        wait_s: seconds before the second try, at least.
         factor: what the wait is multiplied with for each further try.
-        most_s: seconds a wait is at most.
+        most_s: seconds a wait is at most, before jitter.
         on: the exceptions that are worth another try.
+        jitter: share by which a wait may be longer, at random, so that those who failed together do not come back together.
     """
 
     attempts: int = 3
@@ -47,15 +52,40 @@ class Retry:
     factor: float = 2.0
     most_s: float = 30.0
     on: tuple[type[Exception], ...] = (Exception,)
+    jitter: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.wait_s < 0 or self.factor < 1 or self.most_s < 0:
-            raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits at least 0 s")
+        if self.attempts < 1 or self.wait_s < 0 or self.factor < 1 or self.most_s < 0 or self.jitter < 0:
+            raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits and jitter at least 0")
 
-    def wait_before(self, attempt: int) -> float:
-        """Seconds to wait before try number `attempt` (2, 3, ...)."""
-        return min(self.most_s, self.wait_s * self.factor ** (attempt - 2))
+    def wants(self, error: Exception) -> bool:
+        """Whether another try is worth it after this error."""
+        named = [kind for kind in self.on if isinstance(error, kind)]
+        if not named or self._asked_for(error) > self.most_s:
+            return False
+        by_name = any(kind not in _ANY_ERROR for kind in named)
+        return by_name or getattr(error, "retryable", None) is not False
 
+    def wait_before(self, attempt: int, error: BaseException | None = None, chance: float = 0.0) -> float:
+        """Seconds to wait before try number `attempt` (2, 3, ...).
+
+        Args:
+            attempt: the number of the try.
+            error: what the try before it failed with.
+            chance: 0 to 1: how much of the jitter is added.
+        """
+        wait = min(self.most_s, self.wait_s * self.factor ** min(attempt - 2, 64))
+        return max(wait, self._asked_for(error)) * (1 + self.jitter * chance)
+
+    @staticmethod
+    def _asked_for(error: BaseException | None) -> float:
+        """Seconds that an error asks to be waited for."""
+        asked = getattr(error, "retry_after", None)
+        return float(asked) if isinstance(asked, (int, float)) and asked > 0 else 0.0
+
+
+_ANY_ERROR = (Exception, GraphflowError, ModelError)
+"""Classes by which nobody says that an error of this very kind is worth another try."""
 
 Isolation = Literal["isolated", "shared", "forked"]
 """What a sub-agent sees of its caller's conversation: nothing, the very same, or a copy."""

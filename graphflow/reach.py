@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from random import random
 from typing import TYPE_CHECKING, Any
 
 from graphflow.artifacts import Artifact, pack
@@ -617,7 +618,7 @@ class Reach:
         self, node: Node[Any, Any], activation: int, attempt: int, retry: Retry, problem: Exception
     ) -> None:
         """Tells that attempt number so much is to come, and waits as long as `retry` says."""
-        wait_s = retry.wait_before(attempt)
+        wait_s = retry.wait_before(attempt, problem, random())
         told = f"{type(problem).__name__}: {error_text(problem)}"
         self.record(NodeRetried, activation, node=node.name, attempt=attempt, error=told, wait_s=wait_s)
         await asyncio.sleep(wait_s)
@@ -680,9 +681,7 @@ def _wanted(node: Node[Any, Any], error: Exception) -> Retry | None:
     if isinstance(error, ToolError) and error.retry is not None:
         return error.retry
     retry = node.retry
-    if retry is None or not isinstance(error, retry.on):
-        return None
-    return retry
+    return retry if retry is not None and retry.wants(error) else None
 
 
 def _told(error: BaseException) -> str:

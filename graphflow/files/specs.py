@@ -21,7 +21,7 @@ from graphflow.kinds.tool import OUTPUT_LIMIT
 from graphflow.limits import Limits
 from graphflow.mcp.server import MCP, TIMEOUT_S
 from graphflow.messages import to_json_value
-from graphflow.nodes import Node
+from graphflow.nodes import Node, Retry
 from graphflow.scrub import is_secret, scrub
 
 Spec = dict[str, Any]
@@ -102,7 +102,8 @@ def options_of(node: Node[Any, Any]) -> Spec:
     if node.retry is not None:
         if node.retry.on != (Exception,):
             raise FileUnreadable(f"{node.name!r} retries on certain exceptions only, which a file cannot name")
-        spec["retry"] = {key: getattr(node.retry, key) for key in ("attempts", "wait_s", "factor", "most_s")}
+        keys = ["attempts", "wait_s", "factor", "most_s", *(["jitter"] if node.retry.jitter != Retry().jitter else [])]
+        spec["retry"] = {key: getattr(node.retry, key) for key in keys}
     if node.timeout_s != plain_s:
         spec["timeout_s"] = node.timeout_s
     if node.cache:
