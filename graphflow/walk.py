@@ -299,6 +299,7 @@ class Walk:
             self.outputs.append((scope, message))
             if program.ends == "first" and self.stopping is None:
                 self._stop(Finish("completed", message))
+            self._die(joins)
             return
         slot = program.slots[target]
         spec = slot.join

@@ -11,11 +11,11 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from hypothesis import strategies as st
 
-from graphflow import END, START, Failure, Graph, Router, node
+from graphflow import END, START, Failure, Graph, Router, Take, node
 from tests.conftest import A, B, Msg
 
 Done = A
@@ -289,6 +289,186 @@ class MendBlock(Block):
 
 
 @dataclass
+class StubbornBlock(Block):
+    """A node that fails until it has been asked often enough, or its laps are used up."""
+
+    laps: int
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        from graphflow import LimitReached
+
+        async def enter(m: Msg) -> Msg:
+            return m
+
+        async def stubborn(m: Msg | Failure) -> Msg:
+            await Jitter.wait()
+            n = m.input.n + 1 if isinstance(m, Failure) else m.n
+            if n % 4:
+                raise Refused(n)
+            return Msg(n=n)
+
+        async def again(f: Failure) -> Msg:
+            return Msg(n=int(f.error))
+
+        async def give_up(r: LimitReached) -> Msg:
+            return Msg(n=int(r.message.error) + 100)
+
+        async def merge(m: Msg) -> Msg:
+            return m
+
+        head = node(name=names.new("enter"))(enter)
+        weak, back = node(name=names.new("stubborn"))(stubborn), node(name=names.new("again"))(again)
+        over, end = node(name=names.new("give_up"))(give_up), node(name=names.new("merge"))(merge)
+        add = node(name=names.new("add"))(_plus_one)
+        paths = [source >> head >> weak, weak[Failure].limit(self.laps) >> back >> add >> weak]
+        return Wired([*paths, weak[LimitReached] >> over, (weak, over) >> end], end)
+
+    def value(self, n: int) -> int:
+        for _ in range(self.laps):
+            if n % 4 == 0:
+                break
+            n += 1
+        return n if n % 4 == 0 else n + 100
+
+
+class Refused(ValueError):
+    """A failure that tells a number."""
+
+
+async def _plus_one(m: Msg) -> Msg:
+    return Msg(n=m.n + 1)
+
+
+@dataclass
+class TwiceBlock(Block):
+    """Two joins of one fork, whose answers go through one node and are collected: their order is that of the wiring."""
+
+    left: Block
+    right: Block
+    policy: Literal["cancel", "finish", "isolate"]
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        async def same(m: Msg) -> Msg:
+            await Jitter.wait()
+            return m
+
+        async def forward(ms: list[Msg]) -> Msg:
+            await Jitter.wait()
+            return Msg(n=mix([m.n for m in ms]))
+
+        async def backward(ms: list[Msg]) -> Msg:
+            await Jitter.wait()
+            return Msg(n=mix([m.n for m in reversed(ms)]))
+
+        fork, through = node(name=names.new("fork"))(same), node(name=names.new("through"))(same)
+        one, two = node(name=names.new("forward"))(forward), node(name=names.new("backward"))(backward)
+        last = node(name=names.new("last"))(forward)
+        stated: Any = fork if self.policy == "cancel" else fork.fork(self.policy)
+        left, right = self.left.wire(stated, names), self.right.wire(stated, names)
+        tails = (left.tail, right.tail)
+        paths = [source >> fork, *left.paths, *right.paths, tails >> one, tails >> two, (one, two) >> through >> last]
+        return Wired(paths, last)
+
+    def value(self, n: int) -> int:
+        values = [self.left.value(n), self.right.value(n)]
+        return mix([mix(values), mix(values[::-1])])
+
+
+@dataclass
+class TakeBlock(Block):
+    """Takes as many messages as there are, in a fork that others join, too; nobody is stopped."""
+
+    size: int
+    part: Block
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        size = self.size
+
+        async def same(m: Msg) -> Msg:
+            return m
+
+        async def split(m: Msg) -> list[Msg]:
+            await Jitter.wait()
+            return [Msg(n=m.n + i) for i in range(size)]
+
+        async def take(ms: list[Msg]) -> A:
+            return A(n=mix(sorted(m.n for m in ms)))
+
+        async def beside(m: Msg) -> B:
+            await Jitter.wait()
+            return B(n=m.n)
+
+        async def both(a: A, b: B) -> Msg:
+            return Msg(n=mix([a.n, b.n]))
+
+        take.__annotations__["ms"] = Annotated[list[Msg], Take(size)]
+        head, items = node(name=names.new("head"))(same), node(name=names.new("split"))(split)
+        some, other = node(name=names.new("take"))(take), node(name=names.new("beside"))(beside)
+        end = node(name=names.new("both"))(both)
+        wired = self.part.wire(items.each, names)
+        paths = [source >> head >> (items, other), *wired.paths, wired.tail >> some, (some, other) >> end]
+        return Wired(paths, end)
+
+    def value(self, n: int) -> int:
+        return mix([mix(sorted(self.part.value(n + i) for i in range(self.size))), n])
+
+
+@dataclass
+class LogBlock(Block):
+    """A loop each lap of which sends something out, which is collected lap by lap."""
+
+    laps: int
+    part: Block
+    log_first: bool
+
+    def wire(self, source: Any, names: Names) -> Wired:
+        laps = self.laps
+
+        async def start(m: Msg) -> Msg:
+            return Msg(n=m.n, tag="0")
+
+        async def log(m: Msg) -> Msg:
+            await Jitter.wait()
+            return m
+
+        async def judge(m: Msg) -> Msg | Done:
+            await Jitter.wait()
+            lap = int(m.tag) + 1
+            return Msg(n=m.n + 1, tag=str(lap)) if lap < laps else Done(n=m.n)
+
+        async def stop(a: Done) -> Msg:
+            return Msg(n=a.n)
+
+        async def beside(m: Msg) -> Msg:
+            await Jitter.wait()
+            return m
+
+        async def collect(ms: list[Msg]) -> Msg:
+            return Msg(n=mix([m.n for m in ms]))
+
+        head, loop = node(name=names.new("start"))(start), node(name=names.new("loop"))(log)
+        out, verdict = node(name=names.new("log"))(log), node(name=names.new("judge"))(judge)
+        end, other = node(name=names.new("stop"))(stop), node(name=names.new("beside"))(beside)
+        join = node(name=names.new("collect"))(collect)
+        wired = self.part.wire(out, names)
+        fan = loop >> ((out, verdict) if self.log_first else (verdict, out))
+        paths = [
+            source >> head >> (loop, other),
+            fan,
+            *wired.paths,
+            verdict[Msg].limit(9) >> loop,
+            verdict[Done] >> end,
+        ]
+        return Wired([*paths, (wired.tail, end, other) >> join], join)
+
+    def value(self, n: int) -> int:
+        logged = [self.part.value(n + lap) for lap in range(self.laps)]
+        last = n + self.laps - 1
+        stop_at = len(logged) if self.log_first else len(logged) - 1
+        return mix([*logged[:stop_at], last, *logged[stop_at:], n])
+
+
+@dataclass
 class GraphBlock(Block):
     """A graph inside the graph."""
 
@@ -318,10 +498,15 @@ def _grow(children: st.SearchStrategy[Block]) -> st.SearchStrategy[Block]:
         st.builds(MapBlock, st.integers(0, 4), children, st.booleans()),
         st.builds(RouteBlock, children, children),
         st.builds(LoopBlock, st.integers(1, 3), children),
+        st.builds(TwiceBlock, children, children, st.sampled_from(["cancel", "finish", "isolate"])),
+        st.builds(TakeBlock, st.integers(1, 3), children),
+        st.builds(LogBlock, st.integers(1, 3), children, st.booleans()),
     )
 
 
-blocks: st.SearchStrategy[Block] = st.recursive(st.one_of(steps, st.builds(MendBlock)), _grow, max_leaves=8)
+blocks: st.SearchStrategy[Block] = st.recursive(
+    st.one_of(steps, st.builds(MendBlock), st.builds(StubbornBlock, st.integers(1, 3))), _grow, max_leaves=8
+)
 nested: st.SearchStrategy[Block] = st.one_of(
     blocks,
     st.builds(GraphBlock, blocks),

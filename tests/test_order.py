@@ -172,6 +172,16 @@ def test_a_fork_that_finishes_starts_its_joins_when_all_branches_have_ended() ->
     assert alike(build, Msg()) == repr("one(sourcea sourceb) sourcec")
 
 
+def test_a_branch_that_ends_the_walk_is_one_of_those_that_finish() -> None:
+    def build() -> Graph[Any, Any]:
+        source, a, b, c = slow("source"), slow("a"), slow("b"), slow("c")
+        one = gather("one")
+        fork = source.fork("finish") >> (a, b, c)
+        return Graph("g", START >> source, fork, (a, b) >> one >> END, c >> END, ends="all")
+
+    assert "tag='one(sourcea sourceb)'), Msg(n=0, tag='sourcec')" in alike(build, Msg())
+
+
 def test_of_several_failures_the_first_by_wiring_is_told() -> None:
     def build() -> Graph[Any, Any]:
         def broken(name: str) -> Any:
