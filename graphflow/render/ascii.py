@@ -1,13 +1,14 @@
 """A picture as text: boxes in rows, lines between them, and under the boxes what each edge carries.
 
 Rules:
-1. Every node is there once; what leads back up is told in the list of edges, not drawn twice.
+1. Every node is there once; what leads back up goes up on rails at the right, as far as there is room for them.
 2. Nothing is wider than asked: a row that does not fit is written as a list instead.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 from graphflow.render.dot import SIGNS
 from graphflow.render.labels import clean, cut, wrapped
@@ -22,6 +23,8 @@ GAP = 3
 """Columns between two boxes."""
 BOX = 22
 """Columns of a name before it is wrapped."""
+MOST_RAILS = 8
+"""Lines that lead back which are drawn; more are only listed."""
 MOST_ROWS = 400
 """Rows of boxes and tracks that a drawing may have before it is a list."""
 
@@ -69,10 +72,13 @@ class _Drawing:
     def text(self, width: int) -> str:
         """The drawing, or nothing if it is wider than that."""
         layers, links = self._layers()
+        rails = self._rails()
         spans = [sum(self._wide(item) + GAP for item in layer) - GAP for layer in layers]
         if max(spans) > width:
             return ""
         whole = max(spans)
+        if whole + 2 + 2 * len(rails) > width:
+            rails = {}
         centres: dict[str, int] = {}
         rows: list[str] = []
         for layer, span in zip(layers, spans, strict=True):
@@ -80,13 +86,77 @@ class _Drawing:
             for item in layer:
                 centres[item] = left + self._wide(item) // 2
                 left += self._wide(item) + GAP
+        leaving = {self.ranks[source] for sources in rails.values() for source in sources}
+        entering = {self.ranks[target] for target in rails}
+        above: dict[int, int] = {}
+        below: dict[int, int] = {}
         for number, layer in enumerate(layers):
             rows += self._row(layer, centres, {source for source, _ in links[number]})
+            if number in leaving:
+                below[number] = len(rows)
+                rows.append(self._passing(dict.fromkeys(source for source, _ in links[number]), centres, whole))
             if number + 1 < len(layers):
                 rows += self._tracks(links[number], centres, whole)
+            if number + 1 in entering:
+                heads = rows.pop()
+                above[number + 1] = len(rows)
+                rows += [self._passing(dict.fromkeys(target for _, target in links[number]), centres, whole), heads]
             if len(rows) > MOST_ROWS:
                 return ""
+        if rails:
+            rows = self._with_rails(rows, rails, centres, whole, above, below)
         return "\n".join(row.rstrip() for row in rows)
+
+    def _rails(self) -> dict[str, list[str]]:
+        """What leads back up: to each target one rail, from all its sources."""
+        rails: dict[str, list[str]] = {}
+        for source, target in dict.fromkeys((line.source.key, line.target.key) for line in self.lines):
+            if 0 < self.ranks[target] <= self.ranks[source]:
+                rails.setdefault(target, []).append(source)
+        return dict(list(rails.items())[:MOST_RAILS])
+
+    def _passing(self, items: Iterable[str], centres: dict[str, int], whole: int) -> str:
+        """A row in which lines only go down."""
+        row = [" "] * (whole + 1)
+        for item in items:
+            row[centres[item]] = self.strokes[UP | DOWN]
+        return "".join(row)
+
+    def _with_rails(
+        self,
+        rows: list[str],
+        rails: dict[str, list[str]],
+        centres: dict[str, int],
+        whole: int,
+        above: dict[int, int],
+        below: dict[int, int],
+    ) -> list[str]:
+        """The drawing with its rails: out under each source, up at the right, in above the target."""
+        wide = whole + 2 + 2 * len(rails)
+        grid = [list(row.ljust(wide)) for row in rows]
+        known = {sign: bits for bits, sign in reversed(self.strokes.items())}
+
+        def stroke(row: int, column: int, bits: int) -> None:
+            grid[row][column] = self.strokes[known.get(grid[row][column], 0) | bits]
+
+        def across(row: int, first: int, last: int) -> None:
+            for column in range(first + 1, last):
+                stroke(row, column, LEFT | RIGHT)
+
+        for number, (target, sources) in enumerate(rails.items()):
+            high, end, rail = above[self.ranks[target]], centres[target] + 2, whole + 2 + 2 * number
+            stroke(high, end, DOWN | RIGHT)
+            across(high, end, rail)
+            stroke(high, rail, LEFT | DOWN)
+            lows = {source: below[self.ranks[source]] for source in sources}
+            for source, low in lows.items():
+                stroke(low, centres[source] + 2, UP | RIGHT)
+                across(low, centres[source] + 2, rail)
+                stroke(low, rail, LEFT | UP)
+            for row in range(high + 1, max(lows.values())):
+                stroke(row, rail, UP | DOWN)
+            grid[high + 1][end] = self.arrow
+        return ["".join(row) for row in grid]
 
     def _wide(self, item: str) -> int:
         return len(self.boxes[item][0]) if item in self.boxes else 1
@@ -182,7 +252,7 @@ def _box(shape: Shape) -> list[str]:
         return [f"({shape.name})"]
     sign = SIGNS.get(shape.mark, "")
     names = wrapped(f"{sign} {shape.name}" if sign else shape.name, BOX)[:3]
-    under = [part for part in (f"{shape.kind}" if shape.kind != "step" else "", shape.note, *shape.badge.split("\n"))]
+    under = [shape.kind if shape.kind != "step" else "", *shape.under]
     rows = [*names, *(cut(clean(part), BOX + 10) for part in under if part)]
     width = max(map(columns, rows)) | 1  # odd, as all that stands in a row: then middles meet
     middle = [f"│ {' ' * ((width - columns(row)) // 2)}{row}" for row in rows]
@@ -252,9 +322,8 @@ def _listed(picture: Picture, width: int, unicode: bool, *, alone: bool) -> list
         if not leaving and not alone:
             continue
         sign = SIGNS.get(shape.mark, "")
-        about = (
-            f" ({', '.join(p for p in (shape.kind, shape.note) if p)})" if shape.kind not in ("start", "end") else ""
-        )
+        told = ", ".join(part for part in (shape.kind, shape.note, *shape.options, shape.waits) if part)
+        about = f" ({told})" if shape.kind not in ("start", "end") else ""
         where = "".join(f"{name} > " for name in shape.level[1:])
         badge = f"  {shape.badge.replace(chr(10), ', ')}" if shape.badge else ""
         rows.append(
@@ -262,7 +331,9 @@ def _listed(picture: Picture, width: int, unicode: bool, *, alone: bool) -> list
         )
         for line in leaving:
             said = "call" if line.style == "call" else ", ".join(line.parts)
-            mark = " ".join(part for part in (SIGNS.get(line.mark, ""), line.badge) if part)
+            skipped = "skipped" if line.mark == "skipped" else ""
+            sign = SIGNS.get(line.mark, "") if picture.overlay == "difference" else skipped
+            mark = " ".join(part for part in (sign, line.badge) if part)
             back = " (back)" if line.back else ""
             target = fitted(clean(line.target.name if alone else line.names[1]).replace("\n", " "), wide)
             text = f"  {arrows[line.style]} {target}  {clean(said)}{back}{'  ' + mark if mark else ''}".replace(

@@ -13,11 +13,14 @@ import sysconfig
 from pathlib import Path
 
 from graphflow.errors import FileUnreadable, GraphflowError, MissingExtra
+from graphflow.render.polish import polished
 
 SLOWEST_S = 120
 """Seconds that a layout may take."""
-PLAIN = str.maketrans({"\u2713": "\u221a", "\u2717": "\u00d7", "\u2205": "\u00d8", "\u25b8": "\u25ba", "\u2212": "-"})
-"""Marks that the font inside graphviz-pure lacks, by what it has."""
+PLAIN = str.maketrans(
+    {"\u2713": "\u221a", "\u2717": "\u00d7", "\u2205": "\u2013", "\u25b8": "\u25ba", "\u2212": "\u2013"}
+)
+"""Signs that the fonts behind PNG and PDF often lack, by what every font has."""
 
 
 class CannotWrite(MissingExtra):
@@ -51,15 +54,16 @@ def rendered(source: str, kind: str) -> bytes:
     binary = dot_binary()
     if binary is None:
         raise MissingExtra(f"drawing {kind.upper()}", "dot", "or install graphviz; .mmd, .dot and .txt need neither")
-    command = [binary, f"-T{kind}"]
-    if kind == "png":
-        command.append("-Gdpi=120")
-    if "pure" in Path(binary).name and kind == "png":
+    if kind != "svg":
         source = source.translate(PLAIN)
-    try:
-        done = subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=SLOWEST_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise FileUnreadable(f"{binary} could not draw {kind.upper()}: {error}; use .mmd or .dot") from None
+    options = ["-Gdpi=120"] if kind == "png" else []
+    done = _asked([binary, "-Tdot"], source, kind)
+    if done.stdout and not done.returncode:
+        better = polished(done.stdout.decode(errors="replace"))
+        drawn = _asked([binary, "-Kneato", "-n2", f"-T{kind}", *options], better, kind)
+        if drawn.stdout and not drawn.returncode:
+            return drawn.stdout
+    done = _asked([binary, f"-T{kind}", *options], source, kind)
     if done.stdout and not done.returncode:
         return done.stdout
     said = done.stderr.decode(errors="replace").strip().splitlines()
@@ -67,3 +71,11 @@ def rendered(source: str, kind: str) -> bytes:
         raise CannotWrite(Path(binary).name, kind)
     why = said[-1] if said else "no output"
     raise FileUnreadable(f"{binary} could not draw {kind.upper()}: {why}; use .svg, .dot or .mmd")
+
+
+def _asked(command: list[str], source: str, kind: str) -> subprocess.CompletedProcess[bytes]:
+    """What the program answers; its own errors are for the caller to read."""
+    try:
+        return subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=SLOWEST_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FileUnreadable(f"{command[0]} could not draw {kind.upper()}: {error}; use .mmd or .dot") from None

@@ -47,18 +47,19 @@ LABEL_LINES = 4
 """lines of it that are shown."""
 
 
-def write_dot(picture: Picture, theme: Theme = "auto", *, tooltips: bool = False) -> str:
-    """The picture as DOT text."""
-    return _Writer(picture, colours(theme), tooltips).text()
+def write_dot(picture: Picture, theme: Theme = "auto", *, tooltips: bool = False, ticks: bool = True) -> str:
+    """The picture as DOT text; without ticks where fonts may lack them: what is done then just looks as ever."""
+    return _Writer(picture, colours(theme), tooltips, ticks).text()
 
 
 class _Writer:
     """Writes one picture."""
 
-    def __init__(self, picture: Picture, look: dict[str, str], tooltips: bool) -> None:
+    def __init__(self, picture: Picture, look: dict[str, str], tooltips: bool, ticks: bool) -> None:
         self.picture = picture
         self.look = look
         self.tooltips = tooltips
+        self.signs = SIGNS if ticks else {mark: sign for mark, sign in SIGNS.items() if mark != "done"}
         self.crowded = picture.size > 100
 
     def text(self) -> str:
@@ -96,7 +97,9 @@ class _Writer:
         for shape in start:
             self._terminal(dot, shape, small=depth > 0)
         for shape in shapes:
-            if shape.kind not in ("start", "end"):
+            if shape.opened:
+                self._dot(dot, shape)
+            elif shape.kind not in ("start", "end"):
                 self._shape(dot, shape)
         for area in areas:
             self._area(dot, area)
@@ -136,6 +139,26 @@ class _Writer:
             alone.attr(rank=rank)
             _put(alone, shape.key, given)
 
+    def _dot(self, dot: Any, shape: Shape) -> None:
+        """A sub-agent in its own area: the area's title names it, this is where it is asked and asks."""
+        line = self.look[f"{shape.kind}-line"] if f"{shape.kind}-line" in self.look else self.look["step-line"]
+        colour = _MARKED.get(shape.mark, "")
+        given = {
+            "id": shape.key.replace("n", "n-", 1),
+            "class": f"gf-{_class(shape.kind)}{_marked(shape.mark)}",
+            "label": "",
+            "shape": "circle",
+            "style": "filled",
+            "fixedsize": "true",
+            "width": "0.14",
+            "height": "0.14",
+            "color": self.look[colour] if colour else line,
+            "fillcolor": self.look[colour] if colour else line,
+        }
+        if self.tooltips:
+            given["tooltip"] = _plain(shape.about)
+        _put(dot, shape.key, given)
+
     def _shape(self, dot: Any, shape: Shape) -> None:
         look = self.look
         form = SHAPES.get(shape.kind, "box")
@@ -148,10 +171,9 @@ class _Writer:
             style.append("dashed" if shape.mark == "skipped" else "dotted")
             width = 1.2
             line = look["faint"] if shape.mark == "skipped" else line
-        elif shape.mark in ("failed", "stopped"):
-            line, width = look["trouble"], 3.0
-        elif shape.mark == "running":
-            line, width = look["running"], 3.0
+        elif shape.mark in _MARKED:
+            line, width = look[_MARKED[shape.mark]], 3.0
+            style += ["dashed"] if shape.mark == "asking" else []
         elif shape.mark in ("added", "removed", "changed"):
             line, fill, width = look[shape.mark], look[f"{shape.mark}-fill"], 2.4
             style += ["dashed"] if shape.mark == "removed" else []
@@ -167,7 +189,7 @@ class _Writer:
             "color": line,
             "penwidth": f"{width:g}",
         }
-        if kind == "sub-agent" and not shape.opened:
+        if kind == "sub-agent":
             given["peripheries"] = "2"
         if form == "diamond":
             given |= {"margin": "0.03,0.03"}
@@ -177,33 +199,29 @@ class _Writer:
 
     def _name(self, shape: Shape, ink: str) -> str:
         lines = wrapped(shape.name, 16 if shape.kind == "router" else 24)
-        sign = SIGNS.get(shape.mark, "")
-        if sign:
-            lines[0] = f"{sign} {lines[0]}"
-        under = [text for text in (shape.note, *shape.badge.split("\n")) if text]
-        return _html(lines, 11, ink, under, self.look["faint"])
+        lines[0] = f"{self.signs.get(shape.mark, '')} {lines[0]}".strip()
+        return _html(lines, 11, ink, shape.under, self.look["faint"])
 
     def _area(self, dot: Any, area: Area) -> None:
         look = self.look
         line = look.get(f"{area.kind}-line", look["area-line"])
         style = "rounded,filled"
         width = "1.2"
-        if area.mark in ("failed", "running", "added", "removed", "changed", "stopped"):
-            line = look["trouble" if area.mark in ("failed", "stopped") else area.mark]
+        if area.mark in ("added", "removed", "changed") or area.mark in _MARKED:
+            line = look[_MARKED.get(area.mark, area.mark)]
             width = "2.6"
             style += ",dashed" if area.mark == "removed" else ""
         elif area.mark in ("skipped", "idle"):
             line = look["faint"] if area.mark == "skipped" else look["pale"]
             style += ",dashed" if area.mark == "skipped" else ",dotted"
-        sign = SIGNS.get(area.mark, "")
+        sign = self.signs.get(area.mark, "")
         names = wrapped(area.name, 32)
         names[0] = f"{sign} {names[0]}" if sign else names[0]
-        under = [text for text in (area.note, *area.badge.split("\n")) if text]
         aside = f"{area.kind}, depth {area.depth}"
         with dot.subgraph(name=f"cluster_{area.key}") as inner:
             inner.attr(
                 id=area.key.replace("a", "a-", 1),
-                label=_html(names, 10, look["ink"], under, look["faint"], aside=aside),
+                label=_html(names, 10, look["ink"], area.under, look["faint"], aside=aside),
                 labeljust="l",
                 labelloc="t",
                 style=style,
@@ -242,10 +260,12 @@ class _Writer:
             most = 0.4 if line.style == "call" else 2.2  # a broad dashed line is a row of blots
             given["penwidth"] = f"{1.6 + min(most, 0.6 * math.log2(max(1, line.count))):.3g}"
             colour = look["done"] if line.style == "flow" else colour
-        elif line.mark in ("skipped", "idle"):
-            colour = look["faint"] if line.mark == "skipped" else look["pale"]
-            given["style"] = "dashed" if line.mark == "skipped" else given["style"]
-            given["penwidth"] = "0.9"
+        elif line.mark == "skipped":  # it was closed: a bar where its head would be, and no dashes, which are calls
+            colour = look["faint"]
+            given |= {"penwidth": "0.8", "arrowhead": "tee"}
+        elif line.mark == "idle":
+            colour = look["faint"] if line.style == "hand" else look["pale"]  # dots need more ink to be seen
+            given["penwidth"] = "1.4" if line.style == "hand" else "0.9"
         elif line.mark in ("added", "removed", "changed"):
             colour = look[line.mark]
             given |= {"penwidth": "2.2", "style": "dashed" if line.mark == "removed" else given["style"]}
@@ -274,8 +294,8 @@ class _Writer:
         _put(dot, f"{ends[0]} -> {ends[1]}", given)
 
     def _words(self, line: Line, unsaid: bool) -> list[str]:
-        sign = SIGNS.get(line.mark, "")
-        said = list(line.parts) if self.picture.labels and not unsaid else []
+        sign = SIGNS.get(line.mark, "") if self.picture.overlay == "difference" else ""
+        said = [part for part in line.parts if part != "collect"] if self.picture.labels and not unsaid else []
         if len(said) > 1 and said[0] == "each":
             said[:2] = [f"each {said[1]}"]
         words = [row for part in said for row in wrapped(part, LABEL)]
@@ -316,6 +336,16 @@ class _Writer:
         word = _html([LINE_WORDS[style]], 9, self.look["ink"])
         row.node(right, label=word, shape="plain", id=f"legend-{right}")
         row.edge(left, right, color=self.look[LINE_COLOUR[style]], **STYLES[style])
+
+
+_MARKED = {
+    "failed": "trouble",
+    "mixed": "trouble",
+    "stopped": "trouble",
+    "running": "running",
+    "asking": "hand",
+}
+"""Colours of the lines around what a walk says something special of."""
 
 
 def _put(dot: Any, what: str, given: dict[str, str]) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 from graphflow.carries import Declared
 from graphflow.graph import Graph
 from graphflow.handoffs import HandTo
+from graphflow.limits import Limits
 from graphflow.messages import type_name
 from graphflow.nodes import Node
+from graphflow.program import JoinSpec
 
 LONG = 24
 """Characters of a name before it is wrapped."""
@@ -30,13 +32,66 @@ def label_parts(declared: Declared, graph: Graph[Any, Any]) -> tuple[str, ...]:
         laps = [f"at most {most} lap{'s' if most != 1 else ''}"]
     if isinstance(origin.arm, HandTo):
         return (f"hand over {carried}", *(["conversation"] if origin.arm.handoff.conversation else []), *laps)
-    parts = [repr(origin.arm) if isinstance(origin.arm, str) else carried]
+    parts = [_at_port(declared) + (repr(origin.arm) if isinstance(origin.arm, str) else carried)]
     if origin.each:
         parts.insert(0, "each")
     if origin.guard is not None:
         named = getattr(origin.guard, "__name__", "").replace("<lambda>", "...")
         parts.append("otherwise" if origin.guard == "otherwise" else f"when {named}")
     return (*parts, *laps, *(["collect"] if declared.collects else []))
+
+
+def _at_port(declared: Declared) -> str:
+    """The port that an edge leads to, where its target has several to choose from."""
+    ports = getattr(declared.edge.target, "ports", ())
+    return f"{ports[declared.port].name}: " if len(ports) > 1 else ""
+
+
+def join_words(join: JoinSpec | None) -> str:
+    """What a node waits for before it begins; nothing where every message begins it."""
+    if join is None:
+        return ""
+    if join.take is not None:
+        return f"waits for the first {join.take}" if join.take > 1 else "takes the first"
+    required = [port for port in join.ports if port not in join.collects]
+    if join.collects:
+        return "waits for all branches"
+    return "waits for both" if len(required) == 2 else f"waits for all {len(required)}" if len(required) > 2 else ""
+
+
+def option_words(node: Node[Any, Any]) -> tuple[str, ...]:
+    """What is special about how a node is run, each in a word or two."""
+    words = ["needs approval"] if node.approval else []
+    if node.retry is not None and node.retry.attempts > 1:
+        words.append(f"{node.retry.attempts} tries")
+    if node.timeout_s is not None:
+        words.append(f"at most {node.timeout_s:g} s")
+    if node.cache:
+        words.append("cached")
+    if node.policy is not None:
+        words.append("policy")
+    if node.in_background:
+        words.append("in background")
+    target, limits = node.entry()
+    own = limits if limits is not None else getattr(target, "limits", None)
+    if isinstance(own, Limits):
+        words += _limit_words(own)
+    return tuple(words)
+
+
+def _limit_words(limits: Limits) -> list[str]:
+    """At most two limits in words; a pointer is told of all."""
+    named = {
+        "model_calls": "model calls",
+        "tool_calls": "tool calls",
+        "steps": "steps",
+        "tokens": "tokens",
+        "seconds": "s",
+    }
+    set_ = [f"{value:,g} {word}" for name, word in named.items() if (value := getattr(limits, name)) is not None]
+    if limits.usd is not None:
+        set_.append(f"${limits.usd:g}")
+    return [f"at most {', '.join(set_[:2])}" + (", ..." if len(set_) > 2 else "")] if set_ else []
 
 
 @lru_cache(maxsize=512)
@@ -56,7 +111,8 @@ def about_node(node: Node[Any, Any]) -> str:
     """What a pointer on a node is told."""
     taken = ", ".join(f"{port.name}: {type_name(port.type)}" for port in node.ports)
     told = f"{node.kind} {cut(node.name, 200)}({taken}) \u2192 {type_name(node.output)}"
-    return cut(f"{told}\n{node.description}" if node.description else told, LONGEST)
+    more = [", ".join(option_words(node)), node.description]
+    return cut("\n".join([told, *(part for part in more if part)]), LONGEST)
 
 
 def cut(text: str, length: int) -> str:

@@ -25,7 +25,6 @@ FORMS = {
 ARROWS = {"flow": "-->", "trouble": "-->", "call": "-.->", "hand": "-.->"}
 PLAIN = " _-.,:()|"
 """Signs that are shown as they are."""
-COLOURS = ("agent", "sub-agent", "graph", "router", "tool", "code", "skills", "human", "server")
 LONGEST = 112
 
 
@@ -35,8 +34,10 @@ def write_mermaid(picture: Picture, theme: Theme = "auto") -> str:
     _fill(lines, picture, 1)
     for line in picture.lines:
         lines.append(f"    {_arrow(line, picture)}")
+    lines += _kinds(picture, theme)
     if picture.overlay:
         lines += _marks(picture, theme)
+    lines += _lines(picture, theme)
     return "\n".join(lines) + "\n"
 
 
@@ -45,11 +46,13 @@ def _fill(lines: list[str], home: Picture | Area, depth: int) -> None:
     ends = [shape for shape in home.shapes if shape.kind in ("start", "end")]
     for shape in home.shapes:
         if shape not in ends:
-            left, right = FORMS.get(shape.kind, ("[", "]"))
-            lines.append(f'{indent}{shape.key}{left}"{_named(shape)}"{right}')
+            left, right = ("((", "))") if shape.opened else FORMS.get(shape.kind, ("[", "]"))
+            name = " " if shape.opened else _named(shape)
+            lines.append(f'{indent}{shape.key}{left}"{name}"{right}')
     for area in home.areas:
         sign = SIGNS.get(area.mark, "")
-        lines.append(f'{indent}subgraph {area.key}["{_text(" ".join([sign, area.name]).strip())}, depth {area.depth}"]')
+        told = [" ".join([sign, area.name]).strip(), area.kind, f"depth {area.depth}", *area.under]
+        lines.append(f'{indent}subgraph {area.key}["{", ".join(map(_text, told))}"]')
         _fill(lines, area, depth + 1)
         lines.append(f"{indent}end")
     for shape in ends:
@@ -59,17 +62,64 @@ def _fill(lines: list[str], home: Picture | Area, depth: int) -> None:
 def _named(shape: Shape) -> str:
     sign = SIGNS.get(shape.mark, "")
     name = f"{sign} {shape.name}" if sign else shape.name
-    under = [part for part in (shape.note, *shape.badge.split("\n")) if part]
-    return "<br/>".join(_text(part) for part in (name, *under))
+    return "<br/>".join(_text(part) for part in (name, *shape.under))
 
 
 def _arrow(line: Line, picture: Picture) -> str:
     arrow = ARROWS[line.style]
-    said = ", ".join(line.parts) if picture.labels or len(picture.lines) <= 200 else ""
+    said = (
+        ", ".join(part for part in line.parts if part != "collect")
+        if picture.labels or len(picture.lines) <= 200
+        else ""
+    )
     badge = " ".join(part for part in (SIGNS.get(line.mark, ""), line.badge) if part)
     text = ", ".join(part for part in (said, badge) if part)
     label = f'|"{_text(text)}"|' if text else ""
     return f"{line.source.key} {arrow}{label} {line.target.key}"
+
+
+def _kinds(picture: Picture, theme: Theme) -> list[str]:
+    """Each kind in its colours, as in the other forms: a class for its shapes, a style for its areas."""
+    look = DARK if theme == "dark" else LIGHT
+    found: dict[str, list[str]] = {}
+    for shape in picture.every_shape():
+        kind = "end" if shape.kind == "start" else shape.kind if f"{shape.kind}-fill" in look else "step"
+        found.setdefault("opened" if shape.opened else kind, []).append(shape.key)
+    lines: list[str] = []
+    for kind, keys in found.items():
+        name = f"kind_{kind.replace('-', '_')}"
+        lines += [f"    classDef {name} {_form(kind, look)}", f"    class {','.join(keys)} {name}"]
+    for area in picture.every_area():
+        fill = look["area-deep-fill" if area.depth % 2 == 0 else "area-fill"]
+        line = look.get(f"{area.kind}-line", look["area-line"])
+        lines.append(f"    style {area.key} fill:{fill},stroke:{line},color:{look['ink']}")
+    return lines
+
+
+def _form(kind: str, look: dict[str, str]) -> str:
+    if kind == "end":
+        return f"fill:{look['end-fill']},stroke:{look['end-fill']},color:{look['end-ink']}"
+    if kind == "opened":
+        return f"fill:{look['sub-agent-line']},stroke:{look['sub-agent-line']}"
+    width = ",stroke-width:2px" if kind in ("agent", "sub-agent", "human") else ""
+    return f"fill:{look[f'{kind}-fill']},stroke:{look[f'{kind}-line']},color:{look['ink']}{width}"
+
+
+def _lines(picture: Picture, theme: Theme) -> list[str]:
+    """The colours of lines, by their numbers."""
+    look = DARK if theme == "dark" else LIGHT
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(picture.lines):
+        if line.mark in ("added", "removed", "changed"):
+            form = f"stroke:{look[line.mark]},stroke-width:2px"
+        elif line.mark in ("skipped", "idle"):
+            form = f"stroke:{look['pale']},stroke-width:1px"
+        elif line.style != "flow":
+            form = f"stroke:{look[line.style]}"
+        else:
+            continue
+        found.setdefault(form, []).append(str(number))
+    return [f"    linkStyle {','.join(numbers)} {form}" for form, numbers in found.items()]
 
 
 def _marks(picture: Picture, theme: Theme) -> list[str]:
@@ -78,7 +128,9 @@ def _marks(picture: Picture, theme: Theme) -> list[str]:
     forms = {
         "failed": f"stroke:{look['trouble']},stroke-width:3px",
         "stopped": f"stroke:{look['trouble']},stroke-width:3px",
+        "mixed": f"stroke:{look['trouble']},stroke-width:3px",
         "running": f"stroke:{look['running']},stroke-width:3px",
+        "asking": f"stroke:{look['hand']},stroke-width:3px,stroke-dasharray:6 3",
         "skipped": f"stroke:{look['faint']},stroke-dasharray:5 4,color:{look['faint']}",
         "idle": f"stroke:{look['pale']},stroke-dasharray:1 4,color:{look['faint']}",
         "added": f"stroke:{look['added']},fill:{look['added-fill']},stroke-width:2px",

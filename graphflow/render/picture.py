@@ -16,7 +16,8 @@ from typing import Any, Literal
 from graphflow.graph import Graph
 from graphflow.handoffs import HandTo
 from graphflow.nodes import Node
-from graphflow.render.labels import about_edge, about_node, label_parts
+from graphflow.program import JoinSpec
+from graphflow.render.labels import about_edge, about_node, join_words, label_parts, option_words
 
 Level = tuple[str, ...]
 Direction = Literal["TB", "LR"]
@@ -43,7 +44,9 @@ class Shape:
         members: the names of the nodes it stands for.
         mark: what a walk or a comparison says of it.
         badge: small figures of a walk.
-        opened: whether it stands in an area of its own.
+        opened: whether it is the sub-agent that an area is named after: there the area shows it, and it is only a dot.
+        waits: what it waits for before it begins.
+        options: how it is run: approval, tries, time, limits.
     """
 
     key: str
@@ -56,7 +59,16 @@ class Shape:
     mark: str = ""
     badge: str = ""
     opened: bool = False
+    waits: str = ""
+    options: tuple[str, ...] = ()
     node: Node[Any, Any] | None = None
+
+    @property
+    def under(self) -> list[str]:
+        """The small lines under its name."""
+        return [
+            text for text in (self.note, " \u00b7 ".join(self.options), self.waits, *self.badge.split("\n")) if text
+        ]
 
     @property
     def about(self) -> str:
@@ -119,7 +131,20 @@ class Area:
     mark: str = ""
     badge: str = ""
     opens_level: bool = False
+    waits: str = ""
+    options: tuple[str, ...] = ()
     node: Node[Any, Any] | None = None
+
+    @property
+    def own(self) -> Shape | None:
+        """The sub-agent that the area is of, where it is one: what is said of it is said at the area's title."""
+        return next((shape for shape in self.shapes if shape.opened), None)
+
+    @property
+    def under(self) -> list[str]:
+        """The small lines under its name."""
+        badge = self.badge or (self.own.badge if self.own is not None else "")
+        return [text for text in (self.note, " \u00b7 ".join(self.options), self.waits, *badge.split("\n")) if text]
 
     @property
     def about(self) -> str:
@@ -275,6 +300,10 @@ class _Maker:
         self.count = 0
         self.owned: dict[tuple[str, ...], int] = {}
         """Nodes within each sub-agent of the level at hand, by its way, and"""
+        self.around: dict[str, tuple[str, ...]] = {}
+        """The sub-agents around each node of the level at hand, whether they are drawn or not, and"""
+        self.joins: dict[str, JoinSpec | None] = {}
+        """what each of its nodes waits for."""
         self.on_arrows: set[str] = set()
         """the names of those that stand on its arrows."""
         self.picture = Picture(graph.name, graph, direction, labels, legend, about=graph.description)
@@ -286,19 +315,21 @@ class _Maker:
 
     def _add_level(self, graph: Graph[Any, Any], level: Level, into: Picture | Area, depth: int) -> None:
         nodes = members_of(graph)
-        within = _containers(graph, nodes)
+        self.around = within = _containers(graph, nodes)
         if self.levels < 0:
             within = {name: () for name in nodes}
         around, self.owned = (self.owned, self.on_arrows), _owned(within)
         self.on_arrows = {node.name for node in graph.nodes}
         ends: dict[str, tuple[Shape, Shape, Area | None]] = {}
         areas: dict[tuple[str, ...], Picture | Area] = {(): into}
+        deep = self.around, {slot.name: slot.join for slot in graph.program.slots}
         start, end = (self._terminal(name, level) for name in ("START", "END"))
         into.shapes.append(start)
         ends["START"] = ends["END"] = (start, start, None)
         for name, node in nodes.items():
             if within[name] not in areas:
                 continue  # it lies in what stays folded
+            self.around, self.joins = deep
             ends[name] = self._add_node(graph, node, name, level, areas, within, depth)
         into.shapes.append(end)
         ends["END"] = (end, end, None)
@@ -322,12 +353,13 @@ class _Maker:
         depth: int,
     ) -> tuple[Shape, Shape, Area | None]:
         around = areas[within[name]]
-        deeper = depth + len(within[name]) + 1
+        deeper = depth + len(self.around[name]) + 1
         inner = graph_within(node)
         own = self.owned.get((*within[name], name), 0)
         if (inner is not None or own) and deeper <= self.levels:
             area = Area(f"a{self._key()[1:]}", name, node.kind, (*level, *within[name], name), deeper, level)
             area.node = node
+            area.waits, area.options = join_words(self.joins.get(name)), option_words(node)
             around.areas.append(area)
             self.picture.places[level, name] = area
             if inner is not None:
@@ -338,13 +370,14 @@ class _Maker:
             areas[(*within[name], name)] = area
             around = area
         shape = Shape(self._key(), name, node.kind, level, members=(name,), node=node)
+        shape.waits, shape.options = join_words(self.joins.get(name)), option_words(node)
         around.shapes.append(shape)
         self.picture.places[level, name] = shape
         if isinstance(around, Picture) or around.name != name:
             shape.note = _folded(node, inner, own, deeper, called=name not in self.on_arrows)
-        else:
-            shape.opened = True
-        return shape, shape, None
+            return shape, shape, None
+        shape.opened = True
+        return shape, shape, around
 
     def _add_flow(
         self, graph: Graph[Any, Any], level: Level, ends: dict[str, tuple[Shape, Shape, Area | None]]

@@ -20,6 +20,7 @@ from graphflow.render.dot import write_dot
 from graphflow.render.labels import clean, cut
 from graphflow.render.palette import DARK, FACES, LIGHT, Theme, colours
 from graphflow.render.picture import Area, Line, Picture, Shape
+from graphflow.render.widths import width_of
 
 _GROUP = re.compile(r'<g id="([^"]+)" class="([^"]*)"([^>]*)>\s*<title>[^<]*</title>')
 _HEAD = re.compile(r"<svg\b([^>]*)>", re.DOTALL)
@@ -27,22 +28,6 @@ _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _FACE = re.compile(r' font-family="[^"]*"')
 _COLOUR = re.compile(r'(fill|stroke)="(#[0-9a-f]{6})"')
 _TEXT = re.compile(r'text-anchor="start" x="([-\d.]+)"([^>]*?) font-size="([\d.]+)"([^>]*)>([^<]*)<')
-_WIDTHS = dict(
-    zip(
-        map(chr, range(32, 127)),
-        (
-            *(278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278),
-            *(556,) * 10,
-            *(278, 278, 584, 584, 584, 556, 1015),
-            *(667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833, 722, 778, 667, 778),
-            *(722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333),
-            *(556, 556, 500, 556, 556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556, 556, 556),
-            *(333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584),
-        ),
-        strict=True,
-    )
-)
-"""Helvetica's widths of ASCII, in thousandths: what graphviz-pure has measured by."""
 _SPACER = re.compile(r'<text[^>]* font-size="2\.00"[^>]*>[^<]*</text>\n')
 _counted = itertools.count(1)
 
@@ -130,7 +115,7 @@ class _Names:
 def _placed(found: re.Match[str]) -> str:
     """A text held where it was laid out, whatever face the reader has: by its middle, or in an area's title by its width."""
     x, before, size, after, text = found.groups()
-    wide = sum(_WIDTHS.get(c, 278) for c in unescape(text)) * float(size) / 1000
+    wide = width_of(unescape(text), float(size))
     if size == AREA_SIZE:
         return (
             f'textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs" x="{x}"{before} font-size="{size}"{after}>{text}<'

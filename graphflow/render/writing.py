@@ -111,7 +111,7 @@ def write(drawn: Picture, path: str | Path, theme: Theme = "auto") -> str:
         case ".svg":
             content = write_svg(drawn, theme, once=True).encode()
         case _:
-            content = rendered(write_dot(drawn, theme), ending[1:])
+            content = rendered(write_dot(drawn, theme, ticks=False), ending[1:])
     try:
         Path(path).write_bytes(content)
     except OSError as error:

@@ -110,7 +110,10 @@ def harmless(text: str, graph: Graph[Any, Any]) -> bool:
     shapes = (
         rf"{name}(?:\(\(|\(\[|\[\(|\[\[|\[/|\[\\|\{{\{{|\(|\[|>){quoted}(?:\)\)|\]\)|\)\]|\]\]|/\]|\\\]|\}}\}}|\)|\])"
     )
-    line = rf" *(?:flowchart TD|{shapes}|subgraph {name}\[{quoted}\]|end|{name} (?:-->|-\.->)(?:\|{quoted}\|)? {name})"
+    form = r"[a-z-]+:[#\w ]+(?:,[a-z-]+:[#\w ]+)*"
+    looks = rf"classDef kind_\w+ {form}|class {name}(?:,{name})* kind_\w+|style {name} {form}|linkStyle \d+(?:,\d+)* {form}"
+    arrow = rf"{name} (?:-->|-\.->)(?:\|{quoted}\|)? {name}"
+    line = rf" *(?:flowchart TD|{shapes}|subgraph {name}\[{quoted}\]|end|{arrow}|{looks})"
     for row in text.rstrip("\n").split("\n"):
         assert re.fullmatch(line, row), row
     return True
