@@ -14,7 +14,7 @@ from functools import reduce
 from operator import or_
 from typing import Any, Literal, get_args
 
-from graphflow.arrows import END, START, Edge, Entry, Origin
+from graphflow.arrows import END, START, Edge, Entry, Origin, Where
 from graphflow.carries import (
     Declared,
     Resolved,
@@ -38,6 +38,7 @@ from graphflow.messages import (
     accepts,
     arms,
     disjoint,
+    is_wider,
     item_type,
     origin_of,
     type_name,
@@ -231,6 +232,28 @@ class Proof(Members):
                     continue
                 whole = [kinds[i] for i in sorted(declared.arms)]
                 declared.carries = tuple(kind for kind in declared.carries if kind not in kinds or kind in whole)
+            if any(d.edge.origin.arm is not None for d in leaving):
+                self._check_overlaps(self._name(number), kinds, leaving[0].edge.where)
+
+    def _check_overlaps(self, name: str, kinds: Sequence[Type], where: Where) -> None:
+        """Arms that a value may fit both of: one of them may never be taken, which nobody would see."""
+        for i, one in enumerate(kinds):
+            for other in kinds[i + 1 :]:
+                if Any in (one, other) or is_wider(one, other) or is_wider(other, one):
+                    continue
+                if accepts(one, other):
+                    self._say(
+                        f"{name!r} sends {kinds_text(kinds)}, and every value of {type_name(other)} is one of "
+                        f"{type_name(one)}, so that arm is never taken; leave one of them out",
+                        where,
+                    )
+                elif (
+                    origin_of(one) is not None and origin_of(one) is origin_of(other) and origin_of(one) is not Literal
+                ):
+                    self.warnings.append(
+                        f"{name!r} sends {kinds_text(kinds)}: what is empty fits both {type_name(one)} and "
+                        f"{type_name(other)}, and goes the way of {type_name(one)}, which is written first"
+                    )
 
     # -- coverage ------------------------------------------------------------------------------------------------------
     def _check_arms(self) -> None:

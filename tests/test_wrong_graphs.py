@@ -134,6 +134,36 @@ async def _odd_tool(x: Odd) -> str:
 
 
 WRONG: list[tuple[str, Any, str]] = [
+    (
+        "an edge written twice",
+        lambda: Graph("g", START >> m2a >> a2b >> END, m2a >> a2b),
+        r"m2a >> a2b is written twice .*so 'a2b' would get it twice; leave one out",
+    ),
+    (
+        "an edge written twice to END",
+        lambda: Graph("g", START >> m2a >> END, m2a >> END, ends="all"),
+        "m2a >> END is written twice, so 'END' would get it twice",
+    ),
+    (
+        "an arm beside the whole",
+        lambda: Graph("g", START >> m2ab, m2ab[A] >> a2a, m2ab >> step("takes_ab", A | B, A) >> a2a, ends="all"),
+        "'a2a' never leads to END",
+    ),
+    (
+        "an arm beside the whole, to one node",
+        lambda: _arm_beside_whole(),
+        r"m2ab\[A\] >> takes_ab and m2ab >> takes_ab may bring the same message to 'takes_ab'",
+    ),
+    (
+        "a guard beside the whole, to one node",
+        lambda: Graph("g", START >> m2a >> a2b >> END, m2a.when(bool) >> a2b, m2a.otherwise >> END, ends="all"),
+        "may bring the same message to 'a2b'",
+    ),
+    (
+        "a map in a loop that is left into one port",
+        lambda: _map_in_loop(),
+        "port 'x' of 'two' may get several messages from the fork at 'm2as' for one message on its other ports",
+    ),
     # nothing there
     ("no edges", lambda: Graph("g"), "no edges"),
     ("nothing leaves START", lambda: Graph("g", m2a >> END), "nothing leaves START"),
@@ -487,6 +517,18 @@ def _wrong_limit_port() -> Any:
     return Graph(
         "g", START >> judge, judge[Msg].limit(2) >> m2m >> judge, judge[A] >> END, judge[LimitReached] >> a2a >> END
     )
+
+
+def _arm_beside_whole() -> Any:
+    target = step("takes_ab", A | B, A)
+    return Graph("g", START >> m2ab, m2ab[A] >> target, m2ab >> target, target >> END)
+
+
+def _map_in_loop() -> Any:
+    work, other = step("work", A, Msg), step("other", Msg, B)
+    two = join("two", x=Msg, y=B)
+    back, out = work.when(lambda m: m.n > 9).limit(2) >> m2as, work.otherwise >> two.into("x")
+    return Graph("g", START >> (m2as, other), m2as.each >> work, back, out, other >> two.into("y"), two >> END)
 
 
 @pytest.mark.parametrize(("make", "says"), [pytest.param(make, says, id=name) for name, make, says in WRONG])
