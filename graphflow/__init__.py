@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _HOME = {
     "CACHE": "turns",
     "Agent": "kinds.agent",
+    "CacheMark": "turns",
     "Code": "kinds.code",
     "Context": "nodes",
     "END": "arrows",
@@ -50,6 +51,7 @@ __all__ = [
     "MCP",
     "START",
     "Agent",
+    "CacheMark",
     "Code",
     "Context",
     "Failover",
@@ -104,7 +106,7 @@ if TYPE_CHECKING:
     from graphflow.providers.failover import Failover
     from graphflow.recording import record, replay
     from graphflow.run import Run
-    from graphflow.turns import CACHE
+    from graphflow.turns import CACHE, CacheMark
 
 
 def __getattr__(name: str) -> Any:

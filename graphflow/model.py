@@ -31,6 +31,8 @@ class ToolSpec:
     """JSON schema of the arguments, an object."""
     strict: bool | None = None
     """Whether the provider shall hold the model to the schema; None = its default."""
+    cache: CacheMark | None = None
+    """A mark for the provider's prompt cache: the tools up to this one are worth keeping."""
 
 
 @dataclass(frozen=True, slots=True)

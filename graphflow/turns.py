@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from graphflow.media import Media
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 NOTHING: Mapping[str, Any] = {}
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class CacheMark:
-    """In a system prompt or a user's turn: everything before it is worth keeping in the provider's prompt cache."""
+    """In a system prompt or a user's turn: everything before it is worth keeping in the provider's prompt cache.
 
-    __slots__ = ()
+    Attributes:
+        ttl: how long it shall be kept ("5m", "1h"); None = the provider's default. Keep the longer before the shorter.
+    """
+
+    ttl: Literal["5m", "1h"] | None = None
 
     def __repr__(self) -> str:
-        return "CACHE"
+        return f"CacheMark({self.ttl!r})" if self.ttl else "CACHE"
 
 
 CACHE = CacheMark()
@@ -90,6 +95,8 @@ class ToolCall:
     arguments: str
     """JSON text, as the model wrote it; empty means no arguments."""
     keep: Mapping[str, Any] = field(default_factory=dict)
+    cache: CacheMark | None = None
+    """A mark for the provider's prompt cache: everything up to this call is worth keeping."""
 
 
 Part = Said | Thinking | ToolCall | Block
@@ -126,6 +133,8 @@ class ToolResult:
     name: str
     content: str | tuple[str | Media, ...]
     ok: bool = True
+    cache: CacheMark | None = None
+    """A mark for the provider's prompt cache: everything up to this result is worth keeping."""
 
     @property
     def text(self) -> str:

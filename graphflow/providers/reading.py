@@ -29,6 +29,9 @@ MOST_TOKENS = 10**12
 LARGEST_FAULT = 256 * 1024
 """Bytes of a failure's body that are read."""
 
+KEPT_ALIVE = frozenset({b"", b"ping", b"pong", b"keepalive", b"keep-alive", b"heartbeat"})
+"""What gateways send as data so that the connection stays open, in place of a comment."""
+
 Mode = Literal["", "sse", "ndjson", "whole", "fault"]
 
 
@@ -183,7 +186,7 @@ class Reading:
         parser = self.parser
         if data == b"[DONE]":
             parser.done = True
-        elif data and not parser.done:
+        elif data and not parser.done and data.strip(b'[]"').lower() not in KEPT_ALIVE:
             try:
                 told = parser.event(self._object(data), self.name)
                 first = told[0] if len(told) == 1 else None

@@ -130,7 +130,8 @@ def as_tool(request: Request) -> Request:
     answer = ToolSpec(name, "Give the final answer. Call it alone, and only when you are done.", request.output_schema)
     choice = request.tool_choice
     if choice in (None, "auto", "required"):
-        choice = "required" if request.tools else name
+        others = request.tools or request.extra.get("tools")  # the provider's own among them: they are to be of use
+        choice = "required" if others else name
     return replace(
         request, tools=(*request.tools, answer), output_schema=None, tool_choice=name if choice == "none" else choice
     )

@@ -38,10 +38,11 @@ from graphflow.providers.wires.wire import (
     cannot,
     effort_of,
     finish_of,
+    hosted_tools,
     present,
     refuse,
 )
-from graphflow.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, Turn
+from graphflow.turns import CACHE, Block, CacheMark, Part, Said, Thinking, ToolCall, ToolResult, Turn
 
 NAME = "anthropic"
 VERSION = "2023-06-01"
@@ -55,7 +56,8 @@ BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh":
 """Tokens of reasoning for an effort, for models that only know budgets; all stay below what these may write at most."""
 _ADAPTIVE = re.compile(r"opus-4-[7-9](?!\d)|(opus|sonnet|haiku|fable|mythos)-[5-9](?!\d)")
 _EFFORT = re.compile(r"(opus|sonnet)-4-6(?!\d)")
-MARK = {"type": "ephemeral"}
+EMPTY = "(empty)"
+"""What stands for a user's turn without a word in it: the API refuses blank texts, and a turn must say something."""
 TAKEN = {
     "image": frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"}),
     "document": frozenset({"application/pdf", "text/plain"}),
@@ -87,6 +89,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["system"] = system
     if request.tools:
         body["tools"] = [render_tool(tool) for tool in request.tools]
+    if request.tools or hosted_tools(request):
         choice = render_tool_choice(request)
         if choice:
             body["tool_choice"] = choice
@@ -102,7 +105,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     if config:
         body["output_config"] = config
     if request.prompt_cache:
-        body["cache_control"] = MARK
+        body["cache_control"] = render_mark(CACHE)
     return body | present(
         temperature=request.temperature,
         top_p=request.top_p,
@@ -149,7 +152,7 @@ def begun_elsewhere(request: Request) -> bool:
 def render_standing(request: Request) -> str | list[Json]:
     """Standing instructions: text, or blocks with cache marks."""
     if isinstance(request.system, str):
-        return request.system
+        return request.system if request.system.strip() else ""
     return _blocks(request.system)
 
 
@@ -158,16 +161,28 @@ def _blocks(parts: tuple[str | Media | CacheMark, ...]) -> list[Json]:
     for part in parts:
         if isinstance(part, CacheMark):
             if blocks:
-                blocks[-1] = {**blocks[-1], "cache_control": MARK}
-        else:
-            blocks.append({"type": "text", "text": part} if isinstance(part, str) else render_media(part))
+                blocks[-1] = {**blocks[-1], "cache_control": render_mark(part)}
+        elif not isinstance(part, str):
+            blocks.append(render_media(part))
+        elif part.strip():  # blank texts are refused
+            blocks.append({"type": "text", "text": part})
     return blocks
+
+
+def render_mark(mark: CacheMark) -> Json:
+    """A mark for the prompt cache."""
+    return {"type": "ephemeral"} | present(ttl=mark.ttl)
+
+
+def marked(block: Json, mark: CacheMark | None) -> Json:
+    """The block with its mark, if it has one."""
+    return block if mark is None else {**block, "cache_control": render_mark(mark)}
 
 
 def render_tool(tool: ToolSpec) -> Json:
     """One tool."""
     named = {"name": tool.name, "input_schema": tool.parameters}
-    return named | present(description=tool.description or None, strict=tool.strict)
+    return marked(named | present(description=tool.description or None, strict=tool.strict), tool.cache)
 
 
 def render_tool_choice(request: Request) -> Json:
@@ -190,14 +205,19 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
     """One turn as a message."""
     match turn:
         case UserTurn():
-            content = turn.content if isinstance(turn.content, str) else _blocks(turn.content)
-            return [{"role": "user", "content": content}]
+            return [{"role": "user", "content": _said(turn)}]
         case AssistantTurn():
             own = turn.wire == NAME
             blocks = [block for part in turn.in_order if (block := _part(part, own))]
             return [{"role": "assistant", "content": blocks}] if blocks else []
         case ToolTurn():
-            return [{"role": "user", "content": [_result(r.id, r.content, r.ok) for r in turn.results]}]
+            return [{"role": "user", "content": [_result(result) for result in turn.results]}]
+
+
+def _said(turn: UserTurn) -> str | list[Json]:
+    if isinstance(turn.content, str):
+        return turn.content if turn.content.strip() else EMPTY
+    return _blocks(turn.content) or EMPTY
 
 
 def call_id(id: str) -> str:
@@ -210,12 +230,8 @@ def _part(part: Part, own: bool) -> Json | None:
         case Said():
             return {"type": "text", "text": part.text} if part.text.strip() else None
         case ToolCall():
-            return {
-                "type": "tool_use",
-                "id": call_id(part.id),
-                "name": part.name,
-                "input": arguments_of(part.arguments),
-            }
+            call = {"type": "tool_use", "id": call_id(part.id), "name": part.name}
+            return marked({**call, "input": arguments_of(part.arguments)}, part.cache)
         case Thinking():
             if not own or not part.keep:
                 return None
@@ -226,10 +242,12 @@ def _part(part: Part, own: bool) -> Json | None:
             return dict(part.keep["item"]) if own else None
 
 
-def _result(id: str, content: str | tuple[str | Media, ...], ok: bool) -> Json:
-    body: Json = {"type": "tool_result", "tool_use_id": call_id(id)}
-    body["content"] = content if isinstance(content, str) else _blocks(content)
-    return body if ok else {**body, "is_error": True}
+def _result(result: ToolResult) -> Json:
+    body: Json = {"type": "tool_result", "tool_use_id": call_id(result.id)}
+    content = result.content if isinstance(result.content, str) else _blocks(result.content)
+    if not isinstance(content, str) or content.strip():  # one that says nothing just has none
+        body["content"] = content
+    return marked(body if result.ok else {**body, "is_error": True}, result.cache)
 
 
 def render_media(media: Media) -> Json:
@@ -321,7 +339,9 @@ class MessagesParser:
         return [*unended, *([self.spent] if self.spent else []), Finished(reason, self.raw or "")]
 
     def _merge(self, usage: Json | None) -> None:
-        self.usage |= {key: value for key, value in (usage or {}).items() if value is not None}
+        for name, value in (usage or {}).items():
+            if value is not None and (value != 0 or name not in self.usage):  # counts grow: a zero at the end is none
+                self.usage[name] = value
 
     def _start(self, index: int, block: Json) -> list[ModelEvent]:
         match block.get("type"):

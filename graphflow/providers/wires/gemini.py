@@ -39,7 +39,9 @@ from graphflow.providers.wires.wire import (
     UserTurn,
     Wire,
     arguments_of,
+    cannot,
     finish_of,
+    hosted_tools,
     one_at_a_time,
     present,
 )
@@ -87,7 +89,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["systemInstruction"] = {"parts": [{"text": text} for text in texts]}
     if request.tools:
         body["tools"] = [{"functionDeclarations": [render_tool(tool) for tool in request.tools]}]
-    if request.tool_choice is not None:
+    if request.tool_choice is not None and chooses(request):
         mode = MODES.get(request.tool_choice)
         config = {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [request.tool_choice]}
         body["toolConfig"] = {"functionCallingConfig": config}
@@ -111,6 +113,19 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     if generation:
         body["generationConfig"] = generation
     return body
+
+
+def chooses(request: Request) -> bool:
+    """Whether a choice can be sent: it is made among functions only, and Google's own tools know none.
+
+    Raises:
+        BadRequest: a choice among Google's own tools was asked for.
+    """
+    if request.tools:
+        return True
+    if hosted_tools(request) and request.tool_choice != "auto":
+        raise cannot(NAME, f"tool_choice={request.tool_choice!r} for its own tools", "leave it out")
+    return False
 
 
 def render_thinking(thinking: bool | int | str | None, model: str) -> Json | None:
@@ -230,7 +245,8 @@ class GeminiParser:
             self.opened = True
             events.append(Opened(NAME, data.get("modelVersion") or "", data.get("responseId") or ""))
         if data.get("usageMetadata"):
-            self.usage = data["usageMetadata"]
+            told = data["usageMetadata"]
+            self.usage = told if any(_counts(told)) or not self.usage else self.usage
         for candidate in data.get("candidates") or ():
             if candidate.get("index"):
                 continue
@@ -307,6 +323,10 @@ def _likely(told: Json) -> tuple[Likely, ...]:
         Likely(chosen["token"], tuple((c["token"], c["logProbability"]) for c in top.get("candidates") or ()))
         for chosen, top in places
     )
+
+
+def _counts(usage: Json) -> list[int]:
+    return [count for name, count in usage.items() if name.endswith("Count") and isinstance(count, int)]
 
 
 def parse_usage(usage: Json) -> UsageDelta:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from secrets import token_hex
 from typing import Any
 
 from graphflow.errors import MalformedReply, ModelError
 from graphflow.media import Media
 from graphflow.model import (
-    CallDelta,
     Finish,
     Finished,
     Kept,
@@ -30,6 +28,7 @@ from graphflow.model import (
     UsageDelta,
 )
 from graphflow.providers.faults import fault
+from graphflow.providers.wires.call_pieces import CallPieces
 from graphflow.providers.wires.wire import (
     AssistantTurn,
     Dialect,
@@ -41,6 +40,8 @@ from graphflow.providers.wires.wire import (
     cannot,
     effort_of,
     finish_of,
+    hosted_tools,
+    later,
     present,
     read_logprobs,
     refuse,
@@ -51,8 +52,8 @@ NAME = "openai-chat"
 
 AUDIO = frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/mpeg", "audio/mp3"})
 """The sounds that OpenAI takes: wav and mp3."""
-REASONS = re.compile(r"(^|/)(o\d|gpt-[5-9]|codex)")
-"""Names of OpenAI's models that reason."""
+REASONS = re.compile(r"(^|[/:])(o\d|gpt-[5-9]|codex)")
+"""Names of OpenAI's models that reason, fine-tuned ones (`ft:o4-mini:...`) among them."""
 FINISH: dict[str, Finish] = {
     "stop": "stop",
     "length": "length",
@@ -87,7 +88,8 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["stream_options"] = {"include_usage": True}
     if request.tools:
         body["tools"] = [render_tool(tool, dialect) for tool in request.tools]
-    if request.tool_choice is not None:
+    has_tools = bool(request.tools or hosted_tools(request))  # without any, words about them are refused
+    if request.tool_choice is not None and has_tools:
         body["tool_choice"] = render_tool_choice(request.tool_choice, dialect)
     if request.output_schema is not None and dialect.schema:
         shape = present(name=request.output_name, schema=request.output_schema, strict=dialect.strict or None)
@@ -104,7 +106,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         top_k=request.top_k,
         presence_penalty=request.presence_penalty,
         frequency_penalty=request.frequency_penalty,
-        parallel_tool_calls=request.parallel_calls,
+        parallel_tool_calls=request.parallel_calls if has_tools else None,
         stop=list(request.stop) or None,
         **{dialect.max_tokens: request.max_tokens, dialect.seed: request.seed},
     )
@@ -245,9 +247,7 @@ class ChatParser:
         self.opened = False
         self.raw: str | None = None
         self.failure: ModelError | None = None
-        self.named: dict[int, str] = {}
-        self.calls: dict[tuple[int, str], int] = {}
-        self.current: dict[int, int] = {}
+        self.calls = CallPieces()
         self.spent: UsageDelta | None = None
         self.in_thought = False
         self.part = 0
@@ -263,7 +263,7 @@ class ChatParser:
             events.append(Opened(self.dialect.name, data.get("model") or "", data.get("id") or ""))
         usage = data.get("usage") or (data.get("x_groq") or {}).get("usage")
         if usage:
-            self.spent = parse_usage(usage)
+            self.spent = later(self.spent, parse_usage(usage))
         for choice in data.get("choices") or ():
             if not choice.get("index"):  # several choices interleave; only the first is read
                 self._delta(choice.get("delta") or choice.get("message") or {}, events)
@@ -290,7 +290,7 @@ class ChatParser:
             raise MalformedReply("the stream ended without [DONE]")
         events: list[ModelEvent] = [self.spent] if self.spent else []
         reason = finish_of(FINISH, (self.raw or "").lower(), self.dialect.name)
-        if reason in ("stop", "other") and self.named:
+        if reason in ("stop", "other") and self.calls.calls:
             reason = "tool_calls"
         return [*events, Finished(reason, self.raw or "")]
 
@@ -336,9 +336,8 @@ class ChatParser:
                 self._text(part["text"], events)
             elif part.get("type") == "thinking":
                 self.in_thought = True
-                for piece in part.get("thinking") or ():
-                    if isinstance(piece, dict) and piece.get("text"):
-                        events.append(ThinkingDelta(piece["text"], self.part))
+                for thought in _thoughts(part.get("thinking")):
+                    events.append(ThinkingDelta(thought, self.part))
 
     def _call(self, call: Json, position: int, events: list[ModelEvent]) -> None:
         function = call.get("function") or {}
@@ -347,22 +346,14 @@ class ChatParser:
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
             arguments = json.dumps(arguments)
-        id, name = call.get("id") or "", function.get("name") or ""
-        index = self.calls.get((raw, id)) if id else None
-        if index is None:
-            index = self.current.get(raw)
-            if index is not None and id and name and self.named[index] not in ("", id):
-                index = None  # another call under the same number, or under none; some gateways number them all 0
-        self.current[raw] = index if index is not None else raw if raw not in self.named else 1 + max(self.named)
-        if index is not None:  # some gateways repeat the name in every piece, or make up an id for each
-            events.append(CallDelta(index, arguments=arguments or ""))
-            return
-        index = self.current[raw]
-        self.calls[raw, id] = index
-        self.named[index] = id
-        events.append(CallDelta(index, id or token_hex(5)[:9], name, arguments or ""))
-        if not id:
-            events.append(Kept("call", index, {"made_id": True}))
+        events += self.calls.take(raw, call.get("id") or "", function.get("name") or "", arguments or "")
+
+
+def _thoughts(told: Any) -> list[str]:
+    """The texts of a part of thinking: a list of typed parts, or just a text."""
+    pieces = [told] if isinstance(told, str) else told or ()
+    texts = [piece if isinstance(piece, str) else piece.get("text") for piece in pieces]
+    return [text for text in texts if text]
 
 
 def parse_usage(usage: Json) -> UsageDelta:

@@ -21,6 +21,7 @@ from graphflow.providers.wires.wire import (
     arguments_of,
     cannot,
     effort_of,
+    hosted_tools,
     present,
     refuse,
 )
@@ -50,10 +51,8 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["instructions"] = "You are a helpful assistant."
     if request.tools:
         body["tools"] = [render_tool(tool) for tool in request.tools]
-    if request.tool_choice is not None:
-        choice = request.tool_choice
-        named = choice not in ("auto", "none", "required")
-        body["tool_choice"] = {"type": "function", "name": choice} if named else choice
+    if request.tool_choice is not None and (request.tools or hosted_tools(request)):
+        body["tool_choice"] = render_tool_choice(request)
     if request.output_schema is not None:
         shape = {"type": "json_schema", "name": request.output_name, "schema": request.output_schema}
         body["text"] = {"format": shape | present(strict=dialect.strict or None)}
@@ -65,7 +64,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         temperature=request.temperature,
         top_p=request.top_p,
         max_output_tokens=request.max_tokens if not request.top_logprobs else max(LEAST, request.max_tokens or LEAST),
-        parallel_tool_calls=request.parallel_calls,
+        parallel_tool_calls=request.parallel_calls if request.tools or hosted_tools(request) else None,
     )
 
 
@@ -78,6 +77,16 @@ def render_tool(tool: ToolSpec) -> Json:
         "parameters": tool.parameters,
         "strict": bool(tool.strict),  # absent would mean true here, unlike in chat completions
     }
+
+
+def render_tool_choice(request: Request) -> str | Json:
+    """Which tool it is to call: one of ours by its name, one of OpenAI's own by its type."""
+    choice = request.tool_choice or "auto"
+    if choice in ("auto", "none", "required"):
+        return choice
+    ours = any(tool.name == choice for tool in request.tools)
+    hosted = any(tool.get("type") == choice for tool in hosted_tools(request))
+    return {"type": choice} if hosted and not ours else {"type": "function", "name": choice}
 
 
 def render_system(request: Request, dialect: Dialect) -> list[Json]:
@@ -95,7 +104,8 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
             return [{"role": "user", "content": content}]
         case AssistantTurn():
             own = turn.wire == NAME
-            return [item for part in turn.in_order if (item := _item(part, own))]
+            lost = own and any(_is_lost(part) for part in turn.parts)
+            return [item for part in turn.in_order if (item := _item(part, own, lost))]
         case ToolTurn():
             return [
                 {
@@ -107,8 +117,20 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
             ]
 
 
-def _item(part: Part, own: bool) -> Json | None:
-    keep = part.keep if own else {}
+def _is_lost(part: Part) -> bool:
+    """Whether it is reasoning that cannot go back: it came without its encrypted form, and nobody has stored it."""
+    return type(part) is Thinking and bool(part.keep) and not (part.keep.get("encrypted_content") or _stored(part))
+
+
+def _stored(part: Part) -> bool:
+    return bool(part.keep.get("stored"))
+
+
+def _item(part: Part, own: bool, lost: bool) -> Json | None:
+    """One part as an item. Where reasoning is lost, what followed it goes back without the ids that point to it."""
+    keep = {name: value for name, value in part.keep.items() if name != "stored"} if own else {}
+    if lost and type(part) is not Thinking:
+        keep.pop("id", None)
     match part:
         case Said():
             if not part.text:
@@ -118,7 +140,7 @@ def _item(part: Part, own: bool) -> Json | None:
             content = [{"type": "output_text", "text": part.text, "annotations": []}]
             return {"type": "message", "role": "assistant", "status": "completed", **keep, "content": content}
         case Thinking():
-            return {"type": "reasoning", "summary": [], **keep} if keep else None
+            return {"type": "reasoning", "summary": [], **keep} if keep and not _is_lost(part) else None
         case ToolCall():
             arguments = part.arguments if arguments_of(part.arguments) else "{}"
             call = {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": arguments}

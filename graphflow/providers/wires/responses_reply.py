@@ -63,9 +63,10 @@ class Item:
         part: "text", "call", "thinking" or "block".
         full: its last form that the API gave as a whole, or nothing.
         closed: whether it was given whole, so that its texts are not told again one by one.
+        stored: whether the provider keeps it, so that its id alone can go back.
     """
 
-    __slots__ = ("closed", "full", "header", "index", "part", "refused", "texts")
+    __slots__ = ("closed", "full", "header", "index", "part", "refused", "stored", "texts")
 
     def __init__(self, index: int, part: str) -> None:
         self.index = index
@@ -75,6 +76,7 @@ class Item:
         self.header = ("", "")
         self.texts: dict[int, list[str]] = {}
         self.refused = ""
+        self.stored = False
 
     @property
     def told(self) -> str:
@@ -125,6 +127,7 @@ class Item:
                 return [Kept("call", self.index, {"id": full["id"]})] if full.get("id") else []
             case "reasoning":
                 kept = present(id=full.get("id"), encrypted_content=full.get("encrypted_content"))
+                kept |= present(stored=True if self.stored else None)
                 return [Kept("thinking", self.index, {**kept, "summary": full.get("summary") or []})]
             case kind:
                 hosted = str(kind) if str(kind).endswith("_call") else ""
@@ -171,6 +174,7 @@ class ResponsesParser:
         self.items: dict[int, Item] = {}
         self.final: Json | None = None
         self.ended = "completed"
+        self.stored = False
 
     @property
     def spent(self) -> UsageDelta | None:
@@ -242,6 +246,7 @@ class ResponsesParser:
         return [*likely, *([self.spent] if self.spent else []), Finished(reason, raw)]
 
     def _open(self, response: Json) -> list[ModelEvent]:
+        self.stored = self.stored or response.get("store") is True
         if self.opened is not None:
             return []
         self.opened = Opened(NAME, response.get("model") or "", response.get("id") or "")
@@ -252,7 +257,12 @@ class ResponsesParser:
         index = data["output_index"]
         item = self.items.get(index)
         if item is None:
-            item = self.items[index] = Item(index, part)
+            item = self.items[index] = self._item(index, part)
+        return item
+
+    def _item(self, index: int, part: str) -> Item:
+        item = Item(index, part)
+        item.stored = self.stored
         return item
 
     def _text_done(self, item: Item, number: int, text: str) -> list[ModelEvent]:
@@ -280,7 +290,7 @@ class ResponsesParser:
         found: list[Item] = []
         for full, item in zip(output, streamed, strict=True):
             if item is None:
-                item = Item(1 + max(self.items, default=-1), PARTS.get(full.get("type") or "", "block"))
+                item = self._item(1 + max(self.items, default=-1), PARTS.get(full.get("type") or "", "block"))
                 self.items[item.index] = item
             further = item.complete(full)
             agrees = agrees and further is not None

@@ -174,6 +174,12 @@ def finish_of(table: Mapping[str, Finish], raw: str | None, provider: str, said:
     return known
 
 
+def later(before: UsageDelta | None, told: UsageDelta) -> UsageDelta:
+    """The usage that counts after another one was told: the later, unless it is all zeros, which some gateways end with."""
+    counted = told.input_tokens or told.output_tokens
+    return told if counted or before is None else before
+
+
 def read_logprobs(told: Any) -> list[ModelEvent]:
     """How likely tokens were; chat completions, Responses and Ollama spell it the same way."""
     places = []
@@ -195,6 +201,12 @@ def cannot(wire: str, what: str, instead: str = "") -> BadRequest:
     return BadRequest(f"{wire} has no way to send {what}; {instead or 'leave it out, or use another provider'}")
 
 
+def hosted_tools(request: Request) -> list[Json]:
+    """The provider's own tools, which `extra` asks for."""
+    tools = request.extra.get("tools")
+    return [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, (list, tuple)) else []
+
+
 def refuse(wire: str, request: Request, names: Sequence[str]) -> None:
     """Raises `BadRequest` if the request uses one of these parameters."""
     for name in names:
@@ -209,7 +221,7 @@ def effort_of(thinking: bool | int | str, model: str) -> str:
     if thinking is True:
         return "medium"
     if thinking is False:  # "none" came with gpt-5.1; before, the least was to reason a little
-        return "low" if re.search(r"(^|/)o\d", model) else "minimal" if re.search(r"(^|/)gpt-5($|-)", model) else "none"
+        return "low" if re.search(r"(^|[/:])o\d", model) else "minimal" if re.search(r"(^|[/:])gpt-5($|-)", model) else "none"
     return "low" if thinking <= 2048 else "medium" if thinking <= 8192 else "high"
 
 
