@@ -56,6 +56,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return value  # half a character, too: the next event may hold its other half
     return to_json_value(value)
 
 

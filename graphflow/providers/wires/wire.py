@@ -221,7 +221,13 @@ def effort_of(thinking: bool | int | str, model: str) -> str:
     if thinking is True:
         return "medium"
     if thinking is False:  # "none" came with gpt-5.1; before, the least was to reason a little
-        return "low" if re.search(r"(^|[/:])o\d", model) else "minimal" if re.search(r"(^|[/:])gpt-5($|-)", model) else "none"
+        return (
+            "low"
+            if re.search(r"(^|[/:])o\d", model)
+            else "minimal"
+            if re.search(r"(^|[/:])gpt-5($|-)", model)
+            else "none"
+        )
     return "low" if thinking <= 2048 else "medium" if thinking <= 8192 else "high"
 
 
