@@ -73,6 +73,18 @@ class GraphflowError(Exception):
 
     run: Run[Any]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross process boundaries: by class, text and attributes, since each class makes its text in its own way."""
+        return _made_again, (type(self), self.args), self.__dict__ or None
+
+
+def _made_again(kind: type[GraphflowError], args: tuple[Any, ...]) -> GraphflowError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    if isinstance(error, ImportError):
+        error.msg = str(args[0]) if args else ""
+    return error
+
 
 class DeclarationError(GraphflowError, TypeError):
     """A node or an arrow was declared in a way that cannot mean anything."""

@@ -384,11 +384,10 @@ def _flat(name: str, paths: Iterable[Any]) -> list[Entry[Any, Any]]:
     return flat
 
 
-@lru_cache(maxsize=1024)
-def _solo(identity: int, node: Node[Any, Any]) -> Graph[Any, Any]:
-    return Graph(node.name, START >> node >> END, input=node.ports[0].type, _alone=True)
-
-
 def solo(node: Node[Any, Any]) -> Graph[Any, Any]:
-    """The graph that a single node is when it is entered as a frame: START >> node >> END."""
-    return _solo(id(node), node)
+    """The graph that a single node is when it is entered as a frame: START >> node >> END. Made once, and kept with the node."""
+    known: Graph[Any, Any] | None = node.__dict__.get("_as_graph")
+    if known is None:
+        known = Graph(node.name, START >> node >> END, input=node.ports[0].type, _alone=True)
+        node.__dict__["_as_graph"] = known
+    return known

@@ -201,6 +201,14 @@ class Ledger:
         self.unpriced = False
         self.warned: set[str] | None = None
 
+    def __deepcopy__(self, memo: object) -> Ledger:
+        """Itself: an error that is copied still tells whose limit it was."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What was used; in another process there is no frame whose limit it could be."""
+        return _alone, (self.path, self.limits, {name: getattr(self, name) for name in _COUNTED})
+
     def _ceiling(self) -> int:
         stated = None if self.limits.depth is None else self.depth + self.limits.depth
         if self.parent is None:
@@ -338,6 +346,25 @@ class Ledger:
             self.cache_write_tokens,
             self.reasoning_tokens,
         )
+
+
+_COUNTED = (
+    *METERS,
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "unpriced",
+)
+
+
+def _alone(path: tuple[str, ...], limits: Limits, counted: dict[str, Any]) -> Ledger:
+    """A ledger as another process knows it: what was used, under nobody."""
+    book = Ledger(path, limits)
+    for name, value in counted.items():
+        setattr(book, name, value)
+    return book
 
 
 def tightest(*all_limits: Limits | None) -> Limits:

@@ -415,6 +415,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.__dict__["name"] = name
+        twin.__dict__.pop("_as_graph", None)  # the graph that the other one is by itself
         twin.__dict__["_names_before"] = (self.name, *self.__dict__.get("_names_before", ()))
         return twin
 

@@ -14,7 +14,6 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from types import SimpleNamespace
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -22,6 +21,7 @@ from pydantic.errors import PydanticUserError
 
 from graphflow.errors import DeclarationError
 from graphflow.messages import Type, accepts, adapter_of, arms, is_typed_dict, item_type, origin_of, plain
+from graphflow.remembering import once_a_function
 
 MISSING: Any = inspect.Parameter.empty
 
@@ -82,7 +82,7 @@ class Signature:
     """Parameters that Python takes by their place only (those before a `/`)."""
 
 
-@lru_cache(maxsize=8192)
+@once_a_function
 def read_signature(function: Callable[..., Any], context_type: type) -> Signature:
     """The ports and output type of a function. Problems are kept for the graph to report, not raised."""
     name = name_of(function)

@@ -144,6 +144,19 @@ class Run(Generic[Out]):
         self._cancelled = False
         self._derived: tuple[int, list[Event]] | None = None
 
+    def __deepcopy__(self, memo: object) -> Run[Out]:
+        """Itself: an error that is copied carries the same run."""
+        return self
+
+    def __copy__(self) -> Run[Out]:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process can know of it: name, status, error, what it used. What happened stays where it happened."""
+        seconds = self.usage.seconds
+        state = {"_id": self.id, "_wall": self._wall, "status": self.status, "error": self.error, "ended": seconds}
+        return Run, (self.graph, self.ledger), (None, {**state, "began": 0.0})
+
     @property
     def id(self) -> str:
         """A name for this run, from the moment it began."""

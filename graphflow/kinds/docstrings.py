@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
+
+from graphflow.remembering import once_a_function
 
 _SECTION = re.compile(
     r"^(Args|Arguments|Parameters|Params|Returns?|Raises|Yields?|Examples?|Notes?|Attributes)\s*:?\s*$"
@@ -16,7 +17,7 @@ _NUMPY = re.compile(r"^(\w+)\s*(?::.*)?$")
 _SPHINX = re.compile(r"^\s*:param\s+(?:[^:]*\s)?(\w+)\s*:\s*(.*)$")
 
 
-@lru_cache(maxsize=4096)
+@once_a_function
 def read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """The summary (everything before the first section) and the description of each parameter."""
     lines = (inspect.getdoc(function) or "").splitlines()
