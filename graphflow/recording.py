@@ -12,12 +12,15 @@ Rules:
 from __future__ import annotations
 
 import difflib
+import errno
 import json
+import os
 import warnings
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from graphflow import errors
 from graphflow import model as seam
@@ -103,16 +106,63 @@ class Recorder:
         line: dict[str, Any] = {"model": self.name, "request": request_record(request), "events": said}
         if error is not None:
             line["error"] = {"is": type(error).__name__, "text": str(error), **_error_fields(error)}
-        mode, self.begun = "a" if self.begun else "w", True
+        begun, self.begun = self.begun, True
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open(mode, encoding="utf-8") as sink:
-                sink.write(json.dumps(scrubbed(line)) + "\n")
+            _append(self.path, (json.dumps(scrubbed(line)) + "\n").encode(), keep=begun)
         except OSError as problem:  # an answer that was given is not taken away by it
             warnings.warn(f"the answer could not be written to {self.path}: {problem}", stacklevel=2)
 
     def __repr__(self) -> str:
         return f"<recorder of {self.name} into {self.path}>"
+
+
+def _append(path: Path, line: bytes, *, keep: bool) -> None:
+    """Adds a whole line, or nothing: a part of one would be glued to what is written next.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with path.open("r+b" if keep and path.exists() else "wb", buffering=0) as sink:
+        end = _end_of_whole_lines(path, sink)
+        sink.seek(end)
+        sink.truncate()
+        try:
+            written = sink.write(line)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            with suppress(OSError):
+                sink.truncate(end)
+            raise
+
+
+def _end_of_whole_lines(path: Path, sink: IO[bytes]) -> int:
+    """Where the next line belongs. The last one may be torn, if whoever wrote it was killed: it is taken away."""
+    size = sink.seek(0, os.SEEK_END)
+    if not size:
+        return 0
+    sink.seek(size - 1)
+    if sink.read(1) == b"\n":
+        return size
+    sink.seek(0)
+    content = sink.read()
+    whole = content.rfind(b"\n") + 1
+    if _is_whole(content[whole:]):
+        sink.seek(size)
+        sink.write(b"\n")
+        return size + 1
+    warnings.warn(f"the last line of {path} was torn, and is left out: the answer in it was not whole", stacklevel=5)
+    return whole
+
+
+def _is_whole(row: bytes) -> bool:
+    """Whether a line without an end holds all of an answer."""
+    try:
+        json.loads(row)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _summed(events: list[ModelEvent]) -> list[ModelEvent]:
@@ -260,23 +310,31 @@ def _error(given: dict[str, Any]) -> ModelError:
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise FileUnreadable(f"the recording {path} cannot be read: {error}; make it with record(...)") from None
+    rows = text.split("\n")
+    if rows[-1].strip() and not _is_whole(rows[-1].encode()):
+        warnings.warn(f"the last line of {path} is torn, and is left out: the answer in it was not whole", stacklevel=4)
+        del rows[-1]
     lines: list[dict[str, Any]] = []
-    for number, row in enumerate(text.split("\n"), 1):
+    for number, row in enumerate(rows, 1):
         if not row.strip():
             continue
-        try:
-            line = json.loads(row)
-            known = {"model", "request", "events"} <= line.keys() and all(
-                set(e) <= EVENTS.keys() for e in line["events"]
-            )
-        except (ValueError, AttributeError, TypeError):
-            known = False
-        if not known:
+        line = _recorded(row)
+        if line is None:
             raise FileUnreadable(f"{path}, line {number}, is no recorded answer; remove it or record again")
         lines.append(line)
     return lines
+
+
+def _recorded(row: str) -> dict[str, Any] | None:
+    """A line as what was recorded, if it is that."""
+    try:
+        line: dict[str, Any] = json.loads(row)
+        known = {"model", "request", "events"} <= line.keys() and all(map(_is_event, line["events"]))
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return None
+    return line if known else None
 
 
 def record(path: str | Path, model: Model | str, *, append: bool = False) -> Recorder:

@@ -165,3 +165,74 @@ def test_a_recording_is_lines_of_json(tmp_path: Path) -> None:
     [line] = path.read_text().split("\n")[:-1]
     assert json.loads(line)["request"] == {"turns": [{"is": "UserTurn", "content": "x\u2028y"}]}
     assert connect is not None
+
+
+@pytest.mark.parametrize("torn", ['{"model": "m", "requ', '{"model": "m\\u00'])
+def test_a_torn_line_is_left_out_and_nothing_is_glued_to_it(torn: str, tmp_path: Path) -> None:
+    path = tmp_path / "case.jsonl"
+    graph = Graph("g", START >> Agent("a", input=str) >> END)
+    walk(graph, "one", model=record(path, ScriptedModel("1")))
+    with path.open("a") as sink:  # whoever wrote it was killed in the middle of a line
+        sink.write(torn)
+    with pytest.warns(UserWarning, match="torn"):
+        assert walk(graph, "one", model=replay(path)).output == "1"
+    with pytest.warns(UserWarning, match="torn"):
+        walk(graph, "two", model=record(path, ScriptedModel("2"), append=True))
+    model = replay(path)
+    assert [walk(graph, said, model=model).output for said in ("one", "two")] == ["1", "2"]
+    assert path.read_text().count("\n") == 2
+
+
+def test_a_last_line_without_an_end_is_kept_if_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "case.jsonl"
+    graph = Graph("g", START >> Agent("a", input=str) >> END)
+    walk(graph, "one", model=record(path, ScriptedModel("1")))
+    path.write_text(path.read_text().rstrip("\n"))
+    walk(graph, "two", model=record(path, ScriptedModel("2"), append=True))
+    model = replay(path)
+    assert [walk(graph, said, model=model).output for said in ("one", "two")] == ["1", "2"]
+
+
+def test_a_torn_line_in_the_middle_is_no_recording(tmp_path: Path) -> None:
+    path = tmp_path / "case.jsonl"
+    walk(Graph("g", START >> Agent("a", input=str) >> END), "one", model=record(path, ScriptedModel("1")))
+    path.write_text('{"model": "m", "requ\n' + path.read_text())
+    with pytest.raises(errors.FileUnreadable, match="line 1"):
+        replay(path)
+
+
+def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "case.jsonl"
+    graph = Graph("g", START >> Agent("a", input=str) >> END)
+    model = record(path, ScriptedModel("1", "2", "3"))
+    walk(graph, "one", model=model)
+    before = path.read_bytes()
+    opened = Path.open
+
+    class Full:
+        """A file on a disk that has room for ten bytes more."""
+
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def write(self, data: bytes) -> int:
+            return int(self.file.write(data[:10]))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.file, name)
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.file.close()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda self, *a, **k: Full(opened(self, *a, **k)))
+        with pytest.warns(UserWarning, match="could not be written"):
+            assert walk(graph, "two", model=model).output == "2"
+    assert path.read_bytes() == before
+    walk(graph, "three", model=model)
+    assert walk(graph, "three", model=replay(path)).output == "3"
