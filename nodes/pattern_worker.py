@@ -15,6 +15,9 @@ MEMORY = 1 << 30
 AROUND = 150
 """Characters of a long line that are kept on either side of a match."""
 
+FOUND = 5_000_000
+"""Characters of all matches together: a group that looks ahead may hold the whole text at each of a thousand places."""
+
 
 def limit(seconds: float) -> None:
     """Ends this process by itself should the one that started it be gone before it could."""
@@ -48,7 +51,11 @@ def around(line: str, start: int, end: int) -> str:
 def matches(pattern: re.Pattern[str], task: dict[str, Any]) -> list[Any]:
     """Start, end, text and groups of each match, up to `most`."""
     found: list[Any] = []
+    left = FOUND
     for match in pattern.finditer(task["texts"][0]):
+        left -= len(match[0]) + sum(len(group) for group in match.groups() if group)
+        if left < 0:
+            raise ValueError(f"its matches have more than {FOUND} characters together; ask for fewer, or shorter ones")
         found.append([match.start(), match.end(), match[0], list(match.groups())])
         if len(found) >= task["most"]:
             break

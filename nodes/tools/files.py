@@ -35,6 +35,13 @@ LINE = 2_000
 WHOLE_OUTPUT = 100_000
 """What a model is shown of a file at once: the lines it asked for, not the tool's usual 30,000 characters."""
 
+COMPARED = 200
+"""Characters of a line that are compared when the nearest one is looked for."""
+LIKE = 0.6
+"""How much of a line has to be the same for it to be named as the nearest."""
+CLOSELY = 200
+"""Lines that are compared closely; one takes some milliseconds at most."""
+
 FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 FolderPath = Annotated[str, Field(max_length=4096)]
 Glob = Annotated[str, Field(min_length=1, max_length=500)]
@@ -210,6 +217,10 @@ def _writing(rooted: Rooted, file_limit: int) -> tuple[Tool[Any, Any], Tool[Any,
                     "or set every=true"
                 )
             count = text.count(old)
+            if (
+                len(text) + count * (len(new) - len(old)) > file_limit
+            ):  # before it is made: a file times a file fills any memory
+                raise ToolError(f"{path!r} would have more than {file_limit} characters; replace it by less")
             rooted.write(path, stored(path, text.replace(old, new), file_limit))
         return f"{path}: replaced {count} at line {line_of(text, places[0])}"
 
@@ -304,14 +315,35 @@ def line_of(text: str, place: int) -> int:
 
 def nearest(piece: str, text: str) -> str:
     """What the text has that is most like the first line of a piece, in words."""
-    wanted = next((line.strip() for line in NEWLINE.split(piece) if line.strip()), "")[:200]
-    # Comparing costs about 50 us a line, so that this is a second at most.
-    lines = [line.strip()[:200] for line in NEWLINE.split(text)[:20_000]]
-    found = difflib.get_close_matches(wanted, lines, n=1, cutoff=0.6) if wanted else []
-    if not found:
+    wanted = next((line.strip() for line in NEWLINE.split(piece) if line.strip()), "")[:COMPARED]
+    lines = [line.strip()[:COMPARED] for line in NEWLINE.split(text)[:20_000]]
+    found = most_like(wanted, lines) if wanted else None
+    if found is None:
         return "no line is like its first; read the file again"
-    number = lines.index(found[0]) + 1
-    return f"the nearest to its first line is line {number}: {found[0]!r}; compare spaces and the lines that follow"
+    return (
+        f"the nearest to its first line is line {found + 1}: {lines[found]!r}; compare spaces and the lines that follow"
+    )
+
+
+def most_like(wanted: str, lines: list[str]) -> int | None:
+    """The place of the line that is most like the wanted one, if one is rather like it.
+
+    Counting the characters that two lines share costs some 50 us, so that 20,000 lines take a second. Really comparing them
+    grows with the product of their lengths: only so many of those that come close are compared.
+    """
+    matcher = difflib.SequenceMatcher(b=wanted)
+    best, place, left = LIKE, None, CLOSELY
+    for number, line in enumerate(lines):
+        matcher.set_seq1(line)
+        if matcher.real_quick_ratio() < best or matcher.quick_ratio() < best:
+            continue
+        left -= 1
+        if left < 0:
+            break
+        ratio = matcher.ratio()
+        if ratio > best or (place is None and ratio == best):
+            best, place = ratio, number
+    return place
 
 
 def short(line: str) -> str:

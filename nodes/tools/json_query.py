@@ -25,6 +25,12 @@ DEEPEST = 40
 """Brackets within brackets of a path."""
 NESTED = 100
 """Levels of a document that are looked into."""
+CHEAP = 10
+"""So many values are listed in the time in which one is looked at."""
+ALIKE = 1_000
+"""So many characters of two texts are compared in that time."""
+ANSWERED = 5_000_000
+"""Characters and values of all matches together: as much as a document has, however often a path leads to the same part."""
 
 Document = Annotated[str, Field(min_length=1, max_length=5_000_000)]
 Path = Annotated[str, Field(min_length=1, max_length=500)]
@@ -70,11 +76,29 @@ def query_json(document: Document, path: Path, most: Annotated[int, Field(ge=1, 
     """
     value = read(document)
     found: list[Match] = []
+    left = ANSWERED
     for place, each in query(value, path):
-        if len(found) == most:
+        left -= size_of(each)
+        if len(found) == most or left < 0:
             return Matches(matches=tuple(found), cut=True)
         found.append(Match(path=normalized(place), value=each))
     return Matches(matches=tuple(found))
+
+
+def size_of(value: Any) -> int:
+    """About as many characters as a value has as JSON."""
+    size, todo = 0, [value]
+    while todo:
+        part = todo.pop()
+        size += 1
+        if isinstance(part, str):
+            size += len(part)
+        elif isinstance(part, list):
+            todo += part
+        elif isinstance(part, dict):
+            size += sum(map(len, part))
+            todo += part.values()
+    return size
 
 
 def read(document: str) -> Any:
@@ -133,8 +157,9 @@ def _quoted(name: str) -> str:
 class _Budget:
     left: int = LOOKED_AT
 
-    def spend(self) -> None:
-        self.left -= 1
+    def spend(self, values: int = 1) -> None:
+        """Counts values that are looked at; a comparison looks at all that is in them."""
+        self.left -= values
         if self.left < 0:
             raise ToolError(f"the path looks at more than {LOOKED_AT} values; name more of the way, use .. less")
 
@@ -176,7 +201,9 @@ def _below(budget: _Budget, start: Located) -> Iterator[Located]:
         located = todo.pop()
         budget.spend()
         yield located
-        todo += reversed(list(_children(located)))
+        inner = list(_children(located))
+        budget.spend(len(inner) // CHEAP)  # they are listed here, whether the search goes on to them or not
+        todo += reversed(inner)
 
 
 class _Reader:
@@ -326,7 +353,7 @@ class _Reader:
         right, _ = self.comparable()
         if left is None or right is None:
             self.fail("only a path to one value can be compared, without *, slices, filters and ..")
-        return lambda budget, root, here: _holds(left(budget, root, here), operator, right(budget, root, here))
+        return lambda budget, root, here: _holds(budget, left(budget, root, here), operator, right(budget, root, here))
 
     def comparable(self) -> tuple[Callable[[_Budget, Any, Any], Any] | None, Test | None]:
         """What gives one value (None: it may give several), and the test whether it is there (None for a literal)."""
@@ -394,34 +421,44 @@ def _filter(test: Test) -> Selector:
     return select
 
 
-def _holds(left: Any, operator: str, right: Any) -> bool:
+def _holds(budget: _Budget, left: Any, operator: str, right: Any) -> bool:
     match operator:
         case "==":
-            return _same(left, right)
+            return _same(budget, left, right)
         case "!=":
-            return not _same(left, right)
+            return not _same(budget, left, right)
         case "<":
-            return _less(left, right)
+            return _less(budget, left, right)
         case ">":
-            return _less(right, left)
+            return _less(budget, right, left)
         case "<=":
-            return _less(left, right) or _same(left, right)
+            return _less(budget, left, right) or _same(budget, left, right)
         case _:
-            return _less(right, left) or _same(left, right)
+            return _less(budget, right, left) or _same(budget, left, right)
 
 
-def _same(left: Any, right: Any) -> bool:
+def _same(budget: _Budget, left: Any, right: Any) -> bool:
     """Equality as in JSON: 1 is 1.0, and neither is true."""
+    budget.spend()
     if isinstance(left, bool) or isinstance(right, bool) or left is NOTHING or right is NOTHING:
         return left is right
     if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_same, left, right))
+        return len(left) == len(right) and all(
+            _same(budget, one, other) for one, other in zip(left, right, strict=True)
+        )
     if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_same(each, right[key]) for key, each in left.items())
+        return left.keys() == right.keys() and all(_same(budget, each, right[key]) for key, each in left.items())
+    _spend_on_texts(budget, left, right)
     return bool(left == right)
 
 
-def _less(left: Any, right: Any) -> bool:
+def _less(budget: _Budget, left: Any, right: Any) -> bool:
     """Order among numbers, and among texts; nothing else has one."""
     numbers = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in (left, right))
+    _spend_on_texts(budget, left, right)
     return (numbers or (isinstance(left, str) and isinstance(right, str))) and left < right
+
+
+def _spend_on_texts(budget: _Budget, left: Any, right: Any) -> None:
+    if isinstance(left, str) and isinstance(right, str):
+        budget.spend(min(len(left), len(right)) // ALIKE)

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from graphflow import Message, Tool, tool
-from nodes.tools.fetch import Url, Web
+from graphflow.threads import in_thread
+from nodes.tools.fetch import Fetched, Url, Web
 
 LONGEST = 2_000_000
 """Characters of HTML that are read."""
@@ -22,6 +23,8 @@ DEEPEST = 20
 
 TAG = re.compile(r"[a-zA-Z][^\s/>]*")
 ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>=][^\s/>=]*)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s>"']*))?""")
+LONG_NUMBER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
+"""A reference to a character beyond the last one: no reader has it, and Python refuses to read thousands of digits."""
 RAW = {name: re.compile(f"</{name}(?=[\\s/>])", re.IGNORECASE) for name in ("script", "style", "textarea", "title")}
 
 
@@ -64,20 +67,29 @@ def page(hosts: Sequence[str] | None = None, **limits: Any) -> Tool[Any, Any]:
             url: the address, beginning with https:// or http://.
         """
         answer = await web.get(url)
-        text = answer.text
-        if "html" in answer.type or (not answer.type and "<" in text):
-            text = page_text(answer.text, base=answer.url)
-        return Page(url=answer.url, status=answer.status, title=page_title(answer.text), text=text, cut=answer.cut)
+        return await in_thread(_read, answer)  # a large page takes a second or two, and the loop has others to serve
 
     return read_page
+
+
+def _read(answer: Fetched) -> Page:
+    text = answer.text
+    if "html" in answer.type or (not answer.type and "<" in text):
+        text = page_text(answer.text, base=answer.url)
+    return Page(url=answer.url, status=answer.status, title=page_title(answer.text), text=text, cut=answer.cut)
 
 
 def page_title(source: str) -> str:
     """What a page calls itself, or an empty text."""
     for kind, name, _, text in scanned(source[:LONGEST]):
         if kind == "raw" and name == "title":
-            return SPACE.sub(" ", html.unescape(text)).strip()[:500]
+            return SPACE.sub(" ", unescaped(text)).strip()[:500]
     return ""
+
+
+def unescaped(text: str) -> str:
+    """A text with its references, such as `&amp;`, as the characters that they stand for."""
+    return html.unescape(LONG_NUMBER.sub("\ufffd", text))
 
 
 def page_text(source: str, *, base: str = "") -> str:
@@ -90,7 +102,7 @@ def page_text(source: str, *, base: str = "") -> str:
     writer = _Writer(base)
     for kind, name, attributes, text in scanned(source[:LONGEST]):
         if kind == "text":
-            writer.write(html.unescape(text))
+            writer.write(unescaped(text))
         elif kind == "start":
             writer.start(name, attributes)
         elif kind == "end":
@@ -148,7 +160,7 @@ def _attributes(source: str, at: int) -> tuple[dict[str, str], int]:
             if len(attributes) < 50:
                 value = found[2] or ""
                 value = value[1:-1] if value[:1] in ("'", '"') else value
-                attributes.setdefault(found[1].lower(), html.unescape(value))
+                attributes.setdefault(found[1].lower(), unescaped(value))
             at = found.end()
             if source[at : at + 1] in ("'", '"'):  # a quote that is not closed, or stands alone
                 if source.find(source[at], at + 1) < 0:
@@ -202,6 +214,8 @@ class _Writer:
             self.code += 1
             self.line.append("`")
         elif name == "a" and attributes.get("href") and not self.pre:
+            if self.link:  # a link in a link ends the outer one, as in browsers; each word is in one link at most
+                self.close_link()
             self.link.append((attributes["href"], len(self.line)))
         elif name == "img" and attributes.get("alt"):
             self.write(f"[image: {attributes['alt']}]")

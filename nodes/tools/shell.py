@@ -4,7 +4,10 @@ Rules:
 1. A command is a list of arguments. No shell reads it, so `;`, `|`, `$()` and `*` are plain characters.
 2. Only what the list begins with is judged. A program that runs others (`env`, `find -exec`, `git -c`, `python`) runs
    anything once it is allowed: allow the longest beginning that will do, `("git", "status")` rather than `"git"`.
-3. A command leads a session of its own. However it ends, everything left in its process group is killed. A program that
+3. What a command finds in its folder is input, too, and a model may have written it (`files(write=True)`). git is kept from
+   taking programs out of it (`nodes.programs`). What is made to run what it finds does so: `make`, `npm`, `pytest`, `cargo`
+   and the like run anything once they are allowed in a folder that can be written.
+4. A command leads a session of its own. However it ends, everything left in its process group is killed. A program that
    makes itself another session (a daemon) gets away; only a container holds that.
 """
 
@@ -23,6 +26,7 @@ from pydantic import Field
 
 from graphflow import Message, Tool, ToolError, tool
 from graphflow.errors import DeclarationError
+from nodes.programs import environment, runs_more
 
 KEPT = 16_000
 """Bytes of each stream that are kept, unless said otherwise: its beginning and its end."""
@@ -57,7 +61,8 @@ def shell(
         allowed: names of programs, or beginnings of commands such as `("git", "status")`. A program named by a path is
             allowed only by that very path.
         cwd: the folder that commands run in; it must exist.
-        env: all variables that they get beside PATH.
+        env: all variables that they get beside PATH and those that keep git and `python -m` from running what lies in the
+            folder; what is given here stands above those.
         path: where programs are looked for, like PATH; None = this process's. Relative folders in it are left out.
         seconds: how long a command may take.
         kept: bytes of each output stream that are kept.
@@ -89,7 +94,8 @@ def shell(
         Args:
             command: the program and its arguments, each an item of the list, unquoted.
         """
-        if not any(tuple(command[: len(each)]) == each for each in beginnings):
+        beginning = min((each for each in beginnings if tuple(command[: len(each)]) == each), key=len, default=None)
+        if beginning is None:
             raise ToolError(f"{' '.join(command)[:200]!r} is not allowed; commands must begin with one of: {listed}")
         if any("\0" in each or not encodable(each) for each in command):
             raise ToolError("an argument has a NUL or half a character in it; write it without")
@@ -97,7 +103,9 @@ def shell(
         program = name if "/" in name else shutil.which(name, path=places)
         if program is None:
             raise ToolError(f"there is no program {name!r} here; use another of: {listed}")
-        return await run(command, program, folder, variables, seconds, kept)
+        if more := runs_more(beginning, command):
+            raise ToolError(f"{more[:200]!r} would run another program, or write any file; leave it out")
+        return await run(command, program, folder, {**environment(beginning), **variables}, seconds, kept)
 
     return run_command
 

@@ -310,6 +310,27 @@ def test_what_is_no_text_is_refused_and_odd_charsets_do_no_harm() -> None:
         assert use(tool, url=f"{server.url}/none").status == 404
 
 
+@pytest.mark.parametrize(
+    "charset", ["punycode", "idna", "utf-7", "unicode_escape", "raw_unicode_escape", "rot13", "hex", "x" * 999]
+)
+def test_a_charset_that_no_page_has_is_read_as_utf8(charset: str) -> None:
+    """Python decodes punycode in quadratic time: two megabytes would take hours, on the event loop."""
+    body = "a-" + "b" * 100_000
+    with served({"/": text(body, kind=f"text/plain; charset={charset}")}) as server:
+        started = time.process_time()
+        assert use(fetch(allow_private=server.here), url=server.url).text == body
+        assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "charset", ["utf-16", "shift_jis", "EUC-KR", "gb18030", "windows-1251", "koi8-r", "Big5", "macintosh"]
+)
+def test_a_charset_of_pages_is_read(charset: str) -> None:
+    said = {"macintosh": "été", "windows-1251": "чай", "koi8-r": "чай", "EUC-KR": "차"}.get(charset, "茶")
+    with served({"/": text(said.encode(charset), kind=f"text/plain; charset={charset}")}) as server:
+        assert use(fetch(allow_private=server.here), url=server.url).text == said
+
+
 def test_a_server_that_is_not_there_or_breaks_off_is_told() -> None:
     with served({}) as server:
         port = server.port

@@ -9,6 +9,7 @@ import stat
 import tempfile
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -377,6 +378,27 @@ def test_an_edit_that_is_not_there_names_the_nearest_line(root: Path) -> None:
     edit = tools(root)["edit_file"]
     assert "line 1: 'def two():'" in refusal(edit, path="sub/b.py", old="def twoo():", new="x")
     assert "read the file again" in refusal(edit, path="sub/b.py", old="#########", new="x")
+
+
+def test_an_edit_everywhere_is_measured_before_it_is_made(root: Path) -> None:
+    """Five million places times five million characters: no memory holds that."""
+    (root / "many.txt").write_text("a" * 1_000_000)
+    edit = tools(root)["edit_file"]
+    tracemalloc.start()
+    assert "more than" in refusal(edit, path="many.txt", old="a", new="b" * 1_000_000, every=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000_000
+    assert (root / "many.txt").read_text() == "a" * 1_000_000
+    assert "replaced 1000000" in use(edit, path="many.txt", old="a", new="", every=True)
+
+
+def test_lines_that_are_all_alike_are_compared_for_a_moment_only(root: Path) -> None:
+    (root / "alike.txt").write_text("\n".join("a" * 199 + chr(98 + n % 20) for n in range(20_000)))
+    started = time.process_time()
+    told = refusal(tools(root)["edit_file"], path="alike.txt", old="a" * 198 + "zz", new="x")
+    assert "the nearest to its first line is line" in told
+    assert time.process_time() - started < 20
 
 
 def test_half_characters_are_refused(root: Path) -> None:

@@ -137,6 +137,32 @@ def test_no_query_takes_long(path: str) -> None:
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"a": [[0] * 1_000] * 1_000}, "$.a[?@ != $.a[0]]"),
+        ({"a": [{str(n): 0 for n in range(400)}] * 1_300}, "$.a[?@ != $.a[0]]"),
+        ({"a": "x" * 2_000_000, "b": "x" * 2_000_000, "c": [0] * 300_000}, "$.c[?$.a != $.b]"),
+        ({"a": "x" * 2_000_000, "b": "x" * 2_000_000, "c": [0] * 300_000}, "$.c[?$.a < $.b]"),
+        ([{"a": 1}, *[0] * 300_000], "$[?$..a]"),
+    ],
+)
+def test_what_a_comparison_looks_at_counts(document: Any, path: str) -> None:
+    """One is cheap for its query, and reads as much as the whole document: a filter does it for every value."""
+    started = time.process_time()
+    assert "more than" in refusal(query_json, document=json.dumps(document), path=path)
+    assert time.process_time() - started < 10
+
+
+def test_the_same_part_again_and_again_is_cut() -> None:
+    document: Any = "x" * 1_000_000
+    for _ in range(50):
+        document = [document]
+    answer = use(query_json, document=json.dumps(document), path="$..*")
+    assert answer.cut
+    assert 1 < len(answer.matches) < 10
+
+
 def test_what_is_no_json_or_too_deep_is_told() -> None:
     assert "no JSON" in refusal(query_json, document="{a: 1}", path="$")
     assert refusal(query_json, document="[" * 100_000, path="$")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodes.tools import page as module
 from nodes.tools.page import page, page_text, page_title
 from tests.library.servers import served, text
 from tests.library.using import asked, use
@@ -89,6 +91,9 @@ def test_a_model_reads_a_page() -> None:
         ("<a href=http://a.test/>x", "[x](http://a.test/)"),
         ("<a href='http://[bad'>x</a>", "x"),
         ("&#0;&#xD800;&#99999999;&lt", "\ufffd\ufffd\ufffd<"),
+        (f"&#{'9' * 5000};&#x{'f' * 5000}&#65;", "\ufffd\ufffdA"),
+        (f"<img alt='&#{'9' * 5000};'>", "[image: \ufffd]"),
+        ("<a href=http://a.test>x<a href=http://b.test>y</a>z</a>", "[x](http://a.test)[y](http://b.test)z"),
         ("<td>loose</td>", "loose"),
         ("<nav>a<nav>b</nav>c</nav>d", "d"),
         ('<p title="a > b">x', "x"),
@@ -134,6 +139,9 @@ def test_broken_html(broken: str, read: str) -> None:
         "</",
         "<td>x",
         "<tr>",
+        "<a href=http://a>x",
+        "<td><a href=http://a>x</a>",
+        "&#99999999999;",
     ],
 )
 def test_no_page_takes_long(bomb: str) -> None:
@@ -141,6 +149,28 @@ def test_no_page_takes_long(bomb: str) -> None:
     page_text(bomb * (500_000 // len(bomb)))
     page_text("<a href=x>" + bomb * (200_000 // len(bomb)))
     assert time.perf_counter() - started < 6
+
+
+def test_links_in_links_take_no_more_time_than_links_in_a_row() -> None:
+    """Each was written with all of those in it, so that time and text grew with the square."""
+    nested = "<a href=http://a.test/b>x" * 20_000 + "</a>" * 20_000
+    row = "<a href=http://a.test/b>x</a>" * 20_000
+    assert page_text(nested) == page_text(row)
+
+
+def test_a_page_is_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    where: list[int] = []
+
+    def noted(source: str, *, base: str = "") -> str:
+        where.append(threading.get_ident())
+        return page_text(source, base=base)
+
+    monkeypatch.setattr(module, "page_text", noted)
+    with served({"/": text("<p>x</p>", kind="text/html")}) as server:
+        ok, _ = asked(page(allow_private=server.here), "read_page", url=server.url)
+    assert ok
+    assert where
+    assert where != [threading.get_ident()], "a large page takes a second: the loop has other walks to serve"
 
 
 pieces = st.sampled_from(

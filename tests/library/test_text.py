@@ -32,6 +32,11 @@ def test_a_model_extracts_and_a_pattern_without_end_is_an_error(monkeypatch: pyt
     assert time.monotonic() - started < 10
 
 
+def test_matches_that_hold_the_text_again_and_again_are_refused() -> None:
+    told = refusal(extract_text, text="x" * 100_000, pattern="(?=(.*))", most=1_000)
+    assert "more than 5000000 characters" in told
+
+
 def test_replacing() -> None:
     assert use(replace_text, text="a.b.c", old=".", new="-").model_dump() == {"text": "a-b-c", "count": 2}
     assert use(replace_text, text="a.b", old="(.)", new=r"<\1>", regex=True).text == "<a><.><b>"
