@@ -288,7 +288,11 @@ class Graph(Node[In, Out], Generic[In, Out]):
                 await run.settled()
 
     def run_sync(self, message: Any, **options: Unpack[RunOptions]) -> Run[Out]:
-        """`run` for code that is not async. Inside a running loop the walk gets a loop and thread of its own."""
+        """`run` for code that is not async. Inside a running loop the walk gets a loop and thread of its own.
+
+        Warns:
+            RuntimeWarning: it blocks a loop in which others wait.
+        """
         bridge = import_module("graphflow.sync")
         run: Run[Out] = bridge.run_sync(lambda: self.run(message, **options))
         return run

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import warnings
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, TypeVar
@@ -15,7 +17,8 @@ def run_sync(make: Callable[[], Awaitable[T]]) -> T:
     """The result of `await make()`.
 
     Where a loop runs already (a notebook cell, a callback), the work gets a loop in a thread of its own; the caller waits,
-    as it asked to, and Ctrl-C ends the wait and cancels the work.
+    as it asked to, and Ctrl-C ends the wait and cancels the work. That loop stands still meanwhile: asyncio cannot be
+    entered twice. Where others wait for it, that is said (`RuntimeWarning`).
     """
 
     async def work() -> T:
@@ -25,8 +28,24 @@ def run_sync(make: Callable[[], Awaitable[T]]) -> T:
         asyncio._get_running_loop() is None
     ):  # the documented one raises, and every error of the walk would show that, too
         return asyncio.run(work())
+    if waiting := _others_waiting():
+        warnings.warn(
+            f"run_sync blocks the event loop that it is called in, and {waiting} of its tasks stand still until the walk "
+            "has ended; write `await graph.run(...)` there, or call it from a plain function: nodes of plain functions "
+            "run in threads",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     result: T = _in_own_loop(work)
     return result
+
+
+def _others_waiting() -> int:
+    """Other tasks of the running loop. Those of a notebook's kernel do not count: any cell makes them wait."""
+    if "ipykernel.zmqshell" in sys.modules:
+        return 0
+    loop = asyncio.get_running_loop()
+    return len(asyncio.all_tasks(loop) - {asyncio.current_task(loop)})
 
 
 def _in_own_loop(work: Callable[[], Any]) -> Any:
