@@ -8,9 +8,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from graphflow.errors import InputInvalid, OutputInvalid
+from graphflow.errors import DepsInvalid, InputInvalid, OutputInvalid
 from graphflow.graph import Graph
-from graphflow.messages import adapter_of, arms, output_check, type_name
+from graphflow.messages import Type, adapter_of, arms, output_check, type_name
 from graphflow.nodes import Node
 
 
@@ -36,6 +36,29 @@ def check_input(graph: Graph[Any, Any], message: Any) -> Any:
         raise InputInvalid(
             f"graph {graph.name!r} takes {type_name(kind)}, and was given {type(message).__name__}: {'; '.join(details)}"
         ) from None
+
+
+def check_deps(graph: str, kind: Type | None, deps: Any) -> None:
+    """Refuses dependencies that are not what a graph declares, before a prompt or a tool misses something in them.
+
+    Raises:
+        DepsInvalid: they are of another type, or there are none.
+    """
+    if kind is None or _is_of(kind, deps):
+        return
+    wanted = type_name(kind)
+    given = "none were given" if deps is None else f"{type(deps).__name__} was given"
+    raise DepsInvalid(f"graph {graph!r} declares deps={wanted}, and {given}; pass run(..., deps=...) with a {wanted}")
+
+
+def _is_of(kind: Type, deps: Any) -> bool:
+    """Whether an object is of a type; of a protocol that cannot be tested otherwise it has the members."""
+    try:
+        _, fits = output_check(kind)
+        return fits is None or fits(deps)
+    except TypeError:
+        members = [name for name in (*vars(kind), *getattr(kind, "__annotations__", ())) if not name.startswith("_")]
+        return all(hasattr(deps, name) for name in members)
 
 
 def check_output(node: Node[Any, Any], output: Any) -> None:

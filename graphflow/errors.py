@@ -6,6 +6,7 @@
     ├── PromptError (ValueError)           a template does not parse or names what it cannot have
     ├── WalkError                          a walk did not complete; `run` holds what was done
     │   ├── InputInvalid (ValueError)      the message at the start is of the wrong type
+    │   ├── DepsInvalid (TypeError)        the dependencies given to a run are not what its graph declares
     │   ├── OutputInvalid (TypeError)      a node or model answered with the wrong type
     │   ├── NoOutput                       the walk ended and nothing reached END
     │   │   └── Stuck                      ... because a port that others waited beside was never filled
@@ -112,6 +113,10 @@ class WalkError(GraphflowError):
 
 class InputInvalid(WalkError, ValueError):
     """The message given to a graph at the start does not fit the graph's input type; nothing ran."""
+
+
+class DepsInvalid(WalkError, TypeError):
+    """The dependencies given to a run, or to a sub-agent, are not of the type that the graph declares; nothing of it ran."""
 
 
 class OutputInvalid(WalkError, TypeError):

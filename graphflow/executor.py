@@ -12,7 +12,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from graphflow.boundary import check_input
+from graphflow.boundary import check_deps, check_input
 from graphflow.errors import DeclarationError, WalkCancelled
 from graphflow.events import LimitWarning, NodeFailed, RunEnded, RunStarted, Status
 from graphflow.frame import Frame, uncancel
@@ -48,6 +48,8 @@ def begin(
     if approve is not None and not callable(approve):
         raise DeclarationError(f"the run of {graph.name!r}: approve={approve!r}; give a function of the call")
     message = check_input(graph, message)
+    for name, kind in graph.deps_wanted():
+        check_deps(name, kind, deps)
     ledger = Ledger((graph.name,), tightest(graph.limits, limits))
     run: Run[Any] = Run(graph.name, ledger)
     run.declared = graph

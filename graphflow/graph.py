@@ -76,7 +76,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
         input: the type it takes, where the ports behind START do not tell.
         ends: what to do when several messages may reach END: refuse to build ("one"), take the first and cancel the
             rest ("first"), or return them all as a list ("all").
-        deps: the type of `run(deps=...)`, so that prompts which use it can be proven.
+        deps: the type of `run(deps=...)`: prompts which use it are proven, and a run is refused anything else.
         description: what it does, for models that may call it and for people.
     """
 
@@ -152,12 +152,14 @@ class Graph(Node[In, Out], Generic[In, Out]):
         own["_needed"] = None
         own["_sources"] = None
         own["_preparing"] = None
+        own["_deps_wanted"] = None
 
     nodes: tuple[Node[Any, Any], ...]
     _proof: Proof
     _needed: bool | None
     _sources: tuple[tuple[str, tuple[Node[Any, Any], ...], tuple[str, ...]], ...] | None
     _preparing: tuple[Any, ...] | None
+    _deps_wanted: tuple[tuple[str, Type], ...] | None
 
     @property
     def input(self) -> Type:
@@ -207,6 +209,26 @@ class Graph(Node[In, Out], Generic[In, Out]):
                     found.append((name, callees, tools))
             self.__dict__["_sources"] = tuple(found)
         return self._sources or ()
+
+    @property
+    def deps(self) -> Type | None:
+        """The type of `run(deps=...)`, if it was declared."""
+        return self._proof.deps
+
+    def deps_wanted(self) -> tuple[tuple[str, Type], ...]:
+        """What is declared of the dependencies of a run, by this graph and by those in it that get the same ones.
+
+        Whatever lies deeper is looked at when it is entered.
+        """
+        if self._deps_wanted is None:
+            wanted = [] if self.deps is None else [(self.name, self.deps)]
+            called = [callee for node in self.nodes for callee in self.program.callees.get(node.name, ())]
+            for node in (*self.nodes, *called):
+                target, _ = node.entry()
+                if isinstance(target, Graph) and node.inherits_deps:
+                    wanted += target.deps_wanted()
+            self.__dict__["_deps_wanted"] = tuple(wanted)
+        return self._deps_wanted or ()
 
     def preparing(self) -> tuple[Any, ...]:
         """The nodes, here and in graphs below, whose `prepare()` tells before a run whether they can work at all."""

@@ -289,6 +289,8 @@ class Node(Entry[In, Out], Generic[In, Out]):
     concurrency_safe: bool = True
     isolation: Isolation = "isolated"
     in_background: bool = False
+    inherits_deps: bool = True
+    """Whether what is entered behind it gets its caller's dependencies."""
     unanswered: tuple[str, ...] = ()
     """What is wrong with it where its answer travels on an edge; where it is only called, nothing is."""
     sees_run: bool = True

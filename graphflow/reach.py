@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphflow.artifacts import Artifact, pack
 from graphflow.background import Background
-from graphflow.boundary import check_input, check_output
+from graphflow.boundary import check_deps, check_input, check_output
 from graphflow.consents import NOBODY, answer_of, denied_on_arrows
 from graphflow.conversation import Conversation
 from graphflow.errors import (
@@ -392,6 +392,8 @@ class Reach:
         own = tightest(graph.limits, edge_limits, limits)
         ledger = self.ledger.enter(node.name, own)  # refuses by depth, before anything is done
         message = check_input(graph, message)
+        deps = node.child_deps(self.deps)
+        check_deps(graph.name, graph.deps, deps)
         policies = self.policies if call is None else call.policies
         policies = also(policies, node.policy, graph.policy)
         child = type(self)(
@@ -399,7 +401,7 @@ class Reach:
             graph.program,
             ledger,
             graph.model if graph.model is not None else self.default,
-            node.child_deps(self.deps),
+            deps,
             policies,
             None if isinstance(target, Graph) else self.callees,
             _joined(node, None if call is None else call.conversation),

@@ -78,6 +78,7 @@ class SubAgent(Node[In, Out]):
         own["in_background"] = background
         own["limits"] = limits
         own["deps"] = deps
+        own["inherits_deps"] = deps is INHERITED
 
     @property
     def nesting(self) -> int:

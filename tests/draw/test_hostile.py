@@ -111,7 +111,9 @@ def harmless(text: str, graph: Graph[Any, Any]) -> bool:
         rf"{name}(?:\(\(|\(\[|\[\(|\[\[|\[/|\[\\|\{{\{{|\(|\[|>){quoted}(?:\)\)|\]\)|\)\]|\]\]|/\]|\\\]|\}}\}}|\)|\])"
     )
     form = r"[a-z-]+:[#\w ]+(?:,[a-z-]+:[#\w ]+)*"
-    looks = rf"classDef kind_\w+ {form}|class {name}(?:,{name})* kind_\w+|style {name} {form}|linkStyle \d+(?:,\d+)* {form}"
+    looks = (
+        rf"classDef kind_\w+ {form}|class {name}(?:,{name})* kind_\w+|style {name} {form}|linkStyle \d+(?:,\d+)* {form}"
+    )
     arrow = rf"{name} (?:-->|-\.->)(?:\|{quoted}\|)? {name}"
     line = rf" *(?:flowchart TD|{shapes}|subgraph {name}\[{quoted}\]|end|{arrow}|{looks})"
     for row in text.rstrip("\n").split("\n"):
