@@ -26,6 +26,7 @@ class Background(Message):
     _task: asyncio.Task[Any] | None = PrivateAttr(None)
     _called: Any = PrivateAttr(None)
     _ended: bool = PrivateAttr(False)
+    _cut_off: bool = PrivateAttr(False)
 
     @computed_field  # type: ignore[prop-decorator]  # pydantic's own way
     @property

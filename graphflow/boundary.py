@@ -10,7 +10,7 @@ from typing import Any
 
 from graphflow.errors import DepsInvalid, InputInvalid, OutputInvalid
 from graphflow.graph import Graph
-from graphflow.messages import Type, adapter_of, arms, output_check, type_name
+from graphflow.messages import Type, adapter_of, arms, output_check, shortened, type_name
 from graphflow.nodes import Node
 
 
@@ -78,10 +78,7 @@ def wrong_output(node: Node[Any, Any] | None, output: Any) -> OutputInvalid:
         return OutputInvalid(
             f"node {node.name!r} returned a coroutine instead of {type_name(node.output)}; write `return await ...`"
         )
-    shown = repr(output)
-    if len(shown) > 120:
-        shown = shown[:117] + "..."
     return OutputInvalid(
-        f"node {node.name!r} says it returns {type_name(node.output)} and returned {type(output).__name__}: {shown}; "
+        f"node {node.name!r} says it returns {type_name(node.output)} and returned {type(output).__name__}: {shortened(output)}; "
         "return that type, or change the annotation"
     )

@@ -13,6 +13,7 @@
     │   ├── LimitExceeded                  a limit stopped the work; `limit` names it
     │   │   └── DepthExceeded (RecursionError)
     │   ├── WalkCancelled                  somebody called `run.cancel()`
+    │   ├── StrayCancellation              a node raised CancelledError, and nobody had cancelled it
     │   ├── NodeTimeout (TimeoutError)     a node took longer than its `timeout_s`
     │   └── NotReachable (LookupError)     a node called something it has no edge to
     ├── ToolError                          a tool call that cannot be carried out; a model may act on the text
@@ -184,6 +185,20 @@ class WalkCancelled(WalkError):
 
 class IntegerTooLong(GraphflowError, ValueError):
     """A message holds an integer of more than 4,300 digits. It is not written, as that would take minutes or hours."""
+
+
+class StrayCancellation(WalkError):
+    """A node raised `CancelledError`, and nobody had cancelled it: it awaited something that was cancelled elsewhere.
+
+    It is a failure of the node like any other; `__cause__` is the cancellation itself.
+    """
+
+    def __init__(self, node: str, said: str = "") -> None:
+        self.node = node
+        super().__init__(
+            f"node {node!r} raised CancelledError({said}), though nobody had cancelled it: something that it awaits was "
+            "cancelled elsewhere (a task, a future, a client that was closed); catch that in the node, or give it a retry"
+        )
 
 
 class NodeTimeout(WalkError, TimeoutError):

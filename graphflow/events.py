@@ -130,6 +130,18 @@ class NodeCancelled(Event):
 
 
 @dataclass(slots=True)
+class NodeRefused(Event):
+    """An activation was stopped before it began: a limit refused it, or its fork was cancelled first (fact).
+
+    It is no step, and no `node.start` tells of it.
+    """
+
+    kind: ClassVar[str] = "node.refuse"
+    activation: int
+    node: str
+
+
+@dataclass(slots=True)
 class NodeRetried(Event):
     """A node raised and is tried again (fact)."""
 

@@ -12,15 +12,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextvars import Context, copy_context
 from typing import Any
 
+from graphflow.attempts import GRACE_S, stray
 from graphflow.boundary import wrong_output
+from graphflow.commands import Cancel, Command, Finish, Start
+from graphflow.contexts import within
 from graphflow.errors import LimitExceeded, PolicyRefused, WalkCancelled
-from graphflow.events import Event, NodeAbandoned, NodeCancelled, NodeFailed, NodeFinished, RunStarted, Scope, Stopped
+from graphflow.events import (
+    Event,
+    NodeAbandoned,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeRefused,
+    NodeStarted,
+    RunStarted,
+    Scope,
+    Stopped,
+)
 from graphflow.program import Slot
-from graphflow.reach import GRACE_S, Reach, is_done_once
+from graphflow.reach import Reach, is_done_once
 from graphflow.straight import walk_straight
-from graphflow.walk import Cancel, Command, Finish, Start, Walk
+from graphflow.walk import Walk
 
 GIVE_WAY = 64
 """Activations between turns for others: listeners, timers, whoever wants to cancel."""
@@ -29,7 +44,7 @@ GIVE_WAY = 64
 class Frame(Reach):
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
-    __slots__ = ("busy", "done", "graces", "tasks", "walk")
+    __slots__ = ("busy", "done", "graces", "starting", "tasks", "walk")
 
     walk: Walk | None
     tasks: dict[int, asyncio.Task[None]]
@@ -38,6 +53,8 @@ class Frame(Reach):
     done: asyncio.Future[Finish] | None
     graces: list[asyncio.TimerHandle]
     """When those that were told to stop are abandoned."""
+    starting: dict[int, NodeStarted]
+    """What will be told of activations when they begin, if somebody listens: one that is refused is no step."""
 
     async def activate(self, slot: Slot, inputs: dict[str, Any], activation: int) -> Any:
         """The output of one activation, retried, timed and checked as the node says."""
@@ -68,8 +85,7 @@ class Frame(Reach):
         return self._walked(message) if seconds is None else self._in_time(seconds, message)
 
     async def _in_time(self, seconds: float, message: Any) -> Any:
-        self.ledger.deadline = asyncio.get_running_loop().time() + seconds
-        clock = asyncio.timeout_at(self.ledger.deadline)
+        clock = asyncio.timeout_at(self.ledger.begin(seconds))
         try:
             async with clock:
                 output = await self._walked(message)
@@ -77,13 +93,15 @@ class Frame(Reach):
             if not clock.expired():
                 raise
             raise self.ledger.exceeded("seconds") from None
-        if clock.expired():  # a node swallowed the cancellation and answered late
-            raise self.ledger.exceeded("seconds")
+        self.ledger.check_time()  # the last node has blocked the event loop, or swallowed the cancellation
         return output
 
     def _walked(self, message: Any) -> Coroutine[Any, Any, Any]:
         straight = self.program.straight and self.shared.plain and self.denied is None
-        return walk_straight(self, message) if straight else self._general(message)
+        return self._straight(message) if straight else self._general(message)
+
+    async def _straight(self, message: Any) -> Any:
+        return await within(copy_context(), walk_straight(self, message))
 
     async def _general(self, message: Any) -> Any:
         finish = await self._walk(message)
@@ -95,8 +113,9 @@ class Frame(Reach):
         walk = self.walk = Walk(
             self.program, self.ledger.limits, frame=self.number, path=self.path, observed=self.observed
         )
-        self.tasks, self.busy, self.graces = {}, set(), []
+        self.tasks, self.busy, self.graces, self.starting = {}, set(), [], {}
         self.done = asyncio.get_running_loop().create_future()
+        walk.context = copy_context()
         first = self._perform(walk.apply(RunStarted(self.clock(), self.number, self.program.name, message)))
         if first is not None:
             self._spawn(first)
@@ -141,7 +160,7 @@ class Frame(Reach):
                 task = self.tasks.pop(id, None)
                 if task is not None:
                     self.busy.discard(task)
-                more = self._take(NodeCancelled(self.clock(), self.number, id, act.slot.name, act.started))
+                more = self._take(self._ended(act))
                 if more is not None:
                     self._spawn(more)
 
@@ -158,18 +177,17 @@ class Frame(Reach):
         assert self.walk is not None
         if self.walk.outbox:
             for event in self.walk.outbox:
-                self.shared.run.tell(event)
+                if type(event) is NodeStarted:
+                    self.starting[event.activation] = event
+                else:
+                    self.shared.run.tell(event)
             self.walk.outbox.clear()
 
     def _perform(self, commands: list[Command], *, inline: bool = False) -> Start | None:
         """Carries out commands; returns an activation for the caller to go on with."""
         follow: Start | None = None
-        refused: Stopped | None = None
         for command in commands:
             if type(command) is Start:
-                refused = refused or self._refused()
-                if refused is not None:
-                    continue
                 if inline and follow is None:
                     follow = command
                 else:
@@ -180,21 +198,13 @@ class Frame(Reach):
                 assert self.done is not None
                 if not self.done.done():
                     self.done.set_result(command)
-        return follow if refused is None else self._take(refused)
-
-    def _refused(self) -> Stopped | None:
-        """Charges one step; the fact that stops the walk, if the limits do not allow it."""
-        try:
-            self.ledger.charge("steps")
-        except LimitExceeded as error:
-            return Stopped(self.clock(), self.number, "limited", error)
-        return None
+        return follow
 
     def _spawn(self, act: Start) -> None:
-        task = asyncio.get_running_loop().create_task(self._branch(act))
+        context = act.context.copy()
+        task = asyncio.get_running_loop().create_task(self._branch(act, context), context=context)
         self.tasks[act.id] = task
         self.busy.add(task)
-        task.add_done_callback(self.busy.discard)
 
     def _cancel(self, command: Cancel, follow: Start | None) -> Start | None:
         assert self.walk is not None
@@ -210,25 +220,29 @@ class Frame(Reach):
                 continue
             if follow is not None and follow.id == id:
                 follow = None
-            more = self._take(NodeCancelled(self.clock(), self.number, id, act.slot.name, act.started))
+            more = self._take(self._ended(act))
             if more is not None and follow is not None:
                 self._spawn(more)
             elif more is not None:
                 follow = more
         return follow
 
-    async def _branch(self, first: Start) -> None:
+    async def _branch(self, first: Start, context: Context) -> None:
         """Activates, reports, and goes on with what follows, until nothing does."""
         act: Start | None = first
+        driven = False  # whether this is another context than the task's
         try:
             while act is not None:
-                fact = await self._report(act)
+                fact = await (within(context, self._report(act)) if driven else self._report(act))
                 if self.walk is None or act.id not in self.walk.running:
                     return  # it was abandoned meanwhile
                 self.tasks.pop(act.id, None)
+                left = act.context = context.copy() if act.slot.forks else context  # its other branches go on from it
                 act = self._take(fact)
                 if act is not None:
                     self.tasks[act.id] = asyncio.current_task()  # type: ignore[assignment]  # we are in a task
+                    if act.context is not left:
+                        context, driven = act.context.copy(), True
         except BaseException as error:  # a bug of ours: let the frame end with it rather than hang
             if self.done is not None and not self.done.done():
                 bug = RuntimeError(f"a bug in graphflow, please report it: {type(error).__name__}: {error}")
@@ -238,15 +252,15 @@ class Frame(Reach):
                     task.cancel()
             if not isinstance(error, Exception):
                 raise
+        finally:
+            self.busy.discard(asyncio.current_task())
 
     async def _report(self, act: Start) -> Event:
         """The fact that an activation ends in."""
-        walk, slot = self.walk, act.slot
-        assert walk is not None
-        act.begun = True
-        started = act.started = self.clock()
-        if act.id in walk.cancelling:
-            return NodeCancelled(started, self.number, act.id, slot.name, started)
+        refused = self._begin(act)
+        if refused is not None:
+            return refused
+        slot = act.slot
         try:
             if not act.id % GIVE_WAY:
                 await asyncio.sleep(0)
@@ -258,26 +272,57 @@ class Frame(Reach):
             else:
                 inputs = act.inputs if act.inputs is not None else {slot.port: act.message}
                 output = await self.activate(slot, inputs, act.id)
-            if act.id in walk.cancelling:  # it has swallowed the request to stop
-                return self._stopped(act)
-            return NodeFinished(self.clock(), self.number, act.id, slot.name, output, started)
-        except asyncio.CancelledError:
-            if act.id in walk.cancelling:
-                return self._stopped(act)
-            error: BaseException = WalkCancelled(f"node {slot.name!r} was cancelled from outside of the walk")
-            return NodeFailed(self.clock(), self.number, act.id, slot.name, error, started)
-        except LimitExceeded as limit:
-            if self.ends(limit):
-                return Stopped(self.clock(), self.number, "limited", limit)
-            return NodeFailed(self.clock(), self.number, act.id, slot.name, limit, started)
-        except Exception as raised:
-            if act.id in walk.cancelling:
-                return self._stopped(act)
-            return NodeFailed(self.clock(), self.number, act.id, slot.name, raised, started)
+        except GeneratorExit:  # the event loop is gone: nothing can be awaited any more
+            raise
+        except BaseException as error:
+            return self._failure(act, error)
+        if act.id in self.walk.cancelling:  # type: ignore[union-attr]  # it has swallowed the request to stop
+            return self._stopped(act)
+        return NodeFinished(self.clock(), self.number, act.id, slot.name, output, act.started)
 
-    def _stopped(self, act: Start) -> NodeCancelled:
+    def _begin(self, act: Start) -> Event | None:
+        """Charges the step that an activation is; the fact that ends it at once, if it must not begin."""
+        assert self.walk is not None
+        act.started = self.clock()
+        if act.id in self.walk.cancelling:
+            return self._ended(act)
+        try:
+            self.ledger.charge("steps")
+        except LimitExceeded as limit:
+            return Stopped(act.started, self.number, "limited", limit)
+        act.begun = True
+        if self.starting:
+            self.shared.run.tell(self.starting.pop(act.id))
+        return None
+
+    def _failure(self, act: Start, error: BaseException) -> Event:
+        """The fact that an activation ends in which has raised."""
+        assert self.walk is not None
+        if self.ends(error):
+            return Stopped(self.clock(), self.number, "limited", error)
+        if act.id in self.walk.cancelling:
+            return self._stopped(act)
+        if isinstance(error, asyncio.CancelledError):
+            error = cancellation(act.slot.name, error)
+        return NodeFailed(self.clock(), self.number, act.id, act.slot.name, error, act.started)
+
+    def _stopped(self, act: Start) -> Event:
         uncancel()
-        return NodeCancelled(self.clock(), self.number, act.id, act.slot.name, act.started)
+        return self._ended(act)
+
+    def _ended(self, act: Start) -> Event:
+        """The fact that an activation has ended because the walk told it to."""
+        if act.begun:
+            return NodeCancelled(self.clock(), self.number, act.id, act.slot.name, act.started)
+        return NodeRefused(self.clock(), self.number, act.id, act.slot.name)
+
+
+def cancellation(node: str, cancelled: asyncio.CancelledError) -> Exception:
+    """What a cancellation means that the walk has not asked for."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return WalkCancelled(f"node {node!r} was cancelled from outside of the walk")
+    return stray(node, cancelled)
 
 
 def uncancel() -> None:

@@ -54,16 +54,20 @@ class Waiting:
 class JoinState(Waiting):
     """One join, waiting in one scope."""
 
-    __slots__ = ("buffer", "gate", "taken")
+    __slots__ = ("buffer", "context", "gate", "taken")
 
-    def __init__(self, spec: JoinSpec, scope: Scope, outer: tuple[Waiting, ...], gate: Gate | None) -> None:
+    def __init__(
+        self, spec: JoinSpec, scope: Scope, outer: tuple[Waiting, ...], gate: Gate | None, context: Any = None
+    ) -> None:
         super().__init__(spec, scope, outer)
         self.gate = gate
         """The gate of its fork, if that has one."""
         self.taken = False
         """Whether the fork sent anything this way."""
-        self.buffer: list[tuple[Scope, int, int, Any]] = []
-        """(scope, link, port, message)"""
+        self.buffer: list[tuple[Scope, int, int, Any, Any]] = []
+        """(scope, link, port, message, context of what sent it)"""
+        self.context = context
+        """That of its fork: what the node sees if no message came."""
 
 
 class Gate(Waiting):

@@ -6,10 +6,12 @@ Rules:
 2. `charge` refuses *before* the work for what can be counted ahead (steps, calls, depth), and after it for what a
    model only tells afterwards (tokens, usd); then the next charge is refused.
 3. Nobody else compares a number with a limit.
+4. Time is looked at wherever something is charged: a timer of the event loop comes too late for what blocks the loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib import import_module
@@ -38,7 +40,7 @@ class Limits:
         laps: rounds of a cycle that has no `.limit(n)` of its own. Default 100.
         tokens: input plus output tokens of all models.
         usd: cost, where the price of a model is known. Counted after each answer, as tokens are: the last may overshoot.
-        seconds: wall clock.
+        seconds: wall clock, from when the walk begins; what blocks the event loop is stopped as soon as it gives way.
         tool_calls: calls of tools along call edges.
         model_calls: requests to models.
         concurrency: activations of one frame that run at the same time.
@@ -173,6 +175,7 @@ class Ledger:
         "path",
         "reasoning_tokens",
         "steps",
+        "timed",
         "tokens",
         "tool_calls",
         "unpriced",
@@ -195,6 +198,8 @@ class Ledger:
         self.ceiling = self._ceiling()
         self.deadline: float | None = None
         """When `seconds` are over, by the event loop's clock; set when the frame is walked."""
+        self.timed: bool = parent is not None and parent.timed
+        """Whether there is a deadline here or above: else nobody asks the clock."""
         self.steps = self.tool_calls = self.model_calls = self.input_tokens = self.output_tokens = self.tokens = 0
         self.cache_read_tokens = self.cache_write_tokens = self.reasoning_tokens = 0
         self.usd = 0.0
@@ -226,8 +231,33 @@ class Ledger:
             raise DepthExceeded((*self.path, name), self.ceiling)
         return Ledger((*self.path, name), limits or UNLIMITED, self, self.on_warning)
 
+    def begin(self, seconds: float) -> float:
+        """Sets the deadline of this ledger's frame, which is walked from now on; returns it."""
+        self.deadline = asyncio.get_running_loop().time() + seconds
+        self.timed = True
+        return self.deadline
+
+    def check_time(self) -> None:
+        """Raises `LimitExceeded` if time is over, here or above, for the outermost deadline that has passed."""
+        if not self.timed:
+            return
+        now = asyncio.get_running_loop().time()
+        late: Ledger | None = None
+        book: Ledger | None = self
+        while book is not None:
+            if book.deadline is not None and now >= book.deadline:
+                late = book
+            book = book.parent
+        if late is not None:
+            raise late.exceeded("seconds")
+
     def charge(self, meter: Meter, amount: float = 1) -> None:
-        """Counts `amount` here and in every ancestor, or raises `LimitExceeded` for the outermost limit it would break."""
+        """Counts `amount` here and in every ancestor, or raises `LimitExceeded` for the outermost limit it would break.
+
+        Nothing is charged when time is over.
+        """
+        if self.timed:
+            self.check_time()
         book: Ledger | None = self
         broken: Ledger | None = None
         while book is not None:
@@ -297,6 +327,9 @@ class Ledger:
     def left(self) -> Limits:
         """What is left of the limits, ancestors' included: what `ctx.limits` shows."""
         left = Limits(depth=self.ceiling - self.depth, laps=self.limits.laps, concurrency=self.limits.concurrency)
+        first = self.first_deadline()
+        if first is not None and first.deadline is not None:
+            left = left.tightest(Limits(seconds=max(0.0, first.deadline - asyncio.get_running_loop().time())))
         book: Ledger | None = self
         while book is not None:
             used = {

@@ -299,3 +299,12 @@ def error_text(error: BaseException) -> str:
         return str(error)
     except Exception:
         return f"<{type(error).__name__} without a text>"
+
+
+def shortened(value: object, most: int = 120) -> str:
+    """A value as an error text shows it; one whose own `repr` raises is named by its class."""
+    try:
+        shown = repr(value)
+    except Exception:
+        return f"<{type(value).__name__} without a repr>"
+    return shown if len(shown) <= most else f"{shown[: most - 3]}..."

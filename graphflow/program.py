@@ -7,12 +7,13 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from graphflow.arrows import ForkPolicy
+from graphflow.errors import InputInvalid, OutputInvalid
 from graphflow.handoffs import Handoff
-from graphflow.messages import Type
+from graphflow.messages import Type, shortened
 from graphflow.nodes import Node
 
 
@@ -248,6 +249,25 @@ def select(slot: Slot, output: Any, message: Any) -> Sequence[Link]:
             chosen[link.group] = guard
             taken.append(link)
     return taken
+
+
+def spread(slot: Slot, links: Sequence[Link], message: Any) -> Sequence[Any] | None:
+    """The items of a message for the links that map it; None if none does.
+
+    Raises:
+        OutputInvalid: a node that returns `Any` has sent what has no items.
+        InputInvalid: the same of the message at the start.
+    """
+    if not any(link.each for link in links):
+        return None
+    if isinstance(message, (list, tuple)):
+        return message
+    if isinstance(message, Iterable) and not isinstance(message, (str, bytes, bytearray, Mapping)):
+        return list(message)
+    told = f"mapped with .each, and {type(message).__name__} has no items to map: {shortened(message)}"
+    if slot.node is None:
+        raise InputInvalid(f"the message at START is {told}; give a list")
+    raise OutputInvalid(f"what node {slot.name!r} returned is {told}; return a list")
 
 
 def arm_of(slot: Slot, output: Any) -> int:

@@ -13,18 +13,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context as Variables
+from contextvars import copy_context
 from random import random
 from typing import TYPE_CHECKING, Any
 
 from graphflow.artifacts import Artifact, pack
+from graphflow.attempts import in_time, of_its_own
 from graphflow.background import Background
 from graphflow.boundary import check_deps, check_input, check_output
 from graphflow.consents import NOBODY, answer_of, denied_on_arrows
+from graphflow.contexts import adopt, within
 from graphflow.conversation import Conversation
 from graphflow.errors import (
     ApprovalRefused,
+    BackgroundFailed,
     LimitExceeded,
-    NodeTimeout,
     PolicyRefused,
     ToolError,
     WalkCancelled,
@@ -43,7 +47,6 @@ from graphflow.events import (
     Event,
     FrameEntered,
     FrameExited,
-    NodeAbandoned,
     NodeRetried,
     Scope,
     Status,
@@ -59,14 +62,10 @@ from graphflow.places import Asking, Place, outermost, place_in
 from graphflow.policy import Policy, Use, also
 from graphflow.program import Program
 from graphflow.straight import asked_to_stop
-from graphflow.threads import Queueing
 from graphflow.waits import is_for_us, waiting_for, working_on
 
 if TYPE_CHECKING:
     from graphflow.shared import Shared
-
-GRACE_S = 5.0
-"""Seconds that what was told to stop gets to end before it is abandoned: asyncio cannot end a task that refuses."""
 
 UNFIT = "[arguments that do not fit]"
 """What stands in the journal for arguments that could not be read: nobody knows which of them is a secret."""
@@ -293,6 +292,7 @@ class Reach:
         caller, activation = ctx.node, ctx.activation
         node = find_callee(caller, callee, self._edges(caller))
         run = self.shared.run
+        self.ledger.charge("steps")  # a call that is refused is no step: nothing is told of it
         self.shared.calls += 1
         number = self.shared.calls
         unfit: Exception | None = None
@@ -303,13 +303,12 @@ class Reach:
         run.tell(CallStarted(self.clock(), self.number, activation, number, caller.name, node.name, given))
         started = self.clock()
         try:
-            self.ledger.charge("steps")
             if unfit is not None:
                 raise unfit
             place = ctx.asking.ask(node.name, given, lasting=node.asked_once)  # nothing has been awaited so far
             call = Call(caller, place, self._policies(caller, ctx.policies), ctx.conversation)
             self._permit(node, given, call)
-            output = await self._asked(node, given, activation, call)
+            output = await within(copy_context(), self._asked(node, given, activation, call))
         except BaseException as error:
             run.tell(CallFailed(self.clock(), self.number, activation, number, node.name, error, started))
             raise
@@ -450,6 +449,8 @@ class Reach:
         self, background: Background, activation: int, ending: tuple[Status, Any, BaseException | None], started: float
     ) -> None:
         background._ended = True
+        if background._cut_off and ending[0] == "cancelled":
+            ending = ("cancelled", None, BackgroundFailed(_cut_off(background)))
         told: dict[str, Any] = dict(zip(("status", "output", "error"), ending, strict=True))
         node, handle = background.node, background.handle
         self.record(BackgroundFinished, activation, node=node, handle=handle, **told, started=started)
@@ -477,11 +478,13 @@ class Reach:
         clock = asyncio.timeout_at(book.deadline)
         try:
             async with clock:
-                return await self._entered(node, given, activation, call)
+                output = await self._entered(node, given, activation, call)
         except TimeoutError:
             if clock.expired():
                 raise book.exceeded("seconds") from None
             raise
+        self.ledger.check_time()
+        return output
 
     # -- one activation ------------------------------------------------------------------------------------------------
     async def perform(
@@ -596,16 +599,20 @@ class Reach:
     async def _retried(
         self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None, attempt: int = 1
     ) -> Any:
+        """The output of the first attempt that succeeds. Each begins with the variables that were set before the first."""
         task = asyncio.current_task()
         cancelled = task.cancelling() if task is not None else 0
         while True:
+            variables = copy_context()
             try:
-                output = await self._once(node, inputs, activation, call)
+                output = await self._once(node, inputs, activation, call, variables)
                 check_output(node, output)
+                adopt(variables)
                 return output
             except Exception as error:
                 retry = _wanted(node, error)
                 if retry is None or attempt >= retry.attempts or self._told_to_stop(cancelled, error):
+                    adopt(variables)
                     raise
                 problem = error
             attempt += 1
@@ -625,30 +632,14 @@ class Reach:
         self.record(NodeRetried, activation, node=node.name, attempt=attempt, error=told, wait_s=wait_s)
         await asyncio.sleep(wait_s)
 
-    async def _once(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
-        """One attempt. With a time limit it is a task of its own, so that one that refuses to stop can be left behind."""
+    async def _once(
+        self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None, variables: Variables
+    ) -> Any:
+        """One attempt, with these context variables."""
+        work = self._answer(node, inputs, activation, call)
         if node.timeout_s is None:
-            return await self._answer(node, inputs, activation, call)
-        queueing = Queueing()
-        task = queueing.task(lambda: self._answer(node, inputs, activation, call))
-        try:
-            await queueing.wait(task, node.timeout_s)
-        except asyncio.CancelledError:
-            await self._stop(task, node, activation)
-            raise
-        if task.done():
-            return task.result()
-        await self._stop(task, node, activation)
-        raise NodeTimeout(node.name, node.timeout_s)
-
-    async def _stop(self, task: asyncio.Task[Any], node: Node[Any, Any], activation: int) -> None:
-        """Ends an attempt; one that does not end is left behind, and said to be."""
-        task.cancel()
-        await asyncio.wait([task], timeout=GRACE_S)
-        if not task.done():
-            self.record(NodeAbandoned, activation, node=node.name)
-        elif not task.cancelled():
-            task.exception()  # whatever it says now comes too late
+            return await within(variables, work)
+        return await in_time(self, node, activation, work, variables)
 
     async def _answer(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
         if node.enters == "always":
@@ -656,7 +647,7 @@ class Reach:
         ctx = Context(self, node, activation, inputs, None if call is None else call.place)
         if call is not None:
             ctx.policies, ctx.caller, ctx.conversation = call.policies, call.caller, call.conversation
-        return await node.activate(inputs, ctx)
+        return await of_its_own(node.name, node.activate(inputs, ctx))
 
 
 def _joined(node: Node[Any, Any], conversation: Conversation | None) -> Conversation | None:
@@ -674,6 +665,13 @@ def is_done_once(node: Node[Any, Any]) -> bool:
 def _message(inputs: Mapping[str, Any]) -> Any:
     """What a node was given: its message, or the messages by port."""
     return next(iter(inputs.values())) if len(inputs) == 1 else inputs
+
+
+def _cut_off(background: Background) -> str:
+    return (
+        f"background call {background.handle!r} of {background.node!r} was cut off: the run ended before it did; "
+        "await its handle where its answer is needed"
+    )
 
 
 def _wanted(node: Node[Any, Any], error: Exception) -> Retry | None:

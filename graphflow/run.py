@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Container, Generator
 from dataclasses import dataclass
 from importlib import import_module
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from graphflow.artifacts import Artifact
-from graphflow.errors import LimitExceeded, NotReachable, ToolError, WalkCancelled
+from graphflow.errors import BackgroundFailed, LimitExceeded, NotReachable, ToolError, WalkCancelled
 from graphflow.events import (
     ArtifactKept,
     BackgroundFinished,
@@ -25,6 +25,7 @@ from graphflow.events import (
     NodeCancelled,
     NodeFailed,
     NodeFinished,
+    NodeRefused,
     NodeStarted,
     RunEnded,
     RunStarted,
@@ -297,13 +298,13 @@ class Run(Generic[Out]):
     def failures(self) -> list[NodeFailed | CallFailed | BackgroundFinished]:
         """Every node that raised, also where the walk went on without it.
 
-        That is: forks that `isolate`, a `Failure` edge, an agent's tool, a call in the background. What a tool says on
-        purpose (`ToolError`) is an answer, not a failure.
+        That is: forks that `isolate`, a `Failure` edge, an agent's tool, a call in the background, also one that was cut
+        off because the run ended first. What a tool says on purpose (`ToolError`) is an answer, not a failure.
         """
         found: list[NodeFailed | CallFailed | BackgroundFinished] = []
         for event in self.facts:
             if isinstance(event, BackgroundFinished):
-                if event.status not in ("failed", "limited"):
+                if event.status not in ("failed", "limited") and not isinstance(event.error, BackgroundFailed):
                     continue
             elif not isinstance(event, (NodeFailed, CallFailed)) or _was_cancelled(event.error):
                 continue
@@ -413,15 +414,22 @@ def derive(run: Run[Any]) -> list[Event]:
     """The facts of a run with what follows from them, by pushing them through fresh walks."""
     walks: dict[int, Walk] = {}
     events: list[Event] = Events()
-    for fact in run.facts:
+    facts = run.facts
+    refused = {(fact.frame, fact.activation) for fact in facts if isinstance(fact, NodeRefused)}
+    for fact in facts:
         events.append(fact)
         if isinstance(fact, (RunStarted, FrameEntered)):
             program, path, limits = run.frames[fact.frame]
             walks[fact.frame] = Walk(program, limits, frame=fact.frame, path=path, observed=True)
-        if isinstance(fact, (RunStarted, FrameEntered, NodeFinished, NodeFailed, NodeCancelled, Stopped)):
+        if isinstance(fact, (RunStarted, FrameEntered, NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped)):
             walk = walks[fact.frame]
             walk.apply(fact)
             if walk.outbox:
-                events += walk.outbox
+                events += [event for event in walk.outbox if not (refused and _is_start_of(event, refused))]
                 walk.outbox.clear()
     return events
+
+
+def _is_start_of(event: Event, activations: Container[tuple[int, int]]) -> bool:
+    """Whether it tells of the start of one of these activations."""
+    return isinstance(event, NodeStarted) and (event.frame, event.activation) in activations

@@ -91,9 +91,13 @@ class Shared:
 
     async def close(self) -> None:
         """Ends background calls, then the servers that were started for the run."""
-        tasks = [b._task for b in self.backgrounds.values() if b._task is not None and not b._task.done()]
-        for task in tasks:
-            task.cancel()
+        tasks = []
+        for background in self.backgrounds.values():
+            task = background._task
+            if task is not None and not task.done():
+                background._cut_off = not self.run._cancelled
+                task.cancel()
+                tasks.append(task)
         if tasks:
             await asyncio.wait(tasks, timeout=GRACE_S)
         for background in self.backgrounds.values():

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from graphflow.attempts import stray
 from graphflow.boundary import wrong_output
-from graphflow.errors import WalkCancelled
-from graphflow.events import NodeCancelled, NodeFailed, Stopped
+from graphflow.errors import LimitExceeded, WalkCancelled
+from graphflow.events import NodeCancelled, NodeFailed, NodeRefused, Stopped
 from graphflow.handoffs import Handover, without_turns
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages import Failure, LimitReached, error_text
@@ -84,7 +85,8 @@ class _Straight:
         self.count = 0
         self.told = 0
         """Steps that the ledger knows of."""
-        self.metered = frame.ledger.metered("steps")
+        self.metered = frame.ledger.timed or frame.ledger.metered("steps")
+        """Whether each step has to be charged before it is made; else they are only counted."""
         self.started = 0.0
         self.given: Any = None
         """What the node was given whose answer is being sent on."""
@@ -112,7 +114,7 @@ class _Straight:
                     await asyncio.sleep(0)
                     started = perf_counter()
                 if metered:
-                    self.ledger.charge("steps")
+                    self.charge(slot, count)
                 direct = slot.direct
                 if direct is not None:
                     output = await direct(message)
@@ -143,6 +145,17 @@ class _Straight:
             return self.failed(slot, message, error, count, answered)
         finally:
             self.count = count
+
+    def charge(self, slot: Slot, count: int) -> None:
+        """Charges a step, or ends the walk before it is made."""
+        try:
+            self.ledger.charge("steps")
+        except LimitExceeded as limit:
+            frame = self.frame
+            at, tell = frame.clock(), frame.shared.run.tell
+            tell(Stopped(at, frame.number, "limited", limit))
+            tell(NodeRefused(at, frame.number, count, slot.name))
+            raise _Ended(limit) from None
 
     def next(self, slot: Slot, output: Any, message: Any) -> tuple[Link, Any]:
         """The one link that an output takes, and what travels on it."""
@@ -201,16 +214,16 @@ class _Straight:
             raise error
         stop = asked_to_stop(frame, self.task, self.cancelled, error)
         self.cancelled = self.task.cancelling()
-        if stop or not isinstance(error, (Exception, asyncio.CancelledError)):
+        if stop:
             reason = WalkCancelled(f"the walk of {frame.program.name!r} was cancelled")
             tell(Stopped(clock, number, "cancelled", reason))
             tell(NodeCancelled(clock, number, count, name, started))
             raise error if not isinstance(error, Exception) else asyncio.CancelledError
         if isinstance(error, asyncio.CancelledError):  # nobody asked this walk to stop: it is the node's own failure
-            error = WalkCancelled(f"node {name!r} was cancelled from outside of the walk")
+            error = stray(name, error)
         if not answered:
             tell(NodeFailed(clock, number, count, name, error, started))
-        if not slot.failure_links:
+        if not slot.failure_links or not isinstance(error, Exception):
             raise error
         given = without_turns(self.given if answered else message)
         failure = Failure(node=name, error=error_text(error), kind=type(error).__name__, input=given)

@@ -18,9 +18,11 @@ import contextvars
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from time import monotonic
 from typing import Any, Literal, TypeVar
+
+from graphflow.contexts import adopt
 
 T = TypeVar("T")
 Kind = Literal["function", "hook"]
@@ -147,7 +149,7 @@ if hasattr(os, "register_at_fork"):
 async def in_thread(
     function: Callable[..., T], *args: Any, on_abandon: Callable[[], None] | None = None, kind: Kind = "function"
 ) -> T:
-    """The result of `function(*args)`, run in a thread with the caller's context variables.
+    """The result of `function(*args)`, run in a thread with the caller's context variables; what it sets, the caller sees.
 
     If the awaiting task is cancelled, the function goes on alone (Python cannot stop it); `on_abandon` is told.
     """
@@ -184,13 +186,17 @@ async def in_thread(
     pool = _pools.setdefault((kind, level), _Pool())
     pool.begin(job)
     try:
-        return await future
-    except asyncio.CancelledError:
-        if pool.give_up(job):
+        result = await future
+    except BaseException:
+        if not future.cancelled():  # the function itself has raised, maybe a CancelledError
+            adopt(context)
+        elif pool.give_up(job):
             loop.call_soon(pool.staff)  # not at once: what waits in the queue may be about to be cancelled as well
             if on_abandon is not None:
                 on_abandon()
         raise
+    adopt(context)
+    return result
 
 
 def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *args: Any) -> None:
@@ -277,20 +283,21 @@ class Queueing:
         if not self._waiting:
             self._seconds += self._loop.time() - self._since
 
-    def task(self, make: Callable[[], Any]) -> asyncio.Task[Any]:
-        """A task for an attempt whose time in the queue is counted here."""
-        token = _queue.set(self)
-        try:
-            return self._loop.create_task(make())
-        finally:
-            _queue.reset(token)
+    def task(self, work: Coroutine[Any, Any, T], context: contextvars.Context) -> asyncio.Task[T]:
+        """A task for an attempt, with these variables, whose time in the queue is counted here."""
+        context.run(_queue.set, self)
+        return self._loop.create_task(work, context=context)
 
     async def wait(self, task: asyncio.Task[Any], seconds: float) -> None:
         """Waits until a task has ended, or has had so many seconds without those in the queue."""
         end = self._loop.time() + seconds
         while not task.done():
-            now = self._loop.time()
-            queued = self._seconds + (now - self._since if self._waiting else 0.0)
+            now, queued = self._loop.time(), self.seconds
             if now >= end + queued:
                 return
             await asyncio.wait([task], timeout=end + queued - now)
+
+    @property
+    def seconds(self) -> float:
+        """How long so far."""
+        return self._seconds + (self._loop.time() - self._since if self._waiting else 0.0)

@@ -18,6 +18,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from graphflow.commands import Cancel, Command, Finish, Start
 from graphflow.errors import LimitExceeded, NoOutput, Stuck
 from graphflow.events import (
     EdgeSent,
@@ -27,73 +28,19 @@ from graphflow.events import (
     NodeCancelled,
     NodeFailed,
     NodeFinished,
+    NodeRefused,
     NodeSkipped,
     NodeStarted,
     RunStarted,
     Scope,
-    Status,
     Stopped,
 )
 from graphflow.handoffs import Handover, without_turns
 from graphflow.joins import GATE, Gate, Holder, JoinState, Lost, Waiting, chain_of, wanted_by
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
 from graphflow.messages import Failure, LimitReached, error_text
-from graphflow.program import JoinSpec, Link, Program, Slot, select
+from graphflow.program import JoinSpec, Link, Program, Slot, select, spread
 from graphflow.scopes import Order, cross, laps_of, left, order_of, scope_text
-
-
-class Start:
-    """Command: activate this node. It is the activation, too."""
-
-    __slots__ = ("begun", "id", "inputs", "joins", "message", "scope", "slot", "started")
-
-    def __init__(
-        self,
-        id: int,
-        slot: Slot,
-        message: Any,
-        inputs: dict[str, Any] | None,
-        scope: Scope,
-        joins: tuple[Waiting, ...],
-    ) -> None:
-        self.id = id
-        self.slot = slot
-        self.message = message
-        """What the node's only wired port got."""
-        self.inputs = inputs
-        """What the ports of a join got, by name; None if the node is no join."""
-        self.scope = scope
-        self.joins = joins
-        self.started = 0.0
-        self.begun = False
-
-    @property
-    def input(self) -> Any:
-        """The message, or the messages by port."""
-        return self.message if self.inputs is None else self.inputs
-
-
-class Cancel:
-    """Command: stop these activations, and say when each has ended."""
-
-    __slots__ = ("ids",)
-
-    def __init__(self, ids: Sequence[int]) -> None:
-        self.ids = tuple(ids)
-
-
-class Finish:
-    """Command: the walk is over."""
-
-    __slots__ = ("error", "output", "status")
-
-    def __init__(self, status: Status, output: Any = None, error: BaseException | None = None) -> None:
-        self.status = status
-        self.output = output
-        self.error = error
-
-
-Command = Start | Cancel | Finish
 
 
 class Walk:
@@ -128,6 +75,8 @@ class Walk:
         """Where messages ended without reaching END: (node, why, scope, whether others waited there)."""
         self.half: tuple[str, str, tuple[str, ...], Scope] | None = None
         self.now = 0.0
+        self.context: Any = None
+        """The context variables of what sends at the moment; whoever performs the walk puts the first one here."""
         self._commands: list[Command] = []
         self._closing: deque[Waiting] = deque()
         """What no token can reach any more, and has to be closed."""
@@ -150,16 +99,18 @@ class Walk:
         slot = self.program.slots[self.program.start]
         try:
             links = select(slot, fact.input, fact.input)
-        except Exception as error:
+            items = spread(slot, links, fact.input)
+        except BaseException as error:
             self._stop(Finish("failed", None, error))
         else:
-            self._send(slot, links, fact.input, (), ())
+            self._send(slot, links, fact.input, (), (), items)
         self._conclude()
 
     def _finished(self, fact: NodeFinished) -> None:
         act = self._ended(fact.activation)
         if act is None:
             return
+        self.context = act.context
         slot, output = act.slot, fact.output
         message = act.message if slot.passes_input else output
         link = slot.alone
@@ -170,21 +121,26 @@ class Walk:
         else:
             try:
                 links = select(slot, output, message)
-            except Exception as error:  # a guard raised: its node has failed
+                items = spread(slot, links, message)
+            except BaseException as error:  # a guard raised, or there is nothing to map: its node has failed
                 self._failing(act, error)
             else:
-                self._send(slot, links, message, act.scope, act.joins)
+                self._send(slot, links, message, act.scope, act.joins, items)
         self._conclude()
 
     def _failed(self, fact: NodeFailed) -> None:
         act = self._ended(fact.activation)
         if act is not None:
+            self.context = act.context
             self._failing(act, fact.error)
             self._conclude()
 
     def _failing(self, act: Start, error: BaseException) -> None:
         """A token is lost with an error: along the failure edge if there is one, else as the forks around it say."""
         slot = act.slot
+        if not isinstance(error, Exception):  # told to exit, or a test that has failed: no message for anybody
+            self._stop(Finish("failed", None, error))
+            return
         if not slot.failure_links:
             self.losses.append((slot.name, f"failed: {type(error).__name__}: {error_text(error)}", act.scope, False))
             self._fail(Lost(order_of(act.scope, self.program), error, act.joins))
@@ -196,7 +152,7 @@ class Walk:
         if sends is not None:
             self._emit_links(slot, sends, act.scope, act.joins)
 
-    def _cancelled(self, fact: NodeCancelled) -> None:
+    def _cancelled(self, fact: NodeCancelled | NodeRefused) -> None:
         act = self.running.pop(fact.activation, None)
         self.cancelling.discard(fact.activation)
         if act is not None:
@@ -233,7 +189,15 @@ class Walk:
         if joins is not act.joins:
             self._die(tuple(j for j in act.joins if j not in joins))
 
-    def _send(self, slot: Slot, links: Sequence[Link], message: Any, scope: Scope, joins: tuple[Waiting, ...]) -> None:
+    def _send(
+        self,
+        slot: Slot,
+        links: Sequence[Link],
+        message: Any,
+        scope: Scope,
+        joins: tuple[Waiting, ...],
+        items: Sequence[Any] | None = None,
+    ) -> None:
         if self.outbox is not None and len(links) < len(slot.links):
             for link in slot.links:
                 if link not in links:
@@ -241,6 +205,8 @@ class Walk:
         sends = self._within_laps(slot, links, message, scope)
         if sends is None:
             return
+        if items is not None:
+            sends = [(link, items if link.each else sent) for link, sent in sends]
         if not links:
             self.losses.append((slot.name, "nothing takes what it sent", scope, False))
         self._emit_links(slot, sends, scope, joins)
@@ -304,22 +270,28 @@ class Walk:
         slot = program.slots[target]
         spec = slot.join
         if spec is None:
-            self._start(slot, message, None, scope, joins)
+            self._start(slot, message, None, scope, joins, self.context)
             return
         state = next(j for j in joins if j.spec is spec)
         assert isinstance(state, JoinState)
-        state.buffer.append((scope, link.index, link.port, message))
+        state.buffer.append((scope, link.index, link.port, message, self.context))
         if not state.closed and self._is_full(state):
             self._settle([state])
         self._die(joins)
 
     def _start(
-        self, slot: Slot, message: Any, inputs: dict[str, Any] | None, scope: Scope, joins: tuple[Waiting, ...]
+        self,
+        slot: Slot,
+        message: Any,
+        inputs: dict[str, Any] | None,
+        scope: Scope,
+        joins: tuple[Waiting, ...],
+        context: Any,
     ) -> None:
         if self.stopping is not None:
             return
         self.count += 1
-        act = Start(self.count, slot, message, inputs, scope, joins)
+        act = Start(self.count, slot, message, inputs, scope, joins, context)
         if self.program.tracks:
             for state in joins:
                 if state.holders is not None:
@@ -391,7 +363,7 @@ class Walk:
             for state in joins
             if state.spec is GATE or spec.node in state.spec.region or spec.node == state.spec.node
         )
-        state = JoinState(spec, scope, outer, gate)
+        state = JoinState(spec, scope, outer, gate, self.context)
         for other in outer:
             other.live += 1
             if other.holders is not None:
@@ -493,7 +465,7 @@ class Walk:
                 self.losses.append((slot.name, "was skipped: its fork was cancelled", state.scope, False))
             self._die(state.outer)
             return
-        inputs, missing = self._gather(state, slot)
+        inputs, missing, context = self._gather(state, slot)
         if missing is not None:
             self._skip(state, slot, missing)
             return
@@ -506,29 +478,31 @@ class Walk:
             scope = (*scope, spec.element)
         elif spec.leaves:
             scope = left(scope, spec.leaves)
-        self._start(slot, message, None if single else inputs, scope, state.outer)
+        self._start(slot, message, None if single else inputs, scope, state.outer, context)
 
-    def _gather(self, state: JoinState, slot: Slot) -> tuple[dict[str, Any], int | None]:
-        """The messages by port name, in logical order; and the number of a required port that stayed empty."""
+    def _gather(self, state: JoinState, slot: Slot) -> tuple[dict[str, Any], int | None, Any]:
+        """The messages by port name, in logical order; a required port that stayed empty; the first message's context."""
         node, spec = slot.node, state.spec
         assert node is not None
         inputs: dict[str, Any] = {}
+        got = sorted(state.buffer, key=self._logical)
+        context = got[0][4] if got else state.context
         for number in spec.ports:
             port = node.ports[number]
-            got = sorted((entry for entry in state.buffer if entry[2] == number), key=self._logical)
+            here = got if len(spec.ports) == 1 else [entry for entry in got if entry[2] == number]
             if number in spec.collects:
-                inputs[port.name] = [entry[3] for entry in got]
-            elif got:
-                inputs[port.name] = got[0][3]
+                inputs[port.name] = [entry[3] for entry in here]
+            elif here:
+                inputs[port.name] = here[0][3]
             elif port.optional:
                 inputs[port.name] = port.empty
             else:
-                return inputs, number
+                return inputs, number, context
         if not state.buffer and not spec.collects:
-            return inputs, spec.ports[0]
-        return inputs, None
+            return inputs, spec.ports[0], context
+        return inputs, None, context
 
-    def _logical(self, entry: tuple[Scope, int, int, Any]) -> tuple[Order, int]:
+    def _logical(self, entry: tuple[Scope, int, int, Any, Any]) -> tuple[Order, int]:
         scope = entry[0]
         return order_of(scope, self.program) if self.program.reordered else scope, entry[1]
 
@@ -659,7 +633,15 @@ class Walk:
             "cancelling": sorted(self.cancelling),
             "waiting": [(a.id, a.slot.name, a.scope, a.input) for a in self.waiting.values()],
             "joins": [
-                (s.spec.node, s.scope, s.live, s.taken, s.dead, list(s.buffer), [o.spec.node for o in s.outer])
+                (
+                    s.spec.node,
+                    s.scope,
+                    s.live,
+                    s.taken,
+                    s.dead,
+                    [entry[:4] for entry in s.buffer],
+                    [o.spec.node for o in s.outer],
+                )
                 for s in self.joins
             ],
             "outputs": list(self.outputs),
@@ -688,5 +670,6 @@ _TAKES: dict[type[Event], Callable[[Walk, Any], None]] = {
     NodeFinished: Walk._finished,
     NodeFailed: Walk._failed,
     NodeCancelled: Walk._cancelled,
+    NodeRefused: Walk._cancelled,
     Stopped: Walk._stopped,
 }

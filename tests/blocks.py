@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from hypothesis import strategies as st
 
@@ -22,10 +23,16 @@ Done = A
 """The arm by which a loop ends."""
 
 
+way: ContextVar[tuple[str, ...]] = ContextVar("way", default=())
+"""The steps on the way to where we are: as context variables tell it."""
+
+
 class Jitter:
     """Makes nodes wait 0 to 4 turns, differently for each seed."""
 
     random = random.Random(0)
+    ways: ClassVar[list[tuple[str, ...]]] = []
+    """What every step that was made saw as its way, the step itself included."""
 
     @classmethod
     async def wait(cls) -> None:
@@ -76,13 +83,15 @@ class StepBlock(Block):
     add: int
 
     def wire(self, source: Any, names: Names) -> Wired:
-        factor, add = self.factor, self.add
+        factor, add, name = self.factor, self.add, names.new("step")
 
         async def body(m: Msg) -> Msg:
+            way.set((*way.get(), f"{name}({m.n})"))
             await Jitter.wait()
+            Jitter.ways.append(way.get())
             return Msg(n=(m.n * factor + add) % 1009)
 
-        step = node(name=names.new("step"))(body)
+        step = node(name=name)(body)
         return Wired([source >> step], step)
 
     def value(self, n: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -53,6 +55,57 @@ async def look(q: str) -> str:
     return q * 2
 
 
+way: ContextVar[int] = ContextVar("way", default=0)
+
+
+@node
+async def marks(m: Msg) -> Msg:
+    way.set(way.get() + 1)
+    return Msg(n=way.get())
+
+
+@node(retry=2, timeout_s=60)
+def marks_apart(m: Msg) -> Msg:
+    way.set(way.get() + 10)
+    return Msg(n=way.get())
+
+
+@node
+async def stray(m: Msg) -> Msg:
+    raise asyncio.CancelledError("of a library")
+
+
+@node(retry=2)
+async def stray_again(m: Msg) -> Msg:
+    raise asyncio.CancelledError("of a library")
+
+
+class Told(BaseException):
+    pass
+
+
+@node
+async def told(m: Msg) -> Msg:
+    raise Told("exit")
+
+
+def tells(m: Msg) -> bool:
+    raise Told("exit")
+
+
+def fails(m: Msg) -> bool:
+    raise ValueError("guard")
+
+
+@node
+async def ages(m: Msg) -> Msg:
+    """Blocks for a minute, by the clock of the event loop."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + 60  # type: ignore[method-assign]
+    return m
+
+
 inner = Graph("inner", START >> up >> up.named("up2") >> END)
 chat = Graph("chat", START >> Agent("a", tools=[look], retry=1) >> END)
 
@@ -73,6 +126,39 @@ GRAPHS: dict[str, tuple[Graph[Any, Any], Any, dict[str, Any]]] = {
     "wrong type": (Graph("g", START >> up >> liar >> END), Msg(), {}),
     "steps": (Graph("g", START >> up >> inner >> up.named("c") >> END), Msg(), {"limits": Limits(steps=3)}),
     "agent": (chat, "go", {"model": lambda: ScriptedModel(calls("look", q="x"), "done")}),
+    "no steps": (Graph("g", START >> up >> END), Msg(), {"limits": Limits(steps=0)}),
+    "no time": (Graph("g", START >> up >> END), Msg(), {"limits": Limits(seconds=0)}),
+    "deadline": (
+        Graph("g", START >> ages >> ages.named("b") >> ages.named("c") >> END),
+        Msg(),
+        {"limits": Limits(seconds=100)},
+    ),
+    "deadline at the end": (Graph("g", START >> ages >> END), Msg(), {"limits": Limits(seconds=30)}),
+    "deadline within": (
+        Graph("g", START >> Graph("in", START >> ages >> ages.named("b") >> ages.named("c") >> END) >> END),
+        Msg(),
+        {"limits": Limits(seconds=100)},
+    ),
+    "variables": (
+        Graph("g", START >> marks >> Graph("in", START >> marks >> END) >> marks_apart >> marks.named("c") >> END),
+        Msg(),
+        {},
+    ),
+    "stray": (Graph("g", START >> stray >> END), Msg(), {}),
+    "stray, tried again": (Graph("g", START >> stray_again >> END), Msg(), {}),
+    "stray, mended": (Graph("g", START >> stray, stray >> END, stray[Failure] >> mend >> END), Msg(), {}),
+    "told to exit": (Graph("g", START >> told, told >> END, told[Failure] >> mend >> END), Msg(), {}),
+    "told to exit within": (Graph("g", START >> Graph("in", START >> told >> END) >> END), Msg(), {}),
+    "a guard that tells": (
+        Graph("g", START >> up, up.when(tells) >> END, up.otherwise >> threaded >> END, up[Failure] >> mend >> END),
+        Msg(),
+        {},
+    ),
+    "a guard that fails": (
+        Graph("g", START >> up, up.when(fails) >> END, up.otherwise >> threaded >> END, up[Failure] >> mend >> END),
+        Msg(),
+        {},
+    ),
     "guards": (Graph("g", START >> up, up.when(lambda m: m.n > 5) >> END, up.otherwise >> inner >> END), Msg(), {}),
 }
 
@@ -85,7 +171,7 @@ def facts(name: str, *, plain: bool) -> list[Any]:
 
 
 def shown(event: Event) -> Any:
-    hidden = ("at", "started")
+    hidden = ("at", "started", "wait_s")  # a wait has jitter
     return (event.kind, *(repr(getattr(event, f)) for f in type(event).__dataclass_fields__ if f not in hidden))
 
 
@@ -108,8 +194,6 @@ def test_events_told_live_are_the_events_derived_later(name: str) -> None:
 
 
 def test_the_straight_path_gives_others_their_turn() -> None:
-    import asyncio
-
     @node
     async def spin(m: Msg) -> Msg:
         return Msg(n=m.n + 1)

@@ -16,6 +16,7 @@ from graphflow.events import (
     NodeCancelled,
     NodeFailed,
     NodeFinished,
+    NodeRefused,
     NodeStarted,
     RunStarted,
     Stopped,
@@ -63,6 +64,20 @@ def test_the_answer_of_plain_python_under_any_interleaving(block: Block, n: int,
 
 
 @often
+@given(block=nested, n=st.integers(0, 50), seeds=st.tuples(st.integers(), st.integers()))
+def test_context_variables_tell_the_same_way_under_any_interleaving(
+    block: Block, n: int, seeds: tuple[int, int]
+) -> None:
+    graph = build(block)
+    seen = []
+    for seed, plain, most in ((seeds[0], True, None), (seeds[1], False, None), (seeds[1], False, 1)):
+        Jitter.random, Jitter.ways = random.Random(seed), []
+        assert walk(graph, Msg(n=n), plain=plain, limits=Limits(concurrency=most)).error is None
+        seen.append(sorted(Jitter.ways))
+    assert seen[0] == seen[1] == seen[2]
+
+
+@often
 @given(block=nested, n=st.integers(0, 50), seed=st.integers())
 def test_each_activation_fires_once_per_scope_and_the_walk_ends_once(block: Block, n: int, seed: int) -> None:
     Jitter.random = random.Random(seed)
@@ -83,7 +98,11 @@ def test_replaying_any_prefix_of_the_facts_reproduces_the_state(block: Block, n:
     Jitter.random = random.Random(seed)
     run = walk(build(block), Msg(n=n), plain=False)
     program, path, _ = run.frames[0]
-    facts = [f for f in run.facts if isinstance(f, (RunStarted, NodeFinished, NodeFailed, NodeCancelled, Stopped))]
+    facts = [
+        f
+        for f in run.facts
+        if isinstance(f, (RunStarted, NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped))
+    ]
     prefix = facts[: int(cut * len(facts)) + 1]
     one, other = Walk(program, path=path), Walk(program, path=path, observed=True)
     commands = [[repr(type(c)) for c in one.apply(fact)] for fact in prefix]
@@ -121,7 +140,7 @@ def test_cancelling_at_any_await_leaves_nothing_behind(block: Block, n: int, see
     assert [e.kind for e in run.events].count("run.end") == 1
     starts = sum(isinstance(e, NodeStarted) for e in run.events)
     ends = sum(isinstance(e, (NodeFinished, NodeFailed, NodeCancelled)) for e in run.events)
-    assert starts == ends
+    assert starts == ends == len(run.steps) == run.usage.steps
 
 
 @often
