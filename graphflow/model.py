@@ -213,10 +213,15 @@ class Restarted:
 
 @dataclass(slots=True)
 class Finished:
-    """The end of a stream: why, in our word and in the provider's."""
+    """The end of a stream: why, in our word and in the provider's.
+
+    `limited` says that somebody set how long the answer may be at most, in the request or where the model was opened: one
+    that ends there is as long as it was to be, while one that ends at the model's own limit is cut.
+    """
 
     reason: Finish
     raw: str = ""
+    limited: bool = False
 
 
 Notice = Retried | Switched

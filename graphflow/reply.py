@@ -30,7 +30,10 @@ from graphflow.turns import NOTHING, AssistantTurn, Block, Part, Said, Thinking,
 
 @dataclass(slots=True)
 class Reply:
-    """A whole answer. `thinking` joins separate blocks by a blank line; token counts are as in `UsageDelta`."""
+    """A whole answer. `thinking` joins separate blocks by a blank line; token counts are as in `UsageDelta`.
+
+    `limited` is as in `Finished`: somebody set how long it may be at most.
+    """
 
     text: str = ""
     thinking: str = ""
@@ -45,6 +48,7 @@ class Reply:
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     finish_raw: str = ""
+    limited: bool = False
     model: str = ""
     response_id: str = ""
     wire: str = ""
@@ -164,6 +168,7 @@ class Gathering:
                 self.reply.response_id = event.response_id or self.reply.response_id
             case Finished():
                 self.reply.finish, self.reply.finish_raw = event.reason, event.raw
+                self.reply.limited = event.limited
                 self.finished = True
             case Restarted():
                 self._bank()

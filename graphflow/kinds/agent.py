@@ -275,7 +275,7 @@ class Agent(Node[In, Out]):
                 turns.append(reply.turn)
                 continue
             try:
-                answer = self._read(reply, model, schema, wrapped)
+                answer = self._read(reply, schema, wrapped)
             except OutputInvalid as invalid:
                 if schema is None and (reply.text.strip() or reply.finish == "length"):
                     raise  # there are words, or no room for any: asking again would not help
@@ -301,7 +301,7 @@ class Agent(Node[In, Out]):
             return last
         return Offer(self, nodes, ctx.frame.handoffs(self) if self.handoffs else (), ctx)
 
-    def _read(self, reply: Reply, model: Model, schema: dict[str, Any] | None, wrapped: bool) -> Any:
+    def _read(self, reply: Reply, schema: dict[str, Any] | None, wrapped: bool) -> Any:
         """The answer that a reply without calls is.
 
         Raises:
@@ -309,7 +309,8 @@ class Agent(Node[In, Out]):
         """
         empty = not reply.text.strip()
         if schema is None:
-            if reply.finish == "length" and (empty or not self._limits_answers(model)):
+            limited = reply.limited or self.settings.max_tokens is not None
+            if reply.finish == "length" and (empty or not limited):
                 raise self._cut_off(reply)
             if empty:
                 raise OutputInvalid(_silence(reply))
@@ -329,16 +330,6 @@ class Agent(Node[In, Out]):
         if not isinstance(self.system, tuple):
             return self.system.render(message, ctx) if self.system else ""
         return tuple(part.render(message, ctx) if isinstance(part, Prompt) else part for part in self.system)
-
-    def _limits_answers(self, model: Model) -> bool:
-        """Whether answers are as short as they are because somebody said so."""
-        if self.settings.max_tokens is not None or getattr(model, "limits_itself", False):
-            return True
-        own = {**getattr(getattr(model, "settings", None), "extra", {}), **self.settings.extra}
-        return any(
-            word in str(own)
-            for word in ("max_tokens", "_output_tokens", "num_predict", "maxOutputTokens", "max_completion")
-        )
 
     def _cut_off(self, reply: Reply) -> OutputInvalid:
         error = OutputInvalid(

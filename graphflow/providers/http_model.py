@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from graphflow.errors import AuthError, ModelError, NotFound, QuotaExceeded, RateLimited
 from graphflow.media import Media
-from graphflow.model import ModelEvent, Notice, Opened, Request, Restarted, Retried, Switched, UsageDelta
+from graphflow.model import Finished, ModelEvent, Notice, Opened, Request, Restarted, Retried, Switched, UsageDelta
 from graphflow.prices import cost_of, estimate_tokens, price_of
 from graphflow.providers.closing import aclosing
 from graphflow.providers.endpoint import Endpoint
@@ -113,6 +113,7 @@ class HttpModel:
             body = self.render(asked)
         except ModelError as error:
             raise self._told(error, None) from None
+        limited = asked.max_tokens is not None or self.endpoint.wire.limits(asked.extra)
         tries = Tries(self.settings.retry)
         while True:
             key = await self._key(tries)
@@ -126,6 +127,8 @@ class HttpModel:
                                 if tries.void:
                                     yield Restarted()
                                     tries.void = False
+                            elif type(event) is Finished:
+                                event.limited, tries.delivered = limited, True
                             elif kind is not UsageDelta:
                                 tries.delivered = True
                             yield event

@@ -32,8 +32,6 @@ MAX_TEXT = 400
 class LocalModel:
     """The embedded model. Loads itself at the first request; the weights are fetched if they are not there."""
 
-    limits_itself = True
-    """Its answers end at `MAX_TOKENS`, by our choice and not by the model's."""
     top_logprobs = 20
     """Of how many likeliest tokens it tells the probability."""
 
@@ -186,4 +184,7 @@ class _Parser:
             events.append(self.usage)
         if self.reason == "other":
             raise ModelError("the embedded model's stream ended before its answer did")
-        return [*events, Finished(self.reason)]
+        return [
+            *events,
+            Finished(self.reason, limited=True),
+        ]  # at MAX_TOKENS at the latest: our choice, not the model's

@@ -233,5 +233,5 @@ class Unwrapped:
         if aside:  # a model that does not call the tool may still have written the answer
             yield ThinkingDelta(aside, ASIDE) if self.answered else TextDelta(aside)
         if event.reason == "tool_calls" and self.answer is not None and not self.others:
-            event = Finished("stop", event.raw)
+            event = Finished("stop", event.raw, event.limited)
         yield event

@@ -653,15 +653,6 @@ def test_two_keys_are_not_worse_than_one() -> None:
         assert time.perf_counter() - began < 5
 
 
-def test_a_limit_of_ones_own_by_another_name() -> None:
-    for options in ({"extra": {"max_completion_tokens": 5}}, {"extra": {"options": {"num_predict": 5}}}):
-        graph = Graph("g", START >> Agent("a", **options) >> END)  # type: ignore[arg-type]
-        with server("openai", [Answer(text="half of", finish="length")]) as strict:
-            run = walk(graph, "x", model=model("openai", strict))
-        if "options" not in options["extra"]:
-            assert run.output == "half of"
-
-
 def test_a_file_is_read_without_its_keys_and_written_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     declared = "model: {name: openai:gpt-5-mini, rpm: 10}"

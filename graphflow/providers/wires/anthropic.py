@@ -35,6 +35,7 @@ from graphflow.providers.wires.wire import (
     UserTurn,
     Wire,
     arguments_of,
+    bounded,
     cannot,
     effort_of,
     finish_of,
@@ -432,5 +433,6 @@ WIRE = Wire(
     render_system=lambda request, dialect: [],
     render_turn=render_turn,
     parser=MessagesParser,
+    limits=lambda extra: bounded(extra, "max_tokens"),
     listing="/v1/models?limit=1000",
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from secrets import token_hex
 from typing import Any
 
@@ -39,6 +40,7 @@ from graphflow.providers.wires.wire import (
     UserTurn,
     Wire,
     arguments_of,
+    bounded,
     cannot,
     finish_of,
     hosted_tools,
@@ -345,6 +347,12 @@ def path(model: str, stream: bool) -> str:
     return f"/models/{model}:streamGenerateContent?alt=sse" if stream else f"/models/{model}:generateContent"
 
 
+def limits(extra: Mapping[str, Any]) -> bool:
+    """Whether an answer's length is bounded; the API takes both spellings of its names."""
+    bounds = ("maxOutputTokens", "max_output_tokens")
+    return bounded(extra.get("generationConfig"), *bounds) or bounded(extra.get("generation_config"), *bounds)
+
+
 WIRE = Wire(
     name=NAME,
     turns="contents",
@@ -354,5 +362,6 @@ WIRE = Wire(
     render_system=lambda request, dialect: [],
     render_turn=render_turn,
     parser=GeminiParser,
+    limits=limits,
     listing="/models?pageSize=1000",
 )

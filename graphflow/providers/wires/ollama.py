@@ -34,6 +34,7 @@ from graphflow.providers.wires.wire import (
     UserTurn,
     Wire,
     arguments_of,
+    bounded,
     cannot,
     finish_of,
     one_at_a_time,
@@ -177,5 +178,6 @@ WIRE = Wire(
     render_system=render_system,
     render_turn=render_turn,
     parser=OllamaParser,
+    limits=lambda extra: bounded(extra.get("options"), "num_predict"),
     listing="/api/tags",
 )

@@ -37,6 +37,7 @@ from graphflow.providers.wires.wire import (
     UserTurn,
     Wire,
     arguments_of,
+    bounded,
     cannot,
     effort_of,
     finish_of,
@@ -379,6 +380,7 @@ WIRE = Wire(
     render_system=render_system,
     render_turn=render_turn,
     parser=ChatParser,
+    limits=lambda extra: bounded(extra, "max_tokens", "max_completion_tokens"),
 )
 OPENAI = Dialect()
 GROQ = Dialect("groq", reasoning="reasoning", reasoning_back=True)

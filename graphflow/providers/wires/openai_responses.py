@@ -19,6 +19,7 @@ from graphflow.providers.wires.wire import (
     UserTurn,
     Wire,
     arguments_of,
+    bounded,
     cannot,
     effort_of,
     hosted_tools,
@@ -180,4 +181,5 @@ WIRE = Wire(
     render_system=render_system,
     render_turn=render_turn,
     parser=ResponsesParser,
+    limits=lambda extra: bounded(extra, "max_output_tokens"),
 )

@@ -106,6 +106,7 @@ class Wire:
         render_head: everything of a request but its turns.
         render_turn: one turn as the messages that it is; the turn before it is given, too.
         parser: a parser for one reply.
+        limits: whether parameters of the provider's own (`Request.extra`) bound how long an answer may be.
         listing: the path of the list of models.
     """
 
@@ -117,6 +118,7 @@ class Wire:
     render_system: Callable[[Request, Dialect], list[Json]]
     render_turn: Callable[[Turn, Turn | None, Dialect], list[Json]]
     parser: Callable[[Dialect], Parser]
+    limits: Callable[[Mapping[str, Any]], bool]
     listing: str = "/models"
 
 
@@ -178,6 +180,12 @@ def later(before: UsageDelta | None, told: UsageDelta) -> UsageDelta:
     """The usage that counts after another one was told: the later, unless it is all zeros, which some gateways end with."""
     counted = told.input_tokens or told.output_tokens
     return told if counted or before is None else before
+
+
+def bounded(parameters: Any, *names: str) -> bool:
+    """Whether one of these parameters is a bound; -1 is none, in the words of Ollama."""
+    given = [parameters.get(name) for name in names] if isinstance(parameters, Mapping) else []
+    return any(isinstance(value, int) and value > 0 for value in given)
 
 
 def read_logprobs(told: Any) -> list[ModelEvent]:
