@@ -13,7 +13,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
@@ -28,6 +29,8 @@ class Event:
     """What every event has."""
 
     kind: ClassVar[str] = "event"
+    passing: ClassVar[bool] = False
+    """Whether it is a piece of what is still being said: told to who listens at that moment, and kept nowhere."""
     at: float
     frame: int
 
@@ -258,6 +261,7 @@ class ToolPartial(Event):
     """A piece of what a tool is still answering (told only to a live listener; not a fact)."""
 
     kind: ClassVar[str] = "tool.partial"
+    passing: ClassVar[bool] = True
     activation: int
     node: str
     piece: Any
@@ -350,12 +354,13 @@ class ArtifactKept(Event):
 
 @dataclass(slots=True)
 class ModelStarted(Event):
-    """A model was asked (fact)."""
+    """A model was asked (fact). `question` is the same in all events of one question; no other of the run has it."""
 
     kind: ClassVar[str] = "model.start"
     activation: int
     node: str
     model: str
+    question: int = 0
 
 
 @dataclass(slots=True)
@@ -363,11 +368,13 @@ class ModelDelta(Event):
     """A piece of a model's answer (told only to a live listener; not a fact)."""
 
     kind: ClassVar[str] = "model.delta"
+    passing: ClassVar[bool] = True
     activation: int
     node: str
     channel: Literal["text", "thinking", "arguments", "restart"]
     """ "restart": what was told of this answer so far is void, it begins again."""
     text: str
+    question: int = 0
 
 
 @dataclass(slots=True)
@@ -375,9 +382,11 @@ class ModelPartial(Event):
     """An object that a model is still writing, as far as it can be read (told only to a live listener; not a fact)."""
 
     kind: ClassVar[str] = "model.partial"
+    passing: ClassVar[bool] = True
     activation: int
     node: str
     value: Any
+    question: int = 0
 
 
 @dataclass(slots=True)
@@ -424,6 +433,8 @@ class ModelFinished(Event):
     reasoning_tokens: int | None = None
     answered_by: str = ""
     """The model that really answered, by the provider's own name for it, where it says one."""
+    thinking: str = ""
+    question: int = 0
 
 
 @dataclass(slots=True)
@@ -471,6 +482,7 @@ def to_record(event: Event) -> dict[str, Any]:
     return record
 
 
+@lru_cache
 def all_slots(kind: type[Event]) -> tuple[str, ...]:
     """The fields of an event class, inherited ones first."""
-    return tuple(kind.__dataclass_fields__)
+    return tuple(field.name for field in fields(kind))

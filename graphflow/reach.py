@@ -218,9 +218,12 @@ class Reach:
         """Whether an error is a limit of this frame or of one around it, which nothing inside may swallow."""
         return isinstance(error, LimitExceeded) and error.ledger is not None and self.ledger.contains(error.ledger)
 
-    def charge_model_call(self) -> None:
+    def charge_model_call(self) -> int:
+        """Allows one question to a model, and gives it its number within the run."""
         self.ledger.check_spent()
         self.ledger.charge("model_calls")
+        self.shared.questions += 1
+        return self.shared.questions
 
     def add_model_call(self, reply: Answered) -> None:
         self.ledger.add_model_call(reply)

@@ -212,7 +212,8 @@ class Run(Generic[Out]):
         """Appends an event and hands it to whoever listens; after the terminal event there is nothing more to tell."""
         if self.ended is not None and type(event) is not RunEnded:
             return
-        self.journal.append(event)
+        if not event.passing:
+            self.journal.append(event)
         if self._listeners:
             for queue in self._listeners:
                 queue.put_nowait(event)

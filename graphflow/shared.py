@@ -36,6 +36,7 @@ class Shared:
         "model",
         "models",
         "plain",
+        "questions",
         "run",
         "session",
         "sources",
@@ -52,6 +53,7 @@ class Shared:
         self.plain = plain
         """Whether straight graphs may be walked straight."""
         self.calls = 0
+        self.questions = 0
         self.backgrounds: dict[str, Background] = {}
         self.holds: dict[str, Any] = {}
         self.memory: Memory | None = None

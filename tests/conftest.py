@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from pydantic import BaseModel
 
+from graphflow.events import Event
 from graphflow.executor import begin, drive
 from graphflow.graph import Graph
 from graphflow.run import Run
@@ -37,15 +39,33 @@ def walk(
 
     async def main() -> Run[Any]:
         run, frame, checked = begin(graph, message, plain=plain, observed=observed, **options)
+        listener = asyncio.ensure_future(_listen(run)) if observed else None
+        await asyncio.sleep(0)  # the listener is there before anything is said
         try:
             await drive(run, frame, checked)
         except BaseException as error:
             assert run.error is error or isinstance(error, asyncio.CancelledError)
+        if listener is not None:
+            await listener
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert not left, f"tasks left behind: {left}"
         return run
 
     return asyncio.run(main())
+
+
+async def _listen(run: Run[Any]) -> None:
+    _HEARD[run] = heard = []
+    async for event in run:
+        heard.append(event)
+
+
+_HEARD: WeakKeyDictionary[Run[Any], list[Event]] = WeakKeyDictionary()
+
+
+def heard(run: Run[Any]) -> list[Event]:
+    """What a listener was told of an observed walk, the pieces that nobody keeps included."""
+    return _HEARD[run]
 
 
 def ended(run: Run[Any]) -> list[str]:

@@ -11,13 +11,13 @@ from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Context, Failure, Graph, GraphflowError, ToolError, node, tool
 from graphflow.errors import DeclarationError, ModelError, ModelUnset, OutputInvalid, ScriptError, UnknownProvider
-from graphflow.events import ModelDelta, ModelFinished
+from graphflow.events import Event, ModelDelta, ModelFinished, to_record
 from graphflow.model import Finished, ModelEvent, Request, TextDelta
 from graphflow.opening import open_model
 from graphflow.reply import gather
 from graphflow.testing import ScriptedModel, both, calls, fails, gives, says
 from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
-from tests.conftest import A, B, Msg, kinds, walk
+from tests.conftest import A, B, Msg, heard, kinds, walk
 
 
 @tool
@@ -252,8 +252,19 @@ def test_a_tool_is_a_flow_node_too() -> None:
 
 def test_tokens_stream_while_they_come() -> None:
     run = walk(graph_of(Agent("a")), "go", model=ScriptedModel("one two three"), observed=True)
-    assert [e.text for e in run.events if isinstance(e, ModelDelta)] == ["one", " two", " three"]
+    assert [e.text for e in heard(run) if isinstance(e, ModelDelta)] == ["one", " two", " three"]
     assert [e.text for e in run.events if isinstance(e, ModelFinished)] == ["one two three"]
+
+
+def test_pieces_of_an_answer_are_told_and_not_kept() -> None:
+    run = walk(graph_of(Agent("a")), "go", model=ScriptedModel("one two three"), observed=True)
+    assert any(event.passing for event in heard(run))
+    assert [event for event in heard(run) if not event.passing] == run.events
+    assert not any(event.passing for event in run.journal if isinstance(event, Event))
+    assert all("passing" not in to_record(event) for event in heard(run))
+    [asked] = [event for event in run.events if event.kind == "model.start"]
+    numbers = {event.question for event in heard(run) if event.kind.startswith("model.")}  # type: ignore[attr-defined]
+    assert numbers == {asked.question}, "every piece says which question it answers"  # type: ignore[attr-defined]
 
 
 def test_stream_yields_every_event_and_ends_with_the_terminal_one() -> None:

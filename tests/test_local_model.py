@@ -22,7 +22,7 @@ from graphflow.providers import weights
 from graphflow.providers.local import render_request
 from graphflow.reply import gather
 from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, UserTurn
-from tests.conftest import walk
+from tests.conftest import heard, walk
 
 local_model = pytest.mark.local_model
 
@@ -57,7 +57,7 @@ def test_typed_output_always_fits() -> None:
 def test_tokens_stream() -> None:
     agent = Agent("a", prompt="Write about {{ text }}", max_tokens=12)
     run = walk(Graph("g", START >> agent >> END, model="local:smollm2"), "a dog", observed=True)
-    deltas = [e.text for e in run.events if isinstance(e, ModelDelta)]
+    deltas = [e.text for e in heard(run) if isinstance(e, ModelDelta)]
     assert len(deltas) > 3
     assert "".join(deltas) == run.output
 

@@ -20,7 +20,7 @@ from graphflow import threads as pools
 from graphflow.errors import NodeTimeout
 from graphflow.events import NodeAbandoned, ToolPartial
 from graphflow.testing import ScriptedModel, both, calls
-from tests.conftest import kinds, walk
+from tests.conftest import heard, kinds, walk
 
 
 @node
@@ -290,7 +290,7 @@ def test_a_plain_generator_has_one_thread_and_one_context() -> None:
             seen.append((threading.get_ident(), mark.get()))
 
     run = stream(count)
-    assert [e.piece for e in run.events if isinstance(e, ToolPartial)] == [0, 1, 2, 3, 4]
+    assert [e.piece for e in heard(run) if isinstance(e, ToolPartial)] == [0, 1, 2, 3, 4]
     assert [value for _, value in seen] == [0, 1, 2, 3, 4, 5]
     assert {thread for thread, _ in seen} == {seen[0][0]}
     assert seen[0][0] != threading.get_ident()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from graphflow.errors import FileUnreadable
-from graphflow.events import Event, ModelDelta, ModelPartial, to_record
+from graphflow.events import Event, to_record
 from graphflow.messages import error_text
 
 
@@ -35,8 +35,10 @@ class EventFile:
 
     def write(self, event: Event) -> None:
         """Takes one event. Pieces of what is still being said are no part of a record."""
+        if event.passing:
+            return
         self.written += 1
-        if self.failed or isinstance(event, (ModelDelta, ModelPartial)):
+        if self.failed:
             return
         try:
             self._file.write(json.dumps(to_record(event), ensure_ascii=False, allow_nan=False) + "\n")

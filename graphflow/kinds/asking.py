@@ -113,23 +113,23 @@ async def ask(
         ModelError: the model did not answer, or declined to.
     """
     frame, name = ctx.frame, ctx.node.name
-    frame.charge_model_call()
+    number = frame.charge_model_call()
     started = frame.clock()
-    frame.record(ModelStarted, ctx.activation, node=name, model=model.name)
-    listen = Teller(ctx, partial=partial) if frame.observed else None
+    frame.record(ModelStarted, ctx.activation, node=name, model=model.name, question=number)
+    listen = Teller(ctx, number, partial=partial) if frame.observed else None
     gathering = Gathering()
     try:
         sent = request if names is None else names.sent(request)
         reply = await gather(model.stream(sent), listen, _noter(ctx), gathering)
     except BaseException as error:
         if not gathering.empty:  # what was spent before it broke off, or was stopped, is spent
-            _count(gathering.whole(), model, started, ctx)
+            _count(gathering.whole(), model, started, number, ctx)
         if names is not None and isinstance(error, ModelError) and isinstance(error.partial, Reply):
             names.read(error.partial)
         raise
     if names is not None:
         names.read(reply)
-    _count(reply, model, started, ctx)
+    _count(reply, model, started, number, ctx)
     return reply
 
 
@@ -152,7 +152,7 @@ def _with(error: ModelError, reply: Reply) -> ModelError:
     return error
 
 
-def _count(reply: Reply, model: Model, started: float, ctx: Context) -> None:
+def _count(reply: Reply, model: Model, started: float, number: int, ctx: Context) -> None:
     frame = ctx.frame
     frame.add_model_call(reply)
     frame.record(
@@ -171,6 +171,8 @@ def _count(reply: Reply, model: Model, started: float, ctx: Context) -> None:
         cache_write_tokens=reply.cache_write_tokens,
         reasoning_tokens=reply.reasoning_tokens,
         answered_by=reply.model,
+        thinking=reply.thinking,
+        question=number,
     )
 
 
@@ -192,10 +194,11 @@ def _noter(ctx: Context) -> Callable[[Notice], None]:
 class Teller:
     """Tells a live listener what a model says while it says it."""
 
-    __slots__ = ("ctx", "due", "half", "partial", "shown", "text")
+    __slots__ = ("ctx", "due", "half", "number", "partial", "shown", "text")
 
-    def __init__(self, ctx: Context, *, partial: bool) -> None:
+    def __init__(self, ctx: Context, number: int, *, partial: bool) -> None:
         self.ctx = ctx
+        self.number = number
         self.partial = partial
         self.text = ""
         self.half = ""
@@ -225,7 +228,8 @@ class Teller:
         if self.half or not text.isascii():
             text = self._whole(text)
         ctx, frame = self.ctx, self.ctx.frame
-        frame.tell(ModelDelta(frame.clock(), frame.number, ctx.activation, ctx.node.name, channel, text))
+        who = ctx.activation, ctx.node.name
+        frame.tell(ModelDelta(frame.clock(), frame.number, *who, channel, text, self.number))
 
     def _whole(self, text: str) -> str:
         """The text without half a character at its end, which waits for its other half."""
@@ -235,10 +239,13 @@ class Teller:
         return mended(text)
 
     def _grow(self, piece: str) -> None:
-        """Shows the object when it has grown by a twentieth: each look reads all of it again."""
+        """Shows the object when it has grown by a quarter: each look reads and hands on all of it again.
+
+        So all looks together are at most five times as long as the answer, however small the pieces are.
+        """
         self.text += piece
         if len(self.text) >= self.due:
-            self.due = len(self.text) + max(8, len(self.text) // 20)
+            self.due = len(self.text) + max(16, len(self.text) // 4)
             self._show()
 
     def _show(self) -> None:
@@ -246,7 +253,8 @@ class Teller:
         if value is not None and value != self.shown:
             self.shown = value
             ctx, frame = self.ctx, self.ctx.frame
-            frame.tell(ModelPartial(frame.clock(), frame.number, ctx.activation, ctx.node.name, value))
+            who = ctx.activation, ctx.node.name
+            frame.tell(ModelPartial(frame.clock(), frame.number, *who, value, self.number))
 
 
 def partial_object(text: str) -> Any:

@@ -102,7 +102,7 @@ class Live:
         try:
             async for event in run:
                 self._take(event)
-                self._taken += 1
+                self._taken += not event.passing
                 told.set()
                 self._flush()  # a walk that never waits leaves the pulse no turn
         finally:

@@ -166,7 +166,7 @@ def _events(events: list[Event]) -> str:
     for event in events:
         counts[event.kind] = counts.get(event.kind, 0) + 1
     told = ", ".join(f"{xml(kind)} {count:,}" for kind, count in sorted(counts.items(), key=lambda p: (-p[1], p[0])))
-    kept = [event for event in events if event.kind not in ("model.delta", "model.partial", "tool.partial")]
+    kept = [event for event in events if not event.passing]
     rows = []
     for event in kept[:MOST_ROWS]:
         record = _plain_event(event)

@@ -4,7 +4,7 @@ Rules:
 1. Everything that came from a run is text: jinja2 escapes it, and before that it is scrubbed of secrets and of what no
    document may hold. Only pictures that this package has drawn go in as they are.
 2. The page has no script, and says in a policy of its own (CSP) that it may have none and may load nothing.
-3. A run and the file of its events give the same page, but for what a file does not tell (thinking, the limits).
+3. A run and the file of its events give the same page, but for what a file does not tell (the limits).
 """
 
 from __future__ import annotations

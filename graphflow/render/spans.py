@@ -36,6 +36,7 @@ class Span:
         node: the node's name; for a model request, the node that asked.
         path: names of the frames around it.
         label: what a call calls, the model's name.
+        question: which of the run's questions to a model it is.
         marks: retries and switches: when, and what was said.
         parent: the activation that a call or request belongs to; the span that entered the frame of an activation.
         cause: what had to end for it to begin (rule 2).
@@ -52,6 +53,7 @@ class Span:
     label: str = ""
     detail: str = ""
     tokens: int = 0
+    question: int = 0
     marks: list[tuple[float, str]] = field(default_factory=list)
     parent: Span | None = None
     cause: Span | None = None
@@ -264,15 +266,18 @@ class _Reading:
     def model_start(self, event: Any) -> None:
         act = self.acts.get((event.frame, event.activation))
         span = self.add("model", event, str(event.node), label=str(event.model), parent=act)
+        span.question = getattr(event, "question", 0)
         if act is not None:
             act.within.append(span)
         self.models.setdefault((event.frame, event.activation), []).append(span)
 
     def model_end(self, event: Any) -> None:
         asked = self.models.get((event.frame, event.activation), [])
-        span = next((m for m in asked if m.label == event.model), None)
-        if span is None:
+        number = getattr(event, "question", 0)
+        same = [m for m in asked if m.question == number] if number else [m for m in asked if m.label == event.model]
+        if not same:
             return
+        span = same[0]
         asked.remove(span)
         self.close(span, event, "done")
         span.tokens = int(event.input_tokens or 0) + int(event.output_tokens or 0)

@@ -1,7 +1,6 @@
 """What agents and their models said, turn by turn, as far as a run's events tell it.
 
-An event tells a model's text and what it called; thinking is told only to those who listened (`graph.start`, `stream`,
-`graphflow run --report`), and is not in a file of `--events`.
+An event tells a model's text, its thinking, and what it called.
 """
 
 from __future__ import annotations
@@ -82,7 +81,6 @@ class _Listening:
         self.paths: dict[int, tuple[str, ...]] = {}
         self.talks: dict[tuple[int, int], Talk] = {}
         self.calls: dict[tuple[int, int], Turn] = {}
-        self.thinking: dict[tuple[int, int], list[str]] = {}
 
     def take(self, event: Any) -> None:
         kind = event.kind
@@ -97,17 +95,10 @@ class _Listening:
             self.within(talk, event)
 
     def within(self, talk: Talk, event: Any) -> None:
-        key = (event.frame, event.activation)
         match event.kind:
-            case "model.delta" if event.channel in ("thinking", "restart"):
-                pieces = self.thinking.setdefault(key, [])
-                if event.channel == "restart":
-                    pieces.clear()
-                elif len(pieces) < LONGEST:
-                    pieces.append(event.text)
             case "model.end":
                 talk.asked = True
-                thought = clean("".join(self.thinking.pop(key, ())), LONGEST)
+                thought = clean(str(getattr(event, "thinking", "") or ""), LONGEST)
                 tokens = int(event.input_tokens or 0) + int(event.output_tokens or 0)
                 text = clean(str(event.text), LONGEST)
                 took = event.at - event.started

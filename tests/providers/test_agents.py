@@ -16,7 +16,7 @@ from graphflow.events import ModelDelta, ModelPartial
 from graphflow.model import Finished, Kept, ModelEvent, RefusalDelta, Request, TextDelta
 from graphflow.testing import ScriptedModel, calls, fails, gives, says
 from graphflow.turns import UserTurn
-from tests.conftest import walk
+from tests.conftest import heard, walk
 from tests.providers.reach import model, server
 from tests.strict import Answer
 
@@ -98,7 +98,7 @@ def test_partial_objects_stream() -> None:
     run = walk(
         Graph("g", START >> Agent("a", output=City) >> END), "x", model=ScriptedModel(gives(answer)), observed=True
     )
-    partial = [event.value for event in run.events if isinstance(event, ModelPartial)]
+    partial = [event.value for event in heard(run) if isinstance(event, ModelPartial)]
     assert len(partial) > 1
     assert partial[-1] == answer.model_dump()
     for one, next_ in pairwise(partial):
@@ -198,11 +198,11 @@ def test_no_arguments_are_spelled_in_many_ways(arguments: str) -> None:
     run = walk(Graph("g", START >> Agent("a", tools=[now]) >> END), "x", model=asked, observed=True)
     assert run.output == "ok"
     assert asked.requests[1].turns[-1].results[0].ok  # type: ignore[union-attr]
-    assert not [e for e in run.events if isinstance(e, ModelDelta) and e.channel == "restart"]
+    assert not [e for e in heard(run) if isinstance(e, ModelDelta) and e.channel == "restart"]
 
 
 def test_an_emoji_that_was_cut_in_two_is_whole_again() -> None:
     halves: list[ModelEvent] = [TextDelta("rain \ud83c"), TextDelta("\udf27"), Finished("stop")]
     run = walk(Graph("g", START >> Agent("a") >> END), "x", model=Says(halves), observed=True)
     assert run.output == "rain 🌧"
-    assert [e.text for e in run.events if isinstance(e, ModelDelta)] == ["rain ", "🌧"]
+    assert [e.text for e in heard(run) if isinstance(e, ModelDelta)] == ["rain ", "🌧"]

@@ -18,7 +18,7 @@ from graphflow.model import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
 from graphflow.providers import weights
 from graphflow.reply import Reply, gather
 from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
-from tests.conftest import walk
+from tests.conftest import heard, walk
 
 pytestmark = pytest.mark.local_model
 KEY = "sk-served-here"
@@ -66,7 +66,7 @@ def test_a_schema_holds_in_a_whole_walk(url: str) -> None:
     graph = Graph("g", START >> reader >> END, model=connect("llamacpp:smollm2", base_url=url, key=KEY))
     run = walk(graph, "John Smith is 42.", observed=True)
     assert run.output == Person(name="John Smith", age=42)
-    assert len([e for e in run.events if isinstance(e, ModelDelta)]) > 5
+    assert len([e for e in heard(run) if isinstance(e, ModelDelta)]) > 5
     assert run.usage.usd == 0.0
 
 

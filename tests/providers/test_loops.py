@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from graphflow import END, START, Agent, Graph, tool
 from graphflow.errors import OutputInvalid
 from graphflow.events import ModelDelta, ModelFinished
-from tests.conftest import walk
+from tests.conftest import heard, walk
 from tests.providers.reach import TARGETS, model, server
 from tests.strict import Answer
 
@@ -64,7 +64,7 @@ def test_a_whole_agent_loop(provider: str, stream: bool) -> None:
     assert run.usage.input_tokens == 260
     assert run.usage.output_tokens == 42
     if stream:
-        spoken = "".join(e.text for e in run.events if isinstance(e, ModelDelta) and e.channel == "text")
+        spoken = "".join(e.text for e in heard(run) if isinstance(e, ModelDelta) and e.channel == "text")
         assert spoken == "Let me look." + run.output
     results = str(strict.requests[-1].json)
     assert "Atlantis" in results

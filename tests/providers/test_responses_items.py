@@ -9,7 +9,7 @@ import pytest
 from graphflow import END, START, Agent, Graph, tool
 from graphflow.events import ModelDelta
 from graphflow.run import Run
-from tests.conftest import walk
+from tests.conftest import heard, walk
 from tests.providers.raw_server import RawServer
 from tests.providers.spelled import Json, asked_at, says, streamed
 
@@ -88,7 +88,7 @@ def test_a_text_whose_place_has_shifted_is_said_once(ids: bool) -> None:
     events = (added(0, reasoning()), item_done(0, reasoning()), added(1, said), delta(1, "Hello", "output_text"))
     ended, _ = run(*events, completed(said), seen=True)
     assert ended.output == "Hello"
-    assert [e.text for e in ended.events if isinstance(e, ModelDelta)] == ["Hello"]
+    assert [e.text for e in heard(ended) if isinstance(e, ModelDelta)] == ["Hello"]
 
 
 def test_a_call_whose_ids_change_from_event_to_event_runs_once() -> None:
@@ -151,7 +151,7 @@ def test_texts_of_two_parts_are_joined_once() -> None:
 def test_what_the_end_says_otherwise_begins_the_answer_again() -> None:
     ended, _ = run(delta(0, "Hallo", "output_text"), completed(message("Hello")), seen=True)
     assert ended.output == "Hello"
-    assert "restart" in [e.channel for e in ended.events if isinstance(e, ModelDelta)]
+    assert "restart" in [e.channel for e in heard(ended) if isinstance(e, ModelDelta)]
 
 
 def test_reasoning_that_only_the_end_tells_goes_back_before_its_call() -> None:

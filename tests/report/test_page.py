@@ -204,16 +204,6 @@ def test_thinking_is_folded() -> None:
         {"kind": "run.start", "at": 0, "frame": 0, "graph": "g", "input": "x"},
         {"kind": "node.start", "at": 0, "frame": 0, "activation": 1, "node": "a", "scope": [], "input": "x"},
         {
-            "kind": "model.delta",
-            "at": 1,
-            "frame": 0,
-            "activation": 1,
-            "node": "a",
-            "channel": "thinking",
-            "text": "hm, ",
-        },
-        {"kind": "model.delta", "at": 1, "frame": 0, "activation": 1, "node": "a", "channel": "thinking", "text": "so"},
-        {
             **{
                 "kind": "model.end",
                 "at": 2,
@@ -222,6 +212,7 @@ def test_thinking_is_folded() -> None:
                 "node": "a",
                 "model": "m",
                 "text": "so be it",
+                "thinking": "hm, so",
             },
             **{"calls": 0, "input_tokens": 1, "output_tokens": 1, "usd": None, "finish": "stop", "started": 0},
         },
