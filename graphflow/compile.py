@@ -49,9 +49,7 @@ def compile_program(proof: Proof) -> Program:
         handoffs=proof.handoffs,
         output=proof.output,
         loops_of={
-            slot.index: frozenset(top.loops_around(slot.index))
-            for slot in slots
-            if slot.forks and top.loop_of[slot.index] is not None
+            number: tuple(top.loops_around(number)) for number in range(top.size) if top.loop_of[number] is not None
         },
     )
 

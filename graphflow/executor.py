@@ -39,20 +39,20 @@ def begin(
     session: str | None = None,
     policy: Policy | None = None,
     approve: Approve | None = None,
+    keep_steps: int | None = None,
     observed: bool = False,
     plain: bool = True,
 ) -> tuple[Run[Any], Frame, Any]:
     """The run, its outermost frame and the checked message: all that can be refused is refused here."""
-    if policy is not None and not isinstance(policy, Policy):
-        raise DeclarationError(f"the run of {graph.name!r}: policy={policy!r}; give a Policy(...)")
-    if approve is not None and not callable(approve):
-        raise DeclarationError(f"the run of {graph.name!r}: approve={approve!r}; give a function of the call")
+    _check_options(graph, policy, approve, keep_steps)
     message = check_input(graph, message)
     for name, kind in graph.deps_wanted():
         check_deps(name, kind, deps)
     ledger = Ledger((graph.name,), tightest(graph.limits, limits))
     run: Run[Any] = Run(graph.name, ledger)
     run.declared = graph
+    if keep_steps is not None:
+        run.keep_steps = keep_steps
     if observed:
         run._listeners = []
     check_model(model, f"the run of {graph.name!r}")
@@ -73,6 +73,19 @@ def begin(
             if (prepare := getattr(model, "prepare", None)) is not None:
                 prepare()
     return run, frame, message
+
+
+def _check_options(
+    graph: Graph[Any, Any], policy: Policy | None, approve: Approve | None, keep_steps: int | None
+) -> None:
+    if policy is not None and not isinstance(policy, Policy):
+        raise DeclarationError(f"the run of {graph.name!r}: policy={policy!r}; give a Policy(...)")
+    if approve is not None and not callable(approve):
+        raise DeclarationError(f"the run of {graph.name!r}: approve={approve!r}; give a function of the call")
+    if keep_steps is not None and (not isinstance(keep_steps, int) or keep_steps < 0):
+        raise DeclarationError(
+            f"the run of {graph.name!r}: keep_steps={keep_steps!r}; it must be a number of activations, 0 or more"
+        )
 
 
 def _note(run: Run[Any], error: BaseException) -> None:

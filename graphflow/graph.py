@@ -41,6 +41,7 @@ class RunOptions(TypedDict, total=False):
     session: str | None
     policy: Policy | None
     approve: Approve | None
+    keep_steps: int
 
 
 class DrawOptions(TypedDict, total=False):
@@ -281,6 +282,8 @@ class Graph(Node[In, Out], Generic[In, Out]):
             session: a name that nodes can see as `ctx.session`.
             policy: what may be called, beside what graphs and nodes say.
             approve: an async function that is asked about calls of nodes with `approval`: `True`, or a text why not.
+            keep_steps: how many activations a long loop keeps at least, 4096 if nothing is said; `run.dropped` tells how
+                many are not kept any more. A run that is listened to keeps all.
 
         Raises:
             InputInvalid: the message does not fit; nothing ran.

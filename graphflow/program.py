@@ -201,7 +201,7 @@ class Program:
         callees: Mapping[str, tuple[Node[Any, Any], ...]],
         handoffs: Mapping[str, Sequence[tuple[Handoff, Node[Any, Any]]]],
         output: Type,
-        loops_of: Mapping[int, frozenset[int]],
+        loops_of: Mapping[int, tuple[int, ...]],
     ) -> None:
         self.name = name
         self.slots = tuple(slots)
@@ -216,9 +216,10 @@ class Program:
         self.handoffs = handoffs
         self.output = output
         self.loops_of = loops_of
-        """The loops around each fork that stands in one."""
+        """The loops around each node that lies in one, outermost first."""
         joins = [slot.join for slot in slots if slot.join is not None]
-        self.reordered = bool(loops_of) or any(join.element is not None for join in joins)
+        forked = any(slot.forks and slot.index in loops_of for slot in slots)
+        self.reordered = forked or any(join.element is not None for join in joins)
         """Whether scopes do not sort as they are (`scopes.order_of`)."""
         self.tracks = any(slot.gated for slot in slots) or any(join.take is not None for join in joins)
         """Whether parts of a walk may be cancelled, so that it has to be known who is in them."""

@@ -36,29 +36,13 @@ from graphflow.events import (
 from graphflow.limits import Ledger, Limits, Usage
 from graphflow.program import Program
 from graphflow.report import counted
+from graphflow.stretch import KEPT, Stretch, without_old
 from graphflow.walk import Walk
 
 if TYPE_CHECKING:
     from graphflow.render.timeline import Timeline
 
 Out = TypeVar("Out", covariant=True)
-
-
-class Stretch:
-    """What the straight path notes: hops of one frame in a row, flat, so that the garbage collector has little to look at.
-
-    Attributes:
-        frame: the frame's number.
-        first: the number of the first activation; the following ones count up.
-        hops: slot, started, ended (both by the process clock), output; and again for each hop.
-    """
-
-    __slots__ = ("first", "frame", "hops")
-
-    def __init__(self, frame: int, first: int) -> None:
-        self.frame = frame
-        self.first = first
-        self.hops: list[Any] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +85,12 @@ class Run(Generic[Out]):
         status: running, then one of completed, failed, cancelled, limited, waiting.
         error: what stopped it, if something did.
         journal: the facts, in the order they happened.
+        keep_steps: how many activations a long loop keeps, if nobody listens to the run.
     """
 
     __slots__ = (
         "__weakref__",
+        "_beginnings",
         "_cancelled",
         "_derived",
         "_id",
@@ -119,6 +105,7 @@ class Run(Generic[Out]):
         "frames",
         "graph",
         "journal",
+        "keep_steps",
         "kept",
         "ledger",
         "status",
@@ -135,6 +122,9 @@ class Run(Generic[Out]):
         self._output: Any = None
         self.ledger = ledger
         self.journal: list[Event | Stretch] = []
+        self.keep_steps = KEPT
+        self._beginnings: dict[int, int] = {}
+        """Frames of which the oldest activations were dropped, with the number of the first that is left."""
         self.frames: list[tuple[Program, tuple[str, ...], Limits]] = []
         self.kept: dict[str, bytes] = {}
         """The bytes of artifacts, by their digest."""
@@ -274,12 +264,28 @@ class Run(Generic[Out]):
         return facts
 
     @property
+    def dropped(self) -> int:
+        """How many of the oldest activations are not kept any more: `facts`, `events` and `steps` begin after them.
+
+        Only a run that nobody listens to drops any, and only what loops have done again and again (`keep_steps`); its
+        `usage` counts everything.
+        """
+        return sum(first - 1 for first in self._beginnings.values())
+
+    def drop_old(self, frame: int, most: int) -> None:
+        """Drops what a frame told before its last `most` activations."""
+        self.journal, first = without_old(self.journal, frame, max(most, self.keep_steps))
+        if first > 1:
+            self._beginnings[frame] = first
+
+    @property
     def events(self) -> list[Event]:
         """Everything that happened: the facts, and what follows from them, in order."""
         if self.observed:
             return self.facts
-        if self._derived is None or self._derived[0] != len(self.journal):
-            self._derived = (len(self.journal), derive(self))
+        mark = len(self.journal) + self.dropped
+        if self._derived is None or self._derived[0] != mark:
+            self._derived = (mark, derive(self))
         return self._derived[1]
 
     @property
@@ -414,13 +420,16 @@ def _was_cancelled(error: BaseException) -> bool:
 def derive(run: Run[Any]) -> list[Event]:
     """The facts of a run with what follows from them, by pushing them through fresh walks."""
     walks: dict[int, Walk] = {}
+    beginnings = {row.frame: row for row in reversed(run.journal) if isinstance(row, Stretch)}
     events: list[Event] = Events()
     facts = run.facts
     refused = {(fact.frame, fact.activation) for fact in facts if isinstance(fact, NodeRefused)}
     for fact in facts:
         events.append(fact)
+        walk = walks.get(fact.frame)
         if isinstance(fact, (RunStarted, FrameEntered)):
             program, path, limits = run.frames[fact.frame]
+<<<<<<< Updated upstream
             walks[fact.frame] = Walk(program, limits, frame=fact.frame, path=path, observed=True)
         if isinstance(fact, (RunStarted, FrameEntered, NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped)):
             walk = walks[fact.frame]
@@ -428,6 +437,19 @@ def derive(run: Run[Any]) -> list[Event]:
             if walk.outbox:
                 events += [event for event in walk.outbox if not (refused and _is_start_of(event, refused))]
                 walk.outbox.clear()
+=======
+            walk = walks[fact.frame] = Walk(program, limits, frame=fact.frame, path=path, observed=True)
+            if fact.frame in run._beginnings:
+                begun = beginnings[fact.frame]
+                walk.begin_at(begun.first, begun.slot, begun.message, begun.laps, fact.at)
+            else:
+                walk.apply(fact)
+        elif walk is not None and isinstance(fact, (NodeFinished, NodeFailed, NodeCancelled, Stopped)):
+            walk.apply(fact)
+        if walk is not None and walk.outbox:
+            events += walk.outbox
+            walk.outbox.clear()
+>>>>>>> Stashed changes
     return events
 
 

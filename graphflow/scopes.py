@@ -12,7 +12,7 @@ Tokens of one frame never have equal scopes, so every order made from them is to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from graphflow.events import Scope
@@ -72,6 +72,22 @@ def left(scope: Scope, loops: Iterable[int]) -> Scope:
     while end and scope[end - 1][0] < 0:
         end -= 1
     return (*scope[:end], *(element for element in scope[end:] if element[0] not in gone))
+
+
+def scope_after(laps: Sequence[int], slot: int, program: Program) -> Scope:
+    """The scope of the one token of a straight walk, at a node, after so many laps on each lap edge."""
+    counted = [link for link in program.links if link.lap is not None]
+    return tuple(
+        (
+            -1 - loop,
+            tuple(laps[link.lap_index] for link in sorted(counted, key=_position) if link.lap and link.lap[0] == loop),
+        )
+        for loop in program.loops_of.get(slot, ())
+    )
+
+
+def _position(link: Link) -> tuple[int, int]:
+    return link.lap or (-1, -1)
 
 
 def laps_of(scope: Scope, loop: int) -> tuple[int, ...] | None:

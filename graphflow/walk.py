@@ -39,8 +39,13 @@ from graphflow.handoffs import Handover, without_turns
 from graphflow.joins import GATE, Gate, Holder, JoinState, Lost, Waiting, chain_of, wanted_by
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
 from graphflow.messages import Failure, LimitReached, error_text
+<<<<<<< Updated upstream
 from graphflow.program import JoinSpec, Link, Program, Slot, select, spread
 from graphflow.scopes import Order, cross, laps_of, left, order_of, scope_text
+=======
+from graphflow.program import JoinSpec, Link, Program, Slot, select
+from graphflow.scopes import Order, cross, laps_of, left, order_of, scope_after, scope_text
+>>>>>>> Stashed changes
 
 
 class Walk:
@@ -94,6 +99,12 @@ class Walk:
         self._commands = []
         take(self, fact)
         return self._commands
+
+    def begin_at(self, number: int, slot: int, message: Any, laps: Sequence[int], at: float) -> None:
+        """Begins in the middle of a straight walk: with this activation, after so many laps."""
+        self.now = at
+        self.count = number - 1
+        self._start(self.program.slots[slot], message, None, scope_after(laps, slot, self.program), ())
 
     def _began(self, fact: RunStarted | FrameEntered) -> None:
         slot = self.program.slots[self.program.start]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, START, Agent, Failure, Graph, LimitReached, Limits, node, tool
+from graphflow import END, START, Agent, Failure, Graph, LimitReached, Limits, Retry, node, tool
 from graphflow.events import Event
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import A, Msg, walk
@@ -24,7 +24,7 @@ def threaded(m: Msg) -> Msg:
     return m
 
 
-@node(retry=2)
+@node(retry=Retry(2, wait_s=0.001, jitter=0))
 async def flaky(m: Msg) -> Msg:
     raise ValueError("always")
 
@@ -75,7 +75,7 @@ async def stray(m: Msg) -> Msg:
     raise asyncio.CancelledError("of a library")
 
 
-@node(retry=2)
+@node(retry=Retry(2, wait_s=0.001, jitter=0))
 async def stray_again(m: Msg) -> Msg:
     raise asyncio.CancelledError("of a library")
 
