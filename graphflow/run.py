@@ -429,27 +429,17 @@ def derive(run: Run[Any]) -> list[Event]:
         walk = walks.get(fact.frame)
         if isinstance(fact, (RunStarted, FrameEntered)):
             program, path, limits = run.frames[fact.frame]
-<<<<<<< Updated upstream
-            walks[fact.frame] = Walk(program, limits, frame=fact.frame, path=path, observed=True)
-        if isinstance(fact, (RunStarted, FrameEntered, NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped)):
-            walk = walks[fact.frame]
-            walk.apply(fact)
-            if walk.outbox:
-                events += [event for event in walk.outbox if not (refused and _is_start_of(event, refused))]
-                walk.outbox.clear()
-=======
             walk = walks[fact.frame] = Walk(program, limits, frame=fact.frame, path=path, observed=True)
             if fact.frame in run._beginnings:
                 begun = beginnings[fact.frame]
                 walk.begin_at(begun.first, begun.slot, begun.message, begun.laps, fact.at)
             else:
                 walk.apply(fact)
-        elif walk is not None and isinstance(fact, (NodeFinished, NodeFailed, NodeCancelled, Stopped)):
+        elif walk is not None and isinstance(fact, (NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped)):
             walk.apply(fact)
         if walk is not None and walk.outbox:
-            events += walk.outbox
+            events += [event for event in walk.outbox if not (refused and _is_start_of(event, refused))]
             walk.outbox.clear()
->>>>>>> Stashed changes
     return events
 
 

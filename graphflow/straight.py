@@ -165,7 +165,6 @@ class _Straight:
         finally:
             self.count = count
 
-<<<<<<< Updated upstream
     def charge(self, slot: Slot, count: int) -> None:
         """Charges a step, or ends the walk before it is made."""
         try:
@@ -176,7 +175,7 @@ class _Straight:
             tell(Stopped(at, frame.number, "limited", limit))
             tell(NodeRefused(at, frame.number, count, slot.name))
             raise _Ended(limit) from None
-=======
+
     def stretch(self, first: int, slot: Slot, message: Any) -> Stretch:
         """A new row of the journal for the hops from here on."""
         stretch = Stretch(self.frame.number, first, slot.index, message, self.laps)
@@ -186,7 +185,6 @@ class _Straight:
             self.cleared = first
             run.drop_old(self.frame.number, 2 * self.frame.program.size)
         return stretch
->>>>>>> Stashed changes
 
     def next(self, slot: Slot, output: Any, message: Any) -> tuple[Link, Any]:
         """The one link that an output takes, and what travels on it."""

@@ -39,13 +39,8 @@ from graphflow.handoffs import Handover, without_turns
 from graphflow.joins import GATE, Gate, Holder, JoinState, Lost, Waiting, chain_of, wanted_by
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
 from graphflow.messages import Failure, LimitReached, error_text
-<<<<<<< Updated upstream
 from graphflow.program import JoinSpec, Link, Program, Slot, select, spread
-from graphflow.scopes import Order, cross, laps_of, left, order_of, scope_text
-=======
-from graphflow.program import JoinSpec, Link, Program, Slot, select
 from graphflow.scopes import Order, cross, laps_of, left, order_of, scope_after, scope_text
->>>>>>> Stashed changes
 
 
 class Walk:
@@ -104,7 +99,7 @@ class Walk:
         """Begins in the middle of a straight walk: with this activation, after so many laps."""
         self.now = at
         self.count = number - 1
-        self._start(self.program.slots[slot], message, None, scope_after(laps, slot, self.program), ())
+        self._start(self.program.slots[slot], message, None, scope_after(laps, slot, self.program), (), None)
 
     def _began(self, fact: RunStarted | FrameEntered) -> None:
         slot = self.program.slots[self.program.start]
