@@ -1,4 +1,4 @@
-"""Prompts: jinja2 templates, sandboxed and strict. The only place that knows jinja2.
+"""Prompts: jinja2 templates, sandboxed, strict and bounded (`graphflow.templates`).
 
 Rules:
 1. A template sees the message (`message`), its fields by name, `text` for a message that is plain text, `deps`, and
@@ -19,26 +19,23 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from graphflow.errors import PromptError
-from graphflow.messages import Type, arms, to_text, type_name
+from graphflow.messages import Type, arms, error_text, to_text, type_name
 from graphflow.nodes import Context
 
 if TYPE_CHECKING:
     from jinja2 import Template
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    from graphflow.templates import Bounded
 
 ALWAYS = frozenset({"message", "deps", "ctx"})
 CONTEXT_FIELDS = frozenset({"depth", "path", "session"})
 
 
 @lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+def _environment() -> Bounded:
+    from graphflow.templates import Bounded
 
-    env = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
-    env.globals.clear()
-    env.globals["range"] = range(0).__class__
-    return env
+    return Bounded()
 
 
 class Prompt:
@@ -66,19 +63,17 @@ class Prompt:
         """The text for one message.
 
         Raises:
-            PromptError: it names something that is not there, or does what the sandbox forbids.
+            PromptError: it names something that is not there, does what the sandbox forbids, takes too long or writes too much.
         """
-        from jinja2 import TemplateError
+        from graphflow.templates import render
 
         view = {"depth": ctx.depth, "path": list(ctx.path), "session": ctx.session}
         names = {**fields_of(message), "message": message, "deps": ctx.deps, "ctx": view}
         try:
-            return _compiled(self.source).render(names)
-        except TemplateError as error:
+            return render(_compiled(self.source), names)
+        except Exception as error:  # of jinja2, of Python within it, or of what a message does when it is written
             have = ", ".join(sorted(names))
-            raise PromptError(
-                f"prompt{self._place()}: {error.message or error}; a template here can use: {have}"
-            ) from None
+            raise PromptError(f"prompt{self._place()}: {_why(error)}; a template here can use: {have}") from None
 
     def prove(self, kinds: Sequence[Type], deps: Type | None) -> list[str]:
         """What the template names that messages of these types do not have."""
@@ -86,8 +81,11 @@ class Prompt:
 
         try:
             tree = _environment().parse(self.source)
+            _compiled(self.source)  # finds filters that do not exist, and what is nested too deep
         except TemplateSyntaxError as error:
             return [f"prompt{self._place()} line {error.lineno}: {error.message}"]
+        except (RecursionError, SyntaxError, ValueError, MemoryError) as error:
+            return [f"prompt{self._place()} cannot be compiled: {_why(error)}"]
         problems: list[str] = []
         wanted = meta.find_undeclared_variables(tree) - ALWAYS - set(_environment().globals)
         for kind in dict.fromkeys(kinds):
@@ -128,7 +126,7 @@ class Prompt:
 
         try:
             tree = _environment().parse(self.source)
-        except TemplateSyntaxError:
+        except (TemplateSyntaxError, RecursionError):
             return []
         return sorted(meta.find_undeclared_variables(tree) - set(_environment().globals))
 
@@ -155,7 +153,17 @@ class Prompt:
 
 @lru_cache(maxsize=1024)
 def _compiled(source: str) -> Template:
-    return _environment().from_string(source)
+    return _environment().made(source)
+
+
+def _why(error: BaseException) -> str:
+    """What went wrong, in words."""
+    text = str(getattr(error, "message", None) or error_text(error))
+    if isinstance(error, RecursionError):
+        return "it is nested too deep, or calls itself without an end"
+    if type(error).__module__.startswith("jinja2") or type(error).__module__ == "graphflow.templates":
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def fields_of(message: Any) -> Mapping[str, Any]:
