@@ -26,6 +26,7 @@
     │   └── CodeFailed                     code that a model wrote raised, or used up what it was given
     ├── ModelError                         a model could not answer; `retryable`, `status`, `code`, `request_id`
     │   ├── ModelUnset (LookupError)       an agent names no model and nothing gives a default
+    │   ├── PriceUnknown (LookupError)     dollars are limited, and nobody knows what a model costs
     │   ├── UnknownProvider (LookupError)
     │   ├── ScriptError (AssertionError)   a scripted model was asked what its script does not hold
     │   ├── ReplayMiss (LookupError)       a recording does not hold this request
@@ -303,6 +304,10 @@ class ModelError(GraphflowError):
 
 class ModelUnset(ModelError, LookupError):
     """An agent names no model, and neither its graph nor the run gives a default."""
+
+
+class PriceUnknown(ModelError, LookupError):
+    """A limit in dollars holds for a model whose price nobody knows; nothing was asked."""
 
 
 class UnknownProvider(ModelError, LookupError):

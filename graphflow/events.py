@@ -448,6 +448,19 @@ class LimitWarning(Event):
 
 
 @dataclass(slots=True)
+class CostUnknown(Event):
+    """A model has answered, nobody knows what that cost, and a limit in dollars counts it as nothing (fact).
+
+    Told once of each model of a run.
+    """
+
+    kind: ClassVar[str] = "cost.unknown"
+    activation: int
+    node: str
+    model: str
+
+
+@dataclass(slots=True)
 class Emitted(Event):
     """What a node said through `ctx.emit(name, value)` (fact)."""
 

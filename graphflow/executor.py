@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from graphflow.boundary import check_deps, check_input
+from graphflow.budget import check_prices
 from graphflow.errors import DeclarationError, WalkCancelled
 from graphflow.events import LimitWarning, NodeFailed, RunEnded, RunStarted, Status
 from graphflow.frame import Frame, uncancel
@@ -72,6 +73,9 @@ def begin(
             model = shared.open(named) if isinstance(named, str) else named
             if (prepare := getattr(model, "prepare", None)) is not None:
                 prepare()
+        check_prices(
+            graph, ledger.limits, default, lambda named: shared.open(named) if isinstance(named, str) else named
+        )
     return run, frame, message
 
 

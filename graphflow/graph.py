@@ -154,6 +154,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
         own["_sources"] = None
         own["_preparing"] = None
         own["_deps_wanted"] = None
+        own["_caps_dollars"] = None
 
     nodes: tuple[Node[Any, Any], ...]
     _proof: Proof
@@ -161,6 +162,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
     _sources: tuple[tuple[str, tuple[Node[Any, Any], ...], tuple[str, ...]], ...] | None
     _preparing: tuple[Any, ...] | None
     _deps_wanted: tuple[tuple[str, Type], ...] | None
+    _caps_dollars: bool | None
 
     @property
     def input(self) -> Type:
@@ -196,6 +198,15 @@ class Graph(Node[In, Out], Generic[In, Out]):
     def needs_sources(self) -> bool:
         """Whether any node here, or in a graph below, may call the tools of a server."""
         return bool(self.sources_needed())
+
+    @property
+    def caps_dollars(self) -> bool:
+        """Whether dollars are limited here, in a graph below, or on a call edge."""
+        if self._caps_dollars is None:
+            limits = [self.limits, *(node.entry()[1] for node in self.reach())]
+            below = any(node.caps_dollars for node in self.reach() if isinstance(node, Graph))
+            self.__dict__["_caps_dollars"] = below or any(each is not None and each.usd is not None for each in limits)
+        return bool(self._caps_dollars)
 
     def sources_needed(self) -> tuple[tuple[str, tuple[Node[Any, Any], ...], tuple[str, ...]], ...]:
         """Every node that has an edge to a server, with all that it can call, and the names by which it hands over."""

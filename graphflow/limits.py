@@ -39,11 +39,14 @@ class Limits:
         steps: activations of nodes, calls included.
         laps: rounds of a cycle that has no `.limit(n)` of its own. Default 100.
         tokens: input plus output tokens of all models.
-        usd: cost, where the price of a model is known. Counted after each answer, as tokens are: the last may overshoot.
+        usd: cost. Counted after each answer, as tokens are: the last may overshoot. A run is refused where a model is known
+            to have no price (`PriceUnknown`); an answer that does not tell its cost counts nothing, and that is said.
         seconds: wall clock, from when the walk begins; what blocks the event loop is stopped as soon as it gives way.
         tool_calls: calls of tools along call edges.
         model_calls: requests to models.
         concurrency: activations of one frame that run at the same time.
+        unpriced: what an answer of unknown cost does where `usd` is limited: "tell" (default) is an event, `cost.unknown`;
+            "end" ends the walk as well.
     """
 
     depth: int | None = None
@@ -55,9 +58,12 @@ class Limits:
     tool_calls: int | None = None
     model_calls: int | None = None
     concurrency: int | None = None
+    unpriced: Literal["tell", "end"] | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
+        if self.unpriced not in (None, "tell", "end"):
+            raise DeclarationError(f"Limits(unpriced={self.unpriced!r}): give 'tell' or 'end', or leave it out")
+        for field in fields(self)[:-1]:
             value = getattr(self, field.name)
             floor = 1 if field.name in ("laps", "concurrency") else 0
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < floor):
@@ -69,10 +75,10 @@ class Limits:
         """Both limits at once: for each field the smaller of the two that are stated."""
         if other is None:
             return self
-        merged: dict[str, float | None] = {}
+        merged: dict[str, float | str | None] = {}
         for field in fields(self):
             stated = [v for v in (getattr(self, field.name), getattr(other, field.name)) if v is not None]
-            merged[field.name] = min(stated) if stated else None
+            merged[field.name] = min(stated) if stated else None  # of texts, too: "end" is the tighter one
         return Limits(**merged)  # type: ignore[arg-type]  # ints stay ints: min() returns one of its arguments
 
     def __repr__(self) -> str:
@@ -295,6 +301,16 @@ class Ledger:
         if reply.usd is not None:
             self.add("usd", reply.usd)
 
+    def limiting(self, meter: Meter) -> list[Ledger]:
+        """This ledger and its ancestors, as far as they limit that meter; the innermost first."""
+        found: list[Ledger] = []
+        book: Ledger | None = self
+        while book is not None:
+            if getattr(book.limits, meter) is not None:
+                found.append(book)
+            book = book.parent
+        return found
+
     def check_spent(self) -> None:
         """Raises if tokens or usd are used up here or above: nothing more may be asked of a model."""
         book: Ledger | None = self
@@ -326,7 +342,12 @@ class Ledger:
 
     def left(self) -> Limits:
         """What is left of the limits, ancestors' included: what `ctx.limits` shows."""
-        left = Limits(depth=self.ceiling - self.depth, laps=self.limits.laps, concurrency=self.limits.concurrency)
+        left = Limits(
+            depth=self.ceiling - self.depth,
+            laps=self.limits.laps,
+            concurrency=self.limits.concurrency,
+            unpriced=self.limits.unpriced,
+        )
         first = self.first_deadline()
         if first is not None and first.deadline is not None:
             left = left.tightest(Limits(seconds=max(0.0, first.deadline - asyncio.get_running_loop().time())))
@@ -354,6 +375,13 @@ class Ledger:
         if meter not in self.warned and self.on_warning is not None:
             self.warned.add(meter)
             self.on_warning(self, meter, used)
+
+    def first_time(self, what: str) -> bool:
+        """Whether something is to be told of this ledger for the first time."""
+        self.warned = self.warned or set()
+        new = what not in self.warned
+        self.warned.add(what)
+        return new
 
     def contains(self, other: object) -> bool:
         """Whether `other` is this ledger or one of its ancestors: its limit ends this frame, too."""

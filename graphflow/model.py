@@ -244,7 +244,9 @@ ModelEvent = (
 class Model(Protocol):
     """Anything that answers requests. Third parties implement this one method.
 
-    One that tells how likely its tokens are has an attribute `top_logprobs`, too: of how many at a place, at most.
+    One that tells how likely its tokens are has an attribute `top_logprobs`, too: of how many at a place, at most. One that
+    knows beforehand that it will not tell what its answers cost has `unpriced`: the names of the models of which nobody
+    knows the price; a limit in dollars refuses them.
     """
 
     name: str

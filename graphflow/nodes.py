@@ -20,7 +20,7 @@ from graphflow.artifacts import Artifact
 from graphflow.background import Background
 from graphflow.conversation import Conversation
 from graphflow.errors import DeclarationError, GraphflowError, ModelError, NotReachable
-from graphflow.limits import Answered, Limits
+from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages import Type, type_name
 from graphflow.places import Asking, Place
 from graphflow.policy import Effect, Policy
@@ -120,6 +120,8 @@ class Frame(Protocol):
     def session(self) -> str | None: ...
     @property
     def limits(self) -> Limits: ...
+    @property
+    def ledger(self) -> Ledger: ...
     @property
     def observed(self) -> bool: ...
 

@@ -78,6 +78,11 @@ class Recorder:
         self.model = open_model(model) if isinstance(model, str) else model
         self.name = self.model.name
 
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Of what is recorded: the models of which nobody will know what an answer costs."""
+        return getattr(self.model, "unpriced", ())
+
     def prepare(self) -> None:
         """Opens the model, if that is still to be done."""
         further: Any = getattr(self.model, "prepare", None)

@@ -79,7 +79,9 @@ def _warnings(graph: Graph[Any, Any]) -> list[str]:
             warnings.append(f"{name!r}: {problem}")
         priced = not isinstance(model, str) or model.startswith("local:") or price_of(model) is not None
         if not priced and graph.limits is not None and graph.limits.usd is not None:
-            warnings.append(f"{name!r}: Limits(usd=...) cannot hold {model!r}, whose price is unknown; see set_price")
+            warnings.append(
+                f"{name!r}: Limits(usd=...) cannot hold {model!r}, whose price is unknown: a run is refused; see set_price"
+            )
     for node in graph.nodes:
         if type_name(node.output) == "Any":
             warnings.append(f"{node.name!r} returns Any, so its arrows are only checked when messages arrive")

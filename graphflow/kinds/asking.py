@@ -10,8 +10,16 @@ from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, Literal
 
-from graphflow.errors import ContentFiltered, DeclarationError, ModelError, Refused
-from graphflow.events import ModelDelta, ModelFinished, ModelPartial, ModelRetried, ModelStarted, ModelSwitched
+from graphflow.errors import ContentFiltered, DeclarationError, LimitExceeded, ModelError, Refused
+from graphflow.events import (
+    CostUnknown,
+    ModelDelta,
+    ModelFinished,
+    ModelPartial,
+    ModelRetried,
+    ModelStarted,
+    ModelSwitched,
+)
 from graphflow.kinds.wire_names import WireNames
 from graphflow.model import (
     CallDelta,
@@ -129,7 +137,9 @@ async def ask(
         raise
     if names is not None:
         names.read(reply)
-    _count(reply, model, started, number, ctx)
+    unpriced = _count(reply, model, started, number, ctx)
+    if unpriced is not None:
+        raise unpriced
     return reply
 
 
@@ -152,7 +162,8 @@ def _with(error: ModelError, reply: Reply) -> ModelError:
     return error
 
 
-def _count(reply: Reply, model: Model, started: float, number: int, ctx: Context) -> None:
+def _count(reply: Reply, model: Model, started: float, number: int, ctx: Context) -> LimitExceeded | None:
+    """Charges an answer, and tells of it; the error that ends the walk, if its cost is not known and that is to end it."""
     frame = ctx.frame
     frame.add_model_call(reply)
     frame.record(
@@ -174,6 +185,18 @@ def _count(reply: Reply, model: Model, started: float, number: int, ctx: Context
         thinking=reply.thinking,
         question=number,
     )
+    return _unpriced(model.name, ctx) if reply.usd is None else None
+
+
+def _unpriced(model: str, ctx: Context) -> LimitExceeded | None:
+    """Tells that an answer counts nothing although dollars are limited; the error, if that is to be the end."""
+    books = ctx.frame.ledger.limiting("usd")
+    if not books:
+        return None
+    if books[-1].first_time(f"the cost of {model}"):
+        ctx.frame.record(CostUnknown, ctx.activation, node=ctx.node.name, model=model)
+    ending = [book for book in books if book.limits.unpriced == "end"]
+    return ending[-1].exceeded("usd", f"nobody knows what an answer of {model!r} costs") if ending else None
 
 
 def _noter(ctx: Context) -> Callable[[Notice], None]:

@@ -113,6 +113,8 @@ class Rows:
                 return [at, ">", target, "", "", source, event.kind == "edge.skip"] if source and target else None
             case "limit.warning":
                 return [at, "w", "", "", "limit", f"{event.limit}: {event.used:g} of {event.value:g} used"]
+            case "cost.unknown":
+                return [at, "w", "", "", "limit", f"usd: nobody knows what {event.model} costs"]
             case _:
                 return self._node_row(event, at)
 

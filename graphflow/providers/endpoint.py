@@ -32,6 +32,7 @@ class Endpoint:
         way: how a model of it is held to a schema, beside tools or without.
         thinking_excludes_tools: whether no tool can be forced while the model thinks.
         free: whether its models cost nothing.
+        tells_cost: whether its answers may say what they cost.
         top_logprobs: of how many likeliest tokens its models tell the probability; 0 = of none.
         from_key: headers that follow from the key.
     """
@@ -51,5 +52,6 @@ class Endpoint:
     way: Callable[[str, bool], Way] = by_schema
     thinking_excludes_tools: bool = False
     free: bool = False
+    tells_cost: bool = False
     top_logprobs: int = 0
     from_key: Callable[[str], Mapping[str, str]] | None = None

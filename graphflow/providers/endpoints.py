@@ -284,6 +284,7 @@ _ALL = (
         ("OPENROUTER_API_KEY",),
         "https://openrouter.ai/settings/keys",
         base_variable="OPENROUTER_BASE_URL",
+        tells_cost=True,
         flavour="strict",
         top_logprobs=20,
     ),
@@ -326,6 +327,7 @@ _ALL = (
         ("COMPATIBLE_API_KEY",),
         needs_key=False,
         base_variable="COMPATIBLE_BASE_URL",
+        tells_cost=True,
         top_logprobs=20,
     ),
     *(

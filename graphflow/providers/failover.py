@@ -106,6 +106,12 @@ class Failover:
         members = (*self.members, *self.route.values())
         return min(int(getattr(member.open(), "top_logprobs", 0)) for member in members)
 
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Those of them of which nobody will know what an answer costs."""
+        members = (*self.members, *self.route.values())
+        return tuple(name for member in members for name in getattr(member.open(), "unpriced", ()))
+
     def prepare(self) -> None:
         """Opens all models, so that a missing key is told before anything is asked."""
         for member in (*self.members, *self.route.values()):

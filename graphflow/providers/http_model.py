@@ -102,6 +102,12 @@ class HttpModel:
         """Of how many likeliest tokens it tells the probability."""
         return self.endpoint.top_logprobs
 
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Its name, if nobody will know what an answer costs."""
+        known = self.endpoint.free or self.endpoint.tells_cost or price_of(self.name) is not None
+        return () if known else (self.name,)
+
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """Yields the answer piece by piece, trying again and with other keys as the settings say.
 

@@ -27,6 +27,11 @@ class Declared:
         with suppress(KeyMissing):  # a key need not be there where a graph is only looked at
             self._model = make()  # whatever else is wrong is told when the file is read
 
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """What it says of itself, once it is open."""
+        return getattr(self._model, "unpriced", ())
+
     def prepare(self) -> None:
         """Opens it.
 

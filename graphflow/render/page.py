@@ -187,6 +187,8 @@ def _facts(events: list[Any], story: Story) -> _Facts:
                 facts.warnings.append(
                     f"{event.limit}: {event.used:g} of {event.value:g} used after {seconds_text(event.at)}"
                 )
+            case "cost.unknown":
+                facts.warnings.append(f"usd: nobody knows what {event.model} costs; its answers count as nothing")
             case "node.retry" | "model.retry":
                 facts.retries += 1
             case "node.skip":
@@ -249,9 +251,8 @@ def _limits(source: Any, graph: Graph[Any, Any] | None) -> list[tuple[str, str]]
         limits = graph.limits
     if limits is None:
         return []
-    return [
-        (name, f"{value:g}") for name in Limits.__dataclass_fields__ if (value := getattr(limits, name)) is not None
-    ]
+    stated = [(name, getattr(limits, name)) for name in Limits.__dataclass_fields__]
+    return [(name, value if isinstance(value, str) else f"{value:g}") for name, value in stated if value is not None]
 
 
 def _longest(pieces: list[tuple[str, float]], most: int = 6) -> list[tuple[str, float]]:

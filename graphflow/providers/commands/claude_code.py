@@ -175,4 +175,5 @@ COMMAND = Command(
     "install it with: npm install -g @anthropic-ai/claude-code, and log in with: claude",
     build,
     ClaudeLines,
+    tells_cost=True,
 )

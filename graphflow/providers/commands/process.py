@@ -26,7 +26,8 @@ from pydantic_core import from_json
 
 from graphflow.errors import CommandFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
 from graphflow.messages import to_json_value
-from graphflow.model import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta
+from graphflow.model import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta, UsageDelta
+from graphflow.prices import cost_of, price_of
 from graphflow.providers.closing import aclosing
 from graphflow.providers.http import Timeouts
 from graphflow.providers.reading import LARGEST_EVENT, ODD, checked
@@ -86,6 +87,7 @@ class Command:
         install: how one gets it.
         build: the call for a request, by model and the folder it works in.
         lines: a reader of its output.
+        tells_cost: whether it says what an answer cost.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Command:
     install: str
     build: Callable[[Request, str, Path], Invocation]
     lines: Callable[[Request], Lines]
+    tells_cost: bool = False
 
     def found(self) -> str | None:
         """Where the executable is, or None."""
@@ -131,6 +134,11 @@ class CommandModel:
         self.path = path
         self.timeouts = timeouts
 
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Its name, if nobody will know what an answer costs."""
+        return () if self.command.tells_cost or price_of(self.name) is not None else (self.name,)
+
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """Yields the answer; cancelling ends the tool and all it has started.
 
@@ -146,6 +154,8 @@ class CommandModel:
             talk = _talk(self.command, self.path, call, folder, self.timeouts, self.command.lines(request))
             async with aclosing(talk) as events:
                 async for event in events:
+                    if isinstance(event, UsageDelta) and event.usd is None:
+                        event.usd = self._cost(event)
                     if request.tools and isinstance(event, TextDelta):
                         held.append(event.text)  # until it is known to be a call or an answer
                         continue
@@ -155,6 +165,13 @@ class CommandModel:
                         if isinstance(spoken, CallDelta):
                             event = Finished("tool_calls", event.raw)
                     yield event
+
+    def _cost(self, usage: UsageDelta) -> float | None:
+        """What an answer cost at the price that the user has said; a tool that counts no tokens tells nothing."""
+        if not usage.input_tokens + usage.output_tokens:
+            return None
+        cached = usage.cache_read_tokens, usage.cache_write_tokens
+        return cost_of(self.name, usage.input_tokens, usage.output_tokens, *cached)
 
     def __repr__(self) -> str:
         return f"<model {self.name} by {self.path}>"
