@@ -18,6 +18,8 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
+from graphflow.sources import Source
+
 Scope = tuple[tuple[int, Any], ...]
 """The path of forks and laps that led to a token: `((fork or loop, index), ...)`, outermost first. It orders tokens, too."""
 
@@ -435,6 +437,8 @@ class ModelFinished(Event):
     """The model that really answered, by the provider's own name for it, where it says one."""
     thinking: str = ""
     question: int = 0
+    sources: tuple[Source, ...] = ()
+    """What it says that its answer rests on."""
 
 
 @dataclass(slots=True)

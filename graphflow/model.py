@@ -180,6 +180,24 @@ class LogprobsDelta:
 
 
 @dataclass(slots=True)
+class Cited:
+    """A source of the answer (`Reply.sources`).
+
+    Attributes:
+        url, title, quote: as in `Source`.
+        start, end: the stretch of text that rests on it; with an `index` and without these, the whole part does.
+        index: the part that they are counted in; None = they are counted in the whole text.
+    """
+
+    url: str = ""
+    title: str = ""
+    start: int | None = None
+    end: int | None = None
+    quote: str = ""
+    index: int | None = None
+
+
+@dataclass(slots=True)
 class Opened:
     """Who answers: the provider's own name for the model and for this reply, and the wire format they came in."""
 
@@ -233,6 +251,7 @@ ModelEvent = (
     | Kept
     | UsageDelta
     | LogprobsDelta
+    | Cited
     | Opened
     | Notice
     | Restarted

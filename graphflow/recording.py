@@ -36,7 +36,7 @@ EVENTS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         *(seam.TextDelta, seam.ThinkingDelta, seam.RefusalDelta, seam.CallDelta, seam.Kept, seam.UsageDelta),
-        *(seam.LogprobsDelta, seam.Opened, seam.Restarted, seam.Finished),
+        *(seam.LogprobsDelta, seam.Cited, seam.Opened, seam.Restarted, seam.Finished),
     )
 }
 """What a recording holds; retries and switches are how an answer was come by, not part of it."""

@@ -9,6 +9,7 @@ from typing import Any
 from graphflow.errors import MalformedReply, ModelError, ServerError
 from graphflow.model import (
     CallDelta,
+    Cited,
     Finish,
     Finished,
     Kept,
@@ -25,6 +26,7 @@ from graphflow.model import (
     ThinkingDelta,
     UsageDelta,
 )
+from graphflow.sources import Source
 from graphflow.turns import NOTHING, AssistantTurn, Block, Part, Said, Thinking, ToolCall
 
 
@@ -53,6 +55,7 @@ class Reply:
     response_id: str = ""
     wire: str = ""
     logprobs: tuple[Likely, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     @property
     def turn(self) -> AssistantTurn:
@@ -123,6 +126,7 @@ class Gathering:
         self.usage: UsageDelta | None = None
         self.growing: dict[tuple[str, int], _Growing] = {}
         self.refusal: list[str] = []
+        self.cited: list[Cited] = []
         self.finished = False
         self._last: _Growing | None = None
         self._last_key = ("", -1)
@@ -160,6 +164,8 @@ class Gathering:
         match event:
             case RefusalDelta():
                 self.refusal.append(event.text)
+            case Cited():
+                self.cited.append(event)
             case LogprobsDelta():
                 self.reply.logprobs += event.tokens
             case Opened():
@@ -199,6 +205,7 @@ class Gathering:
         reply.thinking = "\n\n".join(part.text for part in reply.parts if type(part) is Thinking and part.text)
         reply.calls = tuple(part for part in reply.parts if type(part) is ToolCall)
         reply.refusal = "".join(self.refusal)
+        reply.sources = self._sources(reply.parts) if self.cited else ()
         used = [*self.before, *([self.usage] if self.usage else [])]
         if not used and not self.finished:
             reply.usd = None  # it was stopped before it told what it cost
@@ -208,6 +215,28 @@ class Gathering:
             total = sum(known) if known and (name != "usd" or len(known) == len(told)) else None
             setattr(reply, name, total)
         return reply
+
+    def _sources(self, parts: tuple[Part, ...]) -> tuple[Source, ...]:
+        """The sources, each with the stretch of the whole text that rests on it."""
+        stretches: dict[int | None, tuple[int, int]] = {}
+        length = 0
+        for (kind, index), part in zip(self.growing, parts, strict=True):
+            if kind == "text" and type(part) is Said:
+                stretches[index] = (length, length + len(part.text))
+                length += len(part.text)
+        stretches[None] = (0, length)
+        return tuple(dict.fromkeys(_source(cited, stretches.get(cited.index)) for cited in self.cited))
+
+
+def _source(cited: Cited, stretch: tuple[int, int] | None) -> Source:
+    start, end = cited.start, cited.end
+    if start is None and cited.index is not None and stretch is not None:
+        start, end = stretch
+    elif start is None or end is None or stretch is None or not start <= end <= stretch[1] - stretch[0]:
+        start = end = None  # it lies outside of what was said
+    else:
+        start, end = start + stretch[0], end + stretch[0]
+    return Source(cited.url, cited.title, start, end, cited.quote)
 
 
 _NOTICES = frozenset({Retried, Switched})

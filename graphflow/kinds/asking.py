@@ -184,6 +184,7 @@ def _count(reply: Reply, model: Model, started: float, number: int, ctx: Context
         answered_by=reply.model,
         thinking=reply.thinking,
         question=number,
+        sources=reply.sources,
     )
     return _unpriced(model.name, ctx) if reply.usd is None else None
 

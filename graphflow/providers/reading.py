@@ -16,7 +16,17 @@ from typing import Any, Literal
 from pydantic_core import from_json
 
 from graphflow.errors import MalformedReply, ModelError
-from graphflow.model import CallDelta, Kept, ModelEvent, Opened, RefusalDelta, TextDelta, ThinkingDelta, UsageDelta
+from graphflow.model import (
+    CallDelta,
+    Cited,
+    Kept,
+    ModelEvent,
+    Opened,
+    RefusalDelta,
+    TextDelta,
+    ThinkingDelta,
+    UsageDelta,
+)
 from graphflow.providers.faults import CUT, fault, read_body
 from graphflow.providers.wires.wire import Dialect, Parser, Wire
 
@@ -315,9 +325,18 @@ def checked(events: list[ModelEvent]) -> list[ModelEvent]:
                 raise TypeError("a call whose id, name or arguments are no texts")
         elif isinstance(event, UsageDelta):
             clamp(event)
+        elif isinstance(event, Cited):
+            _check_source(event)
         elif isinstance(event, Opened):
             event.model, event.response_id = str(event.model), str(event.response_id)
     return events
+
+
+def _check_source(source: Cited) -> None:
+    if not type(source.url) is type(source.title) is type(source.quote) is str:
+        raise TypeError("a source whose address, title or words are no texts")
+    if not all(place is None or (type(place) is int and place >= 0) for place in (source.start, source.end)):
+        raise TypeError("a source whose place is none")
 
 
 def clamp(usage: UsageDelta) -> None:

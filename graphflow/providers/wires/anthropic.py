@@ -15,6 +15,7 @@ from graphflow.errors import MalformedReply
 from graphflow.media import Media
 from graphflow.model import (
     CallDelta,
+    Cited,
     Finish,
     Finished,
     Kept,
@@ -229,7 +230,8 @@ def call_id(id: str) -> str:
 def _part(part: Part, own: bool) -> Json | None:
     match part:
         case Said():
-            return {"type": "text", "text": part.text} if part.text.strip() else None
+            cited = present(citations=part.keep.get("citations")) if own else {}
+            return {"type": "text", "text": part.text, **cited} if part.text.strip() else None
         case ToolCall():
             call = {"type": "tool_use", "id": call_id(part.id), "name": part.name}
             return marked({**call, "input": arguments_of(part.arguments)}, part.cache)
@@ -284,6 +286,7 @@ class MessagesParser:
         self.blocks: dict[int, Json] = {}
         """Blocks that only go back, while their pieces come."""
         self.pieces: dict[int, list[str]] = {}
+        self.citations: dict[int, list[Json]] = {}
 
     @property
     def spent(self) -> UsageDelta | None:
@@ -347,7 +350,8 @@ class MessagesParser:
     def _start(self, index: int, block: Json) -> list[ModelEvent]:
         match block.get("type"):
             case "text":
-                return [TextDelta(block["text"], index)] if block.get("text") else []
+                said: list[ModelEvent] = [TextDelta(block["text"], index)] if block.get("text") else []
+                return [*said, *(event for cited in block.get("citations") or () for event in self._cite(index, cited))]
             case "thinking":
                 events: list[ModelEvent] = [ThinkingDelta(block.get("thinking") or "", index)]
                 signature = block.get("signature")
@@ -373,6 +377,8 @@ class MessagesParser:
                 return [ThinkingDelta(delta.get("thinking") or "", index)]
             case "signature_delta":
                 return [Kept("thinking", index, {"signature": delta.get("signature") or ""})]
+            case "citations_delta":
+                return self._cite(index, delta.get("citation") or {})
             case "compaction_delta" if index in self.blocks:
                 return self._summary(index, delta)
             case _:
@@ -388,6 +394,18 @@ class MessagesParser:
         if piece.strip():
             self.whole_inputs[index] = {}
         return [CallDelta(index, arguments=piece)]
+
+    def _cite(self, index: int, citation: Json) -> list[ModelEvent]:
+        """A source of a text, which goes back with it: the API finds it again by its own references."""
+        cited = self.citations.setdefault(index, [])
+        cited.append(citation)
+        source = Cited(
+            citation.get("url") or (citation.get("source") or ""),
+            citation.get("title") or citation.get("document_title") or "",
+            quote=citation.get("cited_text") or "",
+            index=index,
+        )
+        return [source, Kept("text", index, {"citations": list(cited)})]
 
     def _summary(self, index: int, delta: Json) -> list[ModelEvent]:
         """A piece of the summary that stands for what was said before (.../build-with-claude/compaction)."""
@@ -413,11 +431,21 @@ class MessagesParser:
 
 
 def parse_usage(usage: Json) -> UsageDelta:
-    """Token counts: what was read from or written to the cache is counted beside the input here."""
-    read, write = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+    """Token counts: what was read from or written to the cache is counted beside the input here.
+
+    The totals leave out what was not the answer itself: summing up what was said before, asking another model for advice.
+    `iterations` lists these beside the passes that the totals do count ("message").
+    """
+    besides = [each for each in usage.get("iterations") or () if each.get("type") not in ("message", None)]
+
+    def total(name: str) -> int | None:
+        counts = [count for each in (usage, *besides) if (count := each.get(name)) is not None]
+        return sum(counts) if counts else None
+
+    read, write = total("cache_read_input_tokens"), total("cache_creation_input_tokens")
     return UsageDelta(
-        (usage.get("input_tokens") or 0) + (read or 0) + (write or 0),
-        usage.get("output_tokens") or 0,
+        (total("input_tokens") or 0) + (read or 0) + (write or 0),
+        total("output_tokens") or 0,
         cache_read_tokens=read,
         cache_write_tokens=write,
         reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens"),

@@ -18,6 +18,7 @@ from graphflow.errors import MalformedReply
 from graphflow.media import Media
 from graphflow.model import (
     CallDelta,
+    Cited,
     Finish,
     Finished,
     Kept,
@@ -228,6 +229,8 @@ class GeminiParser:
         self.raw: str | None = None
         self.said = ""
         self.blocked = False
+        self.grounding: Json = {}
+        self.texts: list[str] = []
         self.usage: Json = {}
         self.index = 0
         self.kind = ""
@@ -256,6 +259,7 @@ class GeminiParser:
                 self._part(part, events)
             self.raw = candidate.get("finishReason") or self.raw
             self.said = str(candidate.get("finishMessage") or self.said)
+            self.grounding |= candidate.get("groundingMetadata") or {}
             if candidate.get("logprobsResult"):
                 events.append(LogprobsDelta(_likely(candidate["logprobsResult"])))
         blocked = (data.get("promptFeedback") or {}).get("blockReason")
@@ -279,7 +283,8 @@ class GeminiParser:
         reason = finish_of(FINISH, self.raw, NAME, self.said) if not self.blocked else "content_filter"
         if reason == "stop" and self.called:
             reason = "tool_calls"
-        return [*([self.spent] if self.spent else []), Finished(reason, self.raw)]
+        cited = parse_grounding(self.grounding, "".join(self.texts))
+        return [*cited, *([self.spent] if self.spent else []), Finished(reason, self.raw)]
 
     def _at(self, kind: str) -> int:
         if kind != self.kind or kind == "call":
@@ -304,8 +309,11 @@ class GeminiParser:
             if signature and not part["text"]:
                 self.kind = ""  # a signature on an empty part of its own stays on a part of its own
             index = self._at(kind)
-            if part["text"]:
-                events.append((ThinkingDelta if kind == "thinking" else TextDelta)(part["text"], index))
+            if part["text"] and kind == "thinking":
+                events.append(ThinkingDelta(part["text"], index))
+            elif part["text"]:
+                self.texts.append(part["text"])
+                events.append(TextDelta(part["text"], index))
         else:
             kind = "block"
             self.kind = ""
@@ -316,6 +324,38 @@ class GeminiParser:
         if signature:
             events.append(Kept(kind, index, {"signature": signature}))  # type: ignore[arg-type]  # one of its words
             self.kind = ""
+
+
+def parse_grounding(grounding: Json, text: str) -> list[Cited]:
+    """The sources of an answer (ai.google.dev/gemini-api/docs/google-search): which chunks support which stretch of it."""
+    chunks: list[Json] = [next(iter(chunk.values()), {}) for chunk in grounding.get("groundingChunks") or ()]
+    supports = grounding.get("groundingSupports") or ()
+    cited: list[Cited] = []
+    used: set[int] = set()
+    for support in supports:
+        start, end = _stretch(support.get("segment") or {}, text)
+        for number in support.get("groundingChunkIndices") or ():
+            if number < len(chunks):
+                used.add(number)
+                cited.append(Cited(*_page(chunks[number]), start, end))
+    return [*cited, *(Cited(*_page(chunk)) for number, chunk in enumerate(chunks) if number not in used)]
+
+
+def _page(chunk: Json) -> tuple[str, str]:
+    return chunk.get("uri") or "", chunk.get("title") or ""
+
+
+def _stretch(segment: Json, text: str) -> tuple[int | None, int | None]:
+    """The characters of a segment, whose places are counted in bytes; its own words tell whether they are right."""
+    said = segment.get("text") or ""
+    raw = text.encode("utf-8", "surrogatepass")
+    first, last = segment.get("startIndex") or 0, segment.get("endIndex")
+    start = len(raw[:first].decode("utf-8", "ignore"))
+    end = start + len(said) if said else None if last is None else len(raw[:last].decode("utf-8", "ignore"))
+    if said and text[start:end] != said:  # counted in a part, and the parts were joined
+        start = text.find(said)
+        end = start + len(said)
+    return (None, None) if start < 0 or end is None else (start, end)
 
 
 def _likely(told: Json) -> tuple[Likely, ...]:

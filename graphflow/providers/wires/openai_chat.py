@@ -15,6 +15,7 @@ from typing import Any
 from graphflow.errors import MalformedReply, ModelError
 from graphflow.media import Media
 from graphflow.model import (
+    Cited,
     Finish,
     Finished,
     Kept,
@@ -253,6 +254,7 @@ class ChatParser:
         self.in_thought = False
         self.part = 0
         self.details: list[Any] = []
+        self.cited: list[Cited] = []
 
     def event(self, data: Any, name: str) -> list[ModelEvent]:
         """One chunk."""
@@ -265,6 +267,8 @@ class ChatParser:
         usage = data.get("usage") or (data.get("x_groq") or {}).get("usage")
         if usage:
             self.spent = later(self.spent, parse_usage(usage))
+        if isinstance(data.get("citations"), list):  # xAI, Perplexity: all of them, in every chunk that has any
+            self.cited = [Cited(url) for url in data["citations"] if isinstance(url, str)]
         for choice in data.get("choices") or ():
             if not choice.get("index"):  # several choices interleave; only the first is read
                 self._delta(choice.get("delta") or choice.get("message") or {}, events)
@@ -289,7 +293,7 @@ class ChatParser:
             raise self.failure
         if not self.done and (self.dialect.marker or self.raw is None):
             raise MalformedReply("the stream ended without [DONE]")
-        events: list[ModelEvent] = [self.spent] if self.spent else []
+        events: list[ModelEvent] = [*self.cited, *([self.spent] if self.spent else [])]
         reason = finish_of(FINISH, (self.raw or "").lower(), self.dialect.name)
         if reason in ("stop", "other") and self.calls.calls:
             reason = "tool_calls"
@@ -320,6 +324,8 @@ class ChatParser:
                 self._call(call, position, events)
         elif delta.get("function_call"):
             self._call({"function": delta["function_call"]}, 0, events)
+        for annotation in delta.get("annotations") or ():
+            self.cited += parse_annotation(annotation)
         for position, tool in enumerate(delta.get("executed_tools") or ()):
             keep = {"name": tool.get("name") or tool.get("type") or "tool", "item": tool}
             events.append(Kept("block", tool.get("index", position), keep))
@@ -348,6 +354,14 @@ class ChatParser:
         if isinstance(arguments, dict):
             arguments = json.dumps(arguments)
         events += self.calls.take(raw, call.get("id") or "", function.get("name") or "", arguments or "")
+
+
+def parse_annotation(annotation: Json) -> list[Cited]:
+    """A source of the text (OpenAI's search models, OpenRouter)."""
+    told = annotation.get("url_citation")
+    if not told:
+        return []
+    return [Cited(told.get("url") or "", told.get("title") or "", told.get("start_index"), told.get("end_index"))]
 
 
 def _thoughts(told: Any) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from graphflow.errors import MalformedReply
 from graphflow.model import (
     CallDelta,
+    Cited,
     Finish,
     Finished,
     Kept,
@@ -113,6 +114,16 @@ class Item:
             return []
         self.header = header
         return [CallDelta(self.index, *header)]
+
+    def cited(self) -> list[ModelEvent]:
+        """The sources of its text, each counted in the whole of it."""
+        events: list[ModelEvent] = []
+        before = 0
+        for part in self.full.get("content") or () if self.part == "text" else ():
+            if part.get("type") == "output_text":
+                events += [_cited(told, before, self.index) for told in part.get("annotations") or ()]
+                before += len(part.get("text") or "")
+        return events
 
     def keep(self) -> list[ModelEvent]:
         """What has to go back with it."""
@@ -243,7 +254,8 @@ class ResponsesParser:
             reason = "length" if any(item.broken_off for item in calls) else "tool_calls"
         parts = (part for item in self.items.values() for part in item.full.get("content") or ())
         likely = [event for part in parts for event in read_logprobs(part.get("logprobs"))]
-        return [*likely, *([self.spent] if self.spent else []), Finished(reason, raw)]
+        cited = [event for item in self.items.values() for event in item.cited()]
+        return [*likely, *cited, *([self.spent] if self.spent else []), Finished(reason, raw)]
 
     def _open(self, response: Json) -> list[ModelEvent]:
         self.stored = self.stored or response.get("store") is True
@@ -357,6 +369,17 @@ def _alike(item: Item, full: Json, position: int) -> bool:
     unnamed = not (item.full.get("id") and full.get("id"))
     continued = text_of(full).startswith(item.told)
     return bool(unnamed or item.index == position or continued)
+
+
+def _cited(annotation: Json, before: int, index: int) -> Cited:
+    """A source, and where it is told of in a text that begins after so many characters."""
+    start, end = annotation.get("start_index"), annotation.get("end_index")
+    if start is None or end is None:  # a file is cited at a point
+        start = end = annotation.get("index")
+    title = annotation.get("title") or annotation.get("filename") or annotation.get("file_id") or ""
+    if start is None or end is None:
+        return Cited(annotation.get("url") or "", title)
+    return Cited(annotation.get("url") or "", title, before + start, before + end, index=index)
 
 
 def text_of(full: Json) -> str:
