@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -338,14 +339,24 @@ def media_sizes(request: Request) -> list[int]:
     return [len(media.data) * 4 // 3 for media in found if isinstance(media, Media)]
 
 
+PLACEHOLDERS = frozenset(["ollama", "none", "empty", "dummy", "test", "local", "token", "secret", "apikey", "lmstudio"])
+"""What people give to a server that wants any key: no secret, and a word of its messages."""
+WORD = 4
+"""Characters that a key has at least to be looked for at all."""
+
+
 def hide(error: ModelError, secret: str, label: str) -> None:
-    """Takes a secret out of what a server has echoed of it, also where a cut has left a part of it at the end."""
-    if len(secret) < SHORTEST:  # "x" is what people give to a server that wants any key
+    """Takes a secret out of what a server has echoed of it, also where a cut has left a part of it at the end.
+
+    A short one is only taken out where it stands alone: it may be a part of any word.
+    """
+    if len(secret) < WORD or secret.lower() in PLACEHOLDERS:
         return
+    whole = re.escape(secret) if len(secret) >= SHORTEST else rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])"
 
     def clean(text: str) -> str:
-        text = text.replace(secret, f"[{label}]")
-        for size in range(len(secret) - 1, SHORTEST - 1, -1):
+        text = re.sub(whole, lambda _: f"[{label}]", text)
+        for size in range(len(secret) - 1, min(len(secret), SHORTEST) - 1, -1):
             text = text.replace(secret[:size] + CUT, f"[{label}]{CUT}")
         return text
 

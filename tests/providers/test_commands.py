@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from graphflow import END, START, Agent, Graph, connect, errors, tool
 from graphflow.model import ModelEvent, Request, TextDelta
 from graphflow.providers import Timeouts
+from graphflow.providers.commands import variables
 from graphflow.reply import Reply, gather
 from graphflow.turns import UserTurn
 from tests.conftest import walk
@@ -29,6 +30,7 @@ def on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", f"{STAND_INS}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
     monkeypatch.setenv("STAND_IN_PIDS", str(tmp_path / "pids"))
+    monkeypatch.setattr(variables, "PASSED", (*variables.PASSED, "STAND_IN*"))
 
 
 def ask(provider: str, request: Request = ASKED, heard: list[ModelEvent] | None = None, **options: Any) -> Reply:
@@ -213,3 +215,30 @@ def test_a_tool_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(errors.CommandFailed, match="npm install"):
         connect("codex:default")
+
+
+def test_a_tool_is_given_what_it_needs_and_what_is_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The keys of everything else that this process talks to are none of its business."""
+    program = tmp_path / "claude"
+    program.write_text('#!/bin/sh\nenv > "$STAND_IN_LOG"\nexit 3\n')
+    program.chmod(0o755)
+    secrets = {"DATABASE_PASSWORD": "p", "OPENAI_API_KEY": "k", "AWS_SECRET_ACCESS_KEY": "s", "LD_PRELOAD_X": "x"}
+    for name, value in {
+        **secrets,
+        "ANTHROPIC_BASE_URL": "http://here",
+        "LC_ALL": "C",
+        "HTTPS_PROXY": "http://p",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for more, passed in (((), set()), (("AWS_*",), {"AWS_SECRET_ACCESS_KEY"})):
+        with pytest.raises(errors.ModelError):
+            ask("claude-code", options={"program": str(program), "env": more})
+        given = {line.partition("=")[0] for line in (tmp_path / "log").read_text().splitlines()}
+        assert {"PATH", "HOME", "LC_ALL", "HTTPS_PROXY", "ANTHROPIC_BASE_URL", "DISABLE_AUTOUPDATER"} <= given
+        assert given & secrets.keys() == passed
+
+
+@pytest.mark.parametrize("wrong", ["AWS_*", {"A": "b"}, [""], [1]])
+def test_the_names_of_variables_are_a_list(wrong: Any) -> None:
+    with pytest.raises(errors.DeclarationError, match="names of variables"):
+        connect("codex:default", options={"env": wrong})

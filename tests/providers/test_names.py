@@ -204,7 +204,11 @@ def test_a_command_line_model_reads_spelled_names(
     monkeypatch.setenv("PATH", f"{stand_ins}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
     monkeypatch.setenv("STAND_IN_PIDS", str(tmp_path / "pids"))
-    run = walk(Graph("g", START >> Agent("a", tools=[price_clerk]) >> END), "x", model=connect(f"{command}:default"))
+    run = walk(
+        Graph("g", START >> Agent("a", tools=[price_clerk]) >> END),
+        "x",
+        model=connect(f"{command}:default", options={"env": ["STAND_IN*"]}),
+    )
     assert run.error is None
     told = json.dumps(json.loads((tmp_path / "log").read_text().splitlines()[0]))
     assert "price_clerk" in told

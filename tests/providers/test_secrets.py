@@ -66,6 +66,29 @@ def test_it_leaks_nowhere(provider: str, steps: Any, caplog: pytest.LogCaptureFi
     assert not [text for text in shown if CANARY in text]
 
 
+@pytest.mark.parametrize("key", ["sk-4711", "k-12", "a1b2c3d"])
+def test_a_short_key_that_a_server_echoes_is_taken_out_too(key: str) -> None:
+    echo = json.dumps({"error": {"message": f"Incorrect key {key}, not {key}.", "code": key}}).encode()
+    with RawServer(reply(echo, 401)) as raw:
+        run = walk(
+            Graph("g", START >> Agent("a") >> END), "x", model=connect("compatible:m", key=key, base_url=raw.url)
+        )
+    assert isinstance(run.error, errors.AuthError)
+    told = [str(run.error), repr(vars(run.error)), *(json.dumps(to_record(event)) for event in run.events)]
+    assert key not in "".join(told)
+    assert "Incorrect key [" in told[0]
+
+
+@pytest.mark.parametrize("key", ["ollama", "x", "none"])
+def test_a_word_that_stands_for_a_key_is_left_in_texts(key: str) -> None:
+    echo = json.dumps({"error": {"message": f"the model of {key} is not here"}}).encode()
+    with RawServer(reply(echo, 400)) as raw:
+        run = walk(
+            Graph("g", START >> Agent("a") >> END), "x", model=connect("compatible:m", key=key, base_url=raw.url)
+        )
+    assert f"the model of {key} is not here" in str(run.error)
+
+
 @pytest.mark.parametrize("provider", sorted(TARGETS))
 def test_the_header_is_the_vendors_and_the_url_is_clean(provider: str) -> None:
     with server(provider, [Answer(text="ok")]) as strict:

@@ -119,4 +119,5 @@ COMMAND = Command(
     "install it with: npm install -g @augmentcode/auggie, and log in with: auggie login",
     build,
     AuggieLines,
+    own=("AUGMENT_*",),
 )

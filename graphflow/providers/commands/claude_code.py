@@ -176,4 +176,5 @@ COMMAND = Command(
     build,
     ClaudeLines,
     tells_cost=True,
+    own=("ANTHROPIC_*", "CLAUDE_*", "DISABLE_*", "MAX_THINKING_TOKENS"),
 )

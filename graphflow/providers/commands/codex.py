@@ -148,4 +148,5 @@ COMMAND = Command(
     "install it with: npm install -g @openai/codex, and log in with: codex login",
     build,
     CodexLines,
+    own=("OPENAI_*", "CODEX_*"),
 )

@@ -3,7 +3,8 @@
 Rules:
 1. The prompt goes through standard input and files, never through arguments, which every user of the machine can read.
 2. The tool leads a process group of its own; however the call ends, the whole group does.
-3. The tool works in an empty folder that is gone afterwards: it shall answer, not look around.
+3. The tool works in an empty folder that is gone afterwards: it shall answer, not look around. Of the environment it gets
+   what programs need and what is its own (`graphflow.providers.commands.variables`).
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, Protocol
@@ -29,6 +30,7 @@ from graphflow.messages import to_json_value
 from graphflow.model import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta, UsageDelta
 from graphflow.prices import cost_of, price_of
 from graphflow.providers.closing import aclosing
+from graphflow.providers.commands.variables import passed_on
 from graphflow.providers.http import Timeouts
 from graphflow.providers.reading import LARGEST_EVENT, ODD, checked
 from graphflow.providers.spoken import read_call_or_answer, render_tools, transcript
@@ -88,6 +90,7 @@ class Command:
         build: the call for a request, by model and the folder it works in.
         lines: a reader of its output.
         tells_cost: whether it says what an answer cost.
+        own: names of the variables that are the tool's own, as patterns.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Command:
     build: Callable[[Request, str, Path], Invocation]
     lines: Callable[[Request], Lines]
     tells_cost: bool = False
+    own: tuple[str, ...] = ()
 
     def found(self) -> str | None:
         """Where the executable is, or None."""
@@ -107,9 +111,15 @@ class Command:
         return "installed" if self.found() else f"not installed ({self.install})"
 
     def __call__(
-        self, model: str, *, program: str | None = None, timeouts: Timeouts | None = None, **unknown: Any
+        self,
+        model: str,
+        *,
+        program: str | None = None,
+        timeouts: Timeouts | None = None,
+        env: Sequence[str] = (),
+        **unknown: Any,
     ) -> CommandModel:
-        """Opens a model.
+        """Opens a model. `env` names further variables that the tool is given, such as `("AWS_*",)`.
 
         Raises:
             CommandFailed: the tool is not installed.
@@ -117,22 +127,27 @@ class Command:
         """
         if unknown or not isinstance(timeouts, (Timeouts, NoneType)):
             wrong = ", ".join(unknown) or f"timeouts={timeouts!r}"
-            raise DeclarationError(f"{self.name}:{model} takes program= and timeouts=Timeouts(...), and not {wrong}")
+            raise DeclarationError(
+                f"{self.name}:{model} takes program=, env= and timeouts=Timeouts(...), and not {wrong}"
+            )
+        if isinstance(env, (str, Mapping)) or not all(isinstance(name, str) and name for name in env):
+            raise DeclarationError(f"{self.name}:{model}: env={env!r}; give a list of names of variables")
         path = self.found() if program is None else shutil.which(program) or os.path.abspath(program)
         if path is None:
             raise CommandFailed(f"{self.name}: there is no {self.program!r} on the path; {self.install}")
-        return CommandModel(self, model, path, timeouts or Timeouts())
+        return CommandModel(self, model, path, timeouts or Timeouts(), tuple(env))
 
 
 class CommandModel:
     """A model behind a tool."""
 
-    def __init__(self, command: Command, model: str, path: str, timeouts: Timeouts) -> None:
+    def __init__(self, command: Command, model: str, path: str, timeouts: Timeouts, env: tuple[str, ...] = ()) -> None:
         self.name = f"{command.name}:{model}"
         self.command = command
         self.model = model
         self.path = path
         self.timeouts = timeouts
+        self.env = env
 
     @property
     def unpriced(self) -> tuple[str, ...]:
@@ -147,6 +162,7 @@ class CommandModel:
         """
         with tempfile.TemporaryDirectory(prefix="graphflow-", ignore_cleanup_errors=True) as folder:
             call = self.command.build(request, self.model, Path(folder))
+            call = replace(call, variables=passed_on(self.command.own, self.env, call.variables))
             for name, text in call.files.items():
                 (Path(folder) / name).write_text(mended(text), encoding="utf-8")
             yield Opened(self.command.name, self.model)
@@ -320,7 +336,7 @@ async def _start(command: Command, path: str, call: Invocation, folder: str) -> 
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=folder,
-            env={**os.environ, **call.variables},
+            env=dict(call.variables),
             start_new_session=True,
             limit=LARGEST_EVENT,
         )
