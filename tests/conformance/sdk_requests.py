@@ -14,7 +14,19 @@ from graphflow.model import Request, ToolSpec
 from graphflow.providers.endpoints import ENDPOINTS, Endpoint
 from graphflow.providers.shapes import as_tool, as_words, fit
 from graphflow.providers.wires.wire import Json, render_request
-from graphflow.turns import CACHE, AssistantTurn, Block, Part, Said, Thinking, ToolCall, ToolResult, ToolTurn, UserTurn
+from graphflow.turns import (
+    CACHE,
+    AssistantTurn,
+    Block,
+    CacheMark,
+    Part,
+    Said,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    ToolTurn,
+    UserTurn,
+)
 
 TARGETS: dict[str, tuple[Endpoint, str]] = {
     "openai-chat": (ENDPOINTS["openai"], "gpt-5.1"),
@@ -119,6 +131,13 @@ FOUND = {
     "title": "T",
     "url": "https://a.example",
 }
+CITED = {
+    "type": "web_search_result_location",
+    "cited_text": "Rain.",
+    "encrypted_index": "x",
+    "title": "T",
+    "url": "https://a.example",
+}
 OWN: dict[str, AssistantTurn] = {
     "openai-chat": own("openai-chat", {}, {}, {"made_id": True}),
     "groq": own("groq", {}, {}, {}),
@@ -132,7 +151,7 @@ OWN: dict[str, AssistantTurn] = {
     "anthropic": own(
         "anthropic",
         {"signature": "x"},
-        {},
+        {"citations": [CITED]},
         {},
         SEARCH,
         {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [FOUND]},
@@ -206,6 +225,15 @@ CASES: dict[str, Request] = {
     "text": Request((ASK,)),
     "texts": Request((UserTurn(("One.", "Two.")), UserTurn("Three."))),
     "cache": Request((UserTurn((CACHE, "One.", CACHE, MEDIA["image-url"], CACHE, "Two.")),)),
+    "cache-hours": Request(
+        (UserTurn(("One.", CacheMark("1h"), "Two.", CacheMark("5m"))),),
+        system=("Be brief.", CacheMark("1h")),
+        tools=(replace(tool("weather"), cache=CacheMark("1h")), tool("now")),
+    ),
+    "cache-calls": _turns(
+        AssistantTurn("", (replace(CALLS[0], cache=CACHE),)), ToolTurn((replace(RESULTS[0], cache=CACHE),))
+    ),
+    "blank": Request((UserTurn(" "), AssistantTurn("\n"), UserTurn(("One.", " "))), system=(" ", "Be brief.")),
     "said": _turns(AssistantTurn("No."), UserTurn("Sure?")),
     "said-nothing": _turns(AssistantTurn(), UserTurn("Sure?")),
     "calls": _turns(AssistantTurn("Let me look.", CALLS), ToolTurn(RESULTS)),
