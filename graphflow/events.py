@@ -491,7 +491,7 @@ def to_record(event: Event) -> dict[str, Any]:
     from graphflow.scrub import scrub
 
     record: dict[str, Any] = {"kind": event.kind}
-    for name in all_slots(type(event)):
+    for name in all_slots(type(event)):  # type: ignore[arg-type]  # a class can be hashed, whatever its objects can
         value = getattr(event, name)
         if isinstance(value, BaseException):
             value = {"type": type(value).__name__, "text": scrub(error_text(value))}
