@@ -1,10 +1,21 @@
-"""Holds what a model says against what it read: which of its sentences the source bears out, and what is to the point."""
+"""Holds what a model says against what it read: which of its sentences hold, and what is to the point.
+
+There are two measures. `verdicts` is for answers to people: a sentence holds only if it is one of the facts retold
+(`nodes.retelling`). `borne_out` is for summaries, which say things in other words: it counts the words in common, and
+compares numbers with their units, denials and conditions.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import islice, pairwise
+from typing import NamedTuple
 
+from nodes.retelling import CONDITIONS, QUALIFIERS, Fact
+from nodes.statements import statements
 from nodes.tools.search_documents import shares
+from nodes.wording import UNITS, is_number, tokens
 from nodes.words import content_words
 
 LONGEST = 60
@@ -17,9 +28,83 @@ WINDOW = 12
 """How far apart two sentences may stand to be taken together."""
 
 
+MOST_SAID, MOST_KNOWN = 100, 500
+"""Statements of an answer, and of its facts, that are looked at; what is beyond does not hold, or bears out nothing."""
+_OPENING = re.compile(
+    r"\W{0,3}(?:yes|yeah|yep|no|nope|sure|certainly|of course|absolutely|indeed|sorry|hello|hi)"
+    r"(?:\s*[,.!:;]+|\s+[-\u2013\u2014]+)(?:\s+|$)",
+    re.IGNORECASE,
+)
+_WHOLE = re.compile(r"[.!][\"'\u201d\u2019)\]*]*$")
+
+
+class Verdict(NamedTuple):
+    """What is to be said of one sentence of an answer."""
+
+    sentence: str
+    """The sentence, without "Yes," or "No," before it."""
+    fact: str
+    """The fact it rests on; if it does not hold, the one it is nearest to; empty if it is near to none."""
+    why: str
+    """Why it does not hold; empty if it does."""
+
+    @property
+    def holds(self) -> bool:
+        return not self.why
+
+
+def verdicts(answer: str, facts: Iterable[str]) -> list[Verdict]:
+    """Each statement of an answer, held against the facts; it must hold on one of them by itself."""
+    known = [Fact(said) for said in islice((said for text in facts for said in statements(text)), MOST_KNOWN)]
+    spoken = (without_opening(said) for said in statements(answer, lists=False)[:MOST_SAID])
+    return [_verdict(said, known) for said in spoken if said]
+
+
+def without_opening(sentence: str) -> str:
+    """A sentence without a "Yes," or "No," before it: whether that is true depends on how the question was put."""
+    rest = sentence.strip()
+    for _ in range(3):
+        opening = _OPENING.match(rest)
+        if opening is None:
+            break
+        rest = rest[opening.end() :]
+    return rest if rest == sentence.strip() else rest[:1].upper() + rest[1:]
+
+
+def nearest(sentence: str, facts: list[str]) -> str:
+    """The fact that shares most with a sentence, rare words counting more; empty if none shares a word that matters."""
+    share = shares(point_of(sentence), facts)
+    best = max(range(len(facts)), key=lambda i: (share[i], -i), default=None)
+    return "" if best is None or not share[best] else facts[best]
+
+
+def _verdict(sentence: str, known: list[Fact]) -> Verdict:
+    told = tokens(sentence)
+    whole = _WHOLE.search(sentence) is not None
+    faults: dict[str, str] = {}
+    for fact in known:
+        # a sentence that a token limit cut off may be the whole fact even so; its beginning alone may not go out
+        why = fact.fault(told) if whole or told == fact.readings[0] else "it is cut off"
+        if not why and "?" not in sentence:
+            return Verdict(sentence, fact.text, "")
+        faults.setdefault(fact.text, why or "it is a question")
+    near = nearest(sentence, list(faults))
+    return Verdict(sentence, near, "it is a question" if "?" in sentence else faults.get(near, "no fact says this"))
+
+
 def borne_out(said: str, source: list[str]) -> str:
-    """The sentences of a text that its source says: one sentence of it where there are numbers, else two together."""
-    pairs = [f"{one} {other}" for i, one in enumerate(source) for other in source[i + 1 : i + WINDOW]]
+    """The sentences of a text that its source says.
+
+    A sentence with a number, a denial or a condition must rest on one sentence of the source; any other may take two
+    together that have none.
+    """
+    plain = [not CONDITIONS & set(tokens(sentence)) for sentence in source]
+    pairs = [
+        f"{one} {source[j]}"
+        for i, one in enumerate(source)
+        for j in range(i + 1, min(i + WINDOW, len(source)))
+        if plain[i] and plain[j]
+    ]
     kept = [
         sentence
         for sentence in sentences(said)
@@ -41,10 +126,19 @@ def point_of(question: str) -> str:
 
 
 def _says(source: str, sentence: str) -> bool:
-    if sentence[-1] not in ".!" or set(re.findall(r"\d+", sentence)) - set(re.findall(r"\d+", source)):
+    if sentence[-1] not in ".!":
+        return False
+    read, there = tokens(sentence), tokens(source)
+    added = (_numbers(read) - _numbers(there)) or (QUALIFIERS & set(read)) - set(there)
+    if added or (CONDITIONS & set(there)) - set(read):
         return False
     told, known = _stems(sentence), _stems(source)
     return len(told & known) >= BORNE_OUT * len(told)
+
+
+def _numbers(told: list[str]) -> set[tuple[str, str]]:
+    """Each number with its unit, if it has one."""
+    return {(number, unit if unit in UNITS else "") for number, unit in pairwise([*told, ""]) if is_number(number)}
 
 
 def sentences(text: str) -> list[str]:

@@ -18,7 +18,7 @@ from graphflow.errors import FileUnreadable  # noqa: E402
 from graphflow.testing import ScriptedModel, gives, says  # noqa: E402
 from graphs.desk import desk  # noqa: E402
 from nodes.messages import Answer, Inbox, Mail, OrderArguments, OrderQuestion, Unclear  # noqa: E402
-from nodes.steps.check_answer import problem  # noqa: E402
+from nodes.steps.check_answer import checked  # noqa: E402
 from nodes.steps.check_order import check_order  # noqa: E402
 from nodes.steps.check_prices import quantity_after, quantity_before  # noqa: E402
 from nodes.steps.read_inbox import read_inbox, read_rows  # noqa: E402
@@ -91,19 +91,42 @@ def test_prices_come_from_the_list() -> None:
     assert call(price_of, "rockets", str(SHOP)) == {}
 
 
+KNIFE = "Order 1187 (bread knife) is on its way and arrives on 9 May."
+
+
 @pytest.mark.parametrize(
-    ("sentence", "why"),
+    ("sentence", "reply", "why"),
     [
-        ("Your knife is on its way and arrives on 9 May.", ""),
-        ("Your knife is on its way.", "lacks 9 May"),
-        ("Your knife is on its way and arrives on 9 May at 12.", "makes up 12"),
-        ("9 May is a way.", "leaves out"),
-        ("When does it arrive?", "not one whole sentence"),
-        ("", "not one whole sentence"),
+        (
+            "Your bread knife is on its way and arrives on 9 May.",
+            "Your bread knife is on its way and arrives on 9 May.",
+            "",
+        ),
+        (
+            "Yes, order 1187 is on its way and arrives on May 9th.",
+            "Order 1187 is on its way and arrives on May 9th.",
+            "",
+        ),
+        (
+            "You wait. Order 1187 is on its way and arrives on 9 May.",
+            "Order 1187 is on its way and arrives on 9 May.",
+            "",
+        ),
+        ("Your knife is on its way and arrives on 9 May.", "", "leaves out"),
+        ("Your bread knife is on its way.", "", "lacks 9 May"),
+        ("Your bread knife is on its way and arrives on 9 May at 12.", "", "adds 'at'"),
+        ("Your bread knife is on its way and arrives on 10 May.", "", "makes up '10 may'"),
+        ("Order 1187 is delayed by 9 May.", "", "adds 'delayed'"),
+        ("When does it arrive?", "", "a question"),
+        ("Yes.", "", "not one whole sentence"),
+        ("", "", "not one whole sentence"),
     ],
 )
-def test_the_check_of_a_sentence(sentence: str, why: str) -> None:
-    assert why in problem(sentence, "Order 1187 (bread knife) is on its way and arrives on 9 May.", ("way", "9 May"))
+def test_the_check_of_a_sentence(sentence: str, reply: str, why: str) -> None:
+    told, found = checked(sentence, KNIFE, ("way", "9 May"))
+    assert told == reply
+    assert why in found
+    assert bool(why) == bool(found)
 
 
 def test_rare_words_count_more() -> None:
@@ -127,6 +150,57 @@ def test_the_writer_is_checked_asked_again_and_then_replaced() -> None:
     assert "Repeat the fact" in model.requests[1].turns[-1].text  # type: ignore[union-attr]
     given_up = walk(answer, fact, model=ScriptedModel("Perhaps.", "Never.")).output
     assert (given_up.by, given_up.reply) == ("template", fact.text)
+
+
+@pytest.mark.parametrize(
+    ("fact", "drafts"),
+    [
+        (
+            "Delivery inside the country costs 4 euros.",
+            ("Delivery inside France costs 4 euros.", "It costs 4 dollars."),
+        ),
+        ("Delivery abroad takes five days.", ("A parcel to Spain takes 5 days.", "Delivery abroad takes 4 days.")),
+        ("Order 1204 (blanket) is delayed by a storm.", ("Order 1204 is delayed by 14 May.", "It will come by storm.")),
+        ("We are closed on Sundays.", ("No, we are not closed on Sundays.", "We are open on Sundays.")),
+        ("Orders above 60 euros are delivered free.", ("Yes, orders are delivered free.", "Yes, it is free.")),
+        ("Dogs are welcome in the shop.", ("Yes, cats are welcome in the shop.", "Yes, all are welcome in the shop.")),
+    ],
+)
+def test_what_the_fact_does_not_say_never_goes_out(fact: str, drafts: tuple[str, str]) -> None:
+    from nodes.messages import Fact
+
+    model = ScriptedModel(*drafts)
+    given = walk(answer, Fact(mail=mail("?"), topic="question", text=fact, must=()), model=model).output
+    assert (given.reply, given.by) == (fact, "template")
+    assert len(model.requests) == 2
+
+
+def test_yes_is_cut_and_what_holds_is_kept_without_another_call() -> None:
+    from nodes.messages import Fact
+
+    fact = Fact(
+        mail=mail("?"), topic="question", text="The order comes on 9 May and costs 4.50 euros.", must=("9 May",)
+    )
+    model = ScriptedModel("Yes, the order comes on May 9th and costs €4.50. You are in France.")
+    given = walk(answer, fact, model=model).output
+    assert (given.reply, given.by) == ("The order comes on May 9th and costs €4.50.", "model")
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "told"),
+    [
+        ("cancelled", "3 May", "is cancelled, 3 May"),
+        ("delayed by snow", "12 May", "is delayed by snow and arrives on 12 May"),
+        ("returned", "2 May", "was returned on 2 May"),
+        ("waiting for payment", "", "is waiting for payment"),
+        ("", "", "is in our books"),
+    ],
+)
+def test_a_date_is_an_arrival_only_if_the_table_says_so(status: str, detail: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(f"order_id,item,status,detail\n77,lamp,{status},{detail}\n", encoding="utf-8")
+    asked = Mail(number=1, sender="", text="where is 77?", shop=str(tmp_path))
+    model = ScriptedModel(gives({"order_id": "77"}), says("Hm."), says("Hm."))
+    assert walk(orders, asked, model=model).output.reply == f"Order 77 (lamp) {told}."
 
 
 def test_a_specialist_walks_from_mail_to_answer() -> None:

@@ -8,13 +8,13 @@ from nodes.tools.find_order import find_order
 
 DATED = {
     "delivered": "was delivered on {}",
-    "returned": "came back to us on {}",
+    "returned": "was returned on {}",
     "being packed": "is being packed and will be sent on {}",
     "on its way": "is on its way and arrives on {}",
 }
 
 KEY = {"on its way": "way", "being packed": "packed", "waiting for payment": "payment"}
-"""The word of a status that a retelling must keep; else its first word."""
+"""The word of a status that a retelling must keep; else all of it."""
 
 
 @node(calls=[find_order])
@@ -26,8 +26,17 @@ async def look_up_order(question: OrderQuestion, ctx: Context) -> Fact:
         text, must = f"There is no order {number} in our books.", ("no order", number)
     else:
         status, detail = row.get("status", ""), row.get("detail", "")
-        dated = DATED.get(status, f"is {status} and arrives on {{}}").format(detail)
-        said = dated if detail else f"is {status}"
-        text = f"Order {number} ({row.get('item', 'goods')}) {said}."
-        must = (KEY.get(status, status.split()[0]), *([detail] if detail else []))
+        text = f"Order {number} ({row.get('item') or 'goods'}) {state_of(status, detail)}."
+        must = (KEY.get(status, status), *([detail] if detail else []))
     return Fact(mail=question.mail, topic="order", text=text, must=must)
+
+
+def state_of(status: str, detail: str) -> str:
+    """What can be said of an order. A date is an arrival only where the status says so: what is cancelled never arrives."""
+    if not status:
+        return "is in our books"
+    if not detail:
+        return f"is {status}"
+    if status in DATED:
+        return DATED[status].format(detail)
+    return f"is {status} and arrives on {detail}" if status.startswith("delayed") else f"is {status}, {detail}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from graphflow import Context, node
 from nodes.messages import Answer, Fact, Mail
 from nodes.tools.search_documents import search_documents
+from nodes.wording import is_number, tokens
 
 NEAR = 0.2
 """Cosine below which the nearest sentence is taken to be about something else."""
@@ -26,7 +25,6 @@ async def retrieve(mail: Mail, ctx: Context) -> Fact | Answer:
 
 
 def key_words(sentence: str) -> tuple[str, ...]:
-    """What a retelling must keep: its numbers, and negations."""
-    numbers = re.findall(r"\d+", sentence)
-    refused = [word for word in ("cannot", "closed", "never", "not", "free") if word in sentence.lower().split()]
-    return tuple(dict.fromkeys([*numbers, *refused]))
+    """What a retelling must keep: its numbers, and what it denies."""
+    refused = ("not", "no", "never", "closed", "free")
+    return tuple(dict.fromkeys(word for word in tokens(sentence) if is_number(word) or word in refused))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from graphflow import Message, ToolError, tool
 from graphflow.opening import open_embedder
+from nodes.statements import statements
 
 EMBEDDER = "local:use"
 WORDS = 0.3
@@ -60,9 +61,8 @@ async def _indexed(shop: Path) -> tuple[list[tuple[str, str]], list[list[float]]
 
 def _sentences(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8", errors="replace")
-    lines = [line.strip().lstrip("-*> ") for line in text.splitlines() if not line.startswith("#")]
-    parts = re.split(r"(?<=[.!?])\s+(?=[A-Z0-9])", " ".join(lines))
-    return [part.strip() for part in parts if len(part.split()) > 2]
+    prose = "\n".join("" if line.startswith("#") else line for line in text.splitlines())
+    return [part for part in statements(prose) if len(part.split()) > 2]
 
 
 def shares(query: str, sentences: list[str]) -> list[float]:

@@ -1,0 +1,154 @@
+"""Whether a sentence says what a fact says, and nothing else: decided by code, in one pass over both.
+
+A sentence holds on a fact if it is that fact retold: the same words, numbers and units in the same order. Small words may
+come and go, and the end of the fact may be left out where that changes nothing of the rest. So a sentence that holds
+cannot add, deny, widen or mix up anything:
+
+    fact:   Delivery inside the country costs 4 euros and takes two days.
+    holds:  Delivery inside the country costs €4.
+    not:    Delivery costs 4 euros.                         (left out: inside)
+    not:    Delivery inside the country takes 4 days.       (left out: euro)
+    not:    Delivery inside France costs 4 euros.           (added: france)
+
+It is strict: what is true but said in other words does not hold. That costs little, as the fact itself can be said.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from nodes.wording import UNITS, is_number, tokens
+
+LONGEST = 200
+"""Tokens of a sentence that is still looked at."""
+_SILENT = frozenset(("the", "be", "and", "do"))
+"""What may come and go in both. `be` is the present; `was` and `will` must be in both."""
+_POLITE = frozenset(("your", "please"))
+"""What only the sentence may have."""
+_ALSO_FUTURE = frozenset(("arrive", "come", "cost", "take", "reach", "deliver"))
+"""Verbs whose present speaks of what is to come: "arrives on 9 May" is "will arrive"; "is open" is not "will open"."""
+_PAST = frozenset(("was", "were", "had", "did", "been", "would"))
+_DENIALS = "not no never nor neither none nobody nothing nowhere without hardly"
+_LIMITS = """if unless until till when while where who which that only except but provided must need require above below over
+under more less fewer least most up maximum minimum within before after during per each every all any other otherwise
+though although however instead just or either both between outside inside"""
+_TERMS = "if unless until till only except but provided above below over under"
+_LINKS = "both between either neither need require must only if unless or"
+_DENIES = frozenset(_DENIALS.split())
+QUALIFIERS = _DENIES | frozenset(_LIMITS.split())
+"""Words that say when, for what or whether the rest is true."""
+CONDITIONS = _DENIES | frozenset(_TERMS.split())
+"""Those without which even a summary is wrong."""
+_BINDS = _DENIES | frozenset(_LINKS.split())
+"""With one of these in front, a list may not lose its end: "never mix A and B" is not "never mix A"."""
+_NAMED = re.compile(r"([^\W\d_]+ \d+) \(([^()\d]{1,60})\)(?= )")
+"""A thing with its number, and what it is: `Order 1187 (bread knife)`. Either names it."""
+
+
+class Fact:
+    """A fact, read once, against which sentences are held."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.readings = [tokens(reading) for reading in _readings(text)]
+
+    def fault(self, sentence: list[str]) -> str:
+        """Why a sentence (its tokens) does not hold on this fact; empty if it does."""
+        farthest, fault = -1, ""
+        for reading in self.readings:
+            place, why = _fault(sentence, reading)
+            if not why:
+                return ""
+            if place > farthest:
+                farthest, fault = place, why
+        return fault
+
+
+def fault(sentence: str, fact: str) -> str:
+    """Why a sentence does not hold on a fact; empty if it does."""
+    return Fact(fact).fault(tokens(sentence))
+
+
+def _readings(text: str) -> list[str]:
+    named = _NAMED.match(text)
+    if named is None or QUALIFIERS & set(tokens(named[2])):
+        return [text]
+    rest = text[named.end() :]
+    return [text, named[1] + rest, named[2] + rest]
+
+
+def _fault(said: list[str], fact: list[str]) -> tuple[int, str]:
+    """Walks through both at the same time; the first difference that is not a small word is the fault, and its place."""
+    if not said or len(said) > LONGEST:
+        return 0, "it is not one whole sentence"
+    at = 0
+    for place, word in enumerate(said):
+        at = _behind_small_words(fact, at, word)
+        if at < len(fact) and _same(said, place, fact, at):
+            at += 1
+        elif not _may_be_added(said, place, fact, at):
+            return place, _difference(word, fact, at)
+    rest = _behind_small_words(fact, at, "")
+    if rest < len(fact) and not _may_be_left_out(fact, at, rest):
+        return len(said), f"it leaves out {fact[rest]!r}"
+    return len(said), ""
+
+
+def _behind_small_words(fact: list[str], at: int, word: str) -> int:
+    """The next place in the fact that counts, as seen from a word of the sentence."""
+    while at < len(fact) and fact[at] != word:
+        article = fact[at] == "a" and word != "1"
+        opening = fact[at] == "there" and at == 0
+        if not (fact[at] in _SILENT or article or opening):
+            break
+        at += 1
+    return at
+
+
+def _same(said: list[str], place: int, fact: list[str], at: int) -> bool:
+    """Whether both have the same word here; `1 egg` is also `an egg`."""
+    if said[place] == fact[at]:
+        return True
+    if {said[place], fact[at]} != {"a", "1"}:
+        return False
+    return said[place + 1 : place + 2] == fact[at + 1 : at + 2]
+
+
+def _may_be_added(said: list[str], place: int, fact: list[str], at: int) -> bool:
+    """Whether a word that the fact does not have here says nothing new."""
+    word = said[place]
+    following = said[place + 1] if place + 1 < len(said) else ""
+    if word in _SILENT or word in _POLITE:
+        return True
+    if word == "a":
+        return following not in UNITS
+    if word == "will":
+        return following in _ALSO_FUTURE and fact[at : at + 1] == [following] and not _PAST & set(fact)
+    return False
+
+
+def _difference(word: str, fact: list[str], at: int) -> str:
+    if word not in fact:
+        return f"it makes up {word!r}" if is_number(word) else f"it adds {word!r}"
+    return f"it leaves out {fact[at]!r}" if at < len(fact) else f"it says {word!r} twice"
+
+
+def _may_be_left_out(fact: list[str], at: int, rest: int) -> bool:
+    """Whether the end of a fact, from `rest`, can be left out and what stands before it is still true.
+
+    It must be joined by "and", limit nothing, and give no other value of the same kind ("2 days and 5 days abroad").
+    """
+    kept, left = fact[:at], fact[rest:]
+    return (
+        "and" in fact[at:rest]
+        and len(left) <= len(kept)
+        and not _BINDS & set(kept)
+        and not QUALIFIERS & set(left)
+        and not _kinds(kept) & _kinds(left)
+    )
+
+
+def _kinds(told: list[str]) -> set[str]:
+    """What the numbers count, each seen by the word behind it."""
+    return {unit if unit in UNITS else "" for number, unit in pairwise([*told, ""]) if is_number(number)}

@@ -1,0 +1,81 @@
+"""Cuts a text into statements: sentences that can be understood, and judged, each by itself."""
+
+from __future__ import annotations
+
+import re
+
+_END = re.compile(r"(?<=[.!?])[\"'\u201d\u2019)\]]*\s+")
+_LIST_ITEM = re.compile(r"\s*(?:[-*>\u2022]\s|#|\||\d{1,3}[.)]\s)")
+_SHORT = "approx e.g i.e no nr ca max min tel st mr mrs ms dr prof vs etc vol ext fig art"
+_SHORTENED = frozenset(_SHORT.split())
+"""What ends in a full stop that does not end a sentence."""
+_POINTERS = "it they them this that these those he she its their such"
+_POINTS_BACK = frozenset(_POINTERS.split())
+"""Words that a sentence begins with when it speaks of what the sentence before it named."""
+
+
+def statements(text: str, lists: bool = True) -> list[str]:
+    """The sentences of a text, nothing left out.
+
+    A sentence that begins with "It" or "This" means nothing, or something else, without the one before it: the two
+    are one statement. So are a line that ends in a colon and the list behind it, as long as `lists` is true.
+    """
+    found: list[list[str]] = []
+    for block in _blocks(text, lists):
+        begin = len(found)
+        for part in [block] if "\n" in block else sentences_of(block):
+            if len(found) > begin and points_back(part):
+                found[-1].append(part)
+            else:
+                found.append(part.split())
+    return [" ".join(parts) for parts in found]
+
+
+def sentences_of(line: str) -> list[str]:
+    """The sentences of one paragraph; `approx. 4 euros` and `9 a.m. on weekdays` are not cut in two."""
+    found: list[str] = []
+    at = 0
+    for end in _END.finditer(line):
+        before = line[max(at, end.start() - 12) : end.start()]
+        if _goes_on(before, line[end.end() : end.end() + 1]):
+            continue
+        found.append(line[at : end.end()].strip())
+        at = end.end()
+    found.append(line[at:].strip())
+    return [part for part in found if part]
+
+
+def points_back(sentence: str) -> bool:
+    """Whether a sentence speaks of something that the sentence before it named."""
+    first = re.match(r"\W*([^\W\d_]+)", sentence)
+    return first is not None and first[1].lower() in _POINTS_BACK
+
+
+def _goes_on(before: str, after: str) -> bool:
+    """Whether a full stop ends a shortened word, and not its sentence."""
+    if after.islower():
+        return True
+    words = before.lower().split()
+    return before.endswith(".") and bool(words) and words[-1].strip("([\"'").rstrip(".") in _SHORTENED
+
+
+def _blocks(text: str, lists: bool) -> list[str]:
+    """Paragraphs and list items, each on one line; a list with the line that leads to it is one block of many lines."""
+    blocks: list[list[str]] = []
+    apart, leads = True, False
+    for line in text.splitlines():
+        mark = _LIST_ITEM.match(line)
+        told = line[mark.end() if mark else 0 :].strip()
+        if not told:
+            apart = True
+            continue
+        if lists and mark is not None and (leads or (blocks and blocks[-1][-1].endswith(":"))):
+            leads = True
+            blocks[-1] += ["\n", told]
+        elif apart or mark is not None:
+            leads = False
+            blocks.append([told])
+        else:
+            blocks[-1] += [" ", told]
+        apart = False
+    return ["".join(parts) for parts in blocks]

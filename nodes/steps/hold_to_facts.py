@@ -1,0 +1,116 @@
+"""Holds an answer against the facts it may rest on, sentence by sentence. Code decides, no model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from graphflow import Message, node
+from nodes.grounding import Verdict, nearest, verdicts
+
+
+class Said(Message):
+    """An answer, and what it may rest on."""
+
+    answer: str
+    facts: tuple[str, ...]
+    """Sentences that are true: what was retrieved, looked up, computed."""
+    question: str = ""
+    """What was asked: if nothing of the answer holds, the fact nearest to it is said."""
+    otherwise: str = "I do not know that."
+    """What is said if neither the answer nor any fact can be."""
+    rewrite: bool = True
+    """Whether a model may be asked once to say again what did not hold; else the facts themselves are said."""
+
+
+class Part(Message):
+    """A sentence of the answer. What does not hold has the fact that has to stand in for it."""
+
+    sentence: str
+    fact: str
+    holds: bool
+
+
+class Unfounded(Message):
+    """An answer of which some sentences do not hold, though there are facts to what they say."""
+
+    said: Said
+    parts: tuple[Part, ...]
+    left_out: tuple[str, ...]
+
+
+class Retold(Message):
+    """An unfounded answer, and what a model made of the facts that were to stand in."""
+
+    unfounded: Unfounded
+    draft: str
+
+
+class Grounded(Message):
+    """An answer of which every sentence retells one fact."""
+
+    answer: str
+    rests_on: tuple[str, ...]
+    """The facts, one for each sentence."""
+    left_out: tuple[str, ...]
+    """The sentences of the answer that did not hold."""
+    by: Literal["model", "facts", "both", "nothing"]
+    """Who worded it."""
+
+
+@node
+async def hold_to_facts(work: Said | Retold) -> Grounded | Unfounded:
+    """The answer, if all that is left of it holds; else what has to be said again."""
+    unfounded = _first(work) if isinstance(work, Said) else _again(work)
+    waits = any(not part.holds for part in unfounded.parts)
+    return unfounded if waits and unfounded.said.rewrite else grounded_by_facts(unfounded)
+
+
+def grounded_by_facts(unfounded: Unfounded) -> Grounded:
+    """What holds, and the facts themselves for the rest."""
+    parts = unfounded.parts
+    if not parts:
+        return Grounded(answer=unfounded.said.otherwise, rests_on=(), left_out=unfounded.left_out, by="nothing")
+    kept = sum(part.holds for part in parts)
+    return Grounded(
+        answer=" ".join(part.sentence if part.holds else part.fact for part in parts),
+        rests_on=tuple(part.fact for part in parts),
+        left_out=unfounded.left_out,
+        by="model" if kept == len(parts) else "both" if kept else "facts",
+    )
+
+
+def _first(said: Said) -> Unfounded:
+    judged = verdicts(said.answer, said.facts)
+    parts = _each_fact_once(judged) or _stand_in(said)
+    left_out = tuple(verdict.sentence for verdict in judged if not verdict.holds)
+    return Unfounded(said=said, parts=parts, left_out=left_out)
+
+
+def _again(retold: Retold) -> Unfounded:
+    """The sentences of the draft that hold, each in the place of the fact it retells."""
+    before = retold.unfounded
+    waiting = [part.fact for part in before.parts if not part.holds]
+    found = {verdict.fact: verdict.sentence for verdict in verdicts(retold.draft, waiting) if verdict.holds}
+    parts = tuple(
+        part if part.holds or part.fact not in found else Part(sentence=found[part.fact], fact=part.fact, holds=True)
+        for part in before.parts
+    )
+    return before.model_copy(update={"parts": parts})
+
+
+def _each_fact_once(judged: list[Verdict]) -> tuple[Part, ...]:
+    """A part for each fact that the answer speaks of. What is near to no fact, or to one that is said already, has none."""
+    parts: dict[str, Part] = {}
+    for verdict in judged:
+        known = parts.get(verdict.fact)
+        if not verdict.fact or (known is not None and (known.holds or not verdict.holds)):
+            continue
+        parts[verdict.fact] = Part(sentence=verdict.sentence, fact=verdict.fact, holds=verdict.holds)
+    return tuple(parts.values())
+
+
+def _stand_in(said: Said) -> tuple[Part, ...]:
+    """For an answer that speaks of no fact: the only one there is, or the one nearest to the question."""
+    facts = [fact for fact in said.facts if fact.strip()]
+    fact = facts[0] if len(facts) == 1 else nearest(said.question, facts)
+    return (Part(sentence="", fact=fact, holds=False),) if fact else ()

@@ -1,0 +1,239 @@
+"""Reads a sentence as what it states: words and numbers in order, the same token for two ways of writing the same.
+
+`€4`, `4 EUR` and `four euros` are `4 euro`; `May 9th` and `9 May` are one date; `can't` is `can not`; `costs` is `cost`.
+What is not known to be the same stays different: `4 dollars`, `1.10` beside `1.1`, `delivered` beside `delivers`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_PIECE = re.compile(r"\d+(?:[.,:/]\d+)*[^\W_]*|[^\W_]+(?:['\u2019][^\W\d_]+)*|[^\w\s]")
+_DIGITS = re.compile(r"(\d+(?:[.,:/]\d+)*)(.*)")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_ISO_DATE = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")
+_SILENT = frozenset(".,;:!?'\"()[]*`\u2026\u00b7\u00ab\u00bb\u201c\u201d\u2018\u2019\u201e")
+"""Signs that change no statement. Every other sign is a token: a `<`, a `-` before a number, a `#`."""
+_DASHES = frozenset("-\u2010\u2011\u2012\u2013\u2014")
+
+_CURRENCIES = {
+    "euro": "€ eur euro euros",
+    "dollar": "$ usd dollar dollars",
+    "pound sterling": "£ gbp",
+    "yen": "¥ jpy yen",
+    "franc": "chf franc francs",
+    "cent": "cent cents",
+    "pound": "pound pounds",
+    "crown": "crown crowns",
+}
+_OTHER_UNITS = {
+    "percent": "% percent",
+    "kilogram": "kg kilo kilos kilogram kilograms",
+    "gram": "g gram grams",
+    "kilometre": "km kilometre kilometres kilometer kilometers",
+    "metre": "metre metres meter meters",
+    "centimetre": "cm centimetre centimetres centimeter centimeters",
+    "millimetre": "mm millimetre millimetres millimeter millimeters",
+    "litre": "litre litres liter liters",
+    "minute": "min mins minute minutes",
+    "second": "sec secs second seconds",
+    "hour": "h hr hrs hour hours",
+    "day": "day days",
+    "week": "week weeks",
+    "month": "month months",
+    "year": "year years",
+}
+_PER_NUMBER = frozenset(("g", "h", "min", "mins", "sec", "secs", "hr", "hrs"))
+"""Letters that are a unit only behind a number."""
+_SPELLED = {spelling: unit for unit, all_ in (_CURRENCIES | _OTHER_UNITS).items() for spelling in all_.split()}
+UNITS = frozenset(_CURRENCIES) | frozenset(_OTHER_UNITS)
+"""What counts; `a day` is a number with its unit, `a neighbour` is not."""
+_BEFORE_NUMBER = frozenset(("€", "$", "£", "¥", "eur", "usd", "gbp", "jpy", "chf"))
+
+_TO_NINETEEN = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen"""
+_TO_NINETY = "twenty thirty forty fifty sixty seventy eighty ninety"
+_YEAR = "january february march april may june july august september october november december"
+_ONES, _TENS, _MONTHS = _TO_NINETEEN.split(), _TO_NINETY.split(), _YEAR.split()
+_MONTH = {name: i for i, name in enumerate(_MONTHS, 1)}
+_MONTH |= {name[:3]: i for i, name in enumerate(_MONTHS, 1)} | {"sept": 9}
+
+_SAME = {
+    **dict.fromkeys(("is", "are", "am", "be"), "be"),
+    **dict.fromkeys(("do", "does"), "do"),
+    **dict.fromkeys(("has", "have"), "have"),
+    "cannot": "can not",
+    "can't": "can not",
+    "won't": "will not",
+    "shan't": "shall not",
+    "&": "and",
+    "its": "its",
+    "us": "us",
+    "this": "this",
+    "his": "his",
+    "was": "was",
+    "always": "always",
+    "unless": "unless",
+    "less": "less",
+}
+_ENDINGS = {"n't": "not", "'re": "be", "'m": "be", "'ll": "will", "'ve": "have", "'d": "would", "'s": "be"}
+
+
+def tokens(text: str) -> list[str]:
+    """What a text states, in order. Linear in its length."""
+    clean = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) != "Cf").casefold()
+    clean = _ISO_DATE.sub(_iso, clean.replace("\u2019", "'"))
+    return _amounts(_dates(_spelled_numbers(_pieces(clean))))
+
+
+def is_number(token: str) -> bool:
+    """Whether a token is a number or a date."""
+    return token[:1].isdigit()
+
+
+def _iso(date: re.Match[str]) -> str:
+    month = int(date[2])
+    return f"{int(date[3])} {_MONTHS[month - 1]} {date[1]}" if 1 <= month <= 12 else date[0]
+
+
+def _pieces(text: str) -> list[str]:
+    found: list[str] = []
+    end = -1
+    for piece in _PIECE.finditer(text):
+        told = piece[0]
+        digits = _DIGITS.fullmatch(told)
+        if digits is not None:
+            found += _number(digits[1], digits[2])
+        elif told in _DASHES:
+            found += _dash(text, piece.start(), piece.end(), touches=piece.start() == end)
+        elif told in _PER_NUMBER and found and is_number(found[-1]):
+            found.append(_SPELLED.get(told, told))
+        elif told not in _SILENT:
+            found += _word(told)
+        end = piece.end()
+    return found
+
+
+def _number(digits: str, rest: str) -> list[str]:
+    """`9th`, `4kg` and `9` come apart; `7a` is a name, and stays whole."""
+    value = digits.replace(",", "") if _THOUSANDS.fullmatch(digits) else digits
+    if not rest:
+        return [value]
+    if rest in ("st", "nd", "rd", "th"):
+        return [value, "th"]
+    return [value, _SPELLED.get(rest, rest)] if rest in _SPELLED or rest in ("am", "pm") else [value + rest]
+
+
+def _dash(text: str, start: int, end: int, touches: bool) -> list[str]:
+    """`9-18` is `9 to 18`, `-4` is below zero, any other dash is silent."""
+    if not text[end : end + 1].isdigit():
+        return []
+    if touches and text[start - 1].isdigit():
+        return ["to"]
+    return [] if touches else ["-"]
+
+
+def _word(told: str) -> list[str]:
+    if told in _SAME:
+        return _SAME[told].split()
+    if told in _SPELLED and told not in _PER_NUMBER:
+        return [told if told in _BEFORE_NUMBER else _SPELLED[told]]
+    for ending, means in _ENDINGS.items():
+        before = told.removesuffix(ending)
+        if before != told and before and "'" not in before:
+            return [*(_SAME[before].split() if before in _SAME else [stem(before)]), means]
+    return [stem(piece) for piece in told.split("'") if piece]
+
+
+def stem(word: str) -> str:
+    """A word without the `s` of a plural or of the third person; nothing else is cut, `arrived` is not `arrives`."""
+    if len(word) < 4 or word.endswith(("ss", "us", "is")) or word in _SAME:
+        return word
+    for ending, instead in (("aves", "af"), ("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("s", "")):
+        if word.endswith(ending):
+            return word[: -len(ending)] + instead
+    return word
+
+
+def _spelled_numbers(found: list[str]) -> list[str]:
+    """`two` is 2, `twenty-five` is 25, `a dozen` is 12."""
+    told: list[str] = []
+    tens = False
+    for word in found:
+        if tens and word in _ONES[1:10]:
+            told[-1] = str(int(told[-1]) + _ONES.index(word))
+            tens = False
+            continue
+        tens = word in _TENS
+        if tens:
+            told.append(str(20 + 10 * _TENS.index(word)))
+        elif word in _ONES:
+            told.append(str(_ONES.index(word)))
+        elif word == "dozen" and told[-1:] == ["a"]:
+            told[-1] = "12"
+        else:
+            told.append("a" if word == "an" else word)
+    return told
+
+
+def _dates(found: list[str]) -> list[str]:
+    """`9 May`, `9th of May`, `May 9` and `May the 9th` are one token; a year behind it stays a number of its own."""
+    told: list[str] = []
+    at = 0
+    while at < len(found):
+        date, size = _day_first(found, at) or _month_first(found, at) or ("", 1)
+        told.append(date or found[at])
+        at += size
+    return told
+
+
+def _day_first(found: list[str], at: int) -> tuple[str, int] | None:
+    if not _is_day(found[at]):
+        return None
+    size = 1
+    for between in ("th", "of"):
+        size += found[at + size : at + size + 1] == [between]
+    month = _MONTH.get(found[at + size]) if at + size < len(found) else None
+    return None if month is None else (f"{int(found[at])} {_MONTHS[month - 1]}", size + 1)
+
+
+def _month_first(found: list[str], at: int) -> tuple[str, int] | None:
+    month = _MONTH.get(found[at])
+    if month is None:
+        return None
+    size = 1 + (found[at + 1 : at + 2] == ["the"])
+    if at + size >= len(found) or not _is_day(found[at + size]):
+        return None
+    day = int(found[at + size])
+    size += 1
+    size += found[at + size : at + size + 1] == ["th"]
+    return f"{day} {_MONTHS[month - 1]}", size
+
+
+def _is_day(word: str) -> bool:
+    return word.isdecimal() and len(word) <= 2 and 1 <= int(word) <= 31
+
+
+def _amounts(found: list[str]) -> list[str]:
+    """A currency stands behind its number, whose end zeros do not count: `€4` and `4.00 euros` are the same."""
+    told = list(found)
+    for at, word in enumerate(told):
+        if word not in _BEFORE_NUMBER:
+            continue
+        told[at] = _SPELLED[word]
+        counted = at > 0 and is_number(told[at - 1])
+        if not counted and at + 1 < len(told) and is_number(told[at + 1]):
+            told[at], told[at + 1] = told[at + 1], told[at]
+    for at in range(len(told) - 1):
+        if told[at + 1] in _CURRENCIES and is_number(told[at]):
+            told[at] = _sum_of_money(told[at])
+    return told
+
+
+def _sum_of_money(number: str) -> str:
+    if re.fullmatch(r"\d+,\d\d?", number):
+        number = number.replace(",", ".")
+    if not re.fullmatch(r"\d+\.\d\d?", number):
+        return number
+    return number.rstrip("0").rstrip(".")
