@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import Field
 
 from graphflow import END, START, Agent, Context, Failure, Graph, LimitReached, Limits, Message, node
-from nodes.steps.check_answer import problem
+from nodes.steps.check_answer import checked
 from nodes.steps.retrieve import NEAR, key_words
 from nodes.tools.search_documents import search_documents
 from nodes.words import stems
@@ -161,8 +161,8 @@ async def look_up(step: Step, ctx: Context) -> Finding:
     if best.score < NEAR:
         return Finding(step=step.text)
     said = (await ctx.call(answerer, Evidence(step=step.text, fact=best.sentence))).strip()
-    answer = best.sentence if problem(said, best.sentence, key_words(best.sentence)) else said
-    return Finding(step=step.text, answer=answer, found=True, file=best.file)
+    answer, _ = checked(said, best.sentence, key_words(best.sentence))
+    return Finding(step=step.text, answer=answer or best.sentence, found=True, file=best.file)
 
 
 @node

@@ -37,7 +37,7 @@ def test_every_step_is_looked_up_and_answered() -> None:
     model = ScriptedModel(TWO, DOGS, KNIVES)
     run = walk(plan_execute, ASKED, model=model)
     assert isinstance(run.output, Report)
-    assert run.output.answer == "Yes, dogs are welcome in the shop. Sharp knives are sharpened for 3 euros each."
+    assert run.output.answer == "Dogs are welcome in the shop. Sharp knives are sharpened for 3 euros each."
     assert [finding.file for finding in run.output.findings] == ["shop.md", "returns.md"]
     assert run.output.open == ()
     assert ran(run) == ["begin", "plan", "look_up", "look_up", "review"]
@@ -71,7 +71,7 @@ def test_out_of_laps_it_tells_what_stays_open() -> None:
     run = walk(plan_execute, asked, model=model)
     assert ran(run)[-1] == "report_open"
     assert run.output.open == ("zzzz qqqq xxxx?",)
-    assert run.output.answer == "Yes, dogs are welcome in the shop."
+    assert run.output.answer == "Dogs are welcome in the shop."
 
 
 def test_a_failing_step_costs_nobody_else() -> None:
