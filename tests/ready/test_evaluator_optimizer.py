@@ -24,7 +24,7 @@ def test_it_is_sound_and_drawn() -> None:
     sound(
         evaluator_optimizer,
         "START | Brief | turn",
-        "evaluator | Verdict | decide",
+        "evaluator | verdict: Verdict | decide",
         "decide | Round, at most 3 laps | turn",
         "decide | LimitReached | best_so_far",
         "decide | Written | END",

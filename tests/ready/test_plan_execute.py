@@ -26,7 +26,7 @@ def test_it_is_sound_and_drawn() -> None:
         plan_execute,
         "plan | each, Step | look_up",
         "look_up | Failure | note_failure",
-        "look_up | Finding, collect | review",
+        "look_up | findings: Finding | review",
         "review | Goal, at most 2 laps | begin",
         "review | LimitReached | report_open",
         "plan |  | planner",
