@@ -79,7 +79,7 @@ async def slow(seconds: float) -> str:
     return "awake"
 
 
-def children() -> set[int]:
+def children(parent: int | None = None) -> set[int]:
     found = set()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -87,9 +87,21 @@ def children() -> set[int]:
                 stat = Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
             except OSError:
                 continue
-            if int(stat[1]) == os.getpid():
+            if int(stat[1]) == (parent or os.getpid()):
                 found.add(int(entry))
     return found
+
+
+def workers() -> set[int]:
+    """The children that run code; the warden waits beside them."""
+    return {pid for pid in children() if name_of(pid) != "sh"}
+
+
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def run_code(code: str, *callees: Any, message: Any = None, options: Any = None, **run: Any) -> Run[Any]:
@@ -654,7 +666,7 @@ def test_cancelling_leaves_nothing_behind() -> None:
         given = Code("code", calls=[hang], seconds=60)
         run = Graph("g", START >> given >> END).start(code)
         await asyncio.sleep(0.3)
-        assert len(children()) == 1
+        assert len(workers()) == 1
         started = time.perf_counter()
         run.cancel()
         await run.settled()
@@ -711,7 +723,7 @@ def test_twenty_at_once_share_a_few_workers() -> None:
     @tool
     async def look(n: int) -> int:
         """Look."""
-        seen.append(len(children()))
+        seen.append(len(workers()))
         await asyncio.sleep(0.02)
         return n
 
@@ -777,3 +789,59 @@ def test_a_context_is_not_in_the_way() -> None:
         return [*ctx.path, ctx.node.name]
 
     assert value("where()", where) == ["g", "where"]
+
+
+HOST = """
+import asyncio, sys
+from graphflow import END, START, Graph, tool
+from graphflow.kinds.code import Code
+
+@tool
+async def computing() -> str:
+    "Tells that the code has begun."
+    print("computing", flush=True)
+    return "yes"
+
+graph = Graph("g", START >> Code(calls=[computing], seconds=600) >> END)
+graph.run_sync("computing()\\nn = 0\\nwhile True:\\n    n += 1")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are found in /proc")
+def test_a_worker_that_computes_dies_with_its_host() -> None:
+    """However that ends: `kill -9` leaves it no time to end anything."""
+    with subprocess.Popen([sys.executable, "-c", HOST], stdout=subprocess.PIPE, text=True) as host:
+        try:
+            assert host.stdout is not None
+            assert host.stdout.readline() == "computing\n"
+            workers = children(host.pid)
+            assert workers
+        finally:
+            host.kill()
+    end = time.monotonic() + 30  # the code itself would go on for ten minutes
+    while left := [worker for worker in workers if alive(worker)]:
+        assert time.monotonic() < end, f"left behind: {left}"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def test_without_a_warden_code_runs_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphflow.kinds.warden.SHELL", Path("/nowhere/sh"))
+    assert value("1 + 1") == 2
+
+
+def test_a_warden_that_was_killed_is_in_nobodys_way() -> None:
+    @tool
+    async def kill() -> str:
+        """Kills it."""
+        for pid in children() - workers():
+            os.kill(pid, signal.SIGKILL)
+        return "killed"
+
+    assert value("kill()\n1 + 1", kill) == 2

@@ -8,6 +8,7 @@ Rules:
    ends, so are its calls.
 4. The sandbox is talked to from plain threads. Its asyncio face leaves Rust threads that touch Python when the program
    ends: one short program in three was aborted (pydantic-monty 1.4.0, CPython 3.11).
+5. No worker outlives this process, however that ends (`graphflow.kinds.warden`).
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from graphflow.errors import CodeFailed, MissingExtra
+from graphflow.kinds.warden import Warden
 from graphflow.threads import in_thread
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class Pool:
         self._gates: dict[int, asyncio.Semaphore] = {}
         self._opening = asyncio.Lock()
         self._workers: Monty | None = None
+        self.warden: Warden | None = None
 
     async def opened(self) -> Monty:
         """The workers; the first who asks starts them."""
@@ -73,6 +76,7 @@ class Pool:
             if self._workers is None:
                 self._workers = Monty(max_processes=WORKERS * LEVELS, request_timeout=None)
                 await turn(self._workers.__enter__)
+                self.warden = await turn(Warden)
             return self._workers
 
     def gate(self, level: int) -> asyncio.Semaphore:
@@ -84,6 +88,9 @@ class Pool:
         workers, self._workers = self._workers, None
         if workers is not None:
             await turn(workers.__exit__, None, None, None)
+        warden, self.warden = self.warden, None
+        if warden is not None:
+            await turn(warden.close)
 
 
 class Lease:
@@ -113,7 +120,8 @@ class Lease:
                 session = (await self.pool.opened()).checkout(limits=limits)
                 try:
                     await turn(session.__enter__)
-                    yield session
+                    with self.pool.warden.watching(session.worker_pid) if self.pool.warden else nullcontext():
+                        yield session
                 finally:
                     await turn(session.__exit__, None, None, None)
             finally:
