@@ -7,6 +7,7 @@ a server can be built, proven and drawn without it.
 from __future__ import annotations
 
 from graphflow.mcp.elicitation import Elicitation
-from graphflow.mcp.server import MCP, close_kept
+from graphflow.mcp.home import close_kept
+from graphflow.mcp.server import MCP
 
 __all__ = ["MCP", "Elicitation", "close_kept"]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp.shared.dispatcher import ProgressFnT
 
+    from graphflow.mcp.elicitation import Elicitation
     from graphflow.mcp.server import MCP
     from graphflow.mcp.tools import ServerTool
 
@@ -70,7 +71,7 @@ class Connection:
             if self._tried > tried and self._failed:  # while we waited: all who want it now fail at once, not in turn
                 raise ServerFailed(self._failed)
             self._leave()
-            link = self._link = Link(self.server, self._take)
+            link = self._link = Link(self.server, self._take, self.ask)
             self._failed = ""
             try:
                 return await link.opened()
@@ -116,6 +117,16 @@ class Connection:
             except RuntimeError as error:  # how the SDK says what else it cannot make sense of
                 raise ToolError(scrub(f"server {self.server.name!r}: {str(error).splitlines()[0]}")) from None
         raise AssertionError("a call is sent at most twice")
+
+    async def ask(self, name: str, question: Elicitation) -> dict[str, Any] | bool | None:
+        """Asks a person what the server wants to know."""
+        assert self.server.ask is not None
+        return await self.server.ask(name, question)
+
+    def give_up(self) -> None:
+        """Ends the process of a server that did not close in time."""
+        for link in (*self._left, *([self._link] if self._link is not None else [])):
+            link.give_up()
 
     async def _alive(self) -> Client:
         """The client of a server that answers."""

@@ -38,17 +38,16 @@ class Elicitation(Message):
     url: str = ""
 
 
-def asker(server: MCP) -> ElicitationFnT:
-    """What the SDK calls when the server asks."""
+def asker(server: MCP, ask: Ask) -> ElicitationFnT:
+    """What the SDK calls when the server asks; `ask` reaches the person."""
     from mcp_types import INTERNAL_ERROR, ElicitResult, ErrorData
 
     async def asked(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
         schema = getattr(params, "requested_schema", None) or {}
         url = getattr(params, "url", "") or ""
         question = Elicitation(server=server.name, message=params.message, fields=schema, url=url)
-        assert server.ask is not None
         try:
-            answer = await server.ask(server.name, question)
+            answer = await ask(server.name, question)
         except Exception as error:
             why = f"nobody could be asked: {type(error).__name__}: {error_text(error)}"
             return ErrorData(code=INTERNAL_ERROR, message=scrub(why))

@@ -22,6 +22,7 @@ from graphflow.scrub import scrub
 if TYPE_CHECKING:
     from mcp import Client
 
+    from graphflow.mcp.elicitation import Ask
     from graphflow.mcp.server import MCP
 
 PAGES = 100
@@ -45,12 +46,13 @@ class Link:
         lost: set when nobody listens any more at the other end.
     """
 
-    def __init__(self, server: MCP, listed: Listed) -> None:
+    def __init__(self, server: MCP, listed: Listed, ask: Ask) -> None:
         loop = asyncio.get_running_loop()
         self.server = server
         self.client: Client | None = None
         self.lost = asyncio.Event()
         self._listed = listed
+        self._ask = ask
         self._opened = Opened(Tail() if server.command else None)
         self._ready: asyncio.Future[Client] = loop.create_future()
         self._wake = asyncio.Event()
@@ -135,7 +137,7 @@ class Link:
             client_info=Implementation(name="graphflow", version=__version__),
             message_handler=noted,
             mode="legacy" if self.server.handshake else "auto",
-            elicitation_callback=None if self.server.ask is None else asker(self.server),
+            elicitation_callback=None if self.server.ask is None else asker(self.server, self._ask),
         )
 
     def _changed(self) -> None:

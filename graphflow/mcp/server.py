@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import weakref
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, ClassVar, Literal, Unpack
@@ -13,6 +11,7 @@ from urllib.parse import urlsplit
 from graphflow.errors import DeclarationError, GraphError, MissingExtra, ServerFailed
 from graphflow.mcp.connection import Connection
 from graphflow.mcp.elicitation import Ask
+from graphflow.mcp.home import kept
 from graphflow.mcp.tools import ServerTool, chosen, effects_of, node_name, wants_a_task
 from graphflow.nodes import Node, NodeOptions
 from graphflow.policy import Effect, check_effects
@@ -23,9 +22,6 @@ from graphflow.threads import in_thread
 Scope = Literal["run", "process"]
 TIMEOUT_S = 120.0
 """Seconds one call may take, unless `timeout_s` says otherwise."""
-
-_KEPT: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[MCP, Connection]] = weakref.WeakKeyDictionary()
-"""Connections that outlive their run, by loop: a connection lives and dies with the loop it was opened on."""
 
 
 class MCP(Node[Any, Any]):
@@ -46,7 +42,7 @@ class MCP(Node[Any, Any]):
         include: patterns of the tools that are offered (`*` and `?`); default: all.
         exclude: patterns of those that are not.
         prefix: put before the name of each, as two servers may use the same names.
-        scope: "run" opens it for each run; "process" keeps it open for the following ones on the same event loop.
+        scope: "run" opens it for each run; "process" keeps it open for the following ones, on whatever event loops they are.
         effects: what its tools may do; default: everything, as nobody knows.
         trust_hints: whether what the server says about its tools' effects is believed.
         ask: how a person is asked what the server wants to know (`Elicitation`); without it, it cannot ask.
@@ -186,11 +182,7 @@ class MCP(Node[Any, Any]):
             await in_thread(_load)  # most of a second, which the loop need not wait for
         except ImportError as error:
             raise MissingExtra(f"server {self.name!r}", "mcp", str(error)) from None
-        if self.scope == "run":
-            tools = Tools(self, Connection(self))
-        else:
-            kept = _KEPT.setdefault(asyncio.get_running_loop(), {})
-            tools = Tools(self, kept.setdefault(self, Connection(self)))
+        tools = Tools(self, Connection(self) if self.scope == "run" else kept(self))
         try:
             await tools.connection.open()
             self._check(tools)
@@ -241,12 +233,6 @@ def _load() -> None:
     """The SDK and what it brings along."""
     for module in ("mcp", "httpx2", "jsonschema"):
         import_module(module)
-
-
-async def close_kept() -> None:
-    """Closes the servers that this event loop keeps open (`scope="process"`)."""
-    for connection in _KEPT.pop(asyncio.get_running_loop(), {}).values():
-        await connection.close()
 
 
 def _place(name: str, at: str | Sequence[str]) -> tuple[tuple[str, ...], str]:

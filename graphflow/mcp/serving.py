@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from graphflow.errors import DeclarationError, GraphflowError, MissingExtra
+from graphflow.errors import DeclarationError, GraphflowError, MissingExtra, ResultInvalid
 from graphflow.events import CallFinished, NodeFinished
 from graphflow.graph import Graph
+from graphflow.kinds.numbers import holds_no_number
 from graphflow.kinds.tool import read_for, result_text, spec_of
 from graphflow.kinds.wire_names import WireNames
 from graphflow.media import Media, media_in, without_media
@@ -195,6 +196,8 @@ def _answer(graph: Graph[Any, Any], output: Any) -> CallToolResult:
     told += [block for one in media if (block := _shown(one)) is not None]
     structured: Any = None
     if output_schema_of(graph.output) is not None:
+        if holds_no_number(output):
+            raise ResultInvalid(f"{graph.name!r} answered with NaN or an infinity, and JSON has no such numbers")
         plain = to_jsonable_python(output)
         structured = plain if _is_object(graph.output) else {"result": plain}
     return CallToolResult(content=told, structured_content=structured)

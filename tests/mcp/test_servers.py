@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from graphflow import END, MCP, START, Agent, Context, Graph, GraphError, Policy, Retry, node
-from graphflow.errors import DeclarationError, NodeTimeout, ServerFailed
+from graphflow.errors import DeclarationError, ServerFailed
 from graphflow.events import CallFailed, ToolPartial
 from graphflow.mcp import Elicitation, close_kept, connection
 from graphflow.mcp.tools import effects_of, node_name
@@ -257,7 +257,9 @@ def test_a_server_for_the_process_stays_open_and_is_shared() -> None:
         assert results(model)[0].content not in seen
 
     before = children()
-    asyncio.run(main())  # the loop's end closes what was kept
+    asyncio.run(main())
+    assert len(children()) == len(before) + 1  # the end of the loop is not the end of the process
+    asyncio.run(close_kept())
     assert children() == before
 
 
@@ -445,15 +447,16 @@ def test_it_stands_on_no_arrow_and_is_drawn() -> None:
 
 
 def test_a_server_that_answers_no_more_is_opened_again() -> None:
-    server = stdio(scope="process", timeout_s=1)
+    server = stdio(scope="process", timeout_s=60)
     pids: list[int] = []
 
     @node(calls=[server])
     async def deaf(text: str, ctx: Context) -> str:
         pids.append(int((await ctx.call("whoami", {})).split()[0]))
         os.kill(pids[0], signal.SIGSTOP)
-        with pytest.raises(NodeTimeout):
-            await ctx.call("whoami", {})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await ctx.call("whoami", {})
         return "ok"
 
     async def main() -> None:
@@ -461,7 +464,7 @@ def test_a_server_that_answers_no_more_is_opened_again() -> None:
         await graph.run("x")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(connection, "SIGN_OF_LIFE_S", 0.3)
-            again = stdio(scope="process", timeout_s=1)
+            again = stdio(scope="process", timeout_s=60)
             assert again == server
             model = ScriptedModel(calls("whoami"), calls("whoami"), "done")
             await graph_of(again).run("go", model=model)

@@ -280,3 +280,23 @@ def test_names_are_unique_and_pictures_are_shown() -> None:
             assert [block.type for block in result.content] == ["text", "image"]
 
     asyncio.run(main())
+
+
+def test_what_json_has_no_word_for_is_an_error_result_and_no_broken_answer() -> None:
+    @node
+    async def measure(text: str) -> list[float]:
+        return [float(text)]
+
+    serving = Serving([Graph("measure", START >> measure >> END)])
+
+    async def note(*told: Any) -> None: ...
+
+    async def main() -> None:
+        fine = await serving.call("measure", {"input": "1.5"}, note)
+        assert fine.structured_content == {"result": [1.5]}
+        for odd in ("nan", "inf"):
+            failed = await serving.call("measure", {"input": odd}, note)
+            assert failed.is_error
+            assert "JSON has no such numbers" in failed.content[0].text  # type: ignore[union-attr]
+
+    asyncio.run(main())
