@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
@@ -32,7 +31,7 @@ class Event:
 
     kind: ClassVar[str] = "event"
     passing: ClassVar[bool] = False
-    """Whether it is a piece of what is still being said: told to who listens at that moment, and kept nowhere."""
+    """Whether it is a piece of what is still being said: told to whoever listens, and not kept (`graphflow.live`)."""
     at: float
     frame: int
 
@@ -486,7 +485,7 @@ class Events(list[Event]):
 
 
 def to_record(event: Event) -> dict[str, Any]:
-    """An event as plain JSON data, `kind` first: one line of `--events`."""
+    """An event as plain JSON data, `kind` first. A run's `records()` tell whose it is, its number and the time, too."""
     from graphflow.messages import error_text, to_json_value
     from graphflow.scrub import scrub
 
@@ -499,7 +498,11 @@ def to_record(event: Event) -> dict[str, Any]:
     return record
 
 
-@lru_cache
+_slots: dict[type[Event], tuple[str, ...]] = {}
+
+
 def all_slots(kind: type[Event]) -> tuple[str, ...]:
     """The fields of an event class, inherited ones first."""
-    return tuple(field.name for field in fields(kind))
+    if kind not in _slots:
+        _slots[kind] = tuple(field.name for field in fields(kind))
+    return _slots[kind]

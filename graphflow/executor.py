@@ -55,7 +55,7 @@ def begin(
     if keep_steps is not None:
         run.keep_steps = keep_steps
     if observed:
-        run._listeners = []
+        run.watch()
     check_model(model, f"the run of {graph.name!r}")
     default = model if model is not None else graph.model
     shared = Shared(run, default, session, approve, plain=plain and not observed)

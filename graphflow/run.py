@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Container, Generator
+from collections.abc import AsyncIterator, Callable, Container, Generator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -32,8 +33,10 @@ from graphflow.events import (
     Scope,
     Status,
     Stopped,
+    to_record,
 )
 from graphflow.limits import Ledger, Limits, Usage
+from graphflow.live import Live
 from graphflow.program import Program
 from graphflow.report import counted
 from graphflow.stretch import KEPT, Stretch, without_old
@@ -94,7 +97,7 @@ class Run(Generic[Out]):
         "_cancelled",
         "_derived",
         "_id",
-        "_listeners",
+        "_live",
         "_output",
         "_task",
         "_wall",
@@ -130,7 +133,7 @@ class Run(Generic[Out]):
         """The bytes of artifacts, by their digest."""
         self.began = time.perf_counter()
         self.ended: float | None = None
-        self._listeners: list[asyncio.Queue[Event | None]] | None = None
+        self._live: Live | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancelled = False
         self._derived: tuple[int, list[Event]] | None = None
@@ -185,39 +188,46 @@ class Run(Generic[Out]):
             await asyncio.wait([task])
         return self
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        """Everything that has happened and happens until the walk ends; each iteration starts at the beginning."""
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        done = list(self.events)
-        if self.status == "running" and self._listeners is not None:
-            self._listeners.append(queue)
-        else:
-            queue.put_nowait(None)
-        for event in done:
-            yield event
-        while (event := await queue.get()) is not None:  # type: ignore[assignment]  # None is the end mark
-            yield event
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Everything that has happened and happens until the walk ends; each iteration starts at the beginning.
+
+        No event is lost to a slow reader, but for pieces of what is still being said (`graphflow.live` has the rules).
+        """
+        if self._live is not None and self.status == "running":
+            return self._live.read()
+        return _each(self.events)
 
     def tell(self, event: Event) -> None:
-        """Appends an event and hands it to whoever listens; after the terminal event there is nothing more to tell."""
+        """Keeps an event and tells whoever listens; after the terminal event there is nothing more to tell."""
         if self.ended is not None and type(event) is not RunEnded:
             return
-        if not event.passing:
+        live = self._live
+        if live is None:
             self.journal.append(event)
-        if self._listeners:
-            for queue in self._listeners:
-                queue.put_nowait(event)
+            return
+        if event.passing:
+            live.say(event)
+        else:
+            self.journal.append(event)
+        live.wake()
+
+    def watch(self) -> None:
+        """From now on somebody may listen."""
+        self._live = Live(self.journal)
 
     def close(self) -> None:
         """Marks the end for listeners."""
-        if self._listeners:
-            for queue in self._listeners:
-                queue.put_nowait(None)
+        if self._live is not None:
+            self._live.end()
 
     @property
     def observed(self) -> bool:
         """Whether somebody may listen, so that what follows from the facts is told at once."""
-        return self._listeners is not None
+        return self._live is not None
+
+    def records(self) -> list[dict[str, Any]]:
+        """Everything that happened, as plain JSON data: `--events` writes these, a line each."""
+        return list(map(Recorder(self).record, self.events))
 
     # -- what happened -------------------------------------------------------------------------------------------------
     @property
@@ -415,6 +425,31 @@ class Run(Generic[Out]):
 def _was_cancelled(error: BaseException) -> bool:
     """Whether it ended because others stopped it: then it has not failed."""
     return isinstance(error, (asyncio.CancelledError, WalkCancelled))
+
+
+class Recorder:
+    """Makes records of one run's events as they come: with the run's id, a number that counts up from 0, and the time of day."""
+
+    __slots__ = ("_run", "count")
+
+    def __init__(self, run: Run[Any]) -> None:
+        self._run = run
+        self.count = 0
+
+    def record(self, event: Event) -> dict[str, Any]:
+        """The next record."""
+        run = self._run
+        plain = to_record(event)
+        kind = plain.pop("kind")
+        time_of_day = datetime.fromtimestamp(run._wall / 1e9 + event.at, UTC).isoformat(timespec="microseconds")
+        record = {"kind": kind, "run": run.id, "number": self.count, "time": time_of_day, **plain}
+        self.count += 1
+        return record
+
+
+async def _each(events: Sequence[Event]) -> AsyncIterator[Event]:
+    for event in events:
+        yield event
 
 
 def derive(run: Run[Any]) -> list[Event]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,9 @@ def test_run_json_and_events(project: Path) -> None:
     assert events[0]["kind"] == "run.start"
     assert events[-1]["kind"] == "run.end"
     assert [e["node"] for e in events if e["kind"] == "node.end"] == ["same", "rows"]
+    assert [e["number"] for e in events] == list(range(len(events)))
+    assert len({e["run"] for e in events}) == 1
+    assert all(datetime.fromisoformat(e["time"]).tzinfo for e in events)
 
 
 def test_run_reads_standard_input_and_files(project: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from graphflow.errors import FileUnreadable
-from graphflow.events import Event, to_record
+from graphflow.events import Event
 from graphflow.messages import error_text
+from graphflow.run import Recorder
 
 
 class EventFile:
@@ -33,7 +34,7 @@ class EventFile:
         except OSError as error:
             raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from None
 
-    def write(self, event: Event) -> None:
+    def write(self, event: Event, records: Recorder) -> None:
         """Takes one event. Pieces of what is still being said are no part of a record."""
         if event.passing:
             return
@@ -41,7 +42,7 @@ class EventFile:
         if self.failed:
             return
         try:
-            self._file.write(json.dumps(to_record(event), ensure_ascii=False, allow_nan=False) + "\n")
+            self._file.write(json.dumps(records.record(event), ensure_ascii=False, allow_nan=False) + "\n")
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             self._give_up(error)
 

@@ -26,7 +26,7 @@ from graphflow.events import (
     NodeStarted,
 )
 from graphflow.graph import Graph
-from graphflow.run import Run
+from graphflow.run import Recorder, Run
 
 REDRAWS_A_SECOND = 8
 
@@ -93,6 +93,7 @@ async def _watched(
     graph: Graph[Any, Any], message: Any, model: str | None, sink: EventFile | None, live: bool
 ) -> Run[Any]:
     run = graph.start(message, model=model)
+    records = Recorder(run)
     picture = Picture(graph.name)
     screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()
     try:
@@ -100,13 +101,13 @@ async def _watched(
             async for event in run:
                 picture.take(event)
                 if sink is not None:
-                    sink.write(event)
+                    sink.write(event, records)
         return await run
     except asyncio.CancelledError:
         run.cancel()
         await run.settled()
         for event in run.events[sink.written :] if sink is not None else ():
-            sink.write(event)  # type: ignore[union-attr]  # there is one
+            sink.write(event, records)  # type: ignore[union-attr]  # there is one
         raise _stopped(graph, run) from None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from graphflow.errors import MissingExtra
-from graphflow.events import to_record
 from graphflow.messages import to_json_value
 from graphflow.render.xml import error_words, was_cancelled
 from graphflow.run import Run, Step
@@ -28,7 +27,7 @@ def to_frame(run: Run[Any], *, events: bool = False) -> Any:
     except ImportError:
         raise MissingExtra("run.to_frame()", "frames", "or pip install pandas") from None
     if events:
-        return pandas.DataFrame([to_record(event) for event in run.events])
+        return pandas.DataFrame(run.records())
     columns = ["node", "path", "depth", "caller", "started", "ended", "seconds", "status", "input", "output", "error"]
     rows = [
         (
