@@ -69,3 +69,11 @@ class Background(Message):
         error = self.error
         why = f"{type(error).__name__}: {error_text(error)}" if error is not None else "it was cancelled"
         raise BackgroundFailed(f"background call {self.handle!r} of {self.node!r}: {status}; {why}") from error
+
+
+def cut_off(background: Background) -> BackgroundFailed:
+    """What a call in the background ends in if the run ended first."""
+    return BackgroundFailed(
+        f"background call {background.handle!r} of {background.node!r} was cut off: the run ended before it did; "
+        "await its handle where its answer is needed"
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphflow.carries import Declared, link_units
+from graphflow.copies import copier_of, hold_of
 from graphflow.handoffs import HandTo
-from graphflow.messages import LimitReached, Type, arms, by_specificity, matcher, output_check
+from graphflow.messages import LimitReached, Type, arms, by_specificity, item_type, matcher, output_check
+from graphflow.nodes import Node
 from graphflow.program import JoinSpec, Link, Program, Slot
 from graphflow.proofs import Proof
 from graphflow.topology import Topology
@@ -37,6 +39,7 @@ def compile_program(proof: Proof) -> Program:
     if any(slot.forks and slot.policy != "cancel" for slot in slots):
         for slot in slots:
             slot.gated = slot.forks
+    _give_own(proof, slots)
     straight = not top.joins and not any(slot.forks for slot in slots)
     return Program(
         name=proof.name,
@@ -47,6 +50,7 @@ def compile_program(proof: Proof) -> Program:
         laps=len(laps),
         callees=proof.callees,
         handoffs=proof.handoffs,
+        input=proof.input,
         output=proof.output,
         loops_of={
             number: tuple(top.loops_around(number)) for number in range(top.size) if top.loop_of[number] is not None
@@ -120,7 +124,8 @@ def _slot(proof: Proof, top: Topology, number: int, links: tuple[Link, ...], gat
         else tuple(sorted({d.port for d in arriving}))
     )
     slot.port = node.ports[slot.wired[0]].name if node is not None and slot.wired else ""
-    slot.direct = node.direct if node is not None and len(node.ports) == 1 else None
+    slot.direct = node.direct if node is not None and len(node.ports) == 1 and not _is_loose(node, slot.join) else None
+    slot.entry = None
     slot.expected, slot.fits = (None, None) if node is None else output_check(node.output)
     return slot
 
@@ -193,3 +198,31 @@ def _join_spec(proof: Proof, top: Topology, number: int) -> JoinSpec | None:
     if top.shares_fork(join):
         spec.element = (top.size + number, (min(spec.branches), top.order[number]))
     return spec
+
+
+# -- whose a message is ----------------------------------------------------------------------------------------------------
+def _is_loose(node: Node[Any, Any], join: JoinSpec | None) -> bool:
+    """Whether each message to or from the node has to be looked at, and maybe copied (`copies.py`).
+
+    The list that a port collects was made for it.
+    """
+    taken = node.ports[0].type
+    if join is not None and join.collects:
+        taken = item_type(taken)
+    return hold_of(node.output) == "loose" or hold_of(taken) == "loose"
+
+
+def _give_own(proof: Proof, slots: Sequence[Slot]) -> None:
+    """Has those nodes copy their message that are called directly, and given what others are given, too."""
+    shared = [slot.forks for slot in slots]
+    passing = [slot for slot in slots if slot.passes_input]
+    for _ in passing:  # a router hands on what it was given
+        for slot in passing:
+            shared[slot.index] = shared[slot.index] or any(shared[d.source] for d in proof.by_target[slot.index])
+    for slot in slots:
+        if slot.direct is None or slot.node is None:
+            continue
+        if slot.join is not None:
+            slot.entry = list if slot.join.collects else None
+        elif any(shared[declared.source] for declared in proof.by_target[slot.index]):
+            slot.entry = copier_of(slot.node.ports[0].type)

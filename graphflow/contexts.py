@@ -13,41 +13,36 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
 from contextvars import Context
-from typing import Any, Generic, TypeVar
+from types import coroutine
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-class within(Generic[T]):  # reads as a verb: `await within(context, work)`
+@coroutine
+def within(context: Context, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
     """Awaits a coroutine in a context of its own, in the task that awaits it.
 
     A task would do the same at the price of a turn of the event loop, and would be another task: what a node learns of
     `asyncio.current_task()`, and what cancels it, would change.
     """
-
-    __slots__ = ("context", "work")
-
-    def __init__(self, context: Context, work: Coroutine[Any, Any, T]) -> None:
-        self.context = context
-        self.work = work
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        enter, work = self.context.run, self.work
-        step, given = work.send, None
-        while True:
-            try:
-                wanted = enter(step, given)
-            except StopIteration as answer:
-                result: T = answer.value
-                return result
-            try:
-                given = yield wanted
-                step = work.send
-            except GeneratorExit:
-                enter(work.close)
-                raise
-            except BaseException as error:
-                step, given = work.throw, error
+    enter = context.run
+    step: Any = work.send
+    given: Any = None
+    while True:
+        try:
+            wanted = enter(step, given)
+        except StopIteration as answer:
+            result: T = answer.value
+            return result
+        try:
+            given = yield wanted
+            step = work.send
+        except GeneratorExit:
+            enter(work.close)
+            raise
+        except BaseException as error:
+            step, given = work.throw, error
 
 
 _UNSET = object()

@@ -47,6 +47,8 @@ def begin(
     """The run, its outermost frame and the checked message: all that can be refused is refused here."""
     _check_options(graph, policy, approve, keep_steps)
     message = check_input(graph, message)
+    if graph.program.copy_input is not None:
+        message = graph.program.copy_input(message)
     for name, kind in graph.deps_wanted():
         check_deps(name, kind, deps)
     ledger = Ledger((graph.name,), tightest(graph.limits, limits))
@@ -126,7 +128,8 @@ async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
         try:
             if frame.shared.sources is not None:
                 await frame.shared.sources.open(run)
-            run._output = await frame.walked(message)
+            output = await frame.walked(message)
+            run._output = output if frame.program.copy_output is None else frame.program.copy_output(output)
         finally:
             if not frame.shared.idle:
                 await _close(frame.shared)
@@ -142,7 +145,7 @@ async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
     except BaseException as raised:
         _end(run, frame, status_of(raised), raised)
         raise
-    _end(run, frame, "completed", None)
+    _end(run, frame, "completed", None, output)
     return run
 
 
@@ -159,7 +162,7 @@ async def _close(shared: Shared) -> None:
         raise asyncio.CancelledError
 
 
-def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | None) -> None:
+def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | None, output: Any = None) -> None:
     run.status = status
     run.error = error
     run.ended = time.perf_counter()
@@ -171,7 +174,7 @@ def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | Non
     if error is not None:
         _note(run, error)
     text = "" if error is None else f"{type(error).__name__}: {error_text(error)}"
-    run.tell(RunEnded(frame.clock(), 0, status, run.output, text))
+    run.tell(RunEnded(frame.clock(), 0, status, output, text))
     run.close()
     run._task = None
     frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run

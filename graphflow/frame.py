@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -19,6 +19,7 @@ from graphflow.attempts import GRACE_S, stray
 from graphflow.boundary import wrong_output
 from graphflow.commands import Cancel, Command, Finish, Start
 from graphflow.contexts import within
+from graphflow.copies import copy_of
 from graphflow.errors import LimitExceeded, PolicyRefused, WalkCancelled
 from graphflow.events import (
     Event,
@@ -44,13 +45,15 @@ GIVE_WAY = 64
 class Frame(Reach):
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
-    __slots__ = ("busy", "done", "graces", "starting", "tasks", "walk")
+    __slots__ = ("busy", "done", "graces", "loop", "starting", "tasks", "walk")
 
     walk: Walk | None
     tasks: dict[int, asyncio.Task[None]]
     """The task of each activation that has begun; only where the walk is not straight, as the next two."""
     busy: set[asyncio.Task[None]]
     done: asyncio.Future[Finish] | None
+    loop: asyncio.AbstractEventLoop
+    """The running one, asked for once: asking costs a system call, before Python 3.12."""
     graces: list[asyncio.TimerHandle]
     """When those that were told to stop are abandoned."""
     starting: dict[int, NodeStarted]
@@ -65,10 +68,12 @@ class Frame(Reach):
         try:
             if slot.enters:
                 message = next(iter(inputs.values()))
-                return await self.perform(node, {"": message}, activation)
-            if self.origin is not None and is_done_once(node):
-                return await self.perform_once(node, inputs, activation)
-            return await self.perform(node, inputs, activation)
+                output = await self.perform(node, {"": message}, activation)
+            elif self.origin is not None and is_done_once(node):
+                output = await self.perform_once(node, inputs, activation)
+            else:
+                output = await self.perform(node, inputs, activation)
+            return copy_of(output)  # the node may keep what it has returned, and go on changing it
         finally:
             if self.places:
                 self.places.pop(activation, None)
@@ -79,7 +84,7 @@ class Frame(Reach):
         return () if act is None else act.scope
 
     # -- the walk ------------------------------------------------------------------------------------------------------
-    def walked(self, message: Any) -> Coroutine[Any, Any, Any]:
+    def walked(self, message: Any) -> Awaitable[Any]:
         """Walks to the graph's output, within this frame's own deadline. No coroutine is made that only waits for another."""
         seconds = self.ledger.limits.seconds
         return self._walked(message) if seconds is None else self._in_time(seconds, message)
@@ -96,12 +101,9 @@ class Frame(Reach):
         self.ledger.check_time()  # the last node has blocked the event loop, or swallowed the cancellation
         return output
 
-    def _walked(self, message: Any) -> Coroutine[Any, Any, Any]:
+    def _walked(self, message: Any) -> Awaitable[Any]:
         straight = self.program.straight and self.shared.plain and self.denied is None
-        return self._straight(message) if straight else self._general(message)
-
-    async def _straight(self, message: Any) -> Any:
-        return await within(copy_context(), walk_straight(self, message))
+        return within(copy_context(), walk_straight(self, message)) if straight else self._general(message)
 
     async def _general(self, message: Any) -> Any:
         finish = await self._walk(message)
@@ -114,7 +116,8 @@ class Frame(Reach):
             self.program, self.ledger.limits, frame=self.number, path=self.path, observed=self.observed
         )
         self.tasks, self.busy, self.graces, self.starting = {}, set(), [], {}
-        self.done = asyncio.get_running_loop().create_future()
+        self.loop = asyncio.get_running_loop()
+        self.done = self.loop.create_future()
         walk.context = copy_context()
         first = self._perform(walk.apply(RunStarted(self.clock(), self.number, self.program.name, message)))
         if first is not None:
@@ -202,13 +205,13 @@ class Frame(Reach):
 
     def _spawn(self, act: Start) -> None:
         context = act.context.copy()
-        task = asyncio.get_running_loop().create_task(self._branch(act, context), context=context)
+        task = self.loop.create_task(self._branch(act, context), context=context)
         self.tasks[act.id] = task
         self.busy.add(task)
 
     def _cancel(self, command: Cancel, follow: Start | None) -> Start | None:
         assert self.walk is not None
-        self.graces.append(asyncio.get_running_loop().call_later(GRACE_S, self._abandon, command.ids))
+        self.graces.append(self.loop.call_later(GRACE_S, self._abandon, command.ids))
         for id in command.ids:
             act = self.walk.running.get(id)
             task = self.tasks.get(id)
@@ -230,6 +233,7 @@ class Frame(Reach):
     async def _branch(self, first: Start, context: Context) -> None:
         """Activates, reports, and goes on with what follows, until nothing does."""
         act: Start | None = first
+        task = self.tasks[first.id]
         driven = False  # whether this is another context than the task's
         try:
             while act is not None:
@@ -240,7 +244,7 @@ class Frame(Reach):
                 left = act.context = context.copy() if act.slot.forks else context  # its other branches go on from it
                 act = self._take(fact)
                 if act is not None:
-                    self.tasks[act.id] = asyncio.current_task()  # type: ignore[assignment]  # we are in a task
+                    self.tasks[act.id] = task
                     if act.context is not left:
                         context, driven = act.context.copy(), True
         except BaseException as error:  # a bug of ours: let the frame end with it rather than hang
@@ -248,12 +252,12 @@ class Frame(Reach):
                 bug = RuntimeError(f"a bug in graphflow, please report it: {type(error).__name__}: {error}")
                 bug.__cause__ = error
                 self.done.set_exception(bug)
-                for task in self.busy - {asyncio.current_task()}:
-                    task.cancel()
+                for other in self.busy - {task}:
+                    other.cancel()
             if not isinstance(error, Exception):
                 raise
         finally:
-            self.busy.discard(asyncio.current_task())
+            self.busy.discard(task)
 
     async def _report(self, act: Start) -> Event:
         """The fact that an activation ends in."""
@@ -266,7 +270,7 @@ class Frame(Reach):
                 await asyncio.sleep(0)
             direct = slot.direct if self.denied is None else None
             if direct is not None:
-                output = await direct(act.message)
+                output = await direct(act.message if slot.entry is None else slot.entry(act.message))
                 if type(output) is not slot.expected and slot.fits is not None and not slot.fits(output):
                     raise wrong_output(slot.node, output)
             else:

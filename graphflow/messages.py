@@ -1,7 +1,8 @@
 """Messages: the immutable values that travel on edges, and the relation between their types.
 
 Rules:
-1. A message is a frozen pydantic model or a plain JSON value. It is never copied and never changed on its way.
+1. A message is a frozen pydantic model or a plain JSON value. It is never changed on its way; what could be is copied
+   (`copies.py`).
 2. `accepts(port, arm)` is universal: true only if *every* value of type `arm` is a value of type `port`. Containers are
    covariant, which is sound because messages do not change.
 """

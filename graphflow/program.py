@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from graphflow.arrows import ForkPolicy
+from graphflow.copies import copier_of
 from graphflow.errors import InputInvalid, OutputInvalid
 from graphflow.handoffs import Handoff
 from graphflow.messages import Type, shortened
@@ -113,6 +114,7 @@ class Slot:
         "arms",
         "direct",
         "enters",
+        "entry",
         "expected",
         "failure_links",
         "fits",
@@ -137,6 +139,9 @@ class Slot:
     name: str
     node: Node[Any, Any] | None
     direct: Callable[[Any], Any] | None
+    """Calls the node with its message; None if more care has to be taken."""
+    entry: Callable[[Any], Any] | None
+    """Makes the node's own of a message that others are given, too, where it is called directly; None: it is its own."""
     enters: bool
     expected: type | None
     """If the class of an output is this very one, it is right."""
@@ -173,6 +178,8 @@ class Program:
 
     __slots__ = (
         "callees",
+        "copy_input",
+        "copy_output",
         "end",
         "ends",
         "handoffs",
@@ -200,6 +207,7 @@ class Program:
         laps: int,
         callees: Mapping[str, tuple[Node[Any, Any], ...]],
         handoffs: Mapping[str, Sequence[tuple[Handoff, Node[Any, Any]]]],
+        input: Type,
         output: Type,
         loops_of: Mapping[int, tuple[int, ...]],
     ) -> None:
@@ -215,6 +223,10 @@ class Program:
         self.callees = callees
         self.handoffs = handoffs
         self.output = output
+        self.copy_input = copier_of(input)
+        """Makes the walk's own of the caller's message; None: it cannot be changed."""
+        self.copy_output = copier_of(list[output] if ends == "all" else output)
+        """Makes the caller's own of what the walk answers."""
         self.loops_of = loops_of
         """The loops around each node that lies in one, outermost first."""
         joins = [slot.join for slot in slots if slot.join is not None]

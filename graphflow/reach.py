@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from contextvars import copy_context
 from random import random
@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from graphflow.artifacts import Artifact, pack
 from graphflow.attempts import in_time, of_its_own
-from graphflow.background import Background
+from graphflow.background import Background, cut_off
 from graphflow.boundary import check_deps, check_input, check_output
 from graphflow.consents import NOBODY, answer_of, denied_on_arrows
 from graphflow.contexts import adopt, within
 from graphflow.conversation import Conversation
+from graphflow.copies import copy_of
 from graphflow.errors import (
     ApprovalRefused,
-    BackgroundFailed,
     LimitExceeded,
     PolicyRefused,
     ToolError,
@@ -146,7 +146,7 @@ class Reach:
         self.number = len(shared.run.frames)
         shared.run.frames.append((program, ledger.path, ledger.limits))
 
-    async def walked(self, message: Any) -> Any:
+    def walked(self, message: Any) -> Awaitable[Any]:
         """Walks to the graph's output, within this frame's own deadline."""
         raise NotImplementedError
 
@@ -303,7 +303,7 @@ class Reach:
             given = read(node, message)
         except Exception as error:
             given, unfit = UNFIT, error
-        run.tell(CallStarted(self.clock(), self.number, activation, number, caller.name, node.name, given))
+        run.tell(CallStarted(self.clock(), self.number, activation, number, caller.name, node.name, copy_of(given)))
         started = self.clock()
         try:
             if unfit is not None:
@@ -315,7 +315,7 @@ class Reach:
         except BaseException as error:
             run.tell(CallFailed(self.clock(), self.number, activation, number, node.name, error, started))
             raise
-        run.tell(CallFinished(self.clock(), self.number, activation, number, node.name, output, started))
+        run.tell(CallFinished(self.clock(), self.number, activation, number, node.name, copy_of(output), started))
         return output
 
     async def perform_once(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int) -> Any:
@@ -453,7 +453,7 @@ class Reach:
     ) -> None:
         background._ended = True
         if background._cut_off and ending[0] == "cancelled":
-            ending = ("cancelled", None, BackgroundFailed(_cut_off(background)))
+            ending = ("cancelled", None, cut_off(background))
         told: dict[str, Any] = dict(zip(("status", "output", "error"), ending, strict=True))
         node, handle = background.node, background.handle
         self.record(BackgroundFinished, activation, node=node, handle=handle, **told, started=started)
@@ -645,6 +645,7 @@ class Reach:
         return await in_time(self, node, activation, work, variables)
 
     async def _answer(self, node: Node[Any, Any], inputs: dict[str, Any], activation: int, call: Call | None) -> Any:
+        inputs = {port: copy_of(message) for port, message in inputs.items()}  # each attempt has its own
         if node.enters == "always":
             return await self.enter(activation, node, next(iter(inputs.values())), None, call)
         ctx = Context(self, node, activation, inputs, None if call is None else call.place)
@@ -668,13 +669,6 @@ def is_done_once(node: Node[Any, Any]) -> bool:
 def _message(inputs: Mapping[str, Any]) -> Any:
     """What a node was given: its message, or the messages by port."""
     return next(iter(inputs.values())) if len(inputs) == 1 else inputs
-
-
-def _cut_off(background: Background) -> str:
-    return (
-        f"background call {background.handle!r} of {background.node!r} was cut off: the run ended before it did; "
-        "await its handle where its answer is needed"
-    )
 
 
 def _wanted(node: Node[Any, Any], error: Exception) -> Retry | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graphflow.copies import unfrozen_in
 from graphflow.messages import type_name
 from graphflow.opening import known_problem
 from graphflow.prices import price_of
@@ -82,6 +83,18 @@ def _warnings(graph: Graph[Any, Any]) -> list[str]:
             warnings.append(
                 f"{name!r}: Limits(usd=...) cannot hold {model!r}, whose price is unknown: a run is refused; see set_price"
             )
+    kinds = [
+        graph.input,
+        *(kind for node in graph.nodes for kind in (node.output, *(port.type for port in node.ports))),
+    ]
+    unfrozen = dict.fromkeys(known for kind in kinds for known in unfrozen_in(kind))
+    if unfrozen:
+        names, first = ", ".join(type_name(known) for known in unfrozen), type_name(next(iter(unfrozen)))
+        warnings.append(
+            f"messages that can be changed after they were sent: {names}. They are copied where they fork and where they "
+            f"enter and leave a walk. Write `class {first}(BaseModel, frozen=True)`, or "
+            "`model_config = ConfigDict(frozen=True)` (`@dataclass(frozen=True)`), and they travel as they are"
+        )
     for node in graph.nodes:
         if type_name(node.output) == "Any":
             warnings.append(f"{node.name!r} returns Any, so its arrows are only checked when messages arrive")

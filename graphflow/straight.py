@@ -107,7 +107,7 @@ class _Straight:
         self.started = 0.0
         self.given: Any = None
         """What the node was given whose answer is being sent on."""
-        task = asyncio.current_task()
+        task = asyncio.current_task() if frame.origin is not None else frame.shared.run._task
         assert task is not None
         self.task = task
         self.cancelled = task.cancelling()
