@@ -85,7 +85,7 @@ class Agent(Node[In, Out]):
         prompt: template of the user's turn; default: the message itself, as text or JSON.
         prompt_file: a file that holds it, relative to the file that declares the agent.
         system: template of the standing instructions; or several, with `CACHE` after what the provider shall keep in its
-            prompt cache.
+            prompt cache (as the first of them it stands after the tools).
         tools: what it may call: tools, steps, routers, graphs; nodes or names of nodes in the graph.
         sub_agents: agents or graphs it may delegate to, each in a frame of its own; `SubAgent(...)` tunes one.
         handoffs: whom it may hand the walk over to: nodes, names of nodes in the graph, or `Handoff(...)` to tune one.

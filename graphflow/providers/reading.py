@@ -196,7 +196,7 @@ class Reading:
         parser = self.parser
         if data == b"[DONE]":
             parser.done = True
-        elif data and not parser.done and data.strip(b'[]"').lower() not in KEPT_ALIVE:
+        elif data and not parser.done and not (len(data) < 16 and data.strip(b'[]"').lower() in KEPT_ALIVE):
             try:
                 told = parser.event(self._object(data), self.name)
                 first = told[0] if len(told) == 1 else None

@@ -112,6 +112,27 @@ def test_another_model_takes_over_from_one_whose_answer_broke_off() -> None:
         assert run(both).output == "whole"
 
 
+def test_an_answer_that_groq_stopped_early_is_none() -> None:
+    said = {
+        "choices": [{"delta": {"content": "half of"}, "finish_reason": "stop"}],
+        "x_groq": {"error": "over capacity"},
+    }
+    with RawServer(streamed("groq", said)) as raw:
+        ended = run(asked_at("groq", raw, retry=1))
+    assert "over capacity" in str(ended.error)
+    assert isinstance(ended.error, errors.ServerError)
+    assert ended.error.partial is not None
+
+
+def test_calls_that_come_in_pieces_where_they_come_whole_are_not_run_with_their_defaults() -> None:
+    pieces: list[Json] = [{"name": "wipe", "willContinue": True}, {"partialArgs": [{"jsonPath": "$.path"}]}]
+    chunks = [{"candidates": [{"content": {"parts": [{"functionCall": piece}]}}]} for piece in pieces]
+    with RawServer(streamed("google", *chunks, {"candidates": [{"finishReason": "STOP"}]})) as raw:
+        ended = run(asked_at("google", raw))
+    assert isinstance(ended.error, errors.BadRequest)
+    assert done == []
+
+
 def test_a_third_partys_answer_that_broke_off_is_no_answer() -> None:
     events: list[ModelEvent] = [CallDelta(0, "c", "wipe", "{}"), Finished("other", "of_their_own")]
     ended = run(Says(events))

@@ -68,6 +68,15 @@ def test_marks_for_the_prompt_cache_stand_where_they_were_put() -> None:
     assert repr((CACHE, hour)) == "(CACHE, CacheMark('1h'))"
 
 
+def test_a_mark_that_instructions_begin_with_stands_behind_the_tools() -> None:
+    agent = Agent("a", tools=[look], system=(CacheMark("1h"), "Be brief."))
+    with server("anthropic", [Answer(text="done")]) as strict:
+        assert walk(Graph("g", START >> agent >> END), "x", model=model("anthropic", strict)).output == "done"
+        sent = strict.requests[0].json
+    assert sent["tools"][-1]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+    assert sent["system"] == [{"type": "text", "text": "Be brief."}]
+
+
 def test_a_choice_among_hosted_tools_is_sent() -> None:
     hosted = {"tools": [HOSTED]}
     assert body("anthropic", extra=hosted, tool_choice="required")["tool_choice"] == {"type": "any"}

@@ -90,7 +90,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     if system:
         body["system"] = system
     if request.tools:
-        body["tools"] = [render_tool(tool) for tool in request.tools]
+        body["tools"] = render_tools(request)
     if request.tools or hosted_tools(request):
         choice = render_tool_choice(request)
         if choice:
@@ -179,6 +179,15 @@ def render_mark(mark: CacheMark) -> Json:
 def marked(block: Json, mark: CacheMark | None) -> Json:
     """The block with its mark, if it has one."""
     return block if mark is None else {**block, "cache_control": render_mark(mark)}
+
+
+def render_tools(request: Request) -> list[Json]:
+    """All tools. They stand before the instructions: a mark that these begin with is a mark behind the last tool."""
+    tools = [render_tool(tool) for tool in request.tools]
+    first = next(iter(request.system_parts), None)
+    if isinstance(first, CacheMark):
+        tools[-1] = marked(tools[-1], first)
+    return tools
 
 
 def render_tool(tool: ToolSpec) -> Json:

@@ -298,6 +298,8 @@ class GeminiParser:
             kind = "call"
             index = self._at(kind)
             call = part["functionCall"]
+            if "partialArgs" in call or call.get("willContinue"):
+                raise cannot(NAME, "calls piece by piece", "leave out streamFunctionCallArguments")
             self.called = True
             id = call.get("id") or ""
             arguments = json.dumps(call.get("args") or {})

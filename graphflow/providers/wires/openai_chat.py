@@ -264,7 +264,10 @@ class ChatParser:
         if not self.opened:
             self.opened = True
             events.append(Opened(self.dialect.name, data.get("model") or "", data.get("id") or ""))
-        usage = data.get("usage") or (data.get("x_groq") or {}).get("usage")
+        groq = data.get("x_groq") or {}
+        if groq.get("error"):  # why Groq has stopped early
+            self.failure = fault(self.dialect.name, None, {"error": groq["error"]})
+        usage = data.get("usage") or groq.get("usage")
         if usage:
             self.spent = later(self.spent, parse_usage(usage))
         if isinstance(data.get("citations"), list):  # xAI, Perplexity: all of them, in every chunk that has any
