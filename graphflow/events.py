@@ -490,7 +490,7 @@ def to_record(event: Event) -> dict[str, Any]:
     from graphflow.scrub import scrub
 
     record: dict[str, Any] = {"kind": event.kind}
-    for name in all_slots(type(event)):  # type: ignore[arg-type]  # a class can be hashed, whatever its objects can
+    for name in all_slots(type(event)):
         value = getattr(event, name)
         if isinstance(value, BaseException):
             value = {"type": type(value).__name__, "text": scrub(error_text(value))}
