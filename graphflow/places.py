@@ -39,14 +39,15 @@ _BY_THEIR_DATE = (datetime, date, time)
 class Effect:
     """What is known of one question that may leave something behind in the world."""
 
-    __slots__ = ("answer", "answered", "asked", "ended")
+    __slots__ = ("_waiting", "answer", "answered", "asked", "under_way")
 
     def __init__(self, asked: Any) -> None:
         self.asked = asked
         self.answered = False
         self.answer: Any = None
-        self.ended: asyncio.Future[None] | None = None
-        """While it is under way: done as soon as it has ended, with or without an answer."""
+        self.under_way = False
+        self._waiting: asyncio.Future[None] | None = None
+        """Done as soon as it is no longer under way, with or without an answer; if somebody waits for that."""
 
     def answers(self, question: Any) -> bool:
         """Whether it was the same question: digests do not tell two secrets apart."""
@@ -63,18 +64,26 @@ class Effect:
         Returns:
             Whether the answer is an earlier try's.
         """
-        while self.ended is not None:
-            await asyncio.wait([self.ended])
+        while self.under_way:
+            if self._waiting is None:
+                self._waiting = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._waiting])
         if self.answered:
             return True
-        self.ended = asyncio.get_running_loop().create_future()
+        self.under_way = True
         try:
             self.answer = await ask()
             self.answered = True
         finally:
-            self.ended.set_result(None)
-            self.ended = None
+            self.under_way = False
+            if self._waiting is not None:
+                self._waiting.set_result(None)
+                self._waiting = None
         return False
+
+
+Question = tuple[str, str, str]
+"""The key of what asks, who is asked, and what, canonically spelled."""
 
 
 class Effects:
@@ -83,8 +92,8 @@ class Effects:
     __slots__ = ("consents", "known")
 
     def __init__(self) -> None:
-        self.known: dict[str, list[Effect]] = {}
-        """By the question (place without number), in the order in which equal ones were first asked."""
+        self.known: dict[Question, list[Effect]] = {}
+        """In the order in which equal questions were first asked."""
         self.consents: dict[str, bool | str] = {}
         """What somebody has said of a call that needs approval, by the call's key."""
 
@@ -93,29 +102,40 @@ class Place:
     """One place: an activation, or a call that one makes.
 
     Attributes:
-        key: its name, as short as an idempotency key has to be.
         effects: what is known of this place and those around and in it.
         effect: what is known of this very question; None if it may be asked anew at every try.
     """
 
-    __slots__ = ("effect", "effects", "key")
+    __slots__ = ("_key", "_parts", "effect", "effects")
 
-    def __init__(self, key: str, effects: Effects, effect: Effect | None = None) -> None:
-        self.key = key
+    def __init__(self, parts: tuple[str, ...], effects: Effects, effect: Effect | None = None) -> None:
+        self._parts = parts
+        self._key = ""
         self.effects = effects
         self.effect = effect
+
+    @property
+    def key(self) -> str:
+        """Its name, as short as an idempotency key has to be. Made when somebody asks for it: most calls need none."""
+        if not self._key:
+            self._key = _hash(*self._parts)
+            self._parts = ()
+        return self._key
+
+
+_NONE_LEFT: deque[int] = deque()
 
 
 class Asking:
     """What one try has asked so far: of an activation its calls, of a frame its activations."""
 
-    __slots__ = ("_counts", "_free", "_within")
+    __slots__ = ("_counts", "_left", "_within")
 
     def __init__(self, within: Place) -> None:
         self._within = within
-        self._counts: dict[str, int] = {}
-        self._free: dict[str, deque[int]] = {}
-        """Of the questions that earlier tries have asked: which this one has not met yet."""
+        self._counts: dict[Question, int] = {}
+        self._left: dict[Question, deque[int]] = {}
+        """Of the equal questions that earlier tries have asked: which this one has not met yet."""
 
     def ask(self, whom: str, question: Any, *, lasting: bool) -> Place:
         """The place of the next question to somebody.
@@ -126,23 +146,26 @@ class Asking:
             lasting: whether it may leave something behind, so that another try takes over its answer.
         """
         within = self._within
-        asked = _hash(within.key, whom, digest(question))
+        asked = (within.key, whom, _short(canonical(question)))
         if not lasting:
             number = self._counts[asked] = self._counts.get(asked, -1) + 1
-            return Place(_hash(asked, str(number)), within.effects)
-        known = within.effects.known.setdefault(asked, [])
+            return Place((*asked, str(number)), within.effects)
+        known = within.effects.known.get(asked)
+        if known is None:
+            known = within.effects.known[asked] = []
+            self._left[asked] = _NONE_LEFT
         number = self._met(asked, known, question)
-        return Place(_hash(asked, str(number)), within.effects, known[number])
+        return Place((*asked, str(number)), within.effects, known[number])
 
-    def _met(self, asked: str, known: list[Effect], question: Any) -> int:
+    def _met(self, asked: Question, known: list[Effect], question: Any) -> int:
         """Which of the equal questions this one is: one of an earlier try, those with answers first, or a new one."""
-        free = self._free.get(asked)
-        if free is None:
+        left = self._left.get(asked)
+        if left is None:
             order = sorted(range(len(known)), key=lambda number: (not known[number].answered, number))
-            free = self._free[asked] = deque(order)
-        for number in free:
+            left = self._left[asked] = deque(order)
+        for number in left:
             if known[number].answers(question):
-                free.remove(number)
+                left.remove(number)
                 return number
         known.append(Effect(question))
         return len(known) - 1
@@ -150,25 +173,32 @@ class Asking:
 
 def outermost(run: str) -> Place:
     """The place of a run, which all others lie in."""
-    return Place(_hash(run), Effects())
+    return Place((run,), Effects())
 
 
 def place_in(around: Place, name: str) -> Place:
     """A place that is the only one of its name, with a knowledge of its own."""
-    return Place(_hash(around.key, name), Effects())
+    return Place((around.key, name), Effects())
 
 
 def _hash(*parts: str) -> str:
     return sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:KEY]
 
 
-def digest(value: Any) -> str:
-    """A value as a short text that only its content decides: the same in every process, whatever the order of keys and sets."""
+LONG = 200
+"""Characters of a question that are kept as they are."""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONG else _hash(text)
+
+
+def canonical(value: Any) -> str:
+    """A value as text that only its content decides: the same in every process, whatever the order of keys and sets."""
     try:
-        text = _ENCODER.encode(value)
+        return _ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError):  # keys that are no texts, numbers of thousands of digits, a ring
-        text = _spelled(value)
-    return sha256(text.encode(errors="surrogatepass")).hexdigest()
+        return _spelled(value)
 
 
 def _reduced(value: Any) -> Any:

@@ -16,7 +16,7 @@ from graphflow import END, START, Agent, Context, Failure, Graph, Retry, SubAgen
 from graphflow.events import AnswerKept, Approved, CallFinished, NodeRetried
 from graphflow.executor import begin, drive
 from graphflow.kinds.code import Code
-from graphflow.places import digest
+from graphflow.places import canonical
 from graphflow.policy import Use
 from graphflow.testing import Scripted, ScriptedModel, both, calls
 from tests.conftest import Msg, kinds, walk
@@ -364,7 +364,7 @@ def test_secrets_are_in_no_key_and_are_told_apart_all_the_same() -> None:
     assert walk(alone(shop), "x").output == ["8765", "4321"]
     assert [pin for pin, _ in seen] == ["1234", "5678"]
     assert seen[0][1] != seen[1][1]
-    assert digest({"pin": SecretStr("1234")}) == digest({"pin": SecretStr("5678")})
+    assert canonical({"pin": SecretStr("1234")}) == canonical({"pin": SecretStr("5678")})
 
 
 # -- consent ------------------------------------------------------------------------------------------------------------
@@ -594,15 +594,17 @@ def ring() -> list[Any]:
     ids=lambda each: type(each).__name__,
 )
 def test_digests_tell_contents_apart(one: Any, other: Any) -> None:
-    assert digest(one) != digest(other)
-    assert digest(one) == digest(one)
+    assert canonical(one) != canonical(other)
+    assert canonical(one) == canonical(one)
 
 
 def test_digests_do_not_depend_on_order_or_address_and_come_to_an_end() -> None:
-    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
-    assert digest(Deep(words={"a", "b"}, more={"x": {3, 1}})) == digest(Deep(words={"b", "a"}, more={"x": {1, 3}}))
-    assert digest([object()]) == digest([object()])
-    assert digest(ring()) == digest(ring())
+    assert canonical({"a": 1, "b": 2}) == canonical({"b": 2, "a": 1})
+    assert canonical(Deep(words={"a", "b"}, more={"x": {3, 1}})) == canonical(
+        Deep(words={"b", "a"}, more={"x": {1, 3}})
+    )
+    assert canonical([object()]) == canonical([object()])
+    assert canonical(ring()) == canonical(ring())
 
 
 def test_a_long_loop_remembers_no_places() -> None:
