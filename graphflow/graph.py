@@ -389,9 +389,13 @@ class Graph(Node[In, Out], Generic[In, Out]):
         text: str = import_module("graphflow.render").to_ascii(self, width=width, unicode=unicode, **options)
         return text
 
-    def live(self) -> Live:
-        """The picture of the graph that a walk moves on, in a notebook: `live = graph.live()`, then `await live.run(...)`."""
-        made: Live = import_module("graphflow.notebook").Live(self)
+    def live(self, *, open: int | Literal["all", "auto", "flat"] = "auto") -> Live:
+        """The picture of the graph that a walk moves on, in a notebook: `live = graph.live()`, then `await live.run(...)`.
+
+        Args:
+            open: how many levels of graphs and sub-agents are drawn open, as for `draw`; what is in them moves as well.
+        """
+        made: Live = import_module("graphflow.notebook").Live(self, open=open)
         return made
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:

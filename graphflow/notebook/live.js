@@ -1,21 +1,25 @@
 // The browser's half of the live picture. Rows come from graphflow/notebook/rows.py:
-//   [at, op, key, home, label, ...], with op  0 run starts   + activation or call starts   . it ends   > along an edge
-//                                             s node skipped   t piece of a model's text   m model answered   w retried   x run ends
+//   [at, op, id, home, label, ...], with op  0 run starts   + activation or call starts   . it ends   > along an edge
+//                                            s node skipped   ? waits for approval   ! got an answer to that
+//                                            t piece of a model's text   m model answered   w retried   x run ends
+// Ids are those of the picture's elements (data-id): the whole way to a node or edge.
 // Laws: text is set by textContent, never parsed; the picture is parsed as XML, and only ours; memory is bounded.
 
 const SVG = "http://www.w3.org/2000/svg";
-const SIGNS = { running: "\u25B6", done: "\u2713", failed: "\u2717", cancelled: "\u2298", skipped: "\u2013" };
+const SIGNS = { running: "\u25B6", asking: "?", done: "\u2713", mixed: "!", failed: "\u2717", cancelled: "\u2298", skipped: "\u2013" };
 const MOST_ENTRIES = 40, MOST_TOKENS = 40, MOST_ROWS = 20000, TAIL = 280;
+const HIGH = 620; // of the picture, in pixels; one that is higher is scrolled
+const LEAST_SCALE = 0.8; // below that, labels cannot be read
 const stores = new Map(); // by the widget's own name: each call of ours is given another object for the same model
 
 // -- what happened, folded to a state -------------------------------------------------------------------------------------
 function fresh() {
-  return { nodes: new Map(), used: new Map(), log: new Map(), speaking: new Map(), open: new Map(), status: "", at: 0, last: "" };
+  return { nodes: new Map(), used: new Map(), log: new Map(), speaking: new Map(), open: new Map(), asked: new Map(), status: "", at: 0, last: "" };
 }
 
-function nodeOf(state, key) {
-  let node = state.nodes.get(key);
-  if (!node) state.nodes.set(key, (node = { running: 0, done: 0, failed: 0, cancelled: 0, skipped: 0 }));
+function nodeOf(state, id) {
+  let node = state.nodes.get(id);
+  if (!node) state.nodes.set(id, (node = { running: 0, asking: 0, done: 0, failed: 0, cancelled: 0, skipped: 0 }));
   return node;
 }
 
@@ -27,58 +31,96 @@ function note(state, home, entry) {
   if (entries.length > MOST_ENTRIES) entries.shift();
 }
 
-function apply(state, row) {
-  const [at, op, key, home, label] = row;
-  state.at = at;
-  if (op === "x" || op === "0") state.last = op === "x" ? "the end" : "the start";
-  else if (op !== "t") state.last = op === ">" ? `${row[5]} \u2192 ${key}` : label;
-  if (op === "0") {
+function use(state, edge) {
+  state.used.set(edge, (state.used.get(edge) || 0) + 1);
+}
+
+// What one activation or call says stops when it ends, whatever its questions are.
+function silence(state, number) {
+  for (const [key, speaker] of state.speaking) if (speaker.number === number) state.speaking.delete(key);
+}
+
+const APPLY = {
+  "0": (state, [, , , home, label, given]) => {
     state.status = "running";
-    note(state, "START", { label, given: row[5] });
-  } else if (op === "x") {
-    state.status = label;
+    state.last = "the start";
+    note(state, home, { label, given });
+  },
+  x: (state, [, , , home, status, told]) => {
+    state.status = status;
+    state.last = "the end";
     state.speaking.clear();
-    note(state, "END", { label, given: row[5] });
-  } else if (op === "+") {
-    if (key) nodeOf(state, key).running++;
-    if (key && row[7]) state.used.set(row[7] + "\u0000" + key, 1);
-    const entry = { label, given: row[5], how: "running", at };
+    note(state, home, { label: status, given: told });
+  },
+  "+": (state, [at, , id, home, label, given, number, edge]) => {
+    if (id) nodeOf(state, id).running++;
+    if (edge) use(state, edge);
+    const entry = { label, given, number, how: "running", at };
     note(state, home, entry);
-    state.open.set(row[6], entry);
-  } else if (op === ".") {
-    if (key) {
-      const node = nodeOf(state, key);
+    state.open.set(number, entry);
+  },
+  ".": (state, [, , id, home, label, told, number, how, seconds]) => {
+    if (id) {
+      const node = nodeOf(state, id);
       node.running = Math.max(0, node.running - 1);
-      node[row[7]]++;
+      node[how]++;
     }
-    const entry = state.open.get(row[6]) || { label };
-    state.open.delete(row[6]);
-    Object.assign(entry, { told: row[5], how: row[7], seconds: row[8] });
-    if (!entry.given && entry.at === undefined) note(state, home, entry);
-    state.speaking.delete(home + "\u0000" + label);
-  } else if (op === "s") {
-    if (key) nodeOf(state, key).skipped++;
-    note(state, home, { label, how: "skipped", given: row[5] });
-  } else if (op === ">") {
-    const edge = row[5] + "\u0000" + key;
-    if (!row[6]) state.used.set(edge, (state.used.get(edge) || 0) + 1);
-  } else if (op === "t") {
-    const id = home + "\u0000" + label;
-    const before = row[6] === "restart" ? "" : state.speaking.get(id)?.text || "";
-    if (row[6] === "text" || row[6] === "restart" || !before)
-      state.speaking.set(id, { label, channel: row[6], text: (before + row[5]).slice(-TAIL) });
-  } else if (op === "m") {
-    state.speaking.delete(home + "\u0000" + label);
-    if (row[5]) note(state, home, { label: `${label}: ${row[6]}`, how: "model", told: row[5] });
-  } else if (op === "w") {
-    note(state, home, { label, how: "tried again", given: row[5] });
-  }
+    const entry = state.open.get(number) || { label, number };
+    state.open.delete(number);
+    Object.assign(entry, { told, how, seconds });
+    if (entry.at === undefined) note(state, home, entry);
+    silence(state, number);
+  },
+  s: (state, [, , id, home, label, given]) => {
+    if (id) nodeOf(state, id).skipped++;
+    note(state, home, { label, how: "skipped", given });
+  },
+  "?": (state, [, , id, home, label, told, key]) => {
+    if (id) nodeOf(state, id).asking++;
+    const entry = { label, how: "asking", told };
+    state.asked.set(key, entry);
+    note(state, home, entry);
+  },
+  "!": (state, [, , id, , , told, key]) => {
+    if (id) nodeOf(state, id).asking = Math.max(0, nodeOf(state, id).asking - 1);
+    const entry = state.asked.get(key);
+    state.asked.delete(key);
+    if (entry) Object.assign(entry, { how: "answered", told });
+  },
+  ">": (state, row) => {
+    if (!row[6]) use(state, row[5]);
+  },
+  t: (state, [, , , home, label, text, channel, number, question]) => {
+    const key = `${number} ${question}`;
+    const before = channel === "restart" ? "" : state.speaking.get(key)?.text || "";
+    if (channel === "text" || channel === "restart" || !before)
+      state.speaking.set(key, { label, home, number, channel, text: (before + text).slice(-TAIL) });
+  },
+  m: (state, [, , , home, label, text, model, , number, question]) => {
+    state.speaking.delete(`${number} ${question}`);
+    if (text) note(state, home, { label: `${label}: ${model}`, how: "model", told: text });
+  },
+  w: (state, [, , , home, label, given]) => note(state, home, { label, how: "tried again", given }),
+};
+
+function apply(state, row) {
+  state.at = row[0];
+  if (row[1] !== "t") state.last = row[4];
+  APPLY[row[1]](state, row);
 }
 
 function stateName(node) {
   if (!node) return "waiting";
-  for (const name of ["running", "failed", "done", "cancelled", "skipped"]) if (node[name]) return name;
+  if (node.asking) return "asking";
+  if (node.running) return "running";
+  if (node.failed && node.done) return "mixed";
+  for (const name of ["failed", "done", "cancelled", "skipped"]) if (node[name]) return name;
   return "waiting";
+}
+
+// The name of a node on its way, without that of the outermost graph.
+function nameOf(id) {
+  return id.split(" > ").slice(1).join(" > ");
 }
 
 // -- one store for each widget: its rows survive its views and the kernel -------------------------------------------------
@@ -159,10 +201,14 @@ function parsed(text) {
 
 class View {
   constructor(model, store, el) {
-    Object.assign(this, { model, store, el, tokens: 0, playing: null });
+    Object.assign(this, { model, store, el, tokens: 0, playing: null, scrolled: -1e9, moved: false, looking: false });
     el.classList.add("gf-live");
     const body = make("div", el, "gf-body");
     this.picture = make("div", body, "gf-picture");
+    this.picture.addEventListener("scroll", () => { // by a hand, or by us
+      if (!this.moved) this.scrolled = performance.now();
+      this.moved = false;
+    });
     this.side = make("div", body, "gf-side");
     this.now = make("div", this.side, "gf-now");
     this.messages = make("div", this.side, "gf-messages");
@@ -196,25 +242,39 @@ class View {
     this.edges = new Map();
     const svg = parsed(this.model.get("svg"));
     if (!svg) return;
+    svg.setAttribute("role", "group"); // there are buttons in it: it is no image
     this.picture.replaceChildren(svg);
-    const tall = svg.viewBox.baseVal && svg.viewBox.baseVal.height;
-    svg.classList.toggle("gf-fit", tall > 0 && tall < 800); // larger ones are scrolled, so that they can be read
+    this.size(svg);
     this.layer = document.createElementNS(SVG, "g");
     (svg.querySelector("g") || svg).append(this.layer);
-    for (const group of svg.querySelectorAll("[data-node]")) {
-      const key = group.getAttribute("data-node");
-      if (this.nodes.has(key)) continue;
-      group.setAttribute("tabindex", "0");
-      group.setAttribute("role", "button");
-      const pick = (event) => { event.preventDefault(); event.stopPropagation(); this.pick(key); };
-      group.addEventListener("click", pick);
-      group.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") pick(event); });
-      this.nodes.set(key, { group, badge: null, shown: "" });
+    for (const group of svg.querySelectorAll("[data-id]")) {
+      const id = group.getAttribute("data-id");
+      if (group.classList.contains("edge")) this.edges.set(id, { group, path: group.querySelector("path"), points: null });
+      else this.addNode(id, group);
     }
-    for (const group of svg.querySelectorAll("[data-source]")) {
-      const id = group.getAttribute("data-source") + "\u0000" + group.getAttribute("data-target");
-      if (!this.edges.has(id)) this.edges.set(id, { group, path: group.querySelector("path"), points: null });
+  }
+
+  // A picture is made smaller to fit as long as it can be read; beyond that it is scrolled.
+  size(svg) {
+    const { width, height } = svg.viewBox.baseVal;
+    const [wide, tall] = [width * 4 / 3, height * 4 / 3]; // points to pixels
+    svg.style.minWidth = `${Math.round(wide * LEAST_SCALE)}px`;
+    svg.classList.toggle("gf-fit", tall * LEAST_SCALE <= HIGH);
+  }
+
+  // A sub-agent that is drawn open is an area and a dot in it: both are it.
+  addNode(id, group) {
+    const known = this.nodes.get(id);
+    if (known) {
+      known.groups.push(group);
+      return;
     }
+    group.setAttribute("tabindex", "0");
+    group.setAttribute("role", "button");
+    const pick = (event) => { event.preventDefault(); event.stopPropagation(); this.pick(id); };
+    group.addEventListener("click", pick);
+    group.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") pick(event); });
+    this.nodes.set(id, { group, groups: [group], badge: null, shown: "" });
   }
 
   // Where nodes are is asked once and for all of them, before anything is written: each question after a change costs a layout.
@@ -234,7 +294,7 @@ class View {
 
   reset() {
     this.stop();
-    for (const [key] of this.nodes) this.paintNode(key);
+    for (const [id] of this.nodes) this.paintNode(id);
     for (const [, edge] of this.edges) edge.group.classList.remove("gf-used");
     this.paintBar();
     this.paintSide();
@@ -243,43 +303,63 @@ class View {
   // rows: what has just happened, so that only what it touched is painted; null: anything may have.
   show(rows) {
     if (rows) {
-      for (const key of new Set(rows.map((row) => row[2]))) this.paintNode(key);
+      for (const id of new Set(rows.map((row) => row[2]))) this.paintNode(id);
       const moves = rows.filter((row) => row[1] === ">" || (row[1] === "+" && row[7])).slice(-MOST_TOKENS);
-      for (const row of moves) this.move(row[1] === ">" ? row[5] : row[7], row[2], row[1] === ">" && row[6]);
+      for (const row of moves) this.move(row[1] === ">" ? row[5] : row[7], row[1] === ">" && row[6]);
+      const begun = rows.findLast((row) => row[1] === "+" && row[2]);
+      if (begun) this.follow(begun[2]);
     } else {
-      for (const [key] of this.nodes) this.paintNode(key);
+      for (const [id] of this.nodes) this.paintNode(id);
       for (const [id, edge] of this.edges) edge.group.classList.toggle("gf-used", this.store.state.used.has(id));
     }
     this.paintSide();
     this.paintBar();
   }
 
-  paintNode(key) {
-    const drawn = this.nodes.get(key);
+  paintNode(id) {
+    const drawn = this.nodes.get(id);
     if (!drawn) return;
-    const node = this.store.state.nodes.get(key);
+    const node = this.store.state.nodes.get(id);
     const name = stateName(node);
     const ended = node ? node.done + node.failed + node.cancelled : 0;
-    const told = name === "running" ? node.running : ended;
+    const told = name === "running" ? node.running : name === "asking" ? node.asking : ended;
     const shown = name === "waiting" ? "" : name + told;
     if (shown === drawn.shown) return;
     drawn.shown = shown;
-    for (const other of Object.keys(SIGNS)) drawn.group.classList.toggle("gf-is-" + other, other === name);
-    drawn.group.dataset.state = name;
+    for (const group of drawn.groups) {
+      for (const other of Object.keys(SIGNS)) group.classList.toggle("gf-is-" + other, other === name);
+      group.dataset.state = name;
+    }
     if (!drawn.badge) return; // not laid out yet
     drawn.badge.textContent = name === "waiting" ? "" : SIGNS[name] + (told > 1 ? told : "");
-    const ink = { running: "--gf-run", done: "--gf-done", failed: "--gf-fail" }[name] || "--gf-off";
-    drawn.badge.style.fill = `var(${ink})`;
+    const ink = { running: "run", asking: "ask", done: "done", mixed: "fail", failed: "fail" }[name] || "off";
+    drawn.badge.style.fill = `var(--gl-${ink})`;
   }
 
-  move(source, target, off) {
-    const edge = this.edges.get(source + "\u0000" + target);
+  // Brings into view what has just begun, in a picture that is scrolled; not while somebody scrolls it.
+  follow(id) {
+    const drawn = this.nodes.get(id), pane = this.picture;
+    if (!drawn || this.looking || performance.now() - this.scrolled < 3000) return;
+    this.looking = true;
+    requestAnimationFrame(() => {
+      this.looking = false;
+      if (pane.scrollHeight <= pane.clientHeight + 8) return;
+      const box = drawn.group.getBoundingClientRect(), room = pane.getBoundingClientRect();
+      if (box.top >= room.top && box.bottom <= room.bottom) return;
+      this.moved = true;
+      pane.scrollTop += box.top - room.top - room.height / 3;
+    });
+  }
+
+  move(id, off) {
+    const edge = this.edges.get(id);
     if (!edge || !edge.path) return;
     if (!off) edge.group.classList.add("gf-used");
     if (this.tokens >= MOST_TOKENS || this.still) return;
     if (!edge.points) {
       const length = edge.path.getTotalLength();
-      edge.points = Array.from({ length: 9 }, (_, i) => edge.path.getPointAtLength((length * i) / 8));
+      const points = Array.from({ length: 9 }, (_, i) => edge.path.getPointAtLength((length * i) / 8));
+      edge.points = edge.group.dataset.turned ? points.reverse() : points; // drawn from its head to its tail
     }
     const token = document.createElementNS(SVG, "circle");
     token.setAttribute("r", off ? 3 : 4.5);
@@ -293,21 +373,23 @@ class View {
     moving.oncancel = gone;
   }
 
-  pick(key) {
-    this.store.picked = this.store.picked === key ? null : key;
+  pick(id) {
+    this.store.picked = this.store.picked === id ? null : id;
     for (const view of this.store.views) view.paintSide();
   }
 
   paintSide() {
     const { state, picked } = this.store;
     const told = [...state.speaking.values()].slice(-4);
+    const names = told.map((speaker) => speaker.label);
+    const apart = (speaker) => (names.indexOf(speaker.label) === names.lastIndexOf(speaker.label) ? "" : ` #${speaker.number.split(/[.c]/)[1]}`);
     this.now.replaceChildren();
     for (const speaker of told) {
       const say = make("div", this.now, "gf-say");
-      make("b", say, "", speaker.label + (speaker.channel === "text" ? "" : ` (${speaker.channel})`));
+      make("b", say, "", speaker.label + apart(speaker) + (speaker.channel === "text" ? "" : ` (${speaker.channel})`));
       make("span", say, "gf-dim", speaker.text);
     }
-    for (const [key, drawn] of this.nodes) drawn.group.classList.toggle("gf-picked", key === picked);
+    for (const [id, drawn] of this.nodes) for (const group of drawn.groups) group.classList.toggle("gf-picked", id === picked);
     const entries = picked === null ? null : state.log.get(picked) || [];
     const mark = picked === null ? "-" : [picked, entries.length, entries.map((e) => e.how).join()].join("\u0000");
     if (mark === this.mark) return;
@@ -317,7 +399,7 @@ class View {
       make("div", this.messages, "gf-hint", "Click a node to see its messages.");
       return;
     }
-    make("h4", this.messages, "", picked.slice(0, 200));
+    make("h4", this.messages, "", nameOf(picked).slice(0, 200));
     if (!entries.length) make("div", this.messages, "gf-hint", "Nothing has come here yet.");
     for (const entry of [...entries].reverse()) this.paintEntry(entry, picked);
   }
@@ -325,7 +407,7 @@ class View {
   paintEntry(entry, picked) {
     const box = make("div", this.messages, "gf-entry");
     const head = make("div", box);
-    make("span", head, "", (SIGNS[entry.how] ? SIGNS[entry.how] + " " : "") + (entry.label === picked ? entry.how || "" : entry.label));
+    make("span", head, "", (SIGNS[entry.how] ? SIGNS[entry.how] + " " : "") + (entry.label === nameOf(picked) ? entry.how || "" : entry.label));
     make("span", head, "gf-dim", entry.seconds === undefined ? "" : duration(entry.seconds));
     for (const [what, text] of [["in", entry.given], ["out", entry.told]]) {
       if (text === undefined || text === "") continue;

@@ -21,8 +21,9 @@ from graphflow.errors import DeclarationError
 from graphflow.graph import Graph, RunOptions
 from graphflow.notebook.rows import Rows
 from graphflow.render import Overlay, dot_binary, mimebundle
-from graphflow.render.picture import Picture, picture
+from graphflow.render.picture import Open, Picture, picture
 from graphflow.render.svg import write_svg
+from graphflow.render.writing import check_options
 from graphflow.run import Run
 
 PAUSE_S = 0.05
@@ -61,19 +62,24 @@ class Live:
 
     Attributes:
         graph: the graph.
+        open: how many levels of graphs and sub-agents are drawn open, as for `draw`; what is in them moves as well.
         widget: the anywidget behind it, for marimo and layouts; None where anywidget is not installed.
     """
 
-    def __init__(self, graph: Graph[Any, Any]) -> None:
+    def __init__(self, graph: Graph[Any, Any], *, open: Open = "auto") -> None:
         if not isinstance(graph, Graph):
             raise DeclarationError(f"Live({graph!r}): give a Graph")
+        check_options(open=open)
         self.graph = graph
-        self.svg = write_svg(self._picture(), "light") if dot_binary() is not None else ""  # the pane is white
+        self.open = open
+        drawn = self._picture()
+        self.svg = write_svg(drawn) if dot_binary() is not None else ""
         self._overlay = Overlay(graph)
-        self.rows = Rows(graph.name, self.svg)
+        self.rows = Rows(graph, drawn)
         kind = _widget_class() if self.svg else None
         self.widget: Any = None if kind is None else kind(name=token_hex(8), svg=self.svg, title=graph.name)
         self._shown_as: str | None = None
+        self._shown_in = -1
         self._taken = 0
         self._due = 0.0
 
@@ -115,8 +121,10 @@ class Live:
         """Shows what was recorded: a run that has ended, its events, or a file of `--events`; the slider goes through it."""
         from graphflow.render.spans import read_events
 
+        told = read_events(events)
+        Overlay(self.graph).take_all(told)  # what is of another graph is refused before anything is shown
         self._begin()
-        for event in read_events(events):
+        for event in told:
             self._take(event)
         self._end()
         return self
@@ -127,7 +135,7 @@ class Live:
 
     def _begin(self) -> None:
         self._overlay = Overlay(self.graph)
-        self.rows = Rows(self.graph.name, self.svg)
+        self.rows = Rows(self.graph, self._picture())
         self._taken, self._due = 0, 0.0
         if self.widget is not None:
             self.widget._trait_values["rows"] = (
@@ -167,11 +175,11 @@ class Live:
 
     def to_svg(self) -> str:
         """The picture as it stands, still."""
-        return write_svg(self._overlay.lay_on(self._picture()), "light")
+        return write_svg(self._overlay.lay_on(self._picture()))
 
     def _picture(self) -> Picture:
-        """Every node of the graph itself, whatever room that takes: what moves must have a place of its own."""
-        return picture(self.graph, open=0, fold=False)
+        """Every node, whatever room that takes: what moves must have a place of its own."""
+        return picture(self.graph, open=self.open, fold=False)
 
     def _bundle(self) -> dict[str, Any]:
         if not self.svg:
@@ -188,8 +196,13 @@ class Live:
 
     def _ipython_display_(self) -> None:
         """Shows it under a name of its own, so that what is saved can be brought up to date when the walk has ended."""
+        from IPython import get_ipython
         from IPython.display import display
 
+        cell = getattr(get_ipython(), "execution_count", -1)
+        if self._shown_as is not None and self._shown_in == cell:
+            return  # `await live.run(...)` has shown it in this very cell
+        self._shown_in = cell
         self._shown_as = f"graphflow-live-{next(_NUMBERS)}-{id(self):x}"
         display(self._bundle(), raw=True, display_id=self._shown_as)  # type: ignore[no-untyped-call]  # IPython has none
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import blake2s
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,9 @@ from graphflow.errors import DeclarationError
 from graphflow.events import Event
 from graphflow.graph import Graph
 from graphflow.messages import to_json_value
-from graphflow.nodes import Node
 from graphflow.render.labels import clean, cut
-from graphflow.render.picture import Area, Level, Line, Picture, Shape, callees_of, graph_within, members_of, within_of
-from graphflow.render.places import Edges
+from graphflow.render.picture import Area, Level, Line, Picture, Shape, graph_within, members_of, within_of
+from graphflow.render.places import Place, Places
 from graphflow.render.places import Told as ToldEdge
 from graphflow.render.records import read_records
 from graphflow.render.tally import Passed, Tally, badge_of, duration, mark_of, money, passed_words
@@ -33,17 +31,6 @@ from graphflow.run import Run
 Told = Event | Mapping[str, Any]
 Recorded = Run[Any] | Iterable[Told] | str | Path
 """A run, its events, its records, or the file they are in."""
-
-
-@dataclass(slots=True)
-class Place:
-    """Where a frame is: the level it walks, or the one node it stands for."""
-
-    level: Level
-    graph: Graph[Any, Any] | None
-    alone: str | None = None
-    inner: str | None = None
-    """The name of that node within its own frame, where it has another."""
 
 
 class Overlay:
@@ -77,9 +64,7 @@ class Overlay:
         self.output: Any = None
         self.at = 0.0
         self.steps = 0
-        self._frames: dict[int, Place] = {0: Place((self.name,), graph)}
-        self._members: dict[int, dict[str, Node[Any, Any]]] = {}
-        self._found: dict[int, Edges] = {}
+        self.places = Places(graph, self.name)
         self._callers: dict[tuple[int, int], str] = {}
         self._asking: dict[str, Tally] = {}
 
@@ -91,7 +76,7 @@ class Overlay:
         self.steps += kind in ("node.start", "call.start")
         read = _READERS.get(kind) if isinstance(kind, str) else None
         if read is not None:
-            read(self, event, self._frames.get(_whole(event, "frame"), self._frames[0]))
+            read(self, event, self.places.of(_whole(event, "frame")))
 
     def take_all(self, events: Iterable[Told]) -> Overlay:
         """Counts all of them, and is itself."""
@@ -106,20 +91,11 @@ class Overlay:
 
     def _entered(self, event: Told, _: Place) -> None:
         path, number = _field(event, "path"), _whole(event, "frame")
-        if number < 1:
-            return  # the outermost is entered by no one
-        parent = self._frames.get(_whole(event, "parent"), self._frames[0])
         name = str(path[-1]) if isinstance(path, (list, tuple)) and path else ""
-        node = self._member(parent, name)
-        inner = graph_within(node) if node is not None else None
-        if inner is not None or parent.graph is None:
-            self._frames[number] = Place((*parent.level, name), inner)
-        else:
-            target = node.entry()[0].name if node is not None else name
-            self._frames[number] = Place(parent.level, parent.graph, name, target)
+        self.places.enter(number, _whole(event, "parent"), name)
 
     def _known(self, place: Place, node: str) -> None:
-        if self._member(place, node) is None:
+        if self.places.member(place, node) is None:
             where = " > ".join(place.level)
             raise DeclarationError(
                 f"the record is of another graph: it tells of a node {clean(cut(node, 80))!r}, which {where} does not have; "
@@ -135,34 +111,20 @@ class Overlay:
             )
         self.name = name or self.name
 
-    def _member(self, place: Place, name: str) -> Node[Any, Any] | None:
-        if place.graph is None:
-            return None
-        members = self._members.setdefault(id(place.graph), {})
-        if not members:
-            members.update(members_of(place.graph))
-        return members.get(name)
-
     def _started(self, event: Told, place: Place) -> None:
-        if not self._own(event, place):
+        if not place.owns(_text(event, "node")):
             self._tally(place, _text(event, "node")).started += 1
 
-    def _own(self, event: Told, place: Place) -> bool:
-        """Whether this is a sub-agent alone in its frame: its call, or its activation outside, is what counts."""
-        if place.graph is None:
-            return len(place.level) > 1 and place.level[-1] == _text(event, "node")
-        return place.alone is not None
-
     def _finished(self, event: Told, place: Place) -> None:
-        if not self._own(event, place):
+        if not place.owns(_text(event, "node")):
             self._end(event, self._tally(place, _text(event, "node")), "done")
 
     def _failed(self, event: Told, place: Place) -> None:
-        if not self._own(event, place):
+        if not place.owns(_text(event, "node")):
             self._end(event, self._tally(place, _text(event, "node")), "failed")
 
     def _cancelled(self, event: Told, place: Place) -> None:
-        if not self._own(event, place):
+        if not place.owns(_text(event, "node")):
             self._end(event, self._tally(place, _text(event, "node")), "stopped")
 
     def _end(self, event: Told, tally: Tally, how: str) -> None:
@@ -178,23 +140,14 @@ class Overlay:
         self._tally(place, _text(event, "node")).skipped += 1
 
     def _retried(self, event: Told, place: Place) -> None:
-        self._tally(place, self._named(_text(event, "node"), place)).retried += 1
+        self._tally(place, place.named(_text(event, "node"))).retried += 1
 
     def _called(self, event: Told, place: Place) -> None:
-        caller, node = self._named(_text(event, "caller"), place), self._callee(event, place)
+        caller = place.named(_text(event, "caller"))
+        node = self.places.callee(place, _text(event, "node"), _text(event, "caller"))
         self.calls[place.level, caller, node] = self.calls.get((place.level, caller, node), 0) + 1
         self._callers[_whole(event, "frame"), _whole(event, "call")] = node
         self.nodes.setdefault((place.level, node), Tally()).started += 1
-
-    def _callee(self, event: Told, place: Place) -> str:
-        """The name that is drawn: the tools of a server are drawn as the server."""
-        name = _text(event, "node")
-        if place.graph is None or self._member(place, name) is not None:
-            return name
-        caller = self._named(_text(event, "caller"), place)
-        member = self._member(place, caller)
-        servers = [c.name for c in callees_of(place.graph, member) if c.source] if member is not None else []
-        return servers[0] if servers else name
 
     def _call_ended(self, event: Told, place: Place, how: str = "done") -> None:
         node = self._callers.pop((_whole(event, "frame"), _whole(event, "call")), _text(event, "node"))
@@ -204,7 +157,7 @@ class Overlay:
         self._call_ended(event, place, "stopped" if was_cancelled(_field(event, "error")) else "failed")
 
     def _approval_asked(self, event: Told, place: Place) -> None:
-        name = self._named(_text(event, "node"), place)
+        name = place.named(_text(event, "node"))
         tally = self.nodes.setdefault((place.level, name), Tally())
         self._asking[_text(event, "key")] = tally
         tally.asking += 1
@@ -213,9 +166,6 @@ class Overlay:
         tally = self._asking.pop(_text(event, "key"), None)
         if tally is not None:
             tally.asking = max(0, tally.asking - 1)
-
-    def _named(self, name: str, place: Place) -> str:
-        return place.alone if place.alone is not None and name == place.inner else name
 
     def _sent(self, event: Told, place: Place) -> None:
         if place.alone is None:
@@ -227,21 +177,13 @@ class Overlay:
 
     def _passed(self, event: Told, place: Place) -> Passed:
         edge = ToldEdge(*(_text(event, name) for name in ("origin", "source", "target", "port")))
-        index: int | str | None = None
-        if place.graph is not None:
-            index = self._edges(place.graph).find(edge, _whole(event, "edge", -1))
-            if index is None and self.strict and edge.source and edge.target:
-                raise DeclarationError(
-                    f"the record is of another graph: it tells of an edge {_edge_text(edge)}, which "
-                    f"{' > '.join(place.level)} does not have; say which graph was walked: graph=..."
-                )
+        index = self.places.edge(place, edge, _whole(event, "edge", -1))
+        if index is None and place.graph is not None and self.strict and edge.source and edge.target:
+            raise DeclarationError(
+                f"the record is of another graph: it tells of an edge {_edge_text(edge)}, which "
+                f"{' > '.join(place.level)} does not have; say which graph was walked: graph=..."
+            )
         return self.edges.setdefault((place.level, _edge_text(edge) if index is None else index), Passed())
-
-    def _edges(self, graph: Graph[Any, Any]) -> Edges:
-        found = self._found.get(id(graph))
-        if found is None:
-            found = self._found[id(graph)] = Edges(graph)
-        return found
 
     def _asked(self, event: Told, place: Place) -> None:
         tally = self._tally(place, _text(event, "node"))
@@ -310,7 +252,7 @@ class Overlay:
             place = picture.places.get((level, name))
             whole = place is not None
             if place is None:
-                place = _nearest(picture, level, name)
+                place = nearest(picture, level, name)
             if place is not None:
                 figures.setdefault(id(place), Tally()).add(tally, whole=whole)
         return figures
@@ -408,7 +350,7 @@ def _pass_on(picture: Picture) -> None:
                         changed = True
 
 
-def _nearest(picture: Picture, level: Level, name: str) -> Shape | Area | None:
+def nearest(picture: Picture, level: Level, name: str) -> Shape | Area | None:
     """What holds a node that is not drawn itself."""
     graph = picture.graph
     for step in level[1:]:

@@ -3,14 +3,18 @@
 Rules:
 1. Everything that came from a run is text: jinja2 escapes it, and before that it is scrubbed of secrets and of what no
    document may hold. Only pictures that this package has drawn go in as they are.
-2. The page has no script, and says in a policy of its own (CSP) that it may have none and may load nothing.
+2. The page has no script, and says in a policy of its own (CSP) that it may have none and may load nothing. Its style sheets
+   are named in it by their hashes, so that no other, and no style of an element, would count.
 3. A run and the file of its events give the same page, but for what a file does not tell (the limits).
 """
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +107,7 @@ def report_html(source: Any, graph: Graph[Any, Any] | None = None) -> str:
     declared = source.declared if isinstance(source, Run) and graph is None else graph
     steps = _steps(events, story)
     failed = [row for row in steps if row.span.how == "failed"]
-    return _template().render(
+    page: str = _template().render(
         story=story,
         facts=facts,
         diagram=_markup(walked_picture(source, declared, events)),
@@ -118,6 +122,13 @@ def report_html(source: Any, graph: Graph[Any, Any] | None = None) -> str:
         limits=_limits(source, declared),
         took=seconds_text,
     )
+    hashes = dict.fromkeys(sha256(sheet.encode()).digest() for sheet in _SHEET.findall(page))
+    allowed = " ".join(f"'sha256-{b64encode(each).decode()}'" for each in hashes)
+    return page.replace("OUR_STYLES", allowed, 1)  # the first is ours: nothing of the run stands before it
+
+
+_SHEET = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+"""A style sheet of the page or of a picture in it; what a run said is escaped, and cannot hold one."""
 
 
 def write_report(source: Any, path: str | Path, graph: Graph[Any, Any] | None = None) -> str:

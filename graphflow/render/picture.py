@@ -64,6 +64,11 @@ class Shape:
     node: Node[Any, Any] | None = None
 
     @property
+    def id(self) -> str:
+        """Its whole way: the graphs around it, and its name."""
+        return " > ".join((*self.level, self.name))
+
+    @property
     def under(self) -> list[str]:
         """The small lines under its name."""
         return [
@@ -108,6 +113,11 @@ class Line:
     to_area: Area | None = None
 
     @property
+    def id(self) -> str:
+        """Its whole way: the graphs around it, and its place among the edges there, or who calls whom."""
+        return edge_id(self.level, self.indexes[0] if self.indexes else self.names)
+
+    @property
     def about(self) -> str:
         """What a pointer that rests on it is told."""
         return about_edge(self.names, self.parts, self.style)
@@ -136,6 +146,11 @@ class Area:
     node: Node[Any, Any] | None = None
 
     @property
+    def id(self) -> str:
+        """Its whole way: the graphs around it, and its name."""
+        return " > ".join((*self.level, self.name))
+
+    @property
     def own(self) -> Shape | None:
         """The sub-agent that the area is of, where it is one: what is said of it is said at the area's title."""
         return next((shape for shape in self.shapes if shape.opened), None)
@@ -150,6 +165,12 @@ class Area:
     def about(self) -> str:
         """What a pointer that rests on it is told."""
         return _about(self.node, self.told)
+
+
+def edge_id(level: Level, which: int | tuple[str, str]) -> str:
+    """The whole way of an edge: the graphs around it, and its place among the edges there, or who calls whom."""
+    told = str(which) if isinstance(which, int) else " calls ".join(which)
+    return f"{' > '.join(level)} # {told}"
 
 
 def _about(node: Node[Any, Any] | None, told: str) -> str:

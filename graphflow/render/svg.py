@@ -4,8 +4,11 @@ Rules:
 1. No script, no event attribute, no reference to anything outside; the text is one `<svg>` element that a page can hold.
 2. Every id begins with a prefix of this one rendering: two pictures on a page share none.
 3. A shape carries `data-node` (its name) and `data-path` (the graphs around it, " > " between); a line `data-edge`,
-   `data-source`, `data-target`, `data-path`; an open area `data-node` with its whole path.
-4. Colours stay written where graphviz has put them, for what reads no styles; styles give each a name (`--gf-...`).
+   `data-source`, `data-target`, `data-path`; an open area `data-node` with its whole path. All carry `data-id`, by which
+   what happens in a walk finds them: two nodes of one name on two levels have two.
+4. Colours and the face are attributes of their elements, and no element has a style of its own: a page whose policy allows
+   no inline styles shows the picture as it is. Only what follows the theme of its page (`theme="auto"`) has a style sheet,
+   which gives each colour a name (`--gf-...`); where that is refused, the picture is light.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from html import escape, unescape
 from graphflow.render.binary import rendered
 from graphflow.render.dot import write_dot
 from graphflow.render.labels import clean, cut
-from graphflow.render.palette import DARK, FACES, LIGHT, Theme, colours
+from graphflow.render.palette import DARK, FACES, LIGHT, Theme
 from graphflow.render.picture import Area, Line, Picture, Shape
 from graphflow.render.widths import width_of
 
@@ -62,11 +65,12 @@ def dressed(drawn: str, picture: Picture, theme: Theme, prefix: str) -> str:
     )
     head = (
         f'<svg id="{prefix}" class="graphflow" role="img" aria-labelledby="{prefix}-t {prefix}-d"{sizes}'
-        f' style="max-width:100%;height:auto" xmlns="http://www.w3.org/2000/svg">\n'
+        f' font-family="{FACES}" xmlns="http://www.w3.org/2000/svg">\n'
         f'<title id="{prefix}-t">{_told(picture.headline or picture.name)}</title>\n'
         f'<desc id="{prefix}-d">{_told(_description(picture))}</desc>\n'
-        f"<style>\n{_styles(body, theme, prefix)}</style>"
     )
+    if theme == "auto":
+        head += f"<style>\n{_styles(body, prefix)}</style>"
     return _HEAD.sub(lambda _: head, body, count=1)
 
 
@@ -91,7 +95,7 @@ class _Names:
         if letter == "a":
             area = self.areas[f"a{number}"]
             path = _attribute(" > ".join(area.path))
-            return f'<g id="{prefix}-a-{number}" class="{kind}" data-node="{path}"{rest}>{_title(area)}'
+            return f'<g id="{prefix}-a-{number}" class="{kind}" data-node="{path}" data-id="{_attribute(area.id)}"{rest}>{_title(area)}'
         if letter == "e" and number:
             return self._line(self.lines[int(number)], kind, rest)
         return f'<g id="{prefix}-{escape(id)}" class="{kind}"{rest}>'
@@ -106,9 +110,10 @@ class _Names:
             more += f' data-call="{called}"' if line.style == "hand" else ""
         else:
             id, edge, more = f"{inner}c-{line.source.key[1:]}-{line.target.key[1:]}", called, ""
+        more += ' data-turned="1"' if line.back else ""  # laid out from its head to its tail
         return (
             f'<g id="{self.prefix}-{id}" class="{kind}" data-edge="{edge}" data-source="{source}" data-target="{target}"'
-            f' data-path="{_attribute(" > ".join(line.level))}"{more}{rest}>{_title(line)}'
+            f' data-path="{_attribute(" > ".join(line.level))}" data-id="{_attribute(line.id)}"{more}{rest}>{_title(line)}'
         )
 
 
@@ -134,6 +139,7 @@ ASIDE = "\u00a0"
 def _of_shape(shape: Shape) -> str:
     members = shape.members or (shape.name,)
     told = f' data-node="{_attribute(members[0])}" data-path="{_attribute(" > ".join(shape.level))}"'
+    told += f' data-id="{_attribute(shape.id)}"'
     if len(members) > 1:
         told += f' data-nodes="{_attribute(chr(10).join(members))}"'
     return told
@@ -155,8 +161,9 @@ def _description(picture: Picture) -> str:
     return f"{cut(picture.name, 200)}: {counted}; {len(picture.lines)} edges. {cut(picture.about, 400)}".strip()
 
 
-def _styles(body: str, theme: Theme, prefix: str) -> str:
-    look = colours(theme)
+def _styles(body: str, prefix: str) -> str:
+    """The sheet of a picture that is as light or dark as its page."""
+    look = LIGHT
     used = set(_COLOUR.findall(body))
     names = [name for name, colour in look.items() if ("fill", colour) in used or ("stroke", colour) in used]
     me = f"#{prefix}"
@@ -164,14 +171,13 @@ def _styles(body: str, theme: Theme, prefix: str) -> str:
     def variables(of: dict[str, str]) -> str:
         return "".join(f"--gf-{name}:{of[name]};" for name in names)
 
-    rules = [f"{me}{{font-family:{FACES};{variables(look)}}}"]
-    if theme == "auto":
-        dark, light = variables(DARK), variables(LIGHT)
-        rules += [
-            f"@media (prefers-color-scheme:dark){{{me}{{{dark}}}}}",
-            f'[data-jp-theme-light="true"] {me},.vscode-light {me}{{{light}}}',
-            f'[data-jp-theme-light="false"] {me},.vscode-dark {me}{{{dark}}}',
-        ]
+    dark, light = variables(DARK), variables(LIGHT)
+    rules = [
+        f"{me}{{max-width:100%;height:auto;{light}}}",
+        f"@media (prefers-color-scheme:dark){{{me}{{{dark}}}}}",
+        f'[data-jp-theme-light="true"] {me},.vscode-light {me}{{{light}}}',
+        f'[data-jp-theme-light="false"] {me},.vscode-dark {me}{{{dark}}}',
+    ]
     for name in names:
         for what in ("fill", "stroke"):
             if (what, look[name]) in used:

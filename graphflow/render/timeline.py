@@ -6,10 +6,13 @@ Rules:
 2. What is too short to be seen is drawn as one hatched block with its count; rows and lanes beyond the bounds are not
    drawn. The picture says both. So its size is bounded, however long the run, and its cost is O(n log n).
 3. The heavy line under bars is the critical path (`spans.py` says what that is).
+4. Colours and lines are attributes of their elements, and no element has a style of its own: where a page's policy allows no
+   inline styles, the picture is as it is, and light. The style sheet only makes it follow the theme of its page.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from html import escape
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any
 
 from graphflow.errors import FileUnreadable
 from graphflow.render.lanes import MOST_ROWS, Lane, at_once, blocks_of, lanes_of, leaves, named, pack
+from graphflow.render.palette import FACES
 from graphflow.render.spans import How, Span, Story, read_story
 from graphflow.render.xml import check_written, clean, seconds_text, short, xml
 
@@ -47,10 +51,46 @@ STYLE = (
 .gf-t .act{fill:var(--act);stroke:var(--edge);stroke-width:1}.gf-t .failed{stroke:var(--bad);stroke-width:2}
 .gf-t .cancelled{stroke-dasharray:2 2}.gf-t .running{stroke-dasharray:6 3}
 .gf-t .model{fill:var(--model)}.gf-t .call{fill:var(--call)}.gf-t .lost{fill:none;stroke:var(--bad);stroke-width:1.5}
-.gf-t .many{stroke:var(--edge);stroke-width:1}.gf-t .mark{fill:var(--bad);font-weight:700}
+.gf-t .many{stroke:var(--edge);stroke-width:1}.gf-t .bare{stroke:none}.gf-t .hatched{fill:url(#gf-t-many)}
+.gf-t .light{font-weight:400;font-size:11px}.gf-t .mark{fill:var(--bad);font-weight:700}
 .gf-t .path{stroke:var(--path);stroke-width:2.6;fill:none}.gf-t .thin{stroke:var(--path);stroke-width:1;stroke-dasharray:1.5 2.5;fill:none}
 """.rstrip()
 )
+_COLOURS = dict(part.removeprefix("--").split(":") for part in LIGHT.split(";"))
+_CLASS = re.compile(r' class="([a-z ]+)"')
+_LOOKS: dict[str, dict[str, str]] = {
+    "dim": {"fill": _COLOURS["dim"]},
+    "small": {"font-size": "10"},
+    "head": {"font-weight": "600", "font-size": "13"},
+    "light": {"font-weight": "400", "font-size": "11"},
+    "frame": {"font-weight": "600"},
+    "paper": {"fill": _COLOURS["paper"]},
+    "grid": {"stroke": _COLOURS["line"], "fill": "none"},
+    "area": {"fill": _COLOURS["area"]},
+    "act": {"fill": _COLOURS["act"], "stroke": _COLOURS["edge"]},
+    "bare": {"stroke": "none"},
+    "hatched": {"fill": "url(#gf-t-many)"},
+    "failed": {"stroke": _COLOURS["bad"], "stroke-width": "2"},
+    "cancelled": {"stroke-dasharray": "2 2"},
+    "running": {"stroke-dasharray": "6 3"},
+    "model": {"fill": _COLOURS["model"]},
+    "call": {"fill": _COLOURS["call"]},
+    "lost": {"fill": "none", "stroke": _COLOURS["bad"], "stroke-width": "1.5"},
+    "many": {"stroke": _COLOURS["edge"]},
+    "mark": {"fill": _COLOURS["bad"], "font-weight": "700"},
+    "path": {"stroke": _COLOURS["path"], "stroke-width": "2.6", "fill": "none"},
+    "thin": {"stroke": _COLOURS["path"], "stroke-dasharray": "1.5 2.5", "fill": "none"},
+}
+"""What each class looks like where no style sheet is read."""
+
+
+def _with_looks(found: re.Match[str]) -> str:
+    looks: dict[str, str] = {}
+    for name in found[1].split():
+        looks |= _LOOKS.get(name, {})
+    return found[0] + "".join(f' {name}="{value}"' for name, value in looks.items())
+
+
 MARKS: dict[How, str] = {"failed": "\u2717", "cancelled": "\u2298", "running": "\u2026", "done": ""}
 
 
@@ -137,16 +177,17 @@ class _Drawing:
         kinds = [self.frame(height), *self.heading(), *self.area(bottom), *body, *self.legend(foot)]
         for number, note in enumerate(self.notes):
             kinds.append(f'<text class="dim small" x="12" y="{foot + 20 + 14 * number:.0f}">{xml(note)}</text>')
-        return "\n".join([*kinds, "</svg>"]) + "\n"
+        return _CLASS.sub(_with_looks, "\n".join([*kinds, "</svg>"])) + "\n"
 
     def frame(self, height: float) -> str:
         about = f"Timeline of {self.story.title}"
         return (
             f'<svg class="gf-t" xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
-            f'viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{xml(about)}">'
+            f'viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{xml(about)}" '
+            f'font-family="{FACES}" font-size="11" fill="{_COLOURS["ink"]}">'
             f"<style>{STYLE}</style>"
             '<defs><pattern id="gf-t-many" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-            '<rect class="act" width="5" height="5" style="stroke:none"/><path class="many" d="M0 0V5"/></pattern></defs>'
+            '<rect class="act bare" width="5" height="5"/><path class="many" d="M0 0V5"/></pattern></defs>'
             f'<rect class="paper" width="{WIDTH}" height="{height:.0f}" rx="6"/>'
         )
 
@@ -159,7 +200,7 @@ class _Drawing:
             told += f", {len(models):,} model request{'s' * (len(models) != 1)}"
         lines = [
             f'<text class="head" x="12" y="24">{xml(short(story.title, 60))}'
-            f'<tspan class="dim" dx="10" style="font-weight:400;font-size:11px">{xml(told)}</tspan></text>',
+            f'<tspan class="dim light" dx="10">{xml(told)}</tspan></text>',
         ]
         if story.critical:
             lines.append(f'<text class="dim" x="12" y="43">{xml(self.worst())}</text>')
@@ -242,7 +283,7 @@ class _Drawing:
         x, wide = self.x(start), max(2.0, self.x(end) - self.x(start))
         kind = "act failed" if bad else "act"
         lines = [
-            f'<rect class="{kind}" style="fill:url(#gf-t-many)" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{BAR}">'
+            f'<rect class="{kind} hatched" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{BAR}">'
             f"<title>{xml(told)} ({seconds_text(start)} to {seconds_text(end)})</title></rect>"
         ]
         if bad or stopped:

@@ -387,7 +387,7 @@ def test_a_call_that_was_stopped_has_not_failed() -> None:
     assert seen.marks["never"] == seen.marks["agent"] == "stopped"
     assert run.failures == []
     assert [span.how for span in run.timeline().story.spans if span.what == "call"] == ["cancelled"]
-    rows = Rows("stopped", run.declared.to_svg())
+    rows = Rows(run.declared, picture(run.declared))
     for event in run.events:
         rows.take(event)
     assert [row[7] for row in rows.flush() if row[1] == "."] == ["cancelled", "cancelled"]

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,6 +19,8 @@ from graphflow.notebook import Live
 from graphflow.notebook import live as live_module
 from graphflow.notebook import rows as rows_module
 from graphflow.notebook.rows import Rows, states
+from graphflow.render.picture import picture
+from tests.conftest import walk
 from tests.notebook.walks import Question, desk, script, walked
 
 
@@ -29,6 +32,9 @@ async def same(x: int) -> int:
 @node
 async def bad(x: int) -> int:
     raise ValueError("no")
+
+
+one_node: Graph[Any, Any] = Graph("g", START >> same.named("a") >> END)
 
 
 class Wire:
@@ -56,8 +62,8 @@ def test_a_run_moves_the_picture_and_ends_as_a_run_does() -> None:
         assert wire.sent[-1] == {"end": True}
         assert wire.rows == live.rows.kept == live.widget.rows
         assert states(wire.rows) == {
-            **{"planner": ("done", ""), "researcher": ("done", "2"), "merge": ("done", "")},
-            **{"search": ("done", ""), "checker": ("done", "")},
+            **{"desk > planner": ("done", ""), "desk > researcher": ("done", "2"), "desk > merge": ("done", "")},
+            **{"desk > search": ("mixed", "2"), "desk > checker": ("done", "")},
         }
 
     asyncio.run(main())
@@ -69,7 +75,7 @@ def test_a_failure_is_shown_and_raised() -> None:
         with pytest.raises(ValueError, match="no") as caught:
             await live.run(1)
         assert caught.value.run.status == "failed"  # type: ignore[attr-defined]
-        assert states(live.rows.kept)["bad"] == ("failed", "")
+        assert states(live.rows.kept)["g > bad"] == ("failed", "")
         assert "\u2717" in live.to_svg()
 
     asyncio.run(main())
@@ -129,16 +135,104 @@ def test_a_record_can_be_played_again(tmp_path: Path) -> None:
     assert "\u2713" in one.to_svg()
 
 
-def test_what_is_inside_a_folded_sub_agent_is_listed_under_it() -> None:
+def in_two_ways() -> Graph[Any, Any]:
+    """A graph in which the same graph stands twice, so that two of its nodes have one name, and both have an END."""
+    inner: Graph[Any, Any] = Graph("inner", START >> same >> END)
+    return Graph("outer", START >> inner.named("first") >> inner.named("second") >> END)
+
+
+def test_what_is_inside_a_folded_graph_is_listed_under_it() -> None:
+    graph = in_two_ways()
+    live = Live(graph, open=0).replay(walk(graph, 1))
+    inside = [row for row in live.rows.kept if row[4] == "first > same"]
+    assert {(row[2], row[3]) for row in inside} == {("", "outer > first")}
+
+
+def test_what_is_inside_an_opened_graph_moves_and_names_are_told_apart() -> None:
+    graph = in_two_ways()
+    live = Live(graph, open=1).replay(walk(graph, 1))
+    assert states(live.rows.kept) == {
+        name: ("done", "")
+        for name in ("outer > first", "outer > first > same", "outer > second", "outer > second > same")
+    }
+    tree = ElementTree.fromstring(live.svg)
+    drawn = [element.get("data-id") for element in tree.iter() if element.get("data-id")]
+    assert len(drawn) == len(set(drawn)) == 2 + 2 + 2 * 3 + 3 + 2 * 2
+    moved = [row[5] for row in live.rows.kept if row[1] == ">"]
+    assert "outer > second # 0" in moved
+    assert set(moved) <= set(drawn), "every edge that something went along is in the picture"
+    assert {row[2] for row in live.rows.kept if row[2]} <= set(drawn)
+
+
+def test_calls_move_along_their_edges() -> None:
     live = Live(desk).replay(walked())
-    inside = [row for row in live.rows.kept if row[4] == "checker > search"]
-    assert {(row[2], row[3]) for row in inside} == {("", "checker")}
     moved = [(row[7], row[2]) for row in live.rows.kept if row[1] == "+" and len(row) > 7]
-    assert ("researcher", "checker") in moved
+    assert ("desk # researcher calls checker", "desk > checker") in moved
+    assert all(f'data-id="{edge}"' in live.svg for edge, _ in moved)
+
+
+def test_what_two_activations_of_a_node_say_is_not_mixed() -> None:
+    rows = Rows(one_node, picture(one_node))
+    for piece in ("one ", "two "):
+        for activation in (1, 2):
+            rows.take(ModelDelta(0.1, 0, activation, "a", "text", piece, activation))
+    rows.take(ModelDelta(0.2, 0, 1, "a", "text", "again", 3))
+    said: dict[Any, str] = {}
+    for row in rows.flush():
+        said[row[7], row[8]] = said.get((row[7], row[8]), "") + row[5]
+    assert said == {("0.1", 1): "one two ", ("0.2", 2): "one two ", ("0.1", 3): "again"}
+
+
+def test_a_pending_approval_does_not_look_like_work() -> None:
+    async def main() -> None:
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def approve(use: Any) -> bool:
+            asked.set()
+            await answer.wait()
+            return True
+
+        @node(approval=True)
+        async def pay(x: int) -> int:
+            return x
+
+        live = Graph("g", START >> pay >> END).live()
+        task = asyncio.ensure_future(live.run(1, approve=approve))
+        await asked.wait()
+        while "g > pay" not in states(live.rows.kept + live.rows.pending):  # noqa: ASYNC110 - it is told in a later turn
+            await asyncio.sleep(0)
+        assert states(live.rows.kept + live.rows.pending)["g > pay"] == ("asking", "")
+        answer.set()
+        await task
+        assert states(live.rows.kept)["g > pay"] == ("done", "")
+
+    asyncio.run(main())
+
+
+def test_a_record_of_another_graph_is_refused_before_anything_is_shown() -> None:
+    live = Live(one_node)
+    with pytest.raises(DeclarationError, match="not of 'g'"):
+        live.replay(walked())
+    assert live.rows.kept == []
+
+
+def test_it_is_shown_once_in_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    shell = SimpleNamespace(execution_count=1)
+    monkeypatch.setattr(live_module, "_in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    monkeypatch.setattr("IPython.display.display", lambda *_, **more: shown.append(more["display_id"]))
+    monkeypatch.setattr("IPython.display.update_display", lambda *_, **__: None)
+    live = Live(one_node).replay(walk(one_node, 1))
+    live._ipython_display_()  # as the last line of the same cell
+    assert len(shown) == 1
+    shell.execution_count = 2
+    live._ipython_display_()
+    assert len(shown) == 2
 
 
 def test_pieces_of_one_answer_are_sent_together() -> None:
-    rows = Rows("g", '<g data-node="a">')
+    rows = Rows(one_node, picture(one_node))
     rows.take(RunStarted(0.0, 0, "g", None))
     for word in ("one ", "two ", "three"):
         rows.take(ModelDelta(0.1, 0, 1, "a", "text", word))
@@ -148,7 +242,7 @@ def test_pieces_of_one_answer_are_sent_together() -> None:
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows_module, "MOST_ROWS", 100)
-    rows = Rows("g", '<g data-node="a">')
+    rows = Rows(one_node, picture(one_node))
     rows.text_left = 5_000
     for number in range(500):
         rows.take(NodeStarted(0.0, 0, number, "a", (), "x" * 3_000))
@@ -160,7 +254,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_secrets_do_not_get_into_notebooks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "opensesame-12345")
-    rows = Rows("g", '<g data-node="a">')
+    rows = Rows(one_node, picture(one_node))
     rows.take(NodeStarted(0.0, 0, 1, "a", (), {"key": "opensesame-12345"}))
     assert "opensesame" not in str(rows.flush())
 

@@ -38,6 +38,27 @@ live = graph.live()
 live
 """
 RUN = "run = await live.run('<b>snow</b>', model=ScriptedModel(says('it will go slow', wait_s=2.5)))\nrun.output"
+INSIDE = """
+import asyncio
+from graphflow import END, START, Graph, node
+allowed = asyncio.Event()
+
+@node
+async def worker(text: str) -> str:
+    return text + "!"
+
+@node(approval=True)
+async def pay(text: str) -> str:
+    return text
+
+async def approve(use):
+    await allowed.wait()
+    return True
+
+inner = Graph("inner", START >> worker >> END)
+live = Graph("outer", START >> inner.named("first") >> inner.named("second") >> pay >> END).live()
+live
+"""
 HUNDRED = """
 from graphflow import END, START, Graph, node
 
@@ -65,6 +86,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Pa
     write_notebook(
         folder / "failing.ipynb", WATCHED.replace("live = graph.live()", "live = broken.live()"), "await live.run('x')"
     )
+    write_notebook(folder / "inside.ipynb", INSIDE, "await live.run('go', approve=approve)")
     write_notebook(folder / "hundred.ipynb", "import asyncio", HUNDRED)
     with jupyter_lab(folder) as (address, token):
         yield address, token, folder
@@ -91,7 +113,7 @@ def run_cell(page: Any, number: int) -> None:
 
 
 def node_state(name: str, state: str) -> str:
-    return f'.gf-live g.node[data-node="{name}"][data-state="{state}"]'
+    return f'.gf-live g:is(.node, .cluster)[data-id$="> {name}"][data-state="{state}"]'
 
 
 @pytest.mark.timeout(240)
@@ -185,6 +207,24 @@ def test_a_failure_is_shown_as_one_and_what_it_says_is_text(lab: tuple[str, str,
         page.wait_for_selector(".gf-live .gf-entry pre")
         assert "<img src=x onerror=alert(1)>" in page.locator(".gf-live .gf-messages").text_content()
         assert page.locator(".gf-live img").count() == 0
+        assert errors == []
+
+
+@pytest.mark.timeout(240)
+def test_what_is_inside_moves_and_an_approval_is_seen_to_be_waited_for(lab: tuple[str, str, Path]) -> None:
+    with browser_page() as (page, errors):
+        opened(page, lab, "inside.ipynb")
+        run_cell(page, 0)
+        page.wait_for_selector('.gf-live [data-id="outer > first > worker"]')
+        run_cell(page, 1)
+        for name in ("first > worker", "second > worker", "first", "second"):
+            page.wait_for_selector(node_state(name, "done"))
+        page.wait_for_selector(node_state("pay", "asking"))
+        page.wait_for_selector('.gf-live .edge.gf-used[data-id="outer > second # 1"]')
+        assert page.locator(".gf-live svg").first.get_attribute("role") == "group", "buttons are in no image"
+        page.screenshot(path=str(lab[2] / "inside.png"))
+        page.locator('.gf-live [data-id="outer > second > worker"]').first.click()
+        page.wait_for_selector('.gf-live .gf-entry pre:text("go!!")')
         assert errors == []
 
 

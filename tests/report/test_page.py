@@ -89,7 +89,9 @@ ATTRIBUTES = {
         "font-weight",
         "space",
         "title",
+        "data-id",
         "data-node",
+        "data-turned",
         "data-edge",
         "data-source",
         "data-target",
@@ -150,7 +152,9 @@ def test_a_page_tells_everything_about_a_run(tmp_path: Path) -> None:
 def test_the_policy_allows_nothing() -> None:
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', report_html(walked()))
     assert policy is not None
-    assert policy[1].startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+    assert policy[1].startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy[1]
+    assert not re.search(r'<[^>]* style="', report_html(walked()))
 
 
 def test_a_file_of_events_gives_the_same_page() -> None:

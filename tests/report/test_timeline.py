@@ -37,6 +37,7 @@ from graphflow.events import (
 from graphflow.notebook.rows import Rows, states
 from graphflow.render import timeline
 from graphflow.render.lanes import at_once, leaves
+from graphflow.render.picture import picture
 from graphflow.render.spans import read_story
 from tests.blocks import Block, Jitter, build, nested
 from tests.conftest import Msg, walk
@@ -300,8 +301,8 @@ def test_any_walk_has_a_path_without_overlaps_from_its_start_to_its_answer(block
     if answered and answered[-1].source != "START":
         assert pieces[-1][2] == answered[-1].at
     ElementTree.fromstring(run.timeline().svg)
-    live = Rows("random", "".join(f'<g data-node="{node.name}">' for node in run.declared.nodes))
+    live = Rows(run.declared, picture(run.declared, open="all", fold=False))
     for event in run.events:
         live.take(event)
     ended_nodes = {key for key, (how, _) in states(live.flush()).items() if how != "skipped"}
-    assert ended_nodes == {step.node for step in run.steps if len(step.path) == 1}
+    assert ended_nodes == {" > ".join((*step.path, step.node)) for step in run.steps}
