@@ -215,6 +215,16 @@ def test_a_command_line_model_reads_spelled_names(
     assert "price clerk" not in told
 
 
+def test_the_embedded_model_reads_spelled_names() -> None:
+    from graphflow.providers.local import render_request
+
+    asked = ScriptedModel(calls("price_clerk", item="tea"), "done")
+    walk(Graph("g", START >> Agent("a", tools=[price_clerk]) >> END), "x", model=asked)
+    rendered = json.dumps(render_request(asked.requests[1]))
+    assert "price_clerk" in rendered
+    assert "price clerk" not in rendered
+
+
 def test_a_graph_is_served_under_a_spelled_name() -> None:
     pytest.importorskip("mcp")
     from graphflow.mcp.serving import Serving
