@@ -18,6 +18,7 @@ from graphflow import END, START, Agent, Graph
 from graphflow.cli.serve import _written
 from graphflow.cli.watch import Picture
 from graphflow.errors import FileUnreadable
+from graphflow.events import ApprovalAsked, Approved, Event, NodeCancelled, NodeFailed, NodeFinished, NodeStarted
 from graphflow.render import draw_run, read_records, timeline, write_report
 from graphflow.testing import ScriptedModel
 from tests.conftest import walk
@@ -131,17 +132,35 @@ def test_what_a_terminal_would_obey_is_shown(project: Path, what: str) -> None:
 
 def test_the_live_tree_shows_escapes_too() -> None:
     graph: Graph[Any, Any] = Graph("g", START >> Agent("clerk", input=str) >> END)
-    picture = Picture("g")
     run = walk(graph, "x", model=ScriptedModel("fine \x1b]0;owned\x07"))
-    for event in run.events:
-        picture.take(event)
-    from rich.console import Console
-
-    console = Console(record=True, force_terminal=False, width=100, file=StringIO())
-    console.print(picture.tree())
-    told = console.export_text()
+    told = tree_of("g", run.events)
     assert "\\x1b]0;owned\\x07" in told
     assert "\x1b" not in told
+
+
+def tree_of(name: str, events: list[Event]) -> str:
+    from rich.console import Console
+
+    picture = Picture(name)
+    for event in events:
+        picture.take(event)
+    console = Console(record=True, force_terminal=False, width=100, file=StringIO())
+    console.print(picture.tree())
+    return console.export_text()
+
+
+def test_the_live_tree_tells_failures_cancellations_and_waiting_apart() -> None:
+    begun: list[Event] = [NodeStarted(0.0, 0, number, "a", (), "x") for number in range(3)]
+    asked = [*begun, ApprovalAsked(0.1, 0, 0, "a", "key")]
+    assert "? a" in tree_of("g", asked)
+    assert "waits for approval" in tree_of("g", asked)
+    given: list[Event] = [*asked, Approved(0.2, 0, 0, "a", "key", True), NodeFinished(1.0, 0, 0, "a", "y", 0.0)]
+    ended = [*given, NodeFailed(1.0, 0, 1, "a", ValueError("no"), 0.0), NodeCancelled(1.0, 0, 2, "a", 0.0)]
+    told = tree_of("g", ended)
+    assert "! a" in told, "what failed is not covered by what went well"
+    assert "1 failed, 1 cancelled" in told
+    assert "waits" not in told
+    assert "\u25a0 a" in tree_of("g", [begun[0], NodeCancelled(1.0, 0, 0, "a", 0.0)])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full is made by /dev/full")

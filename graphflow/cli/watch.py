@@ -14,6 +14,8 @@ from graphflow.cli.event_file import EventFile
 from graphflow.cli.visible import visible
 from graphflow.errors import WalkCancelled
 from graphflow.events import (
+    ApprovalAsked,
+    Approved,
     CallFailed,
     CallFinished,
     CallStarted,
@@ -26,6 +28,7 @@ from graphflow.events import (
     NodeStarted,
 )
 from graphflow.graph import Graph
+from graphflow.render.xml import was_cancelled
 from graphflow.run import Recorder, Run
 
 REDRAWS_A_SECOND = 8
@@ -124,6 +127,8 @@ class Row:
     running: int = 0
     done: int = 0
     failed: int = 0
+    cancelled: int = 0
+    asking: int = 0
     seconds: float = 0.0
     tokens: int = 0
 
@@ -147,8 +152,16 @@ class Picture:
                 self._row(path, event.node).running += 1
             case NodeFinished() | CallFinished():
                 self._end(path, event.node, event.at - event.started, "done")
-            case NodeFailed() | CallFailed() | NodeCancelled():
-                self._end(path, event.node, event.at - event.started, "failed")
+            case NodeFailed() | CallFailed():
+                how = "cancelled" if was_cancelled(event.error) else "failed"
+                self._end(path, event.node, event.at - event.started, how)
+            case NodeCancelled():
+                self._end(path, event.node, event.at - event.started, "cancelled")
+            case ApprovalAsked():
+                self._row(path, event.node).asking += 1
+            case Approved():
+                row = self._row(path, event.node)
+                row.asking = max(0, row.asking - 1)
             case ModelFinished():
                 self._row(path, event.node).tokens += event.input_tokens + event.output_tokens
                 self.last = event.text
@@ -181,14 +194,27 @@ class Picture:
         return root
 
 
+def _mark(row: Row) -> tuple[str, str]:
+    """The sign of a node and its colour; what failed is not covered by what went well."""
+    if row.asking:
+        return "?", "magenta"
+    if row.running:
+        return "●", "yellow"
+    if row.failed:
+        return ("!" if row.done else "✗"), "red"
+    return ("✓", "green") if row.done else ("■", "dim")
+
+
 def _line(name: str, row: Row) -> Any:
     from rich.text import Text
 
-    mark, style = ("●", "yellow") if row.running else ("✗", "red") if row.failed and not row.done else ("✓", "green")
+    mark, style = _mark(row)
     text = Text.assemble((f"{mark} ", style), visible(name))
     counts = [f"{row.done} done"] if row.done != 1 or row.running else []
-    counts += [f"{row.running} running"] if row.running else []
+    counts += ["waits for approval"] if row.asking else []
+    counts += [f"{row.running - row.asking} running"] if row.running > row.asking else []
     counts += [f"{row.failed} failed"] if row.failed else []
+    counts += [f"{row.cancelled} cancelled"] if row.cancelled else []
     counts += [f"{row.seconds:.1f} s"] if row.seconds >= 0.05 else []
     counts += [f"{row.tokens} tokens"] if row.tokens else []
     return text.append(f"  {', '.join(counts)}" if counts else "", style="dim")

@@ -1,7 +1,7 @@
 """The program that lays DOT out: where it is found, and how it is asked.
 
-Looked for in $GRAPHFLOW_DOT, on the PATH, and as graphviz-pure among the scripts of this Python, whose folder is often not
-on the PATH of a notebook. Without any there is Mermaid and plain text: no picture fails for want of a program.
+Looked for in $GRAPHFLOW_DOT, on the PATH, and as graphviz-pure: among the scripts of this Python, whose folder is often not on
+the PATH of a notebook, and where its package was installed. Without any there is Mermaid and plain text: no picture fails for want of a program.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sysconfig
+from importlib import metadata
 from pathlib import Path
 
 from graphflow.errors import FileUnreadable, GraphflowError, MissingExtra
@@ -41,7 +42,17 @@ def dot_binary() -> str | None:
     if found:
         return found
     pure = Path(sysconfig.get_path("scripts")) / ("graphviz-pure.exe" if os.name == "nt" else "graphviz-pure")
-    return str(pure) if pure.is_file() else shutil.which("graphviz-pure")
+    return str(pure) if pure.is_file() else shutil.which("graphviz-pure") or _of_its_package()
+
+
+def _of_its_package() -> str | None:
+    """The program where its package has put it: one that lies on `sys.path` may have been installed for another Python."""
+    try:
+        files = metadata.files("graphviz-pure") or ()
+    except metadata.PackageNotFoundError:
+        return None
+    programs = (Path(str(file.locate())).resolve() for file in files if file.stem == "graphviz-pure")
+    return next((str(program) for program in programs if os.access(program, os.X_OK) and program.is_file()), None)
 
 
 def rendered(source: str, kind: str) -> bytes:

@@ -259,6 +259,16 @@ def nothing_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPHFLOW_DOT", "/nothing/here")
 
 
+def test_the_program_is_found_where_its_package_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if not (found := dot_binary()) or "pure" not in found:
+        pytest.skip("another program draws here")
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    again = dot_binary()
+    assert again is not None
+    assert Path(again).samefile(found)
+
+
 @pytest.mark.usefixtures("nothing_draws")
 def test_without_a_program_text_is_still_drawn(tmp_path: Path) -> None:
     for ending in ("mmd", "dot", "txt"):
