@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import subprocess
 import sys
 from collections import Counter
@@ -661,3 +662,73 @@ def test_arguments_written_otherwise_are_the_same_call() -> None:
     model = ScriptedModel(spelled[0], Scripted(error=Flaky()), spelled[1], "end")
     assert walk(alone(Agent("clerk", input=str, tools=[charge], retry=AT_ONCE)), "go", model=model).output == "end"
     assert [euros for euros, _ in charged] == [4]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_keys_of_a_whole_tree_do_not_depend_on_who_was_faster(seed: int) -> None:
+    """A map of graphs with a loop, each lap calling two tools at once, one of them through a step: same keys, all distinct."""
+    found = [dict(_keys_under(random.Random(number))) for number in (seed, -1)]
+    assert found[0] == found[1]
+    assert len(found[0]) == len(set(found[0].values())) == 4 * 3 * 3
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_fails_on_the_way_each_thing_is_done_once_under_the_key_it_always_has(seed: int) -> None:
+    """Steps, the graphs in the map and the one around them fail at random and are tried again."""
+    smooth = [told for told in _keys_under(random.Random(-1)) if told[0].startswith("send")]
+    rough = [told for told in _keys_under(random.Random(seed), breaks=12) if told[0].startswith("send")]
+    assert sorted(rough) == sorted(smooth)
+
+
+def _keys_under(chance: random.Random, breaks: int = 0) -> list[tuple[str, str]]:
+    told: list[tuple[str, str]] = []
+    trouble = Trouble(breaks)
+    again = Retry(breaks + 1, wait_s=0)
+
+    async def dawdle() -> None:
+        for _ in range(chance.randrange(6)):
+            await asyncio.sleep(0)
+
+    def perhaps_break() -> None:
+        if chance.random() < 0.4:
+            trouble()
+
+    @tool(name="send", effects=["network"])
+    async def send(text: str, ctx: Context) -> str:
+        """Send."""
+        await dawdle()
+        told.append((f"send {text}", ctx.key))
+        return text
+
+    @node(name="between", calls=[send])
+    async def between(text: str, ctx: Context) -> str:
+        await dawdle()
+        perhaps_break()
+        return await ctx.call(send, {"text": f"{text} between"})
+
+    @node(name="lap", calls=[send, between], retry=again if chance.random() < 0.5 else None)
+    async def lap(msg: Msg, ctx: Context) -> Msg:
+        await dawdle()
+        told.append((f"lap {msg}", ctx.key))
+        await asyncio.gather(ctx.call(between, msg.tag + str(msg.n)), ctx.call(send, {"text": msg.tag + str(msg.n)}))
+        perhaps_break()
+        return Msg(n=msg.n + 1, tag=msg.tag)
+
+    @node(name="judge")
+    async def judge(msg: Msg) -> Msg | str:
+        perhaps_break()
+        return msg if msg.n < 3 else msg.tag
+
+    @node(name="many")
+    async def many(text: str) -> list[Msg]:
+        return [Msg(tag=f"{text}{n}-") for n in range(4)]
+
+    @node(name="join")
+    async def join(texts: list[str]) -> str:
+        perhaps_break()
+        return "".join(texts)
+
+    inner = Graph("inner", START >> lap >> judge, judge[Msg].limit(9) >> lap, judge[str] >> END, retry=again)
+    outer = Graph("outer", START >> many, many.each >> inner >> join >> END, retry=again)
+    keys_of(Graph("whole", START >> outer >> END), "x", observed=chance.random() < 0.5)
+    return told

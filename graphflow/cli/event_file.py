@@ -27,8 +27,6 @@ class EventFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.failed = False
-        self.written = 0
-        """Events that were taken, written or not."""
         try:
             self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)  # 1: a line at a time
         except OSError as error:
@@ -36,10 +34,7 @@ class EventFile:
 
     def write(self, event: Event, records: Recorder) -> None:
         """Takes one event. Pieces of what is still being said are no part of a record."""
-        if event.passing:
-            return
-        self.written += 1
-        if self.failed:
+        if event.passing or self.failed:
             return
         try:
             self._file.write(json.dumps(records.record(event), ensure_ascii=False, allow_nan=False) + "\n")

@@ -96,12 +96,12 @@ async def _watched(
     graph: Graph[Any, Any], message: Any, model: str | None, sink: EventFile | None, live: bool
 ) -> Run[Any]:
     run = graph.start(message, model=model)
-    records = Recorder(run)
+    records, reader = Recorder(run), aiter(run)
     picture = Picture(graph.name)
     screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()
     try:
         with screen:
-            async for event in run:
+            async for event in reader:
                 picture.take(event)
                 if sink is not None:
                     sink.write(event, records)
@@ -109,8 +109,9 @@ async def _watched(
     except asyncio.CancelledError:
         run.cancel()
         await run.settled()
-        for event in run.events[sink.written :] if sink is not None else ():
-            sink.write(event, records)  # type: ignore[union-attr]  # there is one
+        async for event in reader:  # how it wound down
+            if sink is not None:
+                sink.write(event, records)
         raise _stopped(graph, run) from None
 
 

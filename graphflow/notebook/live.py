@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import AsyncIterator
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,7 @@ from secrets import token_hex
 from typing import Any, Unpack
 
 from graphflow.errors import DeclarationError
+from graphflow.events import Event
 from graphflow.graph import Graph, RunOptions
 from graphflow.notebook.rows import Rows
 from graphflow.render import Overlay, dot_binary, mimebundle
@@ -80,7 +82,6 @@ class Live:
         self.widget: Any = None if kind is None else kind(name=token_hex(8), svg=self.svg, title=graph.name)
         self._shown_as: str | None = None
         self._shown_in = -1
-        self._taken = 0
         self._due = 0.0
 
     async def run(self, message: Any, **options: Unpack[RunOptions]) -> Run[Any]:
@@ -89,12 +90,13 @@ class Live:
         Raises: what `graph.run` raises.
         """
         run = self.graph.start(message, **options)
+        reader = aiter(run)
         try:
-            await self.watch(run)
+            await self._watch(reader)
         except asyncio.CancelledError:
             run.cancel()
             await run.settled()
-            for event in run.events[self._taken :]:
+            async for event in reader:  # how it wound down
                 self._take(event)
             self._end()
             raise
@@ -102,20 +104,22 @@ class Live:
 
     async def watch(self, run: Run[Any]) -> Run[Any]:
         """Shows a walk while it goes, or one that has ended; returns when it has ended, however it did, and raises nothing of it."""
+        await self._watch(aiter(run))
+        return run
+
+    async def _watch(self, reader: AsyncIterator[Event]) -> None:
         self._begin()
         told = asyncio.Event()
         pulse = asyncio.get_running_loop().create_task(self._pulse(told))
         try:
-            async for event in run:
+            async for event in reader:
                 self._take(event)
-                self._taken += not event.passing
                 told.set()
                 self._flush()  # a walk that never waits leaves the pulse no turn
         finally:
             pulse.cancel()
             await asyncio.wait([pulse])
             self._end()
-        return run
 
     def replay(self, events: Any) -> Live:
         """Shows what was recorded: a run that has ended, its events, or a file of `--events`; the slider goes through it."""
@@ -136,7 +140,7 @@ class Live:
     def _begin(self) -> None:
         self._overlay = Overlay(self.graph)
         self.rows = Rows(self.graph, self._picture())
-        self._taken, self._due = 0, 0.0
+        self._due = 0.0
         if self.widget is not None:
             self.widget._trait_values["rows"] = (
                 self.rows.kept
