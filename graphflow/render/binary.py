@@ -1,7 +1,8 @@
 """The program that lays DOT out: where it is found, and how it is asked.
 
 Looked for in $GRAPHFLOW_DOT, on the PATH, and as graphviz-pure: among the scripts of this Python, whose folder is often not on
-the PATH of a notebook, and where its package was installed. Without any there is Mermaid and plain text: no picture fails for want of a program.
+the PATH of a notebook, and where its package was installed. Without any there is Mermaid and plain text: no picture fails for
+want of a program.
 """
 
 from __future__ import annotations
