@@ -333,7 +333,7 @@ class _Writer:
     def _sample(self, row: Any, number: int, style: str) -> None:
         left, right = f"l{number}", f"r{number}"
         row.node(left, label="", shape="point", width="0.03", color=self.look["paper"], id=f"legend-{left}")
-        word = _html([LINE_WORDS[style]], 9, self.look["ink"])
+        word = _html([LINE_WORDS[style]], 9, self.look["ink"], room=1)
         row.node(right, label=word, shape="plain", id=f"legend-{right}")
         row.edge(left, right, color=self.look[LINE_COLOUR[style]], **STYLES[style])
 

@@ -199,7 +199,7 @@ class Overlay:
     @property
     def standing(self) -> list[str]:
         """The nodes that are at work now."""
-        return [name for (_, name), tally in self.nodes.items() if tally.started > tally.ended]
+        return [name for (_, name), tally in self.nodes.items() if tally.started - tally.asking > tally.ended]
 
     @property
     def asking(self) -> list[str]:

@@ -198,13 +198,23 @@ def _spread(thing: _Thing, side: str, ends: list[_End]) -> None:
         return
     axis = 0 if side in ("low", "high") else 1
     low, high = thing.box[axis] + CORNER, thing.box[axis + 2] - CORNER
-    ends.sort(key=lambda end: (end.tip[axis] + end.near[axis], end.tip[axis]))
+    _order(ends, axis)
     wanted = _set_apart([end.tip[axis] for end in ends], low, high, APART)
     for end, place in zip(ends, wanted, strict=True):
         by = place - end.tip[axis]
         if abs(by) > 0.5:
             end.edge.curve.move_end(end.at_first, (by, 0.0) if axis == 0 else (0.0, by))
             end.edge.moved = True
+
+
+def _order(ends: list[_End], axis: int) -> None:
+    """Sorts ends along a side; those that meet are in the order in which their lines come, so that these do not cross."""
+    ends.sort(key=lambda end: end.tip[axis])
+    for _ in ends:
+        for place in range(len(ends) - 1):
+            one, other = ends[place : place + 2]
+            if abs(one.tip[axis] - other.tip[axis]) < APART and one.near[axis] > other.near[axis]:
+                ends[place : place + 2] = other, one
 
 
 def _spread_around(thing: _Thing, ends: list[_End]) -> None:
