@@ -121,17 +121,21 @@ class Topology:
             todo.extend((knot, loop.index) for knot in self._knots(members, cut))
 
     def _lap_wires(self, members: set[int], header: int) -> set[int]:
-        """The wires that begin a lap: those the user limited, and those that still lead back into the header."""
+        """The wires that begin a lap: those the user limited, and those that still lead back into the header.
+
+        What begins a lap of a loop around this one is cut already, and counts for none in here.
+        """
         inner = self._knots(members - {header}, set())
         laps = {
             w.index
             for n in members
             for w in self.out[n]
-            if w.target in members and w.limit is not None and not any(n in k and w.target in k for k in inner)
+            if w.target in members and w.limit is not None and w.lap_of is None
+            if not any(n in k and w.target in k for k in inner)
         }
         for knot in self._knots(members, laps):
             if header in knot:
-                laps |= {w.index for w in self.into[header] if w.source in knot}
+                laps |= {w.index for w in self.into[header] if w.source in knot and w.lap_of is None}
         return laps
 
     def _outermost(self, members: set[int], laps: set[int]) -> set[int]:
@@ -141,12 +145,13 @@ class Topology:
             ^----/   |       and its laps begin anew with each lap of the second. So it is with a node between
             ^--------/       c and a, too: where a round comes back does not change what it counts.
 
-        Two edges that go round the same nodes are counted side by side.
+        Two edges that go round the same nodes are counted side by side, and so is one that leads round only together
+        with another that is counted.
         """
         if len(laps) < 2:
             return laps
         rounds = {index: self._round(members, self.wires[index], laps) for index in laps}
-        return {index for index in laps if not any(rounds[index] < other for other in rounds.values())}
+        return {index for index, own in rounds.items() if not own or not any(own < other for other in rounds.values())}
 
     def _round(self, members: set[int], lap: Wire, laps: set[int]) -> set[int]:
         """The nodes that one lap can come through from where the lap wire leads to where it starts."""
@@ -156,7 +161,7 @@ class Topology:
             while todo:
                 for wire in table[todo.pop()]:
                     other = wire.source if backward else wire.target
-                    if other in members and other not in seen and wire.index not in laps:
+                    if other in members and other not in seen and wire.index not in laps and wire.lap_of is None:
                         seen.add(other)
                         todo.append(other)
             return seen
@@ -186,7 +191,7 @@ class Topology:
         rounds: set[int] = set()
         for node in sorted(inside):
             for wire in self.out[node]:
-                if wire.target in inside and wire.index not in cut:
+                if wire.target in inside and wire.index not in cut and wire.lap_of is None:
                     graph.add_edge(node, wire.target)
                     if node == wire.target:
                         rounds.add(node)
@@ -211,7 +216,7 @@ class Topology:
             (unit[w.source], unit[w.target])
             for node in unit
             for w in self.out[node]
-            if w.target in unit and unit[w.target] != unit[w.source] and (w.lap_of is None or w.lap_of != level)
+            if w.target in unit and unit[w.target] != unit[w.source] and w.lap_of is None
         ]
         after: dict[int, list[int]] = {}
         for one, other in links:
@@ -330,7 +335,8 @@ class Topology:
     def single(self, loop: Loop, exclusive: Exclusive) -> bool:
         """Whether at most one token of each lap goes round again."""
         seeds = [(wire.source, Group((wire,))) for wire in loop.laps]
-        return self._splitting(seeds, loop.members, exclusive, lap_of=loop.index) is None
+        around: set[int | None] = {*self.loops_around(loop.header), loop.index}
+        return self._splitting(seeds, loop.members, exclusive, around) is None
 
     def _leaks(self, node: int, groups: Sequence[Group], exclusive: Exclusive) -> bool:
         """Whether a node in a loop may send on one of these wires and go round once more."""
@@ -370,11 +376,11 @@ class Topology:
         seeds: Sequence[tuple[int, Group]],
         inside: frozenset[int] | range,
         exclusive: Exclusive,
-        lap_of: int | None = None,
+        around: set[int | None] | None = None,
     ) -> tuple[Wire, Wire] | None:
         """Two wires of one node (the same one twice, if it maps) by which two messages may come to the seeds, or None.
 
-        Looks at the ways back to the seeds among the nodes `inside`, not across lap wires of the loop `lap_of`.
+        Looks at the ways back to the seeds among the nodes `inside`, not across lap wires of the loops `around`.
         """
         used: dict[int, list[Group]] = {}
         todo: list[int] = []
@@ -388,7 +394,7 @@ class Topology:
             use(source, group)
         while todo:
             for source, group in self.ways_back(todo.pop()):
-                lapping = lap_of is not None and group.wires[0].lap_of == lap_of
+                lapping = around is not None and group.wires[0].lap_of in around
                 if source in inside and not lapping:
                     use(source, group)
         for groups in used.values():
@@ -443,6 +449,7 @@ class _Backward:
     def __init__(self, topology: Topology, join: int, port: int | None = None) -> None:
         self.top = topology
         self.level = topology.loop_of[join]
+        self.around: set[int | None] = set(topology.loops_around(join))
         self.used: dict[int, list[Group]] = {}
         self.seen: set[int] = set()
         self.left_loop = False
@@ -485,7 +492,7 @@ class _Backward:
     def _step(self, source: int, group: Group) -> None:
         if self.level is not None:
             members = self.top.loops[self.level].members
-            if source not in members or any(wire.lap_of == self.level for wire in group.wires):
+            if source not in members or any(wire.lap_of in self.around for wire in group.wires):
                 self.left_loop = True
                 return
         self.used.setdefault(source, []).append(group)

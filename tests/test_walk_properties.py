@@ -26,6 +26,7 @@ from graphflow.run import Run
 from graphflow.walk import Walk
 from tests.blocks import Block, Jitter, blocks, build, nested
 from tests.conftest import Msg, walk
+from tests.shapes import graph_of
 
 often = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -205,3 +206,25 @@ def test_ten_thousand_nodes_build_and_run_without_recursion() -> None:
     graph = Graph("long", path >> END)
     assert walk(graph, Msg(n=3)).output == Msg(n=3)
     assert walk(graph, Msg(n=3), plain=False).output == Msg(n=3)
+
+
+@pytest.mark.timeout(600)
+def test_whatever_the_proofs_let_through_walks_alike_under_every_latency() -> None:
+    """Graphs drawn without a plan; two thirds are refused, for many reasons."""
+    sound = 0
+    for seed in range(600):
+        graph = graph_of(seed)
+        if graph is None:
+            continue
+        sound += 1
+        seen = []
+        for latency in range(3):
+            Jitter.random = random.Random(latency)
+            run = walk(graph, Msg(n=seed % 50), limits=Limits(steps=400))
+            assert "bug in graphflow" not in str(run.error)
+            seen.append((run.status, repr(run.output), canonical(run)) if run.error is None else (run.status,))
+        if any(len(each) == 3 for each in seen):
+            assert seen[0] == seen[1] == seen[2], seed
+        rows = [row[1:4] for row in canonical(run) if row[0] == "start"]
+        assert len(rows) == len(set(rows)), seed
+    assert sound > 150
