@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 from typing import NamedTuple
 
 from nodes.retelling import CONDITIONS, QUALIFIERS, Fact
-from nodes.statements import statements
+from nodes.statements import statements, without_opening
 from nodes.tools.search_documents import shares
 from nodes.wording import UNITS, is_number, tokens
 from nodes.words import content_words
@@ -30,11 +30,6 @@ WINDOW = 12
 
 MOST_SAID, MOST_KNOWN = 100, 500
 """Statements of an answer, and of its facts, that are looked at; what is beyond does not hold, or bears out nothing."""
-_OPENING = re.compile(
-    r"\W{0,3}(?:yes|yeah|yep|no|nope|sure|certainly|of course|absolutely|indeed|sorry|hello|hi)"
-    r"(?:\s*[,.!:;]+|\s+[-\u2013\u2014]+)(?:\s+|$)",
-    re.IGNORECASE,
-)
 _WHOLE = re.compile(r"[.!][\"'\u201d\u2019)\]*]*$")
 
 
@@ -55,20 +50,10 @@ class Verdict(NamedTuple):
 
 def verdicts(answer: str, facts: Iterable[str]) -> list[Verdict]:
     """Each statement of an answer, held against the facts; it must hold on one of them by itself."""
-    known = [Fact(said) for said in islice((said for text in facts for said in statements(text)), MOST_KNOWN)]
+    texts = (without_opening(fact) for text in facts for fact in statements(text))
+    known = [Fact(text) for text in islice(texts, MOST_KNOWN) if text]
     spoken = (without_opening(said) for said in statements(answer, lists=False)[:MOST_SAID])
     return [_verdict(said, known) for said in spoken if said]
-
-
-def without_opening(sentence: str) -> str:
-    """A sentence without a "Yes," or "No," before it: whether that is true depends on how the question was put."""
-    rest = sentence.strip()
-    for _ in range(3):
-        opening = _OPENING.match(rest)
-        if opening is None:
-            break
-        rest = rest[opening.end() :]
-    return rest if rest == sentence.strip() else rest[:1].upper() + rest[1:]
 
 
 def nearest(sentence: str, facts: list[str]) -> str:

@@ -12,6 +12,11 @@ _SHORTENED = frozenset(_SHORT.split())
 _POINTERS = "it they them this that these those he she its their such"
 _POINTS_BACK = frozenset(_POINTERS.split())
 """Words that a sentence begins with when it speaks of what the sentence before it named."""
+_OPENING = re.compile(
+    r"\W{0,3}(?:yes|yeah|yep|no|nope|sure|certainly|of course|absolutely|indeed|sorry|hello|hi)"
+    r"(?:\s*[,.!:;]+|\s+[-\u2013\u2014]+)(?:\s+|$)",
+    re.IGNORECASE,
+)
 
 
 def statements(text: str, lists: bool = True) -> list[str]:
@@ -43,6 +48,17 @@ def sentences_of(line: str) -> list[str]:
         at = end.end()
     found.append(line[at:].strip())
     return [part for part in found if part]
+
+
+def without_opening(sentence: str) -> str:
+    """A sentence without a "Yes," or "No," before it: whether that is true depends on how the question was put."""
+    rest = sentence.strip()
+    for _ in range(3):
+        opening = _OPENING.match(rest)
+        if opening is None:
+            break
+        rest = rest[opening.end() :]
+    return rest if rest == sentence.strip() else rest[:1].upper() + rest[1:]
 
 
 def points_back(sentence: str) -> bool:

@@ -246,7 +246,9 @@ def is_right(reply: str, must: str) -> bool:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["desk_fresh.csv"])
 def test_most_messages_nobody_looked_at_are_answered_right(name: str, tmp_path: Path) -> None:
-    """The aim is 85 %; asserted with room for other kinds of CPU, whose last bits differ."""
+    """The aim is 85 %; asserted with room for other kinds of CPU, whose last bits differ. Nothing said may be false."""
+    from tests.bench.desk_figures import judge
+
     with (ROOT / "tests" / "data" / name).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     inbox = tmp_path / "inbox.csv"
@@ -258,6 +260,8 @@ def test_most_messages_nobody_looked_at_are_answered_right(name: str, tmp_path: 
     right = sum(is_right(a.reply, row["must"]) for a, row in zip(run.output, rows, strict=True))
     print(f"{name}: {right} of {len(rows)} right, {run.usage.seconds / len(rows):.2f} s a message")
     assert right / len(rows) >= 0.75
+    false, _ = judge(run.output, SHOP / "docs")
+    assert false == []
 
 
 @pytest.mark.local_model

@@ -6,6 +6,7 @@ from typing import Literal
 
 from graphflow import Message, node
 from nodes.grounding import Verdict, nearest, verdicts
+from nodes.statements import without_opening
 
 
 class Said(Message):
@@ -111,6 +112,6 @@ def _each_fact_once(judged: list[Verdict]) -> tuple[Part, ...]:
 
 def _stand_in(said: Said) -> tuple[Part, ...]:
     """For an answer that speaks of no fact: the only one there is, or the one nearest to the question."""
-    facts = [fact for fact in said.facts if fact.strip()]
+    facts = [without_opening(fact) for fact in said.facts if without_opening(fact)]
     fact = facts[0] if len(facts) == 1 else nearest(said.question, facts)
     return (Part(sentence="", fact=fact, holds=False),) if fact else ()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from graphflow import Message, ToolError, tool
 from graphflow.opening import open_embedder
-from nodes.statements import statements
+from nodes.statements import statements, without_opening
 
 EMBEDDER = "local:use"
 WORDS = 0.3
@@ -62,7 +62,8 @@ async def _indexed(shop: Path) -> tuple[list[tuple[str, str]], list[list[float]]
 def _sentences(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8", errors="replace")
     prose = "\n".join("" if line.startswith("#") else line for line in text.splitlines())
-    return [part for part in statements(prose) if len(part.split()) > 2]
+    told = (without_opening(part) for part in statements(prose))
+    return [part for part in told if len(part.split()) > 2]
 
 
 def shares(query: str, sentences: list[str]) -> list[float]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nodes.grounding import MOST_SAID, borne_out, verdicts, without_opening
+from nodes.grounding import MOST_SAID, borne_out, verdicts
 from nodes.retelling import Fact, fault
-from nodes.statements import statements
+from nodes.statements import statements, without_opening
 from nodes.tools.search_documents import _sentences
 from nodes.wording import tokens
 
@@ -187,6 +187,14 @@ def test_two_facts_are_not_mixed() -> None:
 )
 def test_yes_and_no_are_cut(sentence: str, left: str) -> None:
     assert without_opening(sentence) == left
+
+
+def test_a_fact_that_was_the_answer_to_another_question_loses_its_yes(tmp_path: Path) -> None:
+    (tmp_path / "faq.md").write_text("Yes, dogs are welcome in the shop. It is open daily.")
+    [fact] = _sentences(tmp_path / "faq.md")
+    assert fact == "Dogs are welcome in the shop. It is open daily."
+    [verdict] = verdicts("No, dogs are welcome.", ["Yes, dogs are welcome."])
+    assert (verdict.sentence, verdict.fact, verdict.holds) == ("Dogs are welcome.", "Dogs are welcome.", True)
 
 
 @pytest.mark.parametrize(
