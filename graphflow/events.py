@@ -485,17 +485,27 @@ class Events(list[Event]):
 
 
 def to_record(event: Event) -> dict[str, Any]:
-    """An event as plain JSON data, `kind` first. A run's `records()` tell whose it is, its number and the time, too."""
-    from graphflow.messages import error_text, to_json_value
-    from graphflow.scrub import scrub
+    """An event as plain JSON data, `kind` first, without what is secret in any field.
 
+    A run's `records()` tell whose it is, its number and the time, too.
+    """
+    from graphflow.messages import error_text, to_json_value
+    from graphflow.scrub import current
+
+    outgoing = current()
     record: dict[str, Any] = {"kind": event.kind}
     for name in all_slots(type(event)):
         value = getattr(event, name)
         if isinstance(value, BaseException):
-            value = {"type": type(value).__name__, "text": scrub(error_text(value))}
-        record[name] = to_json_value(value)
+            value = {"type": type(value).__name__, "text": error_text(value)}
+        record[name] = outgoing.plain(to_json_value(value), named=name in NAMES)
     return record
+
+
+NAMES = frozenset(
+    ("caller", "channel", "choice", "finish", "graph", "handle", "key", "limit", "model", "answered_by", "node", "path")
+) | {"port", "source", "status", "target"}
+"""Fields that say what something is called: a word there stays one, though it may be somebody's password."""
 
 
 _slots: dict[type[Event], tuple[str, ...]] = {}

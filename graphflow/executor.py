@@ -25,6 +25,7 @@ from graphflow.opening import check_model, unset
 from graphflow.policy import Approve, Policy
 from graphflow.reach import status_of
 from graphflow.run import Run
+from graphflow.scrub import scrub
 from graphflow.shared import Shared, Sources
 
 Out = TypeVar("Out")
@@ -173,7 +174,7 @@ def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | Non
             error.add_note(f"in the walk of {run.graph!r}")
     if error is not None:
         _note(run, error)
-    text = "" if error is None else f"{type(error).__name__}: {error_text(error)}"
+    text = "" if error is None else scrub(f"{type(error).__name__}: {error_text(error)}")
     run.tell(RunEnded(frame.clock(), 0, status, output, text))
     run.close()
     run._task = None

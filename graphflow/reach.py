@@ -61,6 +61,7 @@ from graphflow.opening import unset
 from graphflow.places import Asking, Place, outermost, place_in
 from graphflow.policy import Policy, Use, also
 from graphflow.program import Program
+from graphflow.scrub import scrub
 from graphflow.straight import asked_to_stop
 from graphflow.waits import is_for_us, waiting_for, working_on
 
@@ -631,7 +632,7 @@ class Reach:
     ) -> None:
         """Tells that attempt number so much is to come, and waits as long as `retry` says."""
         wait_s = retry.wait_before(attempt, problem, random())
-        told = f"{type(problem).__name__}: {error_text(problem)}"
+        told = _told(problem)
         self.record(NodeRetried, activation, node=node.name, attempt=attempt, error=told, wait_s=wait_s)
         await asyncio.sleep(wait_s)
 
@@ -682,7 +683,7 @@ def _wanted(node: Node[Any, Any], error: Exception) -> Retry | None:
 
 
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error_text(error)}"
+    return scrub(f"{type(error).__name__}: {error_text(error)}")
 
 
 def status_of(error: BaseException) -> Status:

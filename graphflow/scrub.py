@@ -1,37 +1,267 @@
-"""Secrets out of texts that are written somewhere.
+"""Secrets out of everything that leaves: events in files, reports, pictures, logs, errors, recordings.
 
-What is known to be secret (the values of variables that are named like keys) is replaced wherever it stands; what looks
-like a key of a known provider is, too. Both are nets under the rule that keys are not in such texts to begin with.
+Rules:
+1. What is known to be secret is replaced wherever it stands: values of variables that are named like keys, passwords in the
+   addresses that variables hold, and what was passed in (`remember`); as it is, and as URLs, JSON and Python write it.
+2. What looks like a secret is replaced, too: the shapes of known tokens, private keys, passwords in addresses, and the values
+   behind names such as `password=`.
+3. Everything is found in the text as it came, then replaced at once: two secrets that overlap leave no rest of either.
+4. A word is no secret wherever it stands: where a password is "postgres", texts go on speaking of postgres. It is replaced
+   only as a whole value, and where its place says what it is.
+
+Both are nets under the rule that keys are not in such texts to begin with.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
-_NAMED = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTHORIZATION|COOKIE|_AUTH(_|$)", re.IGNORECASE)
-_SHAPED = re.compile(
-    r"(?<![A-Za-z0-9])(sk-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{16,}|xai-[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{30,}|"
-    r"gh[pousr]_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16}|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+)|"
-    r"(?i:(?<=bearer ))[A-Za-z0-9._~+/-]{16,}=*"
+_NAMED = re.compile(
+    r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|(^|_|PG)PASS(_|$)|_PWD$|CREDENTIAL|AUTHORIZATION|COOKIE|_AUTH(_|$)",
+    re.IGNORECASE,
 )
 SHORTEST = 8
-"""Characters of a variable's value below which it is not looked for: "1" is no secret."""
+"""Characters below which a secret is looked for as a word of its own only."""
+SHORTEST_WORD = 4
+"""Characters below which nothing is a secret: "x" is what people give to a server that wants any key."""
+LONGEST_WORD = 19
+"""Letters of a word: who joins several to a longer one has made a passphrase."""
+LONGEST_NUMBER = 11
+MARK = "[secret]"
+
+# -- what looks like a secret ----------------------------------------------------------------------------------------------
+_TOKENS = (
+    ("sk-", r"sk-[A-Za-z0-9_-]{16,}"),  # OpenAI, Anthropic, DeepSeek, OpenRouter
+    ("k_live_ k_test_", r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,}"),  # Stripe
+    ("whsec_", r"whsec_[A-Za-z0-9+/=]{16,}"),
+    ("gsk_", r"gsk_[A-Za-z0-9]{16,}"),
+    ("xai-", r"xai-[A-Za-z0-9]{16,}"),
+    ("hf_", r"hf_[A-Za-z0-9]{20,}"),
+    ("r8_", r"r8_[A-Za-z0-9]{20,}"),
+    ("pplx- nvapi- tvly-", r"(?:pplx|nvapi|tvly)-[A-Za-z0-9_-]{20,}"),
+    ("AIza", r"AIza[A-Za-z0-9_-]{30,}"),  # Google
+    ("ya29.", r"ya29\.[A-Za-z0-9_-]{20,}"),
+    ("GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{20,}"),
+    ("ghp_ gho_ ghu_ ghs_ ghr_", r"gh[pousr]_[A-Za-z0-9]{30,}"),  # GitHub
+    ("github_pat_", r"github_pat_[A-Za-z0-9_]{20,}"),
+    ("gl", r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-[A-Za-z0-9_.-]{16,}"),  # GitLab
+    ("xox", r"xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{10,}"),  # Slack
+    ("xapp-", r"xapp-[A-Za-z0-9-]{10,}"),
+    ("AKIA ASIA", r"(?:AKIA|ASIA)[A-Z0-9]{16}"),  # AWS
+    ("npm_", r"npm_[A-Za-z0-9]{30,}"),
+    ("pypi-", r"pypi-[A-Za-z0-9_-]{30,}"),
+    ("_v1_", r"do[opr]_v1_[a-f0-9]{40,}"),
+    ("shp", r"shp[a-z]{2}_[a-fA-F0-9]{30,}"),
+    ("SG.", r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+    ("lin_api_ ntn_", r"(?:lin_api|ntn)_[A-Za-z0-9]{30,}"),
+    ("dckr_pat_", r"dckr_pat_[A-Za-z0-9_-]{20,}"),
+    ("hvs. hvb. atlasv1.", r"(?:hv[sb]|atlasv1)\.[A-Za-z0-9_-]{20,}"),
+    ("AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[A-Z0-9]{50,}"),
+    ("eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+"),  # a JSON web token
+)
+_VALUE = r"\\?[\"']?\s{0,3}[:=]\s{0,3}\\?[\"']?"
+"""What stands between a name and its value: in assignments, in headers, in JSON, in JSON within JSON."""
+_PLACES = (
+    (
+        "private key",
+        r"(?P<key>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s,:.]|\\[nr])*"
+        r"(?:-----END [A-Z0-9 ]{0,40}-----)?)",
+    ),
+    ("://", r"://[^\s/:@\"'<>]*:(?P<address>[^\s/\"'<>]+)@"),  # scheme://user:password@host
+    (
+        "@",  # user:password@host
+        r"(?<![\w@:/.-])(?!(?:mailto|e-?mail|to|cc|bcc|from|reply-to|contact|sip|xmpp|acct|re):)"
+        r"[\w.+-]{1,64}:(?P<bare>[^\s@/:\"'<>]{2,128})@(?=\w)(?!sha\d+:)",
+    ),
+    ("bearer", r"\bbearer\s+(?P<named>[A-Za-z0-9._~+/-]{16,}=*)"),
+    ("authorization", rf"\bauthorization{_VALUE}(?:[a-z]+\s+)?(?P<named>[A-Za-z0-9._~+/-]{{6,}}=*)"),
+    (
+        "=",
+        r"[?&;#](?:[\w-]{0,40}(?:api[_-]?key|token|secret|password|passwd|pwd|signature)|key|sig|auth)="
+        r"(?P<address>[^\s&#\"'<>]+)",
+    ),
+    (
+        "key secret passw passphrase pwd",  # in JSON and Python: {"password": "what two words are"}
+        r"(?:api_?key|client_?secret|private_?key|secret_?key|password|passwd|passphrase|pwd)"
+        r"(?:\\?[\"'])?\s{0,3}[:=]\s{0,3}(?:\\?[\"'])(?P<quoted>[^\"'\\\n]{4,})",
+    ),
+    (
+        "key token secret passw passphrase pwd",
+        r"(?:api[_-]?key|access[_-]?key|access[_-]?token|auth[_-]?token|secret|password|passwd|passphrase|pwd)"
+        rf"{_VALUE}(?P<named>[^\s\"'\\,;&()\[\]{{}}<>]{{6,}})",
+    ),
+)
+"""A secret that its place tells: only the group is replaced, and only if `_tells` it from a word."""
+_ADDRESS = re.compile(_PLACES[1][1])
+_TOKEN_SHAPES = [(hints.split(), re.compile(rf"(?<![A-Za-z0-9])(?:{shape})")) for hints, shape in _TOKENS]
+_PLACE_SHAPES = [
+    ([hints] if hints == "private key" else hints.split(), re.compile(shape, re.IGNORECASE)) for hints, shape in _PLACES
+]
+"""Each with what a text must hold to be looked through: most texts hold none of it."""
+_ANY_HINT = re.compile(
+    "|".join(re.escape(hint.lower()) for hints, _ in (*_TOKEN_SHAPES, *_PLACE_SHAPES) for hint in hints)
+)
+SHORT_TEXT = 500
+"""Characters of a text in which all hints are looked for at once; in a longer one each by itself is faster."""
 
 
+def is_word(value: str) -> bool:
+    """Whether something is a word or a number as texts have them, and so cannot be told from one."""
+    if value.isalpha():
+        return len(value) <= LONGEST_WORD and (value[1:].islower() or value.isupper())
+    return value.isdigit() and len(value) <= LONGEST_NUMBER
+
+
+# -- what is known to be one -----------------------------------------------------------------------------------------------
 _told: dict[str, str] = {}
 _starts: dict[str, list[str]] = {}
 """What was told, by how it begins: a process that was told thousands need not look for each of them."""
+_words: dict[str, str] = {}
+"""What was told, and is a word, or shorter than what is looked for in every text."""
 MANY = 50
 
 
 def remember(secret: str, label: str) -> None:
     """A secret that was passed in, and not by a variable: it is looked for from now on."""
-    if len(secret) >= SHORTEST:
-        if secret not in _told:
-            _starts.setdefault(secret[:SHORTEST], []).append(secret)
-        _told[secret] = label
+    if len(secret) < SHORTEST_WORD:
+        return
+    if len(secret) < SHORTEST or is_word(secret):
+        _words[secret] = label
+        _kept.clear()
+        return
+    for spelling in _spellings(secret):
+        if spelling not in _told:
+            _starts.setdefault(spelling[:SHORTEST], []).append(spelling)
+        _told[spelling] = label
+
+
+def _spellings(secret: str) -> Iterable[str]:
+    """How a secret may be written: as it is, in an address, in JSON, in Python; of several lines, each."""
+    spelled = [secret, quote(secret, safe=""), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]]
+    spelled.append(repr(secret)[1:-1])
+    lines = [line.strip() for line in secret.splitlines()]
+    if len(lines) > 1:
+        spelled += [line for line in lines if len(line) >= 2 * SHORTEST and not line.startswith("-----")]
+    return dict.fromkeys(each for each in spelled if len(each) >= SHORTEST)
+
+
+@lru_cache(maxsize=2048)
+def _held_by(name: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What of a variable is secret: to be looked for everywhere, and as a word."""
+    secrets = [value] if is_secret(name) else []
+    if not secrets and "://" in value:
+        secrets = [match["address"] for match in _ADDRESS.finditer(value)]
+    if secrets == [value] and value.startswith(("/", "~")) and os.path.exists(value):
+        return (), ()  # where a secret lies is none
+    hard = [s for s in secrets if len(s) >= SHORTEST and not is_word(s)]
+    words = [s for s in secrets if s not in hard and len(s) >= SHORTEST_WORD]
+    return tuple(spelling for secret in hard for spelling in _spellings(secret)), tuple(words)
+
+
+@lru_cache(maxsize=2048)
+def is_secret(name: str) -> bool:
+    """Whether a variable or header of that name holds something secret."""
+    return _NAMED.search(name) is not None
+
+
+class Filter:
+    """What every text goes through on its way out."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+        self.words: dict[str, str] = dict(_words)
+        for name, value in os.environ.items():
+            if len(value) < SHORTEST_WORD:
+                continue
+            hard, words = _held_by(name, value)
+            self.secrets.update(dict.fromkeys(hard, name))
+            self.words.update(dict.fromkeys(words, name))
+
+    def text(self, text: str) -> str:
+        """The text with a mark where each secret stood."""
+        label = self.words.get(text.strip()) if len(text) >= SHORTEST_WORD else None
+        return self.name(text) if label is None else f"[{label}]"
+
+    def name(self, text: str) -> str:
+        """The same for what something is called: a word stays one, though it may be somebody's password."""
+        if len(text) < SHORTEST_WORD:
+            return text
+        spans = sorted(self._spans(text))
+        return _replaced(text, spans) if spans else text
+
+    def plain(self, value: Any, *, named: bool = False) -> Any:
+        """Plain data with every text in it scrubbed. Numbers are left alone: a count is no secret.
+
+        `named`: the texts are names of things.
+        """
+        if isinstance(value, str):
+            return self.name(value) if named else self.text(value)
+        if isinstance(value, Mapping):
+            return {self.name(str(key)): self._under(str(key), inner) for key, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.plain(inner, named=named) for inner in value]
+        return value
+
+    def _under(self, key: str, value: Any) -> Any:
+        """A value by its key: what is called a password is one, whatever it looks like."""
+        if (
+            isinstance(value, str)
+            and len(value) >= SHORTEST_WORD
+            and _PASSWORD.search(key)
+            and not value.startswith("$")
+        ):
+            return MARK if not value.startswith("[") else value
+        return self.plain(value)
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Where secrets stand, each time they do; spans may overlap."""
+        for secret, label in (*self.secrets.items(), *_told_in(text)):
+            at = text.find(secret)
+            while at >= 0:
+                yield at, at + len(secret), label
+                at = text.find(secret, at + 1)
+        for word, label in self.words.items():
+            if word in text and not is_word(word):  # too short to be looked for within words
+                for match in re.finditer(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", text):
+                    yield *match.span(), label
+        if len(text) > SHORT_TEXT or _ANY_HINT.search(text.lower()):
+            yield from self._shaped(text)
+
+    def _shaped(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Where something stands that looks like a secret, or whose place says that it is one."""
+        for hints, shape in _TOKEN_SHAPES:
+            if any(hint in text for hint in hints):
+                for match in shape.finditer(text):
+                    yield *match.span(), "secret"
+        low = text.lower()
+        for hints, shape in _PLACE_SHAPES:
+            if any(hint in low for hint in hints):
+                for match in shape.finditer(text):
+                    group = match.lastgroup or ""
+                    if self._tells(group, match[group]):
+                        yield *match.span(group), "secret"
+
+    def _tells(self, group: str, value: str) -> bool:
+        """Whether what stands in a place for secrets is one: in sentences, words stand there as well."""
+        if value.startswith("[") or value.startswith("$"):
+            return False
+        if group in ("key", "address", "quoted"):
+            return True
+        if group == "bare":
+            return value in self.words or not value.isdigit()
+        return value in self.words or not is_word(value.rstrip(".:!?"))
+
+
+_PASSWORD = re.compile(
+    r"^(password|passwd|passphrase|pwd|api_?key|client_?secret|private_?key|secret_?key)$", re.IGNORECASE
+)
 
 
 def _told_in(text: str) -> list[tuple[str, str]]:
@@ -42,27 +272,61 @@ def _told_in(text: str) -> list[tuple[str, str]]:
     return [(secret, _told[secret]) for start in begun for secret in _starts[start]]
 
 
-def is_secret(name: str) -> bool:
-    """Whether a variable or header of that name holds something secret."""
-    return _NAMED.search(name) is not None
+def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
+    """The text with a mark for each run of overlapping spans; the longest of them gives it its name."""
+    parts: list[str] = []
+    done = 0
+    start, end, label = spans[0]
+    longest = end - start
+    for first, last, other in [*spans[1:], (len(text) + 1, len(text) + 1, "")]:
+        if first < end:
+            end = max(end, last)
+            if last - first > longest:
+                longest, label = last - first, other
+            continue
+        parts += [text[done:start], f"[{label}]"]
+        done = end
+        start, end, label, longest = first, last, other, last - first
+    return "".join([*parts, text[done:]])
+
+
+_kept: list[tuple[dict[Any, Any], Filter]] = []
+"""The filter that was made last, and the variables that it was made of."""
+
+
+def current() -> Filter:
+    """The filter for the variables as they are now: reading them all takes longer than looking through a short text."""
+    variables = getattr(os.environ, "_data", None)
+    if not isinstance(variables, dict):
+        return Filter()
+    if not _kept or _kept[0][0] != variables:
+        _kept[:] = [(dict(variables), Filter())]
+    return _kept[0][1]
 
 
 def scrub(text: str) -> str:
     """The text with a mark where each secret stood."""
-    held = [(value, name) for name, value in os.environ.items() if len(value) >= SHORTEST and _NAMED.search(name)]
-    held += _told_in(text)
-    for value, name in sorted(held, key=lambda pair: -len(pair[0])):  # a secret may begin with another one
-        if value in text:
-            text = text.replace(value, f"[{name}]")
-    return _SHAPED.sub("[secret]", text)
+    return current().text(text)
 
 
 def scrubbed(value: Any) -> Any:
     """Plain data with every text in it scrubbed. Numbers are left alone: a count is no secret."""
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, dict):
-        return {scrub(str(key)): scrubbed(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [scrubbed(inner) for inner in value]
-    return value
+    return current().plain(value)
+
+
+_RANDOM = re.compile(r"[A-Za-z0-9_+-]{20,}")
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a text is a secret, holds one, or is so random that nobody has made it up: what no file should hold."""
+    if scrub(text) != text:
+        return True
+    return any(_is_random(part) for part in _RANDOM.findall(text))
+
+
+def _is_random(part: str) -> bool:
+    if re.fullmatch(r"[0-9a-f]{32,}|[0-9A-F]{32,}", part):
+        return True
+    kinds = [re.search(kind, part) for kind in ("[a-z]", "[A-Z]", "[0-9]")]
+    changes = sum(a.isdigit() != b.isdigit() for a, b in pairwise(part))
+    return all(kinds) and changes >= 4

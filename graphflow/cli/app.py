@@ -19,6 +19,7 @@ from graphflow.messages import error_text as errors_text
 from graphflow.messages import to_json_value, type_name
 from graphflow.project import find_all, load, read_message
 from graphflow.run import Run
+from graphflow.scrub import scrub
 
 app = typer.Typer(
     name="graphflow",
@@ -120,9 +121,9 @@ def run(
 def _print_json(done: Run[Any]) -> None:
     answer = {"status": done.status, "output": to_json_value(done.output), "usage": to_json_value(done.usage)}
     if done.error is not None:
-        answer["error"] = {"type": type(done.error).__name__, "text": errors_text(done.error)}
+        answer["error"] = {"type": type(done.error).__name__, "text": scrub(errors_text(done.error))}
     answer["failures"] = [
-        {"node": f.node, "type": type(f.error).__name__, "text": errors_text(f.error)}
+        {"node": f.node, "type": type(f.error).__name__, "text": scrub(errors_text(f.error))}
         for f in done.failures
         if f.error is not None
     ]

@@ -15,6 +15,7 @@ from graphflow.errors import GraphflowError
 from graphflow.messages import error_text, to_json_value
 from graphflow.report import counted
 from graphflow.run import Run
+from graphflow.scrub import scrub
 
 
 def out(text: str) -> None:
@@ -66,7 +67,7 @@ def show_error(error: BaseException) -> None:
     notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("raised by node")]
     if not isinstance(error, GraphflowError):
         text = f"{type(error).__name__}: {text}"
-    print(visible(f"graphflow: {text}" + (f" ({notes[-1]})" if notes else "")), file=sys.stderr)
+    print(visible(scrub(f"graphflow: {text}") + (f" ({notes[-1]})" if notes else "")), file=sys.stderr)
     run = getattr(error, "run", None)
     if isinstance(run, Run) and run.steps:
         done = [step for step in run.steps if step.error is None]

@@ -8,6 +8,7 @@ from graphflow.errors import MissingExtra
 from graphflow.messages import to_json_value
 from graphflow.render.xml import error_words, was_cancelled
 from graphflow.run import Run, Step
+from graphflow.scrub import scrub, scrubbed
 
 
 def _status(step: Step) -> str:
@@ -39,9 +40,9 @@ def to_frame(run: Run[Any], *, events: bool = False) -> Any:
             step.ended,
             step.seconds,
             _status(step),
-            to_json_value(step.input),
-            to_json_value(step.output),
-            error_words(step.error) or None,
+            scrubbed(to_json_value(step.input)),
+            scrubbed(to_json_value(step.output)),
+            scrub(error_words(step.error)) or None,
         )
         for step in run.steps
     ]

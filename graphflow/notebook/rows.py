@@ -34,7 +34,7 @@ LONGEST = 2_000
 def pretty(value: Any, limit: int = LONGEST) -> str:
     """A message as a person reads it: text as it is, everything else as indented JSON; cut and scrubbed."""
     text = value if isinstance(value, str) else json_text(value)
-    return clean(scrub(text[: limit * 2]), limit) if len(text) > limit * 2 else clean(scrub(text), limit)
+    return clean(text if len(text) > limit else scrub(text), limit)
 
 
 class Rows:

@@ -49,7 +49,7 @@ STYLE = (
 
 def shown(value: Any) -> dict[str, str]:
     """The mime bundle of a value."""
-    return {"text/html": html_of(value), "text/plain": repr(value)}
+    return {"text/html": html_of(value), "text/plain": scrub(repr(value))}
 
 
 class Shown:

@@ -13,6 +13,7 @@ from graphflow.limits import Limits
 from graphflow.messages import type_name
 from graphflow.nodes import Node
 from graphflow.program import JoinSpec
+from graphflow.scrub import current
 
 LONG = 24
 """Characters of a name before it is wrapped."""
@@ -121,7 +122,8 @@ def cut(text: str, length: int) -> str:
 
 
 def clean(text: str) -> str:
-    """A text without what no picture can show: control characters, and halves of characters."""
+    """A text without what no picture can show: control characters, halves of characters; and without secrets."""
+    text = current().name(text)
     if text.isprintable() or text.replace("\n", "").isprintable():
         return text
     return "".join(c if c == "\n" or c.isprintable() else "\ufffd" if "\ud800" <= c <= "\udfff" else " " for c in text)

@@ -27,6 +27,7 @@ from graphflow.render.records import read_records
 from graphflow.render.tally import Passed, Tally, badge_of, duration, mark_of, money, passed_words
 from graphflow.render.xml import was_cancelled
 from graphflow.run import Run
+from graphflow.scrub import scrubbed
 
 Told = Event | Mapping[str, Any]
 Recorded = Run[Any] | Iterable[Told] | str | Path
@@ -379,7 +380,7 @@ def error_text(error: Any) -> str:
 
 def digest(value: Any) -> str:
     """A short name for a message: equal messages have equal ones, whether they come from a run or from its record."""
-    text = json.dumps(to_json_value(value), sort_keys=True, ensure_ascii=False)
+    text = json.dumps(scrubbed(to_json_value(value)), sort_keys=True, ensure_ascii=False)  # a record holds no secrets
     return blake2s(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 

@@ -10,16 +10,29 @@ from typing import Any
 
 from graphflow.errors import DeclarationError, WalkCancelled
 from graphflow.messages import error_text
+from graphflow.scrub import current
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
 """Everything outside of XML 1.0's `Char`, the C1 controls it discourages, and what is no character at all."""
 
 
+LONGEST_SECRET = 4_000
+"""Characters that are looked at beyond those that are shown."""
+
+
 def clean(value: object, limit: int = 400) -> str:
-    """The text without what no document may hold, cut to so many characters, with a mark where it was cut."""
+    """The text without secrets and what no document may hold, cut to so many characters, with a mark where it was cut."""
     text = value if isinstance(value, str) else str(value)
-    cut = text[:limit] + f"... ({len(text) - limit:,} characters more)" if len(text) > limit else text
+    cut = scrubbed_start(text, limit)
+    if len(text) > limit:
+        cut += f"... ({len(text) - limit:,} characters more)"
     return _FORBIDDEN.sub("\ufffd", cut)
+
+
+def scrubbed_start(text: str, limit: int) -> str:
+    """The first so many characters, without secrets: also without the beginning of one that goes on after them."""
+    head = current().name(text[: limit + LONGEST_SECRET])
+    return head[:limit]
 
 
 def xml(value: object, limit: int = 400) -> str:

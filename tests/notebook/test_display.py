@@ -24,6 +24,7 @@ from graphflow.limits import Usage
 from graphflow.notebook import load_ipython_extension, show
 from graphflow.notebook.tables import html_of, html_of_list, html_of_message
 from graphflow.prompts import Prompt
+from graphflow.scrub import scrub
 from tests.notebook.walks import Finding, planner, walked
 
 TAGS = {
@@ -55,7 +56,7 @@ def harmless(html: str) -> None:
 
 def html(value: Any) -> str:
     bundle = value._repr_mimebundle_()
-    assert bundle["text/plain"] == repr(value)
+    assert bundle["text/plain"] == scrub(repr(value))
     harmless(bundle["text/html"])
     return str(bundle["text/html"])
 
