@@ -344,14 +344,18 @@ class Graph(Node[In, Out], Generic[In, Out]):
         return text
 
     @staticmethod
-    def from_yaml(path: str) -> Graph[Any, Any]:
-        """The graph that a YAML file declares.
+    def from_yaml(path: str, root: str | None = None) -> Graph[Any, Any]:
+        """The graph that a YAML file declares. A file is code: it names modules of its project, which are imported.
+
+        Args:
+            path: the file.
+            root: the folder of its project; default: the nearest one upwards with `graphs/` in it, else the file's own.
 
         Raises:
-            FileUnreadable: the file cannot be read, or names what is not there; with file and line.
+            FileUnreadable: the file cannot be read, or names what is not there; with file and line, all problems at once.
             GraphError: the graph is unsound.
         """
-        graph: Graph[Any, Any] = import_module("graphflow.files").load_graph(path)
+        graph: Graph[Any, Any] = import_module("graphflow.files").load_graph(path, root)
         return graph
 
     # -- pictures ------------------------------------------------------------------------------------------------------

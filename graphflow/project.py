@@ -1,7 +1,8 @@
 """A project: a folder with `graphs/` (and `nodes/`), the user's own or the one that is shipped.
 
 Rules:
-1. The nearest folder upwards that has `graphs/` is the project; what it lacks is looked for in the shipped one.
+1. The nearest folder upwards that has `graphs/` is the project (never one above that everybody may write to); what it
+   lacks is looked for in the shipped one.
 2. A graph is named by its file; the file holds a `Graph` of that name, or exactly one.
 """
 
@@ -21,6 +22,7 @@ from pydantic import BaseModel
 
 from graphflow.errors import FileUnreadable, GraphflowError, InputInvalid, UnknownGraph
 from graphflow.files import is_graph_file, load_graph
+from graphflow.files.places import project_above, shipped_root, widen
 from graphflow.graph import Graph
 from graphflow.media import Media
 from graphflow.messages import arms, type_name
@@ -35,17 +37,9 @@ class Found:
     root: Path
 
 
-def shipped_root() -> Path:
-    """Where the graphs that come with graphflow are: inside the wheel, or beside the package in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside = package / "_shipped"
-    return inside if (inside / "graphs").is_dir() else package.parent
-
-
 def roots(start: Path | None = None) -> list[Path]:
     """The user's project, if there is one, then the shipped one."""
-    here = (start or Path.cwd()).resolve()
-    own = next((folder for folder in (here, *here.parents) if (folder / "graphs").is_dir()), None)
+    own = project_above(start or Path.cwd())
     shipped = shipped_root()
     return [shipped] if own is None or own == shipped else [own, shipped]
 
@@ -74,8 +68,8 @@ def load(name_or_file: str, start: Path | None = None) -> Graph[Any, Any]:
         file = Path(text)
         if not file.is_file():
             raise FileUnreadable(f"there is no file {file}")
-        root = next((p for p in file.resolve().parents if (p / "graphs").is_dir()), file.resolve().parent)
-        return graph_in(file, root, variable)
+        beside = file.resolve().parent
+        return graph_in(file, project_above(beside) or beside, variable)
     found = {each.name: each for each in find_all(start)}
     if text not in found:
         near = difflib.get_close_matches(text, found, n=3)
@@ -102,8 +96,9 @@ def graph_in(file: Path, root: Path, variable: str = "") -> Graph[Any, Any]:
 
 
 def _imported(file: Path, root: Path) -> ModuleType:
-    if str(root) not in sys.path:
+    if str(root) not in sys.path:  # a .py file is run as `python FILE` would run it
         sys.path.insert(0, str(root))
+    widen(root)
     inside = file.resolve().parent == (root / "graphs").resolve()
     name = f"graphs.{file.stem}" if inside else f"graphflow_user_{file.stem}"
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(file.resolve()):
@@ -118,7 +113,7 @@ def _imported(file: Path, root: Path) -> ModuleType:
     except GraphflowError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         line = _line_in(error, file)
         raise FileUnreadable(f"{file}{line} cannot be run: {type(error).__name__}: {error}") from error

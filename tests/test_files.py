@@ -127,7 +127,7 @@ def test_shipped_graphs_round_trip(name: str) -> None:
     [
         ("planner.each", "planer.each", r"research.yaml:15: .*names 'planer'.*did you mean 'planner'"),
         ("merge:      yaml_steps:merge", "merge:      yaml_steps:merg", r":9: .*has no 'merg'; did you mean 'merge'"),
-        ("yaml_steps:judge", "yaml_step:judge", "cannot be imported"),
+        ("yaml_steps:judge", "yaml_step:judge", "'yaml_step' is no module of the project"),
         ('kind: agent, input: "yaml', 'kind: agnt, input: "yaml', "of kind 'agnt'"),
         ('prompt: "Split', 'promt: "Split', "has no 'promt'; did you mean 'prompt'"),
         ("START >> planner", "START > planner", "is none of"),
@@ -336,7 +336,7 @@ def test_everything_has_its_words_there_and_back(folder: Path) -> None:
 )
 def test_wrong_words_are_told_with_the_line(folder: Path, old: str, new: str, says: str) -> None:
     assert old in RICH
-    (folder / "rich.yaml").write_text(RICH.replace(old, new).replace("yaml_steps:is_short", "yaml_steps:search"))
+    (folder / "rich.yaml").write_text(RICH.replace(old, new).replace("yaml_steps:is_short", "yaml_steps:is_long"))
     with pytest.raises(FileUnreadable, match=says):
         load_graph(folder / "rich.yaml")
 

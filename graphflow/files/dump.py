@@ -5,12 +5,13 @@ Whatever a file cannot name (a lambda, a function inside a function) is refused,
 
 from __future__ import annotations
 
+from keyword import iskeyword
 from typing import Any
 
 import yaml
 
 from graphflow.files.specs import options_of, specs_of
-from graphflow.files.written import address, model_of, spelled
+from graphflow.files.written import address, model_of, refuse_secrets, spelled
 from graphflow.graph import Graph
 from graphflow.limits import Limits
 from graphflow.messages import type_name
@@ -39,11 +40,18 @@ def dump_graph(graph: Graph[Any, Any]) -> str:
     declared |= options_of(graph)
     declared["nodes"] = specs_of(graph)
     declared["edges"] = [_edge(d.edge) for d in graph._proof.edges if d.edge not in graph._proof.implied]
+    refuse_secrets(graph.name, declared)
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=10_000)
 
 
+def _quoted(name: str) -> str:
+    """A node's name on an arrow: as it is if it is a word of Python, else in quotes."""
+    plain = name.isascii() and name.isidentifier() and not iskeyword(name)
+    return name if plain else repr(name)
+
+
 def _edge(edge: Any) -> str:
-    shown = edge.origin.node.name
+    shown = _quoted(edge.origin.node.name)
     origin = edge.origin
     if origin.arm is not None:
         shown += f"[{origin.arm!r}]" if isinstance(origin.arm, str) else f"[{type_name(origin.arm)}]"
@@ -55,5 +63,5 @@ def _edge(edge: Any) -> str:
         shown += f".fork({origin.fork!r})"
     if origin.laps is not None:
         shown += f".limit({origin.laps})"
-    target = edge.target.name + (f".into({edge.port!r})" if edge.port else "")
+    target = _quoted(edge.target.name) + (f".into({edge.port!r})" if edge.port else "")
     return f"{shown} >> {target}"

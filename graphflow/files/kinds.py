@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from graphflow.errors import GraphflowError
-from graphflow.files.names import Names
+from graphflow.errors import FileUnreadable, GraphflowError
+from graphflow.files.loader import Marks, read_text
+from graphflow.files.names import Names, Unmade, parsed
+from graphflow.files.places import Places
+from graphflow.files.values import shown
 from graphflow.handoffs import Handoff
 from graphflow.kinds.agent import Agent
-from graphflow.kinds.asking import SETTINGS
 from graphflow.kinds.code import Code
 from graphflow.kinds.router import Router
 from graphflow.kinds.skills import Skills
@@ -25,76 +27,65 @@ from graphflow.providers.failover import Failover
 from graphflow.providers.http import Timeouts
 from graphflow.providers.lazy import Declared
 from graphflow.providers.retry import RetryPolicy
-
-OPTIONS = ("retry", "timeout_s", "cache", "approval", "policy")
-"""What every kind of node takes."""
-KEYS: dict[str, tuple[str, ...]] = {
-    "agent": (
-        *("model", "input", "output", "prompt", "prompt_file", "system", "examples", "description"),
-        *("tools", "sub_agents", "handoffs", "mcp", "turns", "repairs", "at_once", *SETTINGS),
-    ),
-    "router": (
-        *("rule", "labels", "guards", "examples", "cascade", "model", "probabilities", "explain", "embedder"),
-        *("threshold", "otherwise", "input", "prompt", "description"),
-    ),
-    "sub-agent": ("target", "isolation", "background", "limits", "description"),
-    "code": (
-        *("calls", "memory_mib", "seconds", "printed_limit", "most_calls", "recursion"),
-        *("description", "output_limit"),
-    ),
-    "skills": ("folders", "runner", "description", "output_limit"),
-    "mcp": (
-        *("command", "url", "env", "cwd", "token", "headers", "include", "exclude", "prefix", "scope", "effects"),
-        *("trust_hints", "connect_s", "handshake"),
-    ),
-}
-"""The words of each kind."""
+from graphflow.scrub import is_secret
 
 
 class Kinds(Names):
     """The nodes of one file."""
 
-    def __init__(self, declared: Any, where: str, lines: list[str]) -> None:
-        super().__init__(declared, where, lines)
+    def __init__(self, declared: Any, where: str, marks: Marks, places: Places) -> None:
+        super().__init__(declared, where, marks, places)
+        nodes = self.declared.get("nodes")
+        self.entries: Mapping[Any, Any] = nodes if isinstance(nodes, Mapping) else {}
         self.on_arrows = _names_in(self.declared.get("edges"))
         self.making: list[str] = []
+        self.problems: dict[str, None] = {}
+        """What is wrong so far, each once."""
+        self.failed: set[str] = set()
+        """Nodes that could not be made, for reasons that are among the problems."""
 
-    def _made(self, name: Any) -> Node[Any, Any]:
-        """The declared node of that name."""
+    def _made(self, name: str) -> Node[Any, Any]:
+        """The declared node of that name.
+
+        Raises:
+            Unmade: it could not be made; why is among the problems.
+        """
+        if name in self.failed:
+            raise Unmade(name)
         if name not in self.nodes:
+            before, self.at = self.at, ()  # a node that another one names stands elsewhere in the file
             self.making.append(name)
-            self.nodes[name] = self._node(str(name), self.declared["nodes"][name])
-            self.making.remove(name)
+            try:
+                with self._within("nodes", name):
+                    self.nodes[name] = self._node(name, self.entries[name])
+            except (FileUnreadable, Unmade) as error:
+                self.failed.add(name)
+                if isinstance(error, FileUnreadable):
+                    self.problems[str(error)] = None
+                raise Unmade(name) from error
+            finally:
+                self.at = before
+                self.making.remove(name)
         return self.nodes[name]
 
     def _callee(self, given: Any) -> Node[Any, Any] | str:
         """What can be called: by import, or by a name; what stands on no arrow is known to its callers alone."""
         text = str(given)
         if ":" in text:
-            return self._reachable(text)
-        declared = self.declared.get("nodes") or {}
-        if text not in declared or text in self.on_arrows or text in self.making:
+            return self._imported_node(text)
+        if text not in self.entries or text in self.on_arrows or text in self.making:
             return text
         return self._made(text)
 
     def _node(self, name: str, entry: Any) -> Node[Any, Any]:
+        """The node that an entry declares. Its keys and the kinds of its values were checked before."""
         if isinstance(entry, str):
-            node = self._imported(entry)
-            if not isinstance(node, Node):
-                raise self._wrong(
-                    f"{entry} is {type(node).__name__}, not a node; decorate it with @node or @tool", entry
-                )
+            if ":" not in entry:
+                raise self._wrong(f"node {name!r} is {entry!r}; it must be 'module:name' or a mapping with a kind")
+            node = self._imported_node(entry)
             return node if node.name == name else node.named(name)
-        if not isinstance(entry, Mapping):
-            raise self._wrong(f"node {name!r} is neither 'module:name' nor a mapping with a kind", name)
-        kind = entry.get("kind")
-        if kind not in KEYS:
-            raise self._wrong(
-                f"node {name!r} is of kind {kind!r}; in a file it is {', '.join(KEYS)}, or 'module:name'", name
-            )
-        options = {key: value for key, value in entry.items() if key != "kind"}
-        self._only(options, (*KEYS[kind], *OPTIONS), f"{kind} {name!r}")
-        self._read_options(name, options)
+        options = {key: value for key, value in entry.items() if key != "kind" and value is not None}
+        self._read_options(options)
         make: dict[str, Callable[[str, dict[str, Any]], Node[Any, Any]]] = {
             "agent": self._agent,
             "router": self._router,
@@ -103,23 +94,26 @@ class Kinds(Names):
             "skills": self._skills,
             "mcp": self._mcp,
         }
-        return make[kind](name, options)
+        made = make[entry["kind"]](name, options)
+        line = self.marks.line(self.at)
+        made.__dict__["where"] = None if line is None else (self.where, line)
+        return made
 
-    def _read_options(self, name: str, options: dict[str, Any]) -> None:
+    def _read_options(self, options: dict[str, Any]) -> None:
         """Turns what is spelled as a mapping into the object that it is."""
-        if isinstance(options.get("retry"), Mapping):
-            options["retry"] = Retry(**options["retry"])
-        if "policy" in options:
-            self._only(options["policy"], ("allow", "deny", "effects"), f"the policy of {name!r}")
-            options["policy"] = Policy(**options["policy"])
-        if "limits" in options:
-            self._only(options["limits"], tuple(Limits.__dataclass_fields__), f"the limits of {name!r}")
-            options["limits"] = Limits(**options["limits"])
-        if "model" in options:
-            options["model"] = self._model(options["model"])
-        for key in ("input", "output"):
+        readers: dict[str, Callable[[Any], Any]] = {
+            "retry": lambda given: Retry(**given) if isinstance(given, Mapping) else given,
+            "policy": lambda given: Policy(**given),
+            "limits": lambda given: Limits(**given),
+            "model": self._model,
+            "input": self._type,
+            "output": self._type,
+            "deps": self._type,
+        }
+        for key, read in readers.items():
             if key in options:
-                options[key] = self._type(options[key])
+                with self._within(key):
+                    options[key] = read(options[key])
 
     def _model(self, given: Any) -> Any:
         """A model: a string, a mapping of a name and options of `connect`, or `failover:` with a list of such."""
@@ -132,14 +126,20 @@ class Kinds(Names):
             return self._declared(given, f"failover of {len(members)}", lambda: Failover(*members, **more))
         if not isinstance(given, dict) or not isinstance(given.get("name"), str):
             raise self._wrong(
-                f"{given!r} is no model; write provider:model, {{name: provider:model, base_url: ..., rpm: ...}}, "
-                "or {failover: [...]}",
-                "model",
+                f"{shown(given)} is no model; write provider:model, {{name: provider:model, base_url: ..., rpm: ...}}, "
+                "or {failover: [...]}"
             )
         options = {key: value for key, value in given.items() if key != "name"}
-        secrets = [options.get("key"), *(options.get("keys") or ())]
+        keys = options.get("keys")
+        secrets = [options.get("key"), *(keys if isinstance(keys, list) else [keys])]
         if any(secret is not None and not str(secret).startswith("$") for secret in secrets):
             raise self._wrong("a key does not stand in a file; write key: $NAME_OF_A_VARIABLE", "key")
+        headers = options.get("headers")
+        for name in headers if isinstance(headers, Mapping) else ():
+            if is_secret(str(name)):
+                raise self._wrong(
+                    f"the header {name} does not stand in a file; write key: $NAME_OF_A_VARIABLE", "headers"
+                )
         return self._declared(given, given["name"], lambda: open_model(given["name"], **_with_objects(options)))
 
     def _declared(self, spec: dict[str, Any], name: str, make: Callable[[], Any]) -> Declared:
@@ -155,42 +155,49 @@ class Kinds(Names):
         if "examples" in options:
             options["examples"] = [(each[0], each[1]) for each in options["examples"]]
         if "prompt_file" in options:
-            base = Path(self.where).parent
-            options["prompt_file"] = str((base / options["prompt_file"]).resolve())
+            file = (Path(self.where).parent / options["prompt_file"]).resolve()
+            read_text(file)  # a regular file of reasonable size
+            options["prompt_file"] = str(file)
         made: Agent[Any, Any] = Agent(name, **options)
         return made
 
     def _handoff(self, name: str, given: Any) -> Handoff:
         """A name, or a mapping with `target`, `conversation`, `description` and `laps`."""
         entry = given if isinstance(given, Mapping) else {"target": given}
-        self._only(entry, tuple(Handoff.__dataclass_fields__), f"a hand-over of {name!r}")
         if "target" not in entry:
-            raise self._wrong(f"a hand-over of {name!r} has no target", name)
+            raise self._wrong(f"a hand-over of {name!r} has no target", "handoffs")
         return Handoff(**{**entry, "target": self._callee(entry["target"])})
 
     def _router(self, name: str, options: dict[str, Any]) -> Router[Any, Any]:
         if "guards" in options:
-            self._only(options["guards"], tuple(options["guards"]), f"the guards of {name!r}")
-            options["guards"] = {label: self._imported(str(test)) for label, test in options["guards"].items()}
+            with self._within("guards"):
+                options["guards"] = {
+                    label: self._function(test, f"the guard of {label!r}") for label, test in options["guards"].items()
+                }
         options["cascade"] = [self._stage(name, each) for each in options.get("cascade", ())]
-        rule = self._imported(options.pop("rule")) if "rule" in options else None
+        rule = self._function(options.pop("rule"), "the rule") if "rule" in options else None
         return Router(name, rule, **options)
 
     def _stage(self, name: str, given: Any) -> Router[Any, Any]:
         stage = self._declared_node(str(given))
         if not isinstance(stage, Router):
-            raise self._wrong(f"{given!r} in the cascade of {name!r} is no router", str(given))
+            raise self._wrong(f"{given!r} in the cascade of {name!r} is no router", "cascade")
         return stage
 
     def _declared_node(self, text: str) -> Node[Any, Any]:
         """A node by import or by its name in this file, made now if it is not yet."""
-        if ":" not in text and text in (self.declared.get("nodes") or {}) and text not in self.making:
+        if ":" not in text and text in self.entries and text not in self.making:
             return self._made(text)
-        return self._reachable(text)
+        if ":" in text:
+            return self._imported_node(text)
+        if (found := self.nodes.get(text)) is None:
+            raise self._wrong(f"{text!r} is no node")
+        return found
 
     def _sub_agent(self, name: str, options: dict[str, Any]) -> SubAgent[Any, Any]:
         given = options.pop("target", "")
-        target = self._node(name, given) if isinstance(given, Mapping) else self._declared_node(str(given))
+        with self._within("target"):
+            target = self._node(name, given) if isinstance(given, Mapping) else self._declared_node(str(given))
         made: SubAgent[Any, Any] = SubAgent(target, name=name, **options)
         return made
 
@@ -208,22 +215,27 @@ class Kinds(Names):
     def _mcp(self, name: str, options: dict[str, Any]) -> MCP:
         command, url = options.pop("command", None), options.pop("url", None)
         if (command is None) == (url is None):
-            raise self._wrong(f"mcp {name!r} needs a command (a list) or a url, one of them", name)
+            raise self._wrong(f"mcp {name!r} needs a command (a list) or a url, one of them")
         secrets = [options.get("token"), *(options.get("headers") or {}).values()]
         if any(secret is not None and not str(secret).startswith("$") for secret in secrets):
-            raise self._wrong("a token does not stand in a file; write token: $NAME_OF_A_VARIABLE", name)
+            raise self._wrong("a token does not stand in a file; write token: $NAME_OF_A_VARIABLE")
         return MCP(name, url if command is None else command, **options)
 
 
 def _names_in(edges: Any) -> set[str]:
-    """The names on the arrows of a file; an arrow that cannot be read is told later."""
+    """The nodes on the arrows of a file; an arrow that cannot be read is told later."""
     found: set[str] = set()
-    for text in edges if isinstance(edges, list) else ():
-        try:
-            tree = ast.parse(str(text), mode="eval")
-        except SyntaxError:
-            continue
-        found |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    todo = [parsed(text) for text in edges if isinstance(text, str)] if isinstance(edges, list) else []
+    while todo:
+        match todo.pop():
+            case ast.Name(id=name) | ast.Constant(value=str(name)):
+                found.add(name)
+            case ast.BinOp(left=left, right=right):
+                todo += [left, right]
+            case ast.Tuple(elts=members) | ast.List(elts=members):
+                todo += members
+            case ast.Attribute(value=base) | ast.Subscript(value=base) | ast.Call(func=base):
+                todo.append(base)
     return found
 
 

@@ -12,9 +12,12 @@
       - planner.each >> researcher >> merge >> END
 
 Rules:
-1. A value `module:name` is imported; nothing else in a file is code. Arrows are parsed, never evaluated.
-2. An unknown key, a duplicate key, a name that cannot be found are errors with file and line.
-3. YAML is read as version 1.2: `no` is a word, not False.
+1. **A file is code**: `module:name` is imported, servers and commands are started. Read one before you run it as you would
+   read a script. What it can import is bounded: modules of its own project, by their place (`places.py`); what it can call
+   are nodes, and functions that such a module defines itself. Arrows are parsed, never evaluated.
+2. An unknown key, a duplicate key, a value of the wrong kind, a name that cannot be found: all are told at once, with file
+   and line and what is allowed there.
+3. YAML is read as version 1.2: `no` is a word, not False (`loader.py`).
 """
 
 from __future__ import annotations
@@ -22,87 +25,126 @@ from __future__ import annotations
 import ast
 import difflib
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from graphflow.arrows import END, START, connect
-from graphflow.errors import FileUnreadable
-from graphflow.files.kinds import OPTIONS, Kinds
-from graphflow.files.loader import Loader
+from graphflow.errors import DeclarationError, FileUnreadable, GraphError, GraphflowError, MissingExtra
+from graphflow.files.kinds import Kinds
+from graphflow.files.loader import Marks, parse, read_text
+from graphflow.files.names import Unmade, parsed
+from graphflow.files.places import Places
+from graphflow.files.values import Checker, shown
+from graphflow.files.words import check_graph, graph_shape
 from graphflow.graph import Graph
-from graphflow.limits import Limits
-from graphflow.messages import Failure, LimitReached, arms, type_name
+from graphflow.messages import Failure, LimitReached, arms, error_text, type_name
 from graphflow.nodes import Node
 
-GRAPH_KEYS = ("graph", "model", "limits", "input", "ends", "description", "deps", *OPTIONS, "nodes", "edges")
+MOST_PROBLEMS = 50
+"""Problems of one file that are told."""
 
 
-def load_graph(path: str | Path) -> Graph[Any, Any]:
-    """The graph that a YAML file declares; modules are looked for beside it first.
+def load_graph(path: str | Path, root: str | Path | None = None) -> Graph[Any, Any]:
+    """The graph that a YAML file declares. Its modules are those of its project, or stand beside it.
+
+    Args:
+        path: the file.
+        root: the folder of its project instead, for a program that keeps its files elsewhere.
 
     Raises:
         FileUnreadable: the file is missing, is no YAML, or names what is not there; the text gives file and line.
         GraphError: the graph is unsound.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise FileUnreadable(f"there is no file {file}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadable(f"{file} cannot be read: {error}") from None
-    try:
-        declared = yaml.load(text, Loader=Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise FileUnreadable(f"{file}:{line} is no YAML: {error.problem}") from None
-    for folder in (file.resolve().parent, file.resolve().parent.parent):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
-    return read_graph(declared, where=str(file), lines=text.splitlines())
+    declared, marks = parse(read_text(file), str(file))
+    return _Reader(declared, str(file), marks, Places.of(file, None if root is None else Path(root))).graph()
 
 
-def read_graph(declared: Any, *, where: str = "graph", lines: list[str] | None = None) -> Graph[Any, Any]:
-    """The graph that plain data declares (what a YAML file holds)."""
-    return _Reader(declared, where, lines or []).graph()
+def read_graph(declared: Any, *, where: str = "graph") -> Graph[Any, Any]:
+    """The graph that plain data declares (what a YAML file holds), in the project of the working directory."""
+    return _Reader(declared, where, Marks(), Places.of(None)).graph()
 
 
 class _Reader(Kinds):
     """One file under way."""
 
     def graph(self) -> Graph[Any, Any]:
-        self._only(self.declared, GRAPH_KEYS, "a graph")
-        for needed in ("graph", "edges"):
-            if needed not in self.declared:
-                raise self._wrong(f"the key {needed!r} is missing")
-        for name in self.declared.get("nodes") or {}:
-            self._made(name)
-        paths = [self._path(str(text)) for text in self.declared["edges"] or ()]
-        options: dict[str, Any] = {
-            key: self.declared[key]
-            for key in GRAPH_KEYS
-            if key in self.declared and key not in ("graph", "nodes", "edges")
-        }
-        if "limits" in options:
-            self._only(options["limits"], tuple(Limits.__dataclass_fields__), "limits")
-        self._read_options(str(self.declared["graph"]), options)
-        if "deps" in options:
-            options["deps"] = self._type(options["deps"])
-        return Graph(str(self.declared["graph"]), *paths, **options)
+        """The graph, if nothing is wrong.
+
+        Raises:
+            FileUnreadable: everything that is wrong.
+        """
+        self._check()
+        for name in self.entries:
+            if isinstance(name, str):
+                self._try(lambda name=name: self._made(name))
+        edges = self.declared.get("edges")
+        paths = [self._try(lambda at=at: self._path(at)) for at in range(len(edges) if isinstance(edges, list) else 0)]
+        options = {key: self.declared[key] for key in graph_shape("").keys if self.declared.get(key) is not None}
+        name = options.pop("graph", "")
+        for key in ("nodes", "edges"):
+            options.pop(key, None)
+        if not self.problems:
+            self._try(lambda: self._read_options(options))
+        self._raise()
+        try:
+            return Graph(name, *paths, **options)
+        except GraphError as error:
+            raise GraphError(name, error.problems, f"{self.where}:{self.marks.line(('graph',)) or 1}") from None
+        except MissingExtra:
+            raise
+        except Exception as error:
+            told = error_text(error) if isinstance(error, GraphflowError) else f"{type(error).__name__}: {error}"
+            raise self._wrong(told) from error
+
+    def _check(self) -> None:
+        """Notes keys and values that cannot be, and which nodes have them."""
+        checker = Checker()
+        check_graph(self.declared, checker)
+        for path, problem in checker.problems:
+            self.problems[self._told(path, problem)] = None
+            if path[:1] == ("nodes",):
+                self.failed.add(path[1]) if len(path) > 1 else None
+
+    def _try(self, make: Any) -> Any:
+        """What is made, or None if it cannot be; why is noted."""
+        try:
+            with self._within():
+                return make()
+        except Unmade:
+            return None
+        except FileUnreadable as error:
+            self.problems[str(error)] = None
+            return None
+
+    def _raise(self) -> None:
+        """Raises all problems, if there are any."""
+        told = list(self.problems)
+        if not told:
+            return
+        if len(told) == 1:
+            raise FileUnreadable(told[0])
+        more = [f"... and {len(told) - MOST_PROBLEMS} more"] if len(told) > MOST_PROBLEMS else []
+        raise FileUnreadable("\n  ".join([f"{self.where} has {len(told)} problems:", *told[:MOST_PROBLEMS], *more]))
 
     # -- arrows --------------------------------------------------------------------------------------------------------
-    def _path(self, text: str) -> Any:
-        try:
-            tree = ast.parse(text, mode="eval").body
-        except SyntaxError as error:
-            raise self._wrong(f"the arrow {text!r} cannot be read: {error.msg}", text) from None
-        return self._arrow(tree, text)
+    def _path(self, number: int) -> Any:
+        text = self.declared["edges"][number]
+        if not isinstance(text, str):
+            raise Unmade(text)  # told already
+        with self._within("edges", number):
+            tree = parsed(text)
+            if tree is None:
+                raise self._wrong(f"the arrow {shown(text)} cannot be read; write START >> a >> END")
+            try:
+                return self._arrow(tree, text)
+            except RecursionError:
+                raise self._wrong(f"the arrow {shown(text)} is too long; cut it into several") from None
+            except (DeclarationError, TypeError, ValueError, AttributeError) as error:
+                raise self._wrong(f"the arrow {shown(text)} cannot be: {error}") from error
 
     def _arrow(self, tree: ast.expr, text: str) -> Any:
-        place = (self.where, self._line(text))
+        place = (self.where, self.marks.line(self.at) or 1)
         match tree:
             case ast.BinOp(left=left, op=ast.RShift(), right=right):
                 return connect(self._arrow(left, text), self._arrow(right, text), place)
@@ -110,10 +152,12 @@ class _Reader(Kinds):
                 return tuple(self._arrow(member, text) for member in members)
             case ast.Name(id=name):
                 return self._named(name, text)
+            case ast.Constant(value=str(name)):  # a node whose name is no word of Python
+                return self._named(name, text)
             case ast.Attribute(value=base, attr="each" | "otherwise" as attribute):
                 return getattr(self._arrow(base, text), attribute)
             case ast.Subscript(value=base, slice=arm):
-                return self._arm(self._arrow(base, text), arm, text)
+                return self._arm(self._arrow(base, text), arm)
             case ast.Call(
                 func=ast.Attribute(value=base, attr="limit" | "into" | "fork" as method),
                 args=[ast.Constant(value=value)],
@@ -123,26 +167,26 @@ class _Reader(Kinds):
             case ast.Call(
                 func=ast.Attribute(value=base, attr="when"), args=[ast.Constant(value=str(test))], keywords=[]
             ):
-                return self._arrow(base, text).when(self._imported(test))
+                return self._arrow(base, text).when(self._function(test, "the guard"))
         raise self._wrong(
-            f"in the arrow {text!r}, {ast.unparse(tree)} is none of: node, node.each, node['label'], node[Type], "
-            "node.when('module:function'), node.otherwise, .limit(n), .into('port'), .fork('policy')",
-            text,
+            f"in the arrow {shown(text)}, {shown(ast.unparse(tree))} is none of: node, node.each, node['label'], "
+            "node[Type], node.when('module:function'), node.otherwise, .limit(n), .into('port'), .fork('policy')"
         )
 
     def _named(self, name: str, text: str) -> Any:
         if name in ("START", "END"):
             return START if name == "START" else END
+        if name in self.failed or not isinstance(self.declared.get("nodes") or {}, dict):
+            raise Unmade(name)
         if name in self.nodes:
             return self.nodes[name]
         near = difflib.get_close_matches(name, self.nodes, n=1)
         raise self._wrong(
-            f"the arrow {text!r} names {name!r}, and there is no such node"
-            + (f"; did you mean {near[0]!r}?" if near else ""),
-            text,
+            f"the arrow {shown(text)} names {shown(name)}, and there is no such node"
+            + (f"; did you mean {near[0]!r}?" if near else "")
         )
 
-    def _arm(self, base: Any, arm: ast.expr, text: str) -> Any:
+    def _arm(self, base: Any, arm: ast.expr) -> Any:
         if isinstance(arm, ast.Constant):
             return base[arm.value]
         wanted = ast.unparse(arm)

@@ -8,7 +8,15 @@ from functools import cache
 from typing import Any
 
 from graphflow.errors import FileUnreadable
-from graphflow.files.written import address, model_of, spelled, without_secrets
+from graphflow.files.written import (
+    address,
+    model_of,
+    names_secret,
+    secret_in_command,
+    secret_in_url,
+    spelled,
+    without_secrets,
+)
 from graphflow.graph import Graph
 from graphflow.handoffs import Handoff
 from graphflow.kinds.agent import AT_ONCE, TURNS, Agent
@@ -22,7 +30,7 @@ from graphflow.limits import Limits
 from graphflow.mcp.server import MCP, TIMEOUT_S
 from graphflow.messages import to_json_value
 from graphflow.nodes import Node, Retry
-from graphflow.scrub import is_secret, scrub
+from graphflow.scrub import looks_secret
 
 Spec = dict[str, Any]
 
@@ -206,15 +214,14 @@ def _mcp(node: MCP) -> Spec:
     if node.ask is not None:
         raise FileUnreadable(f"mcp {node.name!r} has a function that asks a person, which a file cannot hold")
     spec: Spec = {"command": list(node.command)} if node.command else {"url": node.url}
-    told = " ".join(node.command) or node.url
-    if scrub(told) != told:
-        raise FileUnreadable(f"mcp {node.name!r} has a key in its {next(iter(spec))}, which a file must not hold")
+    if secret_in_command(node.command) or secret_in_url(node.url):
+        raise FileUnreadable(
+            f"mcp {node.name!r} has a key in its {next(iter(spec))}, which a file must not hold; give it by env= or token="
+        )
     env, headers = dict(node.__dict__["_env"]), dict(node.__dict__["_headers"])
     if env:
-        spec["env"] = {
-            **env,
-            **without_secrets(node.name, {key: value for key, value in env.items() if is_secret(key)}),
-        }
+        secret = {key: value for key, value in env.items() if names_secret(key) or looks_secret(value)}
+        spec["env"] = {**env, **without_secrets(node.name, secret)}
     if headers:
         spec["headers"] = without_secrets(node.name, headers)
     if node.include is not None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
+from urllib.parse import parse_qsl, urlsplit
 
 from graphflow.errors import FileUnreadable
-from graphflow.files.names import PLAIN_TYPES
+from graphflow.files.names import KNOWN_TYPES, PLAIN_TYPES
 from graphflow.messages import Type, arms, origin_of
 from graphflow.nodes import Node
 from graphflow.providers.lazy import Declared
+from graphflow.scrub import is_secret, looks_secret, scrub
 
 
 def model_of(name: str, model: Any) -> Any:
@@ -34,9 +37,67 @@ def without_secrets(name: str, values: Mapping[str, str]) -> dict[str, str]:
     return dict(values)
 
 
+_SECRET_WORD = re.compile(
+    r"(^|[^a-z])(api_?key|key|token|secret|password|passwd|passphrase|pass|pwd|pat|credentials?|auth|dsn|cookie|signature|sig)$",
+    re.IGNORECASE,
+)
+
+
+def names_secret(name: str) -> bool:
+    """Whether what goes by that name is a secret: a variable, an option of a command, a parameter of an address."""
+    return is_secret(name) or _SECRET_WORD.search(name) is not None
+
+
+def secret_in_command(command: Sequence[str]) -> bool:
+    """Whether a part of a command is a secret, or follows an option that is named like one."""
+    after = False
+    for part in command:
+        option, equals, value = part.partition("=")
+        named = option.startswith("-") and _SECRET_WORD.search(option) is not None
+        if looks_secret(part) or (after and not part.startswith("-")) or (named and equals and value):
+            return True
+        after = named and not equals
+    return False
+
+
+def secret_in_url(url: str) -> bool:
+    """Whether an address holds a secret: as a password, as a parameter, or in its path."""
+    parts = urlsplit(url)
+    given = [*parse_qsl(parts.query, keep_blank_values=False), *parse_qsl(parts.fragment)]
+    if parts.password or any(names_secret(name) or looks_secret(value) for name, value in given):
+        return True
+    return looks_secret(url) or any(looks_secret(part) for part in parts.path.split("/"))
+
+
+def refuse_secrets(graph: str, declared: Any, where: tuple[str, ...] = ()) -> None:
+    """Looks through all that a file would hold for what is known to be a secret, or looks like one.
+
+    Raises:
+        FileUnreadable: something is; it is not left out either, as the file would then be another graph.
+    """
+    if isinstance(declared, Mapping):
+        for key, value in declared.items():
+            named = "extra" in where and _SECRET_WORD.search(str(key)) is not None
+            if named and isinstance(value, str) and not value.startswith("$"):
+                raise FileUnreadable(f"graph {graph!r} holds the value of {key}, which a file must not")
+            refuse_secrets(graph, value, (*where, str(key)))
+    elif isinstance(declared, (list, tuple)):
+        for value in declared:
+            refuse_secrets(graph, value, where)
+    elif isinstance(declared, str) and scrub(declared) != declared:
+        raise FileUnreadable(
+            f"graph {graph!r} holds a secret ({' > '.join(where)}), which a file must not; give it by a variable"
+        )
+
+
 def address(thing: Any, name: str = "") -> str:
     """`module:name` of something that a module holds under its own name."""
-    for module_name, module in list(sys.modules.items()):
+    own = getattr(
+        getattr(thing, "function", thing), "__module__", None
+    )  # where it is defined, before others that import it
+    names = list(dict.fromkeys([*([own] if own in sys.modules else []), *sys.modules]))
+    for module_name in names:
+        module = sys.modules.get(module_name)
         if module_name == "__main__" or module is None:
             continue
         for candidate in {
@@ -66,4 +127,5 @@ def spelled(kind: Type) -> str:
         return f"{origin.__name__}[{', '.join(spelled(member) for member in inner)}]"
     if getattr(kind, "__name__", None) in PLAIN_TYPES:
         return str(kind.__name__)
-    return f"{kind.__module__}:{kind.__qualname__}"
+    known = next((name for name, known in KNOWN_TYPES.items() if known is kind), None)
+    return known or f"{kind.__module__}:{kind.__qualname__}"

@@ -42,4 +42,4 @@ def from_file(graph: Graph[Any, Any], folder: Path) -> Graph[Any, Any]:
     """The graph written as YAML and read again."""
     file = folder / f"{graph.name}.yaml"
     file.write_text(graph.to_yaml(), encoding="utf-8")
-    return Graph.from_yaml(str(file))
+    return Graph.from_yaml(str(file), root=str(Path(__file__).parents[2]))

@@ -1,0 +1,260 @@
+"""The words of a file: the keys of a graph and of each kind of node, and what may stand behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, get_args
+
+from graphflow.files.values import (
+    ANY,
+    AT_LEAST_0,
+    AT_LEAST_1,
+    COUNT,
+    COUNT_OR_NONE,
+    NOTHING,
+    NUMBER,
+    POSITIVE,
+    TEXT,
+    TEXTS,
+    TRUTH,
+    WHOLE,
+    WORD,
+    Checker,
+    Either,
+    Keyed,
+    Listed,
+    Named,
+    Path,
+    Plain,
+    Shape,
+    maybe,
+    nearest,
+    one_of,
+    shown,
+)
+from graphflow.handoffs import Handoff
+from graphflow.kinds.asking import SETTINGS
+from graphflow.limits import Limits
+from graphflow.nodes import Isolation, Retry
+from graphflow.policy import EFFECTS
+
+TRUTH_OR_SECONDS = Plain(
+    "true, false or a number of seconds", lambda value: TRUTH.fits(value) or AT_LEAST_0.fits(value)
+)
+TYPE = Plain("a type: str, list[module:Name]...", WORD.fits)
+ADDRESS = Plain("a function of the project, 'module:name'", lambda value: WORD.fits(value) and ":" in value)
+NODE = Plain("the name of a node, or 'module:name'", WORD.fits)
+RETRY_SHAPES: dict[str, Shape] = {
+    "attempts": COUNT,
+    "wait_s": AT_LEAST_0,
+    "factor": AT_LEAST_1,
+    "most_s": AT_LEAST_0,
+    "jitter": AT_LEAST_0,
+}
+SETTING_SHAPES: dict[str, Shape] = {
+    **{name: maybe(NUMBER) for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty")},
+    **{name: maybe(WHOLE) for name in ("max_tokens", "seed", "top_k")},
+    "stop": Listed(TEXT, alone=True),
+    "tool_choice": maybe(TEXT),
+    "parallel_calls": maybe(TRUTH),
+    "prompt_cache": TRUTH,
+    "thinking": maybe(
+        Plain("true, false, a number of tokens, or an effort", lambda value: isinstance(value, (bool, int, str)))
+    ),
+    "extra": Either(NOTHING, mapping=Named(ANY)),
+}
+
+
+def options(whose: str) -> dict[str, Shape]:
+    """The keys that every node has, and a graph too."""
+    retry = {field.name: RETRY_SHAPES.get(field.name, ANY) for field in fields(Retry) if field.name != "on"}
+    effects = Either(NOTHING, listed=Listed(one_of(EFFECTS)))
+    rules: dict[str, Shape] = {"allow": Either(NOTHING, listed=TEXTS), "deny": TEXTS, "effects": effects}
+    return {
+        "retry": Either(maybe(COUNT), mapping=Keyed(f"retry of {whose!r}", retry)),
+        "timeout_s": maybe(POSITIVE),
+        "cache": TRUTH_OR_SECONDS,
+        "approval": TRUTH,
+        "policy": Either(NOTHING, mapping=Keyed(f"the policy of {whose!r}", rules)),
+    }
+
+
+def limits(what: str) -> Keyed:
+    """The keys of limits."""
+    floors = {
+        name: AT_LEAST_1 if name in ("laps", "concurrency") else AT_LEAST_0 for name in Limits.__dataclass_fields__
+    }
+    return Keyed(what, {name: maybe(shape) for name, shape in floors.items()})
+
+
+def _agent(name: str) -> dict[str, Shape]:
+    handoff: dict[str, Shape] = dict.fromkeys(Handoff.__dataclass_fields__, ANY)
+    handoff |= {"target": NODE, "conversation": TRUTH, "description": TEXT, "laps": maybe(COUNT)}
+    return {
+        "model": ANY,
+        "input": TYPE,
+        "output": TYPE,
+        "prompt": TEXT,
+        "prompt_file": WORD,
+        "system": TEXT,
+        "examples": Listed(Plain("a list of two: the message, the answer", _is_pair)),
+        "description": TEXT,
+        "tools": Listed(NODE),
+        "sub_agents": Listed(NODE),
+        "handoffs": Listed(Either(NODE, mapping=Keyed(f"a hand-over of {name!r}", handoff))),
+        "mcp": Listed(NODE),
+        "turns": COUNT,
+        "repairs": COUNT_OR_NONE,
+        "at_once": COUNT,
+        **{setting: SETTING_SHAPES.get(setting, ANY) for setting in SETTINGS},
+    }
+
+
+def _router(name: str) -> dict[str, Shape]:
+    return {
+        "rule": ADDRESS,
+        "labels": Either(mapping=Named(TEXT), listed=TEXTS),
+        "guards": Named(ADDRESS),
+        "examples": Named(TEXTS),
+        "cascade": Listed(NODE),
+        "model": ANY,
+        "probabilities": TRUTH,
+        "explain": TRUTH,
+        "embedder": TEXT,
+        "threshold": maybe(NUMBER),
+        "otherwise": maybe(TEXT),
+        "input": TYPE,
+        "prompt": TEXT,
+        "description": TEXT,
+    }
+
+
+def _sub_agent(name: str) -> dict[str, Shape]:
+    return {
+        "target": ANY,
+        "isolation": one_of(get_args(Isolation)),
+        "background": TRUTH,
+        "limits": limits(f"the limits of {name!r}"),
+        "description": TEXT,
+    }
+
+
+def _code(name: str) -> dict[str, Shape]:
+    return {
+        "calls": Listed(NODE),
+        "memory_mib": COUNT,
+        "seconds": POSITIVE,
+        "printed_limit": COUNT,
+        "most_calls": COUNT,
+        "recursion": COUNT,
+        "description": TEXT,
+        "output_limit": COUNT,
+    }
+
+
+def _skills(name: str) -> dict[str, Shape]:
+    return {"folders": Listed(WORD, alone=True), "runner": NODE, "description": TEXT, "output_limit": COUNT}
+
+
+def _mcp(name: str) -> dict[str, Shape]:
+    return {
+        "command": Listed(WORD),
+        "url": WORD,
+        "env": Named(TEXT),
+        "cwd": TEXT,
+        "token": TEXT,
+        "headers": Named(TEXT),
+        "include": TEXTS,
+        "exclude": TEXTS,
+        "prefix": TEXT,
+        "scope": one_of(("run", "process")),
+        "effects": Listed(one_of(EFFECTS)),
+        "trust_hints": TRUTH,
+        "connect_s": POSITIVE,
+        "handshake": TRUTH,
+    }
+
+
+KINDS = {
+    "agent": _agent,
+    "router": _router,
+    "sub-agent": _sub_agent,
+    "code": _code,
+    "skills": _skills,
+    "mcp": _mcp,
+}
+"""The words of each kind, beside those that all have."""
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
+def graph_shape(name: str) -> Keyed:
+    """The keys of a graph. What its nodes hold is checked kind by kind."""
+    return Keyed(
+        "a graph",
+        {
+            "graph": WORD,
+            "model": ANY,
+            "limits": limits("limits"),
+            "input": TYPE,
+            "ends": one_of(("one", "first", "all")),
+            "description": TEXT,
+            "deps": TYPE,
+            **options(name),
+            "nodes": Either(NOTHING, mapping=Named(ANY)),
+            "edges": Listed(Plain("an arrow in one text, 'START >> a >> END'", TEXT.fits)),
+        },
+    )
+
+
+def check_graph(declared: Mapping[Any, Any], checker: Checker) -> None:
+    """Notes what is wrong with a graph's declaration, nodes included."""
+    name = declared.get("graph")
+    checker.check(declared, graph_shape(name if isinstance(name, str) else "?"), (), "a graph")
+    for needed in ("graph", "edges"):
+        if needed not in declared:
+            checker.note((), f"the key {needed!r} is missing")
+    nodes = declared.get("nodes")
+    if isinstance(nodes, Mapping):
+        for node, entry in nodes.items():
+            if isinstance(node, str):
+                check_node(node, entry, ("nodes", node), checker)
+
+
+def check_node(name: str, entry: Any, path: Path, checker: Checker) -> None:
+    """Notes what is wrong with the declaration of one node."""
+    if isinstance(entry, str):
+        return
+    if not isinstance(entry, Mapping):
+        checker.note(path, f"node {name!r} is {shown(entry)}; it must be 'module:name' or a mapping with a kind")
+        return
+    kind = entry.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        near = f"; {nearest(kind, KINDS)}" if isinstance(kind, str) else ""
+        have = ", ".join(KINDS)
+        checker.note(
+            (*path, "kind") if "kind" in entry else path,
+            f"node {name!r} is of kind {shown(kind)}; in a file it is {have}, or 'module:name'{near}",
+        )
+        return
+    checker.check(
+        {key: value for key, value in entry.items() if key != "kind"},
+        Keyed(f"{kind} {name!r}", {**KINDS[kind](name), **options(name)}),
+        path,
+        name,
+    )
+    if kind == "sub-agent":
+        _check_target(name, entry.get("target"), path, checker)
+
+
+def _check_target(name: str, target: Any, path: Path, checker: Checker) -> None:
+    """What a sub-agent stands for: a name, or a declaration of its own, as deep as they go."""
+    if isinstance(target, Mapping):
+        check_node(name, target, (*path, "target"), checker)
+    elif not WORD.fits(target):
+        checker.note(
+            path, f"target of sub-agent {name!r} is {shown(target)}; it must be {NODE.words}, or a mapping with a kind"
+        )
