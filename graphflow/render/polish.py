@@ -64,6 +64,13 @@ class _Edge:
 
 def polished(text: str) -> str:
     """The laid-out text with labels and heads in better places."""
+    try:
+        return _polished(text)
+    except ValueError:  # numbers that are none: some other program's way of writing
+        return text
+
+
+def _polished(text: str) -> str:
     blocks = blocks_of(text)
     changes = dict(_periphery_sizes(blocks))
     edges = [edge for block in blocks if block.id.startswith("e-") and (edge := _edge_of(block)) is not None]
@@ -251,20 +258,20 @@ def _set_apart(places: list[float], low: float, high: float, apart: float) -> li
 
 # -- labels ----------------------------------------------------------------------------------------------------------------
 def _place_labels(edges: list[_Edge], things: list[_Thing], titles: list[Box]) -> None:
-    lines = [(edge, edge.curve.sampled()) for edge in edges]
-    placed: list[tuple[_Edge, Box]] = []
-    for edge, line in lines:
+    ground = _Ground(edges, things, titles)
+    for edge in edges:
         if edge.label is None:
             continue
-        others = [points for other, points in lines if other is not edge]
-        best, least = edge.label, _cost(edge, edge.label, line, others, things, titles, placed)
-        for candidate, extra in _candidates(edge, line) if least > 0 else ():
-            cost = _cost(edge, candidate, line, others, things, titles, placed) + extra
+        best, least = edge.label, ground.cost(edge, edge.label, float("inf"))
+        for candidate, extra in _candidates(edge, ground.lines[id(edge)]) if least > 0 else ():
+            if extra >= least - 0.01:
+                continue
+            cost = ground.cost(edge, candidate, least - extra) + extra
             if cost < least - 0.01:
                 best, least = candidate, cost
         if best != edge.label:
             edge.label, edge.moved = best, True
-        placed.append((edge, edge.box(best)))
+            ground.labels[id(edge)] = edge.box(best)
 
 
 def _candidates(edge: _Edge, line: list[Point]) -> Iterable[tuple[Point, float]]:
@@ -288,28 +295,36 @@ def _candidates(edge: _Edge, line: list[Point]) -> Iterable[tuple[Point, float]]
             yield to, 0.2 + aside + 0.002 * hypot(to[0] - edge.label[0], to[1] - edge.label[1])
 
 
-def _cost(
-    edge: _Edge,
-    at: Point,
-    line: list[Point],
-    others: list[list[Point]],
-    things: list[_Thing],
-    titles: list[Box],
-    placed: list[tuple[_Edge, Box]],
-) -> float:
-    """How bad a place for a label is: what it covers, and what runs through it."""
-    box = edge.box(at)
-    cost = 0.0
-    for thing in things:
-        if thing.solid:
-            cost += 6.0 * _overlaps(box, thing.box, 1.0)
-        elif _overlaps(box, thing.box, 1.0) and not _holds(thing.box, box):
-            cost += 4.0
-    cost += sum(6.0 for title in titles if _overlaps(box, title, 1.0))
-    cost += sum(6.0 for _, other in placed if _overlaps(box, other, 0.5))
-    inner = box[0] + 4.0, box[1] + 1.0, box[2] - 4.0, box[3] - 1.0
-    cost += sum(2.0 for points in others if _runs_through(points, inner))
-    return cost + 3.0 * _runs_through(line, inner)
+class _Ground:
+    """All that a label could stand on: shapes, borders and titles of areas, other labels, lines."""
+
+    def __init__(self, edges: list[_Edge], things: list[_Thing], titles: list[Box]) -> None:
+        self.solid = [thing.box for thing in things if thing.solid]
+        self.areas = [thing.box for thing in things if not thing.solid]
+        self.titles = titles
+        self.labels = {id(edge): edge.box(edge.label) for edge in edges if edge.label is not None}
+        self.lines = {id(edge): edge.curve.sampled() for edge in edges}
+        self.around = {key: _box_of(points) for key, points in self.lines.items()}
+
+    def cost(self, edge: _Edge, at: Point, bound: float) -> float:
+        """How bad a place for a label is: what it covers, and what runs through it. Beyond the bound it is not looked at closely."""
+        box = edge.box(at)
+        cost = 6.0 * sum(_overlaps(box, other, 1.0) for other in self.solid)
+        cost += 4.0 * sum(_overlaps(box, other, 1.0) and not _holds(other, box) for other in self.areas)
+        cost += 6.0 * sum(_overlaps(box, other, 1.0) for other in self.titles)
+        cost += 6.0 * sum(key != id(edge) and _overlaps(box, other, 0.5) for key, other in self.labels.items())
+        inner = box[0] + 4.0, box[1] + 1.0, box[2] - 4.0, box[3] - 1.0
+        for key, points in self.lines.items():
+            if cost >= bound:
+                break
+            if _overlaps(inner, self.around[key], 0.0) and _runs_through(points, inner):
+                cost += 3.0 if key == id(edge) else 2.0
+        return cost
+
+
+def _box_of(points: list[Point]) -> Box:
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _overlaps(one: Box, other: Box, room: float) -> bool:

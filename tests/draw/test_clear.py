@@ -299,7 +299,16 @@ def test_laid_out_text_is_read_whatever_stands_in_its_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", ["", "digraph {", "digraph { a [label=<<<] }", 'a -> b [id="e-1", pos="e,1 2 x;3"]', "[[[]]]"]
+    "odd",
+    [
+        "",
+        "digraph {",
+        "digraph { a [label=<<<] }",
+        'a -> b [id="e-1", pos="e,1 2 x;3"]',
+        "[[[]]]",
+        'a [id="a-1", bb="no"]',
+        'a [id="n-1", pos="x", width=y]',
+    ],
 )
 def test_text_that_is_not_laid_out_is_left_as_it_is(odd: str) -> None:
     assert polished(odd) == odd
