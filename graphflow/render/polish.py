@@ -26,6 +26,8 @@ APART = 9.0
 """Points between two heads, and"""
 CORNER = 7.0
 """between a head and the corner of what it leads to."""
+ON_THE_WAY = 36.0
+"""Points from the end of a line at which its direction is looked at."""
 LINE_HEIGHT = 1.2
 _ROUND = frozenset({"circle", "doublecircle", "ellipse"})
 _BREAK = re.compile(r"<BR[^>]*/>")
@@ -156,8 +158,14 @@ class _End:
 def _ends_of(edge: _Edge) -> Iterable[_End]:
     curve = edge.curve
     first, last = curve.first_tip, curve.last_tip
-    yield _End(edge, True, first or curve.points[0], curve.points[3], first is not None)
-    yield _End(edge, False, last or curve.points[-1], curve.points[-4], last is not None)
+    line = curve.sampled()
+    yield _End(edge, True, first or curve.points[0], _on_the_way(line), first is not None)
+    yield _End(edge, False, last or curve.points[-1], _on_the_way(line[::-1]), last is not None)
+
+
+def _on_the_way(line: list[Point]) -> Point:
+    """Where a line is when it has gone a little: there, lines that meet are told apart by their directions."""
+    return next((point for point in line if _far(point, line[0]) >= ON_THE_WAY), line[-1])
 
 
 def _spread_heads(edges: list[_Edge], things: list[_Thing]) -> None:
