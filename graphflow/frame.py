@@ -35,7 +35,9 @@ from graphflow.events import (
 )
 from graphflow.program import Slot
 from graphflow.reach import Reach, is_done_once
+from graphflow.snapshot import Snapshot
 from graphflow.straight import walk_straight
+from graphflow.stretch import LONG
 from graphflow.walk import Walk
 
 GIVE_WAY = 64
@@ -45,9 +47,11 @@ GIVE_WAY = 64
 class Frame(Reach):
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
-    __slots__ = ("busy", "done", "graces", "loop", "starting", "tasks", "walk")
+    __slots__ = ("busy", "clearing", "done", "graces", "loop", "starting", "tasks", "walk")
 
     walk: Walk | None
+    clearing: int
+    """The activation after which old rows of the record are dropped; only where the walk is not straight, as the next."""
     tasks: dict[int, asyncio.Task[None]]
     """The task of each activation that has begun; only where the walk is not straight, as the next two."""
     busy: set[asyncio.Task[None]]
@@ -116,6 +120,7 @@ class Frame(Reach):
             self.program, self.ledger.limits, frame=self.number, path=self.path, observed=self.observed
         )
         self.tasks, self.busy, self.graces, self.starting = {}, set(), [], {}
+        self.clearing = LONG
         self.loop = asyncio.get_running_loop()
         self.done = self.loop.create_future()
         walk.context = copy_context()
@@ -174,7 +179,17 @@ class Frame(Reach):
         follow = self._perform(self.walk.apply(fact), inline=True)
         if self.walk.outbox:
             self._publish()
+        elif self.walk.count >= self.clearing:
+            self._drop_old(self.walk)
         return follow
+
+    def _drop_old(self, walk: Walk) -> None:
+        """Keeps how the walk stands, and drops what is old: in a loop that goes on, with nobody listening."""
+        self.clearing = walk.count + max(LONG, len(walk.running) + len(walk.waiting))
+        if self.observed or not self.program.laps:
+            return
+        self.shared.run.journal.append(Snapshot(walk))
+        self.shared.run.drop_old(self.number, 2 * self.program.size)
 
     def _publish(self) -> None:
         assert self.walk is not None

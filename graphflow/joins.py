@@ -83,8 +83,8 @@ class Gate(Waiting):
         super().__init__(GATE, scope, outer)
         self.slot = slot
         self.holders = set()
-        self.joins: list[JoinState] = []
-        """The joins of its own fork."""
+        self.joins: set[JoinState] = set()
+        """The joins of its own fork that have not fired."""
         self.held: list[JoinState] = []
         """Those of them that have all they need, and wait for the gate."""
         self.failures: list[Lost] = []

@@ -24,7 +24,7 @@ from weakref import WeakSet
 from graphflow.events import Event, ModelDelta, ModelPartial
 
 if TYPE_CHECKING:
-    from graphflow.stretch import Stretch
+    from graphflow.stretch import Row
 
 MOST = 1024
 """Pieces that wait for readers, in all."""
@@ -38,7 +38,7 @@ class Live:
 
     __slots__ = ("_asleep", "_gone", "_pieces", "_readers", "ended", "journal")
 
-    def __init__(self, journal: Sequence[Event | Stretch]) -> None:
+    def __init__(self, journal: Sequence[Row]) -> None:
         self.journal = journal
         self.ended = False
         self._pieces: list[Waiting] = []

@@ -39,7 +39,8 @@ from graphflow.limits import Ledger, Limits, Usage
 from graphflow.live import Live
 from graphflow.program import Program
 from graphflow.report import counted
-from graphflow.stretch import KEPT, Stretch, without_old
+from graphflow.snapshot import Snapshot, copied_walk
+from graphflow.stretch import KEPT, Row, Stretch, without_old
 from graphflow.walk import Walk
 
 if TYPE_CHECKING:
@@ -93,12 +94,13 @@ class Run(Generic[Out]):
 
     __slots__ = (
         "__weakref__",
-        "_beginnings",
         "_cancelled",
         "_derived",
+        "_dropped",
         "_id",
         "_live",
         "_output",
+        "_shortened",
         "_task",
         "_wall",
         "began",
@@ -124,10 +126,11 @@ class Run(Generic[Out]):
         self.error: BaseException | None = None
         self._output: Any = None
         self.ledger = ledger
-        self.journal: list[Event | Stretch] = []
+        self.journal: list[Row] = []
         self.keep_steps = KEPT
-        self._beginnings: dict[int, int] = {}
-        """Frames of which the oldest activations were dropped, with the number of the first that is left."""
+        self._dropped = 0
+        self._shortened: set[int] = set()
+        """Frames of which the oldest activations were dropped."""
         self.frames: list[tuple[Program, tuple[str, ...], Limits]] = []
         self.kept: dict[str, bytes] = {}
         """The bytes of artifacts, by their digest."""
@@ -268,7 +271,7 @@ class Run(Generic[Out]):
         for row in self.journal:
             if isinstance(row, Stretch):
                 facts += self._unpacked(row)
-            else:
+            elif not isinstance(row, Snapshot):
                 facts.append(row)
         facts.sort(key=lambda fact: fact.at)  # stable, and nearly sorted: stretches of parallel frames interleave
         return facts
@@ -280,13 +283,14 @@ class Run(Generic[Out]):
         Only a run that nobody listens to drops any, and only what loops have done again and again (`keep_steps`); its
         `usage` counts everything.
         """
-        return sum(first - 1 for first in self._beginnings.values())
+        return self._dropped
 
     def drop_old(self, frame: int, most: int) -> None:
         """Drops what a frame told before its last `most` activations."""
-        self.journal, first = without_old(self.journal, frame, max(most, self.keep_steps))
-        if first > 1:
-            self._beginnings[frame] = first
+        self.journal, dropped = without_old(self.journal, frame, max(most, self.keep_steps))
+        if dropped:
+            self._shortened.add(frame)
+            self._dropped += dropped
 
     @property
     def events(self) -> list[Event]:
@@ -455,7 +459,7 @@ async def _each(events: Sequence[Event]) -> AsyncIterator[Event]:
 def derive(run: Run[Any]) -> list[Event]:
     """The facts of a run with what follows from them, by pushing them through fresh walks."""
     walks: dict[int, Walk] = {}
-    beginnings = {row.frame: row for row in reversed(run.journal) if isinstance(row, Stretch)}
+    beginnings = {row.frame: row for row in reversed(run.journal) if isinstance(row, (Stretch, Snapshot))}
     events: list[Event] = Events()
     facts = run.facts
     refused = {(fact.frame, fact.activation) for fact in facts if isinstance(fact, NodeRefused)}
@@ -463,13 +467,8 @@ def derive(run: Run[Any]) -> list[Event]:
         events.append(fact)
         walk = walks.get(fact.frame)
         if isinstance(fact, (RunStarted, FrameEntered)):
-            program, path, limits = run.frames[fact.frame]
-            walk = walks[fact.frame] = Walk(program, limits, frame=fact.frame, path=path, observed=True)
-            if fact.frame in run._beginnings:
-                begun = beginnings[fact.frame]
-                walk.begin_at(begun.first, begun.slot, begun.message, begun.laps, fact.at)
-            else:
-                walk.apply(fact)
+            begun = beginnings[fact.frame] if fact.frame in run._shortened else None
+            walk = walks[fact.frame] = _beginning_walk(run, fact, begun)
         elif walk is not None and isinstance(fact, (NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped)):
             walk.apply(fact)
         if walk is not None and walk.outbox:
@@ -481,3 +480,21 @@ def derive(run: Run[Any]) -> list[Event]:
 def _is_start_of(event: Event, activations: Container[tuple[int, int]]) -> bool:
     """Whether it tells of the start of one of these activations."""
     return isinstance(event, NodeStarted) and (event.frame, event.activation) in activations
+
+
+def _beginning_walk(run: Run[Any], fact: Event, begun: Stretch | Snapshot | None) -> Walk:
+    """A frame's walk where its record begins: at its first fact, or in the middle if the oldest were dropped."""
+    if isinstance(begun, Snapshot):
+        walk = copied_walk(begun.walk)
+        walk.outbox = [
+            NodeStarted(act.started, fact.frame, act.id, act.slot.name, act.scope, act.input)
+            for act in walk.running.values()
+        ]
+        return walk
+    program, path, limits = run.frames[fact.frame]
+    walk = Walk(program, limits, frame=fact.frame, path=path, observed=True)
+    if begun is None:
+        walk.apply(fact)
+    else:
+        walk.begin_at(begun.first, begun.slot, begun.message, begun.laps, fact.at)
+    return walk

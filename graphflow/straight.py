@@ -22,7 +22,7 @@ from graphflow.handoffs import Handover, without_turns
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages import Failure, LimitReached, error_text
 from graphflow.program import Link, Slot, arm_of
-from graphflow.stretch import Stretch
+from graphflow.stretch import LONG, Stretch
 from graphflow.walk import Walk, laps_used_up
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 GIVE_WAY = 512
 """Hops between turns for others: 0.04 µs a hop, measured; giving way at each hop costs 2.8 µs."""
-
-LONG = 1024
-"""Hops after which a loop begins a new stretch, and drops old ones."""
 
 
 async def walk_straight(frame: Frame, message: Any) -> Any:

@@ -1,9 +1,10 @@
-"""What the straight path notes of its hops, and how old hops are dropped: a loop may go on for ever, memory may not.
+"""What a run keeps of the hops of a loop, and how old ones are dropped: a loop may go on for ever, memory may not.
 
 Rules:
-1. A stretch knows where it begins (node, message, laps), so that what happened in it can be derived from it alone.
-2. Only whole stretches are dropped, and with them what else their frame told before: the newest stay, always enough of
-   them to hold each node of the graph.
+1. A stretch knows where it begins (node, message, laps), a snapshot how the walk stood: what came later can be derived
+   from either alone.
+2. Only what lies before such a row is dropped, and only of its own frame and of frames within that have been left. The
+   newest stay, always enough of them to hold each node of the graph.
 """
 
 from __future__ import annotations
@@ -18,8 +19,15 @@ from graphflow.events import (
     Event,
     FrameEntered,
     FrameExited,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
     RunStarted,
 )
+from graphflow.snapshot import Snapshot
+
+LONG = 1024
+"""Activations of a loop after which a new row begins that everything later can be derived from."""
 
 KEPT = 4096
 """Activations that a walk which nobody listens to keeps at least, if it is not told otherwise. Half of the time of a loop
@@ -52,39 +60,44 @@ class Stretch:
         return len(self.hops) // 4
 
 
-def without_old(rows: Sequence[Event | Stretch], frame: int, most: int) -> tuple[list[Event | Stretch], int]:
-    """The rows without what a frame told before its last `most` hops; and the number of the activation it now begins with.
+Row = Event | Stretch | Snapshot
+
+
+def without_old(rows: Sequence[Row], frame: int, most: int) -> tuple[list[Row], int]:
+    """The rows without what a frame told before its last `most` activations; and how many activations were dropped.
 
     What artifacts were kept, and what still goes on in the background, stays.
     """
     place = _beginning(rows, frame, most)
     if place is None:
-        return list(rows), 1
+        return list(rows), 0
     gone = {frame, *_left_within(rows[:place], frame)}
     kept = [row for row in rows[:place] if row.frame not in gone or _stays(row, frame)]
-    beginning = rows[place]
-    assert isinstance(beginning, Stretch)
-    return [*kept, *rows[place:]], beginning.first
+    dropped = sum(_activations(row) for row in rows[:place] if row.frame in gone)
+    return [*kept, *rows[place:]], dropped
 
 
-def _beginning(rows: Sequence[Event | Stretch], frame: int, most: int) -> int | None:
-    """Where the oldest stretch stands that is needed to hold the last hops; None if all are."""
+def _activations(row: Row) -> int:
+    if isinstance(row, Stretch):
+        return len(row)
+    return isinstance(row, (NodeFinished, NodeFailed, NodeCancelled))
+
+
+def _beginning(rows: Sequence[Row], frame: int, most: int) -> int | None:
+    """Where the newest row stands that a frame's last activations can be derived from, if anything lies before it."""
     held = 0
-    older = False
-    place = None
     for number in range(len(rows) - 1, -1, -1):
         row = rows[number]
-        if not isinstance(row, Stretch) or row.frame != frame:
+        if row.frame != frame:
             continue
-        if held >= most:
-            older = True
-            break
-        held += len(row)
-        place = number
-    return place if older else None
+        held += _activations(row)
+        if held >= most and isinstance(row, (Stretch, Snapshot)):
+            older = any(earlier.frame == frame and _activations(earlier) for earlier in rows[:number])
+            return number if older else None
+    return None
 
 
-def _left_within(rows: Sequence[Event | Stretch], frame: int) -> set[int]:
+def _left_within(rows: Sequence[Row], frame: int) -> set[int]:
     """The frames inside of a frame that were entered and left again."""
     inside = {frame}
     left: set[int] = set()
@@ -96,7 +109,7 @@ def _left_within(rows: Sequence[Event | Stretch], frame: int) -> set[int]:
     return left
 
 
-def _stays(row: Event | Stretch, frame: int) -> bool:
+def _stays(row: Row, frame: int) -> bool:
     if isinstance(row, (ArtifactKept, BackgroundStarted, BackgroundFinished)):
         return True
     return isinstance(row, (RunStarted, FrameEntered)) and row.frame == frame

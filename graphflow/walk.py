@@ -42,6 +42,9 @@ from graphflow.messages import Failure, LimitReached, error_text
 from graphflow.program import JoinSpec, Link, Program, Slot, select, spread
 from graphflow.scopes import Order, cross, laps_of, left, order_of, scope_after, scope_text
 
+TOLD = 5
+"""How many of the messages that ended without reaching END are told."""
+
 
 class Walk:
     """The state of one graph's walk. `observed` also tells what follows from the facts, in `outbox`."""
@@ -148,7 +151,7 @@ class Walk:
             self._stop(Finish("failed", None, error))
             return
         if not slot.failure_links:
-            self.losses.append((slot.name, f"failed: {type(error).__name__}: {error_text(error)}", act.scope, False))
+            self._lose((slot.name, f"failed: {type(error).__name__}: {error_text(error)}", act.scope, False))
             self._fail(Lost(order_of(act.scope, self.program), error, act.joins))
             return
         failure = Failure(
@@ -214,7 +217,7 @@ class Walk:
         if items is not None:
             sends = [(link, items if link.each else sent) for link, sent in sends]
         if not links:
-            self.losses.append((slot.name, "nothing takes what it sent", scope, False))
+            self._lose((slot.name, "nothing takes what it sent", scope, False))
         self._emit_links(slot, sends, scope, joins)
 
     def _emit_links(
@@ -251,7 +254,7 @@ class Walk:
     ) -> list[tuple[Link, Any, Scope, tuple[Waiting, ...]]]:
         """A token for each item of a list."""
         if not messages:
-            self.losses.append((slot.name, "mapped an empty list", scope, False))
+            self._lose((slot.name, "mapped an empty list", scope, False))
         return [(link, item, (*scope, (slot.index, (link.index, k))), chain) for k, item in enumerate(messages)]
 
     def _open_all(
@@ -377,7 +380,7 @@ class Walk:
         if spec.take is not None:
             state.holders = set()
         if gate is not None:
-            gate.joins.append(state)
+            gate.joins.add(state)
         self.joins[state] = None
         return state
 
@@ -399,6 +402,11 @@ class Walk:
         if spec.take is not None:
             return len(state.buffer) >= spec.take
         return not spec.collects and len({entry[2] for entry in state.buffer}) == len(spec.ports)
+
+    def _lose(self, loss: tuple[str, str, Scope, bool]) -> None:
+        """Remembers where a message ended without reaching END; a few are enough to say why a walk has no output."""
+        if len(self.losses) < TOLD:
+            self.losses.append(loss)
 
     def _die(self, joins: Sequence[Waiting]) -> None:
         """One token that counted for these joins is gone."""
@@ -466,9 +474,11 @@ class Walk:
         slot = self.program.slots[spec.node]
         for other in state.outer:
             other.inner.discard(state)
+        if state.gate is not None:
+            state.gate.joins.discard(state)
         if state.dead or not state.taken or self.stopping is not None:
             if state.buffer and self.stopping is None:
-                self.losses.append((slot.name, "was skipped: its fork was cancelled", state.scope, False))
+                self._lose((slot.name, "was skipped: its fork was cancelled", state.scope, False))
             self._die(state.outer)
             return
         inputs, missing, context = self._gather(state, slot)
@@ -521,7 +531,7 @@ class Walk:
             if link.target == slot.index and link.port == missing
         )
         why = f"port {port!r} never got a message (from {', '.join(edges)})"
-        self.losses.append((slot.name, why, state.scope, bool(state.buffer)))
+        self._lose((slot.name, why, state.scope, bool(state.buffer)))
         if state.buffer and self.half is None:
             self.half = (slot.name, port, edges, state.scope)
         if self.outbox is not None:
@@ -611,9 +621,7 @@ class Walk:
 
     def no_output(self) -> NoOutput:
         name = self.program.name
-        told = "; ".join(
-            f"{node!r} {'was skipped: ' if 'port' in why else ''}{why}" for node, why, _, _ in self.losses[:5]
-        )
+        told = "; ".join(f"{node!r} {'was skipped: ' if 'port' in why else ''}{why}" for node, why, _, _ in self.losses)
         if self.half is not None:
             node, port, edges, scope = self.half
             return Stuck(

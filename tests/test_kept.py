@@ -10,7 +10,7 @@ from graphflow import END, START, Failure, Graph, node
 from graphflow.errors import DeclarationError
 from graphflow.events import Event, NodeFinished, NodeStarted
 from graphflow.stretch import KEPT, Stretch
-from tests.conftest import A, Msg, walk
+from tests.conftest import A, B, Msg, walk
 
 
 @node
@@ -117,6 +117,77 @@ def test_a_loop_of_failures_keeps_no_more() -> None:
     assert kept(run) < 6_000
     assert run.steps[-1].output == Msg(n=6_000)
     assert run.failures[-1].error.args == (5_999,)  # type: ignore[union-attr]
+
+
+def forked(last: int, policy: Any = "cancel") -> Graph[Any, Any]:
+    """A loop with a fork, a join and a dead end in each lap, and a branch that leaves it."""
+    judge = until(last)
+
+    @node
+    async def both(ms: list[Msg]) -> Msg:
+        return ms[0]
+
+    @node
+    async def out(m: Msg) -> A | B:
+        return A(n=m.n) if m.n % 500 == 0 else B()
+
+    @node
+    async def nothing(b: B) -> list[A]:
+        return []
+
+    left, right = up.named("left"), up.named("right")
+    fan = up.fork(policy) >> (left, right, out)
+    back = judge[Msg].limit(10**6) >> up
+    return Graph(
+        "g",
+        START >> up,
+        fan,
+        (left, right) >> both >> judge,
+        back,
+        judge[A] >> END,
+        out[A] >> END,
+        out[B] >> nothing,
+        nothing.each >> END,
+        ends="all",
+    )
+
+
+@pytest.mark.parametrize("policy", ["cancel", "isolate", "finish"])
+def test_a_loop_with_forks_keeps_its_newest_activations(policy: Any) -> None:
+    graph = forked(3_000, policy)
+    whole, short = walk(graph, Msg(), keep_steps=10**6), walk(graph, Msg(), keep_steps=100)
+    assert (whole.dropped, whole.output) == (0, short.output)
+    assert short.dropped > 5_000
+    assert len(short.steps) == whole.usage.steps - short.dropped
+    assert kept(short) < 4_500
+    last = len([row for row in rows(short.events) if row[0] == "NodeFinished"])
+    ends = [row for row in rows(whole.events) if row[0] == "NodeFinished"]
+    assert [row[2:4] for row in rows(short.events) if row[0] == "NodeFinished"] == [row[2:4] for row in ends[-last:]]
+    scopes = {row[2]: row[4:] for row in rows(whole.events) if row[0] == "NodeStarted"}
+    assert all(scopes[row[2]] == row[4:] for row in rows(short.events) if row[0] == "NodeStarted")
+
+
+def test_a_snapshot_goes_on_as_the_walk_that_it_was_made_of() -> None:
+    from graphflow.events import NodeCancelled, NodeFailed, RunStarted, Stopped
+    from graphflow.snapshot import copied_walk
+    from graphflow.walk import Walk
+
+    for policy in ("cancel", "isolate", "finish"):
+        run = walk(forked(12, policy), Msg(), plain=False)
+        program, path, _ = run.frames[0]
+        facts = [f for f in run.facts if isinstance(f, (RunStarted, NodeFinished, NodeFailed, NodeCancelled, Stopped))]
+        for cut in range(0, len(facts), 3):
+            first = Walk(program, path=path)
+            for fact in facts[:cut]:
+                first.apply(fact)
+            twin = copied_walk(first)
+            assert twin.state() == first.state()
+            for fact in facts[cut:]:
+                twin.apply(fact)
+            assert first.state() == copied_walk(first).state()
+            assert twin.finish is not None
+            assert twin.finish.output == run.output
+            assert not twin.joins
 
 
 def test_a_chain_and_a_run_that_is_listened_to_keep_everything() -> None:
