@@ -122,7 +122,7 @@ async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
     """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
     run._task = asyncio.current_task()
     run.tell(RunStarted(0.0, 0, run.graph, message))
-    run.began = time.perf_counter()
+    run.began, run.began_at = time.perf_counter(), time.time()
     try:
         if run._cancelled:
             raise asyncio.CancelledError

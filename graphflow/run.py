@@ -104,6 +104,7 @@ class Run(Generic[Out]):
         "_task",
         "_wall",
         "began",
+        "began_at",
         "declared",
         "ended",
         "error",
@@ -135,6 +136,8 @@ class Run(Generic[Out]):
         self.kept: dict[str, bytes] = {}
         """The bytes of artifacts, by their digest."""
         self.began = time.perf_counter()
+        self.began_at = self._wall / 1e9
+        """When it began, in seconds since 1970."""
         self.ended: float | None = None
         self._live: Live | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -152,7 +155,7 @@ class Run(Generic[Out]):
         """What another process can know of it: name, status, error, what it used. What happened stays where it happened."""
         seconds = self.usage.seconds
         state = {"_id": self.id, "_wall": self._wall, "status": self.status, "error": self.error, "ended": seconds}
-        return Run, (self.graph, self.ledger), (None, {**state, "began": 0.0})
+        return Run, (self.graph, self.ledger), (None, {**state, "began": 0.0, "began_at": self.began_at})
 
     @property
     def id(self) -> str:
@@ -445,7 +448,7 @@ class Recorder:
         run = self._run
         plain = to_record(event)
         kind = plain.pop("kind")
-        time_of_day = datetime.fromtimestamp(run._wall / 1e9 + event.at, UTC).isoformat(timespec="microseconds")
+        time_of_day = datetime.fromtimestamp(run.began_at + event.at, UTC).isoformat(timespec="microseconds")
         record = {"kind": kind, "run": run.id, "number": self.count, "time": time_of_day, **plain}
         self.count += 1
         return record

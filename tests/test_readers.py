@@ -8,7 +8,7 @@ import json
 import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -329,3 +329,17 @@ def test_records_tell_whose_they_are_their_number_and_the_time(observed: bool) -
     assert times == sorted(times)
     assert before <= times[0] <= times[-1] <= datetime.now(UTC)
     json.dumps(records, allow_nan=False)
+
+
+def test_the_time_of_a_record_counts_from_when_the_walk_began() -> None:
+    """Not from when it was asked for: a busy event loop may begin it much later."""
+
+    async def main() -> tuple[Run[Any], datetime]:
+        run = talk(3).start("x")
+        until = datetime.now(UTC) + timedelta(milliseconds=30)
+        while datetime.now(UTC) < until:
+            pass
+        return await run, until
+
+    run, until = asyncio.run(main())
+    assert all(datetime.fromisoformat(record["time"]) >= until for record in run.records())
