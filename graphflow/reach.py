@@ -268,14 +268,14 @@ class Reach:
         return self.places[activation]
 
     def _stands(self, node: Node[Any, Any], message: Any, activation: int) -> Place:
-        assert self.asking is not None
         if self.origin is not None:
+            assert self.asking is not None
             whom = f"{node.name} {self.scope_of(activation)}"
             return self.asking.ask(whom, message, lasting=is_done_once(node))
-        if self.program.straight:  # one activation after another, and nobody around that could walk here again
-            return place_in(self.within, f"{node.name} {activation}")
-        whom = f"{node.name} {self.scope_of(activation)}"
-        return place_in(self.asking.ask(whom, message, lasting=False), "")
+        # Nobody around the outermost frame could walk here again, so there is nothing to meet and nothing to remember: one
+        # activation comes after another, or its scope is its own.
+        way = str(activation) if self.program.straight else str(self.scope_of(activation))
+        return place_in(self.within, f"{node.name} {way}")
 
     # -- calls ---------------------------------------------------------------------------------------------------------
     def _edges(self, caller: Node[Any, Any]) -> tuple[Node[Any, Any], ...]:

@@ -732,3 +732,53 @@ def _keys_under(chance: random.Random, breaks: int = 0) -> list[tuple[str, str]]
     outer = Graph("outer", START >> many, many.each >> inner >> join >> END, retry=again)
     keys_of(Graph("whole", START >> outer >> END), "x", observed=chance.random() < 0.5)
     return told
+
+
+@pytest.mark.parametrize("wait", [0, 5])
+def test_equal_messages_from_two_joins_of_one_fork_have_keys_of_their_own(wait: int) -> None:
+    def shop_of(wait: int) -> Graph[Any, Any]:
+        @node(name="a")
+        async def a(euros: int) -> int:
+            return euros
+
+        async def gather(found: list[int]) -> int:
+            return sum(found)
+
+        async def later(found: list[int]) -> int:
+            for _ in range(wait):
+                await asyncio.sleep(0)
+            return sum(found)
+
+        b, first, second = a.named("b"), node(name="j1")(later), node(name="j2")(gather)
+        return Graph("g", START >> (a, b), (a, b) >> first, (a, b) >> second, (first, second) >> pay >> END, ends="all")
+
+    keys = keys_of(shop_of(wait), 5)
+    assert keys == keys_of(shop_of(0), 5)
+    assert len(set(keys)) == 2
+
+
+def test_laps_of_a_loop_with_a_fork_have_keys_of_their_own() -> None:
+    @node
+    async def more(found: list[str]) -> int | str:
+        return 1 if len(charged) < 6 else "end"
+
+    left, right = pay.named("left"), pay.named("right")
+    graph = Graph(
+        "g", START >> start >> (left, right), (left, right) >> more, more[int].limit(9) >> start, more[str] >> END
+    )
+    assert len(set(keys_of(graph, 1))) == 6
+
+
+@node
+async def start(euros: int) -> int:
+    return euros
+
+
+def test_hand_overs_there_and_back_have_keys_of_their_own() -> None:
+    one = Agent("one", input=str, tools=[charge], handoffs=["two"])
+    two = Agent("two", input=str, tools=[charge], handoffs=["one"])
+    turns = [(calls("charge", euros=1), calls(f"transfer_to_{other}", input="x")) for other in ("two", "one", "two")]
+    model = ScriptedModel(*(reply for turn in turns for reply in turn), "end")
+    graph = Graph("g", START >> one >> END, two >> END)
+    keys = keys_of(graph, "x", model=model)
+    assert len(keys) == len(set(keys)) == 3
