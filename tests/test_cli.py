@@ -253,3 +253,23 @@ def test_a_list_is_set_as_json(project: Path) -> None:
     done = graphflow(project, "run", "mine", "hi", "--set", "tags=[a")
     assert done.returncode == 2
     assert "looks like JSON and is none" in done.stderr
+
+
+def test_a_file_from_anywhere_brings_nothing_along(tmp_path: Path) -> None:
+    """Neither a module that lies beside it nor one in the working directory is what others import under that name."""
+    for name in ("jinja2", "json", "brotli", "email_validator"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a stray module was imported')\n")
+    text = "graph: g\nmodel: local:smollm2\nnodes:\n  a: {kind: agent, input: str, prompt: 'Do {{ message }}'}\n"
+    (tmp_path / "fine.yaml").write_text(text + "edges:\n  - START >> a >> END\n")
+    done = graphflow(tmp_path, "check", "fine.yaml")
+    assert done.returncode == 0, done.stderr
+    bad = (
+        text
+        + "  r: {kind: router, input: str, guards: {x: 'os:system'}, otherwise: y, explain: maybe}\nedges:\n  - START >> a >> END\n"
+    )
+    (tmp_path / "bad.yaml").write_text(bad + "  - START >> nobody\n")
+    done = graphflow(tmp_path, "check", "bad.yaml")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "bad.yaml:5: explain of router 'r' is 'maybe'; it must be true or false" in done.stderr
+    assert "bad.yaml:8: the arrow 'START >> nobody' names 'nobody', and there is no such node" in done.stderr

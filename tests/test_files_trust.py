@@ -228,6 +228,20 @@ def test_a_folder_above_that_everybody_may_write_to_is_no_project(tmp_path: Path
     assert roots(shared)[0] == shared.resolve()
 
 
+@pytest.mark.usefixtures("project")
+def test_a_project_may_keep_its_modules_in_src_or_be_a_package_itself(tmp_path: Path) -> None:
+    root = tmp_path / "trusted_package"
+    for folder in ("graphs", "src"):
+        (root / folder).mkdir(parents=True)
+    (root / "words.py").write_text(WORDS)
+    (root / "src" / "trusted_inside.py").write_text(WORDS)
+    (tmp_path / "trusted_package.py").write_text(WORDS)
+    for guard in ("trusted_package.words:is_long", "trusted_inside:is_long"):
+        assert load_graph(written(root / "graphs", GUARDED.replace("GUARD", guard))).name == "guarded"
+    with pytest.raises(FileUnreadable, match="no module of the project"):  # it stands beside the project
+        load_graph(written(root / "graphs", GUARDED.replace("GUARD", "trusted_package:is_long")))
+
+
 # -- what it costs to read one -----------------------------------------------------------------------------------------
 def test_yaml_is_read_as_its_version_1_2_says() -> None:
     text = (

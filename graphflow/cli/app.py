@@ -34,7 +34,8 @@ app.add_typer(models_app, name="models")
 GraphName = Annotated[
     str,
     typer.Argument(
-        metavar="GRAPH", help="A graph's name (see `graphflow list`), a .py or .yaml file, or FILE.py:VARIABLE."
+        metavar="GRAPH",
+        help="A graph's name (see `graphflow list`), a .py or .yaml file, or FILE.py:VARIABLE. A file is code, YAML too.",
     ),
 ]
 

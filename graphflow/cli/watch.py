@@ -30,6 +30,7 @@ from graphflow.events import (
 from graphflow.graph import Graph
 from graphflow.render.xml import was_cancelled
 from graphflow.run import Recorder, Run
+from graphflow.scrub import scrub
 
 REDRAWS_A_SECOND = 8
 
@@ -191,7 +192,7 @@ class Picture:
                 continue
             branches[key] = parent.add(_line(key[-1], self.rows[key]))
         if self.last:
-            root.add(Text(visible(self.last[:100].replace("\n", " ")), style="italic dim"))
+            root.add(Text(visible(scrub(self.last[:1000])[:100].replace("\n", " ")), style="italic dim"))
         return root
 
 

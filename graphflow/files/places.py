@@ -95,13 +95,19 @@ class Places:
         for folder in self._bases(parts[0]):
             base = folder.joinpath(*parts)
             for file in (base.with_name(f"{parts[-1]}.py"), base / "__init__.py"):
-                if file.is_file():
+                if file.is_file() and self._holds(file):
                     return file
         return None
 
+    def _holds(self, file: Path) -> bool:
+        """Whether a file is in one of the folders, and not only beside it."""
+        return any(file.is_relative_to(folder) for folder in (*self.folders, shipped_root()))
+
     def _bases(self, top: str) -> tuple[Path, ...]:
-        """Where a module with that first name may begin."""
-        return (*self.folders, shipped_root()) if top in PROJECT_FOLDERS else self.folders
+        """Where a module with that first name may begin: also in `src/`, and above a project that is a package itself."""
+        inside = [base for folder in self.folders for base in (folder, folder / "src")]
+        around = [folder.parent for folder in self.folders if folder.name == top]
+        return (*inside, *around, *([shipped_root()] if top in PROJECT_FOLDERS else []))
 
     def load(self, module: str) -> ModuleType:
         """The module of that name, imported from its place.
