@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 from graphflow.boundary import check_deps, check_input
 from graphflow.budget import check_prices
 from graphflow.errors import DeclarationError, WalkCancelled
-from graphflow.events import LimitWarning, NodeFailed, RunEnded, RunStarted, Status
+from graphflow.events import NodeFailed, RunEnded, RunStarted, Status
 from graphflow.frame import Frame, uncancel
 from graphflow.graph import Graph
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.messages import error_text
 from graphflow.model import Model
 from graphflow.opening import check_model, unset
-from graphflow.policy import Approve, Policy
+from graphflow.policy import Approve, Policy, also
 from graphflow.reach import status_of
 from graphflow.run import Run
 from graphflow.scrub import scrub
@@ -46,7 +46,8 @@ def begin(
     plain: bool = True,
 ) -> tuple[Run[Any], Frame, Any]:
     """The run, its outermost frame and the checked message: all that can be refused is refused here."""
-    _check_options(graph, policy, approve, keep_steps)
+    if policy is not None or approve is not None or keep_steps is not None:
+        _check_options(graph, policy, approve, keep_steps)
     message = check_input(graph, message)
     if graph.program.copy_input is not None:
         message = graph.program.copy_input(message)
@@ -59,27 +60,35 @@ def begin(
         run.keep_steps = keep_steps
     if observed:
         run.watch()
-    check_model(model, f"the run of {graph.name!r}")
+    if model is not None:
+        check_model(model, f"the run of {graph.name!r}")
     default = model if model is not None else graph.model
     shared = Shared(run, default, session, approve, plain=plain and not observed)
-    policies = tuple(p for p in (policy, graph.policy) if p is not None)
+    policies = also((), policy, graph.policy)
     frame = Frame(shared, graph.program, ledger, default, deps, policies)
+    ledger.on_warning = frame.warn
+    if not graph.needs_nothing:
+        _prepare(graph, frame, default)
+    return run, frame, message
+
+
+def _prepare(graph: Graph[Any, Any], frame: Frame, default: Model | str | None) -> None:
+    """Opens the models of a run, and refuses what cannot work."""
+    shared = frame.shared
     if graph.needs_sources:
         shared.sources = Sources(graph.name, graph.sources_needed())
-    ledger.on_warning = _Warning(run, frame)
     for node in graph.preparing():
         node.prepare()
     if graph.needs_models:
         for agent, named in graph.models_needed(default):
             if named is None:
                 raise unset(agent, graph.name)
-            model = shared.open(named) if isinstance(named, str) else named
+            model: Any = shared.open(named) if isinstance(named, str) else named
             if (prepare := getattr(model, "prepare", None)) is not None:
                 prepare()
         check_prices(
-            graph, ledger.limits, default, lambda named: shared.open(named) if isinstance(named, str) else named
+            graph, frame.ledger.limits, default, lambda named: shared.open(named) if isinstance(named, str) else named
         )
-    return run, frame, message
 
 
 def _check_options(
@@ -103,19 +112,6 @@ def _note(run: Run[Any], error: BaseException) -> None:
             if note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
             return
-
-
-class _Warning:
-    """Turns a ledger's warning into an event of the run."""
-
-    __slots__ = ("frame", "run")
-
-    def __init__(self, run: Run[Any], frame: Frame) -> None:
-        self.run = run
-        self.frame = frame
-
-    def __call__(self, book: Ledger, limit: str, used: float) -> None:
-        self.run.tell(LimitWarning(self.frame.clock(), self.frame.number, limit, used, getattr(book.limits, limit)))
 
 
 async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
@@ -175,7 +171,7 @@ def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | Non
     if error is not None:
         _note(run, error)
     text = "" if error is None else scrub(f"{type(error).__name__}: {error_text(error)}")
-    run.tell(RunEnded(frame.clock(), 0, status, output, text))
+    run.tell(RunEnded(run.ended - run.began, 0, status, output, text))
     run.close()
     run._task = None
     frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run

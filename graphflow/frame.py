@@ -23,6 +23,7 @@ from graphflow.copies import copy_of
 from graphflow.errors import LimitExceeded, PolicyRefused, WalkCancelled
 from graphflow.events import (
     Event,
+    LimitWarning,
     NodeAbandoned,
     NodeCancelled,
     NodeFailed,
@@ -33,6 +34,7 @@ from graphflow.events import (
     Scope,
     Stopped,
 )
+from graphflow.limits import Ledger
 from graphflow.program import Slot
 from graphflow.reach import Reach, is_done_once
 from graphflow.snapshot import Snapshot
@@ -47,7 +49,7 @@ GIVE_WAY = 64
 class Frame(Reach):
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
-    __slots__ = ("busy", "clearing", "done", "graces", "loop", "starting", "tasks", "walk")
+    __slots__ = ("busy", "clearing", "done", "graces", "loop", "metered", "starting", "tasks", "walk")
 
     walk: Walk | None
     clearing: int
@@ -58,6 +60,8 @@ class Frame(Reach):
     done: asyncio.Future[Finish] | None
     loop: asyncio.AbstractEventLoop
     """The running one, asked for once: asking costs a system call, before Python 3.12."""
+    metered: bool
+    """Whether each step has to be charged before it is made; else they are only counted."""
     graces: list[asyncio.TimerHandle]
     """When those that were told to stop are abandoned."""
     starting: dict[int, NodeStarted]
@@ -86,6 +90,10 @@ class Frame(Reach):
         """The forks and laps that led to an activation under way; empty where only one can be under way at a time."""
         act = None if self.program.straight or self.walk is None else self.walk.running.get(activation)
         return () if act is None else act.scope
+
+    def warn(self, book: Ledger, limit: str, used: float) -> None:
+        """Tells that a limit is nearly used up."""
+        self.shared.run.tell(LimitWarning(self.clock(), self.number, limit, used, getattr(book.limits, limit)))
 
     # -- the walk ------------------------------------------------------------------------------------------------------
     def walked(self, message: Any) -> Awaitable[Any]:
@@ -122,6 +130,7 @@ class Frame(Reach):
         self.tasks, self.busy, self.graces, self.starting = {}, set(), [], {}
         self.clearing = LONG
         self.loop = asyncio.get_running_loop()
+        self.metered = self.ledger.timed or self.ledger.metered("steps")
         self.done = self.loop.create_future()
         walk.context = copy_context()
         first = self._perform(walk.apply(RunStarted(self.clock(), self.number, self.program.name, message)))
@@ -305,10 +314,13 @@ class Frame(Reach):
         act.started = self.clock()
         if act.id in self.walk.cancelling:
             return self._ended(act)
-        try:
-            self.ledger.charge("steps")
-        except LimitExceeded as limit:
-            return Stopped(act.started, self.number, "limited", limit)
+        if self.metered:
+            try:
+                self.ledger.charge("steps")
+            except LimitExceeded as limit:
+                return Stopped(act.started, self.number, "limited", limit)
+        else:
+            self.ledger.count_steps()
         act.begun = True
         if self.starting:
             self.shared.run.tell(self.starting.pop(act.id))

@@ -151,6 +151,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
         own["nodes"] = tuple(proof.nodes)
         own["_proof"] = proof
         own["_needed"] = None
+        own["_needs_nothing"] = None
         own["_sources"] = None
         own["_preparing"] = None
         own["_deps_wanted"] = None
@@ -159,6 +160,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
     nodes: tuple[Node[Any, Any], ...]
     _proof: Proof
     _needed: bool | None
+    _needs_nothing: bool | None
     _sources: tuple[tuple[str, tuple[Node[Any, Any], ...], tuple[str, ...]], ...] | None
     _preparing: tuple[Any, ...] | None
     _deps_wanted: tuple[tuple[str, Type], ...] | None
@@ -193,6 +195,14 @@ class Graph(Node[In, Out], Generic[In, Out]):
         if self._needed is None:
             self.__dict__["_needed"] = any(True for _ in self.models_needed(None))
         return bool(self._needed)
+
+    @property
+    def needs_nothing(self) -> bool:
+        """Whether a run can begin at once: no models or servers to open, nothing to prepare."""
+        if self._needs_nothing is None:
+            needs = self.needs_models or self.needs_sources or self.preparing()
+            self.__dict__["_needs_nothing"] = not needs
+        return bool(self._needs_nothing)
 
     @property
     def needs_sources(self) -> bool:

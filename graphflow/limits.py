@@ -275,6 +275,13 @@ class Ledger:
             raise broken.exceeded(meter)
         self.add(meter, amount)
 
+    def count_steps(self, amount: int = 1) -> None:
+        """Counts steps where neither steps nor seconds are limited, here or above."""
+        book: Ledger | None = self
+        while book is not None:
+            book.steps += amount
+            book = book.parent
+
     def add(self, meter: Meter, amount: float) -> None:
         """Counts what has already happened; never refuses."""
         book: Ledger | None = self
@@ -432,5 +439,6 @@ def tightest(*all_limits: Limits | None) -> Limits:
     """All stated limits at once."""
     merged = UNLIMITED
     for limits in all_limits:
-        merged = merged.tightest(limits)
+        if limits is not None:
+            merged = limits if merged is UNLIMITED else merged.tightest(limits)
     return merged

@@ -262,7 +262,7 @@ class _Straight:
     def flush(self, count: int) -> None:
         """Tells the ledger of the steps that were only counted."""
         if not self.metered and count > self.told:
-            self.ledger.add("steps", count - self.told)
+            self.ledger.count_steps(count - self.told)
             self.told = count
 
     def _lost(self, slot: Slot) -> BaseException:
