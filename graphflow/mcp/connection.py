@@ -33,6 +33,10 @@ ENDED = ("Connection closed", "SSE stream ended without a response")
 """What the SDK says with that code; servers use it for errors of their own, too."""
 NO_SESSION = -32001
 """The code of servers that say so themselves when they have forgotten a session (the SDKs use it with 404)."""
+LARGE = 500
+"""Parts of an answer that are checked at once; more are checked beside the loop."""
+CHARACTERS = 1_000
+"""Characters of a text that count as a part."""
 SIGN_OF_LIFE_S = 5.0
 """Seconds that a server has to list its tools after it has left a call without an answer."""
 
@@ -50,6 +54,7 @@ class Connection:
         self.server = server
         self.listed: tuple[Any, ...] = ()
         self.nodes: tuple[ServerTool, ...] = ()
+        self._promised: dict[str, Any] = {}
         self._link: Link | None = None
         self._left: set[Link] = set()
         self._opening = asyncio.Lock()
@@ -99,7 +104,7 @@ class Connection:
             assert link is not None
             try:
                 result = await client.call_tool(tool, arguments, progress_callback=progress)
-                self._check(tool, result)
+                await self._checked(tool, result)
                 return result
             except asyncio.CancelledError:
                 self._doubted = True  # a time limit, perhaps: the next call makes sure that somebody is there
@@ -145,9 +150,16 @@ class Connection:
                 link.give_up()
         return await self.open()
 
+    async def _checked(self, tool: str, result: Any) -> None:
+        """Checks an answer; a large one takes seconds, and the loop has others to serve."""
+        if self._promised.get(tool) is not None and _is_large(result.structured_content):
+            await in_thread(self._check, tool, result)
+        else:
+            self._check(tool, result)
+
     def _check(self, tool: str, result: Any) -> None:
         """Holds an answer against the tool's own output schema."""
-        schema = next((each.output_schema for each in self.listed if each.name == tool), None)
+        schema = self._promised.get(tool)
         if schema is None or result.is_error:
             return
         if result.structured_content is None and "structured_content" not in result.model_fields_set:
@@ -162,11 +174,11 @@ class Connection:
             raise ToolError(scrub(f"server {self.server.name!r}: Invalid structured content from {tool!r}: {told}"))
 
     async def close(self) -> None:
-        """Ends the connection, and the process if there is one; bounded by the SDK (about 4 s for one that hangs)."""
+        """Ends the connection, and the process if there is one, within seconds."""
         async with self._opening:
             self._leave()
         for link in tuple(self._left):
-            await link.gone()
+            await link.ended()
             self._left.discard(link)
 
     def _leave(self) -> None:
@@ -179,6 +191,7 @@ class Connection:
     async def _take(self, found: Sequence[Any]) -> None:
         nodes = await in_thread(self.server.tools_of, self, found)  # refuses what cannot be offered
         self.listed, self.nodes = tuple(found), nodes
+        self._promised = {each.name: each.output_schema for each in found}
 
     async def _ended(self, link: Link) -> str:
         link.leave()
@@ -192,3 +205,18 @@ def _refusal(message: str, link: Link) -> str:
     if message in STAND_INS and link.status:
         return f"refuses the call: it answered HTTP {link.status}"
     return f"refuses the call: {message}"
+
+
+def _is_large(value: Any) -> bool:
+    """Whether a value has more than some parts."""
+    todo, parts = [value], 0
+    while todo and parts < LARGE:
+        part = todo.pop()
+        parts += 1
+        if isinstance(part, dict):
+            todo += part.values()
+        elif isinstance(part, list):
+            todo += part
+        elif isinstance(part, str):
+            parts += len(part) // CHARACTERS
+    return parts >= LARGE

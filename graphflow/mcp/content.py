@@ -24,6 +24,8 @@ from graphflow.scrub import scrub
 
 LOOKED_AT = ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/", "application/pdf")
 """Media types that models take, somewhere; anything else is named to them."""
+MOST = 2_000
+"""Pieces of content of one answer: who has more to say has structured content for it."""
 WRITTEN = ("text/", "application/json", "application/xml")
 
 
@@ -37,6 +39,10 @@ def answer_of(result: Any, ctx: Context) -> Any:
     Raises:
         ToolError: the server says that it failed.
     """
+    if len(result.content) > MOST:
+        raise ResultInvalid(
+            f"{ctx.node.name!r} answered with {len(result.content)} pieces of content, and {MOST} are read at most; ask for less"
+        )
     parts = [_part(block, number, ctx) for number, block in enumerate(result.content)]
     if result.is_error:
         raise ToolError(
@@ -44,7 +50,8 @@ def answer_of(result: Any, ctx: Context) -> Any:
         )
     structured = _unwrapped(result.structured_content)
     if structured is not None:
-        parts = [structured, *(p for p in parts if not (isinstance(p, str) and _repeats(p, structured)))]
+        said = _Said(structured)
+        parts = [structured, *(part for part in parts if not (isinstance(part, str) and said.has(part)))]
     if all(isinstance(part, str) for part in parts):
         return "\n".join(parts)
     return parts[0] if len(parts) == 1 else parts
@@ -54,7 +61,7 @@ def _complaint(result: Any, parts: list[Any]) -> str:
     """What a server says of a failure: its texts, and its data where they do not say the same."""
     said = [part for part in parts if isinstance(part, str) and part]
     structured = _unwrapped(result.structured_content)
-    if structured not in (None, {}, [], "") and not any(_repeats(text, structured) for text in said):
+    if structured not in (None, {}, [], "") and not any(map(_Said(structured).has, said)):
         said.append(structured if isinstance(structured, str) else json.dumps(structured, ensure_ascii=False))
     return "\n".join(said)
 
@@ -66,17 +73,42 @@ def _unwrapped(structured: Any) -> Any:
     return structured
 
 
-def _repeats(text: str, structured: Any) -> bool:
-    """Whether a text says nothing but the structured content, or one item of it."""
-    said = [structured]
-    said += structured.values() if isinstance(structured, dict) else structured if isinstance(structured, list) else ()
-    if any(isinstance(part, str) and part == text for part in said):
-        return True
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return value in said or value == {"result": structured}
+class _Said:
+    """What structured content says, to tell whether a text says nothing else: all of it, or one item of it.
+
+    Each item is written once, and not compared with every text: servers send thousands of both.
+    """
+
+    def __init__(self, structured: Any) -> None:
+        items = list(structured.values()) if isinstance(structured, dict) else structured
+        parts = [structured, *items] if isinstance(items, list) else [structured]
+        self._texts = {part for part in parts if isinstance(part, str)}
+        self._values = {_written(part) for part in [*parts, {"result": structured}]}
+
+    def has(self, text: str) -> bool:
+        """Whether a text, or the JSON in it, is one of these."""
+        if text in self._texts:
+            return True
+        try:
+            return _written(json.loads(text)) in self._values
+        except (ValueError, RecursionError):
+            return False
+
+
+def _written(value: Any) -> str:
+    """The one text for equal values."""
+    return json.dumps(_even(value), sort_keys=True, default=str)
+
+
+def _even(value: Any) -> Any:
+    """A value with 1 for 1.0, as JSON has one number for both."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_even(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _even(item) for key, item in value.items()}
+    return value
 
 
 def _part(block: Any, number: int, ctx: Context) -> Any:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PAGES = 100
 """Pages of a listing at most: a server whose pages never end hangs nobody (the SDK caps its own walks likewise)."""
+LISTED = 20_000
+"""Tools that are listed at most; which of them are offered `include` and `exclude` say."""
 CLOSED = -32000
 """The SDK's code for a connection that ended (`mcp_types.CONNECTION_CLOSED`)."""
 
@@ -34,6 +36,9 @@ FORGOTTEN = "Session terminated"
 """What the SDK says when a session is answered by 404, and the server does not say why."""
 STAND_INS = (FORGOTTEN, "Not Found", "Server returned an error response")
 """What the SDK says for an HTTP status where the server has no message of its own."""
+
+ENDING_S = 8.0
+"""Seconds that closing may take: the SDK asks a process that hangs kindly, then less so, which takes it some four."""
 
 Listed = Callable[[Sequence[Any]], Awaitable[None]]
 
@@ -87,6 +92,16 @@ class Link:
         await asyncio.wait([self._owner], timeout=within_s)
         if self._owner.done() and not self._owner.cancelled():
             self._owner.exception()
+
+    async def ended(self) -> None:
+        """Waits until it is closed, and no longer than a server may take that is asked to end."""
+        await self.gone(ENDING_S)
+        if (
+            not self._owner.done()
+        ):  # it waits for an answer that does not come; its process, if there is one, was given up
+            self.give_up()
+            self._owner.cancel()
+            await self.gone(ENDING_S)
 
     async def last_words(self) -> str:
         """What the server's process wrote last."""
@@ -188,6 +203,10 @@ class Link:
         for _ in range(PAGES):
             page = await client.list_tools(cursor=cursor, cache_mode="bypass")
             found += page.tools
+            if len(found) > LISTED:
+                raise ServerFailed(
+                    f"server {self.server.name!r} lists more than {LISTED} tools, and goes on; nothing is offered"
+                )
             cursor = page.next_cursor
             if cursor is None or cursor in seen:
                 break

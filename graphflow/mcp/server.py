@@ -20,6 +20,8 @@ from graphflow.scrub import is_secret, remember
 from graphflow.threads import in_thread
 
 Scope = Literal["run", "process"]
+MOST = 2_000
+"""Tools of one server: each schema takes milliseconds to be checked, and no model chooses among more."""
 TIMEOUT_S = 120.0
 """Seconds one call may take, unless `timeout_s` says otherwise."""
 
@@ -158,9 +160,7 @@ class MCP(Node[Any, Any]):
             ServerFailed: one of them cannot be offered, or two get the same name.
         """
         nodes: dict[str, ServerTool] = {}
-        for tool in listed:
-            if not chosen(tool.name, self.include, self.exclude) or wants_a_task(tool):
-                continue
+        for tool in self._offered(listed):
             name = node_name(self.prefix, tool.name)
             if name in nodes:
                 raise ServerFailed(
@@ -170,6 +170,15 @@ class MCP(Node[Any, Any]):
             effects = self.declared if self.declared is not None else effects_of(tool, self.trust_hints)
             nodes[name] = ServerTool(name, tool, connection, effects, **self.__dict__["_given"])
         return tuple(nodes.values())
+
+    def _offered(self, listed: Sequence[Any]) -> list[Any]:
+        offered = [t for t in listed if chosen(t.name, self.include, self.exclude) and not wants_a_task(t)]
+        if len(offered) > MOST:
+            raise ServerFailed(
+                f"server {self.name!r} lists {len(offered)} tools, and {MOST} can be offered at most; name those that are "
+                f"needed: include=[{offered[0].name!r}, ...]"
+            )
+        return offered
 
     async def open(self, run_id: str) -> Tools:
         """Its tools for one run.

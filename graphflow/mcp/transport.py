@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from graphflow.keepalive import keep_alive
 from graphflow.mcp.tail import Tail
 from graphflow.scrub import scrub
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 CONNECT_S = 30.0
 READ_S = 300.0
 """Seconds between two bytes of a stream, as the SDK's own client allows."""
+BYE_S = 3.0
+"""Seconds that a server has to answer when a session is ended: nobody waits for what it would say."""
 
 
 class Opened:
@@ -107,8 +110,15 @@ async def transport_of(server: MCP, opened: Opened, ended: Callable[[], None]) -
             opened.status = response.status_code
 
     clock = httpx2.Timeout(CONNECT_S, read=READ_S)
+
+    async def hurry(request: httpx2.Request) -> None:
+        request.extensions["trace"] = keep_alive
+        if request.method == "DELETE":  # the end of a session
+            request.extensions["timeout"] = httpx2.Timeout(BYE_S).as_dict()
+
+    hooks: dict[str, list[Any]] = {"request": [hurry], "response": [note]}
     async with (
-        httpx2.AsyncClient(headers=server.own_headers(), timeout=clock, event_hooks={"response": [note]}) as client,
+        httpx2.AsyncClient(headers=server.own_headers(), timeout=clock, event_hooks=hooks) as client,
         streamable_http_client(server.url, http_client=client) as (reading, writing),
     ):
         yield Watched(reading, ended), writing

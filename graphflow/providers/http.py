@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, ref
 
 from graphflow.errors import BadRequest, ConnectionFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
+from graphflow.keepalive import keep_alive
 from graphflow.model import ModelEvent, Opened
 from graphflow.providers.reading import Reading
 
@@ -130,7 +131,8 @@ async def get(
     except (ImportError, OSError, TypeError, ValueError) as error:
         raise _failed(provider, url, Unsendable(type(error).__name__, str(error)), timeouts) from None
     try:
-        async with sender.stream("GET", url, headers=dict(headers), timeout=limit) as response:
+        trace = {"trace": keep_alive}
+        async with sender.stream("GET", url, headers=dict(headers), timeout=limit, extensions=trace) as response:
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > LARGEST_LIST:
@@ -288,7 +290,12 @@ class _Pieces:
 
     def _built(self, sender: httpx.AsyncClient, connect: httpx.Timeout) -> httpx.Request:
         return sender.build_request(
-            "POST", self.call.url, headers=dict(self.call.headers), content=self.call.body, timeout=connect
+            "POST",
+            self.call.url,
+            headers=dict(self.call.headers),
+            content=self.call.body,
+            timeout=connect,
+            extensions={"trace": keep_alive},
         )
 
     async def next(self) -> bytes | None:
