@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextvars import Context, copy_context
+from time import perf_counter
 from typing import Any
 
 from graphflow.attempts import GRACE_S, stray
@@ -49,7 +50,7 @@ GIVE_WAY = 64
 class Frame(Reach):
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
-    __slots__ = ("busy", "clearing", "done", "graces", "loop", "metered", "starting", "tasks", "walk")
+    __slots__ = ("began", "busy", "clearing", "done", "graces", "loop", "metered", "starting", "tasks", "walk")
 
     walk: Walk | None
     clearing: int
@@ -60,6 +61,8 @@ class Frame(Reach):
     done: asyncio.Future[Finish] | None
     loop: asyncio.AbstractEventLoop
     """The running one, asked for once: asking costs a system call, before Python 3.12."""
+    began: float
+    """When the run began, by the process clock."""
     metered: bool
     """Whether each step has to be charged before it is made; else they are only counted."""
     graces: list[asyncio.TimerHandle]
@@ -129,6 +132,7 @@ class Frame(Reach):
         )
         self.tasks, self.busy, self.graces, self.starting = {}, set(), [], {}
         self.clearing = LONG
+        self.began = self.shared.run.began
         self.loop = asyncio.get_running_loop()
         self.metered = self.ledger.timed or self.ledger.metered("steps")
         self.done = self.loop.create_future()
@@ -306,12 +310,12 @@ class Frame(Reach):
             return self._failure(act, error)
         if act.id in self.walk.cancelling:  # type: ignore[union-attr]  # it has swallowed the request to stop
             return self._stopped(act)
-        return NodeFinished(self.clock(), self.number, act.id, slot.name, output, act.started)
+        return NodeFinished(perf_counter() - self.began, self.number, act.id, slot.name, output, act.started)
 
     def _begin(self, act: Start) -> Event | None:
         """Charges the step that an activation is; the fact that ends it at once, if it must not begin."""
         assert self.walk is not None
-        act.started = self.clock()
+        act.started = perf_counter() - self.began
         if act.id in self.walk.cancelling:
             return self._ended(act)
         if self.metered:
