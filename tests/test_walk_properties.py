@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphflow import Graph, Limits
+from graphflow.errors import LimitExceeded
 from graphflow.events import (
     FrameEntered,
     NodeCancelled,
@@ -151,6 +153,7 @@ def test_steps_are_never_exceeded(block: Block, n: int, seed: int, limit: int, p
     run = walk(build(block), Msg(n=n), limits=Limits(steps=limit), plain=plain)
     assert run.usage.steps <= limit
     assert sum(isinstance(e, (NodeFinished, NodeFailed)) for e in run.facts) <= limit
+    assert sum(isinstance(e, NodeStarted) for e in run.events) == len(run.steps) == run.usage.steps
     if run.status == "limited":
         assert getattr(run.error, "limit", "") == "steps"
     else:
@@ -166,16 +169,17 @@ def test_a_bound_on_concurrency_changes_nothing_but_speed(block: Block, n: int, 
 
 
 @often
-@given(block=blocks, n=st.integers(0, 50))
-def test_both_paths_write_the_same_facts(block: Block, n: int) -> None:
+@given(block=blocks, n=st.integers(0, 50), limit=st.none() | st.integers(0, 12))
+def test_both_paths_write_the_same_facts(block: Block, n: int, limit: int | None) -> None:
     graph = build(block)
 
     def facts(*, plain: bool) -> list[Any]:
         Jitter.random = random.Random(1)
 
         async def main() -> list[Any]:
-            run, frame, checked = begin(graph, Msg(n=n), plain=plain)
-            await drive(run, frame, checked)
+            run, frame, checked = begin(graph, Msg(n=n), plain=plain, limits=Limits(steps=limit))
+            with contextlib.suppress(LimitExceeded):
+                await drive(run, frame, checked)
             return [
                 (
                     type(f).__name__,
