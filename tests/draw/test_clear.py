@@ -186,6 +186,12 @@ def test_a_png_has_no_sign_that_its_font_lacks(tmp_path: Any, monkeypatch: pytes
     assert not any(sign in source for source in asked for sign in "\u2713\u2717\u2205\u25b8\u2212")
 
 
+def test_what_is_laid_out_backwards_says_so() -> None:
+    svg = load("map_reduce").to_svg(open=0)
+    turned = re.findall(r'data-source="([^"]*)" data-target="([^"]*)"[^>]*data-turned', svg)
+    assert turned == [("collect", "deal")], "so that a token goes along it the right way"
+
+
 # -- Mermaid and text ------------------------------------------------------------------------------------------------------
 def test_mermaid_has_the_kinds_in_their_colours_and_lines_in_theirs() -> None:
     text = load("handoff_desk").to_mermaid()

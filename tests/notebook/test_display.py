@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import graphflow
-from graphflow.errors import MissingExtra
+from graphflow.errors import MissingExtra, WalkCancelled
 from graphflow.events import Events, NodeStarted
 from graphflow.limits import Usage
 from graphflow.notebook import load_ipython_extension, show
+from graphflow.notebook.frames import _status
 from graphflow.notebook.tables import html_of, html_of_list, html_of_message
 from graphflow.prompts import Prompt
+from graphflow.run import Step
 from graphflow.scrub import scrub
 from tests.notebook.walks import Finding, planner, walked
 
@@ -163,6 +165,9 @@ def test_hostile_messages_are_bounded_text_without_secrets(monkeypatch: pytest.M
 def test_a_frame_of_steps_and_of_events() -> None:
     pandas = pytest.importorskip("pandas")
     run = walked()
+    stopped = Step("a", ("g",), (), 1, None, WalkCancelled("stopped"), 0.0, 1.0)
+    broken = Step("a", ("g",), (), 1, None, ValueError("no"), 0.0, 1.0)
+    assert [_status(step) for step in (stopped, broken)] == ["cancelled", "failed"]
     steps = run.to_frame()
     assert isinstance(steps, pandas.DataFrame)
     assert len(steps) == len(run.steps)
