@@ -8,14 +8,17 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Graph
 from graphflow.cli.serve import _written
+from graphflow.cli.show import table
 from graphflow.cli.watch import Picture
 from graphflow.errors import FileUnreadable
 from graphflow.events import ApprovalAsked, Approved, Event, NodeCancelled, NodeFailed, NodeFinished, NodeStarted
@@ -212,12 +215,21 @@ def walks(process: subprocess.Popen[str]) -> bool:
 
 
 def wait_for(condition: Any) -> None:
-    import time
-
     end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
         time.sleep(0.02)
+
+
+def test_a_cell_of_megabytes_is_cut_before_it_is_wrapped() -> None:
+    class Row(BaseModel):
+        text: str
+
+    began = time.process_time()
+    shown = table([Row(text="x" * 5_000_000), Row(text="y")], width=80)
+    assert time.process_time() - began < 10
+    assert "4995000 more characters" in " ".join(shown.split())
+    assert len(shown) < 20_000
 
 
 # -- the file of a token ---------------------------------------------------------------------------------------------------

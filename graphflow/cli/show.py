@@ -17,6 +17,9 @@ from graphflow.report import counted
 from graphflow.run import Run
 from graphflow.scrub import scrub
 
+LONGEST = 5_000
+"""Characters of a cell of a table."""
+
 
 def out(text: str) -> None:
     """A line on standard output. Control characters, which a terminal would obey, are shown; `--json` has them as they are."""
@@ -84,10 +87,22 @@ def _values(row: BaseModel) -> list[Any]:
     return [getattr(row, name) for name in type(row).model_fields]
 
 
+def _cell(value: Any) -> str:
+    """A value in a table; wrapping a text takes time that grows with its square, and nobody reads a column of megabytes."""
+    if value is None:
+        return ""
+    text = visible(str(to_json_value(value)))
+    return (
+        text
+        if len(text) <= LONGEST
+        else f"{text[:LONGEST]} [and {len(text) - LONGEST} more characters; --json has all]"
+    )
+
+
 def table(rows: list[Any], width: int | None = None) -> str:
     """Rows of one flat model as a table that fits the terminal; long texts are wrapped."""
     names = list(type(rows[0]).model_fields)
-    cells = [[("" if v is None else visible(str(to_json_value(v)))) for v in _values(row)] for row in rows]
+    cells = [[_cell(value) for value in _values(row)] for row in rows]
     keep = [i for i in range(len(names)) if any(row[i] for row in cells)]
     names, cells = [names[i] for i in keep], [[row[i] for i in keep] for row in cells]
     widths = _widths(names, cells, width or max(60, min(shutil.get_terminal_size((140, 24)).columns, 160)))
