@@ -51,8 +51,13 @@ def _fill(lines: list[str], home: Picture | Area, depth: int) -> None:
             lines.append(f'{indent}{shape.key}{left}"{name}"{right}')
     for area in home.areas:
         sign = SIGNS.get(area.mark, "")
-        told = [" ".join([sign, area.name]).strip(), area.kind, f"depth {area.depth}", *area.under]
-        lines.append(f'{indent}subgraph {area.key}["{", ".join(map(_text, told))}"]')
+        figures = area.badge or (area.own.badge if area.own is not None else "")
+        told = [
+            " ".join([sign, area.name]).strip(),
+            f"depth {area.depth}",
+            *figures.split("\n"),
+        ]  # one line is all it has
+        lines.append(f'{indent}subgraph {area.key}["{", ".join(_text(part) for part in told if part)}"]')
         _fill(lines, area, depth + 1)
         lines.append(f"{indent}end")
     for shape in ends:
