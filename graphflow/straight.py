@@ -80,6 +80,7 @@ class _Straight:
         "cancelled",
         "cleared",
         "count",
+        "default",
         "frame",
         "given",
         "laps",
@@ -94,6 +95,7 @@ class _Straight:
         self.frame = frame
         self.ledger = frame.ledger
         self.laps = [0] * frame.program.laps if frame.program.laps else NONE
+        self.default = frame.ledger.limits.laps or DEFAULT_LAPS
         self.count = 0
         self.cleared = 0
         """The activation at which old stretches were dropped last."""
@@ -196,7 +198,16 @@ class _Straight:
                     break
         else:
             raise _Ended(self._lost(slot))
-        return self.crossed(slot, link, message)
+        counter = link.lap_index
+        if counter >= 0:
+            laps = self.laps
+            if laps[counter] >= (link.limit or self.default):
+                return self.crossed(slot, link, message)
+            laps[counter] += 1
+        if link.resets:
+            for index in link.resets:
+                self.laps[index] = 0
+        return link, message
 
     def crossed(self, slot: Slot, link: Link, message: Any) -> tuple[Link, Any]:
         """Counts the laps of the link that is taken; where they are used up, `LimitReached` goes instead."""
@@ -220,7 +231,7 @@ class _Straight:
         return self.laps[link.lap_index] >= self._most(link)
 
     def _most(self, link: Link) -> int:
-        return link.limit or self.frame.ledger.limits.laps or DEFAULT_LAPS
+        return link.limit or self.default
 
     def failed(self, slot: Slot, message: Any, error: BaseException, count: int, answered: bool) -> tuple[Slot, Any]:
         """Journals how an activation ended that gave no output; where to go on, or the error again.
