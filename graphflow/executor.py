@@ -17,7 +17,8 @@ from graphflow.budget import check_prices
 from graphflow.errors import DeclarationError, WalkCancelled
 from graphflow.events import NodeFailed, RunEnded, RunStarted, Status
 from graphflow.frame import Frame, uncancel
-from graphflow.graph import Graph
+from graphflow.graph import Graph, RunOptions
+from graphflow.keywords import refuse
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.messages import error_text
 from graphflow.model import Model
@@ -44,8 +45,13 @@ def begin(
     keep_steps: int | None = None,
     observed: bool = False,
     plain: bool = True,
+    **unknown: Any,
 ) -> tuple[Run[Any], Frame, Any]:
     """The run, its outermost frame and the checked message: all that can be refused is refused here."""
+    if unknown:
+        refuse(f"the run of {graph.name!r}", unknown, RunOptions.__annotations__, "run")
+    if limits is not None or session is not None:
+        _check_scope(graph, limits, session)
     if policy is not None or approve is not None or keep_steps is not None:
         _check_options(graph, policy, approve, keep_steps)
     message = check_input(graph, message)
@@ -89,6 +95,13 @@ def _prepare(graph: Graph[Any, Any], frame: Frame, default: Model | str | None) 
         check_prices(
             graph, frame.ledger.limits, default, lambda named: shared.open(named) if isinstance(named, str) else named
         )
+
+
+def _check_scope(graph: Graph[Any, Any], limits: Limits | None, session: str | None) -> None:
+    if limits is not None and not isinstance(limits, Limits):
+        raise DeclarationError(f"the run of {graph.name!r}: limits={limits!r}; give Limits(...)")
+    if session is not None and not isinstance(session, str):
+        raise DeclarationError(f"the run of {graph.name!r}: session={session!r}; give a text")
 
 
 def _check_options(

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphflow.errors import DeclarationError
+from graphflow.keywords import spelled
 from graphflow.nodes import Node
 from graphflow.turns import Turn
 
 
+@spelled
 @dataclass(frozen=True, slots=True)
 class Handoff:
     """One hand-over edge, tuned. `Agent(handoffs=[billing, Handoff(support, conversation=True)])`.

@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import Any, Literal, Protocol
 
 from graphflow.errors import DeclarationError, DepthExceeded, LimitExceeded
+from graphflow.keywords import spelled
 
 Meter = Literal["steps", "tool_calls", "model_calls", "tokens", "usd"]
 METERS: tuple[Meter, ...] = ("steps", "tool_calls", "model_calls", "tokens", "usd")
@@ -30,6 +31,7 @@ WARN_AT = 0.8
 """Share of a limit at which `limit.warning` is emitted, once."""
 
 
+@spelled
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a walk may use. `None` means not stated here; where several limits apply, the tightest wins.

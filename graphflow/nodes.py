@@ -13,23 +13,26 @@ from dataclasses import dataclass
 from enum import Enum
 from inspect import iscoroutinefunction
 from types import UnionType
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypedDict, TypeVar, Unpack, overload
 
 from graphflow.arrows import Arm, Entry, ForkPolicy, In, Into, Origin, Out, Terminal, _check_guard, _check_policy
 from graphflow.artifacts import Artifact
 from graphflow.background import Background
 from graphflow.conversation import Conversation
 from graphflow.errors import DeclarationError, GraphflowError, ModelError, NotReachable
+from graphflow.keywords import Keywords, check, keywords_of, refuse, spelled
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages import Type, type_name
 from graphflow.places import Asking, Place
 from graphflow.policy import Effect, Policy
 from graphflow.ports import Port
+from graphflow.values import check_values
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
+@spelled
 @dataclass(frozen=True, slots=True)
 class Retry:
     """How often a failing node is tried again, and how long to wait before.
@@ -277,6 +280,7 @@ class Context:
 class Node(Entry[In, Out], Generic[In, Out]):
     """The base of every kind of node. Immutable; compare by value."""
 
+    _keywords: ClassVar[Keywords]
     kind: ClassVar[str] = "node"
     enters: ClassVar[Literal["never", "called", "always"]] = "never"
     """Whether an activation pushes a frame: a graph always does, an agent when it is called."""
@@ -316,6 +320,13 @@ class Node(Entry[In, Out], Generic[In, Out]):
     passes_input: bool
     """Whether what travels on is the node's input and its output only says where (a router by labels)."""
     direct: Callable[[Any], Coroutine[Any, Any, Any]] | None
+
+    if not TYPE_CHECKING:  # a checker goes by the `__init__` of each kind, which says more
+
+        def __new__(cls, *given: Any, **options: Any) -> Node[Any, Any]:
+            """Refuses what the kind does not take, before its own checks wonder at what is missing."""
+            _check_call(cls, given, options)
+            return object.__new__(cls)
 
     def _declare(
         self,
@@ -494,11 +505,25 @@ NO_OPTIONS: dict[str, Any] = {"retry": None, "timeout_s": None, "cache": False, 
 FOREVER_S = 10 * 365 * 24 * 3600.0
 
 
+def _check_call(kind: type[Node[Any, Any]], given: Sequence[Any], options: Mapping[str, Any]) -> None:
+    """Refuses keywords that a kind of node does not have, values beyond the last place, and calls that lack something."""
+    known: Keywords | None = kind.__dict__.get("_keywords")  # with the class, so that it is kept no longer
+    if known is None:
+        known = kind._keywords = keywords_of(kind.__init__, NO_OPTIONS)
+    if not given and not options:
+        return  # a copy is made without any arguments
+    first = given[0] if given else options.get("name", "")
+    called = first if isinstance(first, str) else getattr(first, "__name__", getattr(first, "name", ""))
+    whose = f"{kind.kind} {called!r}" if called else f"{kind.__name__}(...)"
+    check(whose, known, given, options, kind.kind)
+    check_values(whose, kind.kind, (*zip(known.places, given, strict=False), *options.items()))
+
+
 def _read_options(name: str, given: NodeOptions) -> dict[str, Any]:
     """The options that every node has, checked."""
     unknown = [key for key in given if key not in NO_OPTIONS]
     if unknown:
-        raise TypeError(f"node {name!r} has no option {unknown[0]!r}; there are: {', '.join(NO_OPTIONS)}")
+        refuse(f"node {name!r}", unknown, NO_OPTIONS)
     options = {**NO_OPTIONS, **given}
     timeout_s, retry, cache = options["timeout_s"], options["retry"], options["cache"]
     if timeout_s is not None and not (isinstance(timeout_s, (int, float)) and timeout_s > 0):

@@ -22,6 +22,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Literal, get_args
 
 from graphflow.errors import DeclarationError
+from graphflow.keywords import spelled
 
 Effect = Literal["reads", "writes", "network", "executes"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
@@ -58,6 +59,7 @@ Approve = Callable[[Use], Awaitable[bool | str] | bool | str]
 it is asked in a thread, and may block."""
 
 
+@spelled
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What may be called.

@@ -18,6 +18,7 @@ from types import NoneType
 from typing import Any
 
 from graphflow.errors import DeclarationError, FileUnreadable
+from graphflow.keywords import spelled
 
 TABLE = Path(__file__).with_name("prices.json")
 CHARACTERS_PER_TOKEN = 4
@@ -25,6 +26,7 @@ CHARACTERS_PER_TOKEN = 4
 languages take more tokens; an estimate is for pacing and for a first look, never for a bill."""
 
 
+@spelled
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a model costs, in US dollars per million tokens.

@@ -139,7 +139,7 @@ class Code(Tool[Any, Computed]):
             output=Computed,
             description=description,
             calls=calls,
-            problems=tuple(clashes([each if isinstance(each, str) else each.name for each in calls])),
+            problems=tuple(clashes([each if isinstance(each, str) else getattr(each, "name", "") for each in calls])),
             **options,
         )
         own: dict[str, Any] = {"arguments": CodeArguments, "effects": frozenset(["executes"]), "streams": False}

@@ -39,8 +39,7 @@ class Step(Node[In, Out]):
         calls: Sequence[Node[Any, Any] | str] = (),
         **options: Unpack[NodeOptions],
     ) -> None:
-        if not callable(function) or isinstance(function, type):
-            raise DeclarationError(f"@node goes above a function, not above {function!r}")
+        check_decorated("node", function)
         signature = read_signature(function, Context)
         self._declare(
             name or name_of(function),
@@ -78,6 +77,20 @@ class Step(Node[In, Out]):
         """The plain function, for tests and for use outside of a graph."""
         result = self.function(*args, **kwargs)
         return await result if inspect.isawaitable(result) else result
+
+
+def check_decorated(decorator: str, function: Any) -> None:
+    """Refuses what is no function; `@tool("search")` is how others give a name.
+
+    Raises:
+        DeclarationError: so it is.
+    """
+    if isinstance(function, str):
+        raise DeclarationError(f"@{decorator}({function!r}): write @{decorator}(name={function!r}) above the function")
+    if isinstance(function, Node):
+        raise DeclarationError(f"@{decorator} stands above {function!r}, which is a node already; leave one out")
+    if not callable(function) or isinstance(function, type):
+        raise DeclarationError(f"@{decorator} goes above a function, not above {function!r}")
 
 
 def _direct(function: Callable[..., Any], signature: Signature) -> Callable[..., Any] | None:

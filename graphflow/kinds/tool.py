@@ -37,7 +37,7 @@ from graphflow.errors import ArgumentsInvalid, DeclarationError, ResultInvalid
 from graphflow.events import ToolPartial
 from graphflow.kinds.docstrings import read_docstring
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number, takes_no_number
-from graphflow.kinds.step import call_function, pieces_of, place_of
+from graphflow.kinds.step import call_function, check_decorated, pieces_of, place_of
 from graphflow.messages import Type, adapter_of, origin_of
 from graphflow.model import ToolSpec
 from graphflow.nodes import Context, Node, NodeOptions
@@ -89,8 +89,7 @@ class Tool(Node[In, Out]):
         calls: Sequence[Node[Any, Any] | str] = (),
         **options: Unpack[NodeOptions],
     ) -> None:
-        if not callable(function) or isinstance(function, type):
-            raise DeclarationError(f"@tool goes above a function, not above {function!r}")
+        check_decorated("tool", function)
         own_name = name or name_of(function)
         summary, _ = read_docstring(function)
         read = _read_function(own_name, function, read_signature(function, Context))

@@ -93,9 +93,6 @@ class MCP(Node[Any, Any]):
                 f"server {name!r}: env and cwd are for a command, token and headers for an address; it has "
                 + ("an address" if url else "a command")
             )
-        for which, patterns in (("include", include), ("exclude", exclude)):
-            if isinstance(patterns, str):
-                raise DeclarationError(f"server {name!r}: {which}={patterns!r}; give a list, not one text")
         if scope not in ("run", "process"):
             raise DeclarationError(f"server {name!r}: scope={scope!r}; it is 'run' or 'process'")
         options.setdefault("timeout_s", TIMEOUT_S)

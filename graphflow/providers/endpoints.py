@@ -5,7 +5,6 @@ Adding one is one line in `ENDPOINTS`, or an entry point `graphflow.providers` i
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from base64 import urlsafe_b64decode
@@ -16,6 +15,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from graphflow.errors import DeclarationError
+from graphflow.keywords import refuse
 from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.http import Timeouts
 from graphflow.providers.http_model import HttpModel, Settings
@@ -107,15 +107,6 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
     "extra": (Mapping,),
     "stream": (bool,),
 }
-_MEANT = {
-    "api_key": "key",
-    "api_base": "base_url",
-    "timeout": "timeouts=Timeouts(...)",
-    "max_retries": "retry",
-    "retries": "retry",
-    "temperature": "Agent(temperature=...)",
-    "max_tokens": "Agent(max_tokens=...)",
-}
 
 
 def _check(named: str, given: Mapping[str, Any], more: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:
@@ -124,11 +115,8 @@ def _check(named: str, given: Mapping[str, Any], more: Mapping[str, Any], unknow
     Raises:
         DeclarationError: one is; the text names it, and what was meant.
     """
-    for name in unknown:
-        near = difflib.get_close_matches(name, [*_OPTIONS, "rpm", "tpm", "output"], n=1)
-        meant = _MEANT.get(name) or (near[0] if near else "")
-        hint = f"did you mean {meant}?" if meant else f"there is: {', '.join([*_OPTIONS, 'rpm', 'tpm', 'output'])}"
-        raise DeclarationError(f"connect({named!r}) has no option {name!r}; {hint}")
+    if unknown:
+        refuse(f"connect({named!r})", unknown, (*_OPTIONS, "rpm", "tpm", "output"))
     for name, value in {**given, **more}.items():
         if value is not None and name in _OPTIONS and not isinstance(value, _OPTIONS[name]):
             kinds = " or ".join(kind.__name__ for kind in _OPTIONS[name])

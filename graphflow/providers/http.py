@@ -16,6 +16,7 @@ from weakref import ReferenceType, ref
 
 from graphflow.errors import BadRequest, ConnectionFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
 from graphflow.keepalive import keep_alive
+from graphflow.keywords import spelled
 from graphflow.model import ModelEvent, Opened
 from graphflow.providers.reading import Reading
 
@@ -30,6 +31,7 @@ DRAIN_S = 0.5
 """Seconds that a server has to end a reply whose last event has come, so that its connection can be used again."""
 
 
+@spelled
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long to wait, in seconds; None waits for ever.

@@ -6,8 +6,10 @@ import random
 from dataclasses import dataclass
 
 from graphflow.errors import DeclarationError, ModelError
+from graphflow.keywords import spelled
 
 
+@spelled
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often a request is tried, and how long between two tries.

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.graph import Graph
+from graphflow.keywords import refuse
 from graphflow.render.ascii import write_ascii
 from graphflow.render.binary import dot_binary, rendered
 from graphflow.render.dot import write_dot
@@ -199,7 +200,7 @@ def check_options(
         DeclarationError: names the option, and what it can be.
     """
     if more:
-        raise TypeError(f"draw has no option {next(iter(more))!r}; there are open, legend, direction, theme, labels")
+        refuse("draw(...)", more, ("open", "legend", "direction", "theme", "labels"))
     if open not in ("all", "auto", "flat") and (isinstance(open, bool) or not isinstance(open, int) or open < 0):
         raise DeclarationError(f"draw(open={open!r}): it is a number of levels, 'all', 'auto' or 'flat'")
     if direction not in ("TB", "LR"):

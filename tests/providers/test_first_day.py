@@ -44,10 +44,10 @@ def test_a_text_that_was_cut_off_is_no_answer_unless_a_limit_was_asked_for(provi
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"api_key": "k"}, "did you mean key?"),
-        ({"timeout": 5}, "did you mean timeouts=Timeouts"),
-        ({"temperature": 1}, r"did you mean Agent\(temperature"),
-        ({"keyz": []}, "did you mean keys?"),
+        ({"api_key": "k"}, "write key="),
+        ({"timeout": 5}, "write timeouts=Timeouts"),
+        ({"temperature": 1}, r"write Agent\(temperature"),
+        ({"keyz": []}, r"did you mean key= or keys=\?"),
         ({"keys": "sk-one-string"}, "takes list or tuple, and was given str"),
         ({"timeouts": 5}, "takes Timeouts, and was given int"),
         ({"retry": "3"}, "takes RetryPolicy or int"),
@@ -236,7 +236,7 @@ edges:
     [
         ("{base_url: x}", "is no model"),
         ("{name: openai:m, key: sk-123456789}", r"key: \$NAME_OF_A_VARIABLE"),
-        ("{name: openai:m, key: $K_E_Y, timeout: 3}", "did you mean timeouts"),
+        ("{name: openai:m, key: $K_E_Y, timeout: 3}", "write timeouts="),
         ("{name: opnai:m}", "did you mean 'openai'"),
         ("[a, b]", "is no model"),
     ],

@@ -1,0 +1,244 @@
+"""Keywords that a call does not know, and what was meant by them.
+
+Everybody who refuses a keyword asks here, so that the same slip gets the same answer everywhere: a word of another framework is
+translated, a slip of the pen gets the nearest words, and for the rest all keywords there are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import NamedTuple, NoReturn, TypeVar
+
+from graphflow.errors import DeclarationError
+from graphflow.values import OF_KIND, check_values
+
+C = TypeVar("C", bound=type)
+
+SYSTEM = ("system=...", "prompt=...")
+OUTPUT = ("output=...",)
+LIMITS = ("limits=Limits(...)",)
+TURNS = ("turns=...", "limits=Limits(steps=...)", "steps=...")
+SESSION = ("session=...",)
+
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("system_prompt", "system_message", "instructions", "instruction", "system_instruction"), SYSTEM),
+    **dict.fromkeys(("backstory", "goal", "role", "persona", "preamble", "developer", "state_modifier"), SYSTEM),
+    **dict.fromkeys(("template", "prompt_template", "user_prompt", "input_prompt", "user"), ("prompt=...",)),
+    **dict.fromkeys(("output_type", "output_schema", "output_model", "output_pydantic", "output_cls"), OUTPUT),
+    **dict.fromkeys(("result_type", "response_format", "response_model", "response_schema", "returns"), OUTPUT),
+    **dict.fromkeys(("input_type", "input_schema", "input_model"), ("input=...",)),
+    **dict.fromkeys(("llm", "lm", "model_name", "model_id", "chat_model", "engine", "model_client"), ("model=...",)),
+    **dict.fromkeys(
+        ("functions", "toolsets", "tool_functions", "function_tools", "skills", "plugins"), ("tools=[...]",)
+    ),
+    **dict.fromkeys(("calls", "callees"), ("tools=[...]",)),
+    **dict.fromkeys(
+        ("agents", "subagents", "team", "members", "participants", "managed_agents"), ("sub_agents=[...]",)
+    ),
+    **dict.fromkeys(("mcp_servers", "servers", "mcps"), ("mcp=[...]",)),
+    **dict.fromkeys(("handoff", "transfers", "transfer_to", "swarm"), ("handoffs=[...]",)),
+    **dict.fromkeys(("few_shot", "few_shots", "few_shot_examples", "demos", "shots"), ("examples=[...]",)),
+    **dict.fromkeys(("max_turns", "max_iterations", "max_iter", "max_rounds", "max_loops", "iterations"), TURNS),
+    **dict.fromkeys(("max_steps", "max_supersteps", "recursion_limit", "step_limit"), TURNS),
+    **dict.fromkeys(("max_depth", "depth_limit"), ("limits=Limits(depth=...)", "depth=...")),
+    **dict.fromkeys(("budget", "max_cost", "max_budget", "cost_limit"), ("limits=Limits(usd=...)", "usd=...")),
+    **dict.fromkeys(("usage_limits", "limit"), LIMITS),
+    **dict.fromkeys(("max_output_tokens", "max_completion_tokens", "max_new_tokens"), ("max_tokens=...",)),
+    **dict.fromkeys(("stop_sequences", "stop_words", "stops"), ("stop=[...]",)),
+    **dict.fromkeys(("reasoning", "reasoning_effort", "thinking_budget", "effort"), ("thinking=...",)),
+    **dict.fromkeys(("parallel_tool_calls",), ("parallel_calls=...",)),
+    **dict.fromkeys(("model_kwargs", "extra_body", "provider_options", "generation_config"), ("extra={...}",)),
+    **dict.fromkeys(("max_concurrency", "max_parallel", "max_workers", "parallelism"), ("at_once=...", *LIMITS)),
+    **dict.fromkeys(("max_retries", "num_retries", "retries", "retry_policy", "tries"), ("retry=...", "attempts=...")),
+    **dict.fromkeys(("max_attempts", "retry_attempts"), ("attempts=...", "retry=...")),
+    **dict.fromkeys(
+        ("delay", "wait", "backoff", "min_wait", "initial_interval"), ("wait_s=...", "retry=Retry(wait_s=...)")
+    ),
+    **dict.fromkeys(("max_wait", "max_delay", "max_interval"), ("most_s=...", "retry=Retry(most_s=...)")),
+    **dict.fromkeys(("backoff_factor", "multiplier", "exponential_base"), ("factor=...", "retry=Retry(factor=...)")),
+    **dict.fromkeys(("retry_on", "exceptions", "retry_if"), ("on=(...)", "retry=Retry(on=...)")),
+    **dict.fromkeys(
+        ("timeout", "timeout_seconds", "timeout_sec", "execution_timeout", "max_execution_time"),
+        ("timeout_s=...", "timeouts=Timeouts(...)", "limits=Limits(seconds=...)", "seconds=..."),
+    ),
+    **dict.fromkeys(("cached", "use_cache", "cache_policy", "memoize"), ("cache=...",)),
+    **dict.fromkeys(
+        ("interrupt_before", "needs_approval", "require_approval", "requires_approval", "confirm", "human_in_the_loop"),
+        ("approval=True", "approve=..."),
+    ),
+    **dict.fromkeys(("requires_confirmation", "on_approval", "confirmation"), ("approval=True", "approve=...")),
+    **dict.fromkeys(("guardrails", "permissions", "allowed_tools"), ("policy=Policy(...)", "allow=[...]")),
+    **dict.fromkeys(
+        ("disallowed_tools", "denied", "blocked", "forbidden"), ("deny=[...]", "policy=Policy(deny=[...])")
+    ),
+    **dict.fromkeys(("allowed", "only"), ("allow=[...]", "policy=Policy(allow=[...])")),
+    **dict.fromkeys(("deps_type", "context_type", "context_schema"), ("deps=...",)),
+    **dict.fromkeys(("dependencies", "context", "ctx", "resources", "services"), ("deps=...",)),
+    **dict.fromkeys(("session_id", "thread_id", "conversation_id", "thread"), SESSION),
+    **dict.fromkeys(("choices", "options", "routes", "classes", "categories", "destinations"), ("labels=[...]",)),
+    **dict.fromkeys(("default", "fallback", "else_", "default_route"), ("otherwise='label'",)),
+    **dict.fromkeys(("condition", "function", "func", "fn", "path", "selector"), ("rule=...",)),
+    **dict.fromkeys(("conditions", "tests", "predicates"), ("guards={...}",)),
+    **dict.fromkeys(("utterances", "samples"), ("examples={...}",)),
+    **dict.fromkeys(("cutoff", "score_threshold", "min_score"), ("threshold=...",)),
+    **dict.fromkeys(
+        ("doc", "docstring", "about", "help", "handoff_description", "tool_description"), ("description=...",)
+    ),
+    **dict.fromkeys(("id", "title", "tool_name", "name_override"), ("name=...",)),
+    **dict.fromkeys(("agent", "graph", "node"), ("target=...",)),
+    **dict.fromkeys(("question", "ask_fn", "handler"), ("ask=...",)),
+    **dict.fromkeys(("api_key", "apikey", "token"), ("key=...",)),
+    **dict.fromkeys(("api_base", "endpoint", "base"), ("base_url=...",)),
+    **dict.fromkeys(("rate_limit", "requests_per_minute"), ("rpm=...",)),
+    **dict.fromkeys(("tokens_per_minute",), ("tpm=...",)),
+}
+"""What words of other frameworks are called here, best first: the first whose keyword there is counts. A keyword that there is
+is never looked up."""
+
+ARROWS = "write arrows behind the name: Graph('name', START >> a >> b, b >> END)"
+MESSAGE = "give the message first, without a name"
+WATCH = "iterate over graph.start(message), which yields every event"
+FUNCTION = "annotate the parameters of the function; they make the schema"
+PLACE = "give the command or the address behind the name"
+NOTES: dict[str, dict[str, str]] = {
+    "graph": {
+        **dict.fromkeys(
+            ("edges", "arrows", "flow", "nodes", "steps", "tasks", "start", "entry_point", "entry"), ARROWS
+        ),
+        "name": "give the name first, without a keyword",
+    },
+    "run": {
+        **dict.fromkeys(("message", "input", "inputs", "prompt", "query"), MESSAGE),
+        **dict.fromkeys(("callback", "callbacks", "hooks", "on_event", "stream", "streaming", "verbose"), WATCH),
+    },
+    "tool": dict.fromkeys(("parameters", "args_schema", "schema", "input_schema", "args"), FUNCTION),
+    "server": dict.fromkeys(("args", "argv", "cmd", "command", "url"), PLACE),
+}
+"""What to do instead where it is no keyword that was meant, by what was given it."""
+
+SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
+
+
+class Keywords(NamedTuple):
+    """What a constructor can be given."""
+
+    places: tuple[str, ...]
+    """What may be given without a keyword, in order."""
+    many: bool
+    """Whether any number may be given without a keyword."""
+    named: tuple[str, ...]
+    """Keywords, those of every node included."""
+    required: tuple[str, ...]
+    """What has to be given."""
+    open: bool
+    """Whether it takes keywords that only its author knows."""
+
+    def beyond(self, given: Sequence[object]) -> Sequence[object]:
+        """Values behind the last place that there is."""
+        return () if self.many else given[len(self.places) :]
+
+    def unknown(self, options: Iterable[str]) -> list[str]:
+        """Keywords that there are not."""
+        return [] if self.open else [word for word in options if word not in self.named]
+
+    def lacking(self, given: Sequence[object], options: Iterable[str]) -> list[str]:
+        """What has to be given and is not."""
+        placed = self.places[: len(given)]
+        return [name for name in self.required if name not in options and name not in placed]
+
+
+def keywords_of(function: Callable[..., object], shared: Iterable[str] = ()) -> Keywords:
+    """What a constructor can be given; `shared` is what stands behind `**options: Unpack[NodeOptions]`."""
+    places: list[str] = []
+    named: list[str] = []
+    required: list[str] = []
+    many = is_open = False
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            many = True
+            continue
+        if parameter.kind is parameter.VAR_KEYWORD:
+            is_open = "NodeOptions" not in str(parameter.annotation)
+            named += shared
+            continue
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            places.append(parameter.name)
+        if parameter.kind is not parameter.POSITIONAL_ONLY:
+            named.append(parameter.name)
+        if parameter.default is parameter.empty:
+            required.append(parameter.name)
+    return Keywords(tuple(places), many, tuple(named), tuple(required), is_open)
+
+
+def refuse(whose: str, unknown: Iterable[str], have: Iterable[str], kind: str = "") -> NoReturn:
+    """Refuses keywords that there are not, all at once.
+
+    Args:
+        whose: who was given them: "agent 'clerk'".
+        unknown: the keywords.
+        have: those that there are.
+        kind: what that is, in a word, for `NOTES`.
+
+    Raises:
+        DeclarationError: always; the text says what was meant.
+    """
+    shown = [word for word in have if not word.startswith("_")]
+    problems = [f"{whose} has no option {word!r}; {meant_by(word, shown, kind)}" for word in unknown]
+    raise DeclarationError("\n".join(problems))
+
+
+def check(whose: str, known: Keywords, given: Sequence[object], options: Mapping[str, object], kind: str = "") -> None:
+    """Refuses a call with keywords that there are not, with values beyond the last place, or without what it needs.
+
+    Raises:
+        DeclarationError: so it is.
+    """
+    if unknown := known.unknown(options):
+        refuse(whose, unknown, known.named, kind)
+    if beyond := known.beyond(given):
+        others = [f"{word}=" for word in known.named if word not in known.places]
+        hint = f"say what it is: {', '.join(others)}" if others else "leave it out"
+        raise DeclarationError(f"{whose} was given {beyond[0]!r} without a keyword; {hint}")
+    if twice := [word for word in known.places[: len(given)] if word in options]:
+        raise DeclarationError(f"{whose} was given {twice[0]!r} twice, in its place and by its name; leave one out")
+    if lacking := known.lacking(given, options):
+        raise DeclarationError(f"{whose} lacks {' and '.join(repr(word) for word in lacking)}; add it")
+
+
+def meant_by(word: str, have: Sequence[str], kind: str = "") -> str:
+    """What to write for a keyword that there is not."""
+    note = NOTES.get(kind, {}).get(word)
+    if note is not None:
+        return note
+    for meant in ELSEWHERE.get(word, ()):
+        if meant.partition("=")[0] in have:
+            return f"write {meant}"
+    if word in SAMPLING:
+        return f"write Agent({word}=...)"
+    near = difflib.get_close_matches(word.lower(), have, n=2)
+    if near:
+        return f"did you mean {' or '.join(f'{each}=' for each in near)}?"
+    return f"there are: {', '.join(have)}" if have else "it takes none"
+
+
+def spelled(kind: C) -> C:
+    """Makes the constructor of a dataclass refuse keywords and values as nodes do. A class decorator."""
+    made = kind.__init__  # type: ignore[misc]  # of this very class
+    known = keywords_of(made)
+    name = kind.__name__
+
+    @wraps(made)
+    def __init__(self: object, *given: object, **options: object) -> None:
+        if name in OF_KIND:
+            check_values(name, name, (*zip(known.places, given, strict=False), *options.items()))
+        try:
+            made(self, *given, **options)
+        except TypeError:
+            check(name, known, given, options)
+            raise
+
+    kind.__init__ = __init__  # type: ignore[misc]
+    return kind

@@ -1,0 +1,170 @@
+"""What may stand behind a keyword: looked at in one place for every kind of node and everything that tunes one.
+
+Here is only what kind of value it is. Whether a number is too small, or two options contradict each other, is looked at by whoever
+has the option.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from math import isnan
+from types import GenericAlias, UnionType
+from typing import Any, NamedTuple, NewType, TypeVar, get_origin
+
+from graphflow.errors import DeclarationError
+
+
+class Shape(NamedTuple):
+    """A kind of value."""
+
+    words: str
+    fits: Callable[[Any], bool]
+    meant: Callable[[Any], str] | None = None
+    """What was probably meant by a value that does not fit; empty if nothing is known."""
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, (str, bytes, bytearray, Mapping, type))
+
+
+def _are_texts(value: object) -> bool:
+    return _is_list(value) and all(isinstance(each, str) for each in value)  # type: ignore[attr-defined]
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and not isnan(value))
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, os.PathLike))
+
+
+def _is_type(value: object) -> bool:
+    """Whether a value can be an annotation of a message."""
+    if value is Any or isinstance(value, (type, UnionType, GenericAlias, NewType, TypeVar)):
+        return True
+    return get_origin(value) is not None or type(value).__name__ in ("TypeAliasType", "_SpecialForm")
+
+
+def _are_named(value: object, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) and fits(each) for key, each in value.items())
+
+
+def _are_pairs(value: object) -> bool:
+    return _is_list(value) and all(
+        isinstance(pair, (tuple, list)) and len(pair) == 2
+        for pair in value  # type: ignore[attr-defined]
+    )
+
+
+def _instead_of_rule(value: object) -> str:
+    """Others give the labels, or the model, in the place of the rule."""
+    if isinstance(value, str):
+        return "a model is given as model=..."
+    if isinstance(value, Mapping):
+        behind = list(value.values())
+        if behind and all(callable(each) for each in behind):
+            return "tests of the message by label are given as guards={...}"
+        if behind and all(_is_list(each) for each in behind):
+            return "texts by label are given as examples={...}"
+        return "labels are given as labels={...}"
+    return "labels are given as labels=[...]" if _is_list(value) else ""
+
+
+def _instead_of_type(value: object) -> str:
+    if isinstance(value, str):
+        return f"write {value} without quotes" if value.isidentifier() else "write the type without quotes"
+    if isinstance(value, dict):
+        return "declare a pydantic model for a schema"
+    return f"write list[{getattr(value[0], '__name__', 'T')}]" if isinstance(value, list) and len(value) == 1 else ""
+
+
+TEXT = Shape("a text", _is_text)
+NODES = Shape("a list of nodes", _is_list)
+WHOLE = Shape("a whole number", _is_whole)
+NUMBER = Shape("a number", _is_number)
+TRUTH = Shape("True or False", lambda value: isinstance(value, bool))
+PATH = Shape("a path", _is_path)
+TYPE = Shape("a type", _is_type, _instead_of_type)
+TEXTS = Shape("a list of texts", _are_texts)
+TEXT_OR_TEXTS = Shape("a text, or a list of texts", lambda value: _is_text(value) or _are_texts(value))
+PLACE = Shape("an address, or a command as a list of texts", lambda value: _is_text(value) or _is_list(value))
+BY_NAME = Shape("a mapping by name", lambda value: _are_named(value, lambda _: True))
+TEXTS_BY_NAME = Shape("a mapping of texts", lambda value: _are_named(value, _is_text))
+LABELS = Shape(
+    "a list of labels, or a mapping of a description to each",
+    lambda value: _are_texts(value) or _are_named(value, _is_text),
+)
+RULE = Shape("a function of the message", callable, _instead_of_rule)
+EXAMPLES = Shape("a list of pairs (message, answer)", _are_pairs)
+EXAMPLES_BY_LABEL = Shape("a mapping of a list of texts to each label", lambda value: _are_named(value, _are_texts))
+FUNCTION = Shape("a function", callable)
+ERRORS = Shape(
+    "classes of exceptions, in a tuple",
+    lambda value: isinstance(value, tuple) and all(isinstance(e, type) and issubclass(e, Exception) for e in value),
+)
+
+SHAPES: Mapping[str, Shape] = {
+    **dict.fromkeys(("description", "prompt", "prefix", "otherwise", "token", "isolation"), TEXT),
+    **dict.fromkeys(("tools", "sub_agents", "handoffs", "mcp", "calls", "cascade"), NODES),
+    **dict.fromkeys(("turns", "at_once", "repairs"), WHOLE),
+    **dict.fromkeys(("explain", "probabilities", "background", "concurrency_safe", "trust_hints", "handshake"), TRUTH),
+    **dict.fromkeys(("prompt_file", "cwd"), PATH),
+    **dict.fromkeys(("input", "output"), TYPE),
+    **dict.fromkeys(("include", "exclude"), TEXTS),
+    **dict.fromkeys(("stop", "effects"), TEXT_OR_TEXTS),
+    **dict.fromkeys(("threshold", "connect_s"), NUMBER),
+    **dict.fromkeys(("env", "headers"), TEXTS_BY_NAME),
+    **dict.fromkeys(("extra", "guards"), BY_NAME),
+    "at": PLACE,
+    "labels": LABELS,
+    "rule": RULE,
+    "ask": FUNCTION,
+}
+"""By keyword."""
+
+OF_KIND: Mapping[str, Mapping[str, Shape]] = {
+    "agent": {"examples": EXAMPLES},
+    "router": {"examples": EXAMPLES_BY_LABEL},
+    "graph": {"deps": TYPE},
+    "Retry": {"attempts": WHOLE, "on": ERRORS, **dict.fromkeys(("wait_s", "factor", "most_s", "jitter"), NUMBER)},
+    "Policy": {"allow": TEXTS, "deny": TEXTS, "effects": TEXTS, "check": FUNCTION},
+    "Handoff": {"conversation": TRUTH, "laps": WHOLE},
+}
+"""Where a keyword means something else, or is nobody else's."""
+
+HIDDEN = ("token", "headers", "env")
+"""What may hold a secret is not shown."""
+
+
+def check_values(whose: str, kind: str, given: Iterable[tuple[str, Any]]) -> None:
+    """Refuses values of the wrong kind. None is left to whoever has the option.
+
+    Raises:
+        DeclarationError: there is one; the text says what can stand there.
+    """
+    own = OF_KIND.get(kind, {})
+    for name, value in given:
+        shape = own.get(name) or SHAPES.get(name)
+        if shape is None or value is None or shape.fits(value):
+            continue
+        shown = type(value).__name__ if name in HIDDEN else _shown(value)
+        meant = "" if shape.meant is None else shape.meant(value)
+        raise DeclarationError(f"{whose}: {name}={shown}; give {shape.words}" + (f" ({meant})" if meant else ""))
+
+
+def _shown(value: object) -> str:
+    try:
+        shown = repr(value)
+    except Exception:
+        return f"<{type(value).__name__} without a repr>"
+    return shown if len(shown) <= 120 else f"{shown[:117]}..."

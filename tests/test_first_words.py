@@ -1,0 +1,277 @@
+"""The first words of somebody who comes from elsewhere: wrong keywords, wrong values, things in the wrong place."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from graphflow import END, START, Agent, Graph, Handoff, Limits, Router, SubAgent, Tool, node, tool
+from graphflow.errors import DeclarationError, GraphflowError
+from graphflow.keywords import ELSEWHERE, NOTES, keywords_of
+from graphflow.kinds.code import Code
+from graphflow.kinds.human import Human
+from graphflow.kinds.skills import Skills
+from graphflow.kinds.step import Step
+from graphflow.mcp import MCP
+from graphflow.nodes import NO_OPTIONS, Node, Retry
+from graphflow.policy import Policy
+from graphflow.providers.http import Timeouts
+from graphflow.providers.retry import RetryPolicy
+
+
+@node
+async def up(text: str) -> str:
+    return text.upper()
+
+
+def plain(text: str) -> str:
+    """Says it again."""
+    return text
+
+
+def simple() -> Graph[Any, Any]:
+    return Graph("desk", START >> up >> END)
+
+
+MAKERS: dict[type, Callable[..., Any]] = {
+    Agent: lambda **given: Agent(**{"name": "clerk", **given}),
+    Router: lambda **given: Router(**{"name": "ways", "labels": ["a", "b"], **given}),
+    Graph: lambda **given: Graph("desk", START >> up >> END, **given),
+    SubAgent: lambda **given: SubAgent(**{"target": Agent("clerk"), **given}),
+    Human: lambda **given: Human(**{"name": "boss", "ask": plain, **given}),
+    Code: lambda **given: Code(**given),
+    Step: lambda **given: node(**given)(plain),
+    Tool: lambda **given: tool(**given)(plain),
+    MCP: lambda **given: MCP(**{"name": "files", "at": ["program"], **given}),
+    Skills: lambda **given: Skills("no such folder", **given),
+    Limits: Limits,
+    Retry: Retry,
+    Policy: Policy,
+    RetryPolicy: RetryPolicy,
+    Timeouts: Timeouts,
+    Handoff: lambda **given: Handoff(**{"target": up, **given}),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "says"),
+    [
+        (Agent, "system_prompt", "agent 'clerk' has no option 'system_prompt'; write system=..."),
+        (Agent, "instructions", "write system=..."),
+        (Agent, "output_type", "write output=..."),
+        (Agent, "response_format", "write output=..."),
+        (Agent, "modle", "did you mean model=?"),
+        (Agent, "llm", "write model=..."),
+        (Agent, "calls", "write tools=[...]"),
+        (Agent, "max_iterations", "write turns=..."),
+        (Agent, "timeout", "write timeout_s=..."),
+        (Agent, "max_retries", "write retry=..."),
+        (Agent, "recursion_limit", "write turns=..."),
+        (Agent, "ports", "there are: name, model,"),
+        (Graph, "edges", "write arrows behind the name: Graph('name', START >> a >> b, b >> END)"),
+        (Graph, "nodes", "write arrows behind the name"),
+        (Graph, "recursion_limit", "write limits=Limits(steps=...)"),
+        (Graph, "context_schema", "write deps=..."),
+        (Graph, "temperature", "write Agent(temperature=...)"),
+        (Router, "choices", "write labels=[...]"),
+        (Router, "fallback", "write otherwise='label'"),
+        (Router, "calls", "there are:"),
+        (SubAgent, "max_depth", "write limits=Limits(depth=...)"),
+        (Step, "nmae", "did you mean name=?"),
+        (Step, "retries", "write retry=..."),
+        (Tool, "args_schema", "annotate the parameters of the function"),
+        (Human, "question", "write ask=..."),
+        (MCP, "command", "give the command or the address behind the name"),
+        (Code, "timeout", "write timeout_s=..."),
+        (Skills, "descripton", "did you mean description="),
+        (Limits, "max_steps", "Limits has no option 'max_steps'; write steps=..."),
+        (Retry, "max_attempts", "write attempts=..."),
+        (Policy, "disallowed_tools", "write deny=[...]"),
+        (Handoff, "descripton", "did you mean description="),
+        (RetryPolicy, "attemps", "did you mean"),
+        (Timeouts, "conect", "did you mean"),
+    ],
+)
+def test_a_keyword_from_elsewhere_names_what_was_meant(kind: type, word: str, says: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        MAKERS[kind](**{word: "x"})
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_no_constructor_takes_a_word_it_does_not_know(kind: type) -> None:
+    with pytest.raises(DeclarationError, match="has no option 'zzyzx'; there are: ") as caught:
+        MAKERS[kind](zzyzx=1)
+    assert " _" not in str(caught.value)  # no option of ours that nobody shall use
+
+
+def test_all_unknown_keywords_are_told_at_once() -> None:
+    with pytest.raises(DeclarationError) as caught:
+        Agent("clerk", instructions="x", output_type=str, modle="y")  # type: ignore[call-overload]
+    told = str(caught.value).splitlines()
+    assert [line.partition("; ")[2] for line in told] == [
+        "write system=...",
+        "write output=...",
+        "did you mean model=?",
+    ]
+
+
+def test_an_unknown_keyword_is_told_before_what_is_missing() -> None:
+    for make in (
+        lambda: Graph(edges=[]),
+        lambda: Router("ways", choices=["a", "b"]),
+        lambda: Human("boss", question="?"),
+    ):  # type: ignore[call-overload,call-arg]
+        with pytest.raises(DeclarationError, match="has no option"):
+            make()
+
+
+def test_what_every_translation_says_is_there() -> None:
+    every = {word for kind in MAKERS for word in keywords_of(kind.__init__, NO_OPTIONS).named}  # type: ignore[misc]
+    every |= {"limits", "session", "approve", "deps", "key", "base_url", "rpm", "tpm", "timeouts", "on"}
+    for word, meanings in ELSEWHERE.items():
+        for meant in meanings:
+            assert meant.partition("=")[0] in every, f"{word} is translated to {meant}, which nothing has"
+    assert set(NOTES) == {"graph", "run", "tool", "server"}
+
+
+def test_values_without_a_keyword_are_told() -> None:
+    with pytest.raises(
+        DeclarationError, match=r"agent 'clerk' was given 'Be kind\.' without a keyword; say what it is"
+    ):
+        Agent("clerk", "Be kind.")  # type: ignore[call-overload]
+    with pytest.raises(DeclarationError, match=r"Retry was given 9 without a keyword"):
+        Retry(1, 1, 1, 1, (Exception,), 1, 9)  # type: ignore[call-arg]
+    with pytest.raises(DeclarationError, match=r"Handoff lacks 'target'"):
+        Handoff()  # type: ignore[call-arg]
+    with pytest.raises(DeclarationError, match=r"human 'boss' lacks 'ask'"):
+        Human("boss")  # type: ignore[call-arg]
+    with pytest.raises(DeclarationError, match=r"lacks 'name'"):
+        Agent(model="local:smollm2")  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("modle", "the run of 'desk' has no option 'modle'; did you mean model=?"),
+        ("max_turns", "write limits=Limits(steps=...)"),
+        ("thread_id", "write session=..."),
+        ("context", "write deps=..."),
+        ("timeout", "write limits=Limits(seconds=...)"),
+        ("input", "give the message first"),
+        ("callbacks", "iterate over graph.start(message)"),
+    ],
+)
+def test_a_run_names_what_was_meant(word: str, says: str) -> None:
+    graph = simple()
+
+    async def streamed() -> None:
+        async for _ in graph.stream("x", **{word: 1}):
+            pass
+
+    async def started() -> None:
+        graph.start("x", **{word: 1})
+
+    async def ran() -> None:
+        await graph.run("x", **{word: 1})
+
+    for way in (streamed, started, ran):
+        with pytest.raises(DeclarationError) as caught:
+            asyncio.run(way())
+        assert says in str(caught.value)
+    with pytest.raises(DeclarationError) as caught:
+        graph.run_sync("x", **{word: 1})
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        ({"bill": "about money", "help": "anything else"}, "labels are given as labels={...}"),
+        (["bill", "help"], "labels are given as labels=[...]"),
+        ({"bill": ["my invoice"], "help": ["how do I"]}, "texts by label are given as examples={...}"),
+        ({"bill": lambda m: True}, "tests of the message by label are given as guards={...}"),
+        ("openai:gpt-5-mini", "a model is given as model=..."),
+        (3, "router 'ways': rule=3; give a function of the message"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_rule_is_told(second: Any, says: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        Router("ways", second)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Agent("clerk", output="Answer"), "output='Answer'; give a type (write Answer without quotes)"),
+        (lambda: Agent("clerk", output=[int]), "write list[int]"),
+        (lambda: Agent("clerk", input={"text": "str"}), "declare a pydantic model"),
+        (lambda: Agent("clerk", turns="3"), "turns='3'; give a whole number"),
+        (lambda: Agent("clerk", tools=up), "tools=<step up(text: str) -> str>; give a list"),
+        (lambda: Agent("clerk", examples=["a", "b"]), "give a list of pairs (message, answer)"),
+        (lambda: Router("ways", labels=["a", 1]), "give a list of labels"),
+        (lambda: Router("ways", guards=[len]), "give a mapping by name"),
+        (lambda: Retry(attempts="3"), "Retry: attempts='3'; give a whole number"),
+        (lambda: Policy(deny="wipe"), "give a list"),
+        (lambda: MCP("files", 42), "at=42; give an address, or a command as a list of texts"),
+        (lambda: tool("search"), "@tool('search'): write @tool(name='search') above the function"),
+        (lambda: node("search"), "write @node(name='search')"),
+        (lambda: node(up), "is a node already"),
+        (lambda: simple().run_sync("x", limits=5), "limits=5; give Limits(...)"),
+        (lambda: simple().run_sync("x", session=5), "session=5; give a text"),
+    ],
+)
+def test_a_wrong_value_says_what_can_stand_there(make: Callable[[], Any], says: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        make()
+    assert says in str(caught.value)
+
+
+VALUES: list[Any] = [42, -1, 1.5, True, float("nan"), "x", b"x", [], [1], [[1]], ("a", "b"), {}, {"a": 1}, {1: "a"}]
+VALUES += [object(), lambda message: True, int]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MAKERS if issubclass(kind, Node) or kind in (Limits, Retry, Policy)])
+@pytest.mark.filterwarnings("ignore")
+def test_no_value_gets_through_to_an_error_of_pythons_own(kind: type) -> None:
+    for word in keywords_of(kind.__init__, NO_OPTIONS).named:  # type: ignore[misc]
+        for value in [] if word.startswith("_") else VALUES:
+            try:
+                MAKERS[kind](**{word: value})
+            except GraphflowError:
+                pass
+            except Exception as error:
+                pytest.fail(f"{kind.__name__}({word}={value!r}): {type(error).__name__}: {error}")
+
+
+def test_a_value_that_may_be_secret_is_not_shown() -> None:
+    with pytest.raises(DeclarationError) as caught:
+        MCP("files", "https://example.org", headers={"Authorization": b"very secret"})  # type: ignore[dict-item]
+    assert "very secret" not in str(caught.value)
+
+
+def test_nodes_are_copied_and_pickled_as_before() -> None:
+    agent = Agent("clerk", system="Be kind.")
+    assert copy.copy(agent) == agent
+    assert pickle.loads(pickle.dumps(Limits(steps=3))) == Limits(steps=3)
+    assert copy.deepcopy(Retry(attempts=2)) == Retry(attempts=2)
+
+
+def test_a_kind_of_ones_own_may_have_words_of_its_own() -> None:
+    class Own(Node[str, str]):
+        kind = "own"
+
+        def __init__(self, name: str, **anything: Any) -> None:
+            self._declare(name, ports=up.ports, output=str)
+            self.__dict__["anything"] = anything
+
+        async def activate(self, inputs: Any, ctx: Any) -> str:
+            return f"{inputs['text']} {self.__dict__['anything']['zzyzx']}"
+
+    assert Graph("desk", START >> Own("own", zzyzx="y") >> END).run_sync("x").output == "x y"
