@@ -10,7 +10,7 @@ from graphflow.policy import Approve, Policy, Use
 from graphflow.program import Program
 from graphflow.threads import in_thread
 
-NOBODY = "nobody is there to give it; pass run(..., approve=a function of the call)"
+NOBODY = "nobody is there to give it; pass run(..., approve=a function of the call), or walk it with `graphflow run` on a terminal"
 
 
 async def answer_of(ask: Approve, use: Use) -> bool | str:

@@ -303,7 +303,20 @@ class ModelError(GraphflowError):
 
 
 class ModelUnset(ModelError, LookupError):
-    """An agent names no model, and neither its graph nor the run gives a default."""
+    """An agent names no model, and neither its graph nor the run gives a default.
+
+    Attributes:
+        agent: the agent's name.
+        graph: its graph's name.
+    """
+
+    def __init__(self, agent: str, graph: str) -> None:
+        self.agent = agent
+        self.graph = graph
+        super().__init__(
+            f"{agent!r} names no model, and neither graph {graph!r} nor this run gives a default; "
+            "pass one: Agent(..., model='provider:model'), Graph(..., model=...) or run(..., model=...)"
+        )
 
 
 class PriceUnknown(ModelError, LookupError):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from graphflow.boundary import check_deps, check_input
 from graphflow.budget import check_prices
-from graphflow.errors import DeclarationError, WalkCancelled
+from graphflow.errors import DeclarationError, ModelUnset, WalkCancelled
 from graphflow.events import NodeFailed, RunEnded, RunStarted, Status
 from graphflow.frame import Frame, uncancel
 from graphflow.graph import Graph, RunOptions
@@ -22,7 +22,7 @@ from graphflow.keywords import refuse
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.messages import error_text
 from graphflow.model import Model
-from graphflow.opening import check_model, unset
+from graphflow.opening import check_model
 from graphflow.policy import Approve, Policy, also
 from graphflow.reach import status_of
 from graphflow.run import Run
@@ -30,6 +30,9 @@ from graphflow.scrub import scrub
 from graphflow.shared import Shared, Sources
 
 Out = TypeVar("Out")
+
+NO_DEPS = "ctx.deps is None: the run was given none; pass run(..., deps=...), and declare Graph(..., deps=Type) to be told at the start"
+"""What stands below an error of a node that looked for something in them."""
 
 
 def begin(
@@ -88,7 +91,7 @@ def _prepare(graph: Graph[Any, Any], frame: Frame, default: Model | str | None) 
     if graph.needs_models:
         for agent, named in graph.models_needed(default):
             if named is None:
-                raise unset(agent, graph.name)
+                raise ModelUnset(agent, graph.name)
             model: Any = shared.open(named) if isinstance(named, str) else named
             if (prepare := getattr(model, "prepare", None)) is not None:
                 prepare()
@@ -125,6 +128,19 @@ def _note(run: Run[Any], error: BaseException) -> None:
             if note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
             return
+
+
+def _note_deps(error: BaseException, deps: Any) -> None:
+    """Says in the traceback that the None in which a node looked for something is what the run was not given."""
+    missed = isinstance(error, AttributeError) and error.name is not None and error.obj is None
+    missed = missed or (isinstance(error, TypeError) and "'NoneType'" in str(error))
+    trace = error.__traceback__
+    if deps is not None or not missed or trace is None:
+        return
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    if "deps" in trace.tb_frame.f_code.co_names and NO_DEPS not in getattr(error, "__notes__", ()):
+        error.add_note(NO_DEPS)
 
 
 async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
@@ -183,6 +199,7 @@ def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | Non
             error.add_note(f"in the walk of {run.graph!r}")
     if error is not None:
         _note(run, error)
+        _note_deps(error, frame.deps)
     text = "" if error is None else scrub(f"{type(error).__name__}: {error_text(error)}")
     run.tell(RunEnded(run.ended - run.began, 0, status, output, text))
     run.close()

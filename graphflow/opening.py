@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from graphflow.errors import DeclarationError, ModelUnset, UnknownProvider
+from graphflow.errors import DeclarationError, UnknownProvider
 from graphflow.model import Embedder, Model
 
 ENDPOINTS = (
@@ -138,11 +138,3 @@ def _unknown(provider: str, have: Sequence[str]) -> str:
     near = [meant] if meant else difflib.get_close_matches(low, have, n=2)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there is: {', '.join(sorted(have))}"
     return f"no provider is named {provider!r}; {hint}"
-
-
-def unset(agent: str, graph: str) -> ModelUnset:
-    """The error for an agent that nobody gave a model."""
-    return ModelUnset(
-        f"{agent!r} names no model, and neither graph {graph!r} nor this run gives a default; "
-        "pass one: Agent(..., model='provider:model'), Graph(..., model=...) or run(..., model=...)"
-    )

@@ -27,6 +27,9 @@ from graphflow.graph import Graph
 from graphflow.media import Media
 from graphflow.messages import arms, type_name
 
+ENDINGS = (".py", ".yaml", ".yml")
+"""How files end that can hold a graph."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -49,7 +52,7 @@ def find_all(start: Path | None = None) -> list[Found]:
     found: dict[str, Found] = {}
     for root in roots(start):
         for file in sorted((root / "graphs").iterdir()):
-            if file.suffix in (".py", ".yaml", ".yml") and not file.name.startswith("_"):
+            if file.suffix in ENDINGS and not file.name.startswith("_"):
                 found.setdefault(file.stem, Found(file.stem, file, root))
     return [found[name] for name in sorted(found)]
 
@@ -62,21 +65,35 @@ def load(name_or_file: str, start: Path | None = None) -> Graph[Any, Any]:
         FileUnreadable: the file is missing or is no Python that can be run.
     """
     text, _, variable = name_or_file.partition(":") if not Path(name_or_file).is_file() else (name_or_file, "", "")
+    file = Path(text)
+    if file.suffix in ENDINGS and not file.exists():
+        like = _files_like(file.with_suffix(""), file.name)
+        raise FileUnreadable(f"there is no file {file}" + (f"; did you mean {like[0]}?" if like else ""))
     if is_graph_file(text):
         return load_graph(text)
     if text.endswith(".py"):
-        file = Path(text)
-        if not file.is_file():
-            raise FileUnreadable(f"there is no file {file}")
         beside = file.resolve().parent
         return graph_in(file, project_above(beside) or beside, variable)
     found = {each.name: each for each in find_all(start)}
     if text not in found:
+        file_there = next(iter(_files_like(Path(text))), None)
+        if file_there is not None:
+            whole = f"{file_there}:{variable}" if variable else str(file_there)
+            raise UnknownGraph(f"no graph is named {text!r}, but there is a file {file_there}; name the file: {whole}")
         near = difflib.get_close_matches(text, found, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there is: {', '.join(found) or 'none'}"
         raise UnknownGraph(f"no graph is named {text!r}; {hint}")
     file = found[text].file
     return load_graph(file) if is_graph_file(file) else graph_in(file, found[text].root, variable)
+
+
+def _files_like(stem: Path, name: str = "") -> list[Path]:
+    """Files that could hold a graph and are called so but for their ending; else those beside it whose names are near."""
+    exact = [file for ending in ENDINGS if (file := stem.parent / f"{stem.name}{ending}").is_file()]
+    if exact or not name or not stem.parent.is_dir():
+        return exact
+    there = [file.name for file in sorted(stem.parent.iterdir()) if file.suffix in ENDINGS]
+    return [stem.parent / near for near in difflib.get_close_matches(name, there, n=1)]
 
 
 def graph_in(file: Path, root: Path, variable: str = "") -> Graph[Any, Any]:

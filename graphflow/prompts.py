@@ -73,7 +73,10 @@ class Prompt:
             return render(_compiled(self.source), names)
         except Exception as error:  # of jinja2, of Python within it, or of what a message does when it is written
             have = ", ".join(sorted(names))
-            raise PromptError(f"prompt{self._place()}: {_why(error)}; a template here can use: {have}") from None
+            lacking = " (deps is None: pass run(..., deps=...))" if ctx.deps is None and "deps" in self.source else ""
+            raise PromptError(
+                f"prompt{self._place()}: {_why(error)}{lacking}; a template here can use: {have}"
+            ) from None
 
     def prove(self, kinds: Sequence[Type], deps: Type | None) -> list[str]:
         """What the template names that messages of these types do not have."""

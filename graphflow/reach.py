@@ -29,6 +29,7 @@ from graphflow.copies import copy_of
 from graphflow.errors import (
     ApprovalRefused,
     LimitExceeded,
+    ModelUnset,
     PolicyRefused,
     ToolError,
     WalkCancelled,
@@ -57,7 +58,6 @@ from graphflow.memory import copied
 from graphflow.messages import error_text
 from graphflow.model import Model
 from graphflow.nodes import Context, Node, Retry, find_callee, read_message
-from graphflow.opening import unset
 from graphflow.places import Asking, Place, outermost, place_in
 from graphflow.policy import Policy, Use, also
 from graphflow.program import Program
@@ -210,7 +210,7 @@ class Reach:
     def model(self, caller: Node[Any, Any]) -> Model:
         named = getattr(caller, "model", None) or self.default
         if named is None:
-            raise unset(caller.name, self.program.name)
+            raise ModelUnset(caller.name, self.program.name)
         if not isinstance(named, str):
             return named
         return self.shared.open(named)

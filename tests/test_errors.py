@@ -40,6 +40,7 @@ MADE: dict[type[GraphflowError], Callable[[], GraphflowError]] = {
     tree.Stuck: lambda: tree.Stuck("stuck", node="a", port="b", edges=["x >> a"], scope="the outermost"),
     tree.LimitExceeded: lambda: LimitExceeded("steps", 3, ["g", "h"], "too many"),
     tree.DepthExceeded: lambda: tree.DepthExceeded(["g", "h"], 1),
+    tree.ModelUnset: lambda: tree.ModelUnset("clerk", "desk"),
     tree.NodeTimeout: lambda: tree.NodeTimeout("slow", 0.5),
     tree.MissingExtra: lambda: tree.MissingExtra("it", "mcp", "no mcp"),
     tree.ToolError: lambda: ToolError("busy", retry=Retry(2)),

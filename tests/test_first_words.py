@@ -6,12 +6,15 @@ import asyncio
 import copy
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from graphflow import END, START, Agent, Graph, Handoff, Limits, Router, SubAgent, Tool, node, tool
-from graphflow.errors import DeclarationError, GraphflowError
+from graphflow import END, START, Agent, Context, Graph, Handoff, Limits, Router, SubAgent, Tool, node, tool
+from graphflow.cli.app import run_app
+from graphflow.errors import DeclarationError, GraphflowError, PromptError
 from graphflow.keywords import ELSEWHERE, NOTES, keywords_of
 from graphflow.kinds.code import Code
 from graphflow.kinds.human import Human
@@ -22,6 +25,7 @@ from graphflow.nodes import NO_OPTIONS, Node, Retry
 from graphflow.policy import Policy
 from graphflow.providers.http import Timeouts
 from graphflow.providers.retry import RetryPolicy
+from graphflow.testing import Scripted, ScriptedModel
 
 
 @node
@@ -275,3 +279,88 @@ def test_a_kind_of_ones_own_may_have_words_of_its_own() -> None:
             return f"{inputs['text']} {self.__dict__['anything']['zzyzx']}"
 
     assert Graph("desk", START >> Own("own", zzyzx="y") >> END).run_sync("x").output == "x y"
+
+
+# -- runs ------------------------------------------------------------------------------------------------------------------
+class Clinic(BaseModel, frozen=True):
+    town: str
+
+
+@node
+async def by_attribute(text: str, ctx: Context) -> str:
+    return str(ctx.deps.town)
+
+
+@node
+async def by_key(text: str, ctx: Context) -> str:
+    return str(ctx.deps["town"])
+
+
+@node
+async def of_its_own(text: str, ctx: Context) -> str:
+    nothing: Any = None
+    return str(nothing.town)
+
+
+@pytest.mark.parametrize("lacking", [by_attribute, by_key])
+def test_a_node_that_lacks_its_deps_is_told_apart_from_one_with_a_fault_of_its_own(lacking: Node[Any, Any]) -> None:
+    with pytest.raises((AttributeError, TypeError)) as caught:
+        Graph("desk", START >> lacking >> END).run_sync("x")
+    assert any("the run was given none; pass run(..., deps=...)" in note for note in caught.value.__notes__)
+    with pytest.raises(AttributeError) as other:
+        Graph("desk", START >> of_its_own >> END).run_sync("x")
+    assert not any("deps" in note for note in other.value.__notes__)
+
+
+def test_a_prompt_that_lacks_its_deps_says_so() -> None:
+    agent = Agent("clerk", prompt="In {{ deps.town }}: {{ text }}", model=ScriptedModel("x"))
+    with pytest.raises(PromptError, match=r"deps is None: pass run\(\.\.\., deps=\.\.\.\)"):
+        Graph("desk", START >> agent >> END).run_sync("x")
+
+
+@pytest.mark.parametrize("given", ["", "{}", '{"text": "x"}'])
+def test_a_model_that_hands_over_without_a_message_is_told_what_is_missing(given: str) -> None:
+    back = Agent("back", model=ScriptedModel("done"))
+    model = ScriptedModel(
+        Scripted(calls=[("transfer_to_back", given)]), Scripted(calls=[("transfer_to_back", '{"input": "x"}')])
+    )
+    front = Agent("front", handoffs=[back], model=model)
+    assert Graph("desk", START >> front >> END).run_sync("x").output == "done"
+    told = model.requests[1].turns[-1].results[0].content  # type: ignore[union-attr]
+    assert "arguments of 'back' lack \"input\"" in told
+    assert "of type str" in told
+
+
+# -- the command line ------------------------------------------------------------------------------------------------------
+DECLARED = """
+from graphflow import END, START, Agent, Graph
+class Clinic: ...
+etl2 = Graph("etl2", START >> Agent("clerk") >> END)
+wants = Graph("wants", START >> Agent("clerk", model="local:smollm2") >> END, deps=Clinic)
+"""
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "etl2.py").write_text(DECLARED)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "etl2", "x"), "no graph is named 'etl2', but there is a file etl2.py; name the file: etl2.py"),
+        (("check", "etl2:wants"), "name the file: etl2.py:wants"),
+        (("draw", "etl2.yaml"), "there is no file etl2.yaml; did you mean etl2.py?"),
+        (("run", "etl3.py", "x"), "there is no file etl3.py; did you mean etl2.py?"),
+        (("run", "etl2.py", "x"), "graph 'etl2' has no default; give one: --model provider:model"),
+        (("run", "etl2.py:wants", "x"), "a command line cannot give them: run the graph in a program of yours"),
+        (("run", "etl2.py", "x", "--modle", "m"), "--model"),
+    ],
+)
+def test_a_command_says_what_to_type(
+    there: Path, arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_app(list(arguments)) == 2
+    assert says in " ".join(capsys.readouterr().err.replace("│", " ").split())

@@ -47,6 +47,7 @@ OpenLevels = Annotated[
 USAGE = (
     errors.ProjectError,
     errors.InputInvalid,
+    errors.DepsInvalid,
     errors.GraphError,
     errors.DeclarationError,
     errors.PromptError,
@@ -95,7 +96,8 @@ def run(
         Path | None, typer.Option(metavar="FILE.html", help="Write the run as a page: pictures, conversations, costs.")
     ] = None,
 ) -> None:
-    """Walk a graph. On a terminal the walk is shown live."""
+    """Walk a graph. On a terminal the walk is shown live, and calls that need approval are asked about."""
+    from graphflow.cli.approvals import can_ask
     from graphflow.cli.watch import walk
 
     found = load(graph)
@@ -103,7 +105,7 @@ def run(
     given = read_message(found, text, _settings(settings))
     try:
         live = sys.stdout.isatty() and not as_json
-        done = walk(found, given, model=model, events=events, live=live, told=report is not None)
+        done = walk(found, given, model=model, events=events, live=live, told=report is not None, asks=can_ask())
     except Exception as error:
         partial = getattr(error, "run", None)
         if report is not None and partial is not None:

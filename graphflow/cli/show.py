@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from graphflow.cli.visible import visible, visible_json
-from graphflow.errors import GraphflowError
+from graphflow.errors import DepsInvalid, GraphflowError, ModelUnset
 from graphflow.messages import error_text, to_json_value
 from graphflow.report import counted
 from graphflow.run import Run
@@ -66,16 +66,31 @@ def summary(run: Run[Any]) -> str:
 
 def show_error(error: BaseException) -> None:
     """What went wrong, and what was done before it."""
-    text = error_text(error) or type(error).__name__
-    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("raised by node")]
+    text = _in_words_of_a_command(error)
+    notes = [
+        note for note in getattr(error, "__notes__", ()) if note.startswith(("raised by node", "ctx.deps is None"))
+    ]
     if not isinstance(error, GraphflowError):
         text = f"{type(error).__name__}: {text}"
-    print(visible(scrub(f"graphflow: {text}") + (f" ({notes[-1]})" if notes else "")), file=sys.stderr)
+    print(visible(scrub(f"graphflow: {text}") + (f" ({'; '.join(notes[-2:])})" if notes else "")), file=sys.stderr)
     run = getattr(error, "run", None)
     if isinstance(run, Run) and run.steps:
         done = [step for step in run.steps if step.error is None]
         names = ", ".join(dict.fromkeys(step.node for step in done)) or "nothing"
         print(visible(f"graphflow: {summary(run)}; finished before that: {names}"), file=sys.stderr)
+
+
+def _in_words_of_a_command(error: BaseException) -> str:
+    """The error's text; where it names a keyword of `run`, what to do on a command line."""
+    if isinstance(error, ModelUnset):
+        return (
+            f"{error.agent!r} names no model, and graph {error.graph!r} has no default; give one: --model provider:model "
+            "(`graphflow models` lists providers)"
+        )
+    text = error_text(error) or type(error).__name__
+    if isinstance(error, DepsInvalid):
+        return f"{text}; a command line cannot give them: run the graph in a program of yours"
+    return text
 
 
 def _is_flat(rows: list[Any]) -> bool:

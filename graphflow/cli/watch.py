@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from graphflow.cli.approvals import Asker
 from graphflow.cli.event_file import EventFile
 from graphflow.cli.visible import visible
 from graphflow.errors import WalkCancelled
@@ -40,17 +41,33 @@ class Terminated(WalkCancelled):
 
 
 def walk(
-    graph: Graph[Any, Any], message: Any, *, model: str | None, events: Path | None, live: bool, told: bool = False
+    graph: Graph[Any, Any],
+    message: Any,
+    *,
+    model: str | None,
+    events: Path | None,
+    live: bool,
+    told: bool = False,
+    asks: bool = False,
 ) -> Run[Any]:
-    """The run, after it has completed. `told`: what models think and say bit by bit is kept, too.
+    """The run, after it has completed.
+
+    Args:
+        graph: what is walked.
+        message: its input.
+        model: for nodes that name none.
+        events: the file that gets every event.
+        live: whether the walk is drawn on the terminal while it goes.
+        told: whether what models think and say bit by bit is kept, too.
+        asks: whether the person at the terminal is asked for approvals.
 
     Raises: whatever the walk raises; Ctrl-C and SIGTERM cancel the walk cleanly and are raised again.
     """
     with ExitStack() as stack:
         sink = stack.enter_context(EventFile(events)) if events is not None else None
         if not live and sink is None and not told:
-            return asyncio.run(_until_terminated(_quiet(graph, message, model)))
-        return asyncio.run(_until_terminated(_watched(graph, message, model, sink, live)))
+            return asyncio.run(_until_terminated(_quiet(graph, message, model, asks)))
+        return asyncio.run(_until_terminated(_watched(graph, message, model, sink, live, asks)))
 
 
 async def _until_terminated(walking: Coroutine[Any, Any, Run[Any]]) -> Run[Any]:
@@ -78,9 +95,10 @@ async def _until_terminated(walking: Coroutine[Any, Any, Run[Any]]) -> Run[Any]:
             loop.remove_signal_handler(signal.SIGTERM)
 
 
-async def _quiet(graph: Graph[Any, Any], message: Any, model: str | None) -> Run[Any]:
+async def _quiet(graph: Graph[Any, Any], message: Any, model: str | None, asks: bool) -> Run[Any]:
+    approve = Asker(nullcontext).ask if asks else None
     try:
-        return await graph.run(message, model=model)
+        return await graph.run(message, model=model, approve=approve)
     except asyncio.CancelledError as cancelled:
         raise _stopped(graph, getattr(cancelled, "run", None)) from None
 
@@ -94,12 +112,13 @@ def _stopped(graph: Graph[Any, Any], run: Run[Any] | None) -> WalkCancelled:
 
 
 async def _watched(
-    graph: Graph[Any, Any], message: Any, model: str | None, sink: EventFile | None, live: bool
+    graph: Graph[Any, Any], message: Any, model: str | None, sink: EventFile | None, live: bool, asks: bool
 ) -> Run[Any]:
-    run = graph.start(message, model=model)
-    records, reader = Recorder(run), aiter(run)
     picture = Picture(graph.name)
     screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()
+    approve = Asker(lambda: _aside(screen)).ask if asks else None
+    run = graph.start(message, model=model, approve=approve)
+    records, reader = Recorder(run), aiter(run)
     try:
         with screen:
             async for event in reader:
@@ -120,6 +139,19 @@ def _live(picture: Picture) -> AbstractContextManager[Any]:
     from rich.live import Live
 
     return Live(get_renderable=picture.tree, refresh_per_second=REDRAWS_A_SECOND, transient=True)
+
+
+@contextmanager
+def _aside(screen: Any) -> Iterator[None]:
+    """While a question stands on the screen, nothing is drawn over it."""
+    drawn = hasattr(screen, "stop")
+    if drawn:
+        screen.stop()
+    try:
+        yield
+    finally:
+        if drawn:
+            screen.start(refresh=True)
 
 
 @dataclass(slots=True)

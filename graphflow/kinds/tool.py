@@ -38,7 +38,7 @@ from graphflow.events import ToolPartial
 from graphflow.kinds.docstrings import read_docstring
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number, takes_no_number
 from graphflow.kinds.step import call_function, check_decorated, pieces_of, place_of
-from graphflow.messages import Type, adapter_of, origin_of
+from graphflow.messages import Type, adapter_of, origin_of, type_name
 from graphflow.model import ToolSpec
 from graphflow.nodes import Context, Node, NodeOptions
 from graphflow.plain import check_integers
@@ -359,7 +359,9 @@ def read_for(node: Node[Any, Any], arguments: str) -> Any:
         raise ArgumentsInvalid(f"arguments of {node.name!r} are not valid JSON: {error}") from None
     kind = node.ports[0].type
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        given = given.get("input") if isinstance(given, dict) else given
+        if isinstance(given, dict) and "input" not in given:
+            raise ArgumentsInvalid(_lacks_input(node, list(given)))
+        given = given["input"] if isinstance(given, dict) else given
     try:
         message = adapter_of(str if kind is Any else kind).validate_python(given)
     except ValidationError as error:
@@ -368,6 +370,14 @@ def read_for(node: Node[Any, Any], arguments: str) -> Any:
     if holds_no_number(message) and not takes_no_number(kind):
         raise ArgumentsInvalid(f"arguments of {node.name!r} do not fit: {NO_NUMBER}")
     return message
+
+
+def _lacks_input(node: Node[Any, Any], given: Sequence[str]) -> str:
+    """What a model is told that calls, or hands over to, a node without saying what the node shall get."""
+    kind = node.ports[0].type
+    wanted = type_name(str if kind is Any else kind)
+    others = f" (there is {', '.join(map(repr, given[:4]))})" if given else ""
+    return f'arguments of {node.name!r} lack "input"{others}: write {{"input": ...}} with what it shall get, of type {wanted}'
 
 
 def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str:

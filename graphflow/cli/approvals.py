@@ -1,0 +1,132 @@
+"""Approvals on a terminal: what is about to be done is shown, and only a clear yes lets it happen.
+
+Rules:
+1. Everything but `y` or `yes` is a no: an empty line, another word, the end of the input.
+2. What was typed before the question was on the screen is no answer to it.
+3. What a model wrote cannot pass for the question: it stands in quotes, on lines of its own, with its control characters shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+from pydantic import BaseModel
+
+from graphflow.cli.visible import visible
+from graphflow.media import Media
+from graphflow.messages import to_json_value, type_name
+from graphflow.policy import Use
+from graphflow.scrub import scrub
+from graphflow.threads import in_thread
+
+CLEAR = ("y", "yes")
+"""What counts as a yes."""
+SHOWN = 2_000
+"""Characters of one value that are shown; how many more there are is said."""
+MANNERS = {"reads": "reads", "writes": "writes", "network": "uses the network", "executes": "runs programs"}
+
+
+def can_ask() -> bool:
+    """Whether somebody is at a terminal who can read a question and answer it."""
+    streams = (sys.stdin, sys.stderr)
+    return all(stream is not None and not stream.closed and stream.isatty() for stream in streams)
+
+
+class Asker:
+    """Asks the person at the terminal, one question at a time.
+
+    Args:
+        aside: takes away what is drawn on the screen while a question stands there.
+    """
+
+    def __init__(self, aside: Callable[[], AbstractContextManager[Any]]) -> None:
+        self.aside = aside
+        self._turn = asyncio.Lock()
+
+    async def ask(self, use: Use) -> bool:
+        """Whether this call may be made."""
+        async with self._turn:
+            with self.aside():
+                _forget_typed()
+                print(question(use), end=" ", file=sys.stderr, flush=True)
+                answer = await _line()
+                if not answer.endswith("\n"):
+                    print(file=sys.stderr, flush=True)
+        granted = answer.endswith("\n") and answer.strip().casefold() in CLEAR
+        if not granted:
+            print(visible(f"graphflow: {use.node!r} is refused"), file=sys.stderr, flush=True)
+        return granted
+
+
+def question(use: Use) -> str:
+    """What is asked: what would be called, what it may do, and each argument with its type."""
+    does = [MANNERS[effect] for effect in MANNERS if effect in use.effects]
+    where = f" (in {' > '.join(use.path)})" if use.path else ""
+    head = f"graphflow: may the {use.kind} {use.node!r} be called{where}?"
+    if does:
+        head += f" It {' and '.join(does)}."
+    return "\n".join([visible(head), *(f"    {line}" for line in _lines(use.arguments)), "Allow it? [y/N]"])
+
+
+def _lines(arguments: Any) -> Iterator[str]:
+    """One line a field for a model, one a key for a mapping, else one for the whole."""
+    if isinstance(arguments, BaseModel) and not isinstance(arguments, Media):
+        for name, field in type(arguments).model_fields.items():
+            yield _line_of(name, type_name(field.annotation), getattr(arguments, name))
+    elif isinstance(arguments, dict):
+        for name, value in arguments.items():
+            yield _line_of(str(name), type(value).__name__, value)
+    else:
+        yield _line_of("message", type(arguments).__name__, arguments)
+
+
+def _line_of(name: str, kind: str, value: Any) -> str:
+    return _shown(f"{name} ({kind}): ") + _shown(_text_of(value))
+
+
+def _text_of(value: Any) -> str:
+    """A value on one line; what is cut off is counted, since nobody agrees to what is not shown."""
+    if isinstance(value, (bytes, bytearray)):
+        return f"{len(value)} bytes"
+    if isinstance(value, Media):
+        return repr(value)[:SHOWN]
+    text = scrub(json.dumps(to_json_value(value), ensure_ascii=False))
+    return (
+        text if len(text) <= SHOWN else f"{text[:SHOWN]}... and {len(text) - SHOWN} characters that are not shown here"
+    )
+
+
+def _shown(text: str) -> str:
+    """The text on one line, with what would move, turn around or hide letters written out."""
+    one_line = visible(text.replace("\n", "\\n"))
+    return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in ("Cf", "Zl", "Zp") else c for c in one_line)
+
+
+def _forget_typed() -> None:
+    """Drops what was typed before the question."""
+    with suppress(ImportError, OSError, ValueError):  # Windows has no termios
+        import termios
+
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+async def _line() -> str:
+    """The next line of the terminal; without its newline where the input has ended. A walk that ends meanwhile waits for nobody."""
+    loop, handle = asyncio.get_running_loop(), sys.stdin.fileno()
+    came: asyncio.Future[None] = loop.create_future()
+    try:
+        loop.add_reader(handle, lambda: None if came.done() else came.set_result(None))
+    except NotImplementedError:  # the event loop of Windows
+        return await in_thread(sys.stdin.readline, kind="hook")
+    try:
+        await came
+    finally:
+        loop.remove_reader(handle)
+    return os.read(handle, 4096).decode(errors="replace")
