@@ -304,9 +304,9 @@ class Frame(Reach):
             else:
                 inputs = act.inputs if act.inputs is not None else {slot.port: act.message}
                 output = await self.activate(slot, inputs, act.id)
-        except GeneratorExit:  # the event loop is gone: nothing can be awaited any more
-            raise
         except BaseException as error:
+            if isinstance(error, GeneratorExit) and is_closed(self.tasks.get(act.id)):
+                raise
             return self._failure(act, error)
         if act.id in self.walk.cancelling:  # type: ignore[union-attr]  # it has swallowed the request to stop
             return self._stopped(act)
@@ -358,6 +358,17 @@ def cancellation(node: str, cancelled: asyncio.CancelledError) -> Exception:
     if task is not None and task.cancelling():
         return WalkCancelled(f"node {node!r} was cancelled from outside of the walk")
     return stray(node, cancelled)
+
+
+def is_closed(task: asyncio.Task[Any] | None) -> bool:
+    """Whether a `GeneratorExit` comes from outside: the event loop is gone, and nothing can be awaited any more.
+
+    One that a node raises itself arises while its task runs.
+    """
+    try:
+        return task is None or asyncio.current_task() is not task
+    except RuntimeError:  # no event loop runs
+        return True
 
 
 def uncancel() -> None:

@@ -162,8 +162,8 @@ async def in_thread(
         if future.done():
             return
         if error is not None:
-            if isinstance(error, StopIteration):  # a future refuses it; PEP 479 has the reason
-                error = RuntimeError("the function raised StopIteration")
+            if isinstance(error, (StopIteration, GeneratorExit)):  # thrown into a coroutine, they would end it instead
+                error = RuntimeError(f"the function raised {type(error).__name__}")
             future.set_exception(error)
         else:
             future.set_result(result)  # type: ignore[arg-type]  # None only if T allows it

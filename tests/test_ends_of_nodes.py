@@ -180,14 +180,15 @@ class Told(BaseException):
 
 
 @both_paths
+@pytest.mark.parametrize("kind", [Told, GeneratorExit])
 @pytest.mark.parametrize("shape", ["chain", "fork", "nested", "failure edge", "retry", "isolate"])
-def test_an_exception_that_is_no_failure_is_raised_as_it_is(shape: str, plain: bool) -> None:
+def test_an_exception_that_is_no_failure_is_raised_as_it_is(shape: str, kind: type[BaseException], plain: bool) -> None:
     stopped = []
 
     @node(retry=3 if shape == "retry" else None)
     async def told(m: Msg) -> Msg:
         await asyncio.sleep(0)
-        raise Told("exit")
+        raise kind("exit")
 
     @node
     async def slow(m: Msg) -> Msg:
@@ -206,11 +207,25 @@ def test_an_exception_that_is_no_failure_is_raised_as_it_is(shape: str, plain: b
         "failure edge": lambda: Graph("g", START >> told, told >> END, told[Failure] >> mend >> END),
     }[shape]()
     run = walk(graph, Msg(), plain=plain)
-    assert isinstance(run.error, Told)
+    assert isinstance(run.error, kind)
     assert run.status == "failed"
     assert run.failures[0].node == "told"
     assert stopped == (["slow"] if "slow" in began(run) else [])
     assert [event.kind for event in run.events].count("run.end") == 1
+
+
+@both_paths
+@pytest.mark.parametrize("kind", [StopIteration, GeneratorExit])
+def test_what_would_end_a_coroutine_is_the_failure_of_a_plain_function(kind: type[BaseException], plain: bool) -> None:
+    @node
+    def ending(m: Msg) -> Msg:
+        raise kind
+
+    for graph in (
+        Graph("g", START >> ending >> END),
+        Graph("g", START >> (same, ending) >> gather >> END),
+    ):
+        assert repr(walk(graph, Msg(), plain=plain).error) == f"RuntimeError('the function raised {kind.__name__}')"
 
 
 @both_paths
