@@ -5,13 +5,17 @@ Rules:
 2. Lengths of lists are only known at run time, so a count is a number times such lengths.
 
 In one lap of a loop a node is activated as often as messages reach it without lap wires; each entry of the loop makes at
-most one lap for each unit of its lap limits, and one more to begin with.
+most one lap for each unit of its lap limits, and one more to begin with. Where a lap may send several messages round
+again, each of them goes on alone, so the laps are those of a tree: with two for one and three laps, 2 + 4 + 8.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS
@@ -24,9 +28,18 @@ if TYPE_CHECKING:
     from graphflow.topology import Wire
 
 
+TOLD_DIGITS = 15
+"""Digits of a number of laps that is still told; what is longer stands as a length of its own: `|laps of n|`."""
+TOLD_LISTS = 6
+"""The same for the lengths of lists that it is a product of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A worst-case count: `times`, once per item of each list in `lists` (whose lengths are only known at run time)."""
+    """A worst-case count: `times`, once per item of each list in `lists` (whose lengths are only known at run time).
+
+    `a or b` is the longer of two lists; a list without items counts as one of a single item.
+    """
 
     times: int
     lists: tuple[str, ...] = ()
@@ -162,7 +175,8 @@ def _usd(graph: Graph[Any, Any], calls: Mapping[str, Count]) -> float | None:
 
 def _activations(proof: Proof) -> list[Count]:
     """For each node, how often at most."""
-    counter = _Counter(proof)
+    assert proof.topology is not None
+    counter = _Counter(proof, proof.start)
     return [counter.whole(number) for number in range(counter.top.size)]
 
 
@@ -174,16 +188,21 @@ Counts = dict[Laps, Count]
 class _Counter:
     """Counts messages per kind of lap, in topological order; the laps are multiplied in at the end."""
 
-    def __init__(self, proof: Proof) -> None:
+    def __init__(self, proof: Proof, start: int, loop: int | None = None, around: _Counter | None = None) -> None:
         assert proof.topology is not None
         self.proof = proof
         self.top = proof.topology
-        self.counts: list[Counts] = [{} for _ in range(self.top.size)]
+        self.counts: dict[int, Counts] = defaultdict(dict)
         self.entries: dict[int, Counts] = {}
-        self.counts[self.top.start] = {(): Count(1)}
-        for number in sorted(range(self.top.size), key=self.top.order.__getitem__):
-            if number != self.top.start:
-                self.counts[number] = self._counted(number)
+        self.laps: dict[int, Count] = {} if around is None else around.laps
+        """How often a lap of a loop begins for each message that enters it."""
+        self.singles: dict[int, bool] = {} if around is None else around.singles
+        chain = self.top.loops_around(start)
+        self.start, self.depth = start, len(chain) if loop is None else chain.index(loop) + 1
+        """Where the one message is that is counted, and how many loops it does not enter, being in them already."""
+        inside = range(self.top.size) if loop is None else self.top.loops[loop].members
+        for number in sorted(inside, key=self.top.order.__getitem__):
+            self.counts[number] = self._counted(number)
 
     def whole(self, number: int) -> Count:
         """Activations of a node in one walk."""
@@ -198,20 +217,25 @@ class _Counter:
         join = self.top.joins.get(number)
         if join is not None:
             return self._moved(join.fork, self.counts[join.fork], around, join.branches)
-        arriving = [w for w in self.proof.by_target[number] if w.lap_of is None]
-        counts = self._sum(arriving, around)
-        for loop in {w.lap_of for w in self.proof.by_target[number] if w.lap_of is not None}:
-            depth = around.index(loop)
-            for outer, count in self.entries[loop].items():
-                laps = (*outer, True, *(False for _ in around[depth + 1 :]))
-                counts[laps] = max(
-                    counts.get(laps, Count(0)), count, key=_size
-                )  # a token begins a lap in one place only
-        return counts
+        return self._arriving(self.proof.by_target[number], around, here=number == self.start)
 
     def _entering(self, loop: int, around: list[int]) -> Counts:
         members = self.top.loops[loop].members
-        return self._sum([w for n in members for w in self.proof.by_target[n] if w.source not in members], around)
+        wires = [w for n in members for w in self.proof.by_target[n] if w.source not in members]
+        return self._arriving(wires, around, here=self.start in members and len(around) >= self.depth)
+
+    def _arriving(self, wires: Sequence[Declared], around: list[int], *, here: bool) -> Counts:
+        """What comes on these wires, by the laps of the loops around; and the first message, if it is `here`."""
+        counts = self._sum([w for w in wires if w.lap_of is None], around)
+        if here:
+            first = tuple(False for _ in around)
+            counts[first] = _plus(counts.get(first, Count(0)), Count(1))
+        for loop in {w.lap_of for w in wires if w.lap_of is not None}:
+            depth = around.index(loop)
+            for outer, count in self.entries[loop].items():
+                laps = (*outer, True, *(False for _ in around[depth + 1 :]))
+                counts[laps] = _most(counts.get(laps, Count(0)), count)  # a token begins a lap in one place only
+        return counts
 
     def _sum(self, wires: list[Declared], around: list[int]) -> Counts:
         """What arrives on these wires together; of wires that exclude each other, only the larger count."""
@@ -224,7 +248,7 @@ class _Counter:
             sent = [self._moved(w.source, self._sent(w), around, [w]) for w in group]
             for laps in {laps for counts in sent for laps in counts}:
                 counts = [c[laps] for c in sent if laps in c]
-                together = max(counts, key=_size) if exclusive else _plus(*counts)
+                together = _most(*counts) if exclusive else _plus(*counts)
                 total[laps] = _plus(total.get(laps, Count(0)), together)
         return total
 
@@ -240,31 +264,88 @@ class _Counter:
         before = self.top.loops_around(source)
         kept = [loop for loop in before if loop in around]
         left = before[len(kept) :]
-        staying = [w for w in self.proof.by_source[source] if w not in wires]
-        once = all(self.proof.exclusive(a, b) for a in wires for b in staying)
+        once = bool(left) and all(map(self._is_single, left)) and self._leaves_for_good(source, wires)
         moved: Counts = {}
         for laps, count in counts.items():
             key = (*laps[: len(kept)], *(False for _ in around[len(kept) :]))
             known = moved.get(key, Count(0))
             if once:  # who leaves does not go round again: one message for each that entered
-                moved[key] = max(known, count, key=_size)
+                moved[key] = _most(known, count)
             else:
                 moved[key] = _plus(known, self._lapped(laps[len(kept) :], count, left))
         return moved
 
+    def _leaves_for_good(self, source: int, wires: Sequence[Wire]) -> bool:
+        """Whether what is sent on these wires is sent on no other."""
+        staying = [w for w in self.proof.by_source[source] if w not in wires]
+        return all(self.proof.exclusive(a, b) for a in wires for b in staying)
+
     def _lapped(self, laps: Laps, count: Count, loops: list[int]) -> Count:
-        default = self.proof.limits.laps or DEFAULT_LAPS
-        times = count.times
         for later, loop in zip(laps, loops, strict=True):
             if later:
-                times *= sum(w.limit if w.limit is not None else default for w in self.top.loops[loop].laps)
-        return Count(times, count.lists)
+                more = self._laps_of(loop)
+                count = Count(count.times * more.times, (*count.lists, *more.lists))
+        return count
 
+    def _laps_of(self, loop: int) -> Count:
+        if loop not in self.laps:
+            default = self.proof.limits.laps or DEFAULT_LAPS
+            longest = sum(w.limit if w.limit is not None else default for w in self.top.loops[loop].laps)
+            self.laps[loop] = Count(longest) if self._is_single(loop) else self._branching(loop, longest)
+        return self.laps[loop]
 
-def _size(count: Count) -> tuple[int, int]:
-    return len(count.lists), count.times
+    def _is_single(self, loop: int) -> bool:
+        if loop not in self.singles:
+            self.singles[loop] = self.top.single(self.top.loops[loop], self.proof.exclusive)
+        return self.singles[loop]
+
+    def _branching(self, loop: int, longest: int) -> Count:
+        """All laps that follow from one message, where each lap may send several round again."""
+        laps = self.top.loops[loop].laps
+        header = self.proof._name(self.top.loops[loop].header)
+        again = _most(Count(1), *(self._sent_again(loop, target) for target in {w.target for w in laps}))
+        digits = longest * math.log10(again.times)
+        if digits > TOLD_DIGITS or longest * len(again.lists) > TOLD_LISTS:
+            return Count(1, (f"laps of {header}",))
+        return Count(sum(again.times**lap for lap in range(1, longest + 1)), again.lists * longest)
+
+    def _sent_again(self, loop: int, target: int) -> Count:
+        """How many messages one that begins a lap at this node sends round again."""
+        within = _Counter(self.proof, target, loop, self)
+        laps = [within.proof.edges[w.index] for w in self.top.loops[loop].laps]
+        around = self.top.loops_around(target)
+        depth = around.index(loop) + 1
+        return _plus(*within._sum(laps, around[:depth]).values())
 
 
 def _plus(*counts: Count) -> Count:
-    """Together; where lists differ, the longer product stands for both."""
-    return Count(sum(c.times for c in counts), max((c.lists for c in counts), key=len, default=()))
+    """All of them together."""
+    return Count(sum(count.times for count in counts), _longest(counts))
+
+
+def _most(*counts: Count) -> Count:
+    """What none of them is more than."""
+    return Count(max(count.times for count in counts), _longest(counts))
+
+
+def _longest(counts: Iterable[Count]) -> tuple[str, ...]:
+    """The lists of a product that is no shorter than that of any count: of |a| x |b| and |a| x |c|, |a| x |b or c|."""
+    longest: tuple[str, ...] = ()
+    for lists in {count.lists: None for count in counts}:
+        longest = _longer(longest, lists)
+    return longest
+
+
+def _longer(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    shared: list[str] = []
+    rest, more = list(one), list(other)
+    for name in one:
+        if name in more:
+            shared.append(name)
+            rest.remove(name)
+            more.remove(name)
+    return (*shared, *(_either(*pair) for pair in zip_longest(rest, more, fillvalue="")))
+
+
+def _either(one: str, other: str) -> str:
+    return " or ".join(dict.fromkeys(name for text in (one, other) if text for name in text.split(" or ")))

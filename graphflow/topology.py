@@ -335,7 +335,10 @@ class Topology:
     def single(self, loop: Loop, exclusive: Exclusive) -> bool:
         """Whether at most one token of each lap goes round again."""
         seeds = [(wire.source, Group((wire,))) for wire in loop.laps]
-        around: set[int | None] = {*self.loops_around(loop.header), loop.index}
+        chain = self.loops_around(
+            loop.header
+        )  # the header may lie in inner loops as well: their laps are within this one's
+        around: set[int | None] = {*chain[: chain.index(loop.index) + 1]}
         return self._splitting(seeds, loop.members, exclusive, around) is None
 
     def _leaks(self, node: int, groups: Sequence[Group], exclusive: Exclusive) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from graphflow import END, START, Agent, Graph, Limits, Router, node
 from graphflow.events import NodeStarted
 from tests.blocks import Block, Jitter, blocks, build
 from tests.conftest import A, Msg, walk
+from tests.shapes import graph_of
 
 LONGEST = 4
 """Items a map of `tests/blocks.py` makes at most."""
@@ -29,6 +31,78 @@ def test_no_node_is_activated_more_often_than_its_bound(block: Block, n: int) ->
         assert seen[name] <= count.times * LONGEST ** len(count.lists), (name, seen[name], str(count))
     if bounds.steps is not None:
         assert run.usage.steps <= bounds.steps
+
+
+def test_no_node_of_any_shape_is_activated_more_often_than_its_bound() -> None:
+    sound = 0
+    for seed in range(2500):
+        graph = graph_of(seed)
+        if graph is None:
+            continue
+        sound += 1
+        Jitter.random = random.Random(seed)
+        run = walk(graph, Msg(n=seed % 50), limits=Limits(steps=400))
+        seen = Counter(e.node for e in run.events if isinstance(e, NodeStarted))
+        for name, count in graph.bounds().activations.items():
+            known = not any(length.startswith("laps of ") for length in count.lists)
+            assert not known or seen[name] <= count.times * LONGEST ** len(count.lists), (seed, name, str(count))
+    assert sound > 500
+
+
+@node
+async def grow(m: Msg | A) -> list[Msg]:
+    return [m, m]  # type: ignore[list-item]
+
+
+@node
+async def twin(m: Msg | A) -> Msg | A:
+    return m if m.n > 2 else Msg(n=m.n + 1)
+
+
+def counts(graph: Graph[Any, Any]) -> dict[str, str]:
+    return {name: str(count) for name, count in graph.bounds().activations.items()}
+
+
+def test_each_message_that_goes_round_again_makes_laps_of_its_own() -> None:
+    mapped = Graph("g", START >> grow, grow.each.limit(2) >> grow, grow.each >> END, ends="all")
+    assert counts(mapped) == {"grow": "3 x |grow| x |grow|"}
+    other = twin.named("other")
+    forked = Graph(
+        "g",
+        START >> twin >> other,
+        twin[A] >> END,
+        (twin[Msg], other[Msg]) >> twin.named("last"),
+        twin.named("last")[Msg].limit(3) >> twin,
+        twin.named("last")[A] >> END,
+        other[A] >> END,
+        ends="all",
+    )
+    assert counts(forked) == {"twin": "15", "other": "15", "last": "30"}  # 1 + 2 + 4 + 8, and each of them twice
+
+
+def test_laps_beyond_all_counting_are_a_length_of_their_own() -> None:
+    graph = Graph("g", START >> grow, grow.each.limit(100) >> grow, grow.each >> END, ends="all")
+    assert counts(graph) == {"grow": "2 x |laps of grow|"}
+    assert graph.bounds().steps is None
+
+
+def test_an_inner_loop_is_entered_by_each_lap_of_the_outer() -> None:
+    edit = twin.named("edit")
+    graph = Graph(
+        "g",
+        START >> twin,
+        twin[Msg].limit(2) >> twin,
+        twin[A] >> edit,
+        edit[Msg].limit(3) >> twin,
+        edit[A] >> END,
+    )
+    assert counts(graph) == {"twin": "12", "edit": "4"}
+
+
+def test_of_different_lists_the_longer_stands_for_both() -> None:
+    many = grow.named("many")
+    graph = Graph("g", START >> (grow, many), (grow.each, many.each) >> twin >> END, input=Msg, ends="all")
+    assert counts(graph)["twin"] == "2 x |grow or many|"
 
 
 def test_what_bounds_say_of_a_loop_and_a_map() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any, Literal
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from graphflow import END, START, Failure, Graph, GraphError, LimitReached, Limits, Router, node
 from graphflow.errors import LimitExceeded
 from graphflow.events import NodeStarted
+from tests.blocks import Jitter
 from tests.conftest import A, B, Msg, walk
 
 BOTH = pytest.mark.parametrize("plain", [True, False])
@@ -157,6 +159,39 @@ def test_edges_that_go_round_the_same_nodes_are_counted_side_by_side(plain: bool
     run = walk(graph, Msg(), plain=plain)
     assert getattr(run.error, "limit", "") == "laps"
     assert count(run, "write") == 5
+
+
+def test_what_several_laps_of_an_inner_loop_send_goes_round_the_outer_one_apart() -> None:
+    @node
+    async def write(m: Msg | B) -> Msg:
+        await Jitter.wait()
+        return Msg(n=m.n + 1)
+
+    @node
+    async def judge(m: Msg) -> Msg | B:
+        await Jitter.wait()
+        return B(n=m.n)
+
+    over = fallback.named("over")
+    graph = Graph(
+        "g",
+        START >> write >> judge,
+        write.limit(3) >> write,
+        write[LimitReached] >> fallback >> END,
+        judge[B].limit(1) >> write,
+        judge[Msg] >> END,
+        judge[LimitReached] >> over >> END,
+        input=Msg,
+        ends="all",
+    )
+    answers = set()
+    for seed in range(6):
+        Jitter.random = random.Random(seed)
+        run = walk(graph, Msg())
+        starts = [(e.node, e.scope) for e in run.events if isinstance(e, NodeStarted)]
+        assert len(starts) == len(set(starts))
+        answers.add(repr(run.output))
+    assert len(answers) == 1
 
 
 # -- shapes that never end -------------------------------------------------------------------------------------------------
