@@ -82,10 +82,11 @@ def options(whose: str) -> dict[str, Shape]:
 
 def limits(what: str) -> Keyed:
     """The keys of limits."""
-    floors = {
+    shapes = {
         name: AT_LEAST_1 if name in ("laps", "concurrency") else AT_LEAST_0 for name in Limits.__dataclass_fields__
     }
-    return Keyed(what, {name: maybe(shape) for name, shape in floors.items()})
+    shapes["unpriced"] = one_of(("tell", "end"))
+    return Keyed(what, {name: maybe(shape) for name, shape in shapes.items()})
 
 
 def _agent(name: str) -> dict[str, Shape]:

@@ -132,7 +132,8 @@ async def pieces_of(
 ) -> AsyncGenerator[Any, None]:
     """What an (async) generator function yields; a plain one has one thread from its first piece to its last."""
     bound = _bound(function, signature, arguments, ctx)
-    if origin_of(signature.output) in (AsyncIterator, AsyncGenerator, AsyncIterable):
+    asynchronous = origin_of(signature.output) in (AsyncIterator, AsyncGenerator, AsyncIterable)
+    if asynchronous or inspect.isasyncgenfunction(function):
         pieces = bound()
     else:
         pieces = iterated_in_thread(bound, on_abandon=_abandoning(ctx))
