@@ -66,7 +66,7 @@ def load(name_or_file: str, start: Path | None = None) -> Graph[Any, Any]:
     """
     text, _, variable = name_or_file.partition(":") if not Path(name_or_file).is_file() else (name_or_file, "", "")
     file = Path(text)
-    if file.suffix in ENDINGS and not file.exists():
+    if "\0" not in text and file.suffix in ENDINGS and not file.exists():
         like = _files_like(file.with_suffix(""), file.name)
         raise FileUnreadable(f"there is no file {file}" + (f"; did you mean {like[0]}?" if like else ""))
     if is_graph_file(text):
