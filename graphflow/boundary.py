@@ -11,6 +11,7 @@ from typing import Any
 from graphflow.errors import DepsInvalid, InputInvalid, OutputInvalid
 from graphflow.graph import Graph
 from graphflow.messages import Type, adapter_of, arms, output_check, shortened, type_name
+from graphflow.namesakes import Namesakes
 from graphflow.nodes import Node
 
 
@@ -33,8 +34,10 @@ def check_input(graph: Graph[Any, Any], message: Any) -> Any:
         details = (
             [f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in errors()] if errors else [str(error)]
         )
+        apart = Namesakes(kind, type(message))
         raise InputInvalid(
-            f"graph {graph.name!r} takes {type_name(kind)}, and was given {type(message).__name__}: {'; '.join(details)}"
+            f"graph {graph.name!r} takes {apart.name(kind)}, and was given {apart.name(type(message))}: "
+            f"{'; '.join(details)}{apart.hint}"
         ) from None
 
 
@@ -46,9 +49,12 @@ def check_deps(graph: str, kind: Type | None, deps: Any) -> None:
     """
     if kind is None or _is_of(kind, deps):
         return
-    wanted = type_name(kind)
-    given = "none were given" if deps is None else f"{type(deps).__name__} was given"
-    raise DepsInvalid(f"graph {graph!r} declares deps={wanted}, and {given}; pass run(..., deps=...) with a {wanted}")
+    apart = Namesakes(kind, type(deps))
+    wanted = apart.name(kind)
+    given = "none were given" if deps is None else f"{apart.name(type(deps))} was given"
+    raise DepsInvalid(
+        f"graph {graph!r} declares deps={wanted}, and {given}; pass run(..., deps=...) with a {wanted}{apart.hint}"
+    )
 
 
 def _is_of(kind: Type, deps: Any) -> bool:
@@ -78,7 +84,8 @@ def wrong_output(node: Node[Any, Any] | None, output: Any) -> OutputInvalid:
         return OutputInvalid(
             f"node {node.name!r} returned a coroutine instead of {type_name(node.output)}; write `return await ...`"
         )
+    apart = Namesakes(node.output, type(output))
     return OutputInvalid(
-        f"node {node.name!r} says it returns {type_name(node.output)} and returned {type(output).__name__}: {shortened(output)}; "
-        "return that type, or change the annotation"
+        f"node {node.name!r} says it returns {apart.name(node.output)} and returned {apart.name(type(output))}: "
+        f"{shortened(output)}{apart.hint or '; return that type, or change the annotation'}"
     )

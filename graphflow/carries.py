@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from graphflow.arrows import Edge
 from graphflow.messages import Type, accepts, arms, disjoint, matcher, origin_of, type_name
+from graphflow.namesakes import Namesakes
 from graphflow.nodes import Node
 from graphflow.topology import Wire
 
@@ -77,7 +78,8 @@ def choose(arm: Any, kinds: tuple[Type, ...], sent: Type) -> tuple[Type, ...] | 
         return chosen
     if all(any(accepts(k, w) for k in kinds) for w in wanted):
         return wanted
-    return f"it has no arm {type_name(arm)}; its arms are {', '.join(type_name(k) for k in kinds)}"
+    apart = Namesakes(arm, *kinds)
+    return f"it has no arm {apart.name(arm)}; its arms are {', '.join(apart.name(k) for k in kinds)}{apart.hint}"
 
 
 def units(sent: Type, labels: bool) -> list[Type]:

@@ -208,6 +208,13 @@ def check(whose: str, known: Keywords, given: Sequence[object], options: Mapping
         raise DeclarationError(f"{whose} lacks {' and '.join(repr(word) for word in lacking)}; add it")
 
 
+def translated(word: str, have: Iterable[str]) -> str | None:
+    """The keyword that a word of another framework is here, if it is one of those that there are."""
+    known = set(have)
+    every = (meant.partition("=")[0] for meant in ELSEWHERE.get(word, ()))
+    return next((keyword for keyword in every if keyword in known), None)
+
+
 def meant_by(word: str, have: Sequence[str], kind: str = "") -> str:
     """What to write for a keyword that there is not."""
     note = NOTES.get(kind, {}).get(word)

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -262,8 +262,13 @@ def _is_configurable(kind: Type) -> bool:
     )
 
 
-def type_name(kind: Type) -> str:
-    """A type as a person writes it: `Approved | Rejected`, `list[Question]`, `'yes' | 'no'`."""
+def type_name(kind: Type, labels: Mapping[Any, str] | None = None) -> str:
+    """A type as a person writes it: `Approved | Rejected`, `list[Question]`, `'yes' | 'no'`.
+
+    Args:
+        kind: the type.
+        labels: what certain classes are called instead of their names.
+    """
     kind = plain(kind)
     if kind is type(None) or kind is None:
         return "None"
@@ -271,12 +276,14 @@ def type_name(kind: Type) -> str:
         return "Any"
     origin, inner = origin_of(kind), get_args(kind)
     if origin in UNION_ORIGINS:
-        return " | ".join(type_name(member) for member in inner)
+        return " | ".join(type_name(member, labels) for member in inner)
     if origin is Literal:
         return " | ".join(repr(value) for value in inner)
     if origin is not None:
         name = getattr(origin, "__name__", str(origin))
-        return f"{name}[{', '.join('...' if i is Ellipsis else type_name(i) for i in inner)}]"
+        return f"{name}[{', '.join('...' if i is Ellipsis else type_name(i, labels) for i in inner)}]"
+    if labels and kind in labels:
+        return labels[kind]
     return getattr(kind, "__name__", None) or str(kind)
 
 

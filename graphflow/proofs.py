@@ -43,6 +43,7 @@ from graphflow.messages import (
     origin_of,
     type_name,
 )
+from graphflow.namesakes import Namesakes
 from graphflow.nodes import Node
 from graphflow.ports import Port
 from graphflow.topology import Join, Loop, Topology, Wire
@@ -115,10 +116,10 @@ class Proof(Members):
         for kind in firm:
             if all(accepts(other, kind) for other in firm):
                 return kind
-        shown = ", ".join(dict.fromkeys(type_name(kind) for kind in firm))
-        self.problems.append(
-            f"START feeds ports of different types ({shown}); say what the graph takes: Graph(..., input=Type)"
-        )
+        apart = Namesakes(*firm)
+        shown = ", ".join(dict.fromkeys(apart.name(kind) for kind in firm))
+        hint = apart.hint or "; say what the graph takes: Graph(..., input=Type)"
+        self.problems.append(f"START feeds ports of different types ({shown}){hint}")
         return Any
 
     def _resolve_edges(self) -> None:
@@ -169,8 +170,8 @@ class Proof(Members):
             fitting = [(i, p) for i, p in fitting if not p.optional]
         if len(fitting) > 1:
             names = " or ".join(repr(p.name) for _, p in fitting)
-            way = f">> {target}.into({fitting[0][1].name!r})"
-            return f"{kinds_text(kinds)} fits more than one port of {target!r} ({names}); say which: {way}"
+            aims = " or ".join(f">> {target}.into({p.name!r})" for _, p in fitting)
+            return f"{kinds_text(kinds)} fits more than one port of {target!r} ({names}); say which: {aims}"
         port, chosen = fitting[0]
         ways = {chosen.collects(k) for k in kinds}
         if len(ways) > 1:
@@ -187,13 +188,15 @@ class Proof(Members):
                 if some and len({port.collects(k) for k in some}) == 1:
                     return some, i, port.collects(some[0]), False, exceptional
         source, target = edge.origin.node.name, edge.target.name
-        accepts_text = " or ".join(f"{p.name}: {type_name(p.type)}" for _, p in candidates) or "nothing"
+        apart = Namesakes(*kinds, *(p.type for _, p in candidates))
+        accepts_text = " or ".join(f"{p.name}: {apart.name(p.type)}" for _, p in candidates) or "nothing"
         hint = "add a node that converts, or change one type"
         if not edge.origin.each and any(
             item_type(k) is not None and p.takes(item_type(k)) for k in kinds for _, p in candidates
         ):
             hint = f"to send the items one by one write {source}.each >> {target}"
-        return f"{source!r} sends {kinds_text(kinds)}, {target!r} accepts {accepts_text}; {hint}"
+        hint = apart.hint or f"; {hint}"
+        return f"{source!r} sends {apart.names(kinds)}, {target!r} accepts {accepts_text}{hint}"
 
     def _picked(self, origin: Origin, sent: Type) -> tuple[tuple[Type, ...], bool, bool] | str:
         """The arms that an origin stands for: (arms, whether that is all the node sends, whether exceptional)."""
@@ -207,7 +210,7 @@ class Proof(Members):
         if arm is not None:
             chosen = choose(arm, kinds, sent)
             if isinstance(chosen, str):
-                return f"{node.name!r} sends {type_name(sent)}; {chosen}"
+                return f"{node.name!r} sends {Namesakes(sent, arm).name(sent)}; {chosen}"
             kinds = chosen
         if message is not None:
             kinds = arms(message)
@@ -309,16 +312,25 @@ class Proof(Members):
                 self._say_node(node, f"no edge leads to {node.name!r}; write ... >> {node.name}, or leave it out")
             for i, port in enumerate(ports):
                 if wired and i not in wired and not port.optional:
-                    self._say(
-                        f"port {port.name!r} ({type_name(port.type)}) of {node.name!r} has no edge; send it one with "
-                        f"... >> {node.name}.into({port.name!r}), or give the parameter a default",
-                        arriving[0].edge.where,
-                    )
+                    self._say_unfed(node, port, wired)
                 if len({d.collects for d in wired.get(i, ())}) > 1:
                     edges = " and ".join(repr(d.edge) for d in wired[i])
                     self.problems.append(
                         f"port {port.name!r} of {node.name!r} gets whole lists and single items ({edges}); use two ports"
                     )
+
+    def _say_unfed(self, node: Node[Any, Any], port: Port, wired: dict[int, list[Declared]]) -> None:
+        """A port that nothing feeds; if another one of its type is fed twice, one of the two edges was probably meant for it."""
+        have = f"port {port.name!r} ({type_name(port.type)}) of {node.name!r} has no edge"
+        aim = f"{node.name}.into({port.name!r})"
+        for number, edges in wired.items():
+            if len(edges) > 1 and node.ports[number].type == port.type:
+                both = " and ".join(repr(d.edge) for d in edges)
+                text = f"{have}, and {node.ports[number].name!r} has several: {both}; lead one of them to {aim}"
+                self._say(text, edges[-1].edge.where)
+                return
+        first = next(iter(wired.values()))[0]
+        self._say(f"{have}; send it one with ... >> {aim}, or give the parameter a default", first.edge.where)
 
     def _check_reach(self) -> None:
         for number in _missed(self.start, self.by_source, backward=False):
@@ -492,8 +504,10 @@ class Proof(Members):
             crowd = top.crowded(join, port, self.exclusive)
             if crowd is not None:
                 source = self._name(crowd)
+                writers = [d for d in arriving if d.port == port]
+                by = f" (by {' and '.join(repr(d.edge) for d in writers)})" if len(writers) > 1 else ""
                 self._say(
-                    f"port {node.ports[port].name!r} of {node.name!r} may get several messages from the fork at {source!r} "
+                    f"port {node.ports[port].name!r} of {node.name!r} may get several messages from the fork at {source!r}{by} "
                     f"for one message on its other ports; collect them first (a node with list[...]), or make the port a list",
                     next(d.edge.where for d in arriving if d.port == port),
                 )
@@ -512,10 +526,47 @@ class Proof(Members):
     def _say_double(self, one: Wire, other: Wire) -> None:
         shown = self._text(one) if one is other else f"{self._text(one)} and {self._text(other)}"
         verb = "may bring several messages" if one is other else "may both bring a message"
+        why = self._why_double(one, other)
         self._say(
-            f"{shown} {verb} to END in one run; join them before END, or say what is meant: Graph(..., ends='first') or ends='all'",
+            f"{shown} {verb} to END in one run{why}; or say what is meant: Graph(..., ends='first') or ends='all'",
             self.edges[one.index].edge.where,
         )
+
+    def _why_double(self, one: Wire, other: Wire) -> str:
+        """Where two messages to END were probably meant to become one, and how."""
+        top = self.topology
+        assert top is not None
+        ways = self._behind(one.target)
+        both = ways & self._behind(other.target)
+        joins = [join for number, join in top.joins.items() if number in both and join.fork in {one.source, *ways}]
+        if one is other and joins:
+            join = max(joins, key=lambda join: top.order[join.node])
+            node, verb = self.nodes[join.node], "collects" if join.collect else "pairs what comes of"
+            pairing = (
+                ""
+                if not join.collect
+                else "; to pair what comes of one item, give it a port for each instead of a list"
+            )
+            return (
+                f": {node.name!r} {verb} the fork at {self._name(join.fork)!r}, so it runs once per item of "
+                f"{self._name(one.source)}.each; collect its answers behind it, {node.name} >> a node with "
+                f"list[{type_name(node.output)}] >> END{pairing}"
+            )
+        for number in sorted(both - {self.end}, key=top.order.__getitem__):
+            arriving = [d for d in self.by_target[number] if d.source in ways or d.source in self._behind(other.target)]
+            if one is not other and number not in top.joins and len(arriving) > 1:
+                edges = " and ".join(repr(d.edge) for d in arriving)
+                return f": {self._name(number)!r} runs once for each of {edges}; join them before it, with a port for each or a list"
+        return "; join them before END"
+
+    def _behind(self, number: int) -> set[int]:
+        """A node and all that its messages may come to."""
+        found, todo = {number}, [number]
+        while todo:
+            new = {d.target for d in self.by_source[todo.pop()]} - found
+            found |= new
+            todo += new
+        return found
 
     def exclusive(self, one: Wire, other: Wire) -> bool:
         """Whether at most one of two wires of the same node is taken for one message."""

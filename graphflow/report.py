@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphflow.copies import unfrozen_in
+from graphflow.depths import out_of_reach
 from graphflow.messages import type_name
 from graphflow.opening import known_problem
 from graphflow.prices import price_of
@@ -70,7 +71,8 @@ def _join_facts(proof: Proof) -> list[str]:
 
 
 def _warnings(graph: Graph[Any, Any]) -> list[str]:
-    warnings = []
+    deepest = out_of_reach(graph)
+    warnings = [] if deepest is None else [deepest]
     for name, model in graph.models_needed(graph.model):
         if model is None:
             warnings.append(

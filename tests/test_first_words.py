@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Context, Graph, Handoff, Limits, Router, SubAgent, Tool, node, tool
 from graphflow.cli.app import run_app
-from graphflow.errors import DeclarationError, GraphflowError, PromptError
+from graphflow.errors import DeclarationError, FileUnreadable, GraphflowError, PromptError
 from graphflow.keywords import ELSEWHERE, NOTES, keywords_of
 from graphflow.kinds.code import Code
 from graphflow.kinds.human import Human
@@ -23,6 +23,7 @@ from graphflow.kinds.step import Step
 from graphflow.mcp import MCP
 from graphflow.nodes import NO_OPTIONS, Node, Retry
 from graphflow.policy import Policy
+from graphflow.project import load
 from graphflow.providers.http import Timeouts
 from graphflow.providers.retry import RetryPolicy
 from graphflow.testing import Scripted, ScriptedModel
@@ -364,3 +365,20 @@ def test_a_command_says_what_to_type(
 ) -> None:
     assert run_app(list(arguments)) == 2
     assert says in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_a_file_translates_words_as_constructors_do_and_tells_all_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "desk.yaml"
+    file.write_text(
+        "graph: desk\nmax_steps: 3\nnodes:\n  clerk: {kind: agent, instructions: Be kind., output_type: str, modle: x}\n"
+        "  other: nowhere.at.all:thing\nedges:\n  - START >> clrk >> END\n"
+    )
+    with pytest.raises(FileUnreadable) as caught:
+        load(str(file))
+    told = str(caught.value)
+    assert "desk.yaml:2: a graph has no 'max_steps'; did you mean 'limits'?" in told
+    assert "desk.yaml:4: agent 'clerk' has no 'instructions'; did you mean 'system'?" in told
+    assert "agent 'clerk' has no 'output_type'; did you mean 'output'?" in told
+    assert "agent 'clerk' has no 'modle'; did you mean 'model'?" in told
+    assert "desk.yaml:5: " in told
+    assert "desk.yaml:7: the arrow 'START >> clrk >> END' names 'clrk'" in told

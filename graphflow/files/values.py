@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from graphflow.keywords import translated
+
 Path = tuple[Any, ...]
 """The way to a value: keys and positions, from the outside in."""
 SHOWN = 60
@@ -199,5 +201,6 @@ def shown(value: Any) -> str:
 def nearest(key: Any, known: Iterable[str]) -> str:
     """What somebody may have meant, or what there is."""
     words = list(known)
-    near = difflib.get_close_matches(str(key)[:SHOWN], words, n=1)
+    elsewhere = translated(str(key), words)
+    near = [elsewhere] if elsewhere else difflib.get_close_matches(str(key)[:SHOWN], words, n=1)
     return f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(words)}"
