@@ -13,7 +13,7 @@ from functools import wraps
 from typing import NamedTuple, NoReturn, TypeVar
 
 from graphflow.errors import DeclarationError
-from graphflow.values import OF_KIND, check_values
+from graphflow.values import OF_KIND, SHAPES, Shape, check_values
 
 C = TypeVar("C", bound=type)
 
@@ -135,6 +135,24 @@ class Keywords(NamedTuple):
     """What has to be given."""
     open: bool
     """Whether it takes keywords that only its author knows."""
+    every: frozenset[str]
+    """The keywords as a set."""
+    shapes: Mapping[str, Shape]
+    """What may stand behind them."""
+
+    def fits(self, given: Sequence[object], options: Mapping[str, object]) -> bool:
+        """Whether a call is all right: the short way for nearly all of them, which has nothing to tell."""
+        if not (self.open or options.keys() <= self.every) or not (self.many or len(given) <= len(self.places)):
+            return False
+        if self.required and self.lacking(given, options):
+            return False
+        if options and any(name in options for name in self.places[: len(given)]):
+            return False
+        for name, value in (*zip(self.places, given, strict=False), *options.items()):
+            shape = self.shapes.get(name)
+            if shape is not None and value is not None and not shape.fits(value):
+                return False
+        return True
 
     def beyond(self, given: Sequence[object]) -> Sequence[object]:
         """Values behind the last place that there is."""
@@ -150,7 +168,7 @@ class Keywords(NamedTuple):
         return [name for name in self.required if name not in options and name not in placed]
 
 
-def keywords_of(function: Callable[..., object], shared: Iterable[str] = ()) -> Keywords:
+def keywords_of(function: Callable[..., object], shared: Iterable[str] = (), kind: str = "") -> Keywords:
     """What a constructor can be given; `shared` is what stands behind `**options: Unpack[NodeOptions]`."""
     places: list[str] = []
     named: list[str] = []
@@ -170,7 +188,15 @@ def keywords_of(function: Callable[..., object], shared: Iterable[str] = ()) -> 
             named.append(parameter.name)
         if parameter.default is parameter.empty:
             required.append(parameter.name)
-    return Keywords(tuple(places), many, tuple(named), tuple(required), is_open)
+    return Keywords(
+        tuple(places),
+        many,
+        tuple(named),
+        tuple(required),
+        is_open,
+        frozenset(named),
+        {**SHAPES, **OF_KIND.get(kind, {})},
+    )
 
 
 def refuse(whose: str, unknown: Iterable[str], have: Iterable[str], kind: str = "") -> NoReturn:

@@ -509,9 +509,9 @@ def _check_call(kind: type[Node[Any, Any]], given: Sequence[Any], options: Mappi
     """Refuses keywords that a kind of node does not have, values beyond the last place, and calls that lack something."""
     known: Keywords | None = kind.__dict__.get("_keywords")  # with the class, so that it is kept no longer
     if known is None:
-        known = kind._keywords = keywords_of(kind.__init__, NO_OPTIONS)
-    if not given and not options:
-        return  # a copy is made without any arguments
+        known = kind._keywords = keywords_of(kind.__init__, NO_OPTIONS, kind.kind)
+    if known.fits(given, options) or not (given or options):  # a copy is made without any arguments
+        return
     first = given[0] if given else options.get("name", "")
     called = first if isinstance(first, str) else getattr(first, "__name__", getattr(first, "name", ""))
     whose = f"{kind.kind} {called!r}" if called else f"{kind.__name__}(...)"
