@@ -29,6 +29,7 @@ from graphflow.messages import to_json_value
 from graphflow.model import Model, ModelEvent, Request
 from graphflow.opening import open_model
 from graphflow.providers.closing import aclosing
+from graphflow.regular import read_regular
 from graphflow.reply import Gathering
 from graphflow.scrub import scrub, scrubbed
 
@@ -314,9 +315,9 @@ def _error(given: dict[str, Any]) -> ModelError:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadable(f"the recording {path} cannot be read: {error}; make it with record(...)") from None
+        text = read_regular(path)
+    except FileUnreadable as error:
+        raise FileUnreadable(f"the recording cannot be read: {error}; make it with record(...)") from None
     rows = text.split("\n")
     if rows[-1].strip() and not _is_whole(rows[-1].encode()):
         warnings.warn(f"the last line of {path} is torn, and is left out: the answer in it was not whole", stacklevel=4)

@@ -37,6 +37,12 @@ BITS = 14_000
 
 _WIDE = re.compile(r"\d{5,}")
 _FIELD = re.compile(r"\{[^{}]*:[^{}]*(\{|\d{5,})")
+_NAMES_OF_HOSTS = frozenset(["idna", "punycode"])
+"""Codecs for names of a few dozen characters, which take quadratic time."""
+LONGEST_WRAPPED = 500_000
+"""Characters of a text that is wrapped, which takes quadratic time if it has no spaces."""
+LONGEST_NAME = 1_000
+"""Characters that such a codec may be given."""
 _budget: ContextVar[Budget | None] = ContextVar("what the text being written may still use", default=None)
 
 
@@ -257,9 +263,17 @@ def _check_method(owner: Any, name: str, given: list[Any]) -> None:
         _check_join(owner, given[0] if given else "")
     elif name in ("format", "format_map"):
         _check_format(owner, given)
+    elif name in ("encode", "decode") and len(owner) > LONGEST_NAME:
+        _check_codec(given)
     elif name == "translate" and given and isinstance(given[0], Mapping):
         longest = max((len(each) for each in given[0].values() if isinstance(each, str)), default=1)
         check_size(len(owner) * max(1, longest))
+
+
+def _check_codec(given: Iterable[Any]) -> None:
+    for name in given:
+        if isinstance(name, str) and name.strip().lower() in _NAMES_OF_HOSTS:
+            raise TooMuch(f"{name!r} is for names, not for texts of thousands of characters; use utf-8")
 
 
 def _check_numbers(given: Iterable[Any]) -> None:
@@ -305,11 +319,35 @@ def _check_text(value: Any, given: list[Any]) -> None:
     _check_numbers(given)
 
 
+def _check_wrapped(value: Any, given: list[Any]) -> None:
+    if len(str(value)) > LONGEST_WRAPPED:
+        raise TooMuch(
+            f"a text of more than {LONGEST_WRAPPED} characters takes too long to be wrapped; wrap parts of it"
+        )
+    _check_text(value, given)
+
+
 def _check_indent(value: Any, given: list[Any]) -> None:
     width = max(
         (abs(each) if isinstance(each, int) else len(each) for each in given if isinstance(each, (int, str))), default=4
     )
     check_size(size_of(value) + str(value).count("\n") * width)
+
+
+def _check_json(value: Any, given: list[Any]) -> None:
+    """Every item stands in a line of its own where an indent is given, as many times indented as it is deep."""
+    width = max(
+        (abs(each) if isinstance(each, int) else len(str(each)) for each in given if each is not None), default=0
+    )
+    size, todo = 0, [(value, 0)]
+    while todo:
+        part, depth = todo.pop()
+        size += depth * width + (len(part) if isinstance(part, str) else 1)
+        check_size(size)
+        if isinstance(part, Mapping):
+            todo += [(each, depth + 1) for pair in part.items() for each in pair]
+        elif isinstance(part, (list, tuple)):
+            todo += [(each, depth + 1) for each in part]
 
 
 def _check_sum(value: Any, given: list[Any]) -> None:
@@ -323,9 +361,11 @@ def _check_count(value: Any, given: list[Any]) -> None:
 
 
 _CHECKS: dict[str, Callable[[Any, list[Any]], None]] = {
-    **dict.fromkeys(("center", "string", "tojson", "pprint", "urlize", "wordwrap", "xmlattr"), _check_text),
+    **dict.fromkeys(("center", "string", "pprint", "urlize", "xmlattr"), _check_text),
     **dict.fromkeys(("batch", "slice", "round"), _check_count),
+    "wordwrap": _check_wrapped,
     "indent": _check_indent,
+    "tojson": _check_json,
     "sum": _check_sum,
     "join": lambda value, given: _check_join(given[0] if given else "", value),
     "replace": lambda value, given: _check_replace(str(value), list(map(str, given[:2]))),

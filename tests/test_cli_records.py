@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from graphflow import END, START, Agent, Graph
+from graphflow import END, START, Agent, Graph, replay
 from graphflow.cli.serve import _written
 from graphflow.cli.show import table
 from graphflow.cli.watch import Picture
@@ -297,6 +297,16 @@ def test_a_broken_record_is_refused_by_everything_that_reads_one(line: str, tmp_
     for reader in readers:
         with pytest.raises(FileUnreadable, match="line 2, is no event"):
             reader()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices as POSIX has them")
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "zero.jsonl").symlink_to("/dev/zero")
+    for name in ("pipe.jsonl", "zero.jsonl"):
+        for reader in (read_records, replay, lambda path: write_report(path, tmp_path / "r.html")):
+            with pytest.raises(FileUnreadable, match="a pipe or device"):
+                reader(tmp_path / name)
 
 
 def test_what_a_later_version_adds_is_read(tmp_path: Path) -> None:

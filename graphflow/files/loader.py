@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import yaml
 
 from graphflow.errors import FileUnreadable
+from graphflow.regular import read_regular
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a file that is read: a graph of ten thousand nodes takes a quarter of it."""
@@ -32,27 +32,7 @@ def read_text(path: str | Path, largest: int = LARGEST) -> str:
     Raises:
         FileUnreadable: it is missing, is something else, is too large, or is no UTF-8.
     """
-    file = Path(path)
-    odd = content = None
-    try:
-        mode = file.stat().st_mode
-        if not stat.S_ISREG(mode):
-            odd = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
-        else:
-            with file.open("rb") as opened:
-                content = opened.read(largest + 1)
-    except FileNotFoundError:
-        raise FileUnreadable(f"there is no file {file}") from None
-    except (OSError, ValueError) as error:
-        raise FileUnreadable(f"{file} cannot be read: {error}") from None
-    if content is None:
-        raise FileUnreadable(f"{file} cannot be read: it is {odd}; give a file")
-    if len(content) > largest:
-        raise FileUnreadable(f"{file} cannot be read: it has more than {largest:,} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FileUnreadable(f"{file} cannot be read: byte {error.start} is not UTF-8; save it as UTF-8") from None
+    return read_regular(path, largest)
 
 
 class Marks:

@@ -16,6 +16,7 @@ from typing import Any
 
 from graphflow import events
 from graphflow.errors import FileUnreadable
+from graphflow.regular import read_regular
 
 LONGEST_S = 10 * 366 * 86_400.0
 """Seconds of a run, at most: ten years. A timeline has marks and widths for every one of them."""
@@ -31,10 +32,7 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
     Raises:
         FileUnreadable: there is no such file, or a line of it is no event.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnreadable(f"the events in {path} cannot be read: {error}") from None
+    text = read_regular(path)
     records: list[dict[str, Any]] = []
     for number, row in enumerate(text.split("\n"), 1):
         if not row.strip():
