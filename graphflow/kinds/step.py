@@ -133,10 +133,8 @@ async def pieces_of(
     """What an (async) generator function yields; a plain one has one thread from its first piece to its last."""
     bound = _bound(function, signature, arguments, ctx)
     asynchronous = origin_of(signature.output) in (AsyncIterator, AsyncGenerator, AsyncIterable)
-    if asynchronous or inspect.isasyncgenfunction(function):
-        pieces = bound()
-    else:
-        pieces = iterated_in_thread(bound, on_abandon=_abandoning(ctx))
+    asynchronous = asynchronous or inspect.isasyncgenfunction(function)
+    pieces = bound() if asynchronous else iterated_in_thread(bound, on_abandon=_abandoning(ctx))
     try:
         async for piece in pieces:
             yield piece
