@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from graphflow.topology import Wire
 
 
+KEPT_APART = 4
+"""Loops around a node whose laps are counted apart, the inner ones: that makes sixteen kinds of messages."""
 TOLD_DIGITS = 15
 """Digits of a number of laps that is still told; what is longer stands as a length of its own: `|laps of n|`."""
 TOLD_LISTS = 6
@@ -233,9 +235,20 @@ class _Counter:
         for loop in {w.lap_of for w in wires if w.lap_of is not None}:
             depth = around.index(loop)
             for outer, count in self.entries[loop].items():
-                laps = (*outer, True, *(False for _ in around[depth + 1 :]))
+                laps = (*outer, True, *[False] * (len(around) - depth - 1))
                 counts[laps] = _most(counts.get(laps, Count(0)), count)  # a token begins a lap in one place only
-        return counts
+        return self._folded(counts, around)
+
+    def _folded(self, counts: Counts, around: list[int]) -> Counts:
+        """The same counts, with the laps of all but the inner loops multiplied in: else their kinds double at each."""
+        cut = max(0, len(around) - KEPT_APART)
+        if not cut:
+            return counts
+        fewer: Counts = {}
+        for laps, count in counts.items():
+            key = (*[False] * cut, *laps[cut:])
+            fewer[key] = _plus(fewer.get(key, Count(0)), self._lapped(laps[:cut], count, around[:cut]))
+        return fewer
 
     def _sum(self, wires: list[Declared], around: list[int]) -> Counts:
         """What arrives on these wires together; of wires that exclude each other, only the larger count."""
@@ -267,7 +280,7 @@ class _Counter:
         once = bool(left) and all(map(self._is_single, left)) and self._leaves_for_good(source, wires)
         moved: Counts = {}
         for laps, count in counts.items():
-            key = (*laps[: len(kept)], *(False for _ in around[len(kept) :]))
+            key = (*laps[: len(kept)], *[False] * (len(around) - len(kept)))
             known = moved.get(key, Count(0))
             if once:  # who leaves does not go round again: one message for each that entered
                 moved[key] = _most(known, count)

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +58,11 @@ async def grow(m: Msg | A) -> list[Msg]:
 @node
 async def twin(m: Msg | A) -> Msg | A:
     return m if m.n > 2 else Msg(n=m.n + 1)
+
+
+@node
+async def pass_on(a: A) -> Msg:
+    return Msg()
 
 
 def counts(graph: Graph[Any, Any]) -> dict[str, str]:
@@ -170,3 +176,19 @@ def test_the_depth_counts_what_tools_call() -> None:
         return str(await ctx.call(clerk, x))
 
     assert Graph("g", START >> Agent("boss", input=str, tools=[helper]) >> END).bounds().depth == 1
+
+
+@pytest.mark.timeout(60)
+def test_loops_in_loops_in_loops_are_counted_in_little_time() -> None:
+    """Thirty checks in a row, each of which leads back to the very beginning: thirty loops, each around the one before."""
+    paths: list[Any] = []
+    before: Any = START
+    for number in range(30):
+        check, passing = twin.named(f"check{number}"), pass_on.named(f"pass{number}")
+        paths += [before >> check, check[A] >> passing]
+        if number:
+            paths.append(check[Msg].limit(1) >> twin.named("check0"))
+        before = passing
+    graph = Graph("g", *paths, twin.named("check0")[Msg].limit(1) >> twin.named("check0"), before >> END, input=Msg)
+    assert graph.bounds().activations["check0"].times == 2**30
+    assert graph.bounds().activations["check29"].times >= 2
