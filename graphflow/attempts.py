@@ -60,6 +60,7 @@ async def in_time(
         return answer
 
     task = queueing.task(timed(), variables)
+    task.add_done_callback(lambda _: work.close())  # if its time was over before its first step, `work` never began
     try:
         await queueing.wait(task, node.timeout_s)
     except asyncio.CancelledError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,6 +14,9 @@ from graphflow.events import Event
 from graphflow.executor import begin, drive
 from graphflow.graph import Graph
 from graphflow.run import Run
+from tests.clock import JumpingLoop
+from tests.leftovers import Watch, watching_loops
+from tests.waiting import eventually
 
 
 class Msg(BaseModel, frozen=True):
@@ -47,8 +51,7 @@ def walk(
             assert run.error is error or isinstance(error, asyncio.CancelledError)
         if listener is not None:
             await listener
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        assert not left, f"tasks left behind: {left}"
+        await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()}, because=asyncio.all_tasks)
         return run
 
     return asyncio.run(main())
@@ -75,6 +78,34 @@ def ended(run: Run[Any]) -> list[str]:
 
 def kinds(run: Run[Any]) -> list[str]:
     return [event.kind for event in run.events]
+
+
+_WATCHES: list[Watch] = []
+"""Of the tests under way: the last one is told of the tasks that a loop is closed with."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loops_are_watched() -> Iterator[None]:
+    with watching_loops(lambda task: _WATCHES[-1].tasks.append(task) if _WATCHES else None):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """A test that leaves a process, a thread or a task fails, and no other one does because of it."""
+    _WATCHES.append(watch := Watch())
+    try:
+        yield
+        if left := watch.found():
+            pytest.fail("left behind: " + "; ".join(left), pytrace=False)
+    finally:
+        _WATCHES.remove(watch)
+
+
+@pytest.fixture
+def jumping_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits are over as soon as nothing else is to be done, and what is computed takes no time (tests/clock.py)."""
+    monkeypatch.setattr(asyncio.events, "new_event_loop", JumpingLoop)
 
 
 @pytest.fixture(autouse=True)

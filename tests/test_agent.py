@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -18,6 +17,8 @@ from graphflow.reply import gather
 from graphflow.testing import ScriptedModel, both, calls, fails, gives, says
 from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
 from tests.conftest import A, B, Msg, heard, kinds, walk
+
+pytestmark = pytest.mark.usefixtures("jumping_clock")
 
 
 @tool
@@ -40,7 +41,7 @@ def shout(text: str) -> str:
 @tool
 async def slow(x: int) -> int:
     """Slow."""
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(5)
     return x
 
 
@@ -68,9 +69,15 @@ def test_a_tool_error_is_shown_to_the_model() -> None:
 
 def test_parallel_calls_stay_one_turn_and_run_at_once() -> None:
     model = ScriptedModel(both(*[calls("slow", x=i) for i in range(4)]), "done")
-    begun = time.perf_counter()
-    run = walk(graph_of(Agent("a", tools=[slow])), "go", model=model)
-    assert run.usage.seconds < 0.15, time.perf_counter() - begun
+    took: list[float] = []
+
+    @node
+    async def clock(text: str) -> str:
+        took.append(asyncio.get_running_loop().time())
+        return text
+
+    walk(Graph("g", START >> Agent("a", tools=[slow]) >> clock >> END), "go", model=model)
+    assert took == [5]
     turns = model.requests[1].turns
     assert isinstance(turns[1], AssistantTurn)
     assert len(turns[1].calls) == 4

@@ -17,6 +17,8 @@ from graphflow.testing import ScriptedModel, both, calls
 from tests.conftest import walk
 from tests.toolbox import ask
 
+pytestmark = pytest.mark.usefixtures("jumping_clock")
+
 both_ways = pytest.mark.parametrize("observed", [False, True])
 done: list[str] = []
 

@@ -46,7 +46,9 @@ from graphflow.kinds.functions import function_name, told
 from graphflow.kinds.tool import result_text
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
+from tests import leftovers
 from tests.conftest import walk
+from tests.waiting import eventually, until
 
 
 class Order(BaseModel, frozen=True):
@@ -72,6 +74,18 @@ async def order(id: int) -> Order:
     return Order(id=id, items=["bread"])
 
 
+here: list[int] = []
+"""Those who wait for each other."""
+
+
+@tool
+async def meet(others: int) -> str:
+    """Answer as soon as so many ask at the same time."""
+    here.append(others)
+    await eventually(lambda: len(here) >= others)
+    return "met"
+
+
 @tool
 async def slow(seconds: float) -> str:
     """Wait."""
@@ -79,36 +93,31 @@ async def slow(seconds: float) -> str:
     return "awake"
 
 
-def children(parent: int | None = None) -> set[int]:
-    found = set()
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if int(stat[1]) == (parent or os.getpid()):
-                found.add(int(entry))
-    return found
+BEFORE: set[int] = set()
+"""Processes that were there when a test began: they are none of its business."""
+
+
+@pytest.fixture(autouse=True)
+def _before() -> None:
+    BEFORE.clear()
+    BEFORE.update(leftovers.children())
+
+
+def children() -> set[int]:
+    """The processes that this test has started."""
+    return leftovers.children() - BEFORE
 
 
 def workers() -> set[int]:
-    """The children that run code; the warden waits beside them."""
-    return {pid for pid in children() if name_of(pid) != "sh"}
-
-
-def name_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
+    """Those that run code; the warden waits beside them."""
+    return {pid for pid in children() if not leftovers.name_of(pid).startswith("/bin/sh")}
 
 
 def run_code(code: str, *callees: Any, message: Any = None, options: Any = None, **run: Any) -> Run[Any]:
     """One piece of code as a node of a graph; afterwards no worker is left."""
     given = Code("code", calls=callees, **(options or {}))
     done = walk(Graph("g", START >> given >> END), message or code, **run)
-    assert children() == set()
+    until(lambda: not children())
     return done
 
 
@@ -185,10 +194,9 @@ def test_a_function_is_called_as_it_is_or_awaited(code: str) -> None:
 
 
 def test_what_is_gathered_runs_at_the_same_time() -> None:
-    started = time.perf_counter()
-    code = "import asyncio\nawait asyncio.gather(*[slow(0.2) for _ in range(8)])"
-    assert value(code, slow) == ["awake"] * 8
-    assert time.perf_counter() - started < 1
+    here.clear()
+    code = "import asyncio\nawait asyncio.gather(*[meet(8) for _ in range(8)])"
+    assert value(code, meet, options={"seconds": 60}) == ["met"] * 8
 
 
 def test_code_too_new_or_too_deep_for_our_parser_is_read_by_sight() -> None:
@@ -196,9 +204,9 @@ def test_code_too_new_or_too_deep_for_our_parser_is_read_by_sight() -> None:
     assert awaited_calls("1" + "+1" * 20_000 + "\nawait (search(1))", ["search"]) == {40_009}
     assert awaited_calls("await f(1)", []) == frozenset()
     long = "\n".join(f"a{n} = a{n + 1}" for n in range(2000)) + "\nawait a0"
-    started = time.perf_counter()
+    started = time.process_time()
     awaited_calls(long, ["search"])
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 10
 
 
 def test_arguments_by_position_and_name_and_what_does_not_fit() -> None:
@@ -343,10 +351,8 @@ def test_a_limit_of_the_walk_ends_the_code_and_cannot_be_caught(limits: Limits, 
 
 
 def test_a_deadline_of_the_walk_ends_endless_code() -> None:
-    started = time.perf_counter()
-    run = run_code("while True: pass", options={"seconds": 30}, limits=Limits(seconds=0.3))
+    run = run_code("while True: pass", options={"seconds": 600}, limits=Limits(seconds=0.3))
     assert run.status == "limited"
-    assert time.perf_counter() - started < 3
 
 
 clerk = Agent("clerk", input=Order, output=str, prompt="Do: {{ id }}", description="Does it.")
@@ -398,7 +404,7 @@ def test_code_within_code_has_places_of_its_own() -> None:
         return await asyncio.gather(*(graph.run(code) for _ in range(2 * sandbox.WORKERS)))
 
     assert {str(run.output.value) for run in asyncio.run(many())} == {"['x0', 'x1']"}
-    assert children() == set()
+    until(lambda: not children())
 
 
 def test_code_that_calls_itself_for_ever_stops() -> None:
@@ -420,7 +426,7 @@ def test_a_deep_value_reaches_a_model_or_is_refused() -> None:
     ("code", "options", "says"),
     [
         ("x = 'a' * 10**10", {}, "MemoryError"),
-        ("l = []\nwhile True:\n    l.append('x' * 1000)", {"seconds": 20}, "MemoryError"),
+        ("l = []\nwhile True:\n    l.append('x' * 1000)", {"seconds": 100}, "MemoryError"),
         ("x = 10 ** 10**8", {}, "MemoryError"),
         ("try:\n    x = 'a' * 10**10\nexcept BaseException:\n    x = 1\nx", {}, "MemoryError"),
         ("while True: pass", {"seconds": 0.2}, "time limit exceeded"),
@@ -447,9 +453,7 @@ def test_a_deep_value_reaches_a_model_or_is_refused() -> None:
     ],
 )
 def test_limits_end_the_code(code: str, options: dict[str, Any], says: str) -> None:
-    started = time.perf_counter()
     assert says in str(failed(code, search, options=options))
-    assert time.perf_counter() - started < 10
 
 
 def test_endless_printing_is_cut_and_bounded() -> None:
@@ -466,12 +470,10 @@ def test_sleeping_is_fine() -> None:
 
 def test_time_in_calls_does_not_count_for_the_code_but_for_its_timeout() -> None:
     assert value("slow(0.5)", slow, options={"seconds": 0.2}) == "awake"
-    run = run_code("slow(5)", slow, options={"timeout_s": 0.2})
+    run = run_code("slow(600)", slow, options={"timeout_s": 0.2})
     assert isinstance(run.error, NodeTimeout)
-    assert run.usage.seconds < 2
-    run = run_code("while True: pass", options={"timeout_s": 0.2, "seconds": 20})
+    run = run_code("while True: pass", options={"timeout_s": 0.2, "seconds": 600})
     assert isinstance(run.error, NodeTimeout)
-    assert run.usage.seconds < 2
 
 
 @pytest.mark.parametrize(
@@ -509,26 +511,25 @@ def test_nothing_is_kept_from_one_run_to_the_next() -> None:
 
 
 def test_the_loop_stays_free_while_code_computes() -> None:
-    gaps: list[float] = []
+    beats: list[int] = []
 
     @node
     async def beat(text: str) -> str:
         for _ in range(20):
-            last = time.perf_counter()
             await asyncio.sleep(0.01)
-            gaps.append(time.perf_counter() - last)
+            beats.append(len(workers()))
         return text
 
-    given = Code("code", seconds=0.4)
-
     async def both() -> None:
-        graph = Graph("g", START >> given >> END)
-        beats = Graph("b", START >> beat >> END)
-        await asyncio.gather(graph.run("while True: pass"), beats.run("x"), return_exceptions=True)
+        run = Graph("g", START >> Code("code", seconds=600) >> END).start("while True: pass")
+        await eventually(workers)
+        await Graph("b", START >> beat >> END).run("x")
+        assert run.status == "running"
+        run.cancel()
+        await run.settled()
 
     asyncio.run(both())
-    assert len(gaps) == 20
-    assert sorted(gaps)[10] < 0.1
+    assert beats == [1] * 20
 
 
 # -- values ------------------------------------------------------------------------------------------------------------
@@ -651,11 +652,13 @@ def test_names_of_nodes_in_the_graph_are_found() -> None:
 
 # -- ending ------------------------------------------------------------------------------------------------------------
 def test_cancelling_leaves_nothing_behind() -> None:
+    begun: list[int] = []
     ended: list[str] = []
 
     @tool
     async def hang(n: int) -> str:
         """Hang."""
+        begun.append(n)
         try:
             await asyncio.Event().wait()
         finally:
@@ -663,26 +666,27 @@ def test_cancelling_leaves_nothing_behind() -> None:
         return ""
 
     async def main(code: str) -> None:
-        given = Code("code", calls=[hang], seconds=60)
+        given = Code("code", calls=[hang], seconds=600)
         run = Graph("g", START >> given >> END).start(code)
-        await asyncio.sleep(0.3)
-        assert len(workers()) == 1
-        started = time.perf_counter()
+        await eventually(lambda: len(workers()) == 1 and len(begun) == calls_of(code))
         run.cancel()
         await run.settled()
-        assert time.perf_counter() - started < 2
         assert run.status == "cancelled"
-        assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
-        assert children() == set()
+        await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+        await eventually(lambda: not children())
+
+    def calls_of(code: str) -> int:
+        return code.count("hang(")
 
     for code in ("hang(1)", "import asyncio\nawait asyncio.gather(hang(1), hang(2))", "while True: pass"):
+        begun.clear()
         asyncio.run(main(code))
     assert ended == ["over"] * 3
 
 
 def test_calls_that_nobody_waits_for_end_with_the_code() -> None:
-    run = run_code("import asyncio\nasyncio.gather(slow(60), slow(60))\n1", slow)
-    assert run.usage.seconds < 3
+    run = run_code("import asyncio\nasyncio.gather(slow(600), slow(600))\n1", slow)
+    assert run.output.value == 1
 
 
 def test_a_killed_worker_is_an_error_and_the_next_code_works() -> None:
@@ -699,22 +703,20 @@ def test_a_killed_worker_is_an_error_and_the_next_code_works() -> None:
     assert "the sandbox died" in str(bad)
     assert bad.printed == "before\n"
     assert last == '{"value":42}'
-    assert children() == set()
+    until(lambda: not children())
 
 
 def test_a_stopped_worker_is_killed_when_its_time_is_over() -> None:
     async def main() -> Run[Any]:
         run = Graph("g", START >> Code("code", seconds=0.5) >> END).start("while True: pass")
-        await asyncio.sleep(0.2)
+        await eventually(workers)
         for pid in children():
             os.kill(pid, signal.SIGSTOP)
         await run.settled()
         return run
 
-    started = time.perf_counter()
     run = asyncio.run(main())
     assert isinstance(run.error, CodeFailed)
-    assert time.perf_counter() - started < 6
 
 
 def test_twenty_at_once_share_a_few_workers() -> None:
@@ -734,7 +736,7 @@ def test_twenty_at_once_share_a_few_workers() -> None:
 
     assert [run.output.value for run in asyncio.run(main())] == [2 * n for n in range(20)]
     assert max(seen) <= sandbox.WORKERS
-    assert children() == set()
+    until(lambda: not children())
 
 
 def test_a_map_runs_code_side_by_side() -> None:
@@ -814,21 +816,11 @@ def test_a_worker_that_computes_dies_with_its_host() -> None:
         try:
             assert host.stdout is not None
             assert host.stdout.readline() == "computing\n"
-            workers = children(host.pid)
+            workers = leftovers.children(host.pid)
             assert workers
         finally:
             host.kill()
-    end = time.monotonic() + 30  # the code itself would go on for ten minutes
-    while left := [worker for worker in workers if alive(worker)]:
-        assert time.monotonic() < end, f"left behind: {left}"
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (OSError, IndexError):
-        return False
+    until(lambda: not any(map(leftovers.alive, workers)))  # the code itself would go on for ten minutes
 
 
 def test_without_a_warden_code_runs_as_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,9 @@ No test here waits: nodes move the clock of the event loop.
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
+import warnings
 from typing import Any
 
 import pytest
@@ -15,16 +18,12 @@ from graphflow.errors import LimitExceeded, NodeTimeout
 from graphflow.events import CallStarted, NodeStarted
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
+from tests.clock import block
 from tests.conftest import ended, walk
 
+pytestmark = pytest.mark.usefixtures("jumping_clock")
+
 both_paths = pytest.mark.parametrize("plain", [True, False], ids=["straight", "general"])
-
-
-def block(seconds: float) -> None:
-    """What a node does that computes for so long without giving way."""
-    loop = asyncio.get_running_loop()
-    before = loop.time
-    loop.time = lambda: before() + seconds  # type: ignore[method-assign]
 
 
 def busy(name: str, seconds: float, **options: Any) -> Any:
@@ -191,3 +190,29 @@ def test_nobody_asks_the_clock_where_there_is_no_deadline(monkeypatch: pytest.Mo
     for plain in (True, False):
         walk(Graph("g", START >> busy("a", 1) >> busy("b", 1) >> END), 0, limits=Limits(steps=9), plain=plain)
     assert not asked
+
+
+@both_paths
+def test_what_is_out_of_time_before_it_began_never_begins_and_leaves_no_coroutine(plain: bool) -> None:
+    """On a busy machine its time may be over before its first step: each look at the clock takes a second here."""
+    began: list[int] = []
+
+    @node
+    async def slow_clock(n: int) -> int:
+        loop = asyncio.get_running_loop()
+        before, looks = loop.time, itertools.count()
+        loop.time = lambda: before() + next(looks)  # type: ignore[method-assign]
+        return n
+
+    @node(timeout_s=0.5)
+    async def hasty(n: int) -> int:
+        began.append(n)
+        return n
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        run = walk(Graph("g", START >> slow_clock >> hasty >> END), 1, plain=plain)
+        gc.collect()
+    assert isinstance(run.error, NodeTimeout)
+    assert began == []
+    assert [str(each.message) for each in told] == []

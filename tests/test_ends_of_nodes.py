@@ -14,6 +14,8 @@ from graphflow.events import BackgroundFinished, CallStarted, NodeStarted
 from graphflow.run import Run
 from tests.conftest import Msg, ended, kinds, walk
 
+pytestmark = pytest.mark.usefixtures("jumping_clock")
+
 both_paths = pytest.mark.parametrize("plain", [True, False], ids=["straight", "general"])
 
 

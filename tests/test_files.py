@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from graphflow import END, MCP, START, Agent, Code, Graph, GraphError, Limits, P
 from graphflow.errors import FileUnreadable
 from graphflow.files import load_graph, read_graph
 from graphflow.files.dump import dump_graph
+from graphflow.mcp import close_kept
 from graphflow.project import load
 from graphflow.testing import ScriptedModel, calls, gives
 from tests.conftest import walk
@@ -319,6 +321,7 @@ def test_everything_has_its_words_there_and_back(folder: Path) -> None:
     assert "needs the variable $SOME_KEY, and it is not set" in str(
         run.error
     )  # looked for when it is opened, not before
+    asyncio.run(close_kept())
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from graphflow.testing import Scripted, ScriptedModel, both, calls
 from tests.conftest import Msg, kinds, walk
 from tests.toolbox import results_of, wrote
 
+pytestmark = pytest.mark.usefixtures("jumping_clock")
+
 both_ways = pytest.mark.parametrize("observed", [False, True])
 AT_ONCE = Retry(3, wait_s=0)
 charged: list[tuple[int, str]] = []

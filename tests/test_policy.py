@@ -16,6 +16,8 @@ from graphflow.testing import ScriptedModel, both, calls, says
 from tests.conftest import walk
 from tests.toolbox import ask, results_of, told, wrote
 
+pytestmark = pytest.mark.usefixtures("jumping_clock")
+
 both_ways = pytest.mark.parametrize("observed", [False, True])
 done: list[str] = []
 

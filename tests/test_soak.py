@@ -18,6 +18,7 @@ from graphflow import END, START, Agent, Context, Graph, Limits, Policy, Retry, 
 from graphflow.events import CallFinished
 from graphflow.model import CallDelta, Finished, ModelEvent, Request, TextDelta, UsageDelta
 from graphflow.turns import ToolTurn
+from tests.waiting import eventually
 
 CALLS = 10_000
 AT_ONCE = 20
@@ -197,11 +198,12 @@ def rest() -> None:
     """Waits until threads that were left behind have ended."""
     for thread in threading.enumerate():
         if thread.name.startswith("graphflow:"):
-            thread.join(20)
+            thread.join(60)
     gc.collect()
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(0)  # what it measures is growth; how long that takes is the machine's affair
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts file descriptors where Linux lists them")
 def test_ten_thousand_calls_leave_nothing_behind() -> None:
     async def main() -> tuple[Counter[str], list[tuple[int, int, int, int, int]]]:
@@ -212,7 +214,7 @@ def test_ten_thousand_calls_leave_nothing_behind() -> None:
                 began = said["completed"]
                 await asyncio.gather(*(one(number, said) for number in range(AT_ONCE)))
                 assert said["completed"] > began
-            await asyncio.sleep(0.05)
+            await eventually(lambda: len(asyncio.all_tasks()) == 1)
             rest()
             tasks = len(asyncio.all_tasks())
             marks.append((tasks, threading.active_count(), files(), len(alive), tracemalloc.get_traced_memory()[0]))

@@ -20,6 +20,7 @@ from graphflow import threads as pools
 from graphflow.errors import NodeTimeout
 from graphflow.events import NodeAbandoned, ToolPartial
 from graphflow.testing import ScriptedModel, both, calls
+from tests.clock import block
 from tests.conftest import heard, kinds, walk
 
 
@@ -174,14 +175,24 @@ def test_functions_that_hang_take_no_thread_from_others(few: int) -> None:
 
 
 def test_time_in_the_queue_is_not_the_nodes(few: int) -> None:
-    """Twenty waves, each well within the limit; the last ones begin long after it."""
+    """Each takes 20 seconds of two threads, by the clock of the loop; the last ones begin long after the limit."""
+    loops: list[asyncio.AbstractEventLoop] = []
 
-    @node(timeout_s=0.5)
+    @node
+    async def numbers(n: int) -> list[int]:
+        loops.append(asyncio.get_running_loop())
+        return list(range(n))
+
+    @node(timeout_s=100)
     def slow(n: int) -> int:
-        threading.Event().wait(0.05)
+        asyncio.run_coroutine_threadsafe(pass_time(), loops[0]).result(60)
         return n
 
-    assert walk(mapped(slow), 40).output == sum(range(40))
+    async def pass_time() -> None:
+        block(20)
+
+    graph = Graph("g", START >> numbers, numbers.each >> slow >> total >> END)
+    assert walk(graph, 40).output == sum(range(40))
 
 
 def test_what_waits_in_the_queue_can_be_cancelled_and_never_begins(few: int) -> None:

@@ -18,6 +18,8 @@ from graphflow.testing import ScriptedModel, both, calls
 from tests.conftest import heard, walk
 from tests.toolbox import ask, told
 
+pytestmark = pytest.mark.usefixtures("jumping_clock")
+
 both_ways = pytest.mark.parametrize("observed", [False, True])
 
 

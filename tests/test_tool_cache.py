@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from graphflow.testing import ScriptedModel, both, calls
 from tests.conftest import walk
 from tests.toolbox import ask
 
+pytestmark = pytest.mark.usefixtures("jumping_clock")
 both_ways = pytest.mark.parametrize("observed", [False, True])
 
 
@@ -49,7 +52,9 @@ def test_equal_calls_of_one_turn_are_one_and_a_new_run_asks_again(observed: bool
         assert run.usage.tool_calls == 8
 
 
-def test_seconds_hold_over_the_runs_of_a_process_until_they_are_over() -> None:
+def test_seconds_hold_over_the_runs_of_a_process_until_they_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr("graphflow.memory.time", SimpleNamespace(monotonic=lambda: now))
     asked: list[str] = []
 
     @tool(cache=0.15)
@@ -60,7 +65,7 @@ def test_seconds_hold_over_the_runs_of_a_process_until_they_are_over() -> None:
 
     who = uuid.uuid4().hex
     assert [ask([today], calls("today", who=who))[1][0].text for _ in range(3)] == [f"{who} 1"] * 3
-    asyncio.run(asyncio.sleep(0.2))
+    now += 0.2
     assert ask([today], calls("today", who=who))[1][0].text == f"{who} 2"
 
 

@@ -19,6 +19,8 @@ from graphflow.testing import ScriptedModel, both, calls
 from tests.conftest import kinds, walk
 from tests.toolbox import ask, told
 
+pytestmark = pytest.mark.usefixtures("jumping_clock")
+
 both_ways = pytest.mark.parametrize("observed", [False, True])
 
 
@@ -124,7 +126,7 @@ def test_two_agents_take_turns_with_what_is_not_safe(observed: bool, plain: bool
 def test_plain_functions_leave_the_loop_to_others_and_see_the_callers_context(observed: bool) -> None:
     who = contextvars.ContextVar("who", default="nobody")
     loop_thread: list[int] = []
-    met = threading.Barrier(4, timeout=20)
+    met = threading.Barrier(4, timeout=60)
 
     @tool
     def block(n: int) -> str:
@@ -233,20 +235,19 @@ def test_a_thread_that_blocks_is_left_behind_and_said_to_be(observed: bool, yiel
 
     def _block(n: int) -> str:
         """Block."""
-        free.wait(20)
+        free.wait(60)
         return "late"
 
     def _pieces(n: int) -> Iterator[str]:
         """Yield one piece, then block."""
         yield "first"
-        free.wait(20)
+        free.wait(60)
         yield "late"
 
     block = tool(name="block", timeout_s=0.05)(_pieces if yields else _block)
-    began = time.monotonic()
     run, [result] = ask([block], calls("block", n=1), observed=observed)
+    assert not free.is_set()
     free.set()
-    assert time.monotonic() - began < 10
     assert result.text.startswith("NodeTimeout")
     assert [e.node for e in run.events if isinstance(e, NodeAbandoned)] == ["block"]
 
@@ -450,12 +451,11 @@ def test_a_run_can_be_stopped_between_two_attempts() -> None:
         await asyncio.sleep(0.01)
         run.cancel()
         await run.settled()
+        assert asyncio.get_running_loop().time() < 20
         return run
 
-    began = time.monotonic()
     run = asyncio.run(main())
     assert run.status == "cancelled"
-    assert time.monotonic() - began < 10
 
 
 def test_the_key_differs_between_calls_at_once_agents_and_runs() -> None:

@@ -139,9 +139,23 @@ async def run(command: Sequence[str], program: str, cwd: str, env: Mapping[str, 
             # The number stays the group's while anybody is in it, and a number just freed is not given again for long.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-            code = await process.wait()
+            code = await end_of(process)
         await asyncio.wait([out.closed, err.closed], timeout=DRAIN_S)
         return Ran(exit_code=None if timed_out else code, stdout=out.text(), stderr=err.text(), timed_out=timed_out)
+
+
+async def end_of(process: asyncio.subprocess.Process) -> int:
+    """The exit code of a killed process. Two deadlines may cancel one after the other: it is waited for all the same."""
+    end = asyncio.ensure_future(process.wait())
+    cancelled = False
+    while not end.done():
+        try:
+            await asyncio.wait([end])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    return end.result()
 
 
 class Drain:

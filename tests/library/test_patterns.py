@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 
 import pytest
 
 from graphflow import ToolError
 from nodes.patterns import matches, matching_lines, replaced
+from tests.leftovers import children
+from tests.waiting import until
 
 FOREVER = "(a+)+$"
 VICTIM = "a" * 60 + "b"
 
 
-def children() -> set[str]:
-    """Processes that this one has started and that still are, or have not been waited for."""
-    return {
-        p.name
-        for p in Path("/proc").iterdir()
-        if p.name.isdigit() and (stat := read(p / "stat")) and stat.rsplit(")", 1)[1].split()[1] == str(os.getpid())
-    }
-
-
-def read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_a_pattern_that_would_take_for_ever_is_stopped_and_its_process_is_gone() -> None:
-    before, started = children(), time.monotonic()
+    before = children()
     with pytest.raises(ToolError, match="took longer than"):
         matching_lines(FOREVER, [VICTIM], seconds=0.3)
-    assert time.monotonic() - started < 2
-    assert children() <= before
+    until(lambda: children() <= before)
 
 
 def test_lines_are_counted_as_editors_count_them() -> None:

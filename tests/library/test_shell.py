@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ from graphflow import END, START, Agent, Graph, Limits
 from graphflow.errors import DeclarationError
 from graphflow.testing import ScriptedModel, calls
 from nodes.tools.shell import Ran, run, shell
-from tests.conftest import walk
+from tests.clock import block
+from tests.leftovers import alive
 from tests.library.using import asked, refusal, use
+from tests.waiting import eventually, until
 
 PY = sys.executable
 
@@ -25,29 +26,24 @@ STUBBORN = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, '-c', 'import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)'])
+child = subprocess.Popen([sys.executable, '-c', 'import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)'])
+print('started', flush=True)
 with open('pids.part', 'w') as f: f.write(f'{os.getpid()} {child.pid}')
 os.rename('pids.part', 'pids')
-print('started', flush=True)
-time.sleep(60)
+time.sleep(600)
 """
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (OSError, IndexError):
-        return False
 
 
 def gone(folder: Path) -> bool:
     pids = [int(pid) for pid in (folder / "pids").read_text().split()]
     assert len(pids) == 2
-    end = time.monotonic() + 3  # the orphan is waited for by init, in its own time
-    while any(map(alive, pids)) and time.monotonic() < end:
-        time.sleep(0.01)
-    return not any(map(alive, pids))
+    return until(lambda: not any(map(alive, pids)))  # the orphan is waited for by init, in its own time
+
+
+async def late(folder: Path) -> None:
+    """Lets more time pass than anything here is given, as soon as both processes are there."""
+    await eventually((folder / "pids").exists)
+    block(10_000)
 
 
 def test_a_model_runs_a_command_and_reads_code_and_both_streams(tmp_path: Path) -> None:
@@ -95,27 +91,36 @@ def test_nothing_can_be_asked_from_the_keyboard(tmp_path: Path) -> None:
 
 
 def test_a_command_that_ignores_sigterm_is_gone_with_its_children_when_its_time_is_up(tmp_path: Path) -> None:
-    started = time.monotonic()
-    ran = use(shell([PY], cwd=tmp_path, seconds=0.7), command=[PY, "-c", STUBBORN])
-    assert ran == Ran(exit_code=None, stdout="started\n", stderr="", timed_out=True)
-    assert time.monotonic() - started < 5
+    tool = shell([PY], cwd=tmp_path, seconds=300)
+
+    async def main() -> Ran:
+        ran, _ = await asyncio.gather(tool(command=[PY, "-c", STUBBORN]), late(tmp_path))
+        return ran
+
+    assert asyncio.run(main()) == Ran(exit_code=None, stdout="started\n", stderr="", timed_out=True)
     assert gone(tmp_path)
 
 
 def test_a_cancelled_walk_takes_the_command_and_its_children_with_it(tmp_path: Path) -> None:
     model = ScriptedModel(calls("run_command", command=[PY, "-c", STUBBORN]), "done")
     tool = shell([PY], cwd=tmp_path)
-    graph = Graph("g", START >> Agent("a", input=str, tools=[tool]) >> END, limits=Limits(seconds=0.8))
-    run_ = walk(graph, "go", model=model)
-    assert run_.error is not None
+    graph = Graph("g", START >> Agent("a", input=str, tools=[tool]) >> END, limits=Limits(seconds=300))
+
+    async def main() -> None:
+        run_ = graph.start("go", model=model)
+        await late(tmp_path)
+        await run_.settled()
+        assert run_.status == "limited"
+        await eventually(lambda: len(asyncio.all_tasks()) == 1)
+
+    asyncio.run(main())
     assert gone(tmp_path)
 
 
 def test_a_cancelled_call_takes_them_too(tmp_path: Path) -> None:
     async def main() -> None:
         task = asyncio.create_task(run([PY, "-c", STUBBORN], PY, str(tmp_path), {}, 60, 1000))
-        while not (tmp_path / "pids").exists():  # noqa: ASYNC110  # another process makes it
-            await asyncio.sleep(0.01)
+        await eventually((tmp_path / "pids").exists)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -126,10 +131,10 @@ def test_a_cancelled_call_takes_them_too(tmp_path: Path) -> None:
 
 def test_what_a_command_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
     leave = STUBBORN.rsplit("time.sleep", 1)[0]
-    started = time.monotonic()
-    ran = use(shell([PY], cwd=tmp_path), command=[PY, "-c", leave])
+    ran = use(
+        shell([PY], cwd=tmp_path), command=[PY, "-c", leave]
+    )  # it does not wait for the child that holds the pipe
     assert (ran.exit_code, ran.stdout) == (0, "started\n")
-    assert time.monotonic() - started < 5, "it waited for the child that holds the pipe"
     assert gone(tmp_path)
 
 

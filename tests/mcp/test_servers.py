@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +20,11 @@ from graphflow.mcp.tools import effects_of, node_name
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, both, calls
 from graphflow.turns import ToolResult, ToolTurn
+from tests.clock import block
 from tests.conftest import walk
-from tests.mcp.servers import TOKEN, children, dynamic, free_port, over_http
+from tests.leftovers import alive, children
+from tests.mcp.servers import TOKEN, dynamic, free_port, over_http
+from tests.waiting import eventually, until
 
 
 def graph_of(*servers: MCP, **options: Any) -> Graph[Any, Any]:
@@ -50,7 +53,7 @@ def test_answers_and_errors_are_results_of_their_calls(handshake: bool) -> None:
     script = [calls(name) for name in ("ask", "fail", "refuse", "own_error", "crash", "liar", "content", "far")]
     script[0] = both(calls("ask", q="why"), calls("ask", q="x", deep={"level": 9}, z=1), calls("nope"))
     read, run, model = asked(stdio(handshake=handshake), *script)
-    assert len(model.requests[0].tools) == 14  # three pages
+    assert len(model.requests[0].tools) == 15  # three pages
     good, bad, unknown, *rest = read
     assert good == ToolResult(good.id, "ask", '{"answer":"42"}')
     assert not bad.ok
@@ -112,8 +115,9 @@ def test_one_that_died_between_calls_is_opened_again_before_anything_is_lost() -
     async def twice(text: str, ctx: Context) -> str:
         pids.append((await ctx.call("whoami", {})).split()[0])
         os.kill(int(pids[0]), signal.SIGKILL)
-        await asyncio.sleep(0.2)  # its end is noticed by whoever reads from it
-        assert int(pids[0]) not in children()
+        await eventually(lambda: not alive(int(pids[0])))
+        for _ in range(20):
+            await asyncio.sleep(0.01)  # its end is noticed by whoever reads from it
         pids.append((await ctx.call("whoami", {})).split()[0])
         return "ok"
 
@@ -131,12 +135,13 @@ def test_a_retry_of_the_server_tries_again_on_a_new_process() -> None:
 def test_a_server_over_http_that_was_restarted_is_found_again(handshake: bool) -> None:
     port = free_port()
     answers: list[str] = []
+    working = asyncio.Event()
 
     async def main() -> None:
         @node(calls=[MCP("dynamic", f"http://127.0.0.1:{port}/mcp", token=TOKEN, handshake=handshake)])
         async def twice(text: str, ctx: Context) -> str:
-            slow = asyncio.ensure_future(ctx.call("slow", {"seconds": 20}))
-            await asyncio.sleep(0.3)
+            slow = asyncio.ensure_future(ctx.call("slow", {"seconds": 600}))
+            await working.wait()
             await asyncio.to_thread(first.__exit__, None, None, None)
             with pytest.raises(ServerFailed, match=r"ended while it was working|refuses"):
                 await slow
@@ -152,7 +157,11 @@ def test_a_server_over_http_that_was_restarted_is_found_again(handshake: bool) -
 
         first = over_http(port=port)
         first.__enter__()
-        assert (await Graph("g", START >> twice >> END).run("x")).output == "ok"
+        run = Graph("g", START >> twice >> END).start("x")
+        async for event in run:
+            if isinstance(event, ToolPartial):
+                working.set()
+        assert run.output == "ok", run.error
 
     asyncio.run(main())
     assert len(answers) == 1
@@ -160,11 +169,21 @@ def test_a_server_over_http_that_was_restarted_is_found_again(handshake: bool) -
 
 @pytest.mark.parametrize("handshake", [False, True])
 def test_tools_that_a_server_adds_are_there_at_the_next_turn(handshake: bool) -> None:
-    notice = calls("slow", seconds=0.3)  # the notice comes beside the answer
-    read, _, model = asked(stdio(handshake=handshake), calls("change"), notice, calls("new_14"))
-    assert [r.content for r in read] == ["changed", "slowly done", "new_14 answered"]
-    assert "new_14" in {spec.name for spec in model.requests[-1].tools}
-    assert "new_14" not in {spec.name for spec in model.requests[0].tools}
+    class Waiting(ScriptedModel):
+        """The notice comes beside the answer: until it is there something else is asked."""
+
+        async def stream(self, request: Any) -> Any:
+            if len(request.turns) > 1 and "new_15" not in {spec.name for spec in request.tools}:
+                self.left.insert(0, calls("slow", seconds=0.05))
+            async for event in super().stream(request):
+                yield event
+
+    model = Waiting(calls("change"), calls("new_15"), "done")
+    assert walk(graph_of(stdio(handshake=handshake)), "go", model=model).output == "done"
+    read = [r.content for r in results(model)]
+    assert (read[0], read[-1], {*read[1:-1]} - {"slowly done"}) == ("changed", "new_15 answered", set())
+    assert "new_15" in {spec.name for spec in model.requests[-1].tools}
+    assert "new_15" not in {spec.name for spec in model.requests[0].tools}
 
 
 @pytest.mark.parametrize("handshake", [False, True])
@@ -214,11 +233,20 @@ def test_progress_is_told_while_it_works() -> None:
 
 
 def test_calls_of_one_turn_run_at_once_and_a_time_limit_ends_one() -> None:
-    began = time.monotonic()
-    read, _, _ = asked(stdio(timeout_s=1), both(*[calls("slow", seconds=0.6)] * 6, calls("slow", seconds=60)))
+    """The six answer only when all of them are there; then the time of the seventh is up."""
+    model = ScriptedModel(both(*[calls("meet", others=6)] * 6, calls("slow", seconds=600)), "done")
+
+    async def main() -> None:
+        met = 0
+        async for event in graph_of(stdio(timeout_s=300)).stream("go", model=model):
+            met += event.kind == "call.end"
+            if met == 6:
+                block(1000)
+
+    asyncio.run(main())
+    read = results(model)
     assert [r.ok for r in read] == [True] * 6 + [False]
     assert "NodeTimeout" in str(read[-1].content)
-    assert time.monotonic() - began < 8
 
 
 def test_a_cancelled_run_leaves_no_process() -> None:
@@ -233,7 +261,7 @@ def test_a_cancelled_run_leaves_no_process() -> None:
         run.cancel()
         with pytest.raises(BaseException, match="cancelled"):
             await run
-        assert children() == before
+        until(lambda: children() == before)
 
     asyncio.run(main())
 
@@ -263,17 +291,18 @@ def test_a_server_for_the_process_stays_open_and_is_shared() -> None:
     assert children() == before
 
 
-def test_those_who_wait_for_one_that_cannot_be_opened_fail_with_it_and_not_in_turn() -> None:
-    server = MCP("mute", [sys.executable, "-c", "import time; time.sleep(60)"], scope="process", connect_s=0.5)
+def test_those_who_wait_for_one_that_cannot_be_opened_fail_with_it_and_not_in_turn(tmp_path: Path) -> None:
+    tried = tmp_path / "tried"
+    server = MCP("mute", ["sh", "-c", f"echo tried >> {tried}; exec sleep 600"], scope="process", connect_s=3)
 
-    async def main() -> float:
+    async def main() -> None:
         runs = [asyncio.ensure_future(graph_of(server).run("go", model=ScriptedModel())) for _ in range(20)]
-        began = time.perf_counter()
         errors = await asyncio.gather(*runs, return_exceptions=True)
         assert all(isinstance(error, ServerFailed) for error in errors)
-        return time.perf_counter() - began
 
-    assert asyncio.run(main()) < 8  # one time to wait for it, and one to end it
+    asyncio.run(main())
+    asyncio.run(close_kept())
+    assert tried.read_text().split() == ["tried"]
 
 
 @pytest.mark.parametrize("denied", ["ask", "d_ask", "dynamic"])
@@ -326,7 +355,7 @@ def test_what_cannot_be_offered_is_told_before_a_model_is_asked(servers: Any, pr
 )
 def test_one_that_cannot_be_opened_says_why(command: list[str], problem: str) -> None:
     before = children()
-    run = walk(graph_of(MCP("s", command, connect_s=0.5 if command[0] == "sleep" else 10)), "go", model=ScriptedModel())
+    run = walk(graph_of(MCP("s", command, connect_s=0.5 if command[0] == "sleep" else 60)), "go", model=ScriptedModel())
     with pytest.raises(ServerFailed, match=problem):
         raise run.error or AssertionError
     assert children() == before
@@ -478,9 +507,21 @@ def test_a_server_that_answers_no_more_is_opened_again() -> None:
     assert children() == before
 
 
-def test_a_child_that_a_server_leaves_behind_holds_no_thread() -> None:
-    leaving = "import os, sys, time\nif not os.fork():\n    os.setsid(); os.close(0); os.close(1); time.sleep(20); os._exit(0)\nsys.exit(3)"
+def test_a_child_that_a_server_leaves_behind_holds_no_thread(tmp_path: Path) -> None:
+    leaving = """
+import os, sys, time
+if child := os.fork():
+    open(str(child), "w").close()
+    sys.exit(3)
+os.setsid(); os.close(0); os.close(1); time.sleep(600)
+"""
     for _ in range(3):
-        walk(graph_of(MCP("s", [sys.executable, "-c", leaving])), "go", model=ScriptedModel())
-    time.sleep(1.2)
-    assert not [thread for thread in threading.enumerate() if thread.name == "graphflow:mcp-stderr"]
+        walk(graph_of(MCP("s", [sys.executable, "-c", leaving], cwd=str(tmp_path))), "go", model=ScriptedModel())
+    left = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(left) == 3
+    try:
+        until(lambda: "graphflow:mcp-stderr" not in {thread.name for thread in threading.enumerate()})
+        assert all(map(alive, left))
+    finally:
+        for child in left:
+            os.kill(child, signal.SIGKILL)
