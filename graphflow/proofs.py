@@ -94,6 +94,7 @@ class Proof(Members):
             self.input = self.declared_input
             return
         wanted: list[Type] = []
+        unsure: list[Type] = []
         for edge in self._written:
             if edge.origin.node is START and isinstance(edge.target, Node) and edge.target.ports:
                 origin = edge.origin
@@ -103,8 +104,9 @@ class Proof(Members):
                 named = [p for p in edge.target.ports if p.name == edge.port] if edge.port else list(edge.target.ports)
                 required = [p for p in named if not p.optional] or named
                 kind = required[0].type
-                wanted.append(list[kind] if origin.each else kind)  # type: ignore[valid-type]
-        self.input = self._common_input(wanted)
+                sure = len(required) == 1  # else it is the type that tells which of them is meant
+                (wanted if sure else unsure).append(list[kind] if origin.each else kind)  # type: ignore[valid-type]
+        self.input = self._common_input(wanted if any(kind is not Any for kind in wanted) else [*wanted, *unsure])
 
     def _common_input(self, wanted: list[Type]) -> Type:
         firm = [kind for kind in wanted if kind is not Any]
@@ -474,10 +476,8 @@ class Proof(Members):
         node = self.nodes[number]
         edges = ", ".join(repr(d.edge) for d in self.by_target[number])
         if why == "outside":
-            text = (
-                f"{node.name!r} joins messages inside a loop, but some come from outside of it ({edges}), so its second "
-                "lap could never be complete; feed all its ports from inside the loop"
-            )
+            assert self.topology is not None
+            text = self._crossing_text(node.name, self.topology.crossings[number])
         elif any(d.collects for d in self.by_target[number]):
             text = (
                 f"{node.name!r} collects a list ({edges}), but nothing forks before it; use .each or a fan-out that all "
@@ -486,6 +486,28 @@ class Proof(Members):
         else:
             text = f"the ports of {node.name!r} are never fed from one message ({edges}); fan out from one node before them"
         self._say(text, self.by_target[number][0].edge.where)
+
+    def _pairing(self, join: Join) -> str:
+        """How to pair what two maps of one list send, item by item."""
+        each = [self.edges[index] for index in sorted(wire.index for wire in join.branches if wire.each)]
+        if len({d.port for d in self.by_target[join.node]}) < 2 or len(each) < 2:
+            return ""
+        targets = ", ".join(dict.fromkeys(self._name(d.target) for d in each))
+        return f"; to pair them item by item, map to one node and fan out from it: {each[0].edge.origin.text()} >> item >> ({targets})"
+
+    def _crossing_text(self, name: str, wire: Wire) -> str:
+        """Why a node of a loop cannot join what comes by this edge."""
+        edge = self._text(wire)
+        if wire.lap_of is not None:
+            return (
+                f"{name!r} joins messages inside a loop, but {edge} begins a new lap on the way to it, so they never come "
+                f"together; let the fork and {name!r} be in one lap: put .limit(...) on an edge that leads back behind {name!r}"
+            )
+        return (
+            f"{name!r} joins messages inside a loop, but {edge} comes into the loop on the way to it, so its second lap "
+            "could never be complete; let all that comes into the loop, and what leads back, enter it at one node, and fan "
+            f"out from there to what {name!r} joins"
+        )
 
     def _check_join(self, join: Join) -> None:
         top, node = self.topology, self.nodes[join.node]
@@ -503,12 +525,12 @@ class Proof(Members):
                 continue
             crowd = top.crowded(join, port, self.exclusive)
             if crowd is not None:
-                source = self._name(crowd)
+                source, paired = self._name(crowd), self._pairing(join)
                 writers = [d for d in arriving if d.port == port]
                 by = f" (by {' and '.join(repr(d.edge) for d in writers)})" if len(writers) > 1 else ""
                 self._say(
                     f"port {node.ports[port].name!r} of {node.name!r} may get several messages from the fork at {source!r}{by} "
-                    f"for one message on its other ports; collect them first (a node with list[...]), or make the port a list",
+                    f"for one message on its other ports; collect them first (a node with list[...]), or make the port a list{paired}",
                     next(d.edge.where for d in arriving if d.port == port),
                 )
         required = [

@@ -80,6 +80,8 @@ class Topology:
         self.loop_of: list[int | None] = [None] * self.size
         self.order: list[int] = self._sorted_or_looped()
         self.joins: dict[int, Join] = {}
+        self.crossings: dict[int, Wire] = {}
+        """For a join that could not be placed in its loop: the wire that comes from outside of one lap of it."""
 
     # -- order and loops -----------------------------------------------------------------------------------------------
     def _sorted_or_looped(self) -> list[int]:
@@ -284,7 +286,10 @@ class Topology:
             if parallel or not join.collect:
                 break
         if found is None:
-            return "outside" if search.left_loop else "no fork"
+            if search.crossing is None:
+                return "no fork"
+            self.crossings[join.node] = search.crossing
+            return "outside"
         join.fork, join.region, groups = found
         join.region -= {join.fork, join.node}
         join.branches = list({w.index: w for group in groups for w in group.wires}.values())
@@ -455,7 +460,8 @@ class _Backward:
         self.around: set[int | None] = set(topology.loops_around(join))
         self.used: dict[int, list[Group]] = {}
         self.seen: set[int] = set()
-        self.left_loop = False
+        self.crossing: Wire | None = None
+        """The first wire found that comes from outside of the join's lap."""
         self.heap: list[tuple[int, int]] = []
         self.queued: set[int] = set()
         self.gates: list[int] = []
@@ -466,7 +472,7 @@ class _Backward:
 
     @property
     def converged(self) -> bool:
-        return not self.heap and not self.left_loop
+        return not self.heap and self.crossing is None
 
     def __iter__(self) -> Iterator[int]:
         while self.heap:
@@ -495,8 +501,10 @@ class _Backward:
     def _step(self, source: int, group: Group) -> None:
         if self.level is not None:
             members = self.top.loops[self.level].members
-            if source not in members or any(wire.lap_of in self.around for wire in group.wires):
-                self.left_loop = True
+            outside = (w for w in group.wires if source not in members or w.lap_of in self.around)
+            crossing = next(outside, None)
+            if crossing is not None:
+                self.crossing = self.crossing or crossing
                 return
         self.used.setdefault(source, []).append(group)
         unit = self.top._unit(source, self.level)

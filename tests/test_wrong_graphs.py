@@ -14,6 +14,7 @@ from graphflow import (
     Context,
     Failure,
     Graph,
+    GraphError,
     GraphflowError,
     LimitReached,
     Limits,
@@ -549,3 +550,71 @@ def test_all_problems_are_told_at_once_with_file_and_line() -> None:
 def test_a_chain_of_arrows_is_one_path() -> None:
     path = connect(START >> m2a, a2b, ("here", 1))
     assert repr(path) == "<path START >> m2a; m2a >> a2b>"
+
+
+# -- what is said of joins and loops ---------------------------------------------------------------------------------------
+@node
+async def draft(m: Msg | B) -> A:
+    return A()
+
+
+@node
+async def split(m: Msg | A) -> list[Msg]:
+    return []
+
+
+@node
+async def rate(items: list[A]) -> B | C:
+    return C()
+
+
+def test_a_loop_that_is_entered_at_two_nodes_at_once_says_where() -> None:
+    other = draft.named("other")
+    with pytest.raises(GraphError) as refused:
+        Graph("g", START >> (draft, other) >> rate, rate[B].limit(3) >> (draft, other), rate[C] >> END, input=Msg)
+    assert "comes into the loop on the way to it" in str(refused.value)
+    assert "enter it at one node, and fan out from there to what 'rate' joins" in str(refused.value)
+    hub = node(name="hub")(_hub)
+    Graph("g", START >> hub >> (draft, other) >> rate, rate[B].limit(3) >> hub, rate[C] >> END, input=Msg)
+
+
+async def _hub(m: Msg | B) -> Msg:
+    return Msg()
+
+
+def test_a_lap_that_begins_between_a_fork_and_its_join_says_which_edge_begins_it() -> None:
+    @node
+    async def judge(items: list[A]) -> A | C:
+        return C()
+
+    with pytest.raises(GraphError) as refused:
+        Graph("g", START >> split, split.each.limit(3) >> draft >> judge, judge[A] >> split, judge[C] >> END, input=Msg)
+    assert "split.each.limit(3) >> draft begins a new lap on the way to it" in str(refused.value)
+    Graph("g", START >> split, split.each >> draft >> judge, judge[A].limit(3) >> split, judge[C] >> END, input=Msg)
+
+
+def test_two_maps_of_one_list_that_a_node_pairs_say_how() -> None:
+    @node
+    async def rated(m: Msg) -> B:
+        return B()
+
+    @node
+    async def pair(a: A, b: B) -> C:
+        return C()
+
+    with pytest.raises(GraphError) as refused:
+        Graph("g", START >> split, split.each >> (draft, rated), (draft, rated) >> pair >> END, input=Msg, ends="all")
+    assert "to pair them item by item" in str(refused.value)
+    assert "split.each >> item >> (draft, rated)" in str(refused.value)
+
+
+def test_what_start_sends_is_told_by_the_edge_that_leaves_no_choice() -> None:
+    @node
+    async def last(a: A, m: Msg) -> C:
+        return C()
+
+    @node
+    async def only(m: Msg) -> A:
+        return A()
+
+    assert Graph("g", START >> only >> last >> END, START >> last).input is Msg
