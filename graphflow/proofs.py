@@ -478,6 +478,12 @@ class Proof(Members):
         if why == "outside":
             assert self.topology is not None
             text = self._crossing_text(node.name, self.topology.crossings[number])
+        elif why == "looped" and any(d.collects for d in self.by_target[number]):
+            text = (
+                f"{node.name!r} collects what a loop sends ({edges}), but nothing forks before that loop, so there is nothing "
+                f"whose messages belong together; fan out before it, to the loop and to another node that {node.name!r} "
+                "collects too, or let the messages go to END one by one: Graph(..., ends='all')"
+            )
         elif any(d.collects for d in self.by_target[number]):
             text = (
                 f"{node.name!r} collects a list ({edges}), but nothing forks before it; use .each or a fan-out that all "

@@ -287,7 +287,7 @@ class Topology:
                 break
         if found is None:
             if search.crossing is None:
-                return "no fork"
+                return "looped" if search.gates else "no fork"
             self.crossings[join.node] = search.crossing
             return "outside"
         join.fork, join.region, groups = found

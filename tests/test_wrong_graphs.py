@@ -618,3 +618,28 @@ def test_what_start_sends_is_told_by_the_edge_that_leaves_no_choice() -> None:
         return A()
 
     assert Graph("g", START >> only >> last >> END, START >> last).input is Msg
+
+
+def test_a_log_of_each_lap_that_nothing_holds_together_says_what_would() -> None:
+    @node
+    async def judge(a: A) -> B | C:
+        return C()
+
+    @node
+    async def log(a: A) -> A:
+        return a
+
+    @node
+    async def written(items: list[A | C]) -> C:
+        return C()
+
+    @node
+    async def note(m: Msg) -> A:
+        return A()
+
+    loop = (draft >> (judge, log), judge[B].limit(3) >> draft)
+    with pytest.raises(GraphError) as refused:
+        Graph("g", START >> draft, *loop, (judge[C], log) >> written >> END, input=Msg)
+    assert "'written' collects what a loop sends (judge[C] >> written, log >> written)" in str(refused.value)
+    assert "nothing forks before that loop" in str(refused.value)
+    Graph("g", START >> (draft, note), *loop, (judge[C], log, note) >> written >> END, input=Msg)
