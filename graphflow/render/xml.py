@@ -65,7 +65,8 @@ def check_written(path: str | Path, endings: tuple[str, ...], what: str) -> None
     """
     ending = Path(path).suffix
     if ending.lower() not in endings:
-        raise DeclarationError(f"{str(path)!r} ends in {ending or 'nothing'!r}, but {what}: use {' or '.join(endings)}")
+        told = f"ends in {ending!r}" if ending else "has no ending"
+        raise DeclarationError(f"{str(path)!r} {told}, but {what}: use {' or '.join(endings)}")
 
 
 def was_cancelled(error: Any) -> bool:
