@@ -49,7 +49,7 @@ async def in_time(
         NodeTimeout: it took longer; also if it has blocked the event loop, so that no timer could stop it.
     """
     assert node.timeout_s is not None
-    loop, queueing = asyncio.get_running_loop(), Queueing()
+    loop, queueing = asyncio.get_running_loop(), Queueing(node.timeout_s)
     began = loop.time()
     took = 0.0
 
@@ -62,7 +62,7 @@ async def in_time(
     task = queueing.task(timed(), variables)
     task.add_done_callback(lambda _: work.close())  # if its time was over before its first step, `work` never began
     try:
-        await queueing.wait(task, node.timeout_s)
+        await queueing.wait(task)
     except asyncio.CancelledError:
         await _stop(frame, node, activation, task)
         raise

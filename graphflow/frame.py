@@ -41,6 +41,7 @@ from graphflow.reach import Reach, is_done_once
 from graphflow.snapshot import Snapshot
 from graphflow.straight import walk_straight
 from graphflow.stretch import LONG
+from graphflow.threads import attempt, let_timers_stop
 from graphflow.walk import Walk
 
 GIVE_WAY = 64
@@ -50,7 +51,19 @@ GIVE_WAY = 64
 class Frame(Reach):
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
-    __slots__ = ("began", "busy", "clearing", "done", "graces", "loop", "metered", "starting", "tasks", "walk")
+    __slots__ = (
+        "attempted",
+        "began",
+        "busy",
+        "clearing",
+        "done",
+        "graces",
+        "loop",
+        "metered",
+        "starting",
+        "tasks",
+        "walk",
+    )
 
     walk: Walk | None
     clearing: int
@@ -63,6 +76,8 @@ class Frame(Reach):
     """The running one, asked for once: asking costs a system call, before Python 3.12."""
     began: float
     """When the run began, by the process clock."""
+    attempted: bool
+    """Whether this is part of an attempt with a time limit."""
     metered: bool
     """Whether each step has to be charged before it is made; else they are only counted."""
     graces: list[asyncio.TimerHandle]
@@ -134,6 +149,7 @@ class Frame(Reach):
         self.clearing = LONG
         self.began = self.shared.run.began
         self.loop = asyncio.get_running_loop()
+        self.attempted = attempt() is not None
         self.metered = self.ledger.timed or self.ledger.metered("steps")
         self.done = self.loop.create_future()
         walk.context = copy_context()
@@ -289,6 +305,11 @@ class Frame(Reach):
 
     async def _report(self, act: Start) -> Event:
         """The fact that an activation ends in."""
+        if self.attempted:
+            try:
+                await let_timers_stop()
+            except asyncio.CancelledError:
+                return self._ended(act)
         refused = self._begin(act)
         if refused is not None:
             return refused

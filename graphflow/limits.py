@@ -68,7 +68,9 @@ class Limits:
         for field in fields(self)[:-1]:
             value = getattr(self, field.name)
             floor = 1 if field.name in ("laps", "concurrency") else 0
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < floor):
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= floor
+            ):
                 raise DeclarationError(
                     f"Limits({field.name}={value!r}): give a number of at least {floor}, or leave it out"
                 )

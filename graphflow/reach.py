@@ -63,6 +63,7 @@ from graphflow.policy import Policy, Use, also
 from graphflow.program import Program
 from graphflow.scrub import scrub
 from graphflow.straight import asked_to_stop
+from graphflow.threads import let_timers_stop
 from graphflow.waits import is_for_us, waiting_for, working_on
 
 if TYPE_CHECKING:
@@ -293,6 +294,7 @@ class Reach:
         message: Any,
         read: Callable[[Node[Any, Any], Any], Any] = read_message,
     ) -> Any:
+        await let_timers_stop()
         caller, activation = ctx.node, ctx.activation
         node = find_callee(caller, callee, self._edges(caller))
         run = self.shared.run

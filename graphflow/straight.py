@@ -23,6 +23,7 @@ from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages import Failure, LimitReached, error_text
 from graphflow.program import Link, Slot, arm_of
 from graphflow.stretch import LONG, Stretch
+from graphflow.threads import attempt, let_timers_stop
 from graphflow.walk import Walk, laps_used_up
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class _Straight:
     """Where a straight walk stands."""
 
     __slots__ = (
+        "attempted",
         "cancelled",
         "cleared",
         "count",
@@ -101,7 +103,9 @@ class _Straight:
         """The activation at which old stretches were dropped last."""
         self.told = 0
         """Steps that the ledger knows of."""
-        self.metered = frame.ledger.timed or frame.ledger.metered("steps")
+        self.attempted = attempt() is not None
+        """Whether this is part of an attempt with a time limit."""
+        self.metered = self.attempted or frame.ledger.timed or frame.ledger.metered("steps")
         """Whether each step has to be charged before it is made; else they are only counted."""
         self.started = 0.0
         self.given: Any = None
@@ -115,7 +119,7 @@ class _Straight:
     async def hops(self, slot: Slot, message: Any) -> tuple[Slot, Any]:
         """Goes on until END, or until a node fails and its `Failure` edge says where to go on."""
         frame = self.frame
-        program, metered = frame.program, self.metered
+        program, metered, attempted = frame.program, self.metered, self.attempted
         slots, end = program.slots, program.end
         cancelling, cancelled = self.task.cancelling, self.cancelled
         count = self.count
@@ -132,7 +136,7 @@ class _Straight:
                         note = stretch.hops.extend
                     started = perf_counter()
                 if metered:
-                    self.charge(slot, count)
+                    await self.charged(slot, count) if attempted else self.charge(slot, count)
                 direct = slot.direct
                 if direct is not None:
                     output = await direct(message)
@@ -174,6 +178,19 @@ class _Straight:
             tell(Stopped(at, frame.number, "limited", limit))
             tell(NodeRefused(at, frame.number, count, slot.name))
             raise _Ended(limit) from None
+
+    async def charged(self, slot: Slot, count: int) -> None:
+        """The same within an attempt: if its time is over, the walk ends before the step."""
+        try:
+            await let_timers_stop()
+        except asyncio.CancelledError as stopped:
+            frame = self.frame
+            at, tell = frame.clock(), frame.shared.run.tell
+            reason = WalkCancelled(f"the walk of {frame.program.name!r} was cancelled")
+            tell(Stopped(at, frame.number, "cancelled", reason))
+            tell(NodeRefused(at, frame.number, count, slot.name))
+            raise _Ended(stopped) from None
+        self.charge(slot, count)
 
     def stretch(self, first: int, slot: Slot, message: Any) -> Stretch:
         """A new row of the journal for the hops from here on."""

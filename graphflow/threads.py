@@ -260,13 +260,39 @@ def _wanted(iterator: Iterator[T], wanted: threading.Semaphore, stopping: thread
         yield piece
 
 
+TURNS = 16
+"""Turns of the event loop in which a timer stops whatever is within its attempt: two for each frame in frames."""
+
+
+def attempt() -> Queueing | None:
+    """The attempt with a time limit that this is part of, if any."""
+    return _queue.get()
+
+
+async def let_timers_stop() -> None:
+    """Gives the event loop its turn where the time of an attempt is over, so that its timer can stop what is within it.
+
+    What never waits for anything keeps all timers waiting.
+    """
+    within = _queue.get()
+    if within is not None and within.is_over():
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+
 class Queueing:
-    """How long an attempt has waited for threads: no time of its own."""
+    """How long an attempt has waited for threads: no time of its own.
 
-    __slots__ = ("_loop", "_seconds", "_since", "_waiting")
+    Args:
+        seconds: how long the attempt may take.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_around", "_end", "_loop", "_seconds", "_since", "_waiting")
+
+    def __init__(self, seconds: float) -> None:
+        self._around = _queue.get()
         self._loop = asyncio.get_running_loop()
+        self._end = self._loop.time() + seconds
         self._waiting = 0
         self._since = 0.0
         self._seconds = 0.0
@@ -288,14 +314,22 @@ class Queueing:
         context.run(_queue.set, self)
         return self._loop.create_task(work, context=context)
 
-    async def wait(self, task: asyncio.Task[Any], seconds: float) -> None:
-        """Waits until a task has ended, or has had so many seconds without those in the queue."""
-        end = self._loop.time() + seconds
+    async def wait(self, task: asyncio.Task[Any]) -> None:
+        """Waits until a task has ended, or has had its seconds without those in the queue."""
         while not task.done():
-            now, queued = self._loop.time(), self.seconds
-            if now >= end + queued:
+            left = self._end + self.seconds - self._loop.time()
+            if left <= 0:
                 return
-            await asyncio.wait([task], timeout=end + queued - now)
+            await asyncio.wait([task], timeout=left)
+
+    def is_over(self) -> bool:
+        """Whether the time of this attempt, or of one around it, is over."""
+        each: Queueing | None = self
+        while each is not None:
+            if self._loop.time() >= each._end + each.seconds:
+                return True
+            each = each._around
+        return False
 
     @property
     def seconds(self) -> float:

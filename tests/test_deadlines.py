@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Context, Failure, Graph, Limits, SubAgent, node, tool
-from graphflow.errors import LimitExceeded, NodeTimeout
+from graphflow.errors import DeclarationError, LimitExceeded, NodeTimeout
 from graphflow.events import CallStarted, NodeStarted
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
@@ -172,6 +172,68 @@ def test_a_node_that_blocks_and_fails_says_why_it_failed(plain: bool) -> None:
         raise ValueError("of its own")
 
     assert isinstance(walk(Graph("g", START >> slow >> END), 0, plain=plain).error, ValueError)
+
+
+@both_paths
+@pytest.mark.parametrize("observed", [True, False])
+def test_nothing_within_a_node_begins_after_its_time(plain: bool, observed: bool) -> None:
+    """No step of it ever waits, so that the timer alone would never have its turn."""
+    path = START >> busy("a", 30) >> busy("b", 30) >> busy("c", 30) >> END
+    for inner in (
+        Graph("inner", path, timeout_s=50),
+        Graph("inner", START >> Graph("core", path) >> END, timeout_s=50),
+    ):
+        run = walk(Graph("g", START >> inner >> END), 0, plain=plain, observed=observed)
+        assert isinstance(run.error, NodeTimeout)
+        assert run.error.node == "inner"
+        names = [step.node for step in run.steps]
+        assert "c" not in names
+        assert {"a", "b"} <= set(names)
+
+
+def test_no_branch_within_a_node_begins_after_its_time() -> None:
+    fork = START >> (busy("a", 60), busy("b", 1), busy("c", 1)) >> total >> END
+    run = walk(Graph("g", START >> Graph("inner", fork, timeout_s=50) >> END), 0)
+    assert isinstance(run.error, NodeTimeout)
+    assert "total" not in began(run)
+    assert "b" not in began(run)
+
+
+@both_paths
+def test_an_agent_calls_and_asks_nothing_after_its_time(plain: bool) -> None:
+    done = []
+
+    @tool
+    async def think(n: int) -> str:
+        """Think."""
+        block(30)
+        done.append(n)
+        return "thought"
+
+    model = ScriptedModel(*(calls("think", n=n) for n in range(9)), "never said")
+    run = walk(Graph("g", START >> Agent("a", tools=[think], timeout_s=50) >> END), "go", model=model, plain=plain)
+    assert isinstance(run.error, NodeTimeout)
+    assert done == [0, 1]
+    assert len(model.requests) == 2
+
+
+@both_paths
+def test_a_node_whose_time_is_over_is_tried_again(plain: bool) -> None:
+    took = [30, 30, 1, 1]
+
+    @node
+    async def slow(m: int) -> int:
+        block(took.pop(0))
+        return m
+
+    path = START >> slow >> slow.named("again") >> busy("last", 1) >> END
+    run = walk(Graph("g", START >> Graph("inner", path, timeout_s=50, retry=2) >> END), 0, plain=plain)
+    assert run.output == 1
+
+
+def test_no_number_is_no_limit() -> None:
+    with pytest.raises(DeclarationError, match=r"Limits\(seconds=nan\): give a number of at least 0"):
+        Limits(seconds=float("nan"))
 
 
 @both_paths

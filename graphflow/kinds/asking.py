@@ -36,6 +36,7 @@ from graphflow.model import (
 )
 from graphflow.nodes import Context
 from graphflow.reply import Gathering, Reply, gather, mended
+from graphflow.threads import let_timers_stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ async def ask(
     Raises:
         ModelError: the model did not answer, or declined to.
     """
+    await let_timers_stop()
     frame, name = ctx.frame, ctx.node.name
     number = frame.charge_model_call()
     started = frame.clock()
