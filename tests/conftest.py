@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 from pydantic import BaseModel
 
 from graphflow.events import Event
@@ -78,6 +79,23 @@ def ended(run: Run[Any]) -> list[str]:
 
 def kinds(run: Run[Any]) -> list[str]:
     return [event.kind for event in run.events]
+
+
+PATIENCE_S = 1800
+"""What takes long has so much time: it ends what hangs, and says nothing of how fast the machine is."""
+# A single example has no time limit, nor are too few of them a failure: both depend on what else the machine does.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives tests that take long a limit of their own."""
+    for item in items:
+        long = any(map(item.get_closest_marker, ("slow", "local_model"))) or is_hypothesis_test(
+            getattr(item, "obj", None)
+        )
+        if long and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(PATIENCE_S))
 
 
 _WATCHES: list[Watch] = []

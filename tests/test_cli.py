@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from graphflow import errors
 from graphflow.project import find_all, load, read_message
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -176,14 +176,11 @@ def test_ctrl_c_ends_the_walk_cleanly(project: Path) -> None:
         "out.jsonl",
     ]  # a background shell ignores SIGINT
     with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for _ in range(300):
-            if (project / "out.jsonl").exists():
-                break
-            time.sleep(0.1)
-        time.sleep(0.7)
+        record = project / "out.jsonl"
+        until(lambda: record.exists() and '"node.start"' in record.read_text())
         process.send_signal(signal.SIGINT)
         try:
-            _, told = process.communicate(timeout=20)
+            _, told = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130

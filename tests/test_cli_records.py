@@ -25,6 +25,7 @@ from graphflow.events import ApprovalAsked, Approved, Event, NodeCancelled, Node
 from graphflow.render import draw_run, read_records, timeline, write_report
 from graphflow.testing import ScriptedModel
 from tests.conftest import walk
+from tests.waiting import until
 
 ODD = """
 from typing import Any
@@ -182,15 +183,15 @@ def test_sigterm_ends_a_walk_as_ctrl_c_does(project: Path, record: bool) -> None
     with subprocess.Popen(command, cwd=project, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             if record:
-                wait_for(
+                until(
                     lambda: (
                         '"node.start"' in lines_of(project / "out.jsonl") and "wait" in lines_of(project / "out.jsonl")
                     )
                 )
             else:
-                wait_for(lambda: walks(process))
+                until(lambda: walks(process))
             process.send_signal(signal.SIGTERM)
-            said, told = process.communicate(timeout=30)
+            said, told = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 143, told
@@ -212,13 +213,6 @@ def walks(process: subprocess.Popen[str]) -> bool:
         line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line.startswith("SigCgt")
     )
     return bool(int(mask.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
-
-
-def wait_for(condition: Any) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
 
 
 def test_a_cell_of_megabytes_is_cut_before_it_is_wrapped() -> None:

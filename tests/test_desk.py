@@ -220,7 +220,7 @@ def test_the_desk_is_sound_and_three_deep() -> None:
 
 
 @pytest.mark.local_model
-@pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_the_desk_answers_its_inbox() -> None:
     run = walk(desk, Inbox())
     assert run.error is None, run.error
@@ -243,7 +243,6 @@ def is_right(reply: str, must: str) -> bool:
 
 @pytest.mark.local_model
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["desk_fresh.csv"])
 def test_most_messages_nobody_looked_at_are_answered_right(name: str, tmp_path: Path) -> None:
     """The aim is 85 %; asserted with room for other kinds of CPU, whose last bits differ. Nothing said may be false."""

@@ -50,7 +50,7 @@ def canonical(run: Run[Any]) -> list[Any]:
     return sorted(rows, key=repr)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(block=nested, n=st.integers(0, 50), seeds=st.tuples(st.integers(), st.integers()))
 def test_the_answer_of_plain_python_under_any_interleaving(block: Block, n: int, seeds: tuple[int, int]) -> None:
@@ -212,7 +212,7 @@ def test_ten_thousand_nodes_build_and_run_without_recursion() -> None:
     assert walk(graph, Msg(n=3), plain=False).output == Msg(n=3)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_whatever_the_proofs_let_through_walks_alike_under_every_latency() -> None:
     """Graphs drawn without a plan; two thirds are refused, for many reasons."""
     sound = 0

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from graphflow import END, START, Graph, node
+from tests.bench.beside import assert_costs, at_once
 from tests.conftest import Msg
-
-ROUNDS = 7
 
 
 async def bump(m: Msg) -> Msg:
     return Msg(n=m.n + 1, tag=m.tag)
-
-
-def fastest(work: Callable[[], Awaitable[Any]]) -> float:
-    async def timed() -> float:
-        await work()
-        best = 1e9
-        for _ in range(ROUNDS):
-            begun = time.perf_counter()
-            await work()
-            best = min(best, time.perf_counter() - begun)
-        return best
-
-    return asyncio.run(timed())
-
-
-def ratio(ours: Callable[[], Awaitable[Any]], bare: Callable[[], Awaitable[Any]]) -> float:
-    return fastest(ours) / fastest(bare)
 
 
 def test_a_chain_costs_at_most_five_times_its_nodes() -> None:
@@ -49,7 +28,7 @@ def test_a_chain_costs_at_most_five_times_its_nodes() -> None:
         for _ in range(1000):
             m = await bump(m)
 
-    assert ratio(lambda: graph.run(Msg()), bare) < 5
+    assert_costs(lambda: graph.run(Msg()), bare, 5)
 
 
 def test_a_loop_costs_at_most_five_times_its_nodes() -> None:
@@ -67,7 +46,7 @@ def test_a_loop_costs_at_most_five_times_its_nodes() -> None:
             m = await bump(m)
             m = Msg(n=m.n, tag=m.tag)
 
-    assert ratio(lambda: graph.run(Msg()), bare) < 5
+    assert_costs(lambda: graph.run(Msg()), bare, 5)
 
 
 @pytest.mark.parametrize("width", [10, 1000])
@@ -81,39 +60,29 @@ def test_a_fan_out_costs_at_most_five_times_gather(width: int) -> None:
     async def bare() -> None:
         await asyncio.gather(*(bump(Msg()) for _ in range(width)))
 
-    assert ratio(lambda: graph.run(Msg()), bare) < (5 if width > 10 else 8)
+    assert_costs(lambda: graph.run(Msg()), bare, 5 if width > 10 else 8)
 
 
 def test_building_is_linear() -> None:
     """Ten times the nodes take far less than a hundred times as long: nothing in the proofs is quadratic."""
 
-    def build(count: int) -> float:
+    def build(count: int) -> None:
         step = node(bump)
-        best = 1e9
-        for _ in range(3):
-            begun = time.perf_counter()
-            path: Any = START
-            for number in range(count):
-                path = path >> step.named(f"n{number}")
-            Graph("chain", path >> END)
-            best = min(best, time.perf_counter() - begun)
-        return best
+        path: Any = START
+        for number in range(count):
+            path = path >> step.named(f"n{number}")
+        Graph("chain", path >> END)
 
-    assert build(5000) / build(500) < 35
+    assert_costs(at_once(lambda: build(5000)), at_once(lambda: build(500)), 35)
 
 
 @pytest.mark.parametrize("shape", ["ladder", "nest", "loops"])
 def test_proofs_of_joins_and_loops_are_linear(shape: str) -> None:
-    gc.collect()
-    gc.disable()  # a full collection looks at every object of every other test, too
-    try:
-        small, large = (min(_built(shape, n) for _ in range(3)) for n in (40, 400))
-    finally:
-        gc.enable()
-    assert large / small < 30
+    small, large = (_parts(shape, size) for size in (40, 400))
+    assert_costs(at_once(lambda: Graph("g", *large)), at_once(lambda: Graph("g", *small)), 30)
 
 
-def _built(shape: str, size: int) -> float:
+def _parts(shape: str, size: int) -> list[Any]:
     @node
     async def split(m: Msg) -> list[Msg]:
         return [m]
@@ -143,6 +112,4 @@ def _built(shape: str, size: int) -> float:
             head, back = step.named(f"h{n}"), step.named(f"b{n}")
             paths += [source >> head, head.when(lambda m: m.n < 1).limit(2) >> back >> head]
             source = head.otherwise
-    begun = time.process_time()
-    Graph("g", *paths, source >> END)
-    return time.process_time() - begun
+    return [*paths, source >> END]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +14,7 @@ from graphflow.render.binary import rendered
 from graphflow.render.dot import write_dot
 from graphflow.render.picture import picture
 from graphflow.render.svg import dressed
-
-ROUNDS = 15
+from tests.bench.beside import assert_costs, at_once
 
 
 @node
@@ -34,21 +32,6 @@ def large() -> Graph[Any, Any]:
     for number in range(15):
         path = path >> [same.named(f"part_{number}_{i}") for i in range(19)] >> joined.named(f"join_{number}")
     return Graph("large", path >> END)
-
-
-def fastest(work: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
-    work()
-    best = 1e9
-    gc.collect()
-    gc.disable()  # a collection looks at every object of every other test, too
-    try:
-        for _ in range(ROUNDS):
-            begun = clock()
-            work()
-            best = min(best, clock() - begun)
-    finally:
-        gc.enable()
-    return best
 
 
 @pytest.mark.parametrize(
@@ -69,12 +52,12 @@ def test_a_picture_costs_at_most_twice_its_layout(make: Callable[[], Graph[Any, 
     drawn = picture(graph, **options)
     source = write_dot(drawn)
     laid = rendered(source, "svg").decode()
-    layout = fastest(lambda: rendered(source, "svg"))
-    own = fastest(
-        lambda: dressed(laid, (made := picture(graph, **options)), "auto", write_dot(made)[:4]), time.process_time
-    )
-    print(f"{graph.name}: dot {layout * 1000:.1f} ms, our part {own * 1000:.1f} ms, {1 + own / layout:.2f} times")
+
+    def own() -> None:
+        made = picture(graph, **options)
+        dressed(laid, made, "auto", write_dot(made)[:4])
+
     most = (
         2 if drawn.size > len(graph.nodes) / 2 else 3
     )  # 300 nodes are read, and 32 shapes are laid out: 1.7 on a quiet machine
-    assert 1 + own / layout < most
+    assert_costs(at_once(own), at_once(lambda: rendered(source, "svg")), most - 1, time.process_time, time.perf_counter)

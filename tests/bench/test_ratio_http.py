@@ -19,9 +19,12 @@ from graphflow.providers import connect
 from graphflow.providers.http_model import HttpModel
 from graphflow.reply import gather
 from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
+from tests.bench.beside import assert_costs, at_once
 from tests.providers.raw_server import RawServer
 
 ROUNDS = 15
+TRIES = 6
+"""What is too slow is measured again: noise only ever adds."""
 
 
 def stream_of(deltas: int) -> bytes:
@@ -123,9 +126,13 @@ def measure(deltas: int, turns: int) -> tuple[float, float]:
 
 
 def test_a_turn_and_a_delta_cost_little_more_than_by_hand() -> None:
-    few, many = measure(1, 10), measure(2000, 10)
-    assert few[1] / few[0] < 2.3
-    assert (many[1] - few[1]) / (many[0] - few[0]) < 2.4
+    turn = delta = 0.0
+    for _ in range(TRIES):
+        few, many = measure(1, 10), measure(2000, 10)
+        turn, delta = few[1] / few[0], (many[1] - few[1]) / (many[0] - few[0])
+        if turn < 2.3 and 0 < delta < 2.4:
+            return
+    raise AssertionError(f"a turn costs {turn:.2f} and a delta {delta:.2f} times what they cost by hand")
 
 
 def test_a_turn_costs_the_same_however_long_the_history_is() -> None:
@@ -133,19 +140,14 @@ def test_a_turn_costs_the_same_however_long_the_history_is() -> None:
     model = connect("compatible:m", base_url="http://127.0.0.1:9")
     assert isinstance(model, HttpModel)
 
-    def cost(request: Request) -> float:
-        best = 1e9
-        for _ in range(30):
-            begun = time.perf_counter()
-            model.render(request)
-            best = min(best, time.perf_counter() - begun)
-        return best
+    results = [{"role": "tool", "tool_call_id": f"c{i}", "content": f"value {i}"} for i in range(1600)]
 
-    plain = json.dumps
-    begun = time.perf_counter()
-    plain([{"role": "tool", "tool_call_id": f"c{i}", "content": f"value {i}"} for i in range(1600)])
-    whole = time.perf_counter() - begun
-    assert cost(long) - cost(short) < whole  # joining 800 kept turns costs less than encoding as many once
+    def both() -> None:
+        """Joining 800 kept turns costs less than encoding as many once."""
+        model.render(short)
+        json.dumps(results)
+
+    assert_costs(at_once(lambda: model.render(long)), at_once(both), 1)
 
 
 def main() -> None:

@@ -212,7 +212,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=200), st.lists(pieces, max_size=40).map("".join)))
 def test_it_never_raises_and_never_shows_a_script(source: str) -> None:
     assert isinstance(page_text(source, base="https://a.test"), str)
@@ -223,7 +223,7 @@ def test_it_never_raises_and_never_shows_a_script(source: str) -> None:
 words = st.lists(st.sampled_from(["tea", "jam", "a", "b"]), min_size=1, max_size=5).map(" ".join)
 
 
-@settings(max_examples=100, deadline=1000)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["p", "div", "h1", "li", "section"]), words), max_size=8))
 def test_every_word_that_is_shown_is_kept_in_order(blocks: list[tuple[str, str]]) -> None:
     source = "".join(f"<{tag}>{said}</{tag}>" for tag, said in blocks)

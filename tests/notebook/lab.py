@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = bool(os.environ.get("GRAPHFLOW_NEEDS_BROWSER"))
@@ -51,7 +52,7 @@ def browser_page(**options: Any) -> Iterator[tuple[Any, list[str]]]:
             errors: list[str] = []
             page.on("pageerror", lambda error: errors.append(f"page: {error}"))
             page.on("console", lambda m: errors.append(f"console: {m.text}") if m.type == "error" else None)
-            page.set_default_timeout(45_000)
+            page.set_default_timeout(300_000)
             yield page, errors
         finally:
             browser.close()
@@ -108,14 +109,15 @@ def _write_settings(folder: Path) -> None:
 
 
 def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
+    def is_up() -> bool:
         assert server.poll() is None, log.read_text()[-3000:]
         try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
+            with urllib.request.urlopen(address, timeout=10):
+                return True
         except OSError:
-            time.sleep(0.1)
-    raise AssertionError(log.read_text()[-3000:])
+            return False
+
+    until(is_up, 300, because=lambda: log.read_text()[-3000:])
 
 
 def write_notebook(path: Path, *cells: str) -> None:

@@ -22,6 +22,7 @@ from graphflow.notebook.rows import Rows, states
 from graphflow.render.picture import picture
 from tests.conftest import walk
 from tests.notebook.walks import Question, desk, script, walked
+from tests.waiting import eventually
 
 
 @node
@@ -114,7 +115,7 @@ def test_watching_a_run_and_leaving_early() -> None:
         graph = Graph("g", START >> forever >> END)
         live = graph.live()
         task = asyncio.ensure_future(live.run(1))
-        await asyncio.sleep(0.1)
+        await eventually(lambda: live.rows.kept)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

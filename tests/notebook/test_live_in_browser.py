@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,19 +11,22 @@ from typing import Any
 import pytest
 
 from tests.notebook.lab import browser_page, chromium, jupyter_lab, write_notebook
+from tests.waiting import until
 
 MOST_MS = 50
 """What one update may cost the browser, for a graph of 100 nodes."""
 
 WATCHED = """
 import asyncio
+from pathlib import Path
 from graphflow import END, START, Agent, Graph, node
 from graphflow.testing import ScriptedModel, says
 %load_ext graphflow
 
 @node
 async def slow(text: str) -> str:
-    await asyncio.sleep(2.5)
+    while not Path("seen").exists():  # the page has shown it at work
+        await asyncio.sleep(0.05)
     return text.upper()
 
 @node
@@ -37,7 +39,7 @@ broken = Graph("broken", START >> fails >> END)
 live = graph.live()
 live
 """
-RUN = "run = await live.run('<b>snow</b>', model=ScriptedModel(says('it will go slow', wait_s=2.5)))\nrun.output"
+RUN = "run = await live.run('<b>snow</b>', model=ScriptedModel(says('it will go slow', wait_s=8)))\nrun.output"
 INSIDE = """
 import asyncio
 from graphflow import END, START, Graph, node
@@ -96,8 +98,8 @@ def opened(page: Any, lab: tuple[str, str, Path], name: str) -> None:
     """Opens a notebook and waits for its kernel."""
     address, token, _ = lab
     page.goto(f"{address}/lab/tree/{name}?reset&token={token}")
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=300_000)
+    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=300_000)
 
 
 def run_cell(page: Any, number: int) -> None:
@@ -116,7 +118,7 @@ def node_state(name: str, state: str) -> str:
     return f'.gf-live g:is(.node, .cluster)[data-id$="> {name}"][data-state="{state}"]'
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_nodes_change_a_click_shows_messages_and_the_slider_goes_back(lab: tuple[str, str, Path]) -> None:
     with browser_page() as (page, errors):
         opened(page, lab, "moving.ipynb")
@@ -130,6 +132,7 @@ def test_nodes_change_a_click_shows_messages_and_the_slider_goes_back(lab: tuple
         assert (
             page.locator(".gf-live .gf-entry pre").first.text_content() == "<b>snow</b>"
         )  # while it runs, and as text
+        (lab[2] / "seen").touch()
         page.wait_for_selector(node_state("slow", "done"))
         page.wait_for_selector(node_state("poet", "running"))
         page.wait_for_selector('.gf-live[data-status="completed"][data-ended="true"]')
@@ -186,16 +189,15 @@ def forget_kernels(lab: tuple[str, str, Path]) -> None:
 
 def saved_outputs(path: Path) -> list[dict[str, Any]]:
     """The outputs of a notebook, as soon as it has been saved with some."""
-    for _ in range(100):
+
+    def outputs() -> list[dict[str, Any]]:
         cells = json.loads(path.read_text())["cells"]
-        outputs = [o["data"] for c in cells for o in c["outputs"] if "data" in o]
-        if outputs:
-            return outputs
-        time.sleep(0.1)
-    raise AssertionError("the notebook was not saved")
+        return [o["data"] for c in cells for o in c["outputs"] if "data" in o]
+
+    return until(outputs)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_a_failure_is_shown_as_one_and_what_it_says_is_text(lab: tuple[str, str, Path]) -> None:
     with browser_page() as (page, errors):
         opened(page, lab, "failing.ipynb")
@@ -210,7 +212,7 @@ def test_a_failure_is_shown_as_one_and_what_it_says_is_text(lab: tuple[str, str,
         assert errors == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_what_is_inside_moves_and_an_approval_is_seen_to_be_waited_for(lab: tuple[str, str, Path]) -> None:
     with browser_page() as (page, errors):
         opened(page, lab, "inside.ipynb")
@@ -228,7 +230,7 @@ def test_what_is_inside_moves_and_an_approval_is_seen_to_be_waited_for(lab: tupl
         assert errors == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_an_update_of_a_hundred_nodes_costs_the_browser_little(lab: tuple[str, str, Path]) -> None:
     with browser_page() as (page, errors):
         opened(page, lab, "hundred.ipynb")

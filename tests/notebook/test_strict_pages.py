@@ -19,7 +19,7 @@ def strict(body: str) -> str:
     return f'<!doctype html><html><head><meta http-equiv="Content-Security-Policy" content="{policy}"></head><body>{body}</body></html>'
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_a_picture_needs_no_inline_style() -> None:
     light, dark = (load("desk").to_svg(theme=theme) for theme in ("light", "dark"))
     run = walked()
@@ -32,7 +32,7 @@ def test_a_picture_needs_no_inline_style() -> None:
         assert errors == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_what_follows_the_theme_is_light_where_its_sheet_is_refused() -> None:
     picture, timeline = load("desk").to_svg(), walked().timeline().svg
     with browser_page(color_scheme="dark") as (page, _):
@@ -47,7 +47,7 @@ def test_what_follows_the_theme_is_light_where_its_sheet_is_refused() -> None:
             assert page.locator(part).first.evaluate(COLOUR) != fill, "and dark where it is not"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_a_report_keeps_its_own_policy(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     walked().report(str(path))

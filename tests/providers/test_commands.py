@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ from graphflow.providers import Timeouts
 from graphflow.providers.commands import variables
 from graphflow.reply import Reply, gather
 from graphflow.turns import UserTurn
+from tests.clock import block
 from tests.conftest import walk
+from tests.waiting import LONG_S, eventually, until
 
 STAND_INS = Path(__file__).parents[1] / "stand_ins"
 TOOLS = ("claude-code", "codex", "auggie")
@@ -35,7 +36,7 @@ def on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def ask(provider: str, request: Request = ASKED, heard: list[ModelEvent] | None = None, **options: Any) -> Reply:
     async def main() -> Reply:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LONG_S):
             return await gather(
                 connect(f"{provider}:default", **options).stream(request), None if heard is None else heard.append
             )
@@ -164,23 +165,23 @@ def test_nothing_is_left_running(provider: str, how: str, monkeypatch: pytest.Mo
 
     async def cancelled() -> None:
         task = asyncio.create_task(gather(connect(f"{provider}:default").stream(ASKED)))
-        while not pids.exists():  # noqa: ASYNC110  # another process writes it
-            await asyncio.sleep(0.01)
+        await eventually(pids.exists)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    if how == "cancel":
-        asyncio.run(cancelled())
-    else:
+    async def out_of_time() -> None:
+        asked = connect(f"{provider}:default", timeouts=Timeouts(first_s=300, idle_s=300))
+        task = asyncio.create_task(gather(asked.stream(ASKED)))
+        await eventually(pids.exists)
+        block(1000)
         with pytest.raises(errors.ModelTimeout):
-            ask(provider, timeouts=Timeouts(first_s=1.0, idle_s=1.0))
+            await task
+
+    asyncio.run(cancelled() if how == "cancel" else out_of_time())
     children = [int(pid) for pid in pids.read_text().split()]
     assert children
-    deadline = time.time() + 3
-    while any(map(alive, children)) and time.time() < deadline:
-        time.sleep(0.02)
-    assert not any(map(alive, children))
+    until(lambda: not any(map(alive, children)))
 
 
 class City(BaseModel):

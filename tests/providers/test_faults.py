@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import httpx
@@ -20,6 +19,7 @@ from tests.conformance.dialects import WIRES
 from tests.providers.raw_server import RawServer, Step, head, reply
 from tests.providers.reach import TARGETS, model, server
 from tests.strict import Answer
+from tests.waiting import LONG_S, eventually
 
 ASKED = Request((UserTurn("Hi"),))
 FAST = RetryPolicy(attempts=3, wait_s=0.001)
@@ -43,7 +43,7 @@ def ask(at: RawServer | str, *, listen: Any = None, request: Request = ASKED, **
 
     async def main() -> Reply:
         asked = connect("openai:gpt-x", key="sk-secret-1234567890", base_url=url + "/v1", **options)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG_S):
             return await gather(asked.stream(request), listen)
 
     return asyncio.run(main())
@@ -242,25 +242,23 @@ def test_a_page_instead_of_an_answer_is_malformed() -> None:
 def test_an_event_of_fifty_megabytes_is_refused_by_a_cap() -> None:
     piece = b"x" * 1_000_000
     for start in (b'data: {"choices":[{"index":0,"delta":{"content":"', b'{"choices":[{"message":{"content":"'):
-        began = time.perf_counter()
         huge: list[Step] = [head() + start, *[piece] * 50, b'"}}]}\n\n']
         with RawServer(huge) as raw, pytest.raises(errors.MalformedReply, match="larger than"):
             ask(raw, retry=1)
-        assert time.perf_counter() - began < 5
 
 
 def test_stalls_end_at_their_timeouts() -> None:
-    quick = Timeouts(connect_s=1, first_s=0.05, idle_s=0.05, whole_s=0.2)
-    for steps, phase in (
-        (["hang"], "first"),
-        ([head(), "hang"], "first"),
-        ([head() + HALF, "hang"], "idle"),
-        ([head() + HALF, *[0.03, b": ping\n\n"] * 20, "hang"], "whole"),
+    for steps, phase, seconds in (
+        (["hang"], "first", 0.05),
+        ([head(), "hang"], "first", 0.05),
+        ([head() + HALF, "hang"], "idle", 0.05),
+        ([head() + HALF, *[0.03, b": ping\n\n"] * 1000, "hang"], "whole", 2),
     ):
+        quick = Timeouts(**{"connect_s": LONG_S, "first_s": LONG_S, "idle_s": LONG_S, f"{phase}_s": seconds})
         with RawServer(steps) as raw:
             with pytest.raises(errors.ModelTimeout) as caught:
                 ask(raw, timeouts=quick, retry=1)
-            assert raw.gone.wait(2)  # the socket was closed
+            assert raw.gone.wait(LONG_S)  # the socket was closed
         assert caught.value.phase == phase
         if phase != "first":
             assert caught.value.partial.text == "Hello"
@@ -268,9 +266,7 @@ def test_stalls_end_at_their_timeouts() -> None:
 
 def test_a_server_that_keeps_the_connection_after_the_end_does_not_hold_us() -> None:
     with RawServer([head() + CHAT, "hang"]) as raw:
-        began = time.perf_counter()
         assert ask(raw).text == "Hello world"
-        assert time.perf_counter() - began < 3
 
 
 def test_nobody_there() -> None:
@@ -281,12 +277,13 @@ def test_nobody_there() -> None:
 def test_cancelling_closes_the_socket_at_once() -> None:
     async def main(raw: RawServer) -> None:
         asked = connect("openai:gpt-x", key="k", base_url=raw.url)
-        task = asyncio.create_task(gather(asked.stream(ASKED)))
-        await asyncio.sleep(0.1)
+        heard: list[Any] = []
+        task = asyncio.create_task(gather(asked.stream(ASKED), heard.append))
+        await eventually(lambda: heard)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await asyncio.to_thread(raw.gone.wait, 1)
+        assert await asyncio.to_thread(raw.gone.wait, LONG_S)
 
     with RawServer([head() + HALF, "hang"]) as raw:
         asyncio.run(main(raw))
@@ -299,7 +296,7 @@ def test_who_stops_listening_closes_the_socket() -> None:
             if isinstance(event, TextDelta):
                 break
         await stream.aclose()  # type: ignore[attr-defined]
-        assert await asyncio.to_thread(raw.gone.wait, 1)
+        assert await asyncio.to_thread(raw.gone.wait, LONG_S)
 
     with RawServer([head() + HALF, "hang"]) as raw:
         asyncio.run(main(raw))
@@ -307,7 +304,7 @@ def test_who_stops_listening_closes_the_socket() -> None:
 
 def test_a_timeout_of_the_caller_stays_the_callers() -> None:
     async def main(raw: RawServer) -> None:
-        asked = connect("openai:gpt-x", key="k", base_url=raw.url, timeouts=Timeouts(first_s=0.05))
+        asked = connect("openai:gpt-x", key="k", base_url=raw.url, timeouts=Timeouts(first_s=LONG_S))
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.02):
                 await gather(asked.stream(ASKED))

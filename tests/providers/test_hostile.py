@@ -42,7 +42,7 @@ from tests.strict import Answer
 ASKED = Request((UserTurn("hi"),))
 
 
-def ask(asked: Any, heard: list[ModelEvent] | None = None, request: Request = ASKED, seconds: float = 10) -> Any:
+def ask(asked: Any, heard: list[ModelEvent] | None = None, request: Request = ASKED, seconds: float = 45) -> Any:
     async def main() -> Any:
         async with asyncio.timeout(seconds):
             return await gather(asked.stream(request), None if heard is None else heard.append)
@@ -427,7 +427,7 @@ def test_tokens_of_a_call_that_was_stopped_are_counted_and_its_cost_is_unknown()
     told = b'data: {"model":"m","choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
     with RawServer([head() + told, "hang"]) as raw:
         asked = connect("openai:gpt-5-mini", key="k", base_url=raw.url)
-        run = walk(Graph("g", START >> Agent("a") >> END, limits=Limits(seconds=0.2)), "x", model=asked)
+        run = walk(Graph("g", START >> Agent("a") >> END, limits=Limits(seconds=2)), "x", model=asked)
     assert isinstance(run.error, errors.LimitExceeded)
     assert run.usage.model_calls == 1
     assert run.usage.usd is None
@@ -499,7 +499,7 @@ def tool_that(tmp_path: Path, body: str) -> str:
 def test_a_tool_that_has_answered_is_not_waited_for(body: str, tmp_path: Path) -> None:
     began = time.perf_counter()
     assert ask(connect("claude-code:default", options={"program": tool_that(tmp_path, body)})).text == "hi"
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 30  # they go on for sixty
 
 
 def test_a_cancelled_tool_is_gone_and_the_cancellation_arrives(tmp_path: Path) -> None:
@@ -519,7 +519,7 @@ def test_a_cancelled_tool_is_gone_and_the_cancellation_arrives(tmp_path: Path) -
         return time.perf_counter() - began
 
     for pause in (0.0, 0.001, 0.02, 0.3):  # while it starts, while it is awaited, while it is being stopped
-        assert asyncio.run(main(pause)) < 3
+        assert asyncio.run(main(pause)) < 30  # it sleeps for sixty
 
 
 @pytest.mark.parametrize(
@@ -651,7 +651,7 @@ def test_two_keys_are_not_worse_than_one() -> None:
         assert (
             ask(connect("compatible:m", base_url=raw.url, keys=["key-one-aaaa", "key-two-bbbb"])).text == "Hello world"
         )
-        assert time.perf_counter() - began < 5
+        assert time.perf_counter() - began < 15
 
 
 def test_a_file_is_read_without_its_keys_and_written_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

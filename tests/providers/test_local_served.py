@@ -40,7 +40,7 @@ def url() -> Iterator[str]:
         assert server.stdout is not None
         yield server.stdout.readline().strip() + "/v1"
         server.stdin.close()
-        server.wait(20)
+        server.wait(60)
 
 
 def ask(url: str, request: Request, heard: list[ModelEvent] | None = None, key: str = KEY) -> Reply:

@@ -20,7 +20,7 @@ from tests.providers.spelled import asked_at, says, streamed
 
 
 def gathered(asked: Model) -> Reply:
-    return asyncio.run(asyncio.wait_for(gather(asked.stream(Request((UserTurn("hi"),)))), 20))
+    return asyncio.run(asyncio.wait_for(gather(asked.stream(Request((UserTurn("hi"),)))), 60))
 
 
 SPENT = [

@@ -227,9 +227,9 @@ def test_a_file_is_what_its_name_says(name: str, tmp_path: Path) -> None:
 def test_the_cost_grows_with_the_run_and_not_faster() -> None:
     def seconds(count: int) -> float:
         events = many(count)
-        began = time.perf_counter()
+        began = time.process_time()
         timeline(events).svg
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     seconds(500)
     small, large = min(seconds(4_000) for _ in range(2)), min(seconds(32_000) for _ in range(2))
@@ -268,7 +268,7 @@ def test_saving_and_what_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"kind": "run.start", "at": 0.0, "graph": "g", "input": 1}\n[]\n')
     with pytest.raises(FileUnreadable, match="line 2"):
         timeline(tmp_path / "bad.jsonl")
-    with pytest.raises(FileUnreadable, match="cannot be read"):
+    with pytest.raises(FileUnreadable, match="there is no file"):
         timeline(tmp_path / "none.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(FileUnreadable, match="holds no events"):
