@@ -618,7 +618,9 @@ def test_names_that_become_the_same_do_not_build() -> None:
         Graph("g", START >> Agent("boss", input=str, tools=[given]) >> END)
 
 
-@pytest.mark.parametrize("wrong", [{"seconds": 0}, {"memory_mib": 1.5}, {"most_calls": True}, {"recursion": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"seconds": 0}, {"seconds": float("nan")}, {"memory_mib": 1.5}, {"most_calls": True}, {"recursion": -1}]
+)
 def test_wrong_limits_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError, match=f"{next(iter(wrong))}=.* is no positive number"):
         Code(**wrong)

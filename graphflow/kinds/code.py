@@ -129,7 +129,7 @@ class Code(Tool[Any, Computed]):
         }
         for limit, value in limits.items():
             kinds = (int, float) if limit == "seconds" else int
-            if isinstance(value, bool) or not isinstance(value, kinds) or value <= 0:
+            if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
                 raise DeclarationError(f"code {name!r}: {limit}={value!r} is no positive number")
         if any(isinstance(each, Node) and each.in_background for each in calls):
             calls = (*calls, background)

@@ -81,7 +81,7 @@ class Failover:
         wrong = next((model for model in models if not isinstance(model, str) and not hasattr(model, "stream")), None)
         if wrong is not None:
             raise DeclarationError(f"a Failover takes models one by one, Failover(first, second), and not {wrong!r}")
-        if isinstance(cooldown_s, bool) or not isinstance(cooldown_s, (int, float)) or cooldown_s < 0:
+        if isinstance(cooldown_s, bool) or not isinstance(cooldown_s, (int, float)) or not cooldown_s >= 0:
             raise DeclarationError(f"Failover(cooldown_s={cooldown_s!r}): give seconds")
         if isinstance(on, type):
             on = (on,)

@@ -51,7 +51,7 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in ("connect_s", "first_s", "idle_s", "whole_s"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
                 raise DeclarationError(f"Timeouts({name}={value!r}): give a positive number of seconds, or None")
 
 

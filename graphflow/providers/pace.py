@@ -14,7 +14,7 @@ class Bucket:
     """A bucket that holds one minute's worth and refills evenly. Who takes more than is there waits, in order."""
 
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
-        if per_minute <= 0:
+        if not per_minute > 0:
             raise DeclarationError(f"a pace of {per_minute:g} per minute lets nothing through; give more than 0")
         self.size = float(per_minute)
         self.level = self.size

@@ -34,7 +34,8 @@ class RetryPolicy:
     restart: bool = False
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.wait_s < 0 or self.factor < 1 or self.most_s < 0 or self.total_s < 0:
+        waits = (self.wait_s, self.most_s, self.total_s)
+        if not (self.attempts >= 1 and self.factor >= 1 and all(wait >= 0 for wait in waits)):  # NaN is neither
             raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits at least 0 s")
 
     def wait_before(self, attempt: int, error: ModelError, waited_s: float) -> float | None:

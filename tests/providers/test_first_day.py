@@ -15,7 +15,8 @@ from graphflow.model import Finished, Request, TextDelta
 from graphflow.opening import open_model
 from graphflow.prices import Price, set_price
 from graphflow.project import read_message
-from graphflow.providers import Timeouts
+from graphflow.providers import RetryPolicy, Timeouts
+from graphflow.providers.pace import Bucket
 from graphflow.reply import gather
 from graphflow.testing import ScriptedModel, calls, fails, says
 from graphflow.turns import UserTurn
@@ -262,3 +263,19 @@ def test_a_model_in_a_file_has_options(tmp_path: Path, monkeypatch: pytest.Monke
         assert b"Bearer sk-from-the-environment" in raw.requests[0]
     assert Timeouts().first_s == 300
     assert TextDelta("x").index == 0
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda nan: Timeouts(first_s=nan),
+        lambda nan: RetryPolicy(wait_s=nan),
+        lambda nan: Bucket(nan),
+        lambda nan: Failover(ScriptedModel(), ScriptedModel(), cooldown_s=nan),
+    ],
+    ids=["timeouts", "retry", "pace", "failover"],
+)
+def test_what_is_no_number_is_no_limit(made: Any) -> None:
+    """It is neither less nor more than any other, and so would never be reached."""
+    with pytest.raises(errors.DeclarationError):
+        made(float("nan"))
