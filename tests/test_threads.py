@@ -177,6 +177,7 @@ def test_functions_that_hang_take_no_thread_from_others(few: int) -> None:
 def test_time_in_the_queue_is_not_the_nodes(few: int) -> None:
     """Each takes 20 seconds of two threads, by the clock of the loop; the last ones begin long after the limit."""
     loops: list[asyncio.AbstractEventLoop] = []
+    pair = threading.Barrier(few)
 
     @node
     async def numbers(n: int) -> list[int]:
@@ -185,7 +186,9 @@ def test_time_in_the_queue_is_not_the_nodes(few: int) -> None:
 
     @node(timeout_s=100)
     def slow(n: int) -> int:
+        pair.wait(60)  # both threads keep in step: no starved one is charged for what the other does meanwhile
         asyncio.run_coroutine_threadsafe(pass_time(), loops[0]).result(60)
+        pair.wait(60)
         return n
 
     async def pass_time() -> None:

@@ -372,4 +372,4 @@ def test_the_commands_write_pages(tmp_path: Path) -> None:
     assert "ValueError: odd" in (tmp_path / "failed.html").read_text()
     done = graphflow("report", "none.jsonl", "-o", "x.html")
     assert done.returncode == 2
-    assert "none.jsonl there is no file none.jsonl" in done.stderr
+    assert "there is no file none.jsonl" in done.stderr
