@@ -19,6 +19,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from math import inf
 from time import monotonic
 from typing import Any, Literal, TypeVar
 
@@ -321,6 +322,7 @@ class Queueing:
             if left <= 0:
                 return
             await asyncio.wait([task], timeout=left)
+        self._end = inf  # what it has begun in the background goes on in its own time
 
     def is_over(self) -> bool:
         """Whether the time of this attempt, or of one around it, is over."""

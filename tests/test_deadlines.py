@@ -278,3 +278,31 @@ def test_what_is_out_of_time_before_it_began_never_begins_and_leaves_no_coroutin
     assert isinstance(run.error, NodeTimeout)
     assert began == []
     assert [str(each.message) for each in told] == []
+
+
+def test_what_was_begun_in_the_background_has_its_own_time() -> None:
+    """The node that began it has ended in time, and so there is no timer that could stop it."""
+    turns: list[int] = []
+
+    @node
+    async def look(m: int) -> int:
+        block(100)
+        turns.append(m)
+        return m
+
+    worker = Graph("worker", START >> look >> look.named("again") >> END)
+
+    @node(calls=[SubAgent(worker, background=True)], timeout_s=50)
+    async def lead(m: int, ctx: Context) -> str:
+        await ctx.call("worker", m)
+        return "begun"
+
+    @node
+    async def idle(m: str) -> str:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return m
+
+    run = walk(Graph("g", START >> lead >> idle >> END), 0)
+    assert run.error is None
+    assert turns == [0, 0]
