@@ -426,6 +426,8 @@ class Run(Generic[Out]):
         shown = f"<run of {self.graph}: {self.status} after {counted(used.steps, 'step')}, {used.seconds:.3f} s"
         if used.model_calls:
             shown += f", {counted(used.model_calls, 'model call')}, {counted(used.tokens, 'token')}"
+        if self._dropped:
+            shown += f", the oldest {self._dropped} activations not kept"
         return shown + ">"
 
 

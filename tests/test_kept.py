@@ -59,6 +59,7 @@ def test_a_long_loop_keeps_its_newest_activations() -> None:
     assert run.output == A(n=12_000)
     assert run.usage.steps == 24_000
     assert run.dropped > 0
+    assert f"the oldest {run.dropped} activations not kept" in repr(run)
     assert len(run.steps) == 24_000 - run.dropped
     assert KEPT <= len(run.steps) <= KEPT + 3 * 1024
     assert [s.output.n for s in run.steps if s.node == "up"] == list(range(12_001 - len(run.steps) // 2, 12_001))
