@@ -8,40 +8,40 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "CACHE": "turns",
+    "CACHE": "model.turns",
     "Agent": "kinds.agent",
-    "CacheMark": "turns",
+    "CacheMark": "model.turns",
     "Code": "kinds.code",
-    "Context": "nodes",
-    "END": "arrows",
+    "Context": "declaration.node",
+    "END": "declaration.arrows",
     "Failover": "providers.failover",
-    "Failure": "messages",
+    "Failure": "messages.message",
     "Graph": "graph",
     "GraphError": "errors",
     "GraphflowError": "errors",
-    "Handoff": "handoffs",
+    "Handoff": "declaration.handoffs",
     "Human": "kinds.human",
-    "LimitReached": "messages",
+    "LimitReached": "messages.message",
     "Limits": "limits",
     "MCP": "mcp.server",
-    "Media": "media",
-    "Message": "messages",
-    "Node": "nodes",
+    "Media": "messages.media",
+    "Message": "messages.message",
+    "Node": "declaration.node",
     "Policy": "policy",
-    "Retry": "nodes",
+    "Retry": "declaration.node",
     "Router": "kinds.router",
     "Run": "run",
-    "START": "arrows",
+    "START": "declaration.arrows",
     "Skills": "kinds.skills",
     "SubAgent": "kinds.subagent",
-    "Take": "ports",
+    "Take": "declaration.ports",
     "Tool": "kinds.tool",
     "ToolError": "errors",
     "connect": "providers",
     "load_ipython_extension": "notebook",
     "node": "kinds.step",
-    "record": "recording",
-    "replay": "recording",
+    "record": "providers.recording",
+    "replay": "providers.recording",
     "tool": "kinds.tool",
 }
 
@@ -83,10 +83,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from graphflow.arrows import END, START
+    from graphflow.declaration.arrows import END, START
+    from graphflow.declaration.handoffs import Handoff
+    from graphflow.declaration.node import Context, Node, Retry
+    from graphflow.declaration.ports import Take
     from graphflow.errors import GraphError, GraphflowError, ToolError
     from graphflow.graph import Graph
-    from graphflow.handoffs import Handoff
     from graphflow.kinds.agent import Agent
     from graphflow.kinds.code import Code
     from graphflow.kinds.human import Human
@@ -97,16 +99,14 @@ if TYPE_CHECKING:
     from graphflow.kinds.tool import Tool, tool
     from graphflow.limits import Limits
     from graphflow.mcp.server import MCP
-    from graphflow.media import Media
-    from graphflow.messages import Failure, LimitReached, Message
-    from graphflow.nodes import Context, Node, Retry
+    from graphflow.messages.media import Media
+    from graphflow.messages.message import Failure, LimitReached, Message
+    from graphflow.model.turns import CACHE, CacheMark
     from graphflow.policy import Policy
-    from graphflow.ports import Take
     from graphflow.providers import connect
     from graphflow.providers.failover import Failover
-    from graphflow.recording import record, replay
+    from graphflow.providers.recording import record, replay
     from graphflow.run import Run
-    from graphflow.turns import CACHE, CacheMark
 
 
 def __getattr__(name: str) -> Any:

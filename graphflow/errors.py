@@ -62,8 +62,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from graphflow.nodes import Retry
-    from graphflow.reply import Reply
+    from graphflow.declaration.node import Retry
+    from graphflow.model.reply import Reply
     from graphflow.run import Run
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
-from graphflow.sources import Source
+from graphflow.model.sources import Source
 
 Scope = tuple[tuple[int, Any], ...]
 """The path of forks and laps that led to a token: `((fork or loop, index), ...)`, outermost first. It orders tokens, too."""
@@ -31,7 +31,7 @@ class Event:
 
     kind: ClassVar[str] = "event"
     passing: ClassVar[bool] = False
-    """Whether it is a piece of what is still being said: told to whoever listens, and not kept (`graphflow.live`)."""
+    """Whether it is a piece of what is still being said: told to whoever listens, and not kept (`graphflow.journal.live`)."""
     at: float
     frame: int
 
@@ -489,8 +489,8 @@ def to_record(event: Event) -> dict[str, Any]:
 
     A run's `records()` tell whose it is, its number and the time, too.
     """
-    from graphflow.messages import error_text, to_json_value
-    from graphflow.scrub import current
+    from graphflow.messages.message import error_text, to_json_value
+    from graphflow.redaction import current
 
     outgoing = current()
     record: dict[str, Any] = {"kind": event.kind}

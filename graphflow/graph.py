@@ -8,26 +8,26 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
-from graphflow.arrows import END, START, Entry, In, Out
-from graphflow.bounds import Bounds, bound
-from graphflow.compile import compile_program
+from graphflow.declaration.arrows import END, START, Entry, In, Out
+from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError
 from graphflow.limits import Limits
-from graphflow.members import place_text
-from graphflow.messages import Type, type_name
-from graphflow.nodes import Context, Node, NodeOptions
+from graphflow.messages.message import Type, type_name
 from graphflow.policy import Approve, Policy
-from graphflow.ports import Port
-from graphflow.program import Program
-from graphflow.proofs import Proof
-from graphflow.report import Report, report
+from graphflow.proofs.bounds import Bounds, bound
+from graphflow.proofs.compiler import compile_program
+from graphflow.proofs.membership import place_text
+from graphflow.proofs.program import Program
+from graphflow.proofs.proof import Proof
+from graphflow.proofs.report import Report, report
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 if TYPE_CHECKING:
     from graphflow.events import Event
-    from graphflow.model import Model
+    from graphflow.model.seam import Model
     from graphflow.notebook.live import Live
     from graphflow.run import Run
 
@@ -427,7 +427,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
 @lru_cache(maxsize=1)
 def _executor() -> Any:
     """The executor stands above this module in the import law, so it is found by name when something runs."""
-    return import_module("graphflow.executor")
+    return import_module("graphflow.runtime.executor")
 
 
 def _flat(name: str, paths: Iterable[Any]) -> list[Entry[Any, Any]]:

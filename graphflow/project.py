@@ -24,8 +24,8 @@ from graphflow.errors import FileUnreadable, GraphflowError, InputInvalid, Unkno
 from graphflow.files import is_graph_file, load_graph
 from graphflow.files.places import project_above, shipped_root, widen
 from graphflow.graph import Graph
-from graphflow.media import Media
-from graphflow.messages import arms, type_name
+from graphflow.messages.media import Media
+from graphflow.messages.message import arms, type_name
 
 ENDINGS = (".py", ".yaml", ".yml")
 """How files end that can hold a graph."""

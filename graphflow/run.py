@@ -11,7 +11,6 @@ from importlib import import_module
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from graphflow.artifacts import Artifact
 from graphflow.errors import BackgroundFailed, LimitExceeded, NotReachable, ToolError, WalkCancelled
 from graphflow.events import (
     ArtifactKept,
@@ -35,13 +34,14 @@ from graphflow.events import (
     Stopped,
     to_record,
 )
+from graphflow.journal.live import Live
+from graphflow.journal.stretch import KEPT, Row, Stretch, without_old
 from graphflow.limits import Ledger, Limits, Usage
-from graphflow.live import Live
-from graphflow.program import Program
-from graphflow.report import counted
-from graphflow.snapshot import Snapshot, copied_walk
-from graphflow.stretch import KEPT, Row, Stretch, without_old
-from graphflow.walk import Walk
+from graphflow.messages.artifacts import Artifact
+from graphflow.proofs.program import Program
+from graphflow.proofs.report import counted
+from graphflow.walk.machine import Walk
+from graphflow.walk.snapshot import Snapshot, copied_walk
 
 if TYPE_CHECKING:
     from graphflow.render.timeline import Timeline
@@ -197,7 +197,7 @@ class Run(Generic[Out]):
     def __aiter__(self) -> AsyncIterator[Event]:
         """Everything that has happened and happens until the walk ends; each iteration starts at the beginning.
 
-        No event is lost to a slow reader, but for pieces of what is still being said (`graphflow.live` has the rules).
+        No event is lost to a slow reader, but for pieces of what is still being said (`graphflow.journal.live` has the rules).
         """
         if self._live is not None and self.status == "running":
             return self._live.read()

@@ -18,9 +18,9 @@ from math import log
 from typing import Any
 
 from graphflow.errors import ScriptError
-from graphflow.messages import to_text
-from graphflow.model import CallDelta, Finished, Likely, LogprobsDelta, ModelEvent, Request, TextDelta, UsageDelta
-from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
+from graphflow.messages.message import to_text
+from graphflow.model.seam import CallDelta, Finished, Likely, LogprobsDelta, ModelEvent, Request, TextDelta, UsageDelta
+from graphflow.model.turns import AssistantTurn, ToolTurn, UserTurn
 
 __all__ = ["FakeEmbedder", "Scripted", "ScriptedModel", "both", "calls", "fails", "gives", "hangs", "says", "weighs"]
 

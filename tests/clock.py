@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from graphflow import threads as pools
+from graphflow import concurrency as pools
 
 POLL_S = 0.002
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 from pydantic import BaseModel
 
 from graphflow.events import Event
-from graphflow.executor import begin, drive
 from graphflow.graph import Graph
 from graphflow.run import Run
+from graphflow.runtime.executor import begin, drive
 from tests.clock import JumpingLoop
 from tests.leftovers import Watch, watching_loops
 from tests.waiting import eventually

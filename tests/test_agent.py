@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from graphflow import END, START, Agent, Context, Failure, Graph, GraphflowError, ToolError, node, tool
 from graphflow.errors import DeclarationError, ModelError, ModelUnset, OutputInvalid, ScriptError, UnknownProvider
 from graphflow.events import Event, ModelDelta, ModelFinished, to_record
-from graphflow.model import Finished, ModelEvent, Request, TextDelta
-from graphflow.opening import open_model
-from graphflow.reply import gather
+from graphflow.model.reply import gather
+from graphflow.model.resolve import open_model
+from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta
+from graphflow.model.turns import AssistantTurn, ToolTurn, UserTurn
 from graphflow.testing import ScriptedModel, both, calls, fails, gives, says
-from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
 from tests.conftest import A, B, Msg, heard, kinds, walk
 
 pytestmark = pytest.mark.usefixtures("jumping_clock")

@@ -11,11 +11,11 @@ import pytest
 from graphflow import END, START, Agent, Graph, Limits, Router, SubAgent, connect, tool
 from graphflow.errors import DeclarationError, LimitExceeded, PriceUnknown
 from graphflow.events import CostUnknown
-from graphflow.executor import begin
-from graphflow.model import Request
+from graphflow.model.seam import Request
 from graphflow.providers import Failover, Price, set_price
 from graphflow.providers.commands.table import COMMANDS
-from graphflow.recording import record
+from graphflow.providers.recording import record
+from graphflow.runtime.executor import begin
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
 

@@ -241,7 +241,7 @@ def test_observed_runs_give_others_their_turn() -> None:
 
 
 def test_what_refuses_to_end_is_abandoned_whoever_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphflow.frame.GRACE_S", 0.05)
+    monkeypatch.setattr("graphflow.runtime.frame.GRACE_S", 0.05)
 
     released = asyncio.Event()
 
@@ -575,7 +575,7 @@ def test_a_forgotten_await_is_told() -> None:
 
 
 def test_an_answer_that_was_cut_is_said_to_be() -> None:
-    from graphflow.model import Finished, Request, TextDelta
+    from graphflow.model.seam import Finished, Request, TextDelta
 
     class Cut:
         name = "cut"

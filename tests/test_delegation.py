@@ -26,9 +26,9 @@ from graphflow import (
 from graphflow.errors import DeclarationError, DepthExceeded, LimitExceeded
 from graphflow.events import BackgroundFinished, CallFailed, CallFinished, FrameEntered, ModelFinished
 from graphflow.kinds.tool import spec_of
-from graphflow.model import Request
+from graphflow.model.seam import Request
+from graphflow.model.turns import AssistantTurn, ToolTurn, UserTurn
 from graphflow.testing import Scripted, ScriptedModel, both, calls, fails, gives, hangs, says
-from graphflow.turns import AssistantTurn, ToolTurn, UserTurn
 from tests.conftest import Msg, walk
 
 pytestmark = pytest.mark.usefixtures("jumping_clock")

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from graphflow.arrows import connect  # noqa: E402
+from graphflow.declaration.arrows import connect  # noqa: E402
 from graphflow.errors import FileUnreadable  # noqa: E402
 from graphflow.testing import ScriptedModel, gives, says  # noqa: E402
 from graphs.desk import desk  # noqa: E402
@@ -289,7 +289,7 @@ def desk_on(model: ScriptedModel) -> Any:
 
 
 def _arm(origin: Any) -> Any:
-    from graphflow.arrows import Arm
+    from graphflow.declaration.arrows import Arm
 
     return Arm(origin)
 

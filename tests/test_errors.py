@@ -15,7 +15,7 @@ import pytest
 from graphflow import END, START, Agent, Graph, Limits, Retry, ToolError, node
 from graphflow import errors as tree
 from graphflow.errors import GraphflowError, LimitExceeded, WalkError
-from graphflow.reply import Reply
+from graphflow.model.reply import Reply
 from graphflow.testing import ScriptedModel
 from tests.conftest import walk
 

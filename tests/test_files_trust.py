@@ -96,7 +96,7 @@ def written(folder: Path, text: str, name: str = "g.yaml") -> Path:
         ("os:system", "'os' is no module of the project"),
         ("builtins:print", "'builtins' is no module of the project"),
         ("yaml:safe_load", "'yaml' is no module of the project"),
-        ("graphflow.scrub:scrub", "name a function of the project"),
+        ("graphflow.redaction:scrub", "name a function of the project"),
         ("graphflow.__main__:app", "no module of the project"),
         ("trusted_steps:system", "a function; write a function"),
         ("trusted_steps:rmtree", "which trusted_steps has from shutil"),

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Context, Graph, Handoff, Limits, Router, SubAgent, Tool, node, tool
 from graphflow.cli.app import run_app
+from graphflow.declaration.node import NO_OPTIONS, Node, Retry
 from graphflow.errors import DeclarationError, FileUnreadable, GraphflowError, PromptError
 from graphflow.keywords import ELSEWHERE, NOTES, keywords_of
 from graphflow.kinds.code import Code
@@ -21,7 +22,6 @@ from graphflow.kinds.human import Human
 from graphflow.kinds.skills import Skills
 from graphflow.kinds.step import Step
 from graphflow.mcp import MCP
-from graphflow.nodes import NO_OPTIONS, Node, Retry
 from graphflow.policy import Policy
 from graphflow.project import load
 from graphflow.providers.http import Timeouts

@@ -24,8 +24,8 @@ from graphflow import (
 )
 from graphflow.errors import DeclarationError, LimitExceeded
 from graphflow.events import EdgeSent, FrameEntered, HandedOver
+from graphflow.model.turns import AssistantTurn, UserTurn
 from graphflow.testing import ScriptedModel, both, calls, fails, gives, says
-from graphflow.turns import AssistantTurn, UserTurn
 from tests.conftest import ended, walk
 
 

@@ -9,7 +9,7 @@ import pytest
 from graphflow import END, START, Failure, Graph, node
 from graphflow.errors import DeclarationError
 from graphflow.events import Event, NodeFinished, NodeStarted
-from graphflow.stretch import KEPT, Stretch
+from graphflow.journal.stretch import KEPT, Stretch
 from tests.conftest import A, B, Msg, walk
 
 
@@ -170,8 +170,8 @@ def test_a_loop_with_forks_keeps_its_newest_activations(policy: Any) -> None:
 
 def test_a_snapshot_goes_on_as_the_walk_that_it_was_made_of() -> None:
     from graphflow.events import NodeCancelled, NodeFailed, RunStarted, Stopped
-    from graphflow.snapshot import copied_walk
-    from graphflow.walk import Walk
+    from graphflow.walk.machine import Walk
+    from graphflow.walk.snapshot import copied_walk
 
     for policy in ("cancel", "isolate", "finish"):
         run = walk(forked(12, policy), Msg(), plain=False)

@@ -15,10 +15,10 @@ from pydantic import BaseModel, SecretStr
 
 from graphflow import END, START, Agent, Context, Failure, Graph, Retry, SubAgent, ToolError, node, tool
 from graphflow.events import AnswerKept, Approved, CallFinished, NodeRetried
-from graphflow.executor import begin, drive
 from graphflow.kinds.code import Code
 from graphflow.places import canonical
 from graphflow.policy import Use
+from graphflow.runtime.executor import begin, drive
 from graphflow.testing import Scripted, ScriptedModel, both, calls
 from tests.conftest import Msg, kinds, walk
 from tests.toolbox import results_of, wrote
@@ -536,7 +536,7 @@ def test_each_lap_has_a_key_of_its_own() -> None:
 SCRIPT = """
 import asyncio
 from graphflow import END, START, Context, Graph, node, tool
-from graphflow.executor import begin, drive
+from graphflow.runtime.executor import begin, drive
 
 @tool
 async def tag(words: set[str], by: dict[str, int], ctx: Context) -> str:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import pytest
 
 from graphflow import END, START, Agent, Context, Graph, Router, node, tool
+from graphflow.declaration.node import Node
 from graphflow.errors import GraphError
-from graphflow.nodes import Node
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import Msg, walk
 

@@ -16,12 +16,12 @@ from pydantic import BaseModel, Field
 from graphflow import END, START, Agent, Graph, Limits, Router, tool
 from graphflow.errors import LimitExceeded, MissingExtra, UnknownProvider, WeightsError
 from graphflow.events import ModelDelta, RouteDecided
-from graphflow.model import Request, ToolSpec
-from graphflow.opening import open_embedder, open_model
-from graphflow.providers import weights
-from graphflow.providers.local import render_request
-from graphflow.reply import gather
-from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, UserTurn
+from graphflow.model.reply import gather
+from graphflow.model.resolve import open_embedder, open_model
+from graphflow.model.seam import Request, ToolSpec
+from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, UserTurn
+from graphflow.providers.embedded import weights
+from graphflow.providers.embedded.local import render_request
 from tests.conftest import heard, walk
 
 local_model = pytest.mark.local_model
@@ -117,9 +117,9 @@ def test_the_interpreter_exits_without_a_crash(how: str) -> None:
     """Leaving during generation is a segmentation fault of the engine, unless its thread is stopped first."""
     code = """
 import asyncio, sys
-from graphflow.model import Request
-from graphflow.opening import open_model
-from graphflow.turns import UserTurn
+from graphflow.model.seam import Request
+from graphflow.model.resolve import open_model
+from graphflow.model.turns import UserTurn
 async def main():
     stream = open_model("local:smollm2").stream(Request((UserTurn("tell me a long story"),), max_tokens=400))
     async for event in stream:
@@ -138,7 +138,7 @@ def test_no_port_is_open_without_a_key() -> None:
     import urllib.error
     import urllib.request
 
-    from graphflow.providers import engine
+    from graphflow.providers.embedded import engine
 
     asyncio.run(gather(open_model("local:smollm2").stream(Request((UserTurn("hi"),), max_tokens=2))))
     server = engine.engine_for(weights.path_of(weights.known("smollm2")))._server

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import pytest
 
 from graphflow import END, START, Agent, Context, Graph, Router, SubAgent, node, tool
+from graphflow.declaration.ports import read_signature
 from graphflow.kinds.docstrings import read_docstring
-from graphflow.ports import read_signature
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
 

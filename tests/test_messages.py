@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from graphflow import Message
-from graphflow.messages import accepts, adapter_of, arms, disjoint, item_type, matcher, to_text, type_name
+from graphflow.messages.message import accepts, adapter_of, arms, disjoint, item_type, matcher, to_text, type_name
 from tests.conftest import A, B, Msg
 
 

@@ -15,9 +15,9 @@ from typing_extensions import TypedDict
 from graphflow import END, START, Agent, Graph, node, tool
 from graphflow.events import to_record
 from graphflow.kinds.tool import schema_of
-from graphflow.messages import to_json_value, to_text
+from graphflow.messages.message import to_json_value, to_text
+from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn
 from graphflow.testing import Scripted, ScriptedModel, calls
-from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn
 from tests.conftest import walk
 from tests.providers.reach import TARGETS, model, server
 from tests.strict import Answer

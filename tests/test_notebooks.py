@@ -17,7 +17,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from graphflow import END, START, Graph, GraphError, node
-from graphflow.providers import weights
+from graphflow.providers.embedded import weights
 from tests.conftest import Msg
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -293,7 +293,7 @@ def test_what_a_take_does_not_want_any_more_is_not_begun_where_concurrency_is_bo
 @pytest.mark.parametrize("policy", ["cancel", "isolate"])
 def test_cancelling_costs_what_is_cancelled_and_no_more(policy: Any) -> None:
     """Counted in looks at activations: a clock would tell of the machine."""
-    from graphflow import joins
+    from graphflow.walk import joins
 
     looks = 0
     kept = joins.Gate.__init__

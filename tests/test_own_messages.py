@@ -12,8 +12,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from graphflow import END, START, Context, Failure, Graph, Router, node, tool
-from graphflow.copies import copy_of, hold_of
 from graphflow.events import CallFinished, CallStarted, EdgeSent, NodeFinished, NodeStarted, RunEnded, RunStarted
+from graphflow.messages.copies import copy_of, hold_of
 from graphflow.run import Run
 from tests.conftest import Msg, walk
 

@@ -14,8 +14,8 @@ from graphflow import END, START, Agent, Graph, node, tool
 from graphflow.errors import IntegerTooLong
 from graphflow.events import NodeFinished, to_record
 from graphflow.kinds.code import Code
-from graphflow.media import Media
-from graphflow.messages import to_text
+from graphflow.messages.media import Media
+from graphflow.messages.message import to_text
 from graphflow.plain import DIGITS, check_integers, is_huge, to_json_value
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk

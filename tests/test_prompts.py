@@ -10,8 +10,8 @@ import pytest
 
 from graphflow import END, START, Agent, Graph, GraphError
 from graphflow.errors import PromptError
+from graphflow.model.turns import UserTurn
 from graphflow.testing import ScriptedModel
-from graphflow.turns import UserTurn
 from tests.conftest import Msg, walk
 
 
@@ -137,7 +137,7 @@ DOUBLING = "{% macro f(s, n) %}{% if n %}{{ f(s WITH s, n - 1) }}{% endif %}{% e
     ],
 )
 def test_no_template_takes_long_or_raises_anything_else(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphflow.templates.SECONDS", 1.0)
+    monkeypatch.setattr("graphflow.kinds.templates.SECONDS", 1.0)
     tracemalloc.start()
     started = time.process_time()
     with pytest.raises((PromptError, GraphError)) as caught:

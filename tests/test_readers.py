@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Graph, node, tool
 from graphflow.events import Event, ModelDelta, ModelFinished, ModelPartial, ToolPartial
-from graphflow.live import MOST
-from graphflow.model import Finished, ModelEvent, Request, TextDelta, ThinkingDelta
+from graphflow.journal.live import MOST
+from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta, ThinkingDelta
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import heard, kinds, walk
@@ -190,7 +190,7 @@ def test_answers_of_one_activation_are_not_mixed_up() -> None:
                 await asyncio.sleep(0)
                 yield TextDelta(word)
             if asked < turns:
-                from graphflow.model import CallDelta
+                from graphflow.model.seam import CallDelta
 
                 yield CallDelta(0, f"c{asked}", "look", "{}")
             yield Finished("tool_calls" if asked < turns else "stop")

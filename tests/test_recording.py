@@ -11,11 +11,11 @@ import pytest
 from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Graph, Media, connect, errors, record, replay, tool
-from graphflow.model import Request
-from graphflow.reply import gather
-from graphflow.scrub import scrub
+from graphflow.model.reply import gather
+from graphflow.model.seam import Request
+from graphflow.model.turns import UserTurn
+from graphflow.redaction import scrub
 from graphflow.testing import ScriptedModel, calls, fails, gives, says
-from graphflow.turns import UserTurn
 from tests.conftest import walk
 from tests.providers.reach import model as reached
 from tests.providers.reach import server

@@ -15,7 +15,7 @@ from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
 from graphflow.kinds import deciding
 from graphflow.kinds.deciding import label_probabilities
-from graphflow.model import Likely
+from graphflow.model.seam import Likely
 from graphflow.testing import FakeEmbedder, ScriptedModel, gives, weighs
 from tests.conftest import A, B, Msg, walk
 

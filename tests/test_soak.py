@@ -16,8 +16,8 @@ import pytest
 
 from graphflow import END, START, Agent, Context, Graph, Limits, Policy, Retry, SubAgent, ToolError, tool
 from graphflow.events import CallFinished
-from graphflow.model import CallDelta, Finished, ModelEvent, Request, TextDelta, UsageDelta
-from graphflow.turns import ToolTurn
+from graphflow.model.seam import CallDelta, Finished, ModelEvent, Request, TextDelta, UsageDelta
+from graphflow.model.turns import ToolTurn
 from tests.waiting import eventually
 
 CALLS = 10_000

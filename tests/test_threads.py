@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Graph, Limits, node, tool
-from graphflow import threads as pools
+from graphflow import concurrency as pools
 from graphflow.errors import NodeTimeout
 from graphflow.events import NodeAbandoned, ToolPartial
 from graphflow.testing import ScriptedModel, both, calls

@@ -54,7 +54,7 @@ def test_equal_calls_of_one_turn_are_one_and_a_new_run_asks_again(observed: bool
 
 def test_seconds_hold_over_the_runs_of_a_process_until_they_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
-    monkeypatch.setattr("graphflow.memory.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("graphflow.runtime.cache.time", SimpleNamespace(monotonic=lambda: now))
     asked: list[str] = []
 
     @tool(cache=0.15)

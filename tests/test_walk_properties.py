@@ -23,9 +23,9 @@ from graphflow.events import (
     RunStarted,
     Stopped,
 )
-from graphflow.executor import begin, drive
 from graphflow.run import Run
-from graphflow.walk import Walk
+from graphflow.runtime.executor import begin, drive
+from graphflow.walk.machine import Walk
 from tests.blocks import Block, Jitter, blocks, build, nested
 from tests.conftest import Msg, walk
 from tests.shapes import graph_of

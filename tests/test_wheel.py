@@ -27,7 +27,7 @@ def test_only_graphflow_is_importable(wheel: Path) -> None:
     top = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert top == {"graphflow"}
     for wanted in (
-        "graphflow/prices.json",
+        "graphflow/model/prices.json",
         "graphflow/py.typed",
         "graphflow/notebook/live.css",
         "graphflow/notebook/live.js",

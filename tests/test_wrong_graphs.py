@@ -25,7 +25,7 @@ from graphflow import (
     node,
     tool,
 )
-from graphflow.arrows import connect
+from graphflow.declaration.arrows import connect
 from graphflow.kinds.human import Human
 from tests.conftest import A, B, C, Msg
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphflow import END, START, Agent, Graph, Run
+from graphflow.model.turns import ToolResult, ToolTurn
 from graphflow.testing import Scripted, ScriptedModel
-from graphflow.turns import ToolResult, ToolTurn
 from tests.conftest import walk
 
 

@@ -15,11 +15,11 @@ import typer
 
 from graphflow import __version__, errors
 from graphflow.cli.show import out, out_json, show_error, show_output
-from graphflow.messages import error_text as errors_text
-from graphflow.messages import to_json_value, type_name
+from graphflow.messages.message import error_text as errors_text
+from graphflow.messages.message import to_json_value, type_name
 from graphflow.project import find_all, load, read_message
+from graphflow.redaction import scrub
 from graphflow.run import Run
-from graphflow.scrub import scrub
 
 app = typer.Typer(
     name="graphflow",

@@ -20,11 +20,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from graphflow.cli.visible import visible
-from graphflow.media import Media
-from graphflow.messages import to_json_value, type_name
+from graphflow.concurrency import in_thread
+from graphflow.messages.media import Media
+from graphflow.messages.message import to_json_value, type_name
 from graphflow.policy import Use
-from graphflow.scrub import scrub
-from graphflow.threads import in_thread
+from graphflow.redaction import scrub
 
 CLEAR = ("y", "yes")
 """What counts as a yes."""

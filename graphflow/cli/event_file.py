@@ -10,7 +10,7 @@ from typing import IO
 
 from graphflow.errors import FileUnreadable
 from graphflow.events import Event
-from graphflow.messages import error_text
+from graphflow.messages.message import error_text
 from graphflow.run import Recorder
 
 

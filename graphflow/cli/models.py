@@ -10,8 +10,8 @@ import typer
 
 from graphflow.cli.show import out, out_json
 from graphflow.errors import WeightsError
-from graphflow.prices import price_of
-from graphflow.providers import weights
+from graphflow.model.prices import price_of
+from graphflow.providers.embedded import weights
 from graphflow.providers.survey import offered, ping, providers
 
 

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 
 from graphflow.cli.visible import visible, visible_json
 from graphflow.errors import DepsInvalid, GraphflowError, ModelUnset
-from graphflow.messages import error_text, to_json_value
-from graphflow.report import counted
+from graphflow.messages.message import error_text, to_json_value
+from graphflow.proofs.report import counted
+from graphflow.redaction import scrub
 from graphflow.run import Run
-from graphflow.scrub import scrub
 
 LONGEST = 5_000
 """Characters of a cell of a table."""

@@ -29,9 +29,9 @@ from graphflow.events import (
     NodeStarted,
 )
 from graphflow.graph import Graph
+from graphflow.redaction import scrub
 from graphflow.render.xml import was_cancelled
 from graphflow.run import Recorder, Run
-from graphflow.scrub import scrub
 
 REDRAWS_A_SECOND = 8
 

@@ -14,7 +14,7 @@ from graphflow.files.specs import options_of, specs_of
 from graphflow.files.written import address, model_of, refuse_secrets, spelled
 from graphflow.graph import Graph
 from graphflow.limits import Limits
-from graphflow.messages import type_name
+from graphflow.messages.message import type_name
 
 
 def dump_graph(graph: Graph[Any, Any]) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from graphflow.declaration.handoffs import Handoff
+from graphflow.declaration.node import Node, Retry
 from graphflow.errors import FileUnreadable, GraphflowError
 from graphflow.files.loader import Marks, read_text
 from graphflow.files.names import Names, Unmade, parsed
 from graphflow.files.places import Places
 from graphflow.files.values import shown
-from graphflow.handoffs import Handoff
 from graphflow.kinds.agent import Agent
 from graphflow.kinds.code import Code
 from graphflow.kinds.router import Router
@@ -20,14 +21,13 @@ from graphflow.kinds.skills import Skills
 from graphflow.kinds.subagent import SubAgent
 from graphflow.limits import Limits
 from graphflow.mcp.server import MCP
-from graphflow.nodes import Node, Retry
-from graphflow.opening import open_model
+from graphflow.model.resolve import open_model
 from graphflow.policy import Policy
 from graphflow.providers.failover import Failover
 from graphflow.providers.http import Timeouts
 from graphflow.providers.lazy import Declared
 from graphflow.providers.retry import RetryPolicy
-from graphflow.scrub import is_secret
+from graphflow.redaction import is_secret
 
 
 class Kinds(Names):

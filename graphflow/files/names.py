@@ -16,13 +16,13 @@ from types import FunctionType, GenericAlias, ModuleType, UnionType
 from typing import Any, get_origin
 from uuid import UUID
 
+from graphflow.declaration.node import Node
 from graphflow.errors import FileUnreadable, GraphflowError, MissingExtra
 from graphflow.files.loader import Marks
 from graphflow.files.places import NotOfTheProject, Places
 from graphflow.files.values import shown
-from graphflow.messages import Type, error_text
-from graphflow.nodes import Node
-from graphflow.scrub import scrub
+from graphflow.messages.message import Type, error_text
+from graphflow.redaction import scrub
 
 PLAIN_TYPES: dict[str, Type] = {
     "str": str,

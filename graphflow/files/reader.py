@@ -28,7 +28,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from graphflow.arrows import END, START, connect
+from graphflow.declaration.arrows import END, START, connect
+from graphflow.declaration.node import Node
 from graphflow.errors import DeclarationError, FileUnreadable, GraphError, GraphflowError, MissingExtra
 from graphflow.files.kinds import Kinds
 from graphflow.files.loader import Marks, parse, read_text
@@ -37,8 +38,7 @@ from graphflow.files.places import Places
 from graphflow.files.values import Checker, shown
 from graphflow.files.words import check_graph, graph_shape
 from graphflow.graph import Graph
-from graphflow.messages import Failure, LimitReached, arms, error_text, type_name
-from graphflow.nodes import Node
+from graphflow.messages.message import Failure, LimitReached, arms, error_text, type_name
 
 MOST_PROBLEMS = 50
 """Problems of one file that are told."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from graphflow.declaration.handoffs import Handoff
+from graphflow.declaration.node import Node, Retry
 from graphflow.errors import FileUnreadable
 from graphflow.files.written import (
     address,
@@ -18,7 +20,6 @@ from graphflow.files.written import (
     without_secrets,
 )
 from graphflow.graph import Graph
-from graphflow.handoffs import Handoff
 from graphflow.kinds.agent import AT_ONCE, TURNS, Agent
 from graphflow.kinds.code import Code
 from graphflow.kinds.delegation import background
@@ -28,9 +29,8 @@ from graphflow.kinds.subagent import INHERITED, SubAgent
 from graphflow.kinds.tool import OUTPUT_LIMIT
 from graphflow.limits import Limits
 from graphflow.mcp.server import MCP, TIMEOUT_S
-from graphflow.messages import to_json_value
-from graphflow.nodes import Node, Retry
-from graphflow.scrub import looks_secret
+from graphflow.messages.message import to_json_value
+from graphflow.redaction import looks_secret
 
 Spec = dict[str, Any]
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_args
 
+from graphflow.declaration.handoffs import Handoff
+from graphflow.declaration.node import Isolation, Retry
 from graphflow.files.values import (
     ANY,
     AT_LEAST_0,
@@ -33,10 +35,8 @@ from graphflow.files.values import (
     one_of,
     shown,
 )
-from graphflow.handoffs import Handoff
 from graphflow.kinds.asking import SETTINGS
 from graphflow.limits import Limits
-from graphflow.nodes import Isolation, Retry
 from graphflow.policy import EFFECTS
 
 TRUTH_OR_SECONDS = Plain(

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 from urllib.parse import parse_qsl, urlsplit
 
+from graphflow.declaration.node import Node
 from graphflow.errors import FileUnreadable
 from graphflow.files.names import KNOWN_TYPES, PLAIN_TYPES
-from graphflow.messages import Type, arms, origin_of
-from graphflow.nodes import Node
+from graphflow.messages.message import Type, arms, origin_of
 from graphflow.providers.lazy import Declared
-from graphflow.scrub import is_secret, looks_secret, scrub
+from graphflow.redaction import is_secret, looks_secret, scrub
 
 
 def model_of(name: str, model: Any) -> Any:
@@ -128,4 +128,10 @@ def spelled(kind: Type) -> str:
     if getattr(kind, "__name__", None) in PLAIN_TYPES:
         return str(kind.__name__)
     known = next((name for name, known in KNOWN_TYPES.items() if known is kind), None)
-    return known or f"{kind.__module__}:{kind.__qualname__}"
+    return known or f"{public_module(kind.__module__)}:{kind.__qualname__}"
+
+
+def public_module(name: str) -> str:
+    """The module that users know: a file must not depend on where in a room something stands."""
+    parts = name.split(".")
+    return ".".join(parts[:2]) if parts[:2] in (["graphflow", "messages"], ["graphflow", "model"]) else name

@@ -15,24 +15,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Unpack, cast, overload
 
-from graphflow.arrows import In, Out
-from graphflow.conversation import Conversation, retold
+from graphflow.declaration.arrows import In, Out
+from graphflow.declaration.handoffs import Handoff, Handover, read_handoffs
+from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
-from graphflow.handoffs import Handoff, Handover, read_handoffs
 from graphflow.kinds.asking import Settings, ask, declined
 from graphflow.kinds.delegation import background
+from graphflow.kinds.prompts import Prompt
 from graphflow.kinds.structured import output_schema, read_output
 from graphflow.kinds.turn import Offer, carry_out
 from graphflow.kinds.wire_names import WireNames
-from graphflow.media import Media, media_in, without_media
-from graphflow.messages import Type, to_text
-from graphflow.model import Effort, Model, Request, ToolSpec
-from graphflow.nodes import Context, Node, NodeOptions
-from graphflow.opening import check_model
-from graphflow.ports import Port
-from graphflow.prompts import Prompt
-from graphflow.reply import Reply
-from graphflow.turns import AssistantTurn, CacheMark, ToolTurn, Turn, UserTurn
+from graphflow.messages.media import Media, media_in, without_media
+from graphflow.messages.message import Type, to_text
+from graphflow.model.conversation import Conversation, retold
+from graphflow.model.reply import Reply
+from graphflow.model.resolve import check_model
+from graphflow.model.seam import Effort, Model, Request, ToolSpec
+from graphflow.model.turns import AssistantTurn, CacheMark, ToolTurn, Turn, UserTurn
 
 A = TypeVar("A")
 B = TypeVar("B")

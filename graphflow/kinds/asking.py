@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, Literal
 
+from graphflow.concurrency import let_timers_stop
+from graphflow.declaration.node import Context
 from graphflow.errors import ContentFiltered, DeclarationError, LimitExceeded, ModelError, Refused
 from graphflow.events import (
     CostUnknown,
@@ -21,7 +23,8 @@ from graphflow.events import (
     ModelSwitched,
 )
 from graphflow.kinds.wire_names import WireNames
-from graphflow.model import (
+from graphflow.model.reply import Gathering, Reply, gather, mended
+from graphflow.model.seam import (
     CallDelta,
     Effort,
     Finished,
@@ -34,9 +37,6 @@ from graphflow.model import (
     TextDelta,
     ThinkingDelta,
 )
-from graphflow.nodes import Context
-from graphflow.reply import Gathering, Reply, gather, mended
-from graphflow.threads import let_timers_stop
 
 
 @dataclass(frozen=True, slots=True)

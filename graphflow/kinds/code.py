@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.ports import Port
 from graphflow.errors import CodeFailed, DeclarationError, LimitExceeded, NotReachable, ResultInvalid
 from graphflow.kinds.awaiting import awaited_calls
 from graphflow.kinds.delegation import background
 from graphflow.kinds.functions import MODULES, bound, clashes, crossing, function_name, told
 from graphflow.kinds.sandbox import PER_CALL, Answer, Execution, Lease, Printed, check_installed
 from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, schema_of
-from graphflow.messages import Message, error_text
-from graphflow.model import ToolSpec
-from graphflow.nodes import Context, Node, NodeOptions
-from graphflow.ports import Port
+from graphflow.messages.message import Message, error_text
+from graphflow.model.seam import ToolSpec
 
 if TYPE_CHECKING:
     from pydantic_monty import ResourceLimits

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from graphflow.declaration.node import Context
 from graphflow.errors import OutputInvalid
 from graphflow.kinds.asking import ask, declined
 from graphflow.kinds.structured import read_output
-from graphflow.model import Embedder, Likely, Model, Request
-from graphflow.nodes import Context
-from graphflow.opening import open_embedder
-from graphflow.reply import Reply
-from graphflow.turns import AssistantTurn, Turn, UserTurn
+from graphflow.model.reply import Reply
+from graphflow.model.resolve import open_embedder
+from graphflow.model.seam import Embedder, Likely, Model, Request
+from graphflow.model.turns import AssistantTurn, Turn, UserTurn
 
 if TYPE_CHECKING:
     from graphflow.kinds.router import Router

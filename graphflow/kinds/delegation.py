@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from graphflow.background import Background
+from graphflow.declaration.background import Background
+from graphflow.declaration.node import Context
 from graphflow.errors import ToolError
 from graphflow.kinds.tool import tool
-from graphflow.messages import Message, error_text
-from graphflow.nodes import Context
+from graphflow.messages.message import Message, error_text
 
 
 class Standing(Message):

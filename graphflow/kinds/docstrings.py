@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from graphflow.remembering import once_a_function
+from graphflow.memo import once_a_function
 
 _SECTION = re.compile(
     r"^(Args|Arguments|Parameters|Params|Returns?|Raises|Yields?|Examples?|Notes?|Attributes)\s*:?\s*$"

@@ -14,11 +14,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from graphflow.declaration.node import Node
 from graphflow.errors import ResultInvalid
 from graphflow.kinds.tool import read_for, spec_of
-from graphflow.media import media_in, without_media
-from graphflow.messages import adapter_of, type_name
-from graphflow.nodes import Node
+from graphflow.messages.media import media_in, without_media
+from graphflow.messages.message import adapter_of, type_name
 from graphflow.plain import check_integers
 
 MODULES = (

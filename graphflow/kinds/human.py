@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Unpack
 
-from graphflow.arrows import In, Out
+from graphflow.declaration.arrows import In, Out
+from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError
-from graphflow.messages import Type, adapter_of
-from graphflow.nodes import Context, Node, NodeOptions
-from graphflow.ports import Port
+from graphflow.messages.message import Type, adapter_of
 
 Ask = Callable[[str, Any], Awaitable[Any]]
 

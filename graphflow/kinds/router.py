@@ -14,15 +14,15 @@ from functools import reduce
 from operator import or_
 from typing import Any, ClassVar, Literal, Unpack, get_args
 
-from graphflow.arrows import In, Out
+from graphflow.declaration.arrows import In, Out
+from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.ports import Port, Signature, read_signature
 from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
 from graphflow.kinds.deciding import Decision, balanced, by_guards, by_model, by_similarity
-from graphflow.messages import Type, arms, origin_of, to_text, type_name
-from graphflow.model import Embedder, Model
-from graphflow.nodes import Context, Node, NodeOptions
-from graphflow.ports import Port, Signature, read_signature
-from graphflow.prompts import Prompt
+from graphflow.kinds.prompts import Prompt
+from graphflow.messages.message import Type, arms, origin_of, to_text, type_name
+from graphflow.model.seam import Embedder, Model
 
 Labels = Sequence[str] | Mapping[str, str]
 

@@ -22,9 +22,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from graphflow.concurrency import in_thread
 from graphflow.errors import CodeFailed, MissingExtra
 from graphflow.kinds.warden import Warden
-from graphflow.threads import in_thread
 
 if TYPE_CHECKING:
     from pydantic_monty import Monty, MontySession, ResourceLimits

@@ -25,12 +25,12 @@ from typing import Any, ClassVar, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from graphflow.concurrency import in_thread
+from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, ToolError
 from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, result_text, schema_of, spec_of
-from graphflow.model import ToolSpec
-from graphflow.nodes import Context, Node, NodeOptions
-from graphflow.ports import Port
-from graphflow.threads import in_thread
+from graphflow.model.seam import ToolSpec
 
 HEAD = "SKILL.md"
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

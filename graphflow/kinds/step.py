@@ -7,13 +7,13 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, Unpack, overload
 
-from graphflow.arrows import In, Out
+from graphflow.concurrency import in_thread, iterated_in_thread
+from graphflow.declaration.arrows import In, Out
+from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.ports import Signature, name_of, read_signature
 from graphflow.errors import DeclarationError
 from graphflow.events import NodeAbandoned
-from graphflow.messages import origin_of
-from graphflow.nodes import Context, Node, NodeOptions
-from graphflow.ports import Signature, name_of, read_signature
-from graphflow.threads import in_thread, iterated_in_thread
+from graphflow.messages.message import origin_of
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from graphflow.errors import OutputInvalid
-from graphflow.messages import Type, adapter_of, type_name
-from graphflow.reply import unfenced
+from graphflow.messages.message import Type, adapter_of, type_name
+from graphflow.model.reply import unfenced
 
 WRAPPER = "result"
 """The field that carries what is no JSON object itself: providers want an object at the root of a schema."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from inspect import isfunction
 from typing import Any, ClassVar, Literal, Unpack, get_args
 
-from graphflow.arrows import In, Out
+from graphflow.declaration.arrows import In, Out
+from graphflow.declaration.node import Context, Isolation, Node, NodeOptions
 from graphflow.errors import DeclarationError
 from graphflow.graph import Graph
 from graphflow.limits import Limits
-from graphflow.nodes import Context, Isolation, Node, NodeOptions
 
 INHERITED: Any = object()
 

@@ -32,19 +32,19 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from graphflow.arrows import In, Out
+from graphflow.declaration.arrows import In, Out
+from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.ports import MISSING, Port, Signature, name_of, read_hints, read_signature
 from graphflow.errors import ArgumentsInvalid, DeclarationError, ResultInvalid
 from graphflow.events import ToolPartial
 from graphflow.kinds.docstrings import read_docstring
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number, takes_no_number
 from graphflow.kinds.step import call_function, check_decorated, pieces_of, place_of
-from graphflow.messages import Type, adapter_of, origin_of, type_name
-from graphflow.model import ToolSpec
-from graphflow.nodes import Context, Node, NodeOptions
+from graphflow.messages.message import Type, adapter_of, origin_of, type_name
+from graphflow.model.reply import mended
+from graphflow.model.seam import ToolSpec
 from graphflow.plain import check_integers
 from graphflow.policy import Effect, check_effects
-from graphflow.ports import MISSING, Port, Signature, name_of, read_hints, read_signature
-from graphflow.reply import mended
 
 R = TypeVar("R")
 OUTPUT_LIMIT = 30_000

@@ -16,17 +16,17 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from graphflow.declaration.handoffs import Handoff, Handover
+from graphflow.declaration.node import Context, Node
 from graphflow.errors import LimitExceeded, NotReachable
 from graphflow.events import HandedOver
-from graphflow.handoffs import Handoff, Handover
 from graphflow.kinds.tool import OUTPUT_LIMIT, cut, read_for, result_text, spec_of
-from graphflow.media import Media, media_in, without_media
-from graphflow.messages import error_text
-from graphflow.model import ToolSpec
-from graphflow.nodes import Context, Node
-from graphflow.reply import Reply
-from graphflow.scrub import scrub
-from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn
+from graphflow.messages.media import Media, media_in, without_media
+from graphflow.messages.message import error_text
+from graphflow.model.reply import Reply
+from graphflow.model.seam import ToolSpec
+from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn
+from graphflow.redaction import scrub
 
 _BROKEN_OFF = {
     "length": "the call was cut off at the token limit (write less)",

@@ -17,9 +17,9 @@ from dataclasses import replace
 from hashlib import sha256
 from unicodedata import normalize
 
-from graphflow.model import Request
-from graphflow.reply import Reply
-from graphflow.turns import AssistantTurn, Part, ToolCall, ToolTurn, Turn, UserTurn
+from graphflow.model.reply import Reply
+from graphflow.model.seam import Request
+from graphflow.model.turns import AssistantTurn, Part, ToolCall, ToolTurn, Turn, UserTurn
 
 LONGEST = 64
 """Characters of a name that every model API takes."""

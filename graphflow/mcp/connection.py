@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from graphflow.concurrency import in_thread
 from graphflow.errors import ServerFailed, ToolError
 from graphflow.mcp.link import CLOSED, FORGOTTEN, STAND_INS, Link, off
 from graphflow.mcp.schema import wrong_with
-from graphflow.scrub import scrub
-from graphflow.threads import in_thread
+from graphflow.redaction import scrub
 
 if TYPE_CHECKING:
     from mcp import Client

@@ -17,10 +17,10 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from typing import Any
 
+from graphflow.declaration.node import Context
 from graphflow.errors import ResultInvalid, ToolError
-from graphflow.media import Media
-from graphflow.nodes import Context
-from graphflow.scrub import scrub
+from graphflow.messages.media import Media
+from graphflow.redaction import scrub
 
 LOOKED_AT = ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/", "application/pdf")
 """Media types that models take, somewhere; anything else is named to them."""

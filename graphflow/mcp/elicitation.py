@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from graphflow.mcp.schema import wrong_with
-from graphflow.messages import Message, error_text
-from graphflow.scrub import scrub
+from graphflow.messages.message import Message, error_text
+from graphflow.redaction import scrub
 
 if TYPE_CHECKING:
     from mcp.client.session import ClientRequestContext, ElicitationFnT

@@ -21,8 +21,8 @@ from contextlib import contextmanager, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from graphflow.concurrency import in_thread
 from graphflow.mcp.connection import Connection
-from graphflow.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

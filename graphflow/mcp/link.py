@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from graphflow.errors import DeclarationError, ServerFailed
 from graphflow.mcp.tail import Tail
 from graphflow.mcp.transport import Opened, transport_of
-from graphflow.messages import error_text
-from graphflow.scrub import scrub
+from graphflow.messages.message import error_text
+from graphflow.redaction import scrub
 
 if TYPE_CHECKING:
     from mcp import Client

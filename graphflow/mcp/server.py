@@ -8,16 +8,16 @@ from importlib import import_module
 from typing import Any, ClassVar, Literal, Unpack
 from urllib.parse import urlsplit
 
+from graphflow.concurrency import in_thread
+from graphflow.declaration.node import Node, NodeOptions
+from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError, MissingExtra, ServerFailed
 from graphflow.mcp.connection import Connection
 from graphflow.mcp.elicitation import Ask
 from graphflow.mcp.home import kept
 from graphflow.mcp.tools import ServerTool, chosen, effects_of, node_name, wants_a_task
-from graphflow.nodes import Node, NodeOptions
 from graphflow.policy import Effect, check_effects
-from graphflow.ports import Port
-from graphflow.scrub import is_secret, remember
-from graphflow.threads import in_thread
+from graphflow.redaction import is_secret, remember
 
 Scope = Literal["run", "process"]
 MOST = 2_000

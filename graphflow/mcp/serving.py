@@ -29,10 +29,10 @@ from graphflow.graph import Graph
 from graphflow.kinds.numbers import holds_no_number
 from graphflow.kinds.tool import read_for, result_text, spec_of
 from graphflow.kinds.wire_names import WireNames
-from graphflow.media import Media, media_in, without_media
-from graphflow.messages import Type, error_text
-from graphflow.model import Model
-from graphflow.scrub import scrub
+from graphflow.messages.media import Media, media_in, without_media
+from graphflow.messages.message import Type, error_text
+from graphflow.model.seam import Model
+from graphflow.redaction import scrub
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from pydantic_core import from_json
 
+from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.ports import Port
 from graphflow.errors import ArgumentsInvalid, ServerFailed
 from graphflow.events import ToolPartial
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number
 from graphflow.kinds.wire_names import cleaned
 from graphflow.mcp.content import answer_of
 from graphflow.mcp.schema import check_schema, wrong_with
-from graphflow.model import ToolSpec
-from graphflow.nodes import Context, Node, NodeOptions
+from graphflow.model.seam import ToolSpec
 from graphflow.policy import EFFECTS, Effect, check_effects
-from graphflow.ports import Port
 
 if TYPE_CHECKING:
     from graphflow.mcp.connection import Connection

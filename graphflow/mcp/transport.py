@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphflow.keepalive import keep_alive
 from graphflow.mcp.tail import Tail
-from graphflow.scrub import scrub
+from graphflow.redaction import scrub
 
 if TYPE_CHECKING:
     from graphflow.mcp.server import MCP

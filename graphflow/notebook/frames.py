@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from graphflow.errors import MissingExtra
-from graphflow.messages import to_json_value
+from graphflow.messages.message import to_json_value
+from graphflow.redaction import scrub, scrubbed
 from graphflow.render.xml import error_words, was_cancelled
 from graphflow.run import Run, Step
-from graphflow.scrub import scrub, scrubbed
 
 
 def _status(step: Step) -> str:

@@ -14,17 +14,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from graphflow.events import Event, to_record
+from graphflow.kinds.prompts import Prompt
 from graphflow.limits import Usage
-from graphflow.messages import to_json_value
-from graphflow.prompts import Prompt
+from graphflow.messages.message import to_json_value
+from graphflow.proofs.report import counted
+from graphflow.redaction import scrub
 from graphflow.render.page import walked_picture
 from graphflow.render.spans import read_story
 from graphflow.render.talk import json_text
 from graphflow.render.timeline import Timeline
 from graphflow.render.xml import clean, error_words, seconds_text, was_cancelled, xml
-from graphflow.report import counted
 from graphflow.run import Run, Step
-from graphflow.scrub import scrub
 
 MOST_ROWS, MOST_ITEMS, DEEPEST, LONGEST = 60, 40, 8, 600
 DULL = ("activation", "scope", "started", "call", "port", "parent")

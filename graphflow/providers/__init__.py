@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphflow.model import Model
-    from graphflow.prices import Price, context_window, estimate_tokens, price_of, set_price
+    from graphflow.model.prices import Price, context_window, estimate_tokens, price_of, set_price
+    from graphflow.model.seam import Model
     from graphflow.providers.failover import Failover
     from graphflow.providers.http import Timeouts, aclose
     from graphflow.providers.pace import Pace
@@ -32,14 +32,14 @@ __all__ = [
 _HOME = {
     "Failover": "providers.failover",
     "Pace": "providers.pace",
-    "Price": "prices",
+    "Price": "model.prices",
     "RetryPolicy": "providers.retry",
     "Timeouts": "providers.http",
     "aclose": "providers.http",
-    "context_window": "prices",
-    "estimate_tokens": "prices",
-    "price_of": "prices",
-    "set_price": "prices",
+    "context_window": "model.prices",
+    "estimate_tokens": "model.prices",
+    "price_of": "model.prices",
+    "set_price": "model.prices",
 }
 
 
@@ -81,7 +81,7 @@ def connect(
         UnknownProvider: no provider has that name; the text lists near ones.
         KeyMissing: there is no key; the text names the variable and the page where keys are made.
     """
-    from graphflow.opening import open_model
+    from graphflow.model.resolve import open_model
 
     given = {
         "key": key,

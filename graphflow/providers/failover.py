@@ -19,7 +19,8 @@ from graphflow.errors import (
     ServerError,
     ToolUseFailed,
 )
-from graphflow.model import (
+from graphflow.model.resolve import ENDPOINTS, open_model
+from graphflow.model.seam import (
     Finished,
     Model,
     ModelEvent,
@@ -31,7 +32,6 @@ from graphflow.model import (
     Switched,
     UsageDelta,
 )
-from graphflow.opening import ENDPOINTS, open_model
 from graphflow.providers.closing import aclosing
 from graphflow.providers.retry import RetryPolicy
 

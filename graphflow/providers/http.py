@@ -17,7 +17,7 @@ from weakref import ReferenceType, ref
 from graphflow.errors import BadRequest, ConnectionFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
 from graphflow.keepalive import keep_alive
 from graphflow.keywords import spelled
-from graphflow.model import ModelEvent, Opened
+from graphflow.model.seam import ModelEvent, Opened
 from graphflow.providers.reading import Reading
 
 if TYPE_CHECKING:

@@ -11,9 +11,11 @@ from typing import Any
 from pydantic_core import to_json
 
 from graphflow.errors import AuthError, ModelError, NotFound, QuotaExceeded, RateLimited
-from graphflow.media import Media
-from graphflow.model import Finished, ModelEvent, Notice, Opened, Request, Restarted, Retried, Switched, UsageDelta
-from graphflow.prices import cost_of, estimate_tokens, price_of
+from graphflow.messages.media import Media
+from graphflow.model.prices import cost_of, estimate_tokens, price_of
+from graphflow.model.reply import mended
+from graphflow.model.seam import Finished, ModelEvent, Notice, Opened, Request, Restarted, Retried, Switched, UsageDelta
+from graphflow.model.turns import ToolTurn, Turn, UserTurn
 from graphflow.providers.closing import aclosing
 from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.faults import CUT
@@ -24,9 +26,7 @@ from graphflow.providers.reading import Reading
 from graphflow.providers.retry import RetryPolicy
 from graphflow.providers.shapes import Unwrapped, Way, answer_name, as_tool, as_words, fit
 from graphflow.providers.wires.wire import Json, cannot, merged, render_request
-from graphflow.reply import mended
-from graphflow.scrub import SHORTEST, is_secret
-from graphflow.turns import ToolTurn, Turn, UserTurn
+from graphflow.redaction import SHORTEST, is_secret
 
 PICTURE_TOKENS = 1500
 """Tokens of a picture, for pacing: the vendors count between some hundred and a few thousand, whatever its bytes."""

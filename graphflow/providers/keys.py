@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from graphflow.errors import AuthError, KeyMissing
-from graphflow.scrub import remember
+from graphflow.redaction import remember
 
 SHORTEST_REST_S = 1.0
 LONGEST_REST_S = 3600.0

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from graphflow.errors import KeyMissing
-from graphflow.model import Model, ModelEvent, Request
+from graphflow.model.seam import Model, ModelEvent, Request
 from graphflow.providers.closing import aclosing
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic_core import from_json
 
 from graphflow.errors import MalformedReply, ModelError
-from graphflow.model import (
+from graphflow.model.seam import (
     CallDelta,
     Cited,
     Kept,

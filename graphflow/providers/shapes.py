@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from graphflow.messages import to_json_value
-from graphflow.model import (
+from graphflow.messages.message import to_json_value
+from graphflow.model.seam import (
     CallDelta,
     Finished,
     Kept,

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from graphflow.messages import to_json_value
-from graphflow.model import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
+from graphflow.messages.message import to_json_value
+from graphflow.model.reply import unfenced
+from graphflow.model.seam import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
+from graphflow.model.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 from graphflow.providers.wires.wire import arguments_of, cannot
-from graphflow.reply import unfenced
-from graphflow.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 
 Json = dict[str, Any]
 

@@ -11,15 +11,15 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from graphflow.errors import MalformedReply, UnknownProvider
-from graphflow.model import Request, TextDelta, ThinkingDelta
-from graphflow.opening import PROVIDERS, open_model
-from graphflow.providers import weights
+from graphflow.model.reply import Reply, gather
+from graphflow.model.resolve import PROVIDERS, open_model
+from graphflow.model.seam import Request, TextDelta, ThinkingDelta
+from graphflow.model.turns import UserTurn
+from graphflow.providers.embedded import weights
 from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.endpoints import ENDPOINTS, open_at
 from graphflow.providers.faults import fault, read_body
 from graphflow.providers.http import Timeouts, get
-from graphflow.reply import Reply, gather
-from graphflow.turns import UserTurn
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from graphflow.declaration.node import Node
 from graphflow.errors import DeclarationError
 from graphflow.graph import Graph
 from graphflow.limits import Limits
-from graphflow.messages import type_name
-from graphflow.nodes import Node
+from graphflow.messages.message import type_name
+from graphflow.redaction import scrub
 from graphflow.render.labels import clean, cut
 from graphflow.render.overlay import Overlay, Recorded, Told, digest, told
 from graphflow.render.palette import Theme
@@ -43,7 +44,6 @@ from graphflow.render.picture import (
 from graphflow.render.talk import json_text
 from graphflow.render.tally import Passed, Tally
 from graphflow.run import Run
-from graphflow.scrub import scrub
 
 ADDED, REMOVED, CHANGED = "+", "-", "~"
 MARKS = {ADDED: "added", REMOVED: "removed", CHANGED: "changed"}

@@ -6,14 +6,14 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from graphflow.carries import Declared
+from graphflow.declaration.handoffs import HandTo
+from graphflow.declaration.node import Node
 from graphflow.graph import Graph
-from graphflow.handoffs import HandTo
 from graphflow.limits import Limits
-from graphflow.messages import type_name
-from graphflow.nodes import Node
-from graphflow.program import JoinSpec
-from graphflow.scrub import current
+from graphflow.messages.message import type_name
+from graphflow.proofs.edge_types import Declared
+from graphflow.proofs.program import JoinSpec
+from graphflow.redaction import current
 
 LONG = 24
 """Characters of a name before it is wrapped."""

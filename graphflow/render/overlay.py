@@ -18,7 +18,8 @@ from typing import Any
 from graphflow.errors import DeclarationError
 from graphflow.events import Event
 from graphflow.graph import Graph
-from graphflow.messages import to_json_value
+from graphflow.messages.message import to_json_value
+from graphflow.redaction import scrubbed
 from graphflow.render.labels import clean, cut
 from graphflow.render.picture import Area, Level, Line, Picture, Shape, graph_within, members_of, within_of
 from graphflow.render.places import Place, Places
@@ -27,7 +28,6 @@ from graphflow.render.records import read_records
 from graphflow.render.tally import Passed, Tally, badge_of, duration, mark_of, money, passed_words
 from graphflow.render.xml import was_cancelled
 from graphflow.run import Run
-from graphflow.scrub import scrubbed
 
 Told = Event | Mapping[str, Any]
 Recorded = Run[Any] | Iterable[Told] | str | Path

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from graphflow.errors import FileUnreadable
 from graphflow.graph import Graph
 from graphflow.limits import Limits
+from graphflow.redaction import scrub
 from graphflow.render.binary import dot_binary
 from graphflow.render.lanes import union
 from graphflow.render.spans import Span, Story, read_events, read_story
@@ -29,7 +30,6 @@ from graphflow.render.timeline import Timeline
 from graphflow.render.writing import run_svg
 from graphflow.render.xml import check_written, clean, error_words, seconds_text
 from graphflow.run import Run
-from graphflow.scrub import scrub
 
 if TYPE_CHECKING:
     from jinja2 import Template

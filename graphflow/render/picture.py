@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from graphflow.declaration.handoffs import HandTo
+from graphflow.declaration.node import Node
 from graphflow.graph import Graph
-from graphflow.handoffs import HandTo
-from graphflow.nodes import Node
-from graphflow.program import JoinSpec
+from graphflow.proofs.program import JoinSpec
 from graphflow.render.labels import about_edge, about_node, join_words, label_parts, option_words
 
 Level = tuple[str, ...]

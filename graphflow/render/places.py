@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from graphflow.declaration.node import Node
 from graphflow.graph import Graph
-from graphflow.nodes import Node
 from graphflow.render.picture import Level, callees_of, graph_within, members_of
 
 EdgeKey = tuple[str, str, str, str]

@@ -18,10 +18,10 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 from graphflow.errors import DeclarationError
+from graphflow.redaction import scrub
 from graphflow.render.records import checked, read_records
 from graphflow.render.xml import clean, error_words, was_cancelled
 from graphflow.run import Run
-from graphflow.scrub import scrub
 
 How = Literal["done", "failed", "cancelled", "running"]
 What = Literal["node", "call", "model", "background"]

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from graphflow.handoffs import Handover
-from graphflow.messages import to_json_value
+from graphflow.declaration.handoffs import Handover
+from graphflow.messages.message import to_json_value
 from graphflow.render.xml import clean, error_words, was_cancelled
 
 LONGEST = 6_000

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from graphflow import Message, Tool, tool
-from graphflow.threads import in_thread
+from graphflow.concurrency import in_thread
 from nodes.tools.fetch import Fetched, Url, Web
 
 LONGEST = 2_000_000

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from graphflow import Message, ToolError, tool
-from graphflow.opening import open_embedder
+from graphflow.model.resolve import open_embedder
 from nodes.statements import statements, without_opening
 
 EMBEDDER = "local:use"

@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 
-from graphflow.model import Request, TextDelta, ToolSpec
+from graphflow.model.reply import gather
+from graphflow.model.seam import Request, TextDelta, ToolSpec
+from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 from graphflow.providers import connect
 from graphflow.providers.http_model import HttpModel
-from graphflow.reply import gather
-from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 from tests.bench.beside import assert_costs, at_once
 from tests.providers.raw_server import RawServer
 

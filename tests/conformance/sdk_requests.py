@@ -9,12 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from graphflow.kinds.structured import output_schema
-from graphflow.media import Media
-from graphflow.model import Request, ToolSpec
-from graphflow.providers.endpoints import ENDPOINTS, Endpoint
-from graphflow.providers.shapes import as_tool, as_words, fit
-from graphflow.providers.wires.wire import Json, render_request
-from graphflow.turns import (
+from graphflow.messages.media import Media
+from graphflow.model.seam import Request, ToolSpec
+from graphflow.model.turns import (
     CACHE,
     AssistantTurn,
     Block,
@@ -27,6 +24,9 @@ from graphflow.turns import (
     ToolTurn,
     UserTurn,
 )
+from graphflow.providers.endpoints import ENDPOINTS, Endpoint
+from graphflow.providers.shapes import as_tool, as_words, fit
+from graphflow.providers.wires.wire import Json, render_request
 
 TARGETS: dict[str, tuple[Endpoint, str]] = {
     "openai-chat": (ENDPOINTS["openai"], "gpt-5.1"),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from graphflow.errors import ModelError
+from graphflow.model.reply import Gathering, Reply
+from graphflow.model.turns import Block, Thinking, ToolCall
 from graphflow.providers.reading import Reading
-from graphflow.reply import Gathering, Reply
-from graphflow.turns import Block, Thinking, ToolCall
 from tests.conformance.corpus import Exchange, exchanges, require_corpus
 from tests.conformance.dialects import WIRES
 

@@ -10,10 +10,21 @@ from typing import Any
 
 import pytest
 
-from graphflow.media import Media
-from graphflow.model import Request, ToolSpec
+from graphflow.messages.media import Media
+from graphflow.model.seam import Request, ToolSpec
+from graphflow.model.turns import (
+    CACHE,
+    AssistantTurn,
+    Part,
+    Said,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    ToolTurn,
+    Turn,
+    UserTurn,
+)
 from graphflow.providers.wires.wire import render_request
-from graphflow.turns import CACHE, AssistantTurn, Part, Said, Thinking, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 from tests.conformance.corpus import Exchange, exchanges
 from tests.conformance.dialects import WIRES
 from tests.conformance.neutral import read_request

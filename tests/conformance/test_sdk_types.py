@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from graphflow.errors import BadRequest
-from graphflow.media import Media
-from graphflow.model import Request
+from graphflow.messages.media import Media
+from graphflow.model.seam import Request
+from graphflow.model.turns import AssistantTurn, Said, Thinking, ToolCall, ToolResult, ToolTurn, UserTurn
 from graphflow.providers.endpoints import open_at
 from graphflow.providers.wires.wire import Json, render_request
-from graphflow.turns import AssistantTurn, Said, Thinking, ToolCall, ToolResult, ToolTurn, UserTurn
 from tests.conformance.corpus import Exchange, require_corpus
 from tests.conformance.dialects import WIRES
 from tests.conformance.neutral import read_request

@@ -9,8 +9,8 @@ from typing import Any
 from graphflow import END, START, Agent, Graph, Tool
 from graphflow.errors import ToolError
 from graphflow.kinds.tool import result_text
+from graphflow.model.turns import ToolTurn
 from graphflow.testing import ScriptedModel, calls
-from graphflow.turns import ToolTurn
 from tests.conftest import walk
 
 

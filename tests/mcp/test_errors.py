@@ -13,8 +13,8 @@ import pytest
 
 from graphflow import END, MCP, START, Agent, Graph, GraphError
 from graphflow.errors import ServerFailed
+from graphflow.model.turns import ToolResult, ToolTurn
 from graphflow.testing import ScriptedModel, calls
-from graphflow.turns import ToolResult, ToolTurn
 from tests.conftest import walk
 from tests.mcp.replay_http import Replay
 from tests.strict.base import Reply

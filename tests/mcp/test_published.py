@@ -10,9 +10,9 @@ from typing import Any
 
 from graphflow import END, MCP, START, Agent, Graph
 from graphflow.mcp import Elicitation
-from graphflow.media import Media
+from graphflow.messages.media import Media
+from graphflow.model.turns import ToolResult, ToolTurn
 from graphflow.testing import ScriptedModel, both, calls
-from graphflow.turns import ToolResult, ToolTurn
 from tests.mcp.servers import npm, published
 
 

@@ -16,8 +16,8 @@ from graphflow.errors import ServerFailed, ToolError
 from graphflow.events import ToolPartial
 from graphflow.mcp import Elicitation
 from graphflow.mcp.connection import Connection
+from graphflow.model.turns import ToolTurn
 from graphflow.testing import ScriptedModel, calls
-from graphflow.turns import ToolTurn
 from tests.conformance.corpus import WIRE, require_corpus
 from tests.mcp.replay_http import Replay
 from tests.mcp.servers import replayed

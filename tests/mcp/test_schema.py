@@ -15,8 +15,8 @@ import pytest
 from graphflow import END, MCP, START, Agent, Graph, GraphError
 from graphflow.errors import ServerFailed
 from graphflow.mcp.schema import ALIKE, WORK, check_schema, wrong_with
+from graphflow.model.turns import ToolResult
 from graphflow.testing import ScriptedModel, calls
-from graphflow.turns import ToolResult
 from tests.conftest import walk
 from tests.mcp.test_servers import asked, graph_of
 

@@ -17,9 +17,9 @@ from graphflow.errors import DeclarationError, ServerFailed
 from graphflow.events import CallFailed, ToolPartial
 from graphflow.mcp import Elicitation, close_kept, connection
 from graphflow.mcp.tools import effects_of, node_name
+from graphflow.model.turns import ToolResult, ToolTurn
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, both, calls
-from graphflow.turns import ToolResult, ToolTurn
 from tests.clock import block
 from tests.conftest import walk
 from tests.leftovers import alive, children

@@ -20,13 +20,13 @@ from pydantic import BaseModel
 import graphflow
 from graphflow.errors import MissingExtra, WalkCancelled
 from graphflow.events import Events, NodeStarted
+from graphflow.kinds.prompts import Prompt
 from graphflow.limits import Usage
 from graphflow.notebook import load_ipython_extension, show
 from graphflow.notebook.frames import _status
 from graphflow.notebook.tables import html_of, html_of_list, html_of_message
-from graphflow.prompts import Prompt
+from graphflow.redaction import scrub
 from graphflow.run import Step
-from graphflow.scrub import scrub
 from tests.notebook.walks import Finding, planner, walked
 
 TAGS = {

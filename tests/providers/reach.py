@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphflow.model import Model
+from graphflow.model.seam import Model
 from graphflow.providers import connect
 from tests.strict import StrictServer
 

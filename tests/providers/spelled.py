@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from graphflow.model import Model
+from graphflow.model.seam import Model
 from graphflow.providers import RetryPolicy, connect
 from tests.providers.raw_server import RawServer, Step, head, reply
 from tests.providers.reach import TARGETS

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Graph, Media, Router, errors, tool
 from graphflow.events import ModelDelta, ModelPartial
-from graphflow.model import Finished, Kept, ModelEvent, RefusalDelta, Request, TextDelta
+from graphflow.model.seam import Finished, Kept, ModelEvent, RefusalDelta, Request, TextDelta
+from graphflow.model.turns import UserTurn
 from graphflow.testing import ScriptedModel, calls, fails, gives, says
-from graphflow.turns import UserTurn
 from tests.conftest import heard, walk
 from tests.providers.reach import model, server
 from tests.strict import Answer
@@ -192,7 +192,7 @@ def test_no_arguments_are_spelled_in_many_ways(arguments: str) -> None:
         """The time."""
         return "12:30"
 
-    from graphflow.model import CallDelta
+    from graphflow.model.seam import CallDelta
 
     asked = Says([CallDelta(0, "c", "now", arguments), Finished("tool_calls")], [TextDelta("ok"), Finished("stop")])
     run = walk(Graph("g", START >> Agent("a", tools=[now]) >> END), "x", model=asked, observed=True)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Graph, connect, errors
-from graphflow.model import Request
-from graphflow.reply import gather
-from graphflow.turns import UserTurn
+from graphflow.model.reply import gather
+from graphflow.model.seam import Request
+from graphflow.model.turns import UserTurn
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer, head, reply
 

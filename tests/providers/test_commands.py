@@ -12,11 +12,11 @@ import pytest
 from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Graph, connect, errors, tool
-from graphflow.model import ModelEvent, Request, TextDelta
+from graphflow.model.reply import Reply, gather
+from graphflow.model.seam import ModelEvent, Request, TextDelta
+from graphflow.model.turns import UserTurn
 from graphflow.providers import Timeouts
 from graphflow.providers.commands import variables
-from graphflow.reply import Reply, gather
-from graphflow.turns import UserTurn
 from tests.clock import block
 from tests.conftest import walk
 from tests.waiting import LONG_S, eventually, until
@@ -117,8 +117,8 @@ def test_a_prompt_is_never_a_command_or_a_file_to_read(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_claude_takes_back_begins_again() -> None:
+    from graphflow.model.reply import Gathering
     from graphflow.providers.commands.claude_code import ClaudeLines
-    from graphflow.reply import Gathering
 
     def piece(kind: str, **more: Any) -> dict[str, Any]:
         return {"type": "stream_event", "event": {"type": kind, **more}}

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Failover, Graph, connect, errors, record, tool
-from graphflow.model import Request
+from graphflow.model.reply import Gathering
+from graphflow.model.seam import Request
+from graphflow.model.turns import UserTurn
 from graphflow.providers.reading import Reading
-from graphflow.reply import Gathering
 from graphflow.testing import ScriptedModel, says
-from graphflow.turns import UserTurn
 from tests.conformance.dialects import WIRES
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer, head, reply
@@ -53,8 +53,8 @@ def test_a_loop_that_changes_its_model_in_the_middle(first: str, second: str) ->
 
 
 def test_thinking_goes_back_to_where_it_came_from_and_nowhere_else() -> None:
+    from graphflow.model.turns import AssistantTurn, Said, Thinking, ToolCall, ToolResult, ToolTurn
     from graphflow.providers.wires import openai_chat
-    from graphflow.turns import AssistantTurn, Said, Thinking, ToolCall, ToolResult, ToolTurn
 
     call = ToolCall("functions.look:0", "look", "{}")
 
@@ -224,7 +224,7 @@ def test_a_picture_does_not_empty_the_pace() -> None:
 
 
 def test_prices_and_windows_of_the_same_models_by_another_wire() -> None:
-    from graphflow.prices import context_window, cost_of
+    from graphflow.model.prices import context_window, cost_of
 
     assert cost_of("openai-responses:gpt-5-mini", 1000, 0) == cost_of("openai:gpt-5-mini", 1000, 0) is not None
     assert context_window("openai-responses:gpt-5-mini") == 400_000

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Failover, Graph, errors, record, replay
-from graphflow.model import Model
+from graphflow.model.seam import Model
 from graphflow.testing import ScriptedModel, fails
 from tests.conftest import walk
 from tests.providers.reach import TARGETS, model, server

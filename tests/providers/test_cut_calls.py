@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Graph, Handoff, errors, tool
-from graphflow.model import CallDelta, Finish, Finished, ModelEvent, TextDelta
+from graphflow.model.seam import CallDelta, Finish, Finished, ModelEvent, TextDelta
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer
 from tests.providers.reach import TARGETS

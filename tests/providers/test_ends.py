@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Failover, Graph, errors, tool
-from graphflow.model import CallDelta, Finished, Model, ModelEvent, TextDelta
+from graphflow.model.reply import Gathering
+from graphflow.model.seam import CallDelta, Finished, Model, ModelEvent, TextDelta
 from graphflow.providers.reading import Reading
-from graphflow.reply import Gathering
 from graphflow.run import Run
 from tests.conformance.dialects import WIRES
 from tests.conftest import walk

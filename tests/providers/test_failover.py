@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from graphflow import END, START, Agent, Failover, Graph, connect, errors
 from graphflow.errors import DeclarationError
 from graphflow.events import ModelRetried, ModelSwitched
-from graphflow.model import Finished, ModelEvent, Opened, Request, Switched, TextDelta
-from graphflow.prices import Price, context_window, cost_of, estimate_tokens, price_of, set_price
+from graphflow.model.prices import Price, context_window, cost_of, estimate_tokens, price_of, set_price
+from graphflow.model.reply import Reply, gather
+from graphflow.model.seam import Finished, ModelEvent, Opened, Request, Switched, TextDelta
+from graphflow.model.turns import UserTurn
 from graphflow.providers import Pace, RetryPolicy
 from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.pace import Bucket
-from graphflow.reply import Reply, gather
 from graphflow.testing import ScriptedModel, fails, says
-from graphflow.turns import UserTurn
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer, reply
 from tests.providers.test_faults import CHAT, RATE, head

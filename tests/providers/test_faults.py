@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from graphflow import errors
-from graphflow.model import ModelEvent, Request, Restarted, Retried, TextDelta
+from graphflow.model.reply import Gathering, Reply, gather
+from graphflow.model.seam import ModelEvent, Request, Restarted, Retried, TextDelta
+from graphflow.model.turns import UserTurn
 from graphflow.providers import RetryPolicy, Timeouts, connect
 from graphflow.providers.reading import Reading
-from graphflow.reply import Gathering, Reply, gather
-from graphflow.turns import UserTurn
 from tests.conformance.dialects import WIRES
 from tests.providers.raw_server import RawServer, Step, head, reply
 from tests.providers.reach import TARGETS, model, server
@@ -59,7 +59,7 @@ def bodies() -> dict[str, bytes]:
             "description": "F.",
             "parameters": {"type": "object", "properties": {"a": {"type": "string"}}},
         }
-        from graphflow.model import ToolSpec
+        from graphflow.model.seam import ToolSpec
 
         request = Request((UserTurn("Hi"),), tools=(ToolSpec(**tools),))
         with server(provider, [answer]) as strict:

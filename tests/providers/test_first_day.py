@@ -11,15 +11,15 @@ import pytest
 from graphflow import END, START, Agent, Failover, Graph, Limits, Media, connect, errors, tool
 from graphflow.errors import DeclarationError
 from graphflow.events import CallFailed, ModelFinished, ModelSwitched
-from graphflow.model import Finished, Request, TextDelta
-from graphflow.opening import open_model
-from graphflow.prices import Price, set_price
+from graphflow.model.prices import Price, set_price
+from graphflow.model.reply import gather
+from graphflow.model.resolve import open_model
+from graphflow.model.seam import Finished, Request, TextDelta
+from graphflow.model.turns import UserTurn
 from graphflow.project import read_message
 from graphflow.providers import RetryPolicy, Timeouts
 from graphflow.providers.pace import Bucket
-from graphflow.reply import gather
 from graphflow.testing import ScriptedModel, calls, fails, says
-from graphflow.turns import UserTurn
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer, head, reply
 from tests.providers.reach import TARGETS, model, server

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Graph, tool
+from graphflow.model.reply import Gathering, Reply
 from graphflow.providers.reading import Reading
 from graphflow.providers.wires.call_pieces import CallPieces
-from graphflow.reply import Gathering, Reply
 from tests.conformance.dialects import WIRES
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer, head

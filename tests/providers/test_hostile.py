@@ -17,8 +17,20 @@ from pydantic import BaseModel, ConfigDict
 from graphflow import END, START, Agent, Failover, Graph, Limits, connect, errors, record, replay, tool
 from graphflow.events import ModelPartial
 from graphflow.kinds.structured import output_schema, read_output
-from graphflow.media import media_in
-from graphflow.model import CallDelta, Finished, ModelEvent, Opened, Request, Retried, Switched, TextDelta, UsageDelta
+from graphflow.messages.media import media_in
+from graphflow.model.reply import Gathering, gather
+from graphflow.model.seam import (
+    CallDelta,
+    Finished,
+    ModelEvent,
+    Opened,
+    Request,
+    Retried,
+    Switched,
+    TextDelta,
+    UsageDelta,
+)
+from graphflow.model.turns import UserTurn
 from graphflow.providers import Timeouts
 from graphflow.providers.faults import retry_after
 from graphflow.providers.http import _clients
@@ -28,10 +40,8 @@ from graphflow.providers.pace import Bucket
 from graphflow.providers.reading import Reading
 from graphflow.providers.shapes import Unwrapped, fit
 from graphflow.providers.spoken import read_call_or_answer, schema_of
-from graphflow.reply import Gathering, gather
-from graphflow.scrub import scrub
+from graphflow.redaction import scrub
 from graphflow.testing import ScriptedModel, gives, says
-from graphflow.turns import UserTurn
 from tests.conformance.dialects import WIRES
 from tests.conftest import heard, walk
 from tests.providers.raw_server import RawServer, head, reply
@@ -407,7 +417,7 @@ def test_types_that_are_hard_to_say() -> None:
 
 
 def test_definitions_of_two_tools_do_not_mix() -> None:
-    from graphflow.model import ToolSpec
+    from graphflow.model.seam import ToolSpec
 
     def spec(name: str, kind: str) -> ToolSpec:
         shape = {"type": "object", "properties": {"p": {"$ref": "#/$defs/P"}}, "$defs": {"P": {"type": kind}}}

@@ -14,10 +14,10 @@ from pydantic import BaseModel
 from graphflow import END, START, Agent, Graph, connect
 from graphflow.errors import AuthError, ContextOverflow
 from graphflow.events import ModelDelta
-from graphflow.model import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
-from graphflow.providers import weights
-from graphflow.reply import Reply, gather
-from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
+from graphflow.model.reply import Reply, gather
+from graphflow.model.seam import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
+from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
+from graphflow.providers.embedded import weights
 from tests.conftest import heard, walk
 
 pytestmark = pytest.mark.local_model

@@ -12,10 +12,10 @@ import pytest
 from graphflow import END, START, Failover, Graph, Router, connect
 from graphflow.errors import BadRequest
 from graphflow.events import RouteDecided
-from graphflow.model import Likely, Request
-from graphflow.providers import weights
-from graphflow.reply import Reply, gather
-from graphflow.turns import UserTurn
+from graphflow.model.reply import Reply, gather
+from graphflow.model.seam import Likely, Request
+from graphflow.model.turns import UserTurn
+from graphflow.providers.embedded import weights
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer, reply
 

@@ -12,9 +12,9 @@ import pytest
 from graphflow import END, START, Agent, Graph, Handoff, Policy, SubAgent, node, tool
 from graphflow.events import CallFinished, CallStarted, HandedOver
 from graphflow.kinds.wire_names import WireNames
-from graphflow.model import Request
+from graphflow.model.seam import Request
+from graphflow.model.turns import AssistantTurn, ToolTurn
 from graphflow.testing import ScriptedModel, both, calls
-from graphflow.turns import AssistantTurn, ToolTurn
 from tests.conftest import walk
 from tests.providers.reach import TARGETS, model, server
 from tests.strict import Answer
@@ -216,7 +216,7 @@ def test_a_command_line_model_reads_spelled_names(
 
 
 def test_the_embedded_model_reads_spelled_names() -> None:
-    from graphflow.providers.local import render_request
+    from graphflow.providers.embedded.local import render_request
 
     asked = ScriptedModel(calls("price_clerk", item="tea"), "done")
     walk(Graph("g", START >> Agent("a", tools=[price_clerk]) >> END), "x", model=asked)

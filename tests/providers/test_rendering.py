@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from graphflow import CACHE, END, START, Agent, CacheMark, Graph, errors, tool
-from graphflow.model import Request, ToolSpec
+from graphflow.model.seam import Request, ToolSpec
+from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 from graphflow.providers.wires.wire import render_request
-from graphflow.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 from tests.conformance.dialects import WIRES
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer

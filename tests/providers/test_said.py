@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from graphflow import connect, errors
-from graphflow.model import Model, Request
+from graphflow.model.reply import Reply, gather
+from graphflow.model.seam import Model, Request
+from graphflow.model.turns import UserTurn
 from graphflow.providers import RetryPolicy
-from graphflow.reply import Reply, gather
-from graphflow.turns import UserTurn
 from tests.providers.raw_server import RawServer, reply
 from tests.providers.reach import TARGETS
 from tests.providers.spelled import asked_at, says, streamed

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Context, Graph, node, tool
-from graphflow import scrub as module
+from graphflow import redaction as module
 from graphflow.events import to_record
+from graphflow.redaction import remember, scrub, scrubbed
 from graphflow.render import write_report
-from graphflow.scrub import remember, scrub, scrubbed
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
 

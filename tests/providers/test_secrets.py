@@ -15,10 +15,10 @@ import pytest
 from graphflow import END, START, Agent, Graph, connect, errors, record
 from graphflow.errors import DeclarationError
 from graphflow.events import to_record
-from graphflow.model import Request
+from graphflow.model.reply import gather
+from graphflow.model.seam import Request
+from graphflow.model.turns import UserTurn
 from graphflow.providers.survey import providers
-from graphflow.reply import gather
-from graphflow.turns import UserTurn
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer, head, reply
 from tests.providers.reach import TARGETS, model, server

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from graphflow import END, START, Agent, Graph
 from graphflow.kinds.structured import output_schema
-from graphflow.model import CallDelta, Finished, Request, TextDelta, ToolSpec
+from graphflow.model.seam import CallDelta, Finished, Request, TextDelta, ToolSpec
+from graphflow.model.turns import UserTurn
 from graphflow.providers.shapes import ANSWER, Unwrapped, as_tool, as_words, fit
-from graphflow.turns import UserTurn
 from tests.conftest import walk
 from tests.providers.reach import TARGETS, model, server
 from tests.strict import Answer

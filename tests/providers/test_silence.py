@@ -7,9 +7,9 @@ from typing import Any, Literal
 import pytest
 
 from graphflow import END, START, Agent, Failure, Graph, Handoff, Router, SubAgent, errors, node, tool
-from graphflow.model import Finished, Kept, ModelEvent, TextDelta, ThinkingDelta
+from graphflow.model.seam import Finished, Kept, ModelEvent, TextDelta, ThinkingDelta
+from graphflow.model.turns import AssistantTurn, UserTurn
 from graphflow.testing import ScriptedModel, calls, says
-from graphflow.turns import AssistantTurn, UserTurn
 from tests.conftest import walk
 from tests.providers.reach import TARGETS, model, server
 from tests.providers.test_agents import Says

@@ -10,8 +10,8 @@ import pytest
 
 from graphflow import END, START, Agent, Graph, record, replay, tool
 from graphflow.events import ModelFinished
+from graphflow.model.sources import Source
 from graphflow.run import Run
-from graphflow.sources import Source
 from graphflow.testing import ScriptedModel, says
 from tests.conftest import walk
 from tests.providers.raw_server import RawServer

@@ -11,7 +11,7 @@ import pytest
 
 from graphflow import END, START, Agent, Graph, connect, errors
 from graphflow.cli.app import run_app
-from graphflow.opening import open_model
+from graphflow.model.resolve import open_model
 from graphflow.providers.http import _clients, _tls, aclose, client
 from graphflow.testing import ScriptedModel, says
 from tests.conftest import walk
@@ -132,7 +132,7 @@ def test_a_provider_comes_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> Non
 
     real = importlib.metadata.entry_points
     points = lambda *, group: [Point()] if group == "graphflow.providers" else real(group=group)  # noqa: E731
-    monkeypatch.setattr("graphflow.opening.entry_points", points)
+    monkeypatch.setattr("graphflow.model.resolve.entry_points", points)
     monkeypatch.setattr("graphflow.providers.survey.entry_points", points)
     run = walk(Graph("g", START >> Agent("a") >> END), "x", model="acme:large")
     assert run.output == "large {}"

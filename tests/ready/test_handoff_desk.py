@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphflow.events import HandedOver
+from graphflow.model.turns import UserTurn
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls, fails
-from graphflow.turns import UserTurn
 from graphs.handoff_desk import Ticket, handoff_desk
 from tests.conftest import walk
 from tests.ready.ways import called, from_file, ran, sound

@@ -1,4 +1,4 @@
-"""Writes graphflow/prices.json anew from the package genai-prices (MIT, Pydantic Services Inc.).
+"""Writes graphflow/model/prices.json anew from the package genai-prices (MIT, Pydantic Services Inc.).
 
 python -m venv prices-venv && prices-venv/bin/pip install genai-prices
 prices-venv/bin/python tests/tools/refresh_prices.py 2026-11-21
@@ -79,7 +79,7 @@ def main() -> None:
         "unit": "US dollars per million tokens",
         "prices": table,
     }
-    target = Path(__file__).parents[2] / "graphflow" / "prices.json"
+    target = Path(__file__).parents[2] / "graphflow" / "model" / "prices.json"
     text = json.dumps(whole, indent=0, ensure_ascii=False)
     target.write_text(text.replace("\n", "").replace('{"models"', '\n{"models"') + "\n", encoding="utf-8")
 

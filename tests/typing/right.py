@@ -5,7 +5,7 @@ from typing import assert_type
 from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Graph, node
-from graphflow.arrows import Path
+from graphflow.declaration.arrows import Path
 from graphflow.kinds.step import Step
 
 

@@ -23,7 +23,7 @@ from graphflow.errors import (
     QuotaExceeded,
     RateLimited,
 )
-from graphflow.model import Finished, ModelEvent, Request, TextDelta
+from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, in_words, instructions, prompt, sayable
 from graphflow.providers.spoken import schema_of
 

@@ -25,8 +25,8 @@ from graphflow.errors import (
     Refused,
     ServerError,
 )
-from graphflow.messages import to_json_value
-from graphflow.model import Finish, Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
+from graphflow.messages.message import to_json_value
+from graphflow.model.seam import Finish, Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt, sayable
 from graphflow.providers.spoken import schema_of
 from graphflow.providers.wires.anthropic import FINISH, MessagesParser, parse_usage

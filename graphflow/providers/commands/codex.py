@@ -22,8 +22,8 @@ from graphflow.errors import (
     QuotaExceeded,
     RateLimited,
 )
-from graphflow.messages import to_json_value
-from graphflow.model import Finished, ModelEvent, Request, TextDelta, ThinkingDelta, UsageDelta
+from graphflow.messages.message import to_json_value
+from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta, ThinkingDelta, UsageDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, in_words, instructions, prompt, sayable
 from graphflow.providers.shapes import fit
 from graphflow.providers.spoken import schema_of

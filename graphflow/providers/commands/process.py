@@ -26,16 +26,16 @@ from typing import Any, Protocol
 from pydantic_core import from_json
 
 from graphflow.errors import CommandFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
-from graphflow.messages import to_json_value
-from graphflow.model import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta, UsageDelta
-from graphflow.prices import cost_of, price_of
+from graphflow.messages.message import to_json_value
+from graphflow.model.prices import cost_of, price_of
+from graphflow.model.reply import mended
+from graphflow.model.seam import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta, UsageDelta
 from graphflow.providers.closing import aclosing
 from graphflow.providers.commands.variables import passed_on
 from graphflow.providers.http import Timeouts
 from graphflow.providers.reading import LARGEST_EVENT, ODD, checked
 from graphflow.providers.spoken import read_call_or_answer, render_tools, transcript
 from graphflow.providers.wires.wire import cannot, refuse
-from graphflow.reply import mended
 
 GRACE_S = 2.0
 """Seconds between asking a tool to stop and making it."""

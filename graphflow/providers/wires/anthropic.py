@@ -12,8 +12,8 @@ import re
 from typing import Any
 
 from graphflow.errors import MalformedReply
-from graphflow.media import Media
-from graphflow.model import (
+from graphflow.messages.media import Media
+from graphflow.model.seam import (
     CallDelta,
     Cited,
     Finish,
@@ -27,6 +27,7 @@ from graphflow.model import (
     ToolSpec,
     UsageDelta,
 )
+from graphflow.model.turns import CACHE, Block, CacheMark, Part, Said, Thinking, ToolCall, ToolResult, Turn
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.wire import (
     AssistantTurn,
@@ -44,7 +45,6 @@ from graphflow.providers.wires.wire import (
     present,
     refuse,
 )
-from graphflow.turns import CACHE, Block, CacheMark, Part, Said, Thinking, ToolCall, ToolResult, Turn
 
 NAME = "anthropic"
 VERSION = "2023-06-01"

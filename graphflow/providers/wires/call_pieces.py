@@ -12,7 +12,7 @@ from secrets import token_hex
 
 from pydantic_core import from_json
 
-from graphflow.model import CallDelta, Kept, ModelEvent
+from graphflow.model.seam import CallDelta, Kept, ModelEvent
 
 
 @dataclass(slots=True)

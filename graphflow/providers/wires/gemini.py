@@ -15,8 +15,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from graphflow.errors import MalformedReply
-from graphflow.media import Media
-from graphflow.model import (
+from graphflow.messages.media import Media
+from graphflow.model.seam import (
     CallDelta,
     Cited,
     Finish,
@@ -32,6 +32,7 @@ from graphflow.model import (
     ToolSpec,
     UsageDelta,
 )
+from graphflow.model.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, ToolResult, Turn
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.wire import (
     AssistantTurn,
@@ -48,7 +49,6 @@ from graphflow.providers.wires.wire import (
     one_at_a_time,
     present,
 )
-from graphflow.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, ToolResult, Turn
 
 NAME = "gemini"
 UNSIGNED = "skip_thought_signature_validator"

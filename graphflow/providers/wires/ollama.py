@@ -11,8 +11,8 @@ from secrets import token_hex
 from typing import Any
 
 from graphflow.errors import MalformedReply
-from graphflow.media import Media
-from graphflow.model import (
+from graphflow.messages.media import Media
+from graphflow.model.seam import (
     CallDelta,
     Finish,
     Finished,
@@ -24,6 +24,7 @@ from graphflow.model import (
     ThinkingDelta,
     UsageDelta,
 )
+from graphflow.model.turns import CacheMark, Thinking, Turn
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.openai_chat import render_tool
 from graphflow.providers.wires.wire import (
@@ -41,7 +42,6 @@ from graphflow.providers.wires.wire import (
     present,
     read_logprobs,
 )
-from graphflow.turns import CacheMark, Thinking, Turn
 
 NAME = "ollama"
 FINISH: dict[str, Finish] = {"stop": "stop", "length": "length"}

@@ -13,8 +13,8 @@ import re
 from typing import Any
 
 from graphflow.errors import MalformedReply, ModelError
-from graphflow.media import Media
-from graphflow.model import (
+from graphflow.messages.media import Media
+from graphflow.model.seam import (
     Cited,
     Finish,
     Finished,
@@ -28,6 +28,7 @@ from graphflow.model import (
     ToolSpec,
     UsageDelta,
 )
+from graphflow.model.turns import CacheMark, Thinking, ToolCall, Turn
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.call_pieces import CallPieces
 from graphflow.providers.wires.wire import (
@@ -48,7 +49,6 @@ from graphflow.providers.wires.wire import (
     read_logprobs,
     refuse,
 )
-from graphflow.turns import CacheMark, Thinking, ToolCall, Turn
 
 NAME = "openai-chat"
 

@@ -7,8 +7,9 @@ reasoning goes back, encrypted, before the call it led to.
 
 from __future__ import annotations
 
-from graphflow.media import Media
-from graphflow.model import Request, ToolSpec
+from graphflow.messages.media import Media
+from graphflow.model.seam import Request, ToolSpec
+from graphflow.model.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, Turn
 from graphflow.providers.wires.openai_chat import REASONS
 from graphflow.providers.wires.responses_reply import NAME, ResponsesParser
 from graphflow.providers.wires.wire import (
@@ -26,7 +27,6 @@ from graphflow.providers.wires.wire import (
     present,
     refuse,
 )
-from graphflow.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, Turn
 
 LEAST = 16
 """Tokens of an answer that the API takes as a bound at least (platform.openai.com/docs/api-reference/responses/create)."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from graphflow.errors import MalformedReply
-from graphflow.model import (
+from graphflow.model.seam import (
     CallDelta,
     Cited,
     Finish,

@@ -16,9 +16,9 @@ from typing import Any, Literal, Protocol
 from pydantic_core import from_json
 
 from graphflow.errors import BadRequest
-from graphflow.model import Finish, Likely, LogprobsDelta, ModelEvent, Request, UsageDelta
+from graphflow.model.seam import Finish, Likely, LogprobsDelta, ModelEvent, Request, UsageDelta
+from graphflow.model.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 from graphflow.providers.faults import broken_off
-from graphflow.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 
 Json = dict[str, Any]
 

@@ -1,0 +1,380 @@
+"""The arrow algebra: how `a >> b`, arms, maps and fan-outs become edges.
+
+Rules:
+1. Nothing here looks at types of messages or proves anything; an arrow only records what was written, and where.
+2. Everything is immutable; `a >> b >> c` keeps a link to `a >> b`, so that a chain of n arrows costs n.
+
+    a >> b                      one edge
+    a >> (b, c)   (b, c) >> d   fan-out, fan-in (tuples or lists)
+    a.each >> b                 one activation of b per item of a's list
+    a[Type] >> b  r["x"] >> b   one arm of a union, one label
+    a[Failure] >> b             when a failed; a[LimitReached] >> b: when a limited edge of a is used up
+    a.when(test) >> b           the first guard that holds, in the order written; a.otherwise >> c if none does
+    a[Type].limit(3) >> b       at most three laps
+    a.each.fork("isolate") >> b what a failing branch does to its siblings
+    x >> d.into("port")         names the port, where the type does not tell
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+from graphflow.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from graphflow.declaration.node import Node
+
+T = TypeVar("T")
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+R = TypeVar("R")
+
+ForkPolicy = Literal["cancel", "isolate", "finish"]
+Where = tuple[str, int]
+
+
+class Terminal:
+    """`START` or `END`: where a graph begins and where its answer leaves it."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+class Origin:
+    """What an edge leaves: a node (or START), and which part of its output. Never changed once it is made."""
+
+    __slots__ = ("arm", "each", "fork", "guard", "laps", "node")
+
+    def __init__(
+        self,
+        node: Node[Any, Any] | Terminal,
+        arm: Any = None,
+        guard: Callable[[Any], bool] | Literal["otherwise"] | None = None,
+        each: bool = False,
+        laps: int | None = None,
+        fork: ForkPolicy | None = None,
+    ) -> None:
+        self.node = node
+        self.arm = arm
+        """A type, a label, or None for the whole output."""
+        self.guard = guard
+        self.each = each
+        self.laps = laps
+        self.fork = fork
+
+    def but(self, **changes: Any) -> Origin:
+        """The same origin but for what is given."""
+        same = {name: getattr(self, name) for name in self.__slots__}
+        return Origin(**{**same, **changes})
+
+    def text(self) -> str:
+        """The origin as it is written: `critic[Rejected].limit(3)`."""
+        from graphflow.messages.message import type_name
+
+        shown = self.node.name
+        if self.arm is not None:
+            shown += f"[{self.arm!r}]" if isinstance(self.arm, (str, int, bool)) else f"[{type_name(self.arm)}]"
+        if self.guard is not None:
+            shown += ".otherwise" if self.guard == "otherwise" else f".when({getattr(self.guard, '__name__', '...')})"
+        if self.each:
+            shown += ".each"
+        if self.laps is not None:
+            shown += f".limit({self.laps})"
+        return shown
+
+
+class Edge:
+    """One arrow as it was written: from an origin to a node's port (None = to be told from the types)."""
+
+    __slots__ = ("origin", "port", "target", "where")
+
+    def __init__(self, origin: Origin, target: Node[Any, Any] | Terminal, port: str | None, where: Where) -> None:
+        self.origin = origin
+        self.target = target
+        self.port = port
+        self.where = where
+
+    def __repr__(self) -> str:
+        return f"{self.origin.text()} >> {self.target.name}" + (f".into({self.port!r})" if self.port else "")
+
+
+class Entry(Generic[In, Out]):
+    """Anything an arrow may point at and go on from. The type parameters are what it takes and what it then sends."""
+
+    __slots__ = ()
+
+    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+        raise NotImplementedError
+
+    def _exits(self) -> tuple[Origin, ...]:
+        raise NotImplementedError
+
+    def _heads(self) -> tuple[Entry[Any, Any], ...]:
+        return (self,)
+
+    def _edges(self) -> Iterator[Edge]:
+        return iter(())
+
+    @overload
+    def __rshift__(self, other: End, /) -> Path[In, Out]: ...
+    @overload
+    def __rshift__(self, other: Entry[Out, R], /) -> Path[In, R]: ...
+    @overload
+    def __rshift__(self, other: Entry[list[Out], R], /) -> Path[In, R]: ...
+    @overload
+    def __rshift__(self, other: tuple[Entry[Out, A], Entry[Out, B]], /) -> Path[In, A | B]: ...
+    @overload
+    def __rshift__(self, other: tuple[Entry[Out, A], Entry[Out, B], Entry[Out, C]], /) -> Path[In, A | B | C]: ...
+    @overload
+    def __rshift__(self, other: Sequence[Entry[Out, R]], /) -> Path[In, R]: ...
+    def __rshift__(self, other: Any, /) -> Path[Any, Any]:
+        return connect(self, other, _where())
+
+    @overload
+    def __rrshift__(self: Entry[list[T], R], other: Sequence[Entry[A, T]], /) -> Path[A, R]: ...
+    @overload
+    def __rrshift__(self: Entry[T, R], other: tuple[Entry[A, T], Entry[B, T]], /) -> Path[A | B, R]: ...
+    @overload
+    def __rrshift__(
+        self: Entry[T, R], other: tuple[Entry[A, T], Entry[B, T], Entry[C, T]], /
+    ) -> Path[A | B | C, R]: ...
+    @overload
+    def __rrshift__(self: Entry[T, R], other: Sequence[Entry[A, T]], /) -> Path[A, R]: ...
+    def __rrshift__(self, other: Any, /) -> Path[Any, Any]:
+        return connect(other, self, _where())
+
+
+class Path(Entry[In, Out]):
+    """A piece of a graph: edges, where they enter, where they leave."""
+
+    __slots__ = ("before", "heads", "new", "tails", "within")
+
+    def __init__(
+        self,
+        heads: tuple[Entry[Any, Any], ...],
+        new: tuple[Edge, ...],
+        tails: tuple[Origin, ...],
+        before: Entry[Any, Any] | None,
+        within: tuple[Entry[Any, Any], ...] = (),
+    ) -> None:
+        self.heads = heads
+        self.new = new
+        self.tails = tails
+        self.before = before
+        self.within = within
+
+    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+        return self.heads[0]._entry()
+
+    def _exits(self) -> tuple[Origin, ...]:
+        return self.tails
+
+    def _heads(self) -> tuple[Entry[Any, Any], ...]:
+        return self.heads
+
+    def _edges(self) -> Iterator[Edge]:
+        parts: list[Path[Any, Any]] = []
+        part: Entry[Any, Any] | None = self
+        while isinstance(part, Path):
+            parts.append(part)
+            part = part.before
+        for each in reversed(parts):
+            for inner in each.within:
+                yield from inner._edges()
+            yield from each.new
+
+    def limit(self, laps: int) -> Path[In, Out]:
+        """The same path whose last edges may be taken at most `laps` times within one entry of their loop."""
+        _check_laps(laps)
+        new = tuple(Edge(e.origin.but(laps=laps), e.target, e.port, e.where) for e in self.new)
+        return Path(self.heads, new, self.tails, self.before, self.within)
+
+    def __repr__(self) -> str:
+        return f"<path {'; '.join(map(repr, self._edges()))}>"
+
+
+class Arm(Entry[In, Out]):
+    """One part of a node's output: an arm of its type, a label, a guard, its items one by one."""
+
+    __slots__ = ("origin",)
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+
+    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+        return self.origin.node, None
+
+    def _exits(self) -> tuple[Origin, ...]:
+        return (self.origin,)
+
+    def limit(self, laps: int) -> Arm[In, Out]:
+        """This arm, taken at most `laps` times within one entry of its loop."""
+        _check_laps(laps)
+        return Arm(self.origin.but(laps=laps))
+
+    def when(self, test: Callable[[Any], bool]) -> Arm[In, Out]:
+        """This arm, if `test(message)` holds and no guard written before it did."""
+        return Arm(self.origin.but(guard=_check_guard(test)))
+
+    @property
+    def otherwise(self) -> Arm[In, Out]:
+        """This arm, if none of its guards holds."""
+        return Arm(self.origin.but(guard="otherwise"))
+
+    def fork(self, policy: ForkPolicy) -> Arm[In, Out]:
+        """What a failing branch of this fork does: cancel its siblings, be left out (`isolate`), or let them finish."""
+        return Arm(self.origin.but(fork=_check_policy(policy)))
+
+    @property
+    def each(self: Arm[In, list[A]]) -> Arm[In, A]:
+        """The items of this arm's list, one activation each."""
+        return Arm(self.origin.but(each=True))
+
+    def __repr__(self) -> str:
+        return self.origin.text()
+
+
+class Into(Entry[In, Out]):
+    """A node, entered at a named port."""
+
+    __slots__ = ("node", "port")
+
+    def __init__(self, node: Node[Any, Any], port: str) -> None:
+        self.node = node
+        self.port = port
+
+    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+        return self.node, self.port
+
+    def _exits(self) -> tuple[Origin, ...]:
+        return (Origin(self.node),)
+
+
+class Start(Terminal):
+    """Where the message given to `run` enters the graph."""
+
+    __slots__ = ()
+
+    @overload
+    def __rshift__(self, other: Entry[A, R], /) -> Path[A, R]: ...
+    @overload
+    def __rshift__(self, other: tuple[Entry[T, A], Entry[T, B]], /) -> Path[T, A | B]: ...
+    @overload
+    def __rshift__(self, other: tuple[Entry[T, A], Entry[T, B], Entry[T, C]], /) -> Path[T, A | B | C]: ...
+    @overload
+    def __rshift__(self, other: Sequence[Entry[A, R]], /) -> Path[A, R]: ...
+    def __rshift__(self, other: Any, /) -> Path[Any, Any]:
+        return connect(Arm(Origin(self)), other, _where())
+
+    def __getitem__(self, arm: type[A]) -> Arm[Any, A]:
+        return Arm(Origin(self, arm=arm))
+
+    @property
+    def each(self) -> Arm[Any, Any]:
+        """The items of the list that the graph is given, one activation each."""
+        return Arm(Origin(self, each=True))
+
+    def fork(self, policy: ForkPolicy) -> Arm[Any, Any]:
+        """What a failing branch of the first fork does to its siblings."""
+        return Arm(Origin(self, fork=_check_policy(policy)))
+
+
+class End(Terminal, Entry[Any, Any]):
+    """Where a message leaves the graph as its answer."""
+
+    __slots__ = ()
+
+    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+        return self, None
+
+    def _exits(self) -> tuple[Origin, ...]:
+        raise DeclarationError("END sends nothing: nothing can stand right of END in an arrow")
+
+
+START = Start("START")
+END = End("END")
+
+
+def connect(left: Any, right: Any, where: Where) -> Path[Any, Any]:
+    """The path from everything on the left to everything on the right of an arrow."""
+    if isinstance(right, Entry) and isinstance(left, Entry) and not isinstance(right, Path):
+        exits = left._exits()
+        if len(exits) == 1:  # by far the most common arrow: one node behind another
+            target, port = right._entry()
+            tails = () if target is END else right._exits()
+            return Path(left._heads(), (Edge(exits[0], target, port, where),), tails, left)
+    sources, targets = _entries(left, "left"), _entries(right, "right")
+    if not all(source._exits() for source in sources):
+        raise DeclarationError("END sends nothing: nothing can stand right of END in an arrow")
+    edges = tuple(
+        Edge(origin, *head._entry(), where)
+        for source in sources
+        for origin in source._exits()
+        for target in targets
+        for head in target._heads()
+    )
+    before = left if isinstance(left, Path) else None
+    within = tuple(e for e in (*(() if before else sources), *targets) if isinstance(e, Path))
+    heads = tuple(head for source in sources for head in source._heads())
+    tails = tuple(origin for target in targets if target is not END for origin in target._exits())
+    return Path(heads, edges, tails, before, within)
+
+
+def _entries(side: Any, name: str) -> tuple[Entry[Any, Any], ...]:
+    if isinstance(side, Entry):
+        return (side,)
+    if isinstance(side, Start):
+        return (Arm(Origin(side)),)
+    if isinstance(side, (tuple, list)):
+        if not side:
+            raise DeclarationError(f"the {name} side of an arrow is empty; name at least one node")
+        return tuple(entry for member in side for entry in _entries(member, name))
+    shown = getattr(side, "__name__", None) or repr(side)
+    hint = "; put @node above it" if callable(side) and not isinstance(side, type) else ""
+    raise DeclarationError(
+        f"{shown} stands on the {name} side of an arrow, but it is {type(side).__name__}, not a node{hint}"
+    )
+
+
+def _where() -> Where:
+    frame = sys._getframe(2)
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _check_laps(laps: int) -> None:
+    if isinstance(laps, bool) or not isinstance(laps, int) or laps < 1:
+        raise DeclarationError(f".limit({laps!r}): a lap limit is a whole number of at least 1")
+
+
+def _check_guard(test: Any) -> Callable[[Any], bool]:
+    if not callable(test):
+        raise DeclarationError(f".when({test!r}): give a function that takes the message and returns True or False")
+    if getattr(test, "__name__", "") != "<lambda>" and _is_async(test):
+        raise DeclarationError(
+            f".when({test.__name__}): a guard is a plain function; put waiting into a node before it"
+        )
+    guard: Callable[[Any], bool] = test
+    return guard
+
+
+def _is_async(test: Any) -> bool:
+    return bool(getattr(getattr(test, "__code__", None), "co_flags", 0) & 0x80)  # CO_COROUTINE
+
+
+def _check_policy(policy: ForkPolicy) -> ForkPolicy:
+    if policy not in ("cancel", "isolate", "finish"):
+        raise DeclarationError(f".fork({policy!r}): the policies of a fork are 'cancel', 'isolate' and 'finish'")
+    return policy

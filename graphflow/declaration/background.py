@@ -1,0 +1,79 @@
+"""A background call: it goes on while its caller does, and ends with the run at the latest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import Any
+
+from pydantic import PrivateAttr, computed_field
+
+from graphflow.errors import BackgroundFailed, LimitExceeded, WalkCancelled
+from graphflow.events import Status
+from graphflow.messages.message import Message, error_text
+
+
+class Background(Message):
+    """The handle of a background call: `await` it for the answer, look at `status`, `cancel()` it.
+
+    Attributes:
+        handle: its name within the run.
+        node: what was called.
+    """
+
+    handle: str
+    node: str
+    _task: asyncio.Task[Any] | None = PrivateAttr(None)
+    _called: Any = PrivateAttr(None)
+    _ended: bool = PrivateAttr(False)
+    _cut_off: bool = PrivateAttr(False)
+
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own way
+    @property
+    def status(self) -> Status:
+        """running, completed, failed, limited or cancelled."""
+        task = self._task
+        if task is None or not task.done():
+            return "running"
+        if task.cancelled() or isinstance(task.exception(), WalkCancelled):
+            return "cancelled"
+        error = task.exception()
+        return "completed" if error is None else "limited" if isinstance(error, LimitExceeded) else "failed"
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended it, if it has failed."""
+        task = self._task
+        if task is None or not task.done() or task.cancelled():
+            return None
+        return task.exception()
+
+    def cancel(self) -> None:
+        """Stops it, unless it has ended."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def wait(self, seconds: float | None = None) -> Status:
+        """Waits until it has ended, or so long; how it stands then."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait([self._task], timeout=seconds)
+        return self.status
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._answer().__await__()
+
+    async def _answer(self) -> Any:
+        status = await self.wait()
+        if status == "completed" and self._task is not None:
+            return self._task.result()
+        error = self.error
+        why = f"{type(error).__name__}: {error_text(error)}" if error is not None else "it was cancelled"
+        raise BackgroundFailed(f"background call {self.handle!r} of {self.node!r}: {status}; {why}") from error
+
+
+def cut_off(background: Background) -> BackgroundFailed:
+    """What a call in the background ends in if the run ended first."""
+    return BackgroundFailed(
+        f"background call {background.handle!r} of {background.node!r} was cut off: the run ended before it did; "
+        "await its handle where its answer is needed"
+    )

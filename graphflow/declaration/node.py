@@ -1,0 +1,580 @@
+"""A node: a named, stateless unit of work with typed input ports and one output type. The seam is `activate`.
+
+Rules:
+1. A node is a value: it never changes, may stand in many graphs, and keeps no state of any run.
+2. The executor knows a node only by what is on this page; kinds differ in `activate` alone.
+3. `direct` is a shortcut, not another meaning: awaiting `direct(message)` does what `activate` would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from inspect import iscoroutinefunction
+from types import UnionType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypedDict, TypeVar, Unpack, overload
+
+from graphflow.declaration.arrows import (
+    Arm,
+    Entry,
+    ForkPolicy,
+    In,
+    Into,
+    Origin,
+    Out,
+    Terminal,
+    _check_guard,
+    _check_policy,
+)
+from graphflow.declaration.background import Background
+from graphflow.declaration.ports import Port
+from graphflow.errors import DeclarationError, GraphflowError, ModelError, NotReachable
+from graphflow.keywords import Keywords, check, keywords_of, refuse, spelled
+from graphflow.limits import Answered, Ledger, Limits
+from graphflow.messages.artifacts import Artifact
+from graphflow.messages.message import Type, type_name
+from graphflow.model.conversation import Conversation
+from graphflow.places import Asking, Place
+from graphflow.policy import Effect, Policy
+from graphflow.values import check_values
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@spelled
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a failing node is tried again, and how long to wait before.
+
+    An error that says how long to wait (`retry_after`) is given at least that time, and no further try if it asks for more
+    than `most_s`. One that says that trying again is useless (`retryable=False`) is raised at once, unless `on` names its
+    class.
+
+    Attributes:
+        attempts: tries in all, the first included.
+        wait_s: seconds before the second try, at least.
+        factor: what the wait is multiplied with for each further try.
+        most_s: seconds a wait is at most, before jitter.
+        on: the exceptions that are worth another try.
+        jitter: share by which a wait may be longer, at random, so that those who failed together do not come back together.
+    """
+
+    attempts: int = 3
+    wait_s: float = 0.5
+    factor: float = 2.0
+    most_s: float = 30.0
+    on: tuple[type[Exception], ...] = (Exception,)
+    jitter: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.wait_s < 0 or self.factor < 1 or self.most_s < 0 or self.jitter < 0:
+            raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits and jitter at least 0")
+
+    def wants(self, error: Exception) -> bool:
+        """Whether another try is worth it after this error."""
+        named = [kind for kind in self.on if isinstance(error, kind)]
+        if not named or self._asked_for(error) > self.most_s:
+            return False
+        by_name = any(kind not in _ANY_ERROR for kind in named)
+        return by_name or getattr(error, "retryable", None) is not False
+
+    def wait_before(self, attempt: int, error: BaseException | None = None, chance: float = 0.0) -> float:
+        """Seconds to wait before try number `attempt` (2, 3, ...).
+
+        Args:
+            attempt: the number of the try.
+            error: what the try before it failed with.
+            chance: 0 to 1: how much of the jitter is added.
+        """
+        wait = min(self.most_s, self.wait_s * self.factor ** min(attempt - 2, 64))
+        return max(wait, self._asked_for(error)) * (1 + self.jitter * chance)
+
+    @staticmethod
+    def _asked_for(error: BaseException | None) -> float:
+        """Seconds that an error asks to be waited for."""
+        asked = getattr(error, "retry_after", None)
+        return float(asked) if isinstance(asked, (int, float)) and asked > 0 else 0.0
+
+
+_ANY_ERROR = (Exception, GraphflowError, ModelError)
+"""Classes by which nobody says that an error of this very kind is worth another try."""
+
+Isolation = Literal["isolated", "shared", "forked"]
+"""What a sub-agent sees of its caller's conversation: nothing, the very same, or a copy."""
+
+
+class NodeOptions(TypedDict, total=False):
+    """What every kind of node takes.
+
+    `retry`: attempts in all, or a `Retry`. `timeout_s`: seconds one attempt may take. `cache`: whether equal messages get
+    the answer that was given before; True within a run, a number of seconds across the runs of this process. `policy`: what
+    the node, and everything within it, may call. `approval`: whether somebody has to agree before it is activated; a
+    function of its message tells case by case.
+    """
+
+    retry: Retry | int | None
+    timeout_s: float | None
+    cache: bool | float
+    policy: Policy | None
+    approval: bool | Callable[[Any], bool]
+
+
+class Frame(Protocol):
+    """What a context asks of the frame it looks into; the executor implements it."""
+
+    @property
+    def path(self) -> tuple[str, ...]: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def deps(self) -> Any: ...
+    @property
+    def session(self) -> str | None: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def observed(self) -> bool: ...
+
+    @property
+    def conversation(self) -> Conversation | None: ...
+
+    async def call(
+        self,
+        ctx: Context,
+        callee: Node[Any, Any] | str,
+        message: Any,
+        read: Callable[[Node[Any, Any], Any], Any] = ...,
+    ) -> Any: ...
+    async def enter(self, activation: int, graph: Node[Any, Any], message: Any, limits: Limits | None) -> Any: ...
+    def handoffs(self, node: Node[Any, Any]) -> Sequence[Any]: ...
+    def permit(self, ctx: Context, node: Node[Any, Any], given: Any) -> None: ...
+    def background(self, caller: Node[Any, Any] | None, handle: str) -> Background | None: ...
+    def keep(self, activation: int, node: str, name: str, payload: Any, kind: str, mime: str) -> Artifact: ...
+    def place_of(self, node: Node[Any, Any], inputs: Mapping[str, Any], activation: int) -> Place: ...
+    def reachable(self, caller: Node[Any, Any], ctx: Context | None = None) -> Sequence[Node[Any, Any]]: ...
+    def held(self, name: str, make: Callable[[], Any]) -> Any: ...
+    def model(self, caller: Node[Any, Any]) -> Any: ...
+    @property
+    def number(self) -> int: ...
+    def record(self, kind: type[Any], activation: int, **fields: Any) -> None: ...
+    def tell(self, event: Any) -> None: ...
+    def clock(self) -> float: ...
+    def ends(self, error: BaseException) -> bool: ...
+    def charge_model_call(self) -> int: ...
+    def add_model_call(self, reply: Answered) -> None: ...
+
+
+class Context:
+    """The frame's view that a node is given: where it runs, what it may use, what it can reach.
+
+    Attributes:
+        frame: the running frame. Internal to kinds.
+        node: the node that was activated.
+        activation: the number of this activation within its frame.
+        given: what the node was given, by port. Internal to kinds.
+        caller: who called the node along a call edge, if somebody did. Internal to kinds.
+        conversation: what the node's model and it have said, or those who called it, for those it calls. Internal to kinds.
+        policies: for a node that was called, what the call needed the consent of: its own calls need it, too. None = the
+            frame's. Internal to kinds.
+    """
+
+    __slots__ = ("_asking", "_place", "activation", "caller", "conversation", "frame", "given", "node", "policies")
+
+    def __init__(
+        self,
+        frame: Frame,
+        node: Node[Any, Any],
+        activation: int,
+        given: Mapping[str, Any],
+        place: Place | None = None,
+    ) -> None:
+        self.frame = frame
+        self.node = node
+        self.activation = activation
+        self.given = given
+        self._place = place
+        """Where it stands; of an activation, looked up when it is first asked for."""
+        self._asking: Asking | None = None
+        self.caller: Node[Any, Any] | None = None
+        self.conversation: Conversation | None = None
+        self.policies: tuple[Policy, ...] | None = None
+
+    @property
+    def deps(self) -> Any:
+        """What was given to `run(deps=...)`; any object of the user's."""
+        return self.frame.deps
+
+    @property
+    def depth(self) -> int:
+        """Levels below the outermost walk (0 = outermost)."""
+        return self.frame.depth
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Names of the frames from the outermost graph to this one."""
+        return self.frame.path
+
+    @property
+    def limits(self) -> Limits:
+        """What is left of the limits, ancestors' included."""
+        return self.frame.limits
+
+    @property
+    def session(self) -> str | None:
+        """The session's name, if the run was given one."""
+        return self.frame.session
+
+    @property
+    def key(self) -> str:
+        """A name of this very activation or call: an idempotency key for other services.
+
+        It is made of the way to it, of what was asked, and of how many equal questions were asked before. So it is the same
+        at every retry of the node and of whatever stands around it, and never that of a call with other arguments.
+        """
+        return self.place.key
+
+    @property
+    def place(self) -> Place:
+        """Where this activation or call stands in the run. Internal to kinds."""
+        if self._place is None:
+            self._place = self.frame.place_of(self.node, self.given, self.activation)
+        return self._place
+
+    @property
+    def asking(self) -> Asking:
+        """What this try has asked so far. Internal to kinds."""
+        if self._asking is None:
+            self._asking = Asking(self.place)
+        return self._asking
+
+    def keep(self, name: str, payload: Any, *, kind: str = "file", mime: str = "") -> Artifact:
+        """Keeps something beside the answer, by the hash of its content; `run.artifacts` lists it, `run.payload(...)` has it.
+
+        Args:
+            name: what it is called.
+            payload: bytes, text, or anything that JSON can carry.
+            kind: what it is, in a word.
+            mime: its media type.
+        """
+        return self.frame.keep(self.activation, self.node.name, name, payload, kind, mime)
+
+    def emit(self, name: str, value: Any = None) -> None:
+        """Tells something to whoever watches the run; it is journaled, too."""
+        from graphflow.events import Emitted
+
+        self.frame.record(Emitted, self.activation, node=self.node.name, name=name, value=value)
+
+    async def call(self, node: Node[Any, B] | str, message: Any) -> B:
+        """Asks another node along a call edge and returns its answer.
+
+        Args:
+            node: a node (or its name) that stands in this node's `calls`.
+            message: what the node takes; for a tool, a dict of its arguments will do.
+
+        Returns:
+            The answer; of a background sub-agent, its handle.
+
+        Raises:
+            NotReachable: there is no such call edge.
+            LimitExceeded: a limit (depth, steps, calls...) refuses it, before any work.
+            ArgumentsInvalid: a tool's arguments do not fit its schema.
+            PolicyRefused, ApprovalRefused: it may not be called, or nobody agreed.
+        """
+        answer: B = await self.frame.call(self, node, message)
+        return answer
+
+
+class Node(Entry[In, Out], Generic[In, Out]):
+    """The base of every kind of node. Immutable; compare by value."""
+
+    _keywords: ClassVar[Keywords]
+    kind: ClassVar[str] = "node"
+    enters: ClassVar[Literal["never", "called", "always"]] = "never"
+    """Whether an activation pushes a frame: a graph always does, an agent when it is called."""
+    meter: ClassVar[str | None] = None
+    """What a call of this node counts as, besides a step."""
+    source: ClassVar[bool] = False
+    """Whether it stands for other nodes, which are only known when a run begins (the tools of a server)."""
+    handoffs: tuple[Any, ...] = ()
+    effects: frozenset[Effect] = frozenset()
+    undeclared: bool = True
+    """Whether nobody has said what it does to the world."""
+    concurrency_safe: bool = True
+    isolation: Isolation = "isolated"
+    in_background: bool = False
+    inherits_deps: bool = True
+    """Whether what is entered behind it gets its caller's dependencies."""
+    unanswered: tuple[str, ...] = ()
+    """What is wrong with it where its answer travels on an edge; where it is only called, nothing is."""
+    sees_run: bool = True
+    """Whether its answer may depend on the run: its dependencies, session, model, policies."""
+
+    name: str
+    ports: tuple[Port, ...]
+    output: Type
+    description: str
+    calls: tuple[Node[Any, Any] | str, ...]
+    retry: Retry | None
+    timeout_s: float | None
+    cache: bool | float
+    policy: Policy | None
+    approval: bool | Callable[[Any], bool]
+    plain: bool
+    """Whether an activation needs none of the care that the options above ask for."""
+    problems: tuple[str, ...]
+    where: tuple[str, int] | None
+    """File and line of its declaration, where they are known."""
+    passes_input: bool
+    """Whether what travels on is the node's input and its output only says where (a router by labels)."""
+    direct: Callable[[Any], Coroutine[Any, Any, Any]] | None
+
+    if not TYPE_CHECKING:  # a checker goes by the `__init__` of each kind, which says more
+
+        def __new__(cls, *given: Any, **options: Any) -> Node[Any, Any]:
+            """Refuses what the kind does not take, before its own checks wonder at what is missing."""
+            _check_call(cls, given, options)
+            return object.__new__(cls)
+
+    def _declare(
+        self,
+        name: str,
+        *,
+        ports: tuple[Port, ...],
+        output: Type,
+        description: str = "",
+        calls: Sequence[Node[Any, Any] | str] = (),
+        problems: tuple[str, ...] = (),
+        passes_input: bool = False,
+        direct: Callable[[Any], Coroutine[Any, Any, Any]] | None = None,
+        where: tuple[str, int] | None = None,
+        **options: Unpack[NodeOptions],
+    ) -> None:
+        if not isinstance(name, str) or not name or name != name.strip() or name in ("START", "END"):
+            raise DeclarationError(
+                f"a node cannot be named {name!r}; give it a non-empty name other than START and END"
+            )
+        for callee in calls:
+            if not isinstance(callee, (Node, str)):
+                raise DeclarationError(
+                    f"node {name!r} calls {callee!r}, which is no node; decorate functions with @tool"
+                )
+        put = self.__dict__.__setitem__
+        plain = True
+        if options:
+            self.__dict__.update(_read_options(name, options))
+            plain = all(not self.__dict__[key] for key in ("retry", "timeout_s", "cache", "approval"))
+        else:
+            self.__dict__.update(NO_OPTIONS)
+        put("plain", plain)
+        put("name", name)
+        put("ports", ports)
+        put("output", output)
+        put("description", description)
+        put("calls", tuple(calls))
+        put("problems", problems)
+        put("where", where)
+        put("passes_input", passes_input)
+        put("direct", direct if plain else None)
+
+    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+        """One run of this node for one set of port values. The only thing a new kind has to write."""
+        raise NotImplementedError
+
+    def entry(self) -> tuple[Node[Any, Any], Limits | None]:
+        """What is walked when this node is entered as a frame, and the limits of that call edge."""
+        return self, None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it goes by, its own first: those before `.named()`, and those of what is walked in its place.
+
+        Policies look at all of them, so that no wrapper is a way around a list.
+        """
+        behind = self.entry()[0]
+        inside = () if behind is self else behind.names
+        return tuple(dict.fromkeys((self.name, *self.__dict__.get("_names_before", ()), *inside)))
+
+    @property
+    def asked_once(self) -> bool:
+        """Whether a retry of its caller takes over the answer of a finished call instead of calling again.
+
+        So it is with everything that may have done something to the world: unless it says that it only reads, or does
+        nothing, nobody knows. What enters a frame or asks a model is done again; the calls in there are looked at one by one.
+        """
+        if self.in_background:
+            return True
+        if self.enters != "never" or getattr(self, "asks_model", False):
+            return False
+        return self.undeclared or not self.effects <= {"reads"}
+
+    def read(self, given: Any) -> Any:
+        """What the node is given along a call edge, checked before a policy looks at it and before anything is done.
+
+        Raises:
+            ArgumentsInvalid: it does not fit.
+        """
+        return given
+
+    def child_deps(self, deps: Any) -> Any:
+        """The dependencies of the frame that this node enters, from its caller's."""
+        return deps
+
+    def within(self) -> tuple[Node[Any, Any], ...]:
+        """Nodes that stand behind this one and belong to the same graph (the target of a sub-agent)."""
+        return ()
+
+    def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
+        """What is wrong with this node, given the types of the messages that its edges bring."""
+        return []
+
+    def settle(self) -> None:
+        """Reads annotations again that named something not defined yet when the node was declared."""
+
+    def named(self, name: str) -> Self:
+        """The same node under another name, so that it can stand in one graph twice."""
+        if not isinstance(name, str) or not name or name in ("START", "END"):
+            raise DeclarationError(f"a node cannot be named {name!r}")
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.__dict__["name"] = name
+        twin.__dict__.pop("_as_graph", None)  # the graph that the other one is by itself
+        twin.__dict__["_names_before"] = (self.name, *self.__dict__.get("_names_before", ()))
+        return twin
+
+    def into(self, port: str) -> Into[Any, Out]:
+        """This node, entered at the port of that name."""
+        if all(port != p.name for p in self.ports):
+            have = ", ".join(p.name for p in self.ports) or "none"
+            raise DeclarationError(f"{self.name!r} has no port {port!r}; its ports are: {have}")
+        return Into(self, port)
+
+    @overload
+    def __getitem__(self, arm: type[B], /) -> Arm[In, B]: ...
+    @overload
+    def __getitem__(self, arm: str | int | Enum | UnionType | None, /) -> Arm[In, Any]: ...
+    def __getitem__(self, arm: Any, /) -> Arm[In, Any]:
+        return Arm(Origin(self, arm=type(None) if arm is None else arm))
+
+    @property
+    def each(self: Node[A, list[B]]) -> Arm[A, B]:
+        """The items of this node's list, one activation each."""
+        return Arm(Origin(self, each=True))
+
+    def when(self, test: Callable[[Any], bool]) -> Arm[In, Out]:
+        """This node's message, if `test(message)` holds and no guard written before it did."""
+        return Arm(Origin(self, guard=_check_guard(test)))
+
+    @property
+    def otherwise(self) -> Arm[In, Out]:
+        """This node's message, if none of its guards holds."""
+        return Arm(Origin(self, guard="otherwise"))
+
+    def limit(self, laps: int) -> Arm[In, Out]:
+        """This node's message, at most `laps` times within one entry of its loop."""
+        return Arm[In, Out](Origin(self)).limit(laps)
+
+    def fork(self, policy: ForkPolicy) -> Arm[In, Out]:
+        """What a failing branch of this node's fan-out does to its siblings."""
+        return Arm(Origin(self, fork=_check_policy(policy)))
+
+    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+        return self, None
+
+    def _exits(self) -> tuple[Origin, ...]:
+        return (Origin(self),)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{self!r} is immutable; declare another node, or use .named()")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{self!r} is immutable")
+
+    def _value(self) -> tuple[Any, ...]:
+        """What makes two nodes the same one."""
+        return tuple(
+            (k, v)
+            for k, v in self.__dict__.items()
+            if k not in ("direct", "problems", "where") and not k.startswith("_")
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(self) is type(other) and self._value() == other._value())
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.name))
+
+    def __repr__(self) -> str:
+        taken = ", ".join(f"{p.name}: {type_name(p.type)}" for p in self.ports)
+        return f"<{self.kind} {self.name}({taken}) -> {type_name(self.output)}>"
+
+
+NO_OPTIONS: dict[str, Any] = {"retry": None, "timeout_s": None, "cache": False, "policy": None, "approval": False}
+FOREVER_S = 10 * 365 * 24 * 3600.0
+
+
+def _check_call(kind: type[Node[Any, Any]], given: Sequence[Any], options: Mapping[str, Any]) -> None:
+    """Refuses keywords that a kind of node does not have, values beyond the last place, and calls that lack something."""
+    known: Keywords | None = kind.__dict__.get("_keywords")  # with the class, so that it is kept no longer
+    if known is None:
+        known = kind._keywords = keywords_of(kind.__init__, NO_OPTIONS, kind.kind)
+    if known.fits(given, options) or not (given or options):  # a copy is made without any arguments
+        return
+    first = given[0] if given else options.get("name", "")
+    called = first if isinstance(first, str) else getattr(first, "__name__", getattr(first, "name", ""))
+    whose = f"{kind.kind} {called!r}" if called else f"{kind.__name__}(...)"
+    check(whose, known, given, options, kind.kind)
+    check_values(whose, kind.kind, (*zip(known.places, given, strict=False), *options.items()))
+
+
+def _read_options(name: str, given: NodeOptions) -> dict[str, Any]:
+    """The options that every node has, checked."""
+    unknown = [key for key in given if key not in NO_OPTIONS]
+    if unknown:
+        refuse(f"node {name!r}", unknown, NO_OPTIONS)
+    options = {**NO_OPTIONS, **given}
+    timeout_s, retry, cache = options["timeout_s"], options["retry"], options["cache"]
+    if timeout_s is not None and not (isinstance(timeout_s, (int, float)) and timeout_s > 0):
+        raise DeclarationError(f"node {name!r}: timeout_s={timeout_s!r} is no positive number of seconds")
+    if isinstance(retry, int) and not isinstance(retry, bool):
+        retry = options["retry"] = Retry(attempts=retry)
+    if retry is not None and not isinstance(retry, Retry):
+        raise DeclarationError(f"node {name!r}: retry={retry!r} is neither a number of attempts nor Retry(...)")
+    if not isinstance(cache, (bool, int, float)) or not 0 <= cache <= FOREVER_S:
+        raise DeclarationError(f"node {name!r}: cache={cache!r}; it is True (for a run), or a number of seconds")
+    if options["policy"] is not None and not isinstance(options["policy"], Policy):
+        raise DeclarationError(f"node {name!r}: policy={options['policy']!r}; give a Policy(...)")
+    if not isinstance(options["approval"], bool) and (
+        not callable(options["approval"]) or iscoroutinefunction(options["approval"])
+    ):
+        raise DeclarationError(
+            f"node {name!r}: approval={options['approval']!r}; it is True, or a plain function of the message"
+        )
+    return options
+
+
+def read_message(node: Node[Any, Any], message: Any) -> Any:
+    """What a node is given along a call edge, from a message that code has made."""
+    return node.read(message)
+
+
+def find_callee(
+    caller: Node[Any, Any], callee: Node[Any, Any] | str, reachable: Sequence[Node[Any, Any]]
+) -> Node[Any, Any]:
+    """The node that `callee` means among those that `caller` has a call edge to.
+
+    Raises:
+        NotReachable: there is none; the text lists those there are.
+    """
+    wanted = callee if isinstance(callee, str) else callee.name
+    for node in reachable:
+        same = isinstance(callee, str) or node == callee or node.entry()[0] == callee
+        if node.name == wanted and same:
+            return node
+    have = ", ".join(n.name for n in reachable) or "nothing"
+    raise NotReachable(
+        f"{caller.name!r} has no call edge to {wanted!r}; it can reach: {have}. Add it to calls=[...] (or tools=[...])"
+    )

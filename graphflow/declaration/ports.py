@@ -1,0 +1,208 @@
+"""Ports: what a function's parameters say about the messages it takes.
+
+Rules:
+1. Every parameter is a port; its annotation is the type of its messages. A parameter annotated `Context` is none.
+2. `T | None` beside other ports, or a default, makes a port optional. `list[T]` collects when items of type T arrive,
+   and is a plain port when whole lists do; which one is decided by the edges, in the graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Annotated, Any, get_args, get_type_hints
+
+from pydantic.errors import PydanticUserError
+
+from graphflow.errors import DeclarationError
+from graphflow.memo import once_a_function
+from graphflow.messages.message import Type, accepts, adapter_of, arms, is_typed_dict, item_type, origin_of, plain
+
+MISSING: Any = inspect.Parameter.empty
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """`Annotated[list[T], Take(k)]`: the first k messages of a fork; the rest of that fork is cancelled."""
+
+    count: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
+            raise DeclarationError(f"Take({self.count!r}): take at least 1 message")
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One parameter of a node: a name, the type of its messages, and whether it can stay empty."""
+
+    name: str
+    type: Type
+    default: Any = MISSING
+    take: int | None = None
+
+    @property
+    def optional(self) -> bool:
+        """Whether the node may be activated without a message here."""
+        return self.default is not MISSING or type(None) in arms(self.type)
+
+    @property
+    def empty(self) -> Any:
+        """What the node gets if no message comes."""
+        return None if self.default is MISSING else self.default
+
+    def collects(self, arm: Type) -> bool:
+        """Whether messages of type `arm` are collected into this port's list rather than delivered as they are."""
+        item = item_type(self.type)
+        return item is not None and (self.take is not None or not accepts(self.type, arm)) and accepts(item, arm)
+
+    def takes(self, arm: Type) -> bool:
+        """Whether a message of type `arm` may arrive here, as it is or as an item."""
+        return (self.take is None and accepts(self.type, arm)) or self.collects(arm)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a function's parameters and annotations say."""
+
+    ports: tuple[Port, ...]
+    output: Type
+    context: str | None
+    """The name of the parameter that gets the frame's view, if any."""
+    problems: tuple[str, ...]
+    """What is wrong with it for every kind of node."""
+    unanswered: tuple[str, ...] = ()
+    """What is wrong if its answer travels on an edge: it does not say of what type that is."""
+    positional: tuple[str, ...] = ()
+    """Parameters that Python takes by their place only (those before a `/`)."""
+
+
+@once_a_function
+def read_signature(function: Callable[..., Any], context_type: type) -> Signature:
+    """The ports and output type of a function. Problems are kept for the graph to report, not raised."""
+    name = name_of(function)
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return Signature((), Any, None, (f"the signature of {name!r} cannot be read",))
+    hints, problems = read_hints(function)
+    bound = function.keywords if isinstance(function, functools.partial) else {}
+    ports: list[Port] = []
+    context: str | None = None
+    for parameter in parameters.values():
+        if parameter.name in bound:
+            continue
+        hint = hints.get(parameter.name, MISSING)
+        if _is_context(hint, context_type):
+            context = parameter.name
+        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            problems.append(f"{name!r} has *{parameter.name}; ports need names, so give it ordinary parameters")
+        elif hint is MISSING:
+            if not problems:
+                problems.append(
+                    f"parameter {parameter.name!r} of {name!r} has no type; annotate it with the message it takes"
+                )
+            ports.append(Port(parameter.name, Any, parameter.default))
+        else:
+            ports.append(Port(parameter.name, plain(hint), parameter.default, _take(hint)))
+    output = hints.get("return", MISSING)
+    unanswered: tuple[str, ...] = ()
+    if output is MISSING:
+        if not problems:
+            unanswered = (f"{name!r} has no return annotation; write '-> Type', the type of the message it sends",)
+        output = Any
+    problems += [problem for kind in (*(p.type for p in ports), output) for problem in _unusable(name, kind)]
+    positional = tuple(name for name, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
+    return Signature(tuple(ports), output, context, tuple(problems), unanswered, positional)
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """What a function is called; a partial one as the function in it, an object as its class."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _unusable(name: str, kind: Type) -> list[str]:
+    """What pydantic says of typed dicts that it cannot check (those of `typing` before Python 3.12)."""
+    for arm in arms(kind):
+        if is_typed_dict(arm):
+            try:
+                adapter_of(arm)
+            except PydanticUserError as error:
+                return [f"{name!r} uses {arm.__name__}, which cannot be checked: {error.message}"]
+    return []
+
+
+def _is_context(hint: Type, context_type: type) -> bool:
+    return any(
+        isinstance(arm, type) and issubclass(arm, context_type) for arm in (origin_of(a) or a for a in arms(hint))
+    )
+
+
+def _take(hint: Type) -> int | None:
+    if origin_of(hint) is Annotated:
+        for extra in get_args(hint)[1:]:
+            if isinstance(extra, Take):
+                return extra.count
+    return None
+
+
+def read_hints(function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]:
+    """The annotations of whatever can be called, and what is wrong with them."""
+    name = name_of(function)
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not isinstance(function, type) and not hasattr(function, "__annotations__"):
+        function = type(function).__call__
+    try:
+        return get_type_hints(function, include_extras=True), []
+    except NameError as error:
+        local = _callers_names(function)
+        try:
+            return get_type_hints(function, localns=local, include_extras=True), []
+        except Exception:
+            problem = f"the annotations of {name!r} name {error.name!r}, which is not defined where {name!r} is"
+            return _hints_one_by_one(function, local), [problem]
+    except Exception as error:
+        return {}, [f"the annotations of {name!r} cannot be read: {error}"]
+
+
+def _hints_one_by_one(function: Callable[..., Any], local: Mapping[str, Any]) -> dict[str, Any]:
+    """The annotations that can be read although others name what is not defined yet.
+
+    A router whose rule takes a class from further down still has the labels that its annotation spells out.
+    """
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    found: dict[str, Any] = {}
+    try:
+        annotations = inspect.get_annotations(function)
+    except NameError:  # where Python itself evaluates them all at once
+        return found
+    for name, annotation in annotations.items():
+        alone = SimpleNamespace(__annotations__={name: annotation})
+        with contextlib.suppress(Exception):  # the one that names it; the whole has been reported already
+            found |= get_type_hints(alone, globalns=scope, localns=dict(local), include_extras=True)
+    return found
+
+
+def _callers_names(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Names in the functions that are being run, innermost first, in the module of `function`.
+
+    A message class defined inside a test or notebook function is visible to the compiler, not to `get_type_hints`.
+    """
+    names: dict[str, Any] = {}
+    frame = sys._getframe(1)
+    module = getattr(function, "__module__", None)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == module:
+            names = {**frame.f_locals, **names}
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return names

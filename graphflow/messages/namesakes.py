@@ -1,0 +1,87 @@
+"""Different classes of one name, told apart in errors.
+
+A notebook makes them: a cell that is run again declares each class in it anew, and what was declared with the earlier one keeps it.
+"sends Question, accepts Question" would help nobody.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+from graphflow.messages.message import Type, type_name
+
+
+class Namesakes:
+    """The names of types that stand in one text.
+
+    Args:
+        kinds: all of them.
+    """
+
+    def __init__(self, *kinds: Type) -> None:
+        by_name: dict[str, list[type]] = {}
+        for each in _classes(kinds):
+            known = by_name.setdefault(each.__name__, [])
+            if each not in known:
+                known.append(each)
+        self.labels: dict[Any, str] = {}
+        self.same_place = False
+        for twins in by_name.values():
+            if len(twins) > 1:
+                self._tell_apart(twins)
+
+    def name(self, kind: Type) -> str:
+        """The type as a person writes it, with a mark where another class of this text has its name."""
+        return type_name(kind, self.labels)
+
+    def names(self, kinds: Sequence[Type]) -> str:
+        """Arms as people write a union."""
+        return " | ".join(self.name(kind) for kind in kinds)
+
+    @property
+    def hint(self) -> str:
+        """What to do about classes of one name; empty if there are none."""
+        if not self.labels:
+            return ""
+        if self.same_place:
+            return "; these are different classes of one name: run again what was declared with the earlier one"
+        return "; these are different classes of one name: import the same one in both places"
+
+    def _tell_apart(self, twins: list[type]) -> None:
+        full = [f"{each.__module__}.{each.__qualname__}" for each in twins]
+        if len(set(full)) == len(full):
+            self.labels.update(zip(twins, full, strict=True))
+            return
+        self.same_place = True
+        for each in twins:
+            now = _stands_now(each)
+            mark = (
+                "declared last"
+                if now is each
+                else "declared earlier"
+                if now in twins
+                else f"class number {twins.index(each) + 1}"
+            )
+            self.labels[each] = f"{each.__name__} ({mark})"
+
+
+def _classes(kinds: Sequence[Type]) -> Iterator[type]:
+    """Every class that is named in types."""
+    todo = list(kinds)
+    while todo:
+        kind = todo.pop(0)
+        inner = [each for each in get_args(kind) if not isinstance(each, (str, int, float, bytes))]
+        if inner:
+            todo += inner
+        elif isinstance(kind, type):
+            yield kind
+
+
+def _stands_now(kind: type) -> Any:
+    """What the class's name stands for in its module now."""
+    found: Any = sys.modules.get(kind.__module__)
+    for part in kind.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found

@@ -1,0 +1,174 @@
+"""What models cost and how much they read: a dated table that users can override, and an estimate of tokens.
+
+Rules:
+1. An unknown price is None, never 0.
+2. What the user says goes before the table: `set_price`, then the file that `$GRAPHFLOW_PRICES` names, then ours.
+3. An exact name goes before a pattern, a longer pattern before a shorter one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+from graphflow.errors import DeclarationError, FileUnreadable
+from graphflow.keywords import spelled
+
+TABLE = Path(__file__).with_name("prices.json")
+CHARACTERS_PER_TOKEN = 4
+"""What OpenAI's guide gives for English (help.openai.com, "What are tokens and how to count them?"). Code and other
+languages take more tokens; an estimate is for pacing and for a first look, never for a bill."""
+
+
+@spelled
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs, in US dollars per million tokens.
+
+    Attributes:
+        input: tokens read.
+        output: tokens written, reasoning included.
+        cache_read: tokens read from the prompt cache; None = as `input`.
+        cache_write: tokens written to the prompt cache; None = as `input`.
+        context: tokens that the model can read, or None if unknown.
+        tiers: by field, prices that hold for the whole request once its prompt has more than that many tokens.
+    """
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
+    context: int | None = None
+    tiers: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("input", "output", "cache_read", "cache_write"):
+            rate = getattr(self, name)
+            if not (rate is None and name.startswith("cache")) and not (isinstance(rate, (int, float)) and rate >= 0):
+                raise DeclarationError(f"Price({name}={rate!r}): give dollars per million tokens, at least 0")
+
+    def cost(self, input_tokens: int, output_tokens: int, cache_read: int = 0, cache_write: int = 0) -> float:
+        """US dollars for one answer; cached tokens are part of `input_tokens`."""
+        plain = max(0, input_tokens - cache_read - cache_write)
+        spent = plain * self._rate("input", input_tokens) + output_tokens * self._rate("output", input_tokens)
+        spent += cache_read * self._rate("cache_read", input_tokens)
+        spent += cache_write * self._rate("cache_write", input_tokens)
+        return spent / 1_000_000
+
+    def _rate(self, name: str, prompt: int) -> float:
+        rate = getattr(self, name)
+        if rate is None:
+            return self._rate("input", prompt)
+        for start, higher in self.tiers.get(name, ()):
+            if prompt > start:
+                rate = higher
+        return float(rate)
+
+
+_own: dict[str, Price] = {}
+
+
+def set_price(named: str, price: Price | None) -> None:
+    """Says what a model costs, for this process.
+
+    Args:
+        named: "provider:model"; the model may be a shell pattern ("openai:ft:*").
+        price: the price, or None to go back to the table.
+    """
+    provider, colon, model = named.partition(":")
+    if not provider or not colon or not model:
+        raise DeclarationError(f"set_price({named!r}): name the model as 'provider:model'; the model may be a pattern")
+    if not isinstance(price, (Price, NoneType)):
+        raise DeclarationError(
+            f"set_price({named!r}): give Price(input=..., output=...), in dollars per million tokens"
+        )
+    if price is None:
+        _own.pop(named, None)
+    else:
+        _own[named] = price
+
+
+def price_of(named: str) -> Price | None:
+    """The price of the model "provider:model", or None if nobody knows it."""
+    for table in (_own, _from_file(os.environ.get("GRAPHFLOW_PRICES", ""))):
+        if table and (found := _best(table, named)):
+            return found
+    provider, _, model = named.partition(":")
+    provider = "openai" if provider == "openai-responses" else provider  # another wire, the same models
+    return _best(_shipped().get(provider, {}), model)
+
+
+def cost_of(
+    named: str, input_tokens: int, output_tokens: int, cache_read: int | None = None, cache_write: int | None = None
+) -> float | None:
+    """US dollars for one answer of a model, or None if its price is unknown."""
+    price = price_of(named)
+    return None if price is None else price.cost(input_tokens, output_tokens, cache_read or 0, cache_write or 0)
+
+
+def context_window(named: str) -> int | None:
+    """Tokens that a model can read, or None if unknown."""
+    price = price_of(named)
+    return None if price is None else price.context
+
+
+def estimate_tokens(text: str | bytes | int) -> int:
+    """About how many tokens a text has (or a text of so many characters); no network, no vocabulary."""
+    size = text if isinstance(text, int) else len(text)
+    return -(-size // CHARACTERS_PER_TOKEN)
+
+
+def as_of() -> str:
+    """The date of the table we ship, as YYYY-MM-DD."""
+    return str(_read(TABLE)["as_of"])
+
+
+def _best(table: Mapping[str, Price], name: str) -> Price | None:
+    exact = table.get(name)
+    if exact is not None:
+        return exact
+    fitting = [pattern for pattern in table if "*" in pattern and fnmatchcase(name, pattern)]
+    return table[max(fitting, key=len)] if fitting else None
+
+
+@cache
+def _shipped() -> dict[str, dict[str, Price]]:
+    return {
+        provider: {name: _price(row) for row in rows for name in row["models"]}
+        for provider, rows in _read(TABLE)["prices"].items()
+    }
+
+
+@cache
+def _from_file(path: str) -> dict[str, Price]:
+    if not path:
+        return {}
+    try:
+        return {named: _price(row) for named, row in _read(Path(path)).items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileUnreadable(
+            f"{path} (from $GRAPHFLOW_PRICES) is no table of prices: write "
+            f'{{"provider:model": {{"input": 1.0, "output": 2.0}}}} in dollars per million tokens ({error!r})'
+        ) from None
+
+
+def _price(row: Mapping[str, Any]) -> Price:
+    names = {"input": "input", "output": "output", "read": "cache_read", "write": "cache_write"}
+    tiers = {names[key]: tuple((start, rate) for start, rate in steps) for key, steps in row.get("tiers", {}).items()}
+    return Price(row["input"], row["output"], row.get("read"), row.get("write"), row.get("context"), tiers)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from pydantic_core import from_json
+
+    try:
+        data: dict[str, Any] = from_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise FileUnreadable(f"the prices in {path} cannot be read: {error}") from None
+    return data

@@ -1,0 +1,140 @@
+"""How a model string becomes a model.
+
+Nothing here knows a provider: a model string is `provider:model`, split at the first colon, and providers are found by
+name, in a table of ours or by entry point.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from graphflow.errors import DeclarationError, UnknownProvider
+from graphflow.model.seam import Embedder, Model
+
+ENDPOINTS = (
+    *(
+        "openai",
+        "openai-responses",
+        "anthropic",
+        "google",
+        "groq",
+        "mistral",
+        "ollama",
+        "openrouter",
+        "deepseek",
+        "xai",
+    ),
+    *("together", "compatible", "vllm", "llamacpp", "lmstudio", "chatgpt"),
+)
+_COMMANDS = ("claude-code", "codex", "auggie")
+PROVIDERS = {
+    "local": "graphflow.providers.embedded.local:open_model",
+    **{name: f"graphflow.providers.endpoints:open_{name.replace('-', '_')}" for name in ENDPOINTS},
+    **{name: f"graphflow.providers.commands.table:open_{name.replace('-', '_')}" for name in _COMMANDS},
+}
+"""Our own providers by name: where the function is that opens one. Others come by entry point `graphflow.providers`."""
+EMBEDDERS = {"local": "graphflow.providers.embedded.embeddings:open_embedder"}
+
+
+def open_model(named: str, **options: Any) -> Model:
+    """The model that a string `provider:model` names; `options` are the provider's own.
+
+    Raises:
+        UnknownProvider: the text lists near names.
+        KeyMissing: the provider needs a key and there is none.
+        MissingExtra: the provider needs packages that are not installed.
+    """
+    opener = _opener(named, PROVIDERS, "graphflow.providers")
+    model: Model = opener(named.split(":", 1)[1], **options)
+    return model
+
+
+def check_model(model: object, whose: str) -> None:
+    """Refuses what cannot be a model.
+
+    Raises:
+        DeclarationError: it is neither a model string nor an object with a name and a `stream`.
+    """
+    if model is None or isinstance(model, str):
+        return
+    if isinstance(model, type) or not callable(getattr(model, "stream", None)):
+        raise DeclarationError(
+            f"{whose}: {model!r} is no model; give 'provider:model', connect(...), or an object with `stream` and `name`"
+        )
+    if not isinstance(getattr(model, "name", None), str):
+        raise DeclarationError(f"{whose}: a model says its name, and {model!r} has no attribute `name`")
+
+
+def open_embedder(named: str) -> Embedder:
+    """The embedder that a string `provider:model` names. Raises what `open_model` raises."""
+    embedder: Embedder = _opener(named, EMBEDDERS, "graphflow.embedders")(named.split(":", 1)[1])
+    return embedder
+
+
+def known_problem(named: str) -> str:
+    """What is wrong with a model string, as far as that can be told without opening the model; empty if nothing is."""
+    try:
+        _opener(named, PROVIDERS, "graphflow.providers")
+    except (UnknownProvider, ImportError) as error:
+        return str(error)
+    return ""
+
+
+def _opener(named: str, table: dict[str, str], group: str) -> Callable[[str], Any]:
+    provider, colon, model = named.partition(":")
+    if not colon or not provider or not model:
+        raise UnknownProvider(f"{named!r} is no model string; {_unnamed(named)}")
+    place = table.get(provider)
+    if place is None:
+        for point in entry_points(group=group):
+            if point.name == provider:
+                opener: Callable[[str], Any] = point.load()
+                return opener
+        raise UnknownProvider(_unknown(provider, [*table, *(p.name for p in entry_points(group=group))]))
+    module, _, function = place.partition(":")
+    opener = getattr(import_module(module), function)
+    return opener
+
+
+ALIASES = {
+    "gemini": "google",
+    "claude": "anthropic",
+    "gpt": "openai",
+    "grok": "xai",
+    "llama.cpp": "llamacpp",
+    "openai-compatible": "compatible",
+    "openai-chat": "openai",
+}
+"""Names that people use for providers, and ours."""
+_MAKERS = (
+    (r"gpt-|o\d|chatgpt", "openai"),
+    ("claude", "anthropic"),
+    ("gemini", "google"),
+    ("mi(s|x)tral", "mistral"),
+    ("grok", "xai"),
+)
+
+
+def _unnamed(named: str) -> str:
+    """What somebody meant who gave a model without its provider."""
+    provider, slash, model = named.partition("/")
+    if slash and (provider in ENDPOINTS or provider in ALIASES):
+        return f"did you mean '{ALIASES.get(provider, provider)}:{model}'?"
+    maker = next((provider for pattern, provider in _MAKERS if re.match(pattern, named, re.IGNORECASE)), None)
+    if maker:
+        return f"did you mean '{maker}:{named}'?"
+    return "write 'provider:model', for example 'local:smollm2'"
+
+
+def _unknown(provider: str, have: Sequence[str]) -> str:
+    import difflib
+
+    low = provider.lower()
+    meant = ALIASES.get(low) or (low if low in have else None)
+    near = [meant] if meant else difflib.get_close_matches(low, have, n=2)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there is: {', '.join(sorted(have))}"
+    return f"no provider is named {provider!r}; {hint}"

@@ -1,0 +1,108 @@
+"""The report of `check()`: what was proven of a graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphflow.messages.copies import unfrozen_in
+from graphflow.messages.message import type_name
+from graphflow.model.prices import price_of
+from graphflow.model.resolve import known_problem
+from graphflow.proofs.depths import out_of_reach
+
+if TYPE_CHECKING:
+    from graphflow.graph import Graph
+    from graphflow.proofs.proof import Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of the proofs.
+
+    Attributes:
+        graph: its name.
+        errors: what is wrong; empty for every graph that could be built.
+        warnings: what is allowed, and probably not meant.
+        facts: what was proven, in words.
+    """
+
+    graph: str
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+    facts: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.errors
+
+    def __str__(self) -> str:
+        lines = [f"graph {self.graph!r}: {'sound' if self.ok else 'unsound'}"]
+        for mark, texts in (("error", self.errors), ("warning", self.warnings), ("fact", self.facts)):
+            lines += [f"  {mark}: {text}" for text in texts]
+        return "\n".join(lines)
+
+
+def report(graph: Graph[Any, Any]) -> Report:
+    """What `check()` returns."""
+    proof = graph._proof
+    facts = [
+        f"takes {type_name(graph.input)}, answers {type_name(graph.output)}",
+        f"{counted(len(proof.nodes), 'node')} and {counted(len(proof.edges), 'edge')}, all reachable, all leading to END",
+        *proof.facts,
+        *_join_facts(proof),
+    ]
+    if graph.program.straight:
+        facts.append("straight: one token at a time, walked by plain awaits")
+    if proof.nesting:
+        facts.append(f"graphs nested {proof.nesting} deep")
+    return Report(graph.name, (), tuple([*proof.warnings, *_warnings(graph)]), tuple(facts))
+
+
+def _join_facts(proof: Proof) -> list[str]:
+    top = proof.topology
+    assert top is not None
+    return [
+        f"join {proof.nodes[join.node].name}: {'collects' if join.collect else 'one message a port'} "
+        f"of the fork at {proof._name(join.fork)}"
+        for join in sorted(top.joins.values(), key=lambda j: top.order[j.node])
+    ]
+
+
+def _warnings(graph: Graph[Any, Any]) -> list[str]:
+    deepest = out_of_reach(graph)
+    warnings = [] if deepest is None else [deepest]
+    for name, model in graph.models_needed(graph.model):
+        if model is None:
+            warnings.append(
+                f"{name!r} names no model and the graph gives no default; pass one: run(..., model='provider:model')"
+            )
+        elif isinstance(model, str) and (problem := known_problem(model)):
+            warnings.append(f"{name!r}: {problem}")
+        priced = not isinstance(model, str) or model.startswith("local:") or price_of(model) is not None
+        if not priced and graph.limits is not None and graph.limits.usd is not None:
+            warnings.append(
+                f"{name!r}: Limits(usd=...) cannot hold {model!r}, whose price is unknown: a run is refused; see set_price"
+            )
+    kinds = [
+        graph.input,
+        *(kind for node in graph.nodes for kind in (node.output, *(port.type for port in node.ports))),
+    ]
+    unfrozen = dict.fromkeys(known for kind in kinds for known in unfrozen_in(kind))
+    if unfrozen:
+        names, first = ", ".join(type_name(known) for known in unfrozen), type_name(next(iter(unfrozen)))
+        warnings.append(
+            f"messages that can be changed after they were sent: {names}. They are copied where they fork and where they "
+            f"enter and leave a walk. Write `class {first}(BaseModel, frozen=True)`, or "
+            "`model_config = ConfigDict(frozen=True)` (`@dataclass(frozen=True)`), and they travel as they are"
+        )
+    for node in graph.nodes:
+        if type_name(node.output) == "Any":
+            warnings.append(f"{node.name!r} returns Any, so its arrows are only checked when messages arrive")
+    return warnings
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: "1 node", "2 nodes"."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -1,0 +1,190 @@
+"""`local:smollm2`: a real, very small language model in this process, without network.
+
+Rules:
+1. Structure comes from constrained decoding, never from the engine's own tool support: the chat template of such a model
+   ignores tools without a word. A call is JSON that the grammar forces, an answer likewise.
+2. Deterministic unless asked otherwise: temperature 0, bounded length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+from graphflow.concurrency import in_thread
+from graphflow.errors import DeclarationError, ModelError, WeightsError
+from graphflow.messages.media import Media
+from graphflow.model.seam import CallDelta, Finish, Finished, ModelEvent, Request, TextDelta, UsageDelta
+from graphflow.model.turns import AssistantTurn, ToolTurn, Turn, UserTurn
+from graphflow.providers.embedded import engine, weights
+from graphflow.providers.spoken import read_call_or_answer, render_call, render_tools, schema_of
+from graphflow.providers.wires.wire import cannot, present, read_logprobs
+
+MAX_TOKENS = 256
+"""Tokens of an answer when the request does not say: a model this small only repeats itself beyond."""
+MAX_TEXT = 400
+"""Characters of a free answer inside a tool schema, so that the grammar ends it if the model does not."""
+
+
+class LocalModel:
+    """The embedded model. Loads itself at the first request; the weights are fetched if they are not there."""
+
+    top_logprobs = 20
+    """Of how many likeliest tokens it tells the probability."""
+
+    def __init__(self, name: str) -> None:
+        self.weights = weights.known(name)
+        self.name = f"local:{name}"
+
+    def prepare(self) -> None:
+        """Tells before a walk begins that there is nothing to ask.
+
+        Raises:
+            WeightsError: its weights are not here, and are not fetched unasked.
+        """
+        if not self.weights.trusted and not weights.path_of(self.weights).is_file():
+            raise WeightsError(
+                f"the weights of {self.name!r} are not here; fetch them with: graphflow models pull {self.weights.name}"
+            )
+
+    async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
+        """Yields the answer token by token; cancelling the caller stops the engine within a token."""
+        self.prepare()
+        path = weights.path_of(self.weights)
+        if not path.is_file():
+            path = await in_thread(partial(weights.pull, self.weights.name, say=_tell))
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[engine.Chunk | BaseException | None] = asyncio.Queue()
+
+        def put(piece: engine.Chunk | BaseException | None) -> None:
+            try:
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+            except RuntimeError:
+                job.stop.set()  # the loop is gone, and with it whoever asked
+
+        job = engine.Job(render_request(request), put, put)
+        engine.engine_for(path).submit(job)
+        parser = _Parser(has_tools=bool(request.tools))
+        try:
+            while (piece := await pieces.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                for event in parser.parse(piece):
+                    yield event
+        finally:
+            job.stop.set()
+        for event in parser.end():
+            yield event
+
+    def __repr__(self) -> str:
+        return f"<model {self.name}>"
+
+
+def open_model(name: str, **options: Any) -> LocalModel:
+    """The embedded model of that name. It takes no options: there is no server to reach.
+
+    Raises:
+        UnknownProvider: there is none of that name.
+        MissingExtra: the engine is not installed.
+    """
+    if options:
+        raise DeclarationError(
+            f"local:{name} runs in this process and takes no {', '.join(options)}; just 'local:{name}'"
+        )
+    model = LocalModel(name)
+    engine.require()
+    return model
+
+
+def _tell(line: str) -> None:
+    print(f"graphflow: {line}", file=sys.stderr, flush=True)
+
+
+def render_request(request: Request) -> dict[str, Any]:
+    """A request as the engine's chat completion body."""
+    if request.thinking:
+        raise cannot("local", f"thinking={request.thinking!r}")
+    system = "\n\n".join(part for part in (request.system_text, render_tools(request.tools)) if part)
+    messages = [{"role": "system", "content": system}] if system else []
+    for turn in request.turns:
+        messages += _render_turn(turn)
+    body: dict[str, Any] = {
+        "messages": messages,
+        "temperature": request.temperature if request.temperature is not None else 0,
+        "max_tokens": request.max_tokens or MAX_TOKENS,
+        "stream_options": {"include_usage": True},
+    }
+    if request.stop:
+        body["stop"] = list(request.stop)
+    body |= present(
+        seed=request.seed,
+        top_p=request.top_p,
+        top_k=request.top_k,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+    )
+    if request.top_logprobs:
+        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
+    schema = schema_of(request, MAX_TEXT)
+    if schema is not None:
+        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    return body
+
+
+def _render_turn(turn: Turn) -> list[dict[str, str]]:
+    match turn:
+        case UserTurn():
+            if any(isinstance(part, Media) for part in turn.parts):
+                raise cannot("local", "pictures or files")
+            return [{"role": "user", "content": turn.text}]
+        case AssistantTurn():
+            spelled = [render_call(call.name, call.arguments) for call in turn.calls]
+            return [{"role": "assistant", "content": "\n".join([*([turn.text] if turn.text else []), *spelled])}]
+        case ToolTurn():
+            lines = [f"{r.name}: {r.text}" if r.ok else f"{r.name} failed: {r.text}" for r in turn.results]
+            return [{"role": "user", "content": "\n".join(lines)}]
+
+
+class _Parser:
+    """The engine's chunks as events. With tools the text is held back until it is known to be a call or an answer."""
+
+    def __init__(self, *, has_tools: bool) -> None:
+        self.has_tools = has_tools
+        self.held: list[str] = []
+        self.reason: Finish = "other"
+        self.usage: UsageDelta | None = None
+
+    def parse(self, chunk: engine.Chunk) -> list[ModelEvent]:
+        events: list[ModelEvent] = []
+        for choice in chunk.get("choices", ()):
+            text = choice.get("delta", {}).get("content")
+            if choice.get("logprobs"):
+                events += read_logprobs(choice["logprobs"].get("content"))
+            if text and self.has_tools:
+                self.held.append(text)
+            elif text:
+                events.append(TextDelta(text))
+            if choice.get("finish_reason"):
+                self.reason = "length" if choice["finish_reason"] == "length" else "stop"
+        usage = chunk.get("usage")
+        if usage:
+            self.usage = UsageDelta(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0), 0.0)
+        return events
+
+    def end(self) -> list[ModelEvent]:
+        events: list[ModelEvent] = []
+        if self.held:
+            events.append(read_call_or_answer("".join(self.held)))
+            if isinstance(events[0], CallDelta):
+                self.reason = "tool_calls"
+        if self.usage is not None:
+            events.append(self.usage)
+        if self.reason == "other":
+            raise ModelError("the embedded model's stream ended before its answer did")
+        return [
+            *events,
+            Finished(self.reason, limited=True),
+        ]  # at MAX_TOKENS at the latest: our choice, not the model's

@@ -1,0 +1,57 @@
+"""Whether a limit in dollars can be kept: it cannot where nobody knows what a model costs.
+
+Rules:
+1. What is known to have no price is refused when a run starts, wherever the limit stands: at the run, at a graph, at a call
+   edge. A limit that counts nothing is worse than none.
+2. What turns out to have told no cost is said by an event (`cost.unknown`), or ends the walk (`Limits(unpriced="end")`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from graphflow.errors import PriceUnknown
+from graphflow.graph import Graph
+from graphflow.limits import Limits
+from graphflow.model.seam import Model
+
+
+def check_prices(graph: Graph[Any, Any], limits: Limits, default: Any, opened: Callable[[Any], Model]) -> None:
+    """Refuses a limit in dollars over a model whose price is known to be missing.
+
+    Args:
+        graph: what is walked.
+        limits: those of the run.
+        default: the model for nodes that name none.
+        opened: the model of a model string.
+
+    Raises:
+        PriceUnknown: there is one; the text says how its price can be told.
+    """
+    if limits.usd is None and not graph.caps_dollars:
+        return
+    for asker, named in _under_a_limit(graph, default, limits.usd is not None):
+        for model in getattr(opened(named), "unpriced", ()):
+            raise PriceUnknown(
+                f"Limits(usd=...) cannot hold for {asker!r}: nobody knows what {model!r} costs. Say it with "
+                f"set_price({model!r}, Price(input=..., output=...)) of graphflow.providers, or limit tokens instead"
+            )
+
+
+def _under_a_limit(graph: Graph[Any, Any], default: Any, limited: bool) -> Iterator[tuple[str, Any]]:
+    """Nodes that ask a model while dollars are limited, with the model that each asks."""
+    limited = limited or _caps(graph.limits)
+    for node in graph.reach():
+        target, edge = node.entry()
+        within = limited or _caps(edge)
+        if isinstance(target, Graph):
+            yield from _under_a_limit(target, target.model if target.model is not None else default, within)
+        elif within and getattr(target, "asks_model", False):
+            for asker in getattr(target, "askers", (target,)):
+                named = getattr(asker, "model", None)
+                yield node.name, named if named is not None else default
+
+
+def _caps(limits: Limits | None) -> bool:
+    return limits is not None and limits.usd is not None

@@ -1,0 +1,229 @@
+"""From the outside: what `Graph.run`, `start` and `stream` do.
+
+Rules:
+1. Whatever can be refused is refused in `begin`, before a step is made: the message, the models.
+2. A walk runs in the task of its caller; `drive` turns however it ends into exactly one terminal event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from graphflow.errors import DeclarationError, ModelUnset, WalkCancelled
+from graphflow.events import NodeFailed, RunEnded, RunStarted, Status
+from graphflow.graph import Graph, RunOptions
+from graphflow.keywords import refuse
+from graphflow.limits import Ledger, Limits, tightest
+from graphflow.messages.message import error_text
+from graphflow.model.resolve import check_model
+from graphflow.model.seam import Model
+from graphflow.policy import Approve, Policy, also
+from graphflow.redaction import scrub
+from graphflow.run import Run
+from graphflow.runtime.budget import check_prices
+from graphflow.runtime.calls import status_of
+from graphflow.runtime.frame import Frame, uncancel
+from graphflow.runtime.run_scope import Shared, Sources
+from graphflow.runtime.validation import check_deps, check_input
+
+Out = TypeVar("Out")
+
+NO_DEPS = "ctx.deps is None: the run was given none; pass run(..., deps=...), and declare Graph(..., deps=Type) to be told at the start"
+"""What stands below an error of a node that looked for something in them."""
+
+
+def begin(
+    graph: Graph[Any, Any],
+    message: Any,
+    *,
+    deps: Any = None,
+    model: Model | str | None = None,
+    limits: Limits | None = None,
+    session: str | None = None,
+    policy: Policy | None = None,
+    approve: Approve | None = None,
+    keep_steps: int | None = None,
+    observed: bool = False,
+    plain: bool = True,
+    **unknown: Any,
+) -> tuple[Run[Any], Frame, Any]:
+    """The run, its outermost frame and the checked message: all that can be refused is refused here."""
+    if unknown:
+        refuse(f"the run of {graph.name!r}", unknown, RunOptions.__annotations__, "run")
+    if limits is not None or session is not None:
+        _check_scope(graph, limits, session)
+    if policy is not None or approve is not None or keep_steps is not None:
+        _check_options(graph, policy, approve, keep_steps)
+    message = check_input(graph, message)
+    if graph.program.copy_input is not None:
+        message = graph.program.copy_input(message)
+    for name, kind in graph.deps_wanted():
+        check_deps(name, kind, deps)
+    ledger = Ledger((graph.name,), tightest(graph.limits, limits))
+    run: Run[Any] = Run(graph.name, ledger)
+    run.declared = graph
+    if keep_steps is not None:
+        run.keep_steps = keep_steps
+    if observed:
+        run.watch()
+    if model is not None:
+        check_model(model, f"the run of {graph.name!r}")
+    default = model if model is not None else graph.model
+    shared = Shared(run, default, session, approve, plain=plain and not observed)
+    policies = also((), policy, graph.policy)
+    frame = Frame(shared, graph.program, ledger, default, deps, policies)
+    ledger.on_warning = frame.warn
+    if not graph.needs_nothing:
+        _prepare(graph, frame, default)
+    return run, frame, message
+
+
+def _prepare(graph: Graph[Any, Any], frame: Frame, default: Model | str | None) -> None:
+    """Opens the models of a run, and refuses what cannot work."""
+    shared = frame.shared
+    if graph.needs_sources:
+        shared.sources = Sources(graph.name, graph.sources_needed())
+    for node in graph.preparing():
+        node.prepare()
+    if graph.needs_models:
+        for agent, named in graph.models_needed(default):
+            if named is None:
+                raise ModelUnset(agent, graph.name)
+            model: Any = shared.open(named) if isinstance(named, str) else named
+            if (prepare := getattr(model, "prepare", None)) is not None:
+                prepare()
+        check_prices(
+            graph, frame.ledger.limits, default, lambda named: shared.open(named) if isinstance(named, str) else named
+        )
+
+
+def _check_scope(graph: Graph[Any, Any], limits: Limits | None, session: str | None) -> None:
+    if limits is not None and not isinstance(limits, Limits):
+        raise DeclarationError(f"the run of {graph.name!r}: limits={limits!r}; give Limits(...)")
+    if session is not None and not isinstance(session, str):
+        raise DeclarationError(f"the run of {graph.name!r}: session={session!r}; give a text")
+
+
+def _check_options(
+    graph: Graph[Any, Any], policy: Policy | None, approve: Approve | None, keep_steps: int | None
+) -> None:
+    if policy is not None and not isinstance(policy, Policy):
+        raise DeclarationError(f"the run of {graph.name!r}: policy={policy!r}; give a Policy(...)")
+    if approve is not None and not callable(approve):
+        raise DeclarationError(f"the run of {graph.name!r}: approve={approve!r}; give a function of the call")
+    if keep_steps is not None and (not isinstance(keep_steps, int) or keep_steps < 0):
+        raise DeclarationError(
+            f"the run of {graph.name!r}: keep_steps={keep_steps!r}; it must be a number of activations, 0 or more"
+        )
+
+
+def _note(run: Run[Any], error: BaseException) -> None:
+    """Says in the traceback which node raised, and in which graph."""
+    for fact in reversed(run.journal):
+        if isinstance(fact, NodeFailed) and fact.error is error:
+            note = f"raised by node {fact.node!r} of {' > '.join(run.frames[fact.frame][1])!r}"
+            if note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
+            return
+
+
+def _note_deps(error: BaseException, deps: Any) -> None:
+    """Says in the traceback that the None in which a node looked for something is what the run was not given."""
+    missed = isinstance(error, AttributeError) and error.name is not None and error.obj is None
+    missed = missed or (isinstance(error, TypeError) and "'NoneType'" in str(error))
+    trace = error.__traceback__
+    if deps is not None or not missed or trace is None:
+        return
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    if "deps" in trace.tb_frame.f_code.co_names and NO_DEPS not in getattr(error, "__notes__", ()):
+        error.add_note(NO_DEPS)
+
+
+async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
+    """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
+    run._task = asyncio.current_task()
+    run.tell(RunStarted(0.0, 0, run.graph, message))
+    run.began, run.began_at = time.perf_counter(), time.time()
+    try:
+        if run._cancelled:
+            raise asyncio.CancelledError
+        try:
+            if frame.shared.sources is not None:
+                await frame.shared.sources.open(run)
+            output = await frame.walked(message)
+            run._output = output if frame.program.copy_output is None else frame.program.copy_output(output)
+        finally:
+            if not frame.shared.idle:
+                await _close(frame.shared)
+    except asyncio.CancelledError as cancelled:
+        if not run._cancelled:
+            _end(run, frame, "cancelled", WalkCancelled(f"the task that walked {run.graph!r} was cancelled"))
+            cancelled.run = run  # type: ignore[attr-defined]  # as every error that ends a walk
+            raise
+        uncancel()
+        error = WalkCancelled(f"the walk of {run.graph!r} was cancelled")
+        _end(run, frame, "cancelled", error)
+        raise error from None
+    except BaseException as raised:
+        _end(run, frame, status_of(raised), raised)
+        raise
+    _end(run, frame, "completed", None, output)
+    return run
+
+
+async def _close(shared: Shared) -> None:
+    """Ends what goes on beside the walk, even while the walk is being cancelled."""
+    closing = asyncio.get_running_loop().create_task(shared.close())
+    cancelled = False
+    while not closing.done():
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | None, output: Any = None) -> None:
+    run.status = status
+    run.error = error
+    run.ended = time.perf_counter()
+    if error is not None:
+        try:
+            error.run = run  # type: ignore[attr-defined]  # promised by the design: partial work travels with the error
+        except AttributeError:  # an exception class with slots
+            error.add_note(f"in the walk of {run.graph!r}")
+    if error is not None:
+        _note(run, error)
+        _note_deps(error, frame.deps)
+    text = "" if error is None else scrub(f"{type(error).__name__}: {error_text(error)}")
+    run.tell(RunEnded(run.ended - run.began, 0, status, output, text))
+    run.close()
+    run._task = None
+    frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run
+
+
+def run_graph(graph: Graph[Any, Out], message: Any, **options: Any) -> Coroutine[Any, Any, Run[Out]]:
+    """`Graph.run`, up to what has to be awaited."""
+    run, frame, message = begin(graph, message, **options)
+    return drive(run, frame, message)
+
+
+def start_graph(graph: Graph[Any, Out], message: Any, **options: Any) -> Run[Out]:
+    """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
+    run, frame, message = begin(graph, message, observed=True, **options)
+    run._task = asyncio.get_running_loop().create_task(drive(run, frame, message))
+
+    def retrieve(task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            task.exception()  # it stays on `run.error`; asyncio need not complain that nobody asked
+        elif run.status == "running":  # cancelled from outside before its first turn
+            run.tell(RunStarted(0.0, 0, run.graph, message))
+            _end(run, frame, "cancelled", WalkCancelled(f"the task that walked {run.graph!r} was cancelled"))
+
+    run._task.add_done_callback(retrieve)
+    return run

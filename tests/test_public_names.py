@@ -1,0 +1,60 @@
+"""What users import, and from where: rooms answer for what is in them, and what has moved answers under its old name."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+import graphflow
+
+MOVED = [
+    ("arrows", "declaration.arrows"),
+    ("artifacts", "messages.artifacts"),
+    ("background", "declaration.background"),
+    ("bounds", "proofs.bounds"),
+    ("conversation", "model.conversation"),
+    ("handoffs", "declaration.handoffs"),
+    ("media", "messages.media"),
+    ("nodes", "declaration.node"),
+    ("opening", "model.resolve"),
+    ("ports", "declaration.ports"),
+    ("prices", "model.prices"),
+    ("recording", "providers.recording"),
+    ("reply", "model.reply"),
+    ("report", "proofs.report"),
+    ("turns", "model.turns"),
+    ("executor", "runtime.executor"),
+    ("prompts", "kinds.prompts"),
+    ("program", "proofs.program"),
+]
+ROOMS = {
+    "messages": ["Artifact", "Failure", "LimitReached", "Media", "Message"],
+    "model": ["CACHE", "AssistantTurn", "Model", "Reply", "Request", "ToolCall", "ToolSpec", "UserTurn"],
+    "walk": ["Cancel", "Finish", "Start", "Walk"],
+}
+
+
+@pytest.mark.parametrize("name", graphflow.__all__)
+def test_an_everyday_name_is_imported_from_the_top(name: str) -> None:
+    assert getattr(graphflow, name) is not None
+
+
+@pytest.mark.parametrize(("room", "name"), [(room, name) for room, names in ROOMS.items() for name in names])
+def test_a_name_is_imported_from_its_room(room: str, name: str) -> None:
+    assert getattr(importlib.import_module(f"graphflow.{room}"), name) is not None
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED)
+def test_what_has_moved_answers_under_its_old_name_with_a_warning(old: str, new: str) -> None:
+    new_module = importlib.import_module(f"graphflow.{new}")
+    name = next(n for n, value in vars(new_module).items() if getattr(value, "__module__", "") == new_module.__name__)
+    with pytest.warns(DeprecationWarning, match=f"graphflow.{old} is now graphflow.{new}; the old name goes with 0.3"):
+        found = getattr(importlib.import_module(f"graphflow.{old}"), name)
+    assert found is getattr(new_module, name)
+
+
+def test_a_name_that_nobody_has_is_an_attribute_error() -> None:
+    for module in ("model", "messages", "walk", "turns"):
+        with pytest.raises(AttributeError):
+            importlib.import_module(f"graphflow.{module}").Nope
