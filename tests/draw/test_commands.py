@@ -110,7 +110,7 @@ def test_diff_tells_by_its_exit_code(project: Path) -> None:
         (("draw", "mine", "--open", "deep"), "give a number of levels, or all"),
         (("draw", "mine", "x.svg", "--direction", "up"), "top to bottom"),
         (("draw", "mine", "x.svg", "--theme", "red"), "'auto', 'light' or 'dark'"),
-        (("draw", "mine", "x.svg", "--events", "none.jsonl"), "cannot be read"),
+        (("draw", "mine", "x.svg", "--events", "none.jsonl"), "there is no file"),
         (("draw", "mine", "x.svg", "--events", "graphs/mine.py"), "is no event"),
         (("draw", "other", "x.svg", "--events", "good.jsonl"), "is of the graph 'mine', not of 'other'"),
         (("report", "good.jsonl", "--graph", "other"), "is of the graph 'mine', not of 'other'"),
@@ -118,7 +118,7 @@ def test_diff_tells_by_its_exit_code(project: Path) -> None:
         (("draw", "mine", "x.bmp", "--events", "good.jsonl"), "use .svg, .png"),
         (("diff", "mine", "good.jsonl"), "not one of each"),
         (("diff", "mine", "nothing"), "no graph is named 'nothing'"),
-        (("diff", "good.jsonl", "none.jsonl"), "cannot be read"),
+        (("diff", "good.jsonl", "none.jsonl"), "there is no file"),
         (("diff", "mine", "other", "--draw", "x.bmp"), "use .svg, .png"),
     ],
 )

@@ -437,7 +437,7 @@ def test_a_file_that_is_no_record_is_refused_with_its_line(content: bytes, says:
     file.write_bytes(content)
     with pytest.raises(FileUnreadable, match=says):
         read_records(file)
-    with pytest.raises(FileUnreadable, match="cannot be read"):
+    with pytest.raises(FileUnreadable, match="there is no file"):
         read_records(tmp_path / "nothing.jsonl")
 
 
