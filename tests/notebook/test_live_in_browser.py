@@ -191,7 +191,10 @@ def saved_outputs(path: Path) -> list[dict[str, Any]]:
     """The outputs of a notebook, as soon as it has been saved with some."""
 
     def outputs() -> list[dict[str, Any]]:
-        cells = json.loads(path.read_text())["cells"]
+        text = path.read_text()
+        if not text.rstrip().endswith("}"):
+            return []  # it is just being written
+        cells = json.loads(text)["cells"]
         return [o["data"] for c in cells for o in c["outputs"] if "data" in o]
 
     return until(outputs)
