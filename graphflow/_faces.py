@@ -16,6 +16,8 @@ def face(room: str, modules: Sequence[str]) -> Callable[[str], Any]:
     """A `__getattr__` for a room (PEP 562): its public names are those of these modules of it."""
 
     def find(name: str) -> Any:
+        if name == "__all__":
+            return _public_names([f"{room}.{module}" for module in modules])
         if name.startswith("_"):
             raise AttributeError(f"module {room!r} has no attribute {name!r}")
         for module in modules:
@@ -31,6 +33,8 @@ def moved(old: str, new: str) -> Callable[[str], Any]:
     """A `__getattr__` for a module that has moved: it warns, and hands out what stands in the new one."""
 
     def find(name: str) -> Any:
+        if name == "__all__":
+            return _public_names([new])
         if name.startswith("__"):
             raise AttributeError(f"module {old!r} has no attribute {name!r}")
         found = getattr(import_module(new), name)
@@ -38,3 +42,9 @@ def moved(old: str, new: str) -> Callable[[str], Any]:
         return found
 
     return find
+
+
+def _public_names(modules: Sequence[str]) -> list[str]:
+    """What `from module import *` brings: Python asks for `__all__`, and only then are the modules loaded."""
+    names = [name for module in modules for name in vars(import_module(module)) if not name.startswith("_")]
+    return list(dict.fromkeys(names))

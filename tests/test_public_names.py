@@ -58,3 +58,17 @@ def test_a_name_that_nobody_has_is_an_attribute_error() -> None:
     for module in ("model", "messages", "walk", "turns"):
         with pytest.raises(AttributeError):
             importlib.import_module(f"graphflow.{module}").Nope
+
+
+@pytest.mark.parametrize(("room", "names"), ROOMS.items())
+def test_a_star_brings_what_a_room_has(room: str, names: list[str]) -> None:
+    brought: dict[str, object] = {}
+    exec(f"from graphflow.{room} import *", brought)
+    assert set(names) <= set(brought)
+
+
+def test_a_star_brings_what_has_moved() -> None:
+    brought: dict[str, object] = {}
+    with pytest.warns(DeprecationWarning, match="graphflow.turns is now graphflow.model.turns"):
+        exec("from graphflow.turns import *", brought)
+    assert {"UserTurn", "AssistantTurn", "CACHE"} <= set(brought)
