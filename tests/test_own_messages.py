@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from graphflow import END, START, Context, Failure, Graph, Router, node, tool
 from graphflow.events import CallFinished, CallStarted, EdgeSent, NodeFinished, NodeStarted, RunEnded, RunStarted
-from graphflow.messages.copies import copy_of, hold_of
+from graphflow.messages.copies import copy_of, mutability_of
 from graphflow.run import Run
 from tests.conftest import Msg, walk
 
@@ -337,7 +337,7 @@ def test_chains_of_frozen_messages_are_called_directly() -> None:
     for kind in (Msg, Inside, str, int | None, Loose, Hollow):
         graph = Graph("g", START >> looker("a", kind) >> looker("b", kind) >> END)
         assert all(slot.direct is not None and slot.entry is None for slot in graph.program.slots if slot.node)
-    assert (hold_of(Msg), hold_of(Loose), hold_of(list[Msg])) == ("fixed", "model", "loose")
+    assert (mutability_of(Msg), mutability_of(Loose), mutability_of(list[Msg])) == ("fixed", "model", "loose")
 
 
 class Own:

@@ -23,9 +23,9 @@ from graphflow.limits import Limits
 from graphflow.mcp.server import MCP
 from graphflow.model.resolve import open_model
 from graphflow.policy import Policy
+from graphflow.providers.declared_model import DeclaredModel
 from graphflow.providers.failover import Failover
 from graphflow.providers.http import Timeouts
-from graphflow.providers.lazy import Declared
 from graphflow.providers.retry import RetryPolicy
 from graphflow.redaction import is_secret
 
@@ -142,9 +142,9 @@ class Kinds(Names):
                 )
         return self._declared(given, given["name"], lambda: open_model(given["name"], **_with_objects(options)))
 
-    def _declared(self, spec: dict[str, Any], name: str, make: Callable[[], Any]) -> Declared:
+    def _declared(self, spec: dict[str, Any], name: str, make: Callable[[], Any]) -> DeclaredModel:
         try:
-            return Declared(spec, name, make)
+            return DeclaredModel(spec, name, make)
         except (TypeError, ValueError, AttributeError, GraphflowError) as error:
             raise self._wrong(str(error), "model") from None
 

@@ -12,7 +12,7 @@ from graphflow.declaration.node import Node
 from graphflow.errors import FileUnreadable
 from graphflow.files.names import KNOWN_TYPES, PLAIN_TYPES
 from graphflow.messages.message import Type, arms, origin_of
-from graphflow.providers.lazy import Declared
+from graphflow.providers.declared_model import DeclaredModel
 from graphflow.redaction import is_secret, looks_secret, scrub
 
 
@@ -20,7 +20,7 @@ def model_of(name: str, model: Any) -> Any:
     """A model as a file names it."""
     if isinstance(model, str):
         return model
-    if isinstance(model, Declared):
+    if isinstance(model, DeclaredModel):
         return model.spec
     raise FileUnreadable(
         f"{name!r} has a model object, {model!r}, which a file cannot name; give it as 'provider:model'"

@@ -28,7 +28,7 @@ from graphflow.kinds.turn import Offer, carry_out
 from graphflow.kinds.wire_names import WireNames
 from graphflow.messages.media import Media, media_in, without_media
 from graphflow.messages.message import Type, to_text
-from graphflow.model.conversation import Conversation, retold
+from graphflow.model.conversation import Conversation, without_unknown_calls
 from graphflow.model.reply import Reply
 from graphflow.model.resolve import check_model
 from graphflow.model.seam import Effort, Model, Request, ToolSpec
@@ -292,7 +292,9 @@ class Agent(Node[In, Out]):
         joined = ctx.frame.conversation
         if joined is None and not handed:
             return ()
-        return retold([*(joined.settled() if joined is not None else ()), *handed], [s.name for s in offer.specs])
+        return without_unknown_calls(
+            [*(joined.settled() if joined is not None else ()), *handed], [s.name for s in offer.specs]
+        )
 
     def _offer(self, ctx: Context, last: Offer | None) -> Offer:
         """What the model may call now: servers change their tools, and the depth limit hides sub-agents."""

@@ -23,7 +23,7 @@ from graphflow.events import (
     ModelSwitched,
 )
 from graphflow.kinds.wire_names import WireNames
-from graphflow.model.reply import Gathering, Reply, gather, mended
+from graphflow.model.reply import Reply, ReplyBuilder, gather, join_surrogates
 from graphflow.model.seam import (
     CallDelta,
     Effort,
@@ -127,7 +127,7 @@ async def ask(
     started = frame.clock()
     frame.record(ModelStarted, ctx.activation, node=name, model=model.name, question=number)
     listen = Teller(ctx, number, partial=partial) if frame.observed else None
-    gathering = Gathering()
+    gathering = ReplyBuilder()
     try:
         sent = request if names is None else names.sent(request)
         reply = await gather(model.stream(sent), listen, _noter(ctx), gathering)
@@ -262,7 +262,7 @@ class Teller:
         text, self.half = self.half + text, ""
         if text and "\ud800" <= text[-1] <= "\udbff":
             text, self.half = text[:-1], text[-1]
-        return mended(text)
+        return join_surrogates(text)
 
     def _grow(self, piece: str) -> None:
         """Shows the object when it has grown by a quarter: each look reads and hands on all of it again.

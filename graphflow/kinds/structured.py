@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 
 from graphflow.errors import OutputInvalid
 from graphflow.messages.message import Type, adapter_of, type_name
-from graphflow.model.reply import unfenced
+from graphflow.model.reply import fenced_blocks
 
 WRAPPER = "result"
 """The field that carries what is no JSON object itself: providers want an object at the root of a schema."""
@@ -68,7 +68,7 @@ def read_output(text: str, kind: Type, wrapped: bool) -> Any:
 
 
 def _json_in(text: str, kind: Type) -> Any:
-    candidates = [text, *unfenced(text)]
+    candidates = [text, *fenced_blocks(text)]
     opened = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
     closed = max(text.rfind("}"), text.rfind("]"))
     if 0 <= opened < closed:

@@ -41,7 +41,7 @@ from graphflow.kinds.docstrings import read_docstring
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number, takes_no_number
 from graphflow.kinds.step import call_function, check_decorated, pieces_of, place_of
 from graphflow.messages.message import Type, adapter_of, origin_of, type_name
-from graphflow.model.reply import mended
+from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import ToolSpec
 from graphflow.plain import check_integers
 from graphflow.policy import Effect, check_effects
@@ -389,7 +389,7 @@ def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str
     if output is None:
         return ""
     try:
-        text = mended(output) if isinstance(output, str) else _json_text(output)
+        text = join_surrogates(output) if isinstance(output, str) else _json_text(output)
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise ResultInvalid(
             f"{node!r} answered with {type(output).__name__}, which cannot be written as JSON: {str(error)[:200]}"

@@ -32,7 +32,7 @@ from pydantic import BaseModel
 from graphflow.messages.message import Type, arms, is_typed_dict, origin_of, plain
 
 Copier = Callable[[Any], Any]
-Hold = Literal["fixed", "model", "loose"]
+Mutability = Literal["fixed", "model", "loose"]
 """How firm values of a type are: not to be changed; models that can be; containers, and what only a look can tell."""
 
 ATOMS = (
@@ -44,13 +44,13 @@ _CONTAINERS = (list, dict, set, bytearray, deque)
 
 # -- what a type tells -----------------------------------------------------------------------------------------------------
 @lru_cache(maxsize=4096)
-def hold_of(kind: Type) -> Hold:
+def mutability_of(kind: Type) -> Mutability:
     """How firm the values of a type are, as far as the type tells."""
-    holds = {_hold_of_arm(arm, frozenset()) for arm in arms(kind)}
+    holds = {_mutability_of_arm(arm, frozenset()) for arm in arms(kind)}
     return "loose" if "loose" in holds else "model" if "model" in holds else "fixed"
 
 
-def _hold_of_arm(kind: Type, within: frozenset[type]) -> Hold:
+def _mutability_of_arm(kind: Type, within: frozenset[type]) -> Mutability:
     kind = plain(kind)
     origin = origin_of(kind)
     if kind is None or origin is Literal:
@@ -72,8 +72,8 @@ def _hold_of_arm(kind: Type, within: frozenset[type]) -> Hold:
     return "loose" if issubclass(known, (*_CONTAINERS, tuple)) or issubclass(known, Iterable) else "fixed"
 
 
-def _weakest(kinds: Collection[Type], within: frozenset[type]) -> Hold:
-    holds = {_hold_of_arm(kind, within) for kind in kinds}
+def _weakest(kinds: Collection[Type], within: frozenset[type]) -> Mutability:
+    holds = {_mutability_of_arm(kind, within) for kind in kinds}
     return "fixed" if holds <= {"fixed"} else "loose"
 
 
@@ -136,7 +136,7 @@ def copy_of(value: Any) -> Any:
 
 def copier_of(kind: Type) -> Copier | None:
     """What copies values of a type; None if there is nothing to copy."""
-    if hold_of(kind) == "fixed":
+    if mutability_of(kind) == "fixed":
         return None
     return (_copier_of(kind) or copy_of) if isinstance(kind, type) and kind not in (Any, object) else copy_of
 
@@ -162,7 +162,7 @@ def _copier_of_model(known: type[BaseModel]) -> Copier | None:
         return _deeply
     if known.model_config.get("extra") == "allow" or known.__private_attributes__:
         return _copy_model
-    flat = all(_hold_of_arm(kind, frozenset()) == "fixed" for kind in _field_types(known))
+    flat = all(_mutability_of_arm(kind, frozenset()) == "fixed" for kind in _field_types(known))
     return _copy_flat if flat else _copy_model
 
 

@@ -47,7 +47,7 @@ class Conversation:
         self._asides.append((len(self.turns) + 2, tuple(turns)))
 
 
-def retold(turns: Sequence[Turn], tools: Collection[str]) -> list[Turn]:
+def without_unknown_calls(turns: Sequence[Turn], tools: Collection[str]) -> list[Turn]:
     """The turns as an agent with these tools can be shown them."""
     called = {call.name for turn in turns if isinstance(turn, AssistantTurn) for call in turn.calls}
     return list(turns) if called <= set(tools) else [_in_words(turn) for turn in turns]

@@ -27,7 +27,7 @@ from graphflow.model.seam import (
     UsageDelta,
 )
 from graphflow.model.sources import Source
-from graphflow.model.turns import NOTHING, AssistantTurn, Block, Part, Said, Thinking, ToolCall
+from graphflow.model.turns import NOTHING, AssistantTurn, Block, Part, TextPart, Thinking, ToolCall
 
 
 @dataclass(slots=True)
@@ -79,10 +79,10 @@ class _Growing:
         self.name = ""
 
     def whole(self) -> Part:
-        text, keep = mended("".join(self.pieces)), self.keep or NOTHING
+        text, keep = join_surrogates("".join(self.pieces)), self.keep or NOTHING
         match self.kind:
             case "text":
-                return Said(text, keep)
+                return TextPart(text, keep)
             case "thinking":
                 return Thinking(text, keep)
             case "call":
@@ -91,7 +91,7 @@ class _Growing:
                 return Block(keep)
 
 
-def unfenced(text: str) -> list[str]:
+def fenced_blocks(text: str) -> list[str]:
     """What may stand in the Markdown block of a text (```json ... ```): up to the next fence, and up to the last one."""
     start = text.find("```")
     if start < 0:
@@ -101,7 +101,7 @@ def unfenced(text: str) -> list[str]:
     return [piece.strip().removeprefix("json").strip() for piece in inner]
 
 
-def mended(text: str) -> str:
+def join_surrogates(text: str) -> str:
     """The text with characters whole again that two events had a half of; a half that stays alone is replaced."""
     if text.isascii():
         return text
@@ -112,7 +112,7 @@ def mended(text: str) -> str:
     return text
 
 
-class Gathering:
+class ReplyBuilder:
     """The reply that a stream has spelled so far."""
 
     def __init__(self) -> None:
@@ -201,7 +201,7 @@ class Gathering:
         """The reply as far as it has come."""
         reply = self.reply
         reply.parts = tuple(part.whole() for part in self.growing.values())
-        reply.text = "".join(part.text for part in reply.parts if type(part) is Said)
+        reply.text = "".join(part.text for part in reply.parts if type(part) is TextPart)
         reply.thinking = "\n\n".join(part.text for part in reply.parts if type(part) is Thinking and part.text)
         reply.calls = tuple(part for part in reply.parts if type(part) is ToolCall)
         reply.refusal = "".join(self.refusal)
@@ -221,7 +221,7 @@ class Gathering:
         stretches: dict[int | None, tuple[int, int]] = {}
         length = 0
         for (kind, index), part in zip(self.growing, parts, strict=True):
-            if kind == "text" and type(part) is Said:
+            if kind == "text" and type(part) is TextPart:
                 stretches[index] = (length, length + len(part.text))
                 length += len(part.text)
         stretches[None] = (0, length)
@@ -247,7 +247,7 @@ async def gather(
     events: AsyncIterator[ModelEvent],
     listen: Callable[[ModelEvent], None] | None = None,
     notice: Callable[[Notice], None] | None = None,
-    into: Gathering | None = None,
+    into: ReplyBuilder | None = None,
 ) -> Reply:
     """The whole reply that a stream spells.
 
@@ -261,7 +261,7 @@ async def gather(
         ModelError: whatever the stream raised, with what had come of the reply in `partial`; `MalformedReply` if the
             stream ended without `Finished`.
     """
-    gathering = into or Gathering()
+    gathering = into or ReplyBuilder()
     add = gathering.add
     if not hasattr(events, "__aiter__"):
         if hasattr(events, "close"):

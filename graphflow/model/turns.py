@@ -56,7 +56,7 @@ class UserTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TextPart:
     """A piece of text of the model's."""
 
     text: str
@@ -99,7 +99,7 @@ class ToolCall:
     """A mark for the provider's prompt cache: everything up to this call is worth keeping."""
 
 
-Part = Said | Thinking | ToolCall | Block
+Part = TextPart | Thinking | ToolCall | Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class AssistantTurn:
     @property
     def in_order(self) -> tuple[Part, ...]:
         """Its parts in order; without any of its own, the text and then the calls."""
-        return self.parts or ((Said(self.text),) if self.text else ()) + self.calls
+        return self.parts or ((TextPart(self.text),) if self.text else ()) + self.calls
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import Node
-from graphflow.messages.copies import copier_of, hold_of
+from graphflow.messages.copies import copier_of, mutability_of
 from graphflow.messages.message import LimitReached, Type, arms, by_specificity, item_type, matcher, output_check
 from graphflow.proofs.edge_types import Declared, link_units
 from graphflow.proofs.program import JoinSpec, Link, Program, Slot
@@ -209,7 +209,7 @@ def _is_loose(node: Node[Any, Any], join: JoinSpec | None) -> bool:
     taken = node.ports[0].type
     if join is not None and join.collects:
         taken = item_type(taken)
-    return hold_of(node.output) == "loose" or hold_of(taken) == "loose"
+    return mutability_of(node.output) == "loose" or mutability_of(taken) == "loose"
 
 
 def _give_own(proof: Proof, slots: Sequence[Slot]) -> None:

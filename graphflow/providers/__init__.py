@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from graphflow.providers.http import Timeouts, aclose
     from graphflow.providers.pace import Pace
     from graphflow.providers.retry import RetryPolicy
-    from graphflow.providers.shapes import Way
+    from graphflow.providers.structured_output import Way
 
 __all__ = [
     "Failover",

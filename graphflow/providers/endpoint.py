@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from graphflow.providers.shapes import Flavour, Way
+from graphflow.providers.structured_output import Flavour, Way
 from graphflow.providers.wires.wire import Dialect, Wire
 
 

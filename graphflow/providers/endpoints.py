@@ -22,7 +22,7 @@ from graphflow.providers.http_model import HttpModel, Settings
 from graphflow.providers.keys import keys_for
 from graphflow.providers.pace import Pace
 from graphflow.providers.retry import RetryPolicy
-from graphflow.providers.shapes import Way
+from graphflow.providers.structured_output import Way
 from graphflow.providers.wires import anthropic, gemini, ollama, openai_chat, openai_responses
 from graphflow.providers.wires.wire import Dialect
 

@@ -18,7 +18,7 @@ from graphflow.errors import BadRequest, ConnectionFailed, DeclarationError, Mal
 from graphflow.keepalive import keep_alive
 from graphflow.keywords import spelled
 from graphflow.model.seam import ModelEvent, Opened
-from graphflow.providers.reading import Reading
+from graphflow.providers.reply_reader import ReplyReader
 
 if TYPE_CHECKING:
     import ssl
@@ -220,7 +220,7 @@ _SETUP = (Unsendable,)
 
 
 # -- one exchange ----------------------------------------------------------------------------------------------------------
-async def exchange(call: Call, reading: Reading, timeouts: Timeouts) -> AsyncGenerator[list[ModelEvent], None]:
+async def exchange(call: Call, reading: ReplyReader, timeouts: Timeouts) -> AsyncGenerator[list[ModelEvent], None]:
     """Sends one request and yields the events of its reply as they come, those of one piece at once.
 
     Raises:

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from graphflow.errors import AuthError, ModelError, NotFound, QuotaExceeded, RateLimited
 from graphflow.messages.media import Media
 from graphflow.model.prices import cost_of, estimate_tokens, price_of
-from graphflow.model.reply import mended
+from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import Finished, ModelEvent, Notice, Opened, Request, Restarted, Retried, Switched, UsageDelta
 from graphflow.model.turns import ToolTurn, Turn, UserTurn
 from graphflow.providers.closing import aclosing
@@ -22,9 +22,9 @@ from graphflow.providers.faults import CUT
 from graphflow.providers.http import Call, Timeouts, exchange
 from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.pace import Pace
-from graphflow.providers.reading import Reading
+from graphflow.providers.reply_reader import ReplyReader
 from graphflow.providers.retry import RetryPolicy
-from graphflow.providers.shapes import Unwrapped, Way, answer_name, as_tool, as_words, fit
+from graphflow.providers.structured_output import AnswerReader, Way, answer_name, as_tool, as_words, fit
 from graphflow.providers.wires.wire import Json, cannot, merged, render_request
 from graphflow.redaction import SHORTEST, is_secret
 
@@ -124,7 +124,7 @@ class HttpModel:
         tries = Tries(self.settings.retry)
         while True:
             key = await self._key(tries)
-            unwrapped = Unwrapped(answer_name(request)) if by_tool else None
+            unwrapped = AnswerReader(answer_name(request)) if by_tool else None
             try:
                 async with aclosing(self._ask(body, key, asked)) as batches:
                     async for batch in batches:
@@ -236,7 +236,7 @@ class HttpModel:
         estimate += PICTURE_TOKENS * len(media_sizes(request))
         if settings.pace is not None:
             await settings.pace.admit(estimate)
-        reading = Reading(endpoint.wire, endpoint.dialect, endpoint.name, whole=not settings.stream)
+        reading = ReplyReader(endpoint.wire, endpoint.dialect, endpoint.name, whole=not settings.stream)
         used = 0
         batches = exchange(self._call(body, key), reading, settings.timeouts)
         try:
@@ -374,12 +374,12 @@ def encode(value: Json) -> bytes:
     try:
         return to_json(value, inf_nan_mode="strings")
     except ValueError:
-        return to_json(_mended(value), inf_nan_mode="strings")
+        return to_json(_with_surrogates_joined(value), inf_nan_mode="strings")
 
 
-def _mended(value: Any) -> Any:
+def _with_surrogates_joined(value: Any) -> Any:
     if isinstance(value, str):
-        return mended(value)
+        return join_surrogates(value)
     if isinstance(value, Mapping):
-        return {mended(str(key)): _mended(inner) for key, inner in value.items()}
-    return [_mended(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+        return {join_surrogates(str(key)): _with_surrogates_joined(inner) for key, inner in value.items()}
+    return [_with_surrogates_joined(inner) for inner in value] if isinstance(value, (list, tuple)) else value

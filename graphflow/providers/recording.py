@@ -26,7 +26,7 @@ from graphflow import errors
 from graphflow.errors import FileUnreadable, ModelError, ReplayMiss
 from graphflow.messages.message import to_json_value
 from graphflow.model import seam
-from graphflow.model.reply import Gathering
+from graphflow.model.reply import ReplyBuilder
 from graphflow.model.resolve import open_model
 from graphflow.model.seam import Model, ModelEvent, Request
 from graphflow.providers.closing import aclosing
@@ -175,7 +175,7 @@ def _summed(events: list[ModelEvent]) -> list[ModelEvent]:
     """The events; where several tries were paid for, one usage that is the sum of all, as a live run counts them."""
     if not any(isinstance(event, (seam.Retried, seam.Switched, seam.Restarted)) for event in events):
         return events
-    gathering = Gathering()
+    gathering = ReplyBuilder()
     for event in events:
         gathering.add(event)
     whole = gathering.whole()

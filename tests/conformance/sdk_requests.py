@@ -17,7 +17,7 @@ from graphflow.model.turns import (
     Block,
     CacheMark,
     Part,
-    Said,
+    TextPart,
     Thinking,
     ToolCall,
     ToolResult,
@@ -25,7 +25,7 @@ from graphflow.model.turns import (
     UserTurn,
 )
 from graphflow.providers.endpoints import ENDPOINTS, Endpoint
-from graphflow.providers.shapes import as_tool, as_words, fit
+from graphflow.providers.structured_output import as_tool, as_words, fit
 from graphflow.providers.wires.wire import Json, render_request
 
 TARGETS: dict[str, tuple[Endpoint, str]] = {
@@ -111,7 +111,7 @@ RESULTS = (
     ToolResult("call_4", "weather", "[1, 2]"),
 )
 FOREIGN = AssistantTurn(
-    "Hm.", parts=(Thinking("So...", {"blob": "x"}), Said("Hm."), Block({"item": {"odd": 1}})), wire="?"
+    "Hm.", parts=(Thinking("So...", {"blob": "x"}), TextPart("Hm."), Block({"item": {"odd": 1}})), wire="?"
 )
 
 
@@ -119,7 +119,7 @@ def own(wire: str, thought: dict[str, Any], said: dict[str, Any], call: dict[str
     """A turn with everything that its wire format wants back."""
     called = replace(CALLS[0], keep=call)
     kept = (Block({"name": "tool", "item": block}) for block in blocks)
-    parts: tuple[Part, ...] = (Thinking("Rain?", thought), *kept, Said("Let me look.", said), called)
+    parts: tuple[Part, ...] = (Thinking("Rain?", thought), *kept, TextPart("Let me look.", said), called)
     return AssistantTurn("Let me look.", (called,), parts, wire)
 
 
@@ -165,7 +165,7 @@ OWN: dict[str, AssistantTurn] = {
         {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
     ),
 }
-HIDDEN = AssistantTurn("Yes.", parts=(Thinking("", {"data": "x"}), Said("Yes.")), wire="anthropic")
+HIDDEN = AssistantTurn("Yes.", parts=(Thinking("", {"data": "x"}), TextPart("Yes.")), wire="anthropic")
 
 ASK = UserTurn("Will it rain?")
 ANSWERED = ToolTurn((RESULTS[0],))

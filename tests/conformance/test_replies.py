@@ -1,4 +1,4 @@
-"""Every recorded reply, however its bytes are cut, gives the expected reading."""
+"""Every recorded reply, however its bytes are cut, gives the expected reader."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from graphflow.errors import ModelError
-from graphflow.model.reply import Gathering, Reply
+from graphflow.model.reply import Reply, ReplyBuilder
 from graphflow.model.turns import Block, Thinking, ToolCall
-from graphflow.providers.reading import Reading
+from graphflow.providers.reply_reader import ReplyReader
 from tests.conformance.corpus import Exchange, exchanges, require_corpus
 from tests.conformance.dialects import WIRES
 
@@ -28,18 +28,18 @@ def read(exchange: Exchange, pieces: list[bytes]) -> tuple[Reply, ModelError | N
     wire, dialect = WIRES[exchange.provider]
     response = exchange.response
     headers = {name.lower(): value for name, value in (response.get("headers") or {}).items()}
-    reading = Reading(wire, dialect, exchange.provider, response["status"], headers)
-    gathering = Gathering()
+    reader = ReplyReader(wire, dialect, exchange.provider, response["status"], headers)
+    builder = ReplyBuilder()
     error: ModelError | None = None
     try:
         for piece in pieces:
-            for event in reading.feed(piece):
-                gathering.add(event)
-        for event in reading.end():
-            gathering.add(event)
+            for event in reader.feed(piece):
+                builder.add(event)
+        for event in reader.end():
+            builder.add(event)
     except ModelError as failure:
         error = failure
-    return gathering.whole(), error
+    return builder.whole(), error
 
 
 def cuts(body: bytes) -> list[list[bytes]]:

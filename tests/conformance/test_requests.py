@@ -16,7 +16,7 @@ from graphflow.model.turns import (
     CACHE,
     AssistantTurn,
     Part,
-    Said,
+    TextPart,
     Thinking,
     ToolCall,
     ToolResult,
@@ -69,7 +69,7 @@ def assistant_parts(content: list[dict[str, Any]], provider: str) -> tuple[Part,
             keep = {"data": part["signature"]}
         match part["type"]:
             case "text":
-                parts.append(Said(part["text"], keep))
+                parts.append(TextPart(part["text"], keep))
             case "thinking":
                 parts.append(Thinking(part["text"] or "", keep))
             case "tool_call":
@@ -101,7 +101,7 @@ def turns_of(messages: list[dict[str, Any]], provider: str) -> tuple[Turn, ...]:
         elif message["role"] == "assistant":
             parts = assistant_parts(content, provider)
             calls = tuple(part for part in parts if isinstance(part, ToolCall))
-            turns.append(AssistantTurn("".join(p.text for p in parts if isinstance(p, Said)), calls, parts, wire))
+            turns.append(AssistantTurn("".join(p.text for p in parts if isinstance(p, TextPart)), calls, parts, wire))
         else:
             results = tuple(result_of(part) for part in content)
             last = turns[-1]

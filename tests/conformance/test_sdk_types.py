@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 from graphflow.errors import BadRequest
 from graphflow.messages.media import Media
 from graphflow.model.seam import Request
-from graphflow.model.turns import AssistantTurn, Said, Thinking, ToolCall, ToolResult, ToolTurn, UserTurn
+from graphflow.model.turns import AssistantTurn, TextPart, Thinking, ToolCall, ToolResult, ToolTurn, UserTurn
 from graphflow.providers.endpoints import open_at
 from graphflow.providers.wires.wire import Json, render_request
 from tests.conformance.corpus import Exchange, require_corpus
@@ -146,7 +146,7 @@ def _spoken(wire: str) -> st.SearchStrategy[Request]:
     call = st.builds(ToolCall, text, text, text | st.just('{"a": [1]}'), st.just({}))
     thought, *_, said, _ = OWN[wire].parts
     own = st.builds(replace, st.sampled_from([thought, said]), text=text)
-    part = st.builds(Said, text) | st.builds(Thinking, text) | own | call
+    part = st.builds(TextPart, text) | st.builds(Thinking, text) | own | call
     calls = st.lists(call, max_size=3).map(tuple)
     model = st.builds(
         AssistantTurn, text, calls, st.lists(part, max_size=4).map(tuple), st.sampled_from(["", *OWN, wire])

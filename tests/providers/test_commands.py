@@ -117,7 +117,7 @@ def test_a_prompt_is_never_a_command_or_a_file_to_read(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_claude_takes_back_begins_again() -> None:
-    from graphflow.model.reply import Gathering
+    from graphflow.model.reply import ReplyBuilder
     from graphflow.providers.commands.claude_code import ClaudeLines
 
     def piece(kind: str, **more: Any) -> dict[str, Any]:
@@ -129,13 +129,13 @@ def test_a_stream_that_claude_takes_back_begins_again() -> None:
     start = piece("content_block_start", index=0, content_block={"type": "text", "text": ""})
     void = {**piece("message_stop"), "abandoned_blocks": {"from_block_index": 0}}
     result = {"type": "result", "is_error": False, "result": "whole", "usage": {}, "stop_reason": "end_turn"}
-    lines, gathering = ClaudeLines(ASKED), Gathering()
+    lines, builder = ClaudeLines(ASKED), ReplyBuilder()
     for data in (start, text("hal"), void, start, text("whole"), result):
         for event in lines.line(data):
-            gathering.add(event)
+            builder.add(event)
     for event in lines.end(0, ""):
-        gathering.add(event)
-    assert gathering.whole().text == "whole"
+        builder.add(event)
+    assert builder.whole().text == "whole"
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Failover, Graph, connect, errors, record, tool
-from graphflow.model.reply import Gathering
+from graphflow.model.reply import ReplyBuilder
 from graphflow.model.seam import Request
 from graphflow.model.turns import UserTurn
-from graphflow.providers.reading import Reading
+from graphflow.providers.reply_reader import ReplyReader
 from graphflow.testing import ScriptedModel, says
 from tests.conformance.dialects import WIRES
 from tests.conftest import walk
@@ -53,13 +53,13 @@ def test_a_loop_that_changes_its_model_in_the_middle(first: str, second: str) ->
 
 
 def test_thinking_goes_back_to_where_it_came_from_and_nowhere_else() -> None:
-    from graphflow.model.turns import AssistantTurn, Said, Thinking, ToolCall, ToolResult, ToolTurn
+    from graphflow.model.turns import AssistantTurn, TextPart, Thinking, ToolCall, ToolResult, ToolTurn
     from graphflow.providers.wires import openai_chat
 
     call = ToolCall("functions.look:0", "look", "{}")
 
     def rendered(dialect: Any, wire: str) -> dict[str, Any]:
-        turn = AssistantTurn("So.", (call,), (Thinking("Hm."), Said("So."), call), wire)
+        turn = AssistantTurn("So.", (call,), (Thinking("Hm."), TextPart("So."), call), wire)
         return openai_chat.render_turn(turn, None, dialect)[0]
 
     assert rendered(openai_chat.GROQ, "groq")["reasoning"] == "Hm."
@@ -78,8 +78,10 @@ def test_thinking_goes_back_to_where_it_came_from_and_nowhere_else() -> None:
     signed = Thinking("Hm.", {"signature": "sig", "encrypted_content": "enc", "id": "rs_1"})
     for name in ("anthropic", "gemini", "openai-responses"):
         wire, spoken = WIRES[name]
-        own = wire.render_turn(AssistantTurn("So.", (call,), (signed, Said("So."), call), wire.name), None, spoken)
-        foreign = wire.render_turn(AssistantTurn("So.", (call,), (signed, Said("So."), call), "another"), None, spoken)
+        own = wire.render_turn(AssistantTurn("So.", (call,), (signed, TextPart("So."), call), wire.name), None, spoken)
+        foreign = wire.render_turn(
+            AssistantTurn("So.", (call,), (signed, TextPart("So."), call), "another"), None, spoken
+        )
         assert "Hm." in str(own) or "enc" in str(own)
         assert not [word for word in ("Hm.", "'sig'", "enc", "rs_1") if word in str(foreign)]
     [sent] = WIRES["anthropic"][0].render_turn(AssistantTurn("", (call,)), None, WIRES["anthropic"][1])
@@ -98,10 +100,10 @@ def test_reasoning_details_go_back_as_they_came() -> None:
         for d in "ab"
     ]
     body = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
-    reading, gathering = Reading(wire, openai_chat.OPENROUTER, "x"), Gathering()
-    for event in [*reading.feed(body + CHAT), *reading.end()]:
-        gathering.add(event)
-    [message] = openai_chat.render_turn(gathering.whole().turn, None, openai_chat.OPENROUTER)
+    reader, builder = ReplyReader(wire, openai_chat.OPENROUTER, "x"), ReplyBuilder()
+    for event in [*reader.feed(body + CHAT), *reader.end()]:
+        builder.add(event)
+    [message] = openai_chat.render_turn(builder.whole().turn, None, openai_chat.OPENROUTER)
     assert [detail["data"] for detail in message["reasoning_details"]] == ["a", "b"]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Failover, Graph, errors, tool
-from graphflow.model.reply import Gathering
+from graphflow.model.reply import ReplyBuilder
 from graphflow.model.seam import CallDelta, Finished, Model, ModelEvent, TextDelta
-from graphflow.providers.reading import Reading
+from graphflow.providers.reply_reader import ReplyReader
 from graphflow.run import Run
 from tests.conformance.dialects import WIRES
 from tests.conftest import walk
@@ -152,14 +152,14 @@ def test_what_compatible_servers_call_the_end_is_one(reason: str) -> None:
 def test_no_wire_takes_an_unknown_end_for_a_whole_answer(dialect: str) -> None:
     wire, spoken = WIRES[dialect]
     provider = next(name for name, target in TARGETS.items() if target[0] == dialect)
-    reading, gathering = Reading(wire, spoken, dialect), Gathering()
+    reader, builder = ReplyReader(wire, spoken, dialect), ReplyBuilder()
     [body] = half(provider, "incomplete:of_their_own" if dialect == "openai-responses" else "of_their_own")
     assert isinstance(body, bytes)
-    for event in [*reading.feed(body.partition(b"\r\n\r\n")[2]), *reading.end()]:
-        gathering.add(event)
-    assert not gathering.finished
-    assert gathering.whole().text == "half of"
-    assert reading.failure is not None
+    for event in [*reader.feed(body.partition(b"\r\n\r\n")[2]), *reader.end()]:
+        builder.add(event)
+    assert not builder.finished
+    assert builder.whole().text == "half of"
+    assert reader.failure is not None
 
 
 # -- summaries of what was said before ---------------------------------------------------------------------------------
@@ -227,13 +227,13 @@ def test_the_input_of_a_hosted_tool_is_nobodys_call(kind: str) -> None:
         ended = run(asked_at("anthropic", raw))
         assert len(raw.requests) == 1
     assert ended.output == "It rains."
-    reading = Reading(*WIRES["anthropic"], "anthropic")
-    gathering = Gathering()
+    reader = ReplyReader(*WIRES["anthropic"], "anthropic")
+    builder = ReplyBuilder()
     [body] = blocks(*events, reason="end_turn")
     assert isinstance(body, bytes)
-    for event in [*reading.feed(body.partition(b"\r\n\r\n")[2]), *reading.end()]:
-        gathering.add(event)
-    assert gathering.whole().parts[0].keep["item"]["input"] == {"query": "rain"}
+    for event in [*reader.feed(body.partition(b"\r\n\r\n")[2]), *reader.end()]:
+        builder.add(event)
+    assert builder.whole().parts[0].keep["item"]["input"] == {"query": "rain"}
 
 
 def test_arguments_of_no_call_are_a_malformed_reply() -> None:

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from graphflow import errors
-from graphflow.model.reply import Gathering, Reply, gather
+from graphflow.model.reply import Reply, ReplyBuilder, gather
 from graphflow.model.seam import ModelEvent, Request, Restarted, Retried, TextDelta
 from graphflow.model.turns import UserTurn
 from graphflow.providers import RetryPolicy, Timeouts, connect
-from graphflow.providers.reading import Reading
+from graphflow.providers.reply_reader import ReplyReader
 from tests.conformance.dialects import WIRES
 from tests.providers.raw_server import RawServer, Step, head, reply
 from tests.providers.reach import TARGETS, model, server
@@ -74,24 +74,24 @@ def bodies() -> dict[str, bytes]:
 def test_a_stream_cut_at_every_byte_is_never_a_short_answer() -> None:
     for dialect, body in bodies().items():
         wire, spoken = WIRES[dialect]
-        whole = Gathering()
-        reading = Reading(wire, spoken, dialect)
-        for event in [*reading.feed(body), *reading.end()]:
+        whole = ReplyBuilder()
+        reader = ReplyReader(wire, spoken, dialect)
+        for event in [*reader.feed(body), *reader.end()]:
             whole.add(event)
         complete = whole.whole()
         assert complete.text == "Grüße ☔"
         finished = 0
         for cut in range(len(body)):
-            part = Gathering()
-            reading = Reading(wire, spoken, dialect)
+            part = ReplyBuilder()
+            reader = ReplyReader(wire, spoken, dialect)
             try:
-                for event in reading.feed(body[:cut]):
+                for event in reader.feed(body[:cut]):
                     part.add(event)
-                for event in reading.end():
+                for event in reader.end():
                     part.add(event)
             except errors.ModelError as error:
                 assert isinstance(error, errors.MalformedReply), (dialect, cut, error)
-            if reading.failure is None and part.finished:
+            if reader.failure is None and part.finished:
                 finished += 1  # only blank lines were cut off, or what follows the terminal event
                 got = part.whole()
                 assert (got.text, got.input_tokens, got.finish) == (

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from graphflow import END, START, Agent, Graph, tool
-from graphflow.model.reply import Gathering, Reply
-from graphflow.providers.reading import Reading
+from graphflow.model.reply import Reply, ReplyBuilder
+from graphflow.providers.reply_reader import ReplyReader
 from graphflow.providers.wires.call_pieces import CallPieces
 from tests.conformance.dialects import WIRES
 from tests.conftest import walk
@@ -112,11 +112,11 @@ def test_two_calls_are_two_calls_however_their_pieces_come(turn: str) -> None:
 
 
 def read(pieces: Iterable[Piece]) -> list[tuple[str, str]]:
-    calls, gathering = CallPieces(), Gathering()
+    calls, builder = CallPieces(), ReplyBuilder()
     for number, id, name, arguments in pieces:
         for event in calls.take(number or 0, id, name, arguments):
-            gathering.add(event)
-    return sorted((call.name, call.arguments) for call in gathering.whole().calls)
+            builder.add(event)
+    return sorted((call.name, call.arguments) for call in builder.whole().calls)
 
 
 def test_pieces_of_three_numbered_calls_may_interleave_in_any_way() -> None:
@@ -136,11 +136,11 @@ def test_pieces_of_three_numbered_calls_may_interleave_in_any_way() -> None:
 
 # -- signs of life and counts ----------------------------------------------------------------------------------------------
 def heard(dialect: str, body: bytes) -> Reply:
-    reading, gathering = Reading(*WIRES[dialect], dialect), Gathering()
-    for event in [*reading.feed(body), *reading.end()]:
-        gathering.add(event)
-    assert reading.failure is None, reading.failure
-    return gathering.whole()
+    reader, builder = ReplyReader(*WIRES[dialect], dialect), ReplyBuilder()
+    for event in [*reader.feed(body), *reader.end()]:
+        builder.add(event)
+    assert reader.failure is None, reader.failure
+    return builder.whole()
 
 
 @pytest.mark.parametrize("sign", ["ping", "[PING]", '"ping"', "keep-alive", "[]"])

@@ -18,7 +18,7 @@ from graphflow import END, START, Agent, Failover, Graph, Limits, connect, error
 from graphflow.events import ModelPartial
 from graphflow.kinds.structured import output_schema, read_output
 from graphflow.messages.media import media_in
-from graphflow.model.reply import Gathering, gather
+from graphflow.model.reply import ReplyBuilder, gather
 from graphflow.model.seam import (
     CallDelta,
     Finished,
@@ -37,9 +37,9 @@ from graphflow.providers.http import _clients
 from graphflow.providers.http_model import Tries
 from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.pace import Bucket
-from graphflow.providers.reading import Reading
-from graphflow.providers.shapes import Unwrapped, fit
-from graphflow.providers.spoken import read_call_or_answer, schema_of
+from graphflow.providers.prompted_tools import read_call_or_answer, schema_of
+from graphflow.providers.reply_reader import ReplyReader
+from graphflow.providers.structured_output import AnswerReader, fit
 from graphflow.redaction import scrub
 from graphflow.testing import ScriptedModel, gives, says
 from tests.conformance.dialects import WIRES
@@ -100,12 +100,12 @@ def test_a_field_of_the_wrong_type_is_a_malformed_reply(dialect: str) -> None:
                 raw = b"".join(
                     line + b"\n" if wire.framing == "ndjson" else b"data: " + line + b"\n\n" for line in lines
                 )
-                reading, gathering = Reading(wire, spoken, dialect), Gathering()
+                reader, builder = ReplyReader(wire, spoken, dialect), ReplyBuilder()
                 tried += 1
                 try:
-                    for got in [*reading.feed(raw + b"data: [DONE]\n\n" * (wire.framing == "sse")), *reading.end()]:
-                        gathering.add(got)
-                    whole = gathering.whole()
+                    for got in [*reader.feed(raw + b"data: [DONE]\n\n" * (wire.framing == "sse")), *reader.end()]:
+                        builder.add(got)
+                    whole = builder.whole()
                 except errors.ModelError:
                     continue
                 assert isinstance(
@@ -169,14 +169,14 @@ def test_no_text_blocks_the_loop(what: str, text: str) -> None:
 
 def test_leading_blank_lines_cost_nothing_much() -> None:
     wire, spoken = WIRES["openai-chat"]
-    reading = Reading(wire, spoken, "x")
+    reader = ReplyReader(wire, spoken, "x")
     began = time.process_time()
     for _ in range(2000):
-        reading.feed(b"\n" * 2048)
+        reader.feed(b"\n" * 2048)
     assert time.process_time() - began < 20
     lines = b"".join(b"data: " + b"x" * 1_000_000 + b"\n" for _ in range(20))
     with pytest.raises(errors.MalformedReply, match="larger than"):
-        reading.feed(lines)
+        reader.feed(lines)
 
 
 def test_two_calls_under_one_number_are_two_calls() -> None:
@@ -185,15 +185,15 @@ def test_two_calls_under_one_number_are_two_calls() -> None:
 
     for index in ({"index": 0}, {}):
         wire, spoken = WIRES["openai-chat"]
-        reading, gathering = Reading(wire, spoken, "x"), Gathering()
+        reader, builder = ReplyReader(wire, spoken, "x"), ReplyBuilder()
         one = chunk(**index, id="c0", function={"name": "f", "arguments": '{"a":1}'})
         two = chunk(**index, id="c1", function={"name": "f", "arguments": '{"a":2}'})
         for event in [
-            *reading.feed(one + two + CHAT[CHAT.index(b'data: {"choices":[{"index":0,"delta":{},') :]),
-            *reading.end(),
+            *reader.feed(one + two + CHAT[CHAT.index(b'data: {"choices":[{"index":0,"delta":{},') :]),
+            *reader.end(),
         ]:
-            gathering.add(event)
-        assert [(c.id, c.arguments) for c in gathering.whole().calls] == [("c0", '{"a":1}'), ("c1", '{"a":2}')]
+            builder.add(event)
+        assert [(c.id, c.arguments) for c in builder.whole().calls] == [("c0", '{"a":1}'), ("c1", '{"a":2}')]
 
 
 # -- keys ------------------------------------------------------------------------------------------------------------------
@@ -366,10 +366,10 @@ def test_partial_objects_are_few_even_if_the_answer_is_long() -> None:
 
 def test_an_answer_given_twice_or_with_words_around_it() -> None:
     answer = [CallDelta(0, "c", "final_answer", '{"a":1}'), CallDelta(1, "d", "final_answer", '{"a":1}')]
-    seen = Unwrapped().events([TextDelta("Filling {a}: "), *answer, Finished("tool_calls", "x")])
+    seen = AnswerReader().events([TextDelta("Filling {a}: "), *answer, Finished("tool_calls", "x")])
     assert "".join(e.text for e in seen if isinstance(e, TextDelta)) == '{"a":1}'
     assert seen[-1] == Finished("stop", "x")
-    plain = Unwrapped().events([TextDelta('{"a":1}'), Finished("stop", "x")])
+    plain = AnswerReader().events([TextDelta('{"a":1}'), Finished("stop", "x")])
     assert plain == [TextDelta('{"a":1}'), Finished("stop", "x")]
 
 
@@ -582,15 +582,15 @@ def test_a_stream_that_is_closed_closes_what_it_stands_on() -> None:
 # -- what the first mending broke ------------------------------------------------------------------------------------------
 def pieces(*calls: dict[str, Any]) -> list[tuple[str, str]]:
     wire, spoken = WIRES["openai-chat"]
-    reading, gathering = Reading(wire, spoken, "x"), Gathering()
+    reader, builder = ReplyReader(wire, spoken, "x"), ReplyBuilder()
     chunks = [{"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]} for call in calls]
     body = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
     for event in [
-        *reading.feed(body + CHAT[CHAT.index(b'data: {"choices":[{"index":0,"delta":{},') :]),
-        *reading.end(),
+        *reader.feed(body + CHAT[CHAT.index(b'data: {"choices":[{"index":0,"delta":{},') :]),
+        *reader.end(),
     ]:
-        gathering.add(event)
-    return [(call.name, call.arguments) for call in gathering.whole().calls]
+        builder.add(event)
+    return [(call.name, call.arguments) for call in builder.whole().calls]
 
 
 def part(id: str, name: str, arguments: str, index: int = 0) -> dict[str, Any]:
@@ -691,7 +691,7 @@ def test_a_file_is_read_without_its_keys_and_written_back(tmp_path: Path, monkey
 
 
 def test_an_answer_tool_whose_name_comes_late_or_whose_arguments_do_not_come() -> None:
-    late = Unwrapped().events(
+    late = AnswerReader().events(
         [
             CallDelta(0, "c"),
             CallDelta(0, name="final_answer"),
@@ -700,7 +700,7 @@ def test_an_answer_tool_whose_name_comes_late_or_whose_arguments_do_not_come() -
         ]
     )
     assert late == [TextDelta('{"a":1}'), Finished("stop")]
-    empty = Unwrapped().events([TextDelta('{"a":1}'), CallDelta(0, "c", "final_answer"), Finished("tool_calls")])
+    empty = AnswerReader().events([TextDelta('{"a":1}'), CallDelta(0, "c", "final_answer"), Finished("tool_calls")])
     assert empty == [TextDelta('{"a":1}'), Finished("stop")]
 
 

@@ -11,7 +11,7 @@ from graphflow import END, START, Agent, Graph
 from graphflow.kinds.structured import output_schema
 from graphflow.model.seam import CallDelta, Finished, Request, TextDelta, ToolSpec
 from graphflow.model.turns import UserTurn
-from graphflow.providers.shapes import ANSWER, Unwrapped, as_tool, as_words, fit
+from graphflow.providers.structured_output import ANSWER, AnswerReader, as_tool, as_words, fit
 from tests.conftest import walk
 from tests.providers.reach import TARGETS, model, server
 from tests.strict import Answer
@@ -141,10 +141,10 @@ def test_a_tool_stands_in_for_the_answer() -> None:
     beside = as_tool(Request((UserTurn("x"),), output_schema=schema, tools=(ToolSpec("t", "T", schema),)))
     assert beside.tool_choice == "required"
     assert [tool.name for tool in beside.tools] == ["t", ANSWER]
-    unwrapped = Unwrapped()
+    unwrapped = AnswerReader()
     seen = unwrapped.events([CallDelta(0, "c", ANSWER), CallDelta(0, arguments='{"a":1}'), Finished("tool_calls", "x")])
     assert seen == [TextDelta('{"a":1}', 0), Finished("stop", "x")]
-    both = Unwrapped().events([CallDelta(0, "c", "t", "{}"), Finished("tool_calls")])
+    both = AnswerReader().events([CallDelta(0, "c", "t", "{}"), Finished("tool_calls")])
     assert both == [CallDelta(0, "c", "t", "{}"), Finished("tool_calls")]
 
 

@@ -25,7 +25,7 @@ from graphflow.errors import (
 )
 from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, in_words, instructions, prompt, sayable
-from graphflow.providers.spoken import schema_of
+from graphflow.providers.prompted_tools import schema_of
 
 NAME = "auggie"
 SYSTEM_FILE = "system.txt"

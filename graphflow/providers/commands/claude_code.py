@@ -28,7 +28,7 @@ from graphflow.errors import (
 from graphflow.messages.message import to_json_value
 from graphflow.model.seam import Finish, Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt, sayable
-from graphflow.providers.spoken import schema_of
+from graphflow.providers.prompted_tools import schema_of
 from graphflow.providers.wires.anthropic import FINISH, MessagesParser, parse_usage
 from graphflow.providers.wires.wire import Dialect, cannot, finish_of
 

@@ -25,8 +25,8 @@ from graphflow.errors import (
 from graphflow.messages.message import to_json_value
 from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta, ThinkingDelta, UsageDelta
 from graphflow.providers.commands.process import Command, Invocation, failed, in_words, instructions, prompt, sayable
-from graphflow.providers.shapes import fit
-from graphflow.providers.spoken import schema_of
+from graphflow.providers.prompted_tools import schema_of
+from graphflow.providers.structured_output import fit
 from graphflow.providers.wires.wire import cannot
 
 NAME = "codex"

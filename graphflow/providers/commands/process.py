@@ -28,13 +28,13 @@ from pydantic_core import from_json
 from graphflow.errors import CommandFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
 from graphflow.messages.message import to_json_value
 from graphflow.model.prices import cost_of, price_of
-from graphflow.model.reply import mended
+from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta, UsageDelta
 from graphflow.providers.closing import aclosing
 from graphflow.providers.commands.variables import passed_on
 from graphflow.providers.http import Timeouts
-from graphflow.providers.reading import LARGEST_EVENT, ODD, checked
-from graphflow.providers.spoken import read_call_or_answer, render_tools, transcript
+from graphflow.providers.prompted_tools import read_call_or_answer, render_tools, transcript
+from graphflow.providers.reply_reader import LARGEST_EVENT, ODD, checked
 from graphflow.providers.wires.wire import cannot, refuse
 
 GRACE_S = 2.0
@@ -164,7 +164,7 @@ class CommandModel:
             call = self.command.build(request, self.model, Path(folder))
             call = replace(call, variables=passed_on(self.command.own, self.env, call.variables))
             for name, text in call.files.items():
-                (Path(folder) / name).write_text(mended(text), encoding="utf-8")
+                (Path(folder) / name).write_text(join_surrogates(text), encoding="utf-8")
             yield Opened(self.command.name, self.model)
             held: list[str] = []
             talk = _talk(self.command, self.path, call, folder, self.timeouts, self.command.lines(request))
@@ -376,7 +376,7 @@ def _odd(command: Command, error: Exception) -> MalformedReply:
 
 async def _feed(stdin: asyncio.StreamWriter, text: str) -> None:
     with contextlib.suppress(ConnectionError):  # a tool that ends before it has read all says why in its own words
-        stdin.write(mended(text).encode())
+        stdin.write(join_surrogates(text).encode())
         await stdin.drain()
         stdin.close()
         await stdin.wait_closed()

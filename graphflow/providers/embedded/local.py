@@ -20,7 +20,7 @@ from graphflow.messages.media import Media
 from graphflow.model.seam import CallDelta, Finish, Finished, ModelEvent, Request, TextDelta, UsageDelta
 from graphflow.model.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 from graphflow.providers.embedded import engine, weights
-from graphflow.providers.spoken import read_call_or_answer, render_call, render_tools, schema_of
+from graphflow.providers.prompted_tools import read_call_or_answer, render_call, render_tools, schema_of
 from graphflow.providers.wires.wire import cannot, present, read_logprobs
 
 MAX_TOKENS = 256

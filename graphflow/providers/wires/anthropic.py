@@ -27,7 +27,7 @@ from graphflow.model.seam import (
     ToolSpec,
     UsageDelta,
 )
-from graphflow.model.turns import CACHE, Block, CacheMark, Part, Said, Thinking, ToolCall, ToolResult, Turn
+from graphflow.model.turns import CACHE, Block, CacheMark, Part, TextPart, Thinking, ToolCall, ToolResult, Turn
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.wire import (
     AssistantTurn,
@@ -238,7 +238,7 @@ def call_id(id: str) -> str:
 
 def _part(part: Part, own: bool) -> Json | None:
     match part:
-        case Said():
+        case TextPart():
             cited = present(citations=part.keep.get("citations")) if own else {}
             return {"type": "text", "text": part.text, **cited} if part.text.strip() else None
         case ToolCall():

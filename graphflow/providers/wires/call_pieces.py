@@ -16,7 +16,7 @@ from graphflow.model.seam import CallDelta, Kept, ModelEvent
 
 
 @dataclass(slots=True)
-class Begun:
+class OpenCall:
     """A call that has begun.
 
     Attributes:
@@ -52,9 +52,9 @@ class CallPieces:
     """The calls of one reply, while their pieces come."""
 
     def __init__(self) -> None:
-        self.calls: list[Begun] = []
-        self.by_id: dict[str, Begun] = {}
-        self.by_number: dict[int, Begun] = {}
+        self.calls: list[OpenCall] = []
+        self.by_id: dict[str, OpenCall] = {}
+        self.by_number: dict[int, OpenCall] = {}
 
     def take(self, number: int, id: str, name: str, arguments: str) -> list[ModelEvent]:
         """The events of one piece.
@@ -78,7 +78,7 @@ class CallPieces:
         call.name = call.name or late
         return [CallDelta(call.index, name=late, arguments=arguments)]
 
-    def _of(self, number: int, id: str, name: str) -> Begun | None:
+    def _of(self, number: int, id: str, name: str) -> OpenCall | None:
         """The call that a piece continues; None if it begins one."""
         if id in self.by_id:
             return self.by_id[id]
@@ -94,7 +94,7 @@ class CallPieces:
         taken = {call.index for call in self.calls}
         index = number if number not in taken else 1 + max(taken)
         given = id if id not in self.by_id else ""  # an id that another call has is none
-        call = Begun(index, given, name, [arguments])
+        call = OpenCall(index, given, name, [arguments])
         self.calls.append(call)
         self.by_number[number] = call
         if given:

@@ -32,7 +32,7 @@ from graphflow.model.seam import (
     ToolSpec,
     UsageDelta,
 )
-from graphflow.model.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, ToolResult, Turn
+from graphflow.model.turns import Block, CacheMark, Part, TextPart, Thinking, ToolCall, ToolResult, Turn
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.wire import (
     AssistantTurn,
@@ -183,7 +183,7 @@ def _sign_foreign(parts: list[Json], own: bool) -> None:
 def _part(part: Part, own: bool) -> Json | None:
     signed = present(thoughtSignature=part.keep.get("signature")) if own else {}
     match part:
-        case Said():
+        case TextPart():
             return {"text": part.text, **signed} if part.text or signed else None
         case ToolCall():
             call: Json = {"name": part.name, "args": arguments_of(part.arguments)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from graphflow.messages.media import Media
 from graphflow.model.seam import Request, ToolSpec
-from graphflow.model.turns import Block, CacheMark, Part, Said, Thinking, ToolCall, Turn
+from graphflow.model.turns import Block, CacheMark, Part, TextPart, Thinking, ToolCall, Turn
 from graphflow.providers.wires.openai_chat import REASONS
 from graphflow.providers.wires.responses_reply import NAME, ResponsesParser
 from graphflow.providers.wires.wire import (
@@ -133,7 +133,7 @@ def _item(part: Part, own: bool, lost: bool) -> Json | None:
     if lost and type(part) is not Thinking:
         keep.pop("id", None)
     match part:
-        case Said():
+        case TextPart():
             if not part.text:
                 return None
             if not keep.get("id"):

@@ -11,7 +11,7 @@ from graphflow.model.seam import Model, ModelEvent, Request
 from graphflow.providers.closing import aclosing
 
 
-class Declared:
+class DeclaredModel:
     """One model of a file.
 
     Attributes:

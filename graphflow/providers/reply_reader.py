@@ -45,7 +45,7 @@ KEPT_ALIVE = frozenset({b"", b"ping", b"pong", b"keepalive", b"keep-alive", b"he
 Mode = Literal["", "sse", "ndjson", "whole", "fault"]
 
 
-class Reading:
+class ReplyReader:
     """Reads one HTTP reply. `feed` it bytes as they come, then `end` it."""
 
     def __init__(

@@ -147,7 +147,7 @@ def as_words(request: Request) -> Request:
     return replace(request, output_schema=None, system=system)
 
 
-class Unwrapped:
+class AnswerReader:
     """Turns the call of the answer tool back into text.
 
     What else the model says beside it is thinking aloud; only the first of several answers counts.

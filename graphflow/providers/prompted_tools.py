@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from graphflow.messages.message import to_json_value
-from graphflow.model.reply import unfenced
+from graphflow.model.reply import fenced_blocks
 from graphflow.model.seam import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
 from graphflow.model.turns import AssistantTurn, ToolTurn, Turn, UserTurn
 from graphflow.providers.wires.wire import arguments_of, cannot
@@ -78,7 +78,7 @@ def read_call_or_answer(text: str, id: str = "call_0") -> ModelEvent:
     """The call that the text spells, or the answer. What is neither is the answer itself."""
     stripped = text.strip()
     said: Any = None
-    for spelled in (stripped, *(unfenced(stripped) if stripped.startswith("```") else ())):
+    for spelled in (stripped, *(fenced_blocks(stripped) if stripped.startswith("```") else ())):
         try:
             said = from_json(spelled)
             break
