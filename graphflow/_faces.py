@@ -7,7 +7,7 @@ moved answers under its old name, too, with a warning, until 0.3.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -40,6 +40,19 @@ def moved(old: str, new: str) -> Callable[[str], Any]:
         found = getattr(import_module(new), name)
         warnings.warn(f"{old} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=2)
         return found
+
+    return find
+
+
+def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """A `__getattr__` for a module in which names have changed: it warns, and hands out what has the new name."""
+
+    def find(name: str) -> Any:
+        new = names.get(name)
+        if new is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{module}.{name} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(module), new)
 
     return find
 

@@ -33,6 +33,7 @@ ROOMS = {
     "model": ["CACHE", "AssistantTurn", "Model", "Reply", "Request", "ToolCall", "ToolSpec", "UserTurn"],
     "walk": ["Cancel", "Finish", "Start", "Walk"],
 }
+RENAMED = [("model.turns", "Said", "TextPart"), ("model.reply", "Gathering", "ReplyBuilder")]
 
 
 @pytest.mark.parametrize("name", graphflow.__all__)
@@ -52,6 +53,15 @@ def test_what_has_moved_answers_under_its_old_name_with_a_warning(old: str, new:
     with pytest.warns(DeprecationWarning, match=f"graphflow.{old} is now graphflow.{new}; the old name goes with 0.3"):
         found = getattr(importlib.import_module(f"graphflow.{old}"), name)
     assert found is getattr(new_module, name)
+
+
+@pytest.mark.parametrize(("module", "old", "new"), RENAMED)
+def test_what_has_a_new_name_answers_under_its_old_one_with_a_warning(module: str, old: str, new: str) -> None:
+    found = importlib.import_module(f"graphflow.{module}")
+    with pytest.warns(DeprecationWarning, match=f"graphflow.{module}.{old} is now {new}; the old name goes with 0.3"):
+        assert getattr(found, old) is getattr(found, new)
+    with pytest.warns(DeprecationWarning, match=f"{old} is now {new}"):
+        assert getattr(importlib.import_module("graphflow.model"), old) is getattr(found, new)
 
 
 def test_a_name_that_nobody_has_is_an_attribute_error() -> None:

@@ -127,13 +127,13 @@ async def ask(
     started = frame.clock()
     frame.record(ModelStarted, ctx.activation, node=name, model=model.name, question=number)
     listen = Teller(ctx, number, partial=partial) if frame.observed else None
-    gathering = ReplyBuilder()
+    builder = ReplyBuilder()
     try:
         sent = request if names is None else names.sent(request)
-        reply = await gather(model.stream(sent), listen, _noter(ctx), gathering)
+        reply = await gather(model.stream(sent), listen, _noter(ctx), builder)
     except BaseException as error:
-        if not gathering.empty:  # what was spent before it broke off, or was stopped, is spent
-            _count(gathering.whole(), model, started, number, ctx)
+        if not builder.empty:  # what was spent before it broke off, or was stopped, is spent
+            _count(builder.whole(), model, started, number, ctx)
         if names is not None and isinstance(error, ModelError) and isinstance(error.partial, Reply):
             names.read(error.partial)
         raise

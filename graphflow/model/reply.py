@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from graphflow._faces import renamed
 from graphflow.errors import MalformedReply, ModelError, ServerError
 from graphflow.model.seam import (
     CallDelta,
@@ -261,8 +262,8 @@ async def gather(
         ModelError: whatever the stream raised, with what had come of the reply in `partial`; `MalformedReply` if the
             stream ended without `Finished`.
     """
-    gathering = into or ReplyBuilder()
-    add = gathering.add
+    builder = into or ReplyBuilder()
+    add = builder.add
     if not hasattr(events, "__aiter__"):
         if hasattr(events, "close"):
             events.close()  # a coroutine that nobody will await
@@ -276,23 +277,26 @@ async def gather(
             if notice is not None and type(event) in _NOTICES:
                 notice(event)  # type: ignore[arg-type]  # it is one of the two
             add(event)
-        if not gathering.finished:
+        if not builder.finished:
             raise MalformedReply(
                 "the model's stream ended without saying that it was finished; the answer may be cut, so it is refused"
             )
-        raw = gathering.reply.finish_raw
-        if gathering.reply.finish == "other" and raw:
+        raw = builder.reply.finish_raw
+        if builder.reply.finish == "other" and raw:
             unknown = ServerError(
                 f"the model's answer ended in a way that nobody here knows ({raw}); it may be cut", code=raw
             )
             unknown.retryable = False
             raise unknown
     except ModelError as error:
-        if error.partial is None and not gathering.empty:
-            error.partial = gathering.whole()
+        if error.partial is None and not builder.empty:
+            error.partial = builder.whole()
         raise
     finally:
         close = getattr(events, "aclose", None)
         if close is not None:
             await close()  # a listener that raised must not leave the connection to the garbage collector
-    return gathering.whole()
+    return builder.whole()
+
+
+__getattr__ = renamed(__name__, {"Gathering": "ReplyBuilder"})

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from graphflow._faces import renamed
+
 if TYPE_CHECKING:
     from graphflow.messages.media import Media
 
@@ -156,3 +158,5 @@ class ToolTurn:
 
 
 Turn = UserTurn | AssistantTurn | ToolTurn
+
+__getattr__ = renamed(__name__, {"Said": "TextPart"})

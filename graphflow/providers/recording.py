@@ -175,17 +175,17 @@ def _summed(events: list[ModelEvent]) -> list[ModelEvent]:
     """The events; where several tries were paid for, one usage that is the sum of all, as a live run counts them."""
     if not any(isinstance(event, (seam.Retried, seam.Switched, seam.Restarted)) for event in events):
         return events
-    gathering = ReplyBuilder()
+    builder = ReplyBuilder()
     for event in events:
-        gathering.add(event)
-    whole = gathering.whole()
+        builder.add(event)
+    whole = builder.whole()
     start = max((n for n, event in enumerate(events) if isinstance(event, seam.Restarted)), default=-1) + 1
     kept = [event for event in events[start:] if not isinstance(event, (seam.UsageDelta, seam.Finished))]
     total = seam.UsageDelta(whole.input_tokens, whole.output_tokens, whole.usd)
     total.cache_read_tokens, total.cache_write_tokens = whole.cache_read_tokens, whole.cache_write_tokens
     total.reasoning_tokens = whole.reasoning_tokens
     ends = [event for event in events[start:] if isinstance(event, seam.Finished)]
-    return [*kept, *([total] if not gathering.empty else []), *ends]
+    return [*kept, *([total] if not builder.empty else []), *ends]
 
 
 def without_secrets(events: list[ModelEvent]) -> list[ModelEvent]:
