@@ -19,7 +19,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from graphflow import END, START, Agent, Graph, LimitReached, Limits, Message, node
-from nodes.demands import demands_of, unmet
+from nodes._support.demands import demands_of, unmet
 
 LAPS = 3
 """How often a text is sent back."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Literal
 
 from graphflow import END, START, Agent, Failure, Graph, LimitReached, Limits, Message, node
-from nodes.grounding import borne_out, off_the_point, point_of, sentences
+from nodes._support.grounding import borne_out, off_the_point, point_of, sentences
 from nodes.steps.read_documents import Chunk, Chunks, Documents, read_documents
 from nodes.tools.search_documents import shares
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from pydantic import Field
 
 from graphflow import END, START, Agent, Context, Failure, Graph, LimitReached, Limits, Message, node
+from nodes._support.words import stems
 from nodes.steps.check_answer import checked
 from nodes.steps.retrieve import NEAR, key_words
 from nodes.tools.search_documents import search_documents
-from nodes.words import stems
 
 LAPS = 2
 """How often what is missing is planned again."""

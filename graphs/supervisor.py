@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import Field
 
 from graphflow import END, START, Agent, Graph, Limits, Message, SubAgent, ToolError, tool
-from nodes.tables import read_table
+from nodes._support.tables import read_table
 from nodes.tools.price_of import priced
 from nodes.tools.search_documents import Found, search_documents
 

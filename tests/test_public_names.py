@@ -27,6 +27,7 @@ MOVED = [
     ("executor", "runtime.executor"),
     ("prompts", "kinds.prompts"),
     ("program", "proofs.program"),
+    ("mcp.serving", "server.mcp"),
 ]
 ROOMS = {
     "messages": ["Artifact", "Failure", "LimitReached", "Media", "Message"],

@@ -35,6 +35,7 @@ def test_only_graphflow_is_importable(wheel: Path) -> None:
         "graphflow/_shipped/graphs/desk.py",
         "graphflow/_shipped/graphs/shop/orders.csv",
         "graphflow/_shipped/nodes/messages.py",
+        "graphflow/_shipped/nodes/_support/sql_worker.py",
     ):
         assert wanted in names
     assert not [name for name in names if "__pycache__" in name]

@@ -9,8 +9,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from graphflow.errors import FileUnreadable
-from graphflow.mcp.serving import HOST, PATH, new_token, serve
 from graphflow.project import load
+from graphflow.server.mcp import HOST, PATH, new_token, serve
 
 TOKEN = "GRAPHFLOW_MCP_TOKEN"  # the name of a variable
 

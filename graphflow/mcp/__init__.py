@@ -1,4 +1,6 @@
-"""The Model Context Protocol: servers whose tools agents call, and graphs that are served as tools.
+"""The Model Context Protocol, seen from the client: servers whose tools agents call.
+
+`graphflow.server.mcp` is the other side: graphs that are served as tools.
 
 Everything here stands on the `mcp` SDK (extra `mcp`), which is loaded when the first server is opened; a graph that names
 a server can be built, proven and drawn without it.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from graphflow import node
-from nodes.grounding import verdicts
+from nodes._support.grounding import verdicts
+from nodes._support.wording import tokens
 from nodes.messages import Answer, Draft, Rejected
-from nodes.wording import tokens
 
 LONGEST = 240
 """Characters of a reply that a writer may make of one fact."""

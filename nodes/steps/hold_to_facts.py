@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from graphflow import Message, node
-from nodes.grounding import Verdict, nearest, verdicts
-from nodes.statements import without_opening
+from nodes._support.grounding import Verdict, nearest, verdicts
+from nodes._support.statements import without_opening
 
 
 class Said(Message):

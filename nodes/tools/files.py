@@ -16,9 +16,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from graphflow import Tool, ToolError, tool
-from nodes.pattern_worker import NEWLINE
-from nodes.patterns import matching_lines
-from nodes.rooted import Entry, Rooted
+from nodes._support.pattern_worker import NEWLINE
+from nodes._support.patterns import matching_lines
+from nodes._support.root import Entry, Root
 
 FILE_LIMIT = 5_000_000
 """Bytes of a file that is read or written, unless said otherwise."""
@@ -59,7 +59,7 @@ def files(
         hidden: whether names that begin with a point are in reach; `.git` never is.
         file_limit: bytes that a file may have to be read or written.
     """
-    rooted = Rooted(root, hidden=hidden)
+    rooted = Root(root, hidden=hidden)
     return (
         _read_file(rooted, file_limit),
         _list_files(rooted),
@@ -68,7 +68,7 @@ def files(
     )
 
 
-def _read_file(rooted: Rooted, file_limit: int) -> Tool[Any, Any]:
+def _read_file(rooted: Root, file_limit: int) -> Tool[Any, Any]:
     @tool(effects=["reads"], timeout_s=20, output_limit=WHOLE_OUTPUT)
     def read_file(
         path: FilePath,
@@ -99,7 +99,7 @@ def _read_file(rooted: Rooted, file_limit: int) -> Tool[Any, Any]:
     return read_file
 
 
-def _list_files(rooted: Rooted) -> Tool[Any, Any]:
+def _list_files(rooted: Root) -> Tool[Any, Any]:
     @tool(effects=["reads"], timeout_s=20)
     def list_files(
         folder: FolderPath = ".",
@@ -128,7 +128,7 @@ def _list_files(rooted: Rooted) -> Tool[Any, Any]:
     return list_files
 
 
-def _grep_files(rooted: Rooted, file_limit: int) -> Tool[Any, Any]:
+def _grep_files(rooted: Root, file_limit: int) -> Tool[Any, Any]:
     @tool(effects=["reads"], timeout_s=30)
     def grep_files(
         pattern: Annotated[str, Field(min_length=1, max_length=1_000)],
@@ -171,7 +171,7 @@ def _grep_files(rooted: Rooted, file_limit: int) -> Tool[Any, Any]:
     return grep_files
 
 
-def _writing(rooted: Rooted, file_limit: int) -> tuple[Tool[Any, Any], Tool[Any, Any]]:
+def _writing(rooted: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[Any, Any]]:
     # `concurrency_safe` keeps the calls of one turn apart; two agents at the same time are kept apart by this.
     lock = threading.Lock()
 
@@ -227,7 +227,7 @@ def _writing(rooted: Rooted, file_limit: int) -> tuple[Tool[Any, Any], Tool[Any,
     return write_file, edit_file
 
 
-def visited(rooted: Rooted, folder: str, *, recursive: bool) -> Iterator[Entry]:
+def visited(rooted: Root, folder: str, *, recursive: bool) -> Iterator[Entry]:
     """What is in a folder, bounded in number and time.
 
     Raises:

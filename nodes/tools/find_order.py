@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphflow import tool
-from nodes.tables import read_table
+from nodes._support.tables import read_table
 
 
 @tool

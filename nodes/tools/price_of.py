@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from graphflow import ToolError, tool
-from nodes.tables import read_table
+from nodes._support.tables import read_table
 
 
 @tool

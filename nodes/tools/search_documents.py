@@ -8,7 +8,7 @@ from pathlib import Path
 
 from graphflow import Message, ToolError, tool
 from graphflow.model.resolve import open_embedder
-from nodes.statements import statements, without_opening
+from nodes._support.statements import statements, without_opening
 
 EMBEDDER = "local:use"
 WORDS = 0.3

@@ -5,7 +5,7 @@ Rules:
 2. Only what the list begins with is judged. A program that runs others (`env`, `find -exec`, `git -c`, `python`) runs
    anything once it is allowed: allow the longest beginning that will do, `("git", "status")` rather than `"git"`.
 3. What a command finds in its folder is input, too, and a model may have written it (`files(write=True)`). git is kept from
-   taking programs out of it (`nodes.programs`). What is made to run what it finds does so: `make`, `npm`, `pytest`, `cargo`
+   taking programs out of it (`nodes._support.programs`). What is made to run what it finds does so: `make`, `npm`, `pytest`, `cargo`
    and the like run anything once they are allowed in a folder that can be written.
 4. A command leads a session of its own. However it ends, everything left in its process group is killed. A program that
    makes itself another session (a daemon) gets away; only a container holds that.
@@ -26,7 +26,7 @@ from pydantic import Field
 
 from graphflow import Message, Tool, ToolError, tool
 from graphflow.errors import DeclarationError
-from nodes.programs import environment, runs_more
+from nodes._support.programs import environment, runs_more
 
 KEPT = 16_000
 """Bytes of each stream that are kept, unless said otherwise: its beginning and its end."""

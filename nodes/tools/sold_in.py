@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from graphflow import tool
-from nodes.tables import read_table
+from nodes._support.tables import read_table
 from nodes.tools.price_of import singular
 
 

@@ -19,11 +19,11 @@ from pydantic import Field
 
 from graphflow import Message, Tool, ToolError, tool
 from graphflow.errors import DeclarationError
-from nodes.apart import ask_apart
+from nodes._support.worker import ask_worker
 
 ROWS = 200
 SECONDS = 5.0
-WORKER = Path(__file__).parents[1] / "sql_worker.py"
+WORKER = Path(__file__).parents[1] / "_support" / "sql_worker.py"
 Cell = str | int | float | None
 Statement = Annotated[str, Field(min_length=1, max_length=20_000)]
 Values = Annotated[list[Cell] | dict[str, Cell], Field(max_length=500)]
@@ -125,7 +125,7 @@ class Base:
         """
         task = {"statement": statement, "values": values, "write": write, "rows": self.rows, "seconds": self.seconds}
         try:
-            told = ask_apart(WORKER, {**task, "file": self.file.as_uri()}, self.seconds + 0.5)
+            told = ask_worker(WORKER, {**task, "file": self.file.as_uri()}, self.seconds + 0.5)
         except TimeoutError:
             told = {"error": "", "refused": [], "late": True}
         if told is None:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from graphflow import Message, Tool, ToolError, tool
-from nodes.pattern_worker import NEWLINE
-from nodes.patterns import matches, replaced
+from nodes._support.pattern_worker import NEWLINE
+from nodes._support.patterns import matches, replaced
 
 LONGEST = 500_000
 SECONDS = 5.0

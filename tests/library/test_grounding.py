@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nodes.grounding import MOST_SAID, borne_out, verdicts
-from nodes.retelling import Fact, fault
-from nodes.statements import statements, without_opening
+from nodes._support.grounding import MOST_SAID, borne_out, verdicts
+from nodes._support.retelling import Fact, fault
+from nodes._support.statements import statements, without_opening
+from nodes._support.wording import tokens
 from nodes.tools.search_documents import _sentences
-from nodes.wording import tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*(ROOT / "graphs/shop/docs").glob("*.md"), *(ROOT / "tests/data/museum").glob("*.md")])

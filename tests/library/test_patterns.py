@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphflow import ToolError
-from nodes.patterns import matches, matching_lines, replaced
+from nodes._support.patterns import matches, matching_lines, replaced
 from tests.leftovers import children
 from tests.waiting import until
 

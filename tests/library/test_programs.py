@@ -12,7 +12,7 @@ import pytest
 
 from graphflow import END, START, Agent, Graph
 from graphflow.testing import ScriptedModel, calls
-from nodes.programs import runs_more
+from nodes._support.programs import runs_more
 from nodes.tools.files import files
 from nodes.tools.shell import shell
 from tests.conftest import walk

@@ -20,8 +20,8 @@ from pydantic import BaseModel
 
 from graphflow import END, MCP, START, Agent, Graph, Media, node
 from graphflow.errors import DeclarationError
-from graphflow.mcp.serving import Serving, output_schema_of
 from graphflow.model.turns import ToolTurn
+from graphflow.server.mcp import Serving, output_schema_of
 from graphflow.testing import ScriptedModel, calls
 from tests.mcp.servers import TOKEN, free_port, listens
 from tests.waiting import eventually, until

@@ -227,7 +227,7 @@ def test_the_embedded_model_reads_spelled_names() -> None:
 
 def test_a_graph_is_served_under_a_spelled_name() -> None:
     pytest.importorskip("mcp")
-    from graphflow.mcp.serving import Serving
+    from graphflow.server.mcp import Serving
 
     @node
     async def same(text: str) -> str:

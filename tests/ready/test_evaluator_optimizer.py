@@ -8,7 +8,7 @@ import pytest
 
 from graphflow.testing import ScriptedModel, gives
 from graphs.evaluator_optimizer import Brief, Written, evaluator_optimizer
-from nodes.demands import Demands, demands_of, unmet
+from nodes._support.demands import Demands, demands_of, unmet
 from tests.conftest import walk
 from tests.ready.ways import from_file, ran, sound
 

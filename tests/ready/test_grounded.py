@@ -11,7 +11,7 @@ import pytest
 from graphflow import END, START, Agent, Failure, Graph, Limits, Message, node
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, fails
-from nodes.grounding import verdicts
+from nodes._support.grounding import verdicts
 from nodes.steps.hold_to_facts import Grounded, Said
 from nodes.subagents.grounded import grounded
 from nodes.tools.search_documents import _sentences

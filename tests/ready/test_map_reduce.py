@@ -11,7 +11,7 @@ from graphflow import LimitReached
 from graphflow.errors import FileUnreadable
 from graphflow.testing import ScriptedModel, fails, says
 from graphs.map_reduce import AT_ONCE, Answer, Note, Notes, cut_short, excerpt, map_reduce, quoted
-from nodes.grounding import borne_out, sentences
+from nodes._support.grounding import borne_out, sentences
 from nodes.steps.read_documents import Chunk, Chunks, Documents, cut, read_documents
 from tests.conftest import walk
 from tests.ready.ways import DOCS, from_file, ran, sound

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-def ask_apart(worker: Path, task: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+def ask_worker(worker: Path, task: dict[str, Any], seconds: float) -> dict[str, Any] | None:
     """What a worker (a file that reads a task as JSON and prints its answer) says; None if it died of its own limits.
 
     Raises:

@@ -1,7 +1,7 @@
 """Holds what a model says against what it read: which of its sentences hold, and what is to the point.
 
 There are two measures. `verdicts` is for answers to people: a sentence holds only if it is one of the facts retold
-(`nodes.retelling`). `borne_out` is for summaries, which say things in other words: it counts the words in common, and
+(`nodes._support.retelling`). `borne_out` is for summaries, which say things in other words: it counts the words in common, and
 compares numbers with their units, denials and conditions.
 """
 
@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from itertools import islice, pairwise
 from typing import NamedTuple
 
-from nodes.retelling import CONDITIONS, QUALIFIERS, Fact
-from nodes.statements import statements, without_opening
+from nodes._support.retelling import CONDITIONS, QUALIFIERS, Fact
+from nodes._support.statements import statements, without_opening
+from nodes._support.wording import UNITS, is_number, tokens
+from nodes._support.words import content_words
 from nodes.tools.search_documents import shares
-from nodes.wording import UNITS, is_number, tokens
-from nodes.words import content_words
 
 LONGEST = 60
 """Words of what is still taken for a sentence."""

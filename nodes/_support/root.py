@@ -40,7 +40,7 @@ class Entry:
     size: int
 
 
-class Rooted:
+class Root:
     """The files below one folder."""
 
     def __init__(self, root: str | Path, *, hidden: bool = False) -> None:

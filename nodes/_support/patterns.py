@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from graphflow import ToolError
-from nodes.apart import ask_apart
-from nodes.pattern_worker import NEWLINE, around
+from nodes._support.pattern_worker import NEWLINE, around
+from nodes._support.worker import ask_worker
 
 SECONDS = 5.0
 """What a match may take. All of a 20 MB source tree takes about a second."""
@@ -68,7 +68,7 @@ def _literal(word: str, texts: Sequence[str], most: int) -> list[tuple[int, int,
 def _ask(do: str, pattern: str, texts: Sequence[str], ignore_case: bool, most: int, seconds: float, **more: Any) -> Any:
     task = {"do": do, "pattern": pattern, "texts": texts, "ignore_case": ignore_case, "most": most, "seconds": seconds}
     try:
-        result = ask_apart(WORKER, {**task, **more}, seconds)
+        result = ask_worker(WORKER, {**task, **more}, seconds)
     except TimeoutError:
         raise ToolError(
             f"the pattern {pattern!r} took longer than {seconds:g} s; write it without nested repeats such as (a+)+, "

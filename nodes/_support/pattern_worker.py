@@ -1,4 +1,4 @@
-"""Matches a regular expression in a process of its own: `nodes.patterns` starts it, and kills it when it takes too long.
+"""Matches a regular expression in a process of its own: `nodes._support.patterns` starts it, and kills it when it takes too long.
 
 It is run by its path with `-I -S`, so it imports nothing but the standard library.
 """
