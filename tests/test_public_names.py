@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from dataclasses import replace
 
 import pytest
 
 import graphflow
+from graphflow import Agent
+from graphflow.kinds.agent import Options
+from graphflow.model import Request, Settings, UserTurn
+from graphflow.model.settings import SETTINGS, SettingsOptions
 
 MOVED = [
     ("arrows", "declaration.arrows"),
@@ -83,3 +89,27 @@ def test_a_star_brings_what_has_moved() -> None:
     with pytest.warns(DeprecationWarning, match="graphflow.turns is now graphflow.model.turns"):
         exec("from graphflow.turns import *", brought)
     assert {"UserTurn", "AssistantTurn", "CACHE"} <= set(brought)
+
+
+def test_settings_of_a_request_are_given_together_or_one_by_one() -> None:
+    turns = (UserTurn("Hi"),)
+    together = Request(turns, settings=Settings(seed=7, temperature=0.5))
+    assert Request(turns, seed=7, temperature=0.5) == together
+    assert Request(turns, settings=Settings(seed=7), temperature=0.5) == together
+    assert replace(together, system="Be brief.").settings == Settings(seed=7, temperature=0.5)
+
+
+def test_a_setting_is_still_read_from_the_request_with_a_warning() -> None:
+    request = Request((UserTurn("Hi"),), seed=7)
+    with pytest.warns(
+        DeprecationWarning, match=r"request.seed is now request.settings.seed; the old name goes with 0.3"
+    ):
+        assert request.seed == 7  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="a Request has no attribute 'sed'"):
+        request.sed  # type: ignore[attr-defined]
+
+
+def test_every_setting_is_a_keyword_of_an_agent_and_of_a_request() -> None:
+    assert tuple(SettingsOptions.__annotations__) == SETTINGS
+    assert set(SETTINGS) <= set(Options.__annotations__)
+    assert set(SETTINGS) <= set(inspect.signature(Agent).parameters)

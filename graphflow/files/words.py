@@ -35,8 +35,8 @@ from graphflow.files.values import (
     one_of,
     shown,
 )
-from graphflow.kinds.asking import SETTINGS
 from graphflow.limits import Limits
+from graphflow.model.settings import SETTINGS
 from graphflow.policy import EFFECTS
 
 TRUTH_OR_SECONDS = Plain(

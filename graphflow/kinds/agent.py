@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Unpack, cast, overload
 
@@ -20,7 +21,7 @@ from graphflow.declaration.handoffs import Handoff, Handover, read_handoffs
 from graphflow.declaration.node import Context, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
-from graphflow.kinds.asking import Settings, ask, declined
+from graphflow.kinds.asking import ask, declined
 from graphflow.kinds.delegation import background
 from graphflow.kinds.prompts import Prompt
 from graphflow.kinds.structured import output_schema, read_output
@@ -31,7 +32,8 @@ from graphflow.messages.message import Type, to_text
 from graphflow.model.conversation import Conversation, without_unknown_calls
 from graphflow.model.reply import Reply
 from graphflow.model.resolve import check_model
-from graphflow.model.seam import Effort, Model, Request, ToolSpec
+from graphflow.model.seam import Model, Request, ToolSpec
+from graphflow.model.settings import Effort, Settings
 from graphflow.model.turns import AssistantTurn, CacheMark, ToolTurn, Turn, UserTurn
 
 A = TypeVar("A")
@@ -205,22 +207,22 @@ class Agent(Node[In, Out]):
         own["prompt"] = _prompt(prompt, prompt_file, caller.f_globals.get("__file__"))
         own["system"] = _standing(system, name)
         own["handoffs"] = read_handoffs(name, handoffs)
-        own["settings"] = Settings.checked(
-            f"agent {name!r}",
-            temperature,
-            max_tokens,
-            (stop,) if isinstance(stop, str) else tuple(stop),
-            seed,
-            top_p,
-            top_k,
-            presence_penalty,
-            frequency_penalty,
-            tool_choice,
-            parallel_calls,
-            thinking,
-            prompt_cache,
-            dict(extra or {}),
+        settings = Settings(
+            temperature=temperature,
+            max_tokens=max_tokens,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            seed=seed,
+            top_p=top_p,
+            top_k=top_k,
+            presence_penalty=presence_penalty,
+            frequency_penalty=frequency_penalty,
+            tool_choice=tool_choice,
+            parallel_calls=parallel_calls,
+            thinking=thinking,
+            prompt_cache=prompt_cache,
+            extra=dict(extra or {}),
         )
+        own["settings"] = settings.checked(f"agent {name!r}")
 
     @property
     def most_model_calls(self) -> int:
@@ -351,27 +353,10 @@ class Agent(Node[In, Out]):
         first: bool,
         observed: bool,
     ) -> Request:
-        asked = self.settings
-        return Request(
-            tuple(turns),
-            system,
-            specs,
-            schema,
-            asked.temperature,
-            asked.max_tokens,
-            asked.stop,
-            asked.seed,
-            asked.top_p,
-            asked.top_k,
-            asked.presence_penalty,
-            asked.frequency_penalty,
-            asked.tool_choice if first else None,  # else a forced call would be forced for ever
-            asked.parallel_calls,
-            asked.thinking,
-            prompt_cache=asked.prompt_cache,
-            restart=not observed,
-            extra=asked.extra,
-        )
+        settings = self.settings
+        if not first and settings.tool_choice is not None:
+            settings = replace(settings, tool_choice=None)  # else a forced call would be forced for ever
+        return Request(tuple(turns), system, specs, schema, settings=settings, restart=not observed)
 
     def _repair(self, attempts: list[str], said: str, problem: str, turns: list[Turn], reply: Reply | None) -> None:
         """Shows the model its own error, or gives up with all its attempts."""

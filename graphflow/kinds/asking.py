@@ -1,18 +1,16 @@
-"""Asking a model from inside a walk: the settings of a question, and the one way in which it is asked.
+"""Asking a model from inside a walk: the one way in which every node does it.
 
 Every question is a step of the walk's accounts: charged before, counted after, told while it goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from math import isfinite
+from collections.abc import Callable
 from typing import Any, Literal
 
 from graphflow.concurrency import let_timers_stop
 from graphflow.declaration.node import Context
-from graphflow.errors import ContentFiltered, DeclarationError, LimitExceeded, ModelError, Refused
+from graphflow.errors import ContentFiltered, LimitExceeded, ModelError, Refused
 from graphflow.events import (
     CostUnknown,
     ModelDelta,
@@ -26,7 +24,6 @@ from graphflow.kinds.wire_names import WireNames
 from graphflow.model.reply import Reply, ReplyBuilder, gather, join_surrogates
 from graphflow.model.seam import (
     CallDelta,
-    Effort,
     Finished,
     Model,
     ModelEvent,
@@ -37,73 +34,6 @@ from graphflow.model.seam import (
     TextDelta,
     ThinkingDelta,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a model is asked: the fields of `Request` of the same names."""
-
-    temperature: float | None = None
-    max_tokens: int | None = None
-    stop: tuple[str, ...] = ()
-    seed: int | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    tool_choice: str | None = None
-    parallel_calls: bool | None = None
-    thinking: bool | int | Effort | None = None
-    prompt_cache: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def checked(cls, whose: str, *values: Any) -> Settings:
-        """The settings, if each is of a kind that it can be.
-
-        Raises:
-            DeclarationError: one is not; the text names it.
-        """
-        made = cls(*values)
-        for name, kinds, words in _KINDS:
-            value = getattr(made, name)
-            if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
-                raise DeclarationError(f"{whose}: {name}={value!r} is no {words}")
-        for name, kinds, _ in _KINDS:
-            if float in kinds and getattr(made, name) is not None and not isfinite(getattr(made, name)):
-                raise DeclarationError(f"{whose}: {name}={getattr(made, name)!r} is no number to sample with")
-        if isinstance(made.thinking, int) and made.thinking < 0:
-            raise DeclarationError(f"{whose}: thinking={made.thinking!r} is no budget")
-        if made.max_tokens is not None and made.max_tokens < 1:
-            raise DeclarationError(f"{whose}: max_tokens={made.max_tokens!r} lets nothing be said")
-        if made.thinking == "none":
-            made = replace(made, thinking=False)
-        if isinstance(made.thinking, str) and made.thinking not in EFFORTS:
-            raise DeclarationError(
-                f"{whose}: thinking={made.thinking!r} is none of {', '.join(EFFORTS)}, a budget, or on / off"
-            )
-        if made.thinking == 0 and made.thinking is not False:
-            made = replace(made, thinking=False)  # a budget of nothing
-        return made
-
-    @property
-    def stated(self) -> dict[str, Any]:
-        """The settings that are not the default."""
-        plain = Settings()
-        return {n: value for n in SETTINGS if (value := getattr(self, n)) != getattr(plain, n)}
-
-
-EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
-_KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
-    *((name, (int, float), "number") for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty")),
-    *((name, (int,), "whole number") for name in ("max_tokens", "seed", "top_k")),
-    ("tool_choice", (str,), 'name of a tool, nor "auto", "none" or "required"'),
-    ("parallel_calls", (bool,), "yes or no"),
-    ("prompt_cache", (bool,), "yes or no"),
-    ("thinking", (bool, int, str), "budget, effort, or on / off"),
-)
-SETTINGS = tuple(f.name for f in fields(Settings))
-"""The names of all settings."""
 
 
 async def ask(

@@ -88,13 +88,13 @@ class WireNames:
         """The request as it is sent."""
         if self._all_fit:
             return request
-        choice = request.tool_choice
-        return replace(
-            request,
-            turns=tuple(self._sent_turn(turn) for turn in request.turns),
-            tools=tuple(replace(spec, name=self.spelling(spec.name)) for spec in request.tools),
-            tool_choice=choice if choice is None or choice in NO_NAMES else self.spelling(choice),
-        )
+        turns = tuple(self._sent_turn(turn) for turn in request.turns)
+        tools = tuple(replace(spec, name=self.spelling(spec.name)) for spec in request.tools)
+        settings = request.settings
+        choice = settings.tool_choice
+        if choice is not None and choice not in NO_NAMES:
+            settings = replace(settings, tool_choice=self.spelling(choice))
+        return replace(request, turns=turns, tools=tools, settings=settings)
 
     def read(self, reply: Reply) -> None:
         """Puts the names that the user wrote into a reply."""

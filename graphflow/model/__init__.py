@@ -8,4 +8,4 @@ from __future__ import annotations
 
 from graphflow._faces import face
 
-__getattr__ = face(__name__, ("seam", "turns", "reply", "resolve", "prices"))
+__getattr__ = face(__name__, ("seam", "settings", "turns", "reply", "resolve", "prices"))

@@ -7,18 +7,19 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+import warnings
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Unpack, runtime_checkable
 
 from graphflow.errors import ModelError
+from graphflow.model.settings import DEFAULTS, SETTINGS, Settings, SettingsOptions
 from graphflow.model.turns import CacheMark, Turn
 
 Finish = Literal["stop", "tool_calls", "length", "refusal", "content_filter", "pause", "error", "other"]
 """Why a reply ended, in one vocabulary for all providers. "pause": the provider wants the turn back to go on; "error":
 the reply is unusable, by the provider's own word; "other": the provider never said. A stream that says "other" with a
 word of the provider's own has broken off: that is an error."""
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,55 +36,71 @@ class ToolSpec:
     """A mark for the provider's prompt cache: the tools up to this one are worth keeping."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Request:
-    """One question to a model. `None` always means: the provider's default.
+    """One question to a model.
+
+    Settings are given together, `Request(turns, settings=Settings(seed=7))`, or one by one, `Request(turns, seed=7)`.
 
     Attributes:
         turns: the conversation so far; the last turn is the user's or the tools'.
         system: standing instructions; several texts, with `CACHE` marks among them, if given as a tuple.
         tools: what it may call.
         output_schema: JSON schema that its final text must fit, or None for free text.
-        temperature: 0 = always the likeliest token.
-        max_tokens: tokens it may write at most.
-        stop: texts at which it stops.
-        seed: for providers that sample reproducibly.
-        top_p: only the likeliest tokens that make up this probability.
-        top_k: only this many likeliest tokens.
-        presence_penalty, frequency_penalty: -2 to 2; against what was said at all, or often.
-        tool_choice: "auto", "none", "required", or the name of the tool to call.
-        parallel_calls: whether it may ask for several calls in one turn.
-        thinking: how much it reasons first: a budget in tokens, an effort ("low", "high"...), or on / off.
+        settings: how it is asked: how it samples, how long it may answer, and so on.
         json_mode: the text is to be some JSON object; `output_schema` says more.
-        prompt_cache: the provider shall cache as much of the prompt as it can.
         restart: nobody sees the pieces of the answer, so that one that breaks off half way may be begun again.
         top_logprobs: of how many likeliest tokens at each place the probability is to be told; 0 = of none. Only for models
             whose `top_logprobs` says that they do.
         output_name: what the schema is called, where a provider wants a name.
-        extra: the provider's own parameters, merged into the request as they are (safety settings, hosted tools, ...).
     """
 
     turns: tuple[Turn, ...]
     system: str | tuple[str | CacheMark, ...] = ""
     tools: tuple[ToolSpec, ...] = ()
     output_schema: dict[str, Any] | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    stop: tuple[str, ...] = ()
-    seed: int | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    tool_choice: str | None = None
-    parallel_calls: bool | None = None
-    thinking: bool | int | Effort | None = None
+    settings: Settings = DEFAULTS
     json_mode: bool = False
-    prompt_cache: bool = False
     restart: bool = False
     top_logprobs: int = 0
     output_name: str = "answer"
-    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __init__(
+        self,
+        turns: tuple[Turn, ...],
+        system: str | tuple[str | CacheMark, ...] = "",
+        tools: tuple[ToolSpec, ...] = (),
+        output_schema: dict[str, Any] | None = None,
+        *,
+        settings: Settings = DEFAULTS,
+        json_mode: bool = False,
+        restart: bool = False,
+        top_logprobs: int = 0,
+        output_name: str = "answer",
+        **options: Unpack[SettingsOptions],
+    ) -> None:
+        if options:
+            settings = replace(settings, **options)
+        fill = object.__setattr__  # the class is frozen, for everybody else
+        fill(self, "turns", turns)
+        fill(self, "system", system)
+        fill(self, "tools", tools)
+        fill(self, "output_schema", output_schema)
+        fill(self, "settings", settings)
+        fill(self, "json_mode", json_mode)
+        fill(self, "restart", restart)
+        fill(self, "top_logprobs", top_logprobs)
+        fill(self, "output_name", output_name)
+
+    if not TYPE_CHECKING:  # type checkers know only `request.settings.seed`
+
+        def __getattr__(self, name: str) -> Any:
+            """A setting that is read from the request itself, as it was before 0.2."""
+            if name not in SETTINGS:
+                raise AttributeError(f"a Request has no attribute {name!r}")
+            text = f"request.{name} is now request.settings.{name}; the old name goes with 0.3"
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
+            return getattr(self.settings, name)
 
     @property
     def system_text(self) -> str:

@@ -120,7 +120,7 @@ class HttpModel:
             body = self.render(asked)
         except ModelError as error:
             raise self._told(error, None) from None
-        limited = asked.max_tokens is not None or self.endpoint.wire.limits(asked.extra)
+        limited = asked.settings.max_tokens is not None or self.endpoint.wire.limits(asked.settings.extra)
         tries = Tries(self.settings.retry)
         while True:
             key = await self._key(tries)
@@ -232,7 +232,7 @@ class HttpModel:
     # -- one try -------------------------------------------------------------------------------------------------------
     async def _ask(self, body: bytes, key: Key | None, request: Request) -> AsyncGenerator[list[ModelEvent], None]:
         endpoint, settings = self.endpoint, self.settings
-        estimate = estimate_tokens(len(body) - sum(media_sizes(request))) + (request.max_tokens or 0)
+        estimate = estimate_tokens(len(body) - sum(media_sizes(request))) + (request.settings.max_tokens or 0)
         estimate += PICTURE_TOKENS * len(media_sizes(request))
         if settings.pace is not None:
             await settings.pace.admit(estimate)
@@ -272,11 +272,12 @@ class HttpModel:
     def _shaped(self, request: Request) -> tuple[Request, bool]:
         """The request with its schema as this model takes it, and whether a tool stands in for the schema."""
         if self.settings.extra:
-            request = replace(request, extra=merged(dict(self.settings.extra), request.extra))
+            extra = merged(dict(self.settings.extra), request.settings.extra)
+            request = replace(request, settings=replace(request.settings, extra=extra))
         if request.output_schema is None:
             return request, False
         way = self.settings.output or self.endpoint.way(self.model, bool(request.tools))
-        thinks = request.thinking not in (None, False)
+        thinks = request.settings.thinking not in (None, False)
         shape, strict = self._fitted(request.output_schema)
         if way == "schema" and not strict and self.endpoint.flavour != "plain" and self.endpoint.dialect.strict:
             way = "tool"  # what has no strict form is held to by a tool
@@ -305,9 +306,9 @@ class HttpModel:
                 endpoint.name, f"top_logprobs={request.top_logprobs}", f"it tells {endpoint.top_logprobs or 'none'}"
             )
         wire, dialect = endpoint.wire, endpoint.dialect
-        if wire.turns in request.extra:
+        if wire.turns in request.settings.extra:
             return encode(render_request(wire, request, self.model, stream=stream, dialect=dialect))
-        head = encode(merged(wire.render_head(request, self.model, stream, dialect), request.extra))
+        head = encode(merged(wire.render_head(request, self.model, stream, dialect), request.settings.extra))
         pieces = [encode(message) for message in wire.render_system(request, dialect)]
         before: Turn | None = None
         for turn in request.turns:

@@ -45,7 +45,7 @@ def schema_of(request: Request, longest: int | None = None) -> Json | None:
     answer = {**(request.output_schema or free)}
     definitions: Json = {**answer.pop("$defs", {})}
     ways: list[Json] = []
-    choice = request.tool_choice
+    choice = request.settings.tool_choice
     for tool in request.tools if choice != "none" else ():
         if choice not in (None, "auto", "required", tool.name):
             continue

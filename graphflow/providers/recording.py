@@ -29,6 +29,7 @@ from graphflow.model import seam
 from graphflow.model.reply import ReplyBuilder
 from graphflow.model.resolve import open_model
 from graphflow.model.seam import Model, ModelEvent, Request
+from graphflow.model.settings import Settings
 from graphflow.providers.closing import aclosing
 from graphflow.redaction import scrub, scrubbed
 from graphflow.regular import read_regular
@@ -55,7 +56,12 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         told = (f for f in fields(value) if f.init and f.name != "restart" and not _is_default(value, f))
         named = {f.name: _plain(getattr(value, f.name)) for f in told}
-        return named if isinstance(value, Request) else {"is": type(value).__name__, **named}
+        if isinstance(value, Request):
+            settings = named.pop("settings", {})
+            return {**named, **settings}  # beside the rest: recordings are older than `Request.settings`
+        if isinstance(value, Settings):
+            return named
+        return {"is": type(value).__name__, **named}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

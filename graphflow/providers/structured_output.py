@@ -128,13 +128,14 @@ def as_tool(request: Request) -> Request:
     assert request.output_schema is not None
     name = answer_name(request)
     answer = ToolSpec(name, "Give the final answer. Call it alone, and only when you are done.", request.output_schema)
-    choice = request.tool_choice
+    choice = request.settings.tool_choice
     if choice in (None, "auto", "required"):
-        others = request.tools or request.extra.get("tools")  # the provider's own among them: they are to be of use
+        others = request.tools or request.settings.extra.get(
+            "tools"
+        )  # the provider's own among them: they are to be of use
         choice = "required" if others else name
-    return replace(
-        request, tools=(*request.tools, answer), output_schema=None, tool_choice=name if choice == "none" else choice
-    )
+    settings = replace(request.settings, tool_choice=name if choice == "none" else choice)
+    return replace(request, tools=(*request.tools, answer), output_schema=None, settings=settings)
 
 
 def as_words(request: Request) -> Request:

@@ -334,5 +334,7 @@ def merged(pieces: Iterable[Request]) -> Request:
     for piece in pieces:
         said = {f.name: getattr(piece, f.name) for f in fields(Request) if getattr(piece, f.name) != default(f.name)}
         new = tuple(spec for spec in piece.tools if spec not in whole.tools)
-        whole = replace(whole, **{**said, "turns": whole.turns + piece.turns, "tools": whole.tools + new})
+        settings = replace(whole.settings, **piece.settings.stated)
+        together = {"turns": whole.turns + piece.turns, "tools": whole.tools + new, "settings": settings}
+        whole = replace(whole, **{**said, **together})
     return whole

@@ -182,8 +182,8 @@ def test_any_request(wire: str) -> None:
         request = merged([*cases[::2], spoken, *cases[1::2]])
         if request.output_schema is not None:
             request = replace(request, json_mode=False)
-        if wire == "gemini" and request.parallel_calls is False:  # it has no way to say so beside tools
-            request = replace(request, parallel_calls=None)
+        if wire == "gemini" and request.settings.parallel_calls is False:  # it has no way to say so beside tools
+            request = replace(request, settings=replace(request.settings, parallel_calls=None))
         assert problems(wire, rendered(wire, request, stream), stream) == []
 
     holds()

@@ -181,8 +181,8 @@ def test_a_pause_is_sent_back_to_go_on() -> None:
 def test_a_tool_choice_holds_for_the_first_question_only() -> None:
     asked = ScriptedModel(calls("find", name="x"), says("done"))
     walk(Graph("g", START >> Agent("a", tools=[find], tool_choice="required", thinking="low") >> END), "x", model=asked)
-    assert [r.tool_choice for r in asked.requests] == ["required", None]
-    assert asked.requests[1].thinking == "low"
+    assert [r.settings.tool_choice for r in asked.requests] == ["required", None]
+    assert asked.requests[1].settings.thinking == "low"
 
 
 @pytest.mark.parametrize("arguments", ["", "null", "  "])

@@ -137,9 +137,9 @@ def test_a_property_named_like_a_keyword_is_left_alone() -> None:
 def test_a_tool_stands_in_for_the_answer() -> None:
     schema = {"type": "object", "properties": {}}
     plain = Request((UserTurn("x"),), output_schema=schema)
-    assert as_tool(plain).tool_choice == ANSWER
+    assert as_tool(plain).settings.tool_choice == ANSWER
     beside = as_tool(Request((UserTurn("x"),), output_schema=schema, tools=(ToolSpec("t", "T", schema),)))
-    assert beside.tool_choice == "required"
+    assert beside.settings.tool_choice == "required"
     assert [tool.name for tool in beside.tools] == ["t", ANSWER]
     unwrapped = AnswerReader()
     seen = unwrapped.events([CallDelta(0, "c", ANSWER), CallDelta(0, arguments='{"a":1}'), Finished("tool_calls", "x")])

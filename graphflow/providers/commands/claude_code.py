@@ -65,8 +65,10 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
     The prompt goes in as a message composed by a client: a typed one would read the files that an `@path` in it names.
     """
     sayable(NAME, request)
-    if request.thinking is True or (isinstance(request.thinking, int) and request.thinking > 1):
-        raise cannot(NAME, f"thinking={request.thinking!r}", "give an effort, as thinking='high'")
+    if request.settings.thinking is True or (
+        isinstance(request.settings.thinking, int) and request.settings.thinking > 1
+    ):
+        raise cannot(NAME, f"thinking={request.settings.thinking!r}", "give an effort, as thinking='high'")
     arguments = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
     arguments += ["--include-partial-messages", "--tools", "", "--setting-sources", "", "--strict-mcp-config"]
     arguments += ["--disable-slash-commands", "--permission-mode", "dontAsk", "--no-session-persistence"]
@@ -77,12 +79,12 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
     if schema is not None:
         arguments += ["--json-schema", json.dumps(to_json_value(schema))]
     variables = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
-    if isinstance(request.thinking, str):
-        arguments += ["--effort", "low" if request.thinking == "minimal" else request.thinking]
-    elif request.thinking is False:
+    if isinstance(request.settings.thinking, str):
+        arguments += ["--effort", "low" if request.settings.thinking == "minimal" else request.settings.thinking]
+    elif request.settings.thinking is False:
         variables["MAX_THINKING_TOKENS"] = "0"
-    if request.max_tokens is not None:
-        variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(request.max_tokens)
+    if request.settings.max_tokens is not None:
+        variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(request.settings.max_tokens)
     message = {"role": "user", "content": prompt(request, NAME)}
     line = {"type": "user", "message": message, "parent_tool_use_id": None, "client_composed": True}
     return Invocation(tuple(arguments), json.dumps(line) + "\n", {SYSTEM_FILE: instructions(request)}, variables)

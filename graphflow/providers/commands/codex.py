@@ -56,8 +56,8 @@ SILENT = (
 def build(request: Request, model: str, folder: Path) -> Invocation:
     """Read-only, outside any project, without the user's configuration: only the model."""
     sayable(NAME, request, "max_tokens")
-    if request.thinking is not None and not isinstance(request.thinking, str):
-        raise cannot(NAME, f"thinking={request.thinking!r}", "give an effort, as thinking='high'")
+    if request.settings.thinking is not None and not isinstance(request.settings.thinking, str):
+        raise cannot(NAME, f"thinking={request.settings.thinking!r}", "give an effort, as thinking='high'")
     arguments = ["exec", "--json", "--skip-git-repo-check", "--ephemeral", "--sandbox", "read-only"]
     arguments += ["--ignore-user-config", "--ignore-rules", "--cd", str(folder)]
     settings = ['web_search="disabled"', "project_doc_max_bytes=0"]
@@ -67,8 +67,8 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
     settings.append(f"model_instructions_file={json.dumps(str(folder / SYSTEM_FILE))}")
     if model != "default":
         arguments += ["--model", model]
-    if isinstance(request.thinking, str):
-        settings.append(f"model_reasoning_effort={json.dumps(request.thinking)}")
+    if isinstance(request.settings.thinking, str):
+        settings.append(f"model_reasoning_effort={json.dumps(request.settings.thinking)}")
     schema = schema_of(request)
     if schema is not None:
         shape, strict = fit(schema, "strict")

@@ -207,8 +207,8 @@ def sayable(name: str, request: Request, *more: str) -> None:
         BadRequest: the request asks for such a thing.
     """
     refuse(name, request, (*UNSAID, *more))
-    if request.extra:
-        raise cannot(name, f"extra={dict(request.extra)!r}")
+    if request.settings.extra:
+        raise cannot(name, f"extra={dict(request.settings.extra)!r}")
     if request.json_mode and request.output_schema is None:
         raise cannot(name, "json_mode", "give an output type")
 

@@ -85,7 +85,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     refuse(NAME, request, ("seed", "presence_penalty", "frequency_penalty", "top_logprobs"))
     if request.json_mode and request.output_schema is None:
         raise cannot(NAME, "json_mode", "give an output type")
-    body: Json = {"model": model, "stream": stream, "max_tokens": request.max_tokens or most_tokens(model)}
+    body: Json = {"model": model, "stream": stream, "max_tokens": request.settings.max_tokens or most_tokens(model)}
     system = render_standing(request)
     if system:
         body["system"] = system
@@ -98,21 +98,21 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     config: Json = {}
     if request.output_schema is not None:
         config["format"] = {"type": "json_schema", "schema": request.output_schema}
-    if request.thinking is not None and not (request.thinking and begun_elsewhere(request)):
-        thinking, effort = render_thinking(request.thinking, model)
+    if request.settings.thinking is not None and not (request.settings.thinking and begun_elsewhere(request)):
+        thinking, effort = render_thinking(request.settings.thinking, model)
         body["thinking"] = thinking
         config |= present(effort=effort)
         if body["max_tokens"] <= thinking.get("budget_tokens", 0):  # the budget is part of what may be written
             body["max_tokens"] += thinking["budget_tokens"]
     if config:
         body["output_config"] = config
-    if request.prompt_cache:
+    if request.settings.prompt_cache:
         body["cache_control"] = render_mark(CACHE)
     return body | present(
-        temperature=request.temperature,
-        top_p=request.top_p,
-        top_k=request.top_k,
-        stop_sequences=list(request.stop) or None,
+        temperature=request.settings.temperature,
+        top_p=request.settings.top_p,
+        top_k=request.settings.top_k,
+        stop_sequences=list(request.settings.stop) or None,
     )
 
 
@@ -198,8 +198,8 @@ def render_tool(tool: ToolSpec) -> Json:
 
 def render_tool_choice(request: Request) -> Json:
     """Which tool it is to call, and whether several at once."""
-    choice = request.tool_choice
-    single = request.parallel_calls is False
+    choice = request.settings.tool_choice
+    single = request.settings.parallel_calls is False
     if choice is None and not single:
         return {}
     body: Json
@@ -207,7 +207,7 @@ def render_tool_choice(request: Request) -> Json:
         body = {"type": choice or "auto"}
     else:
         body = {"type": "any"} if choice == "required" else {"type": "tool", "name": choice}
-    if request.parallel_calls is not None and choice != "none":
+    if request.settings.parallel_calls is not None and choice != "none":
         body["disable_parallel_tool_use"] = single
     return body
 

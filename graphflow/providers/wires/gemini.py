@@ -92,20 +92,20 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["systemInstruction"] = {"parts": [{"text": text} for text in texts]}
     if request.tools:
         body["tools"] = [{"functionDeclarations": [render_tool(tool) for tool in request.tools]}]
-    if request.tool_choice is not None and chooses(request):
-        mode = MODES.get(request.tool_choice)
-        config = {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [request.tool_choice]}
+    if request.settings.tool_choice is not None and chooses(request):
+        mode = MODES.get(request.settings.tool_choice)
+        config = {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [request.settings.tool_choice]}
         body["toolConfig"] = {"functionCallingConfig": config}
     generation = present(
-        temperature=request.temperature,
-        topP=request.top_p,
-        topK=request.top_k,
-        maxOutputTokens=request.max_tokens,
-        stopSequences=list(request.stop) or None,
-        seed=request.seed,
-        presencePenalty=request.presence_penalty,
-        frequencyPenalty=request.frequency_penalty,
-        thinkingConfig=render_thinking(request.thinking, model),
+        temperature=request.settings.temperature,
+        topP=request.settings.top_p,
+        topK=request.settings.top_k,
+        maxOutputTokens=request.settings.max_tokens,
+        stopSequences=list(request.settings.stop) or None,
+        seed=request.settings.seed,
+        presencePenalty=request.settings.presence_penalty,
+        frequencyPenalty=request.settings.frequency_penalty,
+        thinkingConfig=render_thinking(request.settings.thinking, model),
         responseLogprobs=True if request.top_logprobs else None,
         logprobs=request.top_logprobs or None,
     )
@@ -126,8 +126,8 @@ def chooses(request: Request) -> bool:
     """
     if request.tools:
         return True
-    if hosted_tools(request) and request.tool_choice != "auto":
-        raise cannot(NAME, f"tool_choice={request.tool_choice!r} for its own tools", "leave it out")
+    if hosted_tools(request) and request.settings.tool_choice != "auto":
+        raise cannot(NAME, f"tool_choice={request.settings.tool_choice!r} for its own tools", "leave it out")
     return False
 
 

@@ -50,29 +50,33 @@ FINISH: dict[str, Finish] = {"stop": "stop", "length": "length"}
 # -- rendering -------------------------------------------------------------------------------------------------------------
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A chat request without its messages."""
-    if request.tool_choice not in (None, "auto", "none"):
-        raise cannot(NAME, f"tool_choice={request.tool_choice!r}")
+    if request.settings.tool_choice not in (None, "auto", "none"):
+        raise cannot(NAME, f"tool_choice={request.settings.tool_choice!r}")
     one_at_a_time(NAME, request)
     body: Json = {"model": model, "stream": stream}
-    if request.tools and request.tool_choice != "none":
+    if request.tools and request.settings.tool_choice != "none":
         body["tools"] = [render_tool(tool, dialect) for tool in request.tools]
     if request.output_schema is not None:
         body["format"] = request.output_schema
     elif request.json_mode:
         body["format"] = "json"
-    if request.thinking is not None:
-        body["think"] = request.thinking if isinstance(request.thinking, (bool, str)) else request.thinking > 0
+    if request.settings.thinking is not None:
+        body["think"] = (
+            request.settings.thinking
+            if isinstance(request.settings.thinking, (bool, str))
+            else request.settings.thinking > 0
+        )
     if request.top_logprobs:  # docs.ollama.com/api/chat, from 0.12.11 on
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     options = present(
-        temperature=request.temperature,
-        top_p=request.top_p,
-        top_k=request.top_k,
-        num_predict=request.max_tokens,
-        seed=request.seed,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-        stop=list(request.stop) or None,
+        temperature=request.settings.temperature,
+        top_p=request.settings.top_p,
+        top_k=request.settings.top_k,
+        num_predict=request.settings.max_tokens,
+        seed=request.settings.seed,
+        presence_penalty=request.settings.presence_penalty,
+        frequency_penalty=request.settings.frequency_penalty,
+        stop=list(request.settings.stop) or None,
     )
     return body | ({"options": options} if options else {})
 

@@ -91,8 +91,8 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     if request.tools:
         body["tools"] = [render_tool(tool, dialect) for tool in request.tools]
     has_tools = bool(request.tools or hosted_tools(request))  # without any, words about them are refused
-    if request.tool_choice is not None and has_tools:
-        body["tool_choice"] = render_tool_choice(request.tool_choice, dialect)
+    if request.settings.tool_choice is not None and has_tools:
+        body["tool_choice"] = render_tool_choice(request.settings.tool_choice, dialect)
     if request.output_schema is not None and dialect.schema:
         shape = present(name=request.output_name, schema=request.output_schema, strict=dialect.strict or None)
         body["response_format"] = {"type": "json_schema", "json_schema": shape}
@@ -100,17 +100,17 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["response_format"] = {"type": "json_object"}
     if request.top_logprobs:
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
-    if request.thinking is not None:
-        body |= render_thinking(request.thinking, model, dialect)
+    if request.settings.thinking is not None:
+        body |= render_thinking(request.settings.thinking, model, dialect)
     return body | present(
-        temperature=request.temperature,
-        top_p=request.top_p,
-        top_k=request.top_k,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-        parallel_tool_calls=request.parallel_calls if has_tools else None,
-        stop=list(request.stop) or None,
-        **{dialect.max_tokens: request.max_tokens, dialect.seed: request.seed},
+        temperature=request.settings.temperature,
+        top_p=request.settings.top_p,
+        top_k=request.settings.top_k,
+        presence_penalty=request.settings.presence_penalty,
+        frequency_penalty=request.settings.frequency_penalty,
+        parallel_tool_calls=request.settings.parallel_calls if has_tools else None,
+        stop=list(request.settings.stop) or None,
+        **{dialect.max_tokens: request.settings.max_tokens, dialect.seed: request.settings.seed},
     )
 
 

@@ -39,7 +39,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     if dialect.lean:
         refuse("ChatGPT's backend", request, ("temperature", "top_p", "max_tokens"))
     body: Json = {"model": model, "stream": stream}
-    if "previous_response_id" not in request.extra:
+    if "previous_response_id" not in request.settings.extra:
         body["store"] = False
         if dialect.lean or REASONS.search(model):  # only they know encrypted reasoning
             body["include"] = ["reasoning.encrypted_content"]
@@ -52,20 +52,22 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["instructions"] = "You are a helpful assistant."
     if request.tools:
         body["tools"] = [render_tool(tool) for tool in request.tools]
-    if request.tool_choice is not None and (request.tools or hosted_tools(request)):
+    if request.settings.tool_choice is not None and (request.tools or hosted_tools(request)):
         body["tool_choice"] = render_tool_choice(request)
     if request.output_schema is not None:
         shape = {"type": "json_schema", "name": request.output_name, "schema": request.output_schema}
         body["text"] = {"format": shape | present(strict=dialect.strict or None)}
     elif request.json_mode:
         body["text"] = {"format": {"type": "json_object"}}
-    if request.thinking is not None and (request.thinking is not False or REASONS.search(model)):
-        body["reasoning"] = {"effort": effort_of(request.thinking, model), "summary": "auto"}
+    if request.settings.thinking is not None and (request.settings.thinking is not False or REASONS.search(model)):
+        body["reasoning"] = {"effort": effort_of(request.settings.thinking, model), "summary": "auto"}
     return body | present(
-        temperature=request.temperature,
-        top_p=request.top_p,
-        max_output_tokens=request.max_tokens if not request.top_logprobs else max(LEAST, request.max_tokens or LEAST),
-        parallel_tool_calls=request.parallel_calls if request.tools or hosted_tools(request) else None,
+        temperature=request.settings.temperature,
+        top_p=request.settings.top_p,
+        max_output_tokens=request.settings.max_tokens
+        if not request.top_logprobs
+        else max(LEAST, request.settings.max_tokens or LEAST),
+        parallel_tool_calls=request.settings.parallel_calls if request.tools or hosted_tools(request) else None,
     )
 
 
@@ -82,7 +84,7 @@ def render_tool(tool: ToolSpec) -> Json:
 
 def render_tool_choice(request: Request) -> str | Json:
     """Which tool it is to call: one of ours by its name, one of OpenAI's own by its type."""
-    choice = request.tool_choice or "auto"
+    choice = request.settings.tool_choice or "auto"
     if choice in ("auto", "none", "required"):
         return choice
     ours = any(tool.name == choice for tool in request.tools)

@@ -106,7 +106,7 @@ class Wire:
         render_head: everything of a request but its turns.
         render_turn: one turn as the messages that it is; the turn before it is given, too.
         parser: a parser for one reply.
-        limits: whether parameters of the provider's own (`Request.extra`) bound how long an answer may be.
+        limits: whether parameters of the provider's own (`Settings.extra`) bound how long an answer may be.
         listing: the path of the list of models.
     """
 
@@ -133,7 +133,7 @@ def render_request(wire: Wire, request: Request, model: str, *, stream: bool = T
     for turn in request.turns:
         turns += wire.render_turn(turn, before, dialect)
         before = turn
-    return merged({**wire.render_head(request, model, stream, dialect), wire.turns: turns}, request.extra)
+    return merged({**wire.render_head(request, model, stream, dialect), wire.turns: turns}, request.settings.extra)
 
 
 def merged(body: Json, extra: Mapping[str, Any]) -> Json:
@@ -211,15 +211,19 @@ def cannot(wire: str, what: str, instead: str = "") -> BadRequest:
 
 def hosted_tools(request: Request) -> list[Json]:
     """The provider's own tools, which `extra` asks for."""
-    tools = request.extra.get("tools")
+    tools = request.settings.extra.get("tools")
     return [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, (list, tuple)) else []
 
 
 def refuse(wire: str, request: Request, names: Sequence[str]) -> None:
     """Raises `BadRequest` if the request uses one of these parameters."""
     for name in names:
-        if getattr(request, name) not in (None, (), "") and (name, getattr(request, name)) != ("top_logprobs", 0):
-            raise cannot(wire, f"{name}={getattr(request, name)!r}")
+        if name == "top_logprobs":
+            value: object = request.top_logprobs or None
+        else:
+            value = getattr(request.settings, name)
+        if value not in (None, (), ""):
+            raise cannot(wire, f"{name}={value!r}")
 
 
 def effort_of(thinking: bool | int | str, model: str) -> str:
@@ -241,7 +245,7 @@ def effort_of(thinking: bool | int | str, model: str) -> str:
 
 def one_at_a_time(wire: str, request: Request) -> None:
     """Raises `BadRequest` where a model cannot be kept from asking for several calls in one turn."""
-    if request.tools and request.parallel_calls is False:
+    if request.tools and request.settings.parallel_calls is False:
         raise cannot(wire, "parallel_calls=False")
 
 
