@@ -12,7 +12,7 @@ from graphflow.cli.show import out
 from graphflow.graph import Graph
 from graphflow.project import load
 from graphflow.render import Difference, diff, draw, draw_run, read_records, to_ascii, to_mermaid, walked
-from graphflow.render.binary import CannotWrite
+from graphflow.render.layout.program import CannotWrite
 from graphflow.render.writing import to_text
 
 

@@ -23,8 +23,8 @@ from graphflow.events import Event
 from graphflow.graph import Graph, RunOptions
 from graphflow.notebook.rows import Rows
 from graphflow.render import Overlay, dot_binary, mimebundle
+from graphflow.render.forms.svg import write_svg
 from graphflow.render.picture import Open, Picture, picture
-from graphflow.render.svg import write_svg
 from graphflow.render.writing import check_options
 from graphflow.run import Run
 
@@ -123,7 +123,7 @@ class Live:
 
     def replay(self, events: Any) -> Live:
         """Shows what was recorded: a run that has ended, its events, or a file of `--events`; the slider goes through it."""
-        from graphflow.render.spans import read_events
+        from graphflow.render.timeline.spans import read_events
 
         told = read_events(events)
         Overlay(self.graph).take_all(told)  # what is of another graph is refused before anything is shown

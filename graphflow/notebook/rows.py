@@ -16,11 +16,11 @@ from typing import Any
 from graphflow.events import Event
 from graphflow.graph import Graph
 from graphflow.redaction import scrub
-from graphflow.render.overlay import nearest
+from graphflow.render.compare.overlay import nearest
+from graphflow.render.compare.places import Place, Places, Told
 from graphflow.render.picture import Area, Picture, Shape, edge_id
-from graphflow.render.places import Place, Places, Told
-from graphflow.render.spans import How
 from graphflow.render.talk import json_text
+from graphflow.render.timeline.spans import How
 from graphflow.render.xml import clean, error_words, was_cancelled
 
 Row = list[Any]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graphflow.render.binary import dot_binary
-from graphflow.render.diff import Difference, diff
-from graphflow.render.overlay import Overlay, overlay_of
+from graphflow.render.compare.difference import Difference, diff
+from graphflow.render.compare.overlay import Overlay, overlay_of
+from graphflow.render.layout.program import dot_binary
 from graphflow.render.page import write_report
 from graphflow.render.palette import SHAPES
 from graphflow.render.records import read_records

@@ -22,11 +22,11 @@ from graphflow.errors import FileUnreadable
 from graphflow.graph import Graph
 from graphflow.limits import Limits
 from graphflow.redaction import scrub
-from graphflow.render.binary import dot_binary
-from graphflow.render.lanes import union
-from graphflow.render.spans import Span, Story, read_events, read_story
+from graphflow.render.layout.program import dot_binary
 from graphflow.render.talk import read_talks, spelled
 from graphflow.render.timeline import Timeline
+from graphflow.render.timeline.lanes import union
+from graphflow.render.timeline.spans import Span, Story, read_events, read_story
 from graphflow.render.writing import run_svg
 from graphflow.render.xml import check_written, clean, error_words, seconds_text
 from graphflow.run import Run

@@ -8,14 +8,14 @@ from typing import Any
 from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.graph import Graph
 from graphflow.keywords import refuse
-from graphflow.render.ascii import write_ascii
-from graphflow.render.binary import dot_binary, rendered
-from graphflow.render.dot import write_dot
-from graphflow.render.mermaid import write_mermaid
-from graphflow.render.overlay import Recorded, overlay_of
+from graphflow.render.compare.overlay import Recorded, overlay_of
+from graphflow.render.forms.ascii import write_ascii
+from graphflow.render.forms.dot import write_dot
+from graphflow.render.forms.mermaid import write_mermaid
+from graphflow.render.forms.svg import write_svg
+from graphflow.render.layout.program import dot_binary, rendered
 from graphflow.render.palette import Theme
 from graphflow.render.picture import Direction, Open, Picture, picture
-from graphflow.render.svg import write_svg
 from graphflow.run import Run
 
 ENDINGS = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".mermaid", ".txt")

@@ -13,12 +13,12 @@ import pytest
 from graphflow import END, START, Agent, Graph, Limits, SubAgent, Take, node, tool
 from graphflow.project import find_all, load
 from graphflow.render import dot_binary, run_svg
-from graphflow.render.dot import write_dot
-from graphflow.render.laid_out import Curve, blocks_of, changed, numbers
+from graphflow.render.forms.dot import write_dot
+from graphflow.render.layout.document import Curve, blocks_of, changed, numbers
+from graphflow.render.layout.polish import polished
+from graphflow.render.layout.widths import width_of
 from graphflow.render.palette import SHAPES
 from graphflow.render.picture import picture
-from graphflow.render.polish import polished
-from graphflow.render.widths import width_of
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
 from tests.draw.seen import SVG, read

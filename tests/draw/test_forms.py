@@ -12,7 +12,7 @@ from graphflow import END, START, Agent, Failure, Graph, SubAgent, node, tool
 from graphflow.errors import DeclarationError, FileUnreadable, MissingExtra
 from graphflow.project import load
 from graphflow.render import SHAPES, dot_binary
-from graphflow.render.ascii import columns
+from graphflow.render.forms.ascii import columns
 from graphflow.render.palette import DARK, LIGHT
 from graphflow.render.picture import picture
 from tests.draw.seen import laid_out, read

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from graphflow import END, START, Graph, node
 from graphflow.errors import DeclarationError, GraphflowError
 from graphflow.render import diff, run_svg, to_ascii, walked
-from graphflow.render.ascii import columns
+from graphflow.render.forms.ascii import columns
 from graphflow.render.writing import to_text
 from tests.draw.seen import laid_out, read
 

@@ -6,7 +6,7 @@ where it is entered and left.
 
 from __future__ import annotations
 
-from graphflow.render.dot import SIGNS
+from graphflow.render.forms.dot import SIGNS
 from graphflow.render.labels import clean, cut, wrapped
 from graphflow.render.palette import DARK, LIGHT, Theme
 from graphflow.render.picture import Area, Line, Picture, Shape

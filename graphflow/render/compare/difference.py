@@ -26,8 +26,9 @@ from graphflow.graph import Graph
 from graphflow.limits import Limits
 from graphflow.messages.message import type_name
 from graphflow.redaction import scrub
+from graphflow.render.compare.overlay import Overlay, Recorded, Told, digest, told
+from graphflow.render.compare.tally import Passed, Tally
 from graphflow.render.labels import clean, cut
-from graphflow.render.overlay import Overlay, Recorded, Told, digest, told
 from graphflow.render.palette import Theme
 from graphflow.render.picture import (
     Area,
@@ -42,7 +43,6 @@ from graphflow.render.picture import (
     picture,
 )
 from graphflow.render.talk import json_text
-from graphflow.render.tally import Passed, Tally
 from graphflow.run import Run
 
 ADDED, REMOVED, CHANGED = "+", "-", "~"
@@ -87,7 +87,7 @@ class Difference:
 
     def to_svg(self, *, theme: Theme = "auto", prefix: str | None = None) -> str:
         """The picture as one `<svg>` element."""
-        from graphflow.render.svg import write_svg
+        from graphflow.render.forms.svg import write_svg
 
         return write_svg(self._drawn(), theme, prefix=prefix)
 

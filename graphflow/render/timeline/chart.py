@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from graphflow.errors import FileUnreadable
-from graphflow.render.lanes import MOST_ROWS, Lane, at_once, blocks_of, lanes_of, leaves, named, pack
 from graphflow.render.palette import FACES
-from graphflow.render.spans import How, Span, Story, read_story
+from graphflow.render.timeline.lanes import MOST_ROWS, Lane, at_once, blocks_of, lanes_of, leaves, named, pack
+from graphflow.render.timeline.spans import How, Span, Story, read_story
 from graphflow.render.xml import check_written, clean, seconds_text, short, xml
 
 WIDTH, LABELS, RIGHT = 1040, 214, 18

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from graphflow.render.spans import Span, Story
+from graphflow.render.timeline.spans import Span, Story
 
 MOST_ROWS = 16
 """Activations of one node that are drawn beside each other; more at the same time are only counted."""

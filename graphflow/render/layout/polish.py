@@ -17,8 +17,8 @@ from html import unescape
 from itertools import pairwise
 from math import atan2, cos, hypot, pi, sin
 
-from graphflow.render.laid_out import Block, Box, Curve, Point, blocks_of, changed, numbers
-from graphflow.render.widths import width_of
+from graphflow.render.layout.document import Block, Box, Curve, Point, blocks_of, changed, numbers
+from graphflow.render.layout.widths import width_of
 
 MOST_EDGES = 160
 """Edges of a picture that is looked over; where there are more, nobody reads their labels."""

@@ -18,12 +18,12 @@ import re
 from hashlib import blake2s
 from html import escape, unescape
 
-from graphflow.render.binary import rendered
-from graphflow.render.dot import write_dot
+from graphflow.render.forms.dot import write_dot
 from graphflow.render.labels import clean, cut
+from graphflow.render.layout.program import rendered
+from graphflow.render.layout.widths import width_of
 from graphflow.render.palette import DARK, FACES, LIGHT, Theme
 from graphflow.render.picture import Area, Line, Picture, Shape
-from graphflow.render.widths import width_of
 
 _GROUP = re.compile(r'<g id="([^"]+)" class="([^"]*)"([^>]*)>\s*<title>[^<]*</title>')
 _HEAD = re.compile(r"<svg\b([^>]*)>", re.DOTALL)

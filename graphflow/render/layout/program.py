@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from graphflow.errors import FileUnreadable, GraphflowError, MissingExtra
-from graphflow.render.polish import polished
+from graphflow.render.layout.polish import polished
 
 SLOWEST_S = 120
 """Seconds that a layout may take."""

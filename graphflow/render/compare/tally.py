@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from graphflow.render.labels import cut
-from graphflow.render.lanes import union
+from graphflow.render.timeline.lanes import union
 
 MOST_STRETCHES = 512
 """Stretches of time that are kept apart before those that touch are joined."""

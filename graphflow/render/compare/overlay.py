@@ -20,12 +20,12 @@ from graphflow.events import Event
 from graphflow.graph import Graph
 from graphflow.messages.message import to_json_value
 from graphflow.redaction import scrubbed
+from graphflow.render.compare.places import Place, Places
+from graphflow.render.compare.places import Told as ToldEdge
+from graphflow.render.compare.tally import Passed, Tally, badge_of, duration, mark_of, money, passed_words
 from graphflow.render.labels import clean, cut
 from graphflow.render.picture import Area, Level, Line, Picture, Shape, graph_within, members_of, within_of
-from graphflow.render.places import Place, Places
-from graphflow.render.places import Told as ToldEdge
 from graphflow.render.records import read_records
-from graphflow.render.tally import Passed, Tally, badge_of, duration, mark_of, money, passed_words
 from graphflow.render.xml import was_cancelled
 from graphflow.run import Run
 

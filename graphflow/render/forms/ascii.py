@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from graphflow.render.dot import SIGNS
+from graphflow.render.forms.dot import SIGNS
 from graphflow.render.labels import clean, cut, wrapped
 from graphflow.render.picture import Line, Picture, Shape
 

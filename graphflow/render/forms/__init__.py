@@ -1,0 +1,1 @@
+"""The forms that a picture is written in: DOT, SVG, Mermaid, and text for a terminal."""
