@@ -1,7 +1,7 @@
 """The worst case of one walk, known before it runs: the answer of `bounds()`.
 
 Rules:
-1. Never too low: `tests/test_bounds.py` holds it against what random graphs really do.
+1. Never too low: `tests/proofs/test_bounds.py` holds it against what random graphs really do.
 2. Lengths of lists are only known at run time, so a count is a number times such lengths.
 
 In one lap of a loop a node is activated as often as messages reach it without lap wires; each entry of the loop makes at

@@ -1,7 +1,7 @@
 """The straight path: one token, nobody listening, compiled to plain awaits.
 
 Rules:
-1. It writes the same facts that the general path would (`tests/test_straight.py` holds both against each other).
+1. It writes the same facts that the general path would (`tests/runtime/test_straight.py` holds both against each other).
 2. A hop makes no object but its journal row; everything that is not a direct call goes through the frame.
 3. Every 512 hops the event loop gets its turn, so that a graph that never waits cannot starve other runs.
 """

@@ -26,7 +26,7 @@ from nodes.subagents.questions import questions
 from nodes.tools.find_order import find_order as find
 from nodes.tools.price_of import price_of as price
 from nodes.tools.search_documents import search_documents as search
-from tests.test_desk import SHOP, is_right
+from tests.ready.test_desk import SHOP, is_right
 
 JUDGED = Path(__file__).resolve().parents[1] / "data" / "desk_judged.csv"
 

@@ -2,7 +2,7 @@
 
     python tests/tools/measures.py [FOLDER]     # a table by file, densest first, and the totals
 
-`tests/test_house.py` holds these figures against budgets.
+`tests/house/test_house.py` holds these figures against budgets.
 """
 
 from __future__ import annotations

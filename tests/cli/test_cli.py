@@ -18,7 +18,7 @@ from graphflow import errors
 from graphflow.project import find_all, load, read_message
 from tests.waiting import until
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 GRAPH = """
 import asyncio

@@ -20,7 +20,7 @@ from graphflow.render.picture import picture
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
-from tests.draw.seen import read
+from tests.render.seen import read
 
 
 @node

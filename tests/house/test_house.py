@@ -12,7 +12,7 @@ import pytest
 
 import graphflow
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "graphflow").rglob("*.py"))
 
 

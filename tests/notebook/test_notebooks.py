@@ -20,7 +20,7 @@ from graphflow import END, START, Graph, GraphError, node
 from graphflow.providers.embedded import weights
 from tests.conftest import Msg
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -19,7 +19,7 @@ from graphflow.project import load
 from graphflow.testing import ScriptedModel, calls, gives
 from tests.conftest import walk
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 MESSAGES = """
 from pydantic import BaseModel

@@ -14,7 +14,7 @@ from graphflow import END, START, Graph, Limits, node
 from graphflow.errors import NodeTimeout
 from tests.conftest import walk
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TESTS = """
 import asyncio, subprocess, sys, threading
 from tests import leftovers

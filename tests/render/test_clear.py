@@ -21,7 +21,7 @@ from graphflow.render.palette import SHAPES
 from graphflow.render.picture import picture
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
-from tests.draw.seen import SVG, read
+from tests.render.seen import SVG, read
 
 READY = [found.name for found in find_all()]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.draw.seen import read
+from tests.render.seen import read
 
 GRAPH = """
 from graphflow import END, START, Failure, Graph, node

@@ -14,7 +14,7 @@ from graphflow.errors import DeclarationError, GraphflowError
 from graphflow.render import diff, run_svg, to_ascii, walked
 from graphflow.render.forms.ascii import columns
 from graphflow.render.writing import to_text
-from tests.draw.seen import laid_out, read
+from tests.render.seen import laid_out, read
 
 NASTY = [
     '<script>alert("x")</script>',

@@ -15,7 +15,7 @@ from graphflow.events import to_record
 from graphflow.project import find_all, load
 from graphflow.render import diff
 from tests.conftest import walk
-from tests.draw.seen import read
+from tests.render.seen import read
 
 
 @node

@@ -9,7 +9,7 @@ import pytest
 
 from graphflow import Graph
 from graphflow.project import find_all, load
-from tests.draw.seen import GOLDEN, read
+from tests.render.seen import GOLDEN, read
 
 READY = [found.name for found in find_all()]
 
@@ -21,7 +21,7 @@ def test_a_ready_graph_has_its_nodes_edges_and_areas(name: str) -> None:
     if os.environ.get("GRAPHFLOW_GOLDEN") == "write":
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(told)
-    assert told == golden.read_text(), "look at the picture; if it is right: GRAPHFLOW_GOLDEN=write pytest tests/draw"
+    assert told == golden.read_text(), "look at the picture; if it is right: GRAPHFLOW_GOLDEN=write pytest tests/render"
 
 
 def declared(graph: Graph[Any, Any]) -> set[tuple[str, str, str]]:

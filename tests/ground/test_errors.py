@@ -19,7 +19,7 @@ from graphflow.model.reply import Reply
 from graphflow.testing import ScriptedModel
 from tests.conftest import walk
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ways = pytest.mark.parametrize(
     "sent",
     [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))],
@@ -147,7 +147,7 @@ async def breaks_text(text: str) -> str:
 WORKER = """
 import pickle, sys
 from graphflow.errors import LimitExceeded
-from tests.test_errors import goes_on
+from tests.ground.test_errors import goes_on
 from graphflow import END, START, Graph, Limits
 try:
     Graph("g", START >> goes_on >> goes_on.named("b") >> END, limits=Limits(steps=1)).run_sync(1)

@@ -15,7 +15,7 @@ from graphflow.render import SHAPES, dot_binary
 from graphflow.render.forms.ascii import columns
 from graphflow.render.palette import DARK, LIGHT
 from graphflow.render.picture import picture
-from tests.draw.seen import laid_out, read
+from tests.render.seen import laid_out, read
 
 READY = ["debate", "desk", "evaluator_optimizer", "handoff_desk", "map_reduce", "plan_execute", "react", "reflexion"]
 
