@@ -365,7 +365,7 @@ class Graph(Node[In, Out], Generic[In, Out]):
             FileUnreadable: the file cannot be read, or names what is not there; with file and line, all problems at once.
             GraphError: the graph is unsound.
         """
-        graph: Graph[Any, Any] = import_module("graphflow.files").load_graph(path, root)
+        graph: Graph[Any, Any] = import_module("graphflow.files").load_graph(path, Graph, root)
         return graph
 
     # -- pictures ------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from graphflow.errors import FileUnreadable, GraphflowError, InputInvalid, UnknownGraph
 from graphflow.files import is_graph_file, load_graph
-from graphflow.files.places import project_above, shipped_root, widen
+from graphflow.files.project_modules import project_above, shipped_root, widen
 from graphflow.graph import Graph
 from graphflow.messages.media import Media
 from graphflow.messages.message import arms, type_name
@@ -70,7 +70,7 @@ def load(name_or_file: str, start: Path | None = None) -> Graph[Any, Any]:
         like = _files_like(file.with_suffix(""), file.name)
         raise FileUnreadable(f"there is no file {file}" + (f"; did you mean {like[0]}?" if like else ""))
     if is_graph_file(text):
-        return load_graph(text)
+        return load_graph(text, Graph)
     if text.endswith(".py"):
         beside = file.resolve().parent
         return graph_in(file, project_above(beside) or beside, variable)
@@ -84,7 +84,7 @@ def load(name_or_file: str, start: Path | None = None) -> Graph[Any, Any]:
         hint = f"did you mean {' or '.join(near)}?" if near else f"there is: {', '.join(found) or 'none'}"
         raise UnknownGraph(f"no graph is named {text!r}; {hint}")
     file = found[text].file
-    return load_graph(file) if is_graph_file(file) else graph_in(file, found[text].root, variable)
+    return load_graph(file, Graph) if is_graph_file(file) else graph_in(file, found[text].root, variable)
 
 
 def _files_like(stem: Path, name: str = "") -> list[Path]:

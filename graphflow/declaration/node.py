@@ -13,7 +13,20 @@ from dataclasses import dataclass
 from enum import Enum
 from inspect import iscoroutinefunction
 from types import UnionType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypedDict, TypeVar, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from graphflow.declaration.arrows import (
     Arm,
@@ -511,6 +524,9 @@ class Node(Entry[In, Out], Generic[In, Out]):
         taken = ", ".join(f"{p.name}: {type_name(p.type)}" for p in self.ports)
         return f"<{self.kind} {self.name}({taken}) -> {type_name(self.output)}>"
 
+
+AnyNode: TypeAlias = Node[Any, Any]
+"""A node where it does not matter what it takes and answers."""
 
 NO_OPTIONS: dict[str, Any] = {"retry": None, "timeout_s": None, "cache": False, "policy": None, "approval": False}
 FOREVER_S = 10 * 365 * 24 * 3600.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphflow.files.names import PLAIN_TYPES
 from graphflow.files.reader import is_graph_file, load_graph, read_graph
+from graphflow.files.types import PLAIN_TYPES
 
 __all__ = ["PLAIN_TYPES", "is_graph_file", "load_graph", "read_graph"]

@@ -1,9 +1,9 @@
-"""YAML without surprises: read from a file that is one, as version 1.2, with a bound on what it may cost.
+"""YAML without surprises: from a regular file, as version 1.2, with a bound on what it may cost.
 
 Rules:
-1. Only a regular file is read, and only so much of it: a pipe would never end, `/dev/zero` neither.
-2. The core types of YAML 1.2 and no others: `no` is a word, `1:30` is a text, `010` is ten, there are no tags of one's own.
-3. No key twice; names of one place in many others (aliases) may not make a small file a large one.
+1. Only a regular file is read, and only so much of it: a pipe or `/dev/zero` would never end.
+2. The core types of YAML 1.2 and no others: `no` is a word, `1:30` is a text, `010` is ten; there are no custom tags.
+3. No key twice. Aliases (`*name`) may not make a large value of a small file.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
 from graphflow.errors import FileUnreadable
 from graphflow.regular import read_regular
 
-LARGEST = 4 * 1024 * 1024
-"""Bytes of a file that is read: a graph of ten thousand nodes takes a quarter of it."""
-MOST_COPIES = 20_000
+MAX_BYTES = 4 * 1024 * 1024
+"""Bytes of a file that are read: a graph of ten thousand nodes takes a quarter of it."""
+MAX_COPIES = 20_000
 """Values that aliases may add to those that are written."""
-DIGITS = 4_300
+MAX_DIGITS = 4_300
 """Digits of a whole number; Python itself reads no more."""
 
 
-def read_text(path: str | Path, largest: int = LARGEST) -> str:
+def read_text(path: str | Path, max_bytes: int = MAX_BYTES) -> str:
     """The text of a regular file of reasonable size.
 
     Raises:
-        FileUnreadable: it is missing, is something else, is too large, or is no UTF-8.
+        FileUnreadable: it is missing, is something else, is too large, or is not UTF-8.
     """
-    return read_regular(path, largest)
+    return read_regular(path, max_bytes)
 
 
 class Marks:
@@ -41,8 +41,8 @@ class Marks:
     def __init__(self, root: yaml.Node | None = None) -> None:
         self.root = root
 
-    def line(self, path: Sequence[Any]) -> int | None:
-        """The line of what this way of keys and positions leads to, or of the last part of it that there is."""
+    def line(self, path: Sequence[object]) -> int | None:
+        """The line of what these keys and positions lead to, or of the last step of them that exists."""
         node = self.root
         if node is None:
             return None
@@ -55,12 +55,13 @@ class Marks:
         return int(line) + 1
 
 
-def _entry(node: yaml.Node, step: Any) -> tuple[int, yaml.Node] | None:
+def _entry(node: yaml.Node, step: object) -> tuple[int, yaml.Node] | None:
     """The line of one entry of a mapping or list, and its value."""
     if isinstance(node, yaml.SequenceNode):
         if not isinstance(step, int) or step >= len(node.value):
             return None
-        return node.value[step].start_mark.line, node.value[step]
+        item = node.value[step]
+        return item.start_mark.line, item
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value == str(step):
@@ -72,7 +73,7 @@ def parse(text: str, where: str) -> tuple[Any, Marks]:
     """The plain data of a YAML text, and where each part of it stands.
 
     Raises:
-        FileUnreadable: it is no YAML, or unfolds to too much.
+        FileUnreadable: it is not YAML, or its aliases stand for too much.
     """
     try:
         loader = Loader(text)
@@ -86,38 +87,58 @@ def parse(text: str, where: str) -> tuple[Any, Marks]:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise FileUnreadable(f"{where}:{line} is no YAML: {error.problem}") from None
+        raise FileUnreadable(f"{where}:{line} is not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise FileUnreadable(f"{where} is no YAML: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0]
+        raise FileUnreadable(f"{where} is not YAML: {reason}") from None
     except RecursionError:
-        raise FileUnreadable(f"{where} is no graph: its lists and mappings are nested too deep") from None
+        raise FileUnreadable(f"{where} does not hold a graph: its lists and mappings are nested too deep") from None
 
 
 def _check_size(root: yaml.Node) -> None:
     """Refuses aliases that lead back to themselves, or that multiply.
 
-    Ten lines of which each names the one before ten times are ten thousand million values: they share memory, but nobody
-    could walk through them. So the values are counted as if each alias were written out.
+    Ten lines of which each names the one before ten times stand for ten thousand million values. They share memory, but
+    nobody could walk through them:
+
+        a: &a [x, x, x]
+        b: &b [*a, *a, *a]
+        c: [*b, *b, *b]         27 values of c, written as 3
+
+    So the values are counted as if each alias were written out.
+    """
+    sizes = _sizes(root)
+    size = sizes[id(root)]
+    if size > len(sizes) + MAX_COPIES:
+        _refuse(root, f"its aliases stand for {size:,} values; write it without them")
+
+
+def _sizes(root: yaml.Node) -> dict[int, int]:
+    """The values that each node stands for, by its id: a node that is shared has one id, and counts wherever it is named.
+
+    Depth first with a stack of our own: a file may be nested deeper than Python's calls.
     """
     sizes: dict[int, int] = {}
-    open_nodes: set[int] = set()
-    todo = [root]
-    while todo:
-        node = todo[-1]
+    above: set[int] = set()  # the ids of the nodes around the one that is counted
+    stack = [root]
+    while stack:
+        node = stack[-1]
         key = id(node)
-        children = [child for child in _children(node) if id(child) not in sizes]
-        if key not in sizes and not children:
-            sizes[key] = 1 + sum(sizes[id(child)] for child in _children(node))
         if key in sizes:
-            open_nodes.discard(key)
-            todo.pop()
+            stack.pop()
             continue
-        if key in open_nodes and any(id(child) in open_nodes for child in children):
+        children = _children(node)
+        uncounted = [child for child in children if id(child) not in sizes]
+        if not uncounted:
+            sizes[key] = 1 + sum(sizes[id(child)] for child in children)
+            above.discard(key)
+            stack.pop()
+            continue
+        if key in above and any(id(child) in above for child in uncounted):
             _refuse(node, "an alias leads back to what it stands in")
-        open_nodes.add(key)
-        todo.append(children[0])
-    if sizes[id(root)] > len(sizes) + MOST_COPIES:
-        _refuse(root, f"its aliases stand for {sizes[id(root)]:,} values; write it without")
+        above.add(key)
+        stack.append(uncounted[0])
+    return sizes
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:
@@ -128,7 +149,7 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
     return []
 
 
-def _refuse(node: yaml.Node, problem: str) -> None:
+def _refuse(node: yaml.Node, problem: str) -> NoReturn:
     raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
@@ -139,36 +160,36 @@ class Loader(yaml.SafeLoader):
         made: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                _refuse(key_node, "a key is a word, not a list or mapping")
+                _refuse(key_node, "a key must be a word, not a list or mapping")
             key = self.construct_object(key_node, deep=True)
             if key in made:
-                _refuse(key_node, f"the key {str(key)[:100]!r} stands here twice")
+                _refuse(key_node, f"the key {str(key)[:100]!r} is given twice")
             made[key] = self.construct_object(value_node, deep=True)
         return made
 
     def construct_map(self, node: yaml.MappingNode) -> dict[Any, Any]:
-        """A mapping; what is not one in spite of its tag is refused."""
+        """A mapping."""
         if not isinstance(node, yaml.MappingNode):
-            _refuse(node, "this is no mapping")
+            _refuse(node, "this is not a mapping")
         return self.construct_mapping(node)
 
     def construct_list(self, node: yaml.SequenceNode) -> list[Any]:
         """A list."""
         if not isinstance(node, yaml.SequenceNode):
-            _refuse(node, "this is no list")
+            _refuse(node, "this is not a list")
         return [self.construct_object(each, deep=True) for each in node.value]
 
     def construct_whole(self, node: yaml.ScalarNode) -> int:
         """A whole number: decimal whatever it begins with, or with 0o or 0x."""
         text = str(self.construct_scalar(node))
         base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+        digits = text if base == 10 else text[2:]
+        if len(digits) > MAX_DIGITS:
+            _refuse(node, f"{text[:40]!r}... has more than {MAX_DIGITS} digits")
         try:
-            if len(text) > DIGITS:
-                raise ValueError
-            return int(text[2:] if base != 10 else text, base)
+            return int(digits, base)
         except ValueError:
-            _refuse(node, f"{text[:40]!r} is no whole number of at most {DIGITS} digits")
-            raise
+            _refuse(node, f"{text[:40]!r} is not a whole number")
 
     def construct_real(self, node: yaml.ScalarNode) -> float:
         """A number with a point or an exponent, `.inf` or `.nan`."""
@@ -176,8 +197,7 @@ class Loader(yaml.SafeLoader):
         try:
             return float(text.replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
-            _refuse(node, f"{text[:40]!r} is no number")
-            raise
+            _refuse(node, f"{text[:40]!r} is not a number")
 
     def construct_truth(self, node: yaml.ScalarNode) -> bool:
         """True or false."""
@@ -195,12 +215,14 @@ _RESOLVED: tuple[tuple[str, str, str], ...] = (
     ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
     ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
 )
-"""What is written without quotes and is no text: kind, pattern, first characters. The first that fits holds."""
+"""What is written without quotes and is not a text: kind, pattern, first characters. The first that fits counts."""
 
 Loader.yaml_implicit_resolvers = {}
 for _kind, _pattern, _first in _RESOLVED:
-    firsts = [*_first, ""] if _kind == "null" else list(_first)
-    Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"^(?:{_pattern})$"), firsts)
+    _firsts = list(_first)
+    if _kind == "null":
+        _firsts.append("")  # nothing behind a key is null, too
+    Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"^(?:{_pattern})$"), _firsts)
 
 Loader.yaml_constructors = {
     _TAG + "null": yaml.SafeLoader.construct_yaml_null,

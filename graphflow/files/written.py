@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from graphflow.declaration.node import Node
 from graphflow.errors import FileUnreadable
-from graphflow.files.names import KNOWN_TYPES, PLAIN_TYPES
+from graphflow.files.types import KNOWN_TYPES, PLAIN_TYPES
 from graphflow.messages.message import Type, arms, origin_of
 from graphflow.providers.declared_model import DeclaredModel
 from graphflow.redaction import is_secret, looks_secret, scrub

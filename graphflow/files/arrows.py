@@ -1,0 +1,119 @@
+"""The arrows of a file: texts that read as they would in Python, and are parsed, never evaluated.
+
+START >> plan
+plan.each >> (search, read) >> merge.into("findings")
+check["retry"].limit(3) >> write
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from typing import Any
+
+from graphflow.declaration.arrows import END, START, connect
+from graphflow.declaration.node import Node
+from graphflow.errors import DeclarationError
+from graphflow.files.expressions import read_expression
+from graphflow.files.nodes import NodeReader
+from graphflow.files.problems import AlreadyReported
+from graphflow.files.types import Types
+from graphflow.files.values import shown
+from graphflow.messages.message import Failure, LimitReached, arms, type_name
+
+Part = Any
+"""A piece of an arrow: a node or an end, an arm or a port of a node, several of them, a path."""
+
+_FORMS = (
+    "node, node.each, node['label'], node[Type], node.when('module:function'), node.otherwise, "
+    ".limit(n), .into('port'), .fork('policy')"
+)
+
+
+class ArrowReader:
+    """Reads the arrows of one file."""
+
+    def __init__(self, types: Types, nodes: NodeReader) -> None:
+        self.types = types
+        self.nodes = nodes
+        self.problems = nodes.problems
+
+    def read_all(self, arrows: object) -> list[Part]:
+        """The paths that arrows declare, as far as they can be read; what is wrong with the others is reported."""
+        if not isinstance(arrows, list):
+            return []
+        paths = []
+        for number, text in enumerate(arrows):
+            paths.append(self.problems.attempt(lambda number=number, text=text: self._path(number, text)))  # type: ignore[misc]
+        return paths
+
+    def _path(self, number: int, text: object) -> Part:
+        if not isinstance(text, str):
+            raise AlreadyReported(text)
+        with self.problems.within("edges", number):
+            tree = read_expression(text)
+            if tree is None:
+                raise self.problems.error(f"the arrow {shown(text)} cannot be read; write START >> a >> END")
+            try:
+                return self._part(tree, text)
+            except RecursionError:
+                raise self.problems.error(f"the arrow {shown(text)} is too long; cut it into several") from None
+            except (DeclarationError, TypeError, ValueError, AttributeError) as error:
+                raise self.problems.error(f"the arrow {shown(text)} is wrong: {error}") from error
+
+    def _part(self, tree: ast.expr, text: str) -> Part:
+        match tree:
+            case ast.BinOp(left=left, op=ast.RShift(), right=right):
+                place = (self.problems.where, self.problems.line() or 1)
+                return connect(self._part(left, text), self._part(right, text), place)
+            case ast.Tuple(elts=members) | ast.List(elts=members):
+                return tuple(self._part(member, text) for member in members)
+            case ast.Name(id=name):
+                return self._named(name, text)
+            case ast.Constant(value=str(name)):  # a node whose name is not a word of Python: 'look-up' >> END
+                return self._named(name, text)
+            case ast.Attribute(value=base, attr="each" | "otherwise" as attribute):
+                return getattr(self._part(base, text), attribute)
+            case ast.Subscript(value=base, slice=arm):
+                return self._arm(self._part(base, text), arm)
+            case ast.Call(
+                func=ast.Attribute(value=base, attr="limit" | "into" | "fork" as method),
+                args=[ast.Constant(value=value)],
+                keywords=[],
+            ):
+                return getattr(self._part(base, text), method)(value)
+            case ast.Call(
+                func=ast.Attribute(value=base, attr="when"), args=[ast.Constant(value=str(test))], keywords=[]
+            ):
+                return self._part(base, text).when(self.nodes.names.function(test, "the guard"))
+        unknown = shown(ast.unparse(tree))
+        raise self.problems.error(f"in the arrow {shown(text)}, {unknown} is not one of: {_FORMS}")
+
+    def _named(self, name: str, text: str) -> Part:
+        if name == "START":
+            return START
+        if name == "END":
+            return END
+        node = self.nodes.find(name)
+        if node is not None:
+            return node
+        problem = f"the arrow {shown(text)} names {shown(name)}, and there is no such node"
+        near = difflib.get_close_matches(name, self.nodes.nodes, n=1)
+        if near:
+            problem += f"; did you mean {near[0]!r}?"
+        raise self.problems.error(problem)
+
+    def _arm(self, base: Part, arm: ast.expr) -> Part:
+        if isinstance(arm, ast.Constant):
+            return base[arm.value]
+        name = ast.unparse(arm)
+        if name == "Failure":
+            return base[Failure]
+        if name == "LimitReached":
+            return base[LimitReached]
+        # A type that the node answers may go by its bare name: answer[Refusal] for messages:Refusal.
+        answers = arms(base.output) if isinstance(base, Node) else ()
+        for kind in answers:
+            if type_name(kind) == name:
+                return base[kind]
+        return base[self.types.read(name)]

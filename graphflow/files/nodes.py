@@ -1,0 +1,236 @@
+"""The nodes that a file declares, kind by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from graphflow.declaration.handoffs import Handoff
+from graphflow.declaration.node import AnyNode, Retry
+from graphflow.errors import FileUnreadable
+from graphflow.files.expressions import names_on_arrows
+from graphflow.files.loader import read_text
+from graphflow.files.models import ModelReader, is_spelled_out
+from graphflow.files.names import Names
+from graphflow.files.problems import AlreadyReported
+from graphflow.files.types import Types
+from graphflow.kinds.agent import Agent
+from graphflow.kinds.code import Code
+from graphflow.kinds.router import Router
+from graphflow.kinds.skills import Skills
+from graphflow.kinds.subagent import SubAgent
+from graphflow.limits import Limits
+from graphflow.mcp.server import MCP
+from graphflow.policy import Policy
+
+Options = dict[str, Any]
+
+
+class OptionReader:
+    """Makes objects of the options that stand in a file as mappings and texts."""
+
+    def __init__(self, types: Types, models: ModelReader) -> None:
+        self.problems = types.problems
+        self._readers: dict[str, Callable[[Any], object]] = {
+            "retry": lambda given: Retry(**given) if isinstance(given, Mapping) else given,
+            "policy": lambda given: Policy(**given),
+            "limits": lambda given: Limits(**given),
+            "model": models.read,
+            "input": types.read,
+            "output": types.read,
+            "deps": types.read,
+        }
+
+    def read(self, options: Options) -> None:
+        """Replaces each option by what it declares."""
+        for key, read in self._readers.items():
+            if key in options:
+                with self.problems.within(key):
+                    options[key] = read(options[key])
+
+
+class NodeReader:
+    """Makes the nodes of one file, each when it is first needed.
+
+    Attributes:
+        nodes: those made so far, by name.
+    """
+
+    def __init__(self, names: Names, options: OptionReader, declared: Mapping[Any, Any]) -> None:
+        nodes = declared.get("nodes")
+        self.names = names
+        self.options = options
+        self.problems = names.problems
+        self.folder = Path(self.problems.where).parent
+        self.entries: Mapping[Any, Any] = nodes if isinstance(nodes, Mapping) else {}
+        self.nodes: dict[str, AnyNode] = {}
+        self._is_unreadable = bool(nodes) and not isinstance(nodes, Mapping)
+        self._on_arrows = names_on_arrows(declared.get("edges"))
+        self._failed: set[str] = set()
+        self._in_progress: list[str] = []
+        self._kinds: dict[str, Callable[[str, Options], AnyNode]] = {
+            "agent": self._agent,
+            "router": self._router,
+            "sub-agent": self._sub_agent,
+            "code": self._code,
+            "skills": self._skills,
+            "mcp": self._mcp,
+        }
+
+    def give_up(self, name: str) -> None:
+        """Makes no node of that name: what is wrong with its entry is reported already."""
+        self._failed.add(name)
+
+    def make_all(self) -> None:
+        """Makes every node that can be made, and reports why the others cannot."""
+        for name in self.entries:
+            if isinstance(name, str):
+                self.problems.attempt(lambda name=name: self.make(name))  # type: ignore[misc]
+
+    def find(self, name: str) -> AnyNode | None:
+        """The node of that name, if there is one.
+
+        Raises:
+            AlreadyReported: there would be, if its entry were right.
+        """
+        if name in self._failed or self._is_unreadable:
+            raise AlreadyReported(name)
+        return self.nodes.get(name)
+
+    def make(self, name: str) -> AnyNode:
+        """The node that the entry of that name declares.
+
+        Raises:
+            AlreadyReported: it cannot be made.
+        """
+        if name in self._failed:
+            raise AlreadyReported(name)
+        if name not in self.nodes:
+            self._in_progress.append(name)
+            try:
+                with self.problems.at("nodes", name):
+                    self.nodes[name] = self._node(name, self.entries[name])
+            except (FileUnreadable, AlreadyReported) as error:
+                self._failed.add(name)
+                if isinstance(error, FileUnreadable):
+                    self.problems.report(error)
+                raise AlreadyReported(name) from error
+            finally:
+                self._in_progress.remove(name)
+        return self.nodes[name]
+
+    def _node(self, name: str, entry: Any) -> AnyNode:
+        """The node that an entry declares. Its keys and the kinds of its values were checked before."""
+        if isinstance(entry, str):
+            return self._imported(name, entry)
+        options = {key: value for key, value in entry.items() if key != "kind" and value is not None}
+        self.options.read(options)
+        make = self._kinds[entry["kind"]]
+        node = make(name, options)
+        line = self.problems.line()
+        node.__dict__["where"] = None if line is None else (self.problems.where, line)
+        return node
+
+    def _imported(self, name: str, text: str) -> AnyNode:
+        if ":" not in text:
+            raise self.problems.error(f"node {name!r} is {text!r}; it must be 'module:name' or a mapping with a kind")
+        node = self.names.node(text)
+        return node if node.name == name else node.named(name)
+
+    def _callee(self, given: object) -> AnyNode | str:
+        """What an agent may call.
+
+        A node on an arrow is named and looked up by the graph. One that stands on no arrow is known to its callers alone,
+        so it has to be made for them. An agent that calls itself, or is called by what it calls, can only be named.
+        """
+        text = str(given)
+        if ":" in text:
+            return self.names.node(text)
+        if text not in self.entries or text in self._on_arrows or text in self._in_progress:
+            return text
+        return self.make(text)
+
+    def _callees(self, given: list[object]) -> list[AnyNode | str]:
+        return [self._callee(each) for each in given]
+
+    def _other(self, text: str) -> AnyNode:
+        """Another node, by import or by its name in this file."""
+        if ":" in text:
+            return self.names.node(text)
+        if text in self.entries and text not in self._in_progress:
+            return self.make(text)
+        node = self.nodes.get(text)
+        if node is None:
+            raise self.problems.error(f"{text!r} is not a node")
+        return node
+
+    # -- the kinds -----------------------------------------------------------------------------------------------------
+    def _agent(self, name: str, options: Options) -> AnyNode:
+        for key in ("tools", "sub_agents", "mcp"):
+            options[key] = self._callees(options.get(key, []))
+        options["handoffs"] = [self._handoff(name, each) for each in options.get("handoffs", ())]
+        if "examples" in options:
+            options["examples"] = [tuple(pair) for pair in options["examples"]]
+        if "prompt_file" in options:
+            file = (self.folder / options["prompt_file"]).resolve()
+            read_text(file)  # here, so that a missing file or a pipe is reported with the line that names it
+            options["prompt_file"] = str(file)
+        agent: AnyNode = Agent(name, **options)
+        return agent
+
+    def _handoff(self, name: str, given: object) -> Handoff:
+        """A name, or a mapping with `target`, `conversation`, `description` and `laps`."""
+        entry: Options = dict(given) if isinstance(given, Mapping) else {"target": given}
+        if "target" not in entry:
+            raise self.problems.error(f"a hand-over of {name!r} has no target", "handoffs")
+        entry["target"] = self._callee(entry["target"])
+        return Handoff(**entry)
+
+    def _router(self, name: str, options: Options) -> AnyNode:
+        if "guards" in options:
+            with self.problems.within("guards"):
+                options["guards"] = self._guards(options["guards"])
+        options["cascade"] = [self._stage(name, each) for each in options.get("cascade", ())]
+        rule = None
+        if "rule" in options:
+            rule = self.names.function(options.pop("rule"), "the rule")
+        router: AnyNode = Router(name, rule, **options)
+        return router
+
+    def _guards(self, given: Mapping[str, str]) -> dict[str, Callable[..., Any]]:
+        return {label: self.names.function(text, f"the guard of {label!r}") for label, text in given.items()}
+
+    def _stage(self, name: str, given: object) -> AnyNode:
+        stage = self._other(str(given))
+        if not isinstance(stage, Router):
+            raise self.problems.error(f"{given!r} in the cascade of {name!r} is not a router", "cascade")
+        return stage
+
+    def _sub_agent(self, name: str, options: Options) -> AnyNode:
+        given = options.pop("target", "")
+        with self.problems.within("target"):
+            target = self._node(name, given) if isinstance(given, Mapping) else self._other(str(given))
+        node: AnyNode = SubAgent(target, name=name, **options)
+        return node
+
+    def _code(self, name: str, options: Options) -> AnyNode:
+        options["calls"] = self._callees(options.get("calls", []))
+        return Code(name, **options)
+
+    def _skills(self, name: str, options: Options) -> AnyNode:
+        given = options.pop("folders", [])
+        folders = [given] if isinstance(given, str) else given
+        if "runner" in options:
+            options["runner"] = self._callee(options["runner"])
+        return Skills(*(str((self.folder / folder).resolve()) for folder in folders), name=name, **options)
+
+    def _mcp(self, name: str, options: Options) -> AnyNode:
+        command, url = options.pop("command", None), options.pop("url", None)
+        if (command is None) == (url is None):
+            raise self.problems.error(f"mcp {name!r} needs either a command (a list) or a url")
+        secrets = [options.get("token"), *(options.get("headers") or {}).values()]
+        if any(is_spelled_out(secret) for secret in secrets):
+            raise self.problems.error("a file must not hold a token; write token: $NAME_OF_A_VARIABLE")
+        server = url if command is None else command
+        return MCP(name, server, **options)

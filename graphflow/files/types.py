@@ -1,0 +1,104 @@
+"""Types as they are written in a file: `str`, `list[messages:Question]`, `messages:Answer | None`."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import GenericAlias, UnionType
+from typing import Any, get_origin
+from uuid import UUID
+
+from graphflow.files.expressions import read_expression
+from graphflow.files.names import Names, describe
+from graphflow.files.values import shown
+from graphflow.messages.message import Type
+
+PLAIN_TYPES: dict[str, Type] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "None": None,
+    "Any": Any,
+    "dict": dict,
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+}
+KNOWN_TYPES: dict[str, Type] = {
+    "datetime:date": date,
+    "datetime:datetime": datetime,
+    "datetime:time": time,
+    "datetime:timedelta": timedelta,
+    "decimal:Decimal": Decimal,
+    "uuid:UUID": UUID,
+    "pathlib:Path": Path,
+}
+"""Types of Python's own that a file may name; nothing else of Python is reached from one."""
+
+_ADDRESS = re.compile(r"[\w.]+:\w+(?:\.\w+)*")
+
+
+class Types:
+    """The types that one file names."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.problems = names.problems
+
+    def read(self, given: object) -> Type:
+        """The type that a text means."""
+        text = str(given)
+        types: dict[str, Type] = {}
+
+        # `module:Name` is no Python, so each is replaced by a word that is: list[a:B] is read as list[T0_].
+        def replace(match: re.Match[str]) -> str:
+            word = f"T{len(types)}_"
+            types[word] = self._at_address(match[0])
+            return word
+
+        tree = read_expression(_ADDRESS.sub(replace, text))
+        if tree is None:
+            raise self.problems.error(f"the type {shown(given)} cannot be read")
+        try:
+            return self._type(tree, types, text)
+        except (TypeError, RecursionError) as error:
+            raise self.problems.error(f"the type {shown(given)} cannot be made: {error}") from None
+
+    def _at_address(self, text: str) -> Type:
+        if text in KNOWN_TYPES:
+            return KNOWN_TYPES[text]
+        value = self.names.value(text)
+        if not _is_type(value):
+            raise self.problems.error(f"{text} is {describe(value)}, not a type")
+        return value
+
+    def _type(self, tree: ast.expr, types: Mapping[str, Type], text: str) -> Type:
+        match tree:
+            case ast.Name(id=name) if name in types:
+                return types[name]
+            case ast.Name(id=name) if name in PLAIN_TYPES:
+                return PLAIN_TYPES[name]
+            case ast.Constant(value=None):
+                return None
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+                return self._type(left, types, text) | self._type(right, types, text)
+            case ast.Subscript(value=base, slice=ast.Tuple(elts=members)):
+                arguments = tuple(self._type(member, types, text) for member in members)
+                return self._type(base, types, text)[arguments]
+            case ast.Subscript(value=base, slice=inner):
+                return self._type(base, types, text)[self._type(inner, types, text)]
+        unknown = shown(ast.unparse(tree))
+        allowed = ", ".join(PLAIN_TYPES)
+        raise self.problems.error(f"the type {shown(text)} names {unknown}; write module:Name, or one of {allowed}")
+
+
+def _is_type(value: object) -> bool:
+    if isinstance(value, (type, UnionType, GenericAlias)) or get_origin(value) is not None:
+        return True
+    # By name, as Python 3.11 has no TypeAliasType (`type A = ...`).
+    return type(value).__name__ in ("TypeAliasType", "NewType")
