@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from graphflow.errors import DeclarationError
 from graphflow.values import OF_KIND, SHAPES, Shape, check_values
@@ -20,7 +21,7 @@ C = TypeVar("C", bound=type)
 SYSTEM = ("system=...", "prompt=...")
 OUTPUT = ("output=...",)
 LIMITS = ("limits=Limits(...)",)
-TURNS = ("turns=...", "limits=Limits(steps=...)", "steps=...")
+TURNS = ("max_turns=...", "limits=Limits(steps=...)", "steps=...")
 SESSION = ("session=...",)
 
 ELSEWHERE: dict[str, tuple[str, ...]] = {
@@ -51,13 +52,15 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("reasoning", "reasoning_effort", "thinking_budget", "effort"), ("thinking=...",)),
     **dict.fromkeys(("parallel_tool_calls",), ("parallel_calls=...",)),
     **dict.fromkeys(("model_kwargs", "extra_body", "provider_options", "generation_config"), ("extra={...}",)),
-    **dict.fromkeys(("max_concurrency", "max_parallel", "max_workers", "parallelism"), ("at_once=...", *LIMITS)),
+    **dict.fromkeys(
+        ("max_concurrency", "max_parallel", "max_workers", "parallelism"), ("max_parallel_calls=...", *LIMITS)
+    ),
     **dict.fromkeys(("max_retries", "num_retries", "retries", "retry_policy", "tries"), ("retry=...", "attempts=...")),
     **dict.fromkeys(("max_attempts", "retry_attempts"), ("attempts=...", "retry=...")),
     **dict.fromkeys(
         ("delay", "wait", "backoff", "min_wait", "initial_interval"), ("wait_s=...", "retry=Retry(wait_s=...)")
     ),
-    **dict.fromkeys(("max_wait", "max_delay", "max_interval"), ("most_s=...", "retry=Retry(most_s=...)")),
+    **dict.fromkeys(("max_wait", "max_delay", "max_interval"), ("max_wait_s=...", "retry=Retry(max_wait_s=...)")),
     **dict.fromkeys(("backoff_factor", "multiplier", "exponential_base"), ("factor=...", "retry=Retry(factor=...)")),
     **dict.fromkeys(("retry_on", "exceptions", "retry_if"), ("on=(...)", "retry=Retry(on=...)")),
     **dict.fromkeys(
@@ -120,6 +123,15 @@ NOTES: dict[str, dict[str, str]] = {
 """What to do instead where it is no keyword that was meant, by what was given it."""
 
 SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
+
+
+RENAMED: Mapping[str, Mapping[str, str]] = {
+    "agent": {"turns": "max_turns", "at_once": "max_parallel_calls"},
+    "code": {"most_calls": "max_calls"},
+    "Retry": {"most_s": "max_wait_s"},
+    "RetryPolicy": {"most_s": "max_wait_s"},
+}
+"""The new name of each keyword that had another one, by who takes it. Old ones are taken with a warning until 0.3."""
 
 
 class Keywords(NamedTuple):
@@ -199,6 +211,48 @@ def keywords_of(function: Callable[..., object], shared: Iterable[str] = (), kin
     )
 
 
+def present_names(whose: str, kind: str, options: Mapping[str, object]) -> dict[str, object]:
+    """Options under the names that their keywords have now.
+
+    Raises:
+        DeclarationError: one was given under both its names.
+    """
+    renamed = RENAMED.get(kind, {})
+    for old, new in renamed.items():
+        if old in options and new in options:
+            raise DeclarationError(f"{whose} was given {new}= twice, the second time as {old}=; leave {old}= out")
+    return {renamed.get(name, name): value for name, value in options.items()}
+
+
+def take_renamed(kind: str, options: Any) -> dict[str, Any]:
+    """Takes out of `options` what was given under an old name, and returns it under the new one, with a warning.
+
+    To be called by a constructor, so that the warning shows the line that calls the constructor.
+    """
+    taken: dict[str, Any] = {}
+    for old, new in RENAMED.get(kind, {}).items():
+        if old in options:
+            whose = kind[:1].upper() + kind[1:]
+            _warn_of_old_name(f"{whose}({old}=...)", f"{whose}({new}=...)", stacklevel=4)
+            taken[new] = options.pop(old)
+    return taken
+
+
+def former_name(old: str, new: str) -> property:
+    """An attribute that had another name: it can still be read, with a warning."""
+
+    def read(self: object) -> Any:
+        whose = type(self).__name__
+        _warn_of_old_name(f"{whose}.{old}", f"{whose}.{new}", stacklevel=3)
+        return getattr(self, new)
+
+    return property(read, doc=f"The old name of `{new}`, until 0.3.")
+
+
+def _warn_of_old_name(old: str, new: str, stacklevel: int) -> None:
+    warnings.warn(f"{old} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=stacklevel)
+
+
 def refuse(whose: str, unknown: Iterable[str], have: Iterable[str], kind: str = "") -> NoReturn:
     """Refuses keywords that there are not, all at once.
 
@@ -265,6 +319,9 @@ def spelled(kind: C) -> C:
 
     @wraps(made)
     def __init__(self: object, *given: object, **options: object) -> None:
+        if name in RENAMED:
+            present_names(name, name, options)
+            options |= take_renamed(name, options)
         if name in OF_KIND:
             check_values(name, name, (*zip(known.places, given, strict=False), *options.items()))
         try:

@@ -116,7 +116,7 @@ ERRORS = Shape(
 SHAPES: Mapping[str, Shape] = {
     **dict.fromkeys(("description", "prompt", "prefix", "otherwise", "token", "isolation"), TEXT),
     **dict.fromkeys(("tools", "sub_agents", "handoffs", "mcp", "calls", "cascade"), NODES),
-    **dict.fromkeys(("turns", "at_once", "repairs"), WHOLE),
+    **dict.fromkeys(("max_turns", "max_parallel_calls", "repairs"), WHOLE),
     **dict.fromkeys(("explain", "probabilities", "background", "concurrency_safe", "trust_hints", "handshake"), TRUTH),
     **dict.fromkeys(("prompt_file", "cwd"), PATH),
     **dict.fromkeys(("input", "output"), TYPE),
@@ -136,7 +136,7 @@ OF_KIND: Mapping[str, Mapping[str, Shape]] = {
     "agent": {"examples": EXAMPLES},
     "router": {"examples": EXAMPLES_BY_LABEL},
     "graph": {"deps": TYPE},
-    "Retry": {"attempts": WHOLE, "on": ERRORS, **dict.fromkeys(("wait_s", "factor", "most_s", "jitter"), NUMBER)},
+    "Retry": {"attempts": WHOLE, "on": ERRORS, **dict.fromkeys(("wait_s", "factor", "max_wait_s", "jitter"), NUMBER)},
     "Policy": {"allow": TEXTS, "deny": TEXTS, "effects": TEXTS, "check": FUNCTION},
     "Handoff": {"conversation": TRUTH, "laps": WHOLE},
 }

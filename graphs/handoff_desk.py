@@ -67,7 +67,7 @@ shipping = Agent(
     prompt="You are in charge now. {{ summary }}{% if order_id %} Order {{ order_id }}.{% endif %}",
     tools=[find_order],
     handoffs=[BACK],
-    turns=8,
+    max_turns=8,
     description="Where an order is and when it comes.",
 )
 
@@ -78,7 +78,7 @@ refunds = Agent(
     prompt="You are in charge now. {{ summary }}{% if order_id %} Order {{ order_id }}.{% endif %}",
     tools=[find_order],
     handoffs=[BACK],
-    turns=8,
+    max_turns=8,
     description="Money back, complaints and returns.",
 )
 
@@ -88,7 +88,7 @@ triage = Agent(
     system="You are the first whom a customer meets. Greet and thank by yourself; hand everything else over to who is in charge.",
     prompt="{{ text }}",
     handoffs=[Handoff(shipping, conversation=True), Handoff(refunds, conversation=True)],
-    turns=4,
+    max_turns=4,
     description="Finds out what a customer wants.",
 )
 

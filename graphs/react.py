@@ -1,7 +1,7 @@
 """ReAct: a model thinks, calls a tool, looks at the result, and so on until it knows the answer.
 
 After Yao et al., "ReAct: Synergizing Reasoning and Acting in Language Models" (2022), arXiv:2210.03629. In graphflow an agent
-with tools is that loop; its tools hang on it by call edges, and `turns` bounds it. This file is the smallest useful agent:
+with tools is that loop; its tools hang on it by call edges, and `max_turns` bounds it. This file is the smallest useful agent:
 copy it, and put your own tools in.
 
     graphflow run react "How many days are there between 2024-02-10 and 2024-03-01, times 24?" --model openai:gpt-5-mini
@@ -26,7 +26,7 @@ thinker = Agent(
     input=str,
     system="Answer the question. Think step by step, use the tools for whatever you cannot know, and say the answer at last.",
     tools=[calculate, between_dates, list_files, grep_files, read_file],
-    turns=12,
+    max_turns=12,
     description="Answers questions with tools.",
 )
 

@@ -100,7 +100,7 @@ accountant = SubAgent(
         system="Work out what things cost. Take the prices from the list and let the tool add them up.",
         prompt="{{ question }}",
         tools=[prices, total],
-        turns=6,
+        max_turns=6,
         description="Works out what things cost together. Give it the things and how many of each.",
     ),
     limits=ONE_TASK,
@@ -114,7 +114,7 @@ librarian = SubAgent(
         system="Answer from the handbook alone. If it does not say, say so.",
         prompt="{{ question }}",
         tools=[search_handbook],
-        turns=6,
+        max_turns=6,
         description="Answers questions about delivery, payment, returns and opening hours from the handbook.",
     ),
     limits=ONE_TASK,
@@ -127,7 +127,7 @@ boss = Agent(
     system="Take the task apart, ask the specialists for the parts (several at once if they do not depend on each other), "
     "and answer in one or two sentences. Say nothing that no specialist has said.",
     sub_agents=[accountant, librarian],
-    turns=8,
+    max_turns=8,
 )
 
 supervisor: Graph[str, Answer] = Graph(

@@ -43,7 +43,7 @@ from graphflow.declaration.arrows import (
 from graphflow.declaration.background import Background
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphflowError, ModelError, NotReachable
-from graphflow.keywords import Keywords, check, keywords_of, refuse, spelled
+from graphflow.keywords import Keywords, check, former_name, keywords_of, present_names, refuse, spelled
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages.artifacts import Artifact
 from graphflow.messages.message import Type, type_name
@@ -62,14 +62,14 @@ class Retry:
     """How often a failing node is tried again, and how long to wait before.
 
     An error that says how long to wait (`retry_after`) is given at least that time, and no further try if it asks for more
-    than `most_s`. One that says that trying again is useless (`retryable=False`) is raised at once, unless `on` names its
+    than `max_wait_s`. One that says that trying again is useless (`retryable=False`) is raised at once, unless `on` names its
     class.
 
     Attributes:
         attempts: tries in all, the first included.
         wait_s: seconds before the second try, at least.
         factor: what the wait is multiplied with for each further try.
-        most_s: seconds a wait is at most, before jitter.
+        max_wait_s: seconds a wait is at most, before jitter.
         on: the exceptions that are worth another try.
         jitter: share by which a wait may be longer, at random, so that those who failed together do not come back together.
     """
@@ -77,18 +77,19 @@ class Retry:
     attempts: int = 3
     wait_s: float = 0.5
     factor: float = 2.0
-    most_s: float = 30.0
+    max_wait_s: float = 30.0
     on: tuple[type[Exception], ...] = (Exception,)
     jitter: float = 0.1
+    most_s = former_name("most_s", "max_wait_s")
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.wait_s < 0 or self.factor < 1 or self.most_s < 0 or self.jitter < 0:
+        if self.attempts < 1 or self.wait_s < 0 or self.factor < 1 or self.max_wait_s < 0 or self.jitter < 0:
             raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits and jitter at least 0")
 
     def wants(self, error: Exception) -> bool:
         """Whether another try is worth it after this error."""
         named = [kind for kind in self.on if isinstance(error, kind)]
-        if not named or self._asked_for(error) > self.most_s:
+        if not named or self._asked_for(error) > self.max_wait_s:
             return False
         by_name = any(kind not in _ANY_ERROR for kind in named)
         return by_name or getattr(error, "retryable", None) is not False
@@ -101,7 +102,7 @@ class Retry:
             error: what the try before it failed with.
             chance: 0 to 1: how much of the jitter is added.
         """
-        wait = min(self.most_s, self.wait_s * self.factor ** min(attempt - 2, 64))
+        wait = min(self.max_wait_s, self.wait_s * self.factor ** min(attempt - 2, 64))
         return max(wait, self._asked_for(error)) * (1 + self.jitter * chance)
 
     @staticmethod
@@ -542,6 +543,7 @@ def _check_call(kind: type[Node[Any, Any]], given: Sequence[Any], options: Mappi
     first = given[0] if given else options.get("name", "")
     called = first if isinstance(first, str) else getattr(first, "__name__", getattr(first, "name", ""))
     whose = f"{kind.kind} {called!r}" if called else f"{kind.__name__}(...)"
+    options = present_names(whose, kind.kind, options)
     check(whose, known, given, options, kind.kind)
     check_values(whose, kind.kind, (*zip(known.places, given, strict=False), *options.items()))
 

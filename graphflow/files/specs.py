@@ -20,7 +20,7 @@ from graphflow.files.written import (
     without_secrets,
 )
 from graphflow.graph import Graph
-from graphflow.kinds.agent import AT_ONCE, TURNS, Agent
+from graphflow.kinds.agent import PARALLEL_CALLS, TURNS, Agent
 from graphflow.kinds.code import Code
 from graphflow.kinds.delegation import background
 from graphflow.kinds.router import Router
@@ -110,7 +110,13 @@ def options_of(node: Node[Any, Any]) -> Spec:
     if node.retry is not None:
         if node.retry.on != (Exception,):
             raise FileUnreadable(f"{node.name!r} retries on certain exceptions only, which a file cannot name")
-        keys = ["attempts", "wait_s", "factor", "most_s", *(["jitter"] if node.retry.jitter != Retry().jitter else [])]
+        keys = [
+            "attempts",
+            "wait_s",
+            "factor",
+            "max_wait_s",
+            *(["jitter"] if node.retry.jitter != Retry().jitter else []),
+        ]
         spec["retry"] = {key: getattr(node.retry, key) for key in keys}
     if node.timeout_s != plain_s:
         spec["timeout_s"] = node.timeout_s
@@ -155,7 +161,9 @@ def _agent(agent: Agent[Any, Any]) -> Spec:
         spec["handoffs"] = [_handoff(handoff) for handoff in agent.handoffs]
     if agent.examples:
         spec["examples"] = [[to_json_value(message), to_json_value(answer)] for message, answer in agent.examples]
-    spec |= _changed(agent, ("description", ""), ("turns", TURNS), ("repairs", 2), ("at_once", AT_ONCE))
+    spec |= _changed(
+        agent, ("description", ""), ("max_turns", TURNS), ("repairs", 2), ("max_parallel_calls", PARALLEL_CALLS)
+    )
     for key, value in agent.settings.stated.items():
         spec[key] = list(value) if isinstance(value, tuple) else value
     return spec
@@ -189,7 +197,7 @@ def _code(node: Code) -> Spec:
     calls = [_named(callee) for callee in node.calls if callee is not background]
     limits = _changed(
         node,
-        *((key, _default(Code, key)) for key in ("memory_mib", "seconds", "printed_limit", "most_calls", "recursion")),
+        *((key, _default(Code, key)) for key in ("memory_mib", "seconds", "printed_limit", "max_calls", "recursion")),
     )
     return (
         ({"calls": calls} if calls else {})

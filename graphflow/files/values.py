@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphflow.keywords import translated
@@ -49,6 +49,8 @@ class Keyed:
 
     what: str
     keys: Mapping[str, Shape]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The present name of each key that had another one; the old ones are read, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +155,13 @@ class Checker:
             self.note(path, f"{shape.what} is declared by a mapping, not by {shown(value)}")
             return
         for key, inner in value.items():
-            if key not in shape.keys:
+            name = shape.renamed.get(key, key)
+            if name not in shape.keys:
                 self.note((*path, key), f"{shape.what} has no {shown(key)}; {nearest(key, shape.keys)}")
+            elif name != key and name in value:
+                self.note((*path, key), f"{shape.what} has {name} twice, the second time as {key}; leave {key} out")
             else:
-                self.check(inner, shape.keys[key], (*path, key), f"{key} of {shape.what}")
+                self.check(inner, shape.keys[name], (*path, key), f"{key} of {shape.what}")
 
     def _either(self, value: Any, shape: Either, path: Path, name: str) -> None:
         if isinstance(value, Mapping) and shape.mapping is not None:

@@ -35,6 +35,7 @@ from graphflow.files.values import (
     one_of,
     shown,
 )
+from graphflow.keywords import RENAMED
 from graphflow.limits import Limits
 from graphflow.model.settings import SETTINGS
 from graphflow.policy import EFFECTS
@@ -49,7 +50,7 @@ RETRY_SHAPES: dict[str, Shape] = {
     "attempts": COUNT,
     "wait_s": AT_LEAST_0,
     "factor": AT_LEAST_1,
-    "most_s": AT_LEAST_0,
+    "max_wait_s": AT_LEAST_0,
     "jitter": AT_LEAST_0,
 }
 SETTING_SHAPES: dict[str, Shape] = {
@@ -72,7 +73,7 @@ def options(whose: str) -> dict[str, Shape]:
     effects = Either(NOTHING, listed=Listed(one_of(EFFECTS)))
     rules: dict[str, Shape] = {"allow": Either(NOTHING, listed=TEXTS), "deny": TEXTS, "effects": effects}
     return {
-        "retry": Either(maybe(COUNT), mapping=Keyed(f"retry of {whose!r}", retry)),
+        "retry": Either(maybe(COUNT), mapping=Keyed(f"retry of {whose!r}", retry, RENAMED["Retry"])),
         "timeout_s": maybe(POSITIVE),
         "cache": TRUTH_OR_SECONDS,
         "approval": TRUTH,
@@ -105,9 +106,9 @@ def _agent(name: str) -> dict[str, Shape]:
         "sub_agents": Listed(NODE),
         "handoffs": Listed(Either(NODE, mapping=Keyed(f"a hand-over of {name!r}", handoff))),
         "mcp": Listed(NODE),
-        "turns": COUNT,
+        "max_turns": COUNT,
         "repairs": COUNT_OR_NONE,
-        "at_once": COUNT,
+        "max_parallel_calls": COUNT,
         **{setting: SETTING_SHAPES.get(setting, ANY) for setting in SETTINGS},
     }
 
@@ -147,7 +148,7 @@ def _code(name: str) -> dict[str, Shape]:
         "memory_mib": COUNT,
         "seconds": POSITIVE,
         "printed_limit": COUNT,
-        "most_calls": COUNT,
+        "max_calls": COUNT,
         "recursion": COUNT,
         "description": TEXT,
         "output_limit": COUNT,
@@ -243,7 +244,7 @@ def check_node(name: str, entry: Any, path: Path, checker: Checker) -> None:
         return
     checker.check(
         {key: value for key, value in entry.items() if key != "kind"},
-        Keyed(f"{kind} {name!r}", {**KINDS[kind](name), **options(name)}),
+        Keyed(f"{kind} {name!r}", {**KINDS[kind](name), **options(name)}, RENAMED.get(kind, {})),
         path,
         name,
     )

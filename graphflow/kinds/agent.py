@@ -21,6 +21,7 @@ from graphflow.declaration.handoffs import Handoff, Handover, read_handoffs
 from graphflow.declaration.node import Context, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
+from graphflow.keywords import former_name, take_renamed
 from graphflow.kinds.asking import ask, declined
 from graphflow.kinds.delegation import background
 from graphflow.kinds.prompts import Prompt
@@ -41,7 +42,7 @@ B = TypeVar("B")
 
 TURNS = 16
 """Model calls of one activation at most, unless the agent says otherwise: what openagents allowed its ReAct loop."""
-AT_ONCE = 10
+PARALLEL_CALLS = 10
 """Calls of one turn that run at the same time, unless the agent says otherwise: as many as openagents' executor allowed."""
 
 
@@ -58,8 +59,8 @@ class Options(NodeOptions, total=False):
     mcp: Sequence[Node[Any, Any]]
     examples: Sequence[tuple[Any, Any]]
     description: str
-    turns: int
-    at_once: int
+    max_turns: int
+    max_parallel_calls: int
     repairs: int
     temperature: float | None
     max_tokens: int | None
@@ -94,8 +95,8 @@ class Agent(Node[In, Out]):
         mcp: servers whose tools it may call, each an `MCP(...)`.
         examples: pairs of (message, answer) that are shown as earlier turns; small models need them.
         description: what it does, for those who may call it. Never the prompt.
-        turns: model calls of one activation at most.
-        at_once: calls of one turn that run at the same time at most.
+        max_turns: model calls of one activation at most.
+        max_parallel_calls: calls of one turn that run at the same time at most.
         repairs: how often an answer that is empty, or of the wrong type, is sent back.
         temperature, top_p, top_k, presence_penalty, frequency_penalty, seed: how the model samples.
         max_tokens: tokens of one answer at most. A text that is cut off there is taken as it is; without a limit of your
@@ -117,11 +118,13 @@ class Agent(Node[In, Out]):
     prompt: Prompt | None
     system: Prompt | tuple[Prompt | CacheMark, ...] | None
     examples: tuple[tuple[Any, Any], ...]
-    turns: int
-    at_once: int
+    max_turns: int
+    max_parallel_calls: int
     repairs: int
     settings: Settings
     handoffs: tuple[Handoff, ...]
+    turns = former_name("turns", "max_turns")
+    at_once = former_name("at_once", "max_parallel_calls")
 
     @overload
     def __init__(
@@ -163,8 +166,8 @@ class Agent(Node[In, Out]):
         mcp: Sequence[Node[Any, Any]] = (),
         examples: Sequence[tuple[Any, Any]] = (),
         description: str = "",
-        turns: int = TURNS,
-        at_once: int = AT_ONCE,
+        max_turns: int = TURNS,
+        max_parallel_calls: int = PARALLEL_CALLS,
         repairs: int = 2,
         temperature: float | None = None,
         max_tokens: int | None = None,
@@ -186,10 +189,10 @@ class Agent(Node[In, Out]):
         _check_lists(name, tools=tools, sub_agents=sub_agents, handoffs=handoffs, mcp=mcp)
         if prompt is not None and prompt_file is not None:
             raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
-        if turns < 1 or repairs < 0 or at_once < 1:
-            raise DeclarationError(
-                f"agent {name!r}: turns={turns} and at_once={at_once} must be at least 1, and repairs={repairs} at least 0"
-            )
+        former = take_renamed("agent", options)
+        max_turns = former.get("max_turns", max_turns)
+        max_parallel_calls = former.get("max_parallel_calls", max_parallel_calls)
+        _check_counts(name, {"max_turns": max_turns, "max_parallel_calls": max_parallel_calls}, repairs)
         kind = str if output is None else output
         waits = any(isinstance(each, Node) and each.in_background for each in (*tools, *sub_agents))
         self._declare(
@@ -203,7 +206,11 @@ class Agent(Node[In, Out]):
             **options,
         )
         own = self.__dict__
-        own |= {"model": model, "turns": turns, "at_once": at_once, "repairs": repairs, "examples": tuple(examples)}
+        own["model"] = model
+        own["max_turns"] = max_turns
+        own["max_parallel_calls"] = max_parallel_calls
+        own["repairs"] = repairs
+        own["examples"] = tuple(examples)
         own["prompt"] = _prompt(prompt, prompt_file, caller.f_globals.get("__file__"))
         own["system"] = _standing(system, name)
         own["handoffs"] = read_handoffs(name, handoffs)
@@ -225,9 +232,9 @@ class Agent(Node[In, Out]):
         own["settings"] = settings.checked(f"agent {name!r}")
 
     @property
-    def most_model_calls(self) -> int:
+    def max_model_calls(self) -> int:
         """Model calls of one activation in the worst case."""
-        return self.turns if self.calls or self.handoffs else min(self.turns, 1 + self.repairs)
+        return self.max_turns if self.calls or self.handoffs else min(self.max_turns, 1 + self.repairs)
 
     def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What its prompts name that its messages do not have."""
@@ -250,7 +257,7 @@ class Agent(Node[In, Out]):
         own = len(turns) - 1
         ctx.conversation = Conversation(turns)
         attempts: list[str] = []
-        for number in range(self.turns):
+        for number in range(self.max_turns):
             if number and self.calls:
                 offer = self._offer(ctx, offer)
                 names.learn(spec.name for spec in offer.specs)
@@ -268,7 +275,7 @@ class Agent(Node[In, Out]):
                 handed = (
                     given.turns if type(given) is Handover else ()
                 )  # examples, and what a frame shares, do not travel
-                results = await carry_out(reply, offer, ctx, (*handed, *turns[own:]), self.at_once)
+                results = await carry_out(reply, offer, ctx, (*handed, *turns[own:]), self.max_parallel_calls)
                 if isinstance(results, Handover):
                     return cast(Out, results)
                 turns += [reply.turn, ToolTurn(results)]
@@ -394,9 +401,9 @@ class Agent(Node[In, Out]):
         return to_text({"result": answer}) if wrapped else to_text(answer)
 
     def _out_of_turns(self, ctx: Context) -> LimitExceeded:
-        error = LimitExceeded("turns", self.turns, ctx.path)
+        error = LimitExceeded("turns", self.max_turns, ctx.path)
         error.args = (
-            f"agent {self.name!r} asked its model {self.turns} times without coming to an answer; raise Agent(..., turns=...)",
+            f"agent {self.name!r} asked its model {self.max_turns} times without coming to an answer; raise Agent(..., max_turns=...)",
         )
         return error
 
@@ -420,6 +427,14 @@ def _prompt(text: str | None, file: str | None, declared_in: str | None) -> Prom
         base = Path(declared_in).parent if declared_in else Path.cwd()
         return Prompt.read(base / file)
     return None if text is None else Prompt(text)
+
+
+def _check_counts(name: str, counts: Mapping[str, int], repairs: int) -> None:
+    for option, count in counts.items():
+        if count < 1:
+            raise DeclarationError(f"agent {name!r}: {option}={count} must be at least 1")
+    if repairs < 0:
+        raise DeclarationError(f"agent {name!r}: repairs={repairs} must be at least 0")
 
 
 def _check_lists(name: str, **given: Any) -> None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from graphflow.declaration.node import Context, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import CodeFailed, DeclarationError, LimitExceeded, NotReachable, ResultInvalid
+from graphflow.keywords import former_name, take_renamed
 from graphflow.kinds.awaiting import awaited_calls
 from graphflow.kinds.delegation import background
 from graphflow.kinds.functions import MODULES, bound, clashes, crossing, function_name, told
@@ -30,7 +31,7 @@ from graphflow.model.seam import ToolSpec
 if TYPE_CHECKING:
     from pydantic_monty import ResourceLimits
 
-AT_ONCE = 10
+PARALLEL_CALLS = 10
 """Calls of one piece of code that run at the same time; as many as an agent's."""
 LONGEST = 50_000
 """Characters of code."""
@@ -91,7 +92,7 @@ class Code(Tool[Any, Computed]):
         memory_mib: memory of the code, in MiB.
         seconds: seconds it may compute, and seconds it may sleep. Waiting for calls does not count; `timeout_s` bounds all.
         printed_limit: characters of what it prints that are kept.
-        most_calls: calls it may make.
+        max_calls: calls it may make.
         recursion: how deep its functions may call each other.
         description: what stands before the list of functions for a model.
         output_limit: characters of the answer that a model is shown.
@@ -102,8 +103,9 @@ class Code(Tool[Any, Computed]):
     memory_mib: int
     seconds: float
     printed_limit: int
-    most_calls: int
+    max_calls: int
     recursion: int
+    most_calls = former_name("most_calls", "max_calls")
 
     def __init__(
         self,
@@ -113,17 +115,18 @@ class Code(Tool[Any, Computed]):
         memory_mib: int = 64,
         seconds: float = 5.0,
         printed_limit: int = 10_000,
-        most_calls: int = 100,
+        max_calls: int = 100,
         recursion: int = 200,
         description: str = "",
         output_limit: int = OUTPUT_LIMIT,
         **options: Unpack[NodeOptions],
     ) -> None:
+        max_calls = take_renamed("code", options).get("max_calls", max_calls)
         limits: dict[str, Any] = {
             "memory_mib": memory_mib,
             "seconds": seconds,
             "printed_limit": printed_limit,
-            "most_calls": most_calls,
+            "max_calls": max_calls,
             "recursion": recursion,
             "output_limit": output_limit,
         }
@@ -195,7 +198,7 @@ class Code(Tool[Any, Computed]):
             awaited_calls(code, list(functions.nodes)),
             list(functions.nodes),
             functions.call,
-            most_calls=self.most_calls,
+            max_calls=self.max_calls,
             seconds=self.seconds,
         )
         printed = Printed(self.printed_limit)
@@ -214,7 +217,7 @@ class Code(Tool[Any, Computed]):
             "max_memory": self.memory_mib * 2**20,
             "max_feed_duration_secs": float(self.seconds),
             "max_recursion_depth": self.recursion,
-            "max_suspensions": 1000 + PER_CALL * self.most_calls,
+            "max_suspensions": 1000 + PER_CALL * self.max_calls,
         }
 
     def _failed(self, error: Exception, printed: str) -> Exception:
@@ -239,7 +242,7 @@ class _Functions:
 
     def __init__(self, code: Code, ctx: Context) -> None:
         self.ctx = ctx
-        self.gate = asyncio.Semaphore(AT_ONCE)
+        self.gate = asyncio.Semaphore(PARALLEL_CALLS)
         self.nodes: dict[str, Node[Any, Any] | str] = {}
         """By the name that code knows it by; those of a policy or the depth limit, too: the walk itself refuses them."""
         for callee in (*ctx.frame.reachable(code, ctx), *code.calls):

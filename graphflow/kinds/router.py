@@ -189,10 +189,10 @@ class Router(Node[In, Out]):
         return (self,) if self.asks_model else ()
 
     @property
-    def most_model_calls(self) -> int:
+    def max_model_calls(self) -> int:
         """A decision and one repair, and with probabilities those that tell its bias."""
         if self.cascade:
-            return sum(stage.most_model_calls for stage in self.cascade)
+            return sum(stage.max_model_calls for stage in self.cascade)
         bias = len(balanced(self.labels)) if self.probabilities else 0
         return 2 + bias if self.asks_model else 0
 

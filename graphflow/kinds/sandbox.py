@@ -172,7 +172,7 @@ class Execution:
         awaited: where the calls begin, in bytes, that are to be awaited.
         functions: the names that it can call.
         call: answers a call; what it raises ends the code.
-        most_calls: calls at most.
+        max_calls: calls at most.
         seconds: seconds that the code may sleep, in all.
     """
 
@@ -183,14 +183,14 @@ class Execution:
         functions: Sequence[str],
         call: Callable[[str, Sequence[Any], dict[str, Any]], Coroutine[Any, Any, Answer]],
         *,
-        most_calls: int,
+        max_calls: int,
         seconds: float,
     ) -> None:
         self.code = code
         self.awaited = awaited
         self.functions = functions
         self.call = call
-        self.most_calls = most_calls
+        self.max_calls = max_calls
         self.calls = 0
         self.sleep_left = seconds
         self.seconds = seconds
@@ -232,8 +232,8 @@ class Execution:
             return await self._named(state)
         if not state.is_os_function:
             self.calls += 1
-            if self.calls > self.most_calls:
-                raise CodeFailed(f"the code made more than {self.most_calls} calls")
+            if self.calls > self.max_calls:
+                raise CodeFailed(f"the code made more than {self.max_calls} calls")
             work = self.call(state.function_name, state.args, state.kwargs)
             if state.position.filename.startswith("<python-input") and state.position.start in self.awaited:
                 return await self._later(state, work)

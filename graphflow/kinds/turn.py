@@ -77,7 +77,7 @@ def _spec_of_handoff(handoff: Handoff, target: Node[Any, Any]) -> ToolSpec:
 
 
 async def carry_out(
-    reply: Reply, offer: Offer, ctx: Context, said: Sequence[Turn], at_once: int
+    reply: Reply, offer: Offer, ctx: Context, said: Sequence[Turn], max_parallel_calls: int
 ) -> tuple[ToolResult, ...] | Handover:
     """The results of one turn's calls in their order, or the hand-over that one of them is."""
     calls = reply.calls
@@ -85,7 +85,7 @@ async def carry_out(
     turn_is_whole = not done
     handing = [n for n, call in enumerate(calls) if call.name in offer.handoffs and n not in done]
     others = [n for n, call in enumerate(calls) if call.name not in offer.handoffs and n not in done]
-    done |= zip(others, await _results([calls[n] for n in others], offer, ctx, at_once), strict=True)
+    done |= zip(others, await _results([calls[n] for n in others], offer, ctx, max_parallel_calls), strict=True)
     if len(handing) == 1 and turn_is_whole:
         handed = _hand_over(reply, handing[0], offer, ctx, said, done)
         if handed is not None:
@@ -148,12 +148,14 @@ def _so_far(reply: Reply, done: dict[int, ToolResult], said: Sequence[Turn]) -> 
     return (*said, turn, ToolTurn(tuple(done[n] for n in answered)))
 
 
-async def _results(calls: Sequence[ToolCall], offer: Offer, ctx: Context, at_once: int) -> tuple[ToolResult, ...]:
+async def _results(
+    calls: Sequence[ToolCall], offer: Offer, ctx: Context, max_parallel_calls: int
+) -> tuple[ToolResult, ...]:
     if len(calls) == 1:
         return (await _one(calls[0], offer, ctx),)
     results: list[ToolResult] = []
     for group in _groups(calls, offer):
-        results += await _together([lambda call=call: _one(call, offer, ctx) for call in group], at_once)  # type: ignore[misc]  # mypy cannot type a lambda's default
+        results += await _together([lambda call=call: _one(call, offer, ctx) for call in group], max_parallel_calls)  # type: ignore[misc]  # mypy cannot type a lambda's default
     return tuple(results)
 
 
@@ -172,10 +174,10 @@ def _groups(calls: Sequence[ToolCall], offer: Offer) -> list[list[ToolCall]]:
     return groups
 
 
-async def _together(jobs: Sequence[Callable[[], Any]], at_once: int) -> list[ToolResult]:
+async def _together(jobs: Sequence[Callable[[], Any]], max_parallel_calls: int) -> list[ToolResult]:
     if len(jobs) == 1:
         return [await jobs[0]()]
-    gate = asyncio.Semaphore(at_once)
+    gate = asyncio.Semaphore(max_parallel_calls)
 
     async def work(job: Callable[[], Any]) -> ToolResult:
         async with gate:

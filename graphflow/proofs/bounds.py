@@ -119,7 +119,7 @@ def _model_calls(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...]) -> li
     """
     target, _ = node.entry()
     found: list[tuple[str, Count]] = []
-    if most := int(getattr(target, "most_model_calls", getattr(target, "asks_model", False))):
+    if most := int(getattr(target, "max_model_calls", getattr(target, "asks_model", False))):
         found.append((target.name, Count(most)))
     if hasattr(target, "bounds"):
         inner = target.bounds().model_calls

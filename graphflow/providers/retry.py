@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from graphflow.errors import DeclarationError, ModelError
-from graphflow.keywords import spelled
+from graphflow.keywords import former_name, spelled
 
 
 @spelled
@@ -21,7 +21,7 @@ class RetryPolicy:
         attempts: tries in all, the first included.
         wait_s: seconds before the second try, before jitter.
         factor: what the wait is multiplied with for each further try.
-        most_s: seconds of one wait at most, unless the provider asks for more.
+        max_wait_s: seconds of one wait at most, unless the provider asks for more.
         total_s: seconds of all waits at most; a provider that asks for more than what is left gets no further try.
         restart: whether an answer that broke off half way is begun again.
     """
@@ -29,12 +29,13 @@ class RetryPolicy:
     attempts: int = 4
     wait_s: float = 0.5
     factor: float = 2.0
-    most_s: float = 20.0
+    max_wait_s: float = 20.0
     total_s: float = 120.0
     restart: bool = False
+    most_s = former_name("most_s", "max_wait_s")
 
     def __post_init__(self) -> None:
-        waits = (self.wait_s, self.most_s, self.total_s)
+        waits = (self.wait_s, self.max_wait_s, self.total_s)
         if not (self.attempts >= 1 and self.factor >= 1 and all(wait >= 0 for wait in waits)):  # NaN is neither
             raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits at least 0 s")
 
@@ -49,7 +50,9 @@ class RetryPolicy:
         if error.retry_after is not None:
             wait = error.retry_after * (1 + 0.1 * random.random())
         else:
-            wait = min(self.most_s, self.wait_s * self.factor ** min(attempt - 2, 64)) * (0.5 + 0.5 * random.random())
+            wait = min(self.max_wait_s, self.wait_s * self.factor ** min(attempt - 2, 64)) * (
+                0.5 + 0.5 * random.random()
+            )
         return wait if waited_s + wait <= self.total_s else None
 
 

@@ -53,7 +53,7 @@ clerk = Agent(
     "clerk",
     system="You answer the mail of a small shop. Use the tools to find facts, then answer the customer in one sentence.",
     tools=[find_order, price_of, search_documents],
-    turns=5,
+    max_turns=5,
     max_tokens=120,
 )
 plain = Graph("plain", START >> clerk >> END, model="local:smollm2", limits=Limits(seconds=30))

@@ -93,7 +93,7 @@ def make_agent(base: str, model: str, stream: bool) -> Any:
         return lookup_result(key)
 
     asked = connect(f"compatible:{model}", base_url=base, stream=stream)
-    agent = Agent("agent", tools=[lookup], system=SYSTEM, turns=1000)
+    agent = Agent("agent", tools=[lookup], system=SYSTEM, max_turns=1000)
     return Graph("loop", START >> agent >> END, model=asked), stream
 
 

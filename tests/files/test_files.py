@@ -202,7 +202,7 @@ graph: coded
 model: local:smollm2
 nodes:
   boss:   {kind: agent, input: str, tools: [python, skill]}
-  python: {kind: code, calls: [yaml_steps:search, shout], memory_mib: 32, seconds: 2, most_calls: 7, timeout_s: 9}
+  python: {kind: code, calls: [yaml_steps:search, shout], memory_mib: 32, seconds: 2, max_calls: 7, timeout_s: 9}
   skill:  {kind: skills, folders: [skills], runner: python, output_limit: 500}
   shout:  yaml_steps:shout
 edges:
@@ -257,12 +257,12 @@ nodes:
     sub_agents: [asker]
     handoffs: [clerk, {target: boss, conversation: true, description: Angry people., laps: 2}]
     mcp: [clock]
-    at_once: 3
+    max_parallel_calls: 3
     timeout_s: 40
     cache: 60
     approval: true
     policy: {allow: [shout, "ask*", "now*"], deny: [delete], effects: [reads]}
-    retry: {attempts: 2, wait_s: 0, factor: 2.0, most_s: 30.0}
+    retry: {attempts: 2, wait_s: 0, factor: 2.0, max_wait_s: 30.0}
   clerk:  {kind: agent, input: str, cache: true}
   boss:   {kind: agent, input: str, handoffs: [triage]}
   helper: {kind: agent, input: str, description: Helps.}
@@ -301,7 +301,7 @@ def test_everything_has_its_words_there_and_back(folder: Path) -> None:
     triage, asker, clock = reached["triage"], reached["asker"], reached["clock"]
     assert isinstance(triage, Agent)
     assert [(h.name, h.conversation, h.laps) for h in triage.handoffs] == [("clerk", False, None), ("boss", True, 2)]
-    assert (triage.at_once, triage.cache, triage.approval, triage.timeout_s) == (3, 60, True, 40)
+    assert (triage.max_parallel_calls, triage.cache, triage.approval, triage.timeout_s) == (3, 60, True, 40)
     assert triage.policy is not None
     assert triage.policy.effects == ("reads",)
     assert isinstance(asker, SubAgent)

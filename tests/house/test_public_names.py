@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import graphflow
-from graphflow import Agent
+from graphflow import Agent, Code, Graph, Retry
+from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.kinds.agent import Options
 from graphflow.model import Request, Settings, UserTurn
 from graphflow.model.settings import SETTINGS, SettingsOptions
+from graphflow.providers.retry import RetryPolicy
 
 MOVED = [
     ("arrows", "declaration.arrows"),
@@ -69,6 +73,66 @@ def test_what_has_a_new_name_answers_under_its_old_one_with_a_warning(module: st
         assert getattr(found, old) is getattr(found, new)
     with pytest.warns(DeprecationWarning, match=f"{old} is now {new}"):
         assert getattr(importlib.import_module("graphflow.model"), old) is getattr(found, new)
+
+
+RENAMED_KEYWORDS = [
+    (lambda **given: Agent("a", **given), "Agent", "turns", "max_turns"),
+    (lambda **given: Agent("a", **given), "Agent", "at_once", "max_parallel_calls"),
+    (Code, "Code", "most_calls", "max_calls"),
+    (Retry, "Retry", "most_s", "max_wait_s"),
+    (RetryPolicy, "RetryPolicy", "most_s", "max_wait_s"),
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "old", "new"), RENAMED_KEYWORDS)
+def test_a_renamed_keyword_is_taken_with_a_warning(make: Any, kind: str, old: str, new: str) -> None:
+    with pytest.warns(
+        DeprecationWarning, match=rf"^{kind}\({old}=...\) is now {kind}\({new}=...\); the old name"
+    ) as warned:
+        made = make(**{old: 3})
+    assert [Path(warning.filename).name for warning in warned] == [Path(__file__).name]
+    assert made == make(**{new: 3})
+    assert getattr(made, new) == 3
+    with pytest.warns(DeprecationWarning, match=f"^{kind}.{old} is now {kind}.{new}; the old name goes with 0.3"):
+        assert getattr(made, old) == 3
+
+
+@pytest.mark.parametrize(("make", "kind", "old", "new"), RENAMED_KEYWORDS)
+def test_a_renamed_keyword_is_given_under_one_of_its_names(make: Any, kind: str, old: str, new: str) -> None:
+    with pytest.raises(DeclarationError, match=rf"given {new}= twice, the second time as {old}=; leave {old}= out"):
+        make(**{old: 3, new: 3})
+
+
+YAML = """graph: g
+nodes:
+  clerk: {kind: agent, WORDS}
+edges: [START >> clerk >> END]
+"""
+
+
+def test_a_file_with_old_keywords_is_read_with_warnings(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(YAML.replace("WORDS", "turns: 3, at_once: 2, retry: {attempts: 2, most_s: 5}"))
+    new.write_text(YAML.replace("WORDS", "max_turns: 3, max_parallel_calls: 2, retry: {attempts: 2, max_wait_s: 5}"))
+    with pytest.warns(DeprecationWarning, match="the old name goes with 0.3") as warned:
+        read = Graph.from_yaml(old)
+    assert sorted(str(warning.message).partition(" ")[0] for warning in warned) == [
+        "Agent(at_once=...)",
+        "Agent(turns=...)",
+        "Retry(most_s=...)",
+    ]
+    assert read == Graph.from_yaml(new)
+    assert "max_turns: 3" in read.to_yaml()
+    assert "most_s" not in read.to_yaml()
+
+
+def test_a_file_gives_a_renamed_key_under_one_of_its_names(tmp_path: Path) -> None:
+    file = tmp_path / "both.yaml"
+    file.write_text(YAML.replace("WORDS", "turns: 3, max_turns: 3"))
+    with pytest.raises(
+        FileUnreadable, match="agent 'clerk' has max_turns twice, the second time as turns; leave turns out"
+    ):
+        Graph.from_yaml(file)
 
 
 def test_a_name_that_nobody_has_is_an_attribute_error() -> None:

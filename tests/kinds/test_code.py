@@ -442,11 +442,11 @@ def test_a_deep_value_reaches_a_model_or_is_refused() -> None:
             {"seconds": 0.3},
             "sleep for more",
         ),
-        ("while True: search('x')", {"most_calls": 5}, "more than 5 calls"),
-        ("while True:\n    try: search('x')\n    except BaseException: pass", {"most_calls": 5}, "more than 5 calls"),
+        ("while True: search('x')", {"max_calls": 5}, "more than 5 calls"),
+        ("while True:\n    try: search('x')\n    except BaseException: pass", {"max_calls": 5}, "more than 5 calls"),
         (
             "import asyncio\nawait asyncio.gather(*[search('x') for _ in range(99)])",
-            {"most_calls": 5},
+            {"max_calls": 5},
             "more than 5 calls",
         ),
         ("#" * 60_000, {}, "the code has 60000 characters"),
@@ -619,7 +619,7 @@ def test_names_that_become_the_same_do_not_build() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"seconds": 0}, {"seconds": float("nan")}, {"memory_mib": 1.5}, {"most_calls": True}, {"recursion": -1}]
+    "wrong", [{"seconds": 0}, {"seconds": float("nan")}, {"memory_mib": 1.5}, {"max_calls": True}, {"recursion": -1}]
 )
 def test_wrong_limits_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError, match=f"{next(iter(wrong))}=.* is no positive number"):

@@ -45,8 +45,8 @@ class Gauge:
 
 
 @both_ways
-@pytest.mark.parametrize(("at_once", "most"), [(1, 1), (3, 3), (10, 6)])
-def test_the_calls_of_a_turn_run_at_once_but_no_more_than_allowed(observed: bool, at_once: int, most: int) -> None:
+@pytest.mark.parametrize(("allowed", "most"), [(1, 1), (3, 3), (10, 6)])
+def test_the_calls_of_a_turn_run_at_once_but_no_more_than_allowed(observed: bool, allowed: int, most: int) -> None:
     gauge = Gauge()
 
     @tool
@@ -57,7 +57,7 @@ def test_the_calls_of_a_turn_run_at_once_but_no_more_than_allowed(observed: bool
         return n
 
     turn = both(*(calls("wait", n=n) for n in range(6)))
-    _, results = ask([wait], turn, observed=observed, agent={"at_once": at_once})
+    _, results = ask([wait], turn, observed=observed, agent={"max_parallel_calls": allowed})
     assert [r.text for r in results] == list("012345")
     assert gauge.most == most
 

@@ -42,7 +42,7 @@ def test_a_planted_repository_runs_nothing(tmp_path: Path) -> None:
     tools = [*files(tmp_path, write=True), shell([("git", "status")], cwd=tmp_path)]
     script = [calls("write_file", path=path, content=content) for path, content in PLANTED.items()]
     model = ScriptedModel(*script, calls("run_command", command=["git", "status"]), "done")
-    run = walk(Graph("g", START >> Agent("coder", input=str, tools=tools, turns=10) >> END), "go", model=model)
+    run = walk(Graph("g", START >> Agent("coder", input=str, tools=tools, max_turns=10) >> END), "go", model=model)
     assert run.output == "done", run.error
     assert not (tmp_path / "pwned").exists()
     assert (tmp_path / "config").read_text() == PLANTED["config"]

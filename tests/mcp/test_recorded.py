@@ -114,7 +114,7 @@ def test_an_agent_walks_over_a_recorded_server(case: str) -> None:
 
     async def main() -> None:
         async with server_of(case, ask=yes) as server:
-            agent = Agent("agent", input=str, mcp=[server], turns=20)
+            agent = Agent("agent", input=str, mcp=[server], max_turns=20)
             model = ScriptedModel(*(calls(c["name"], **c["arguments"]) for c in asked), "done")
             partial: list[Any] = []
             graph = Graph("g", START >> agent >> END)

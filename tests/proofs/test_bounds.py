@@ -154,7 +154,7 @@ def test_a_price_nobody_knows_is_none() -> None:
 
 def test_model_calls_of_graphs_and_sub_agents_are_counted() -> None:
     leaf = Agent("leaf", input=str, model="local:smollm2")
-    boss = Agent("boss", input=str, sub_agents=[leaf], turns=3, model="local:smollm2")
+    boss = Agent("boss", input=str, sub_agents=[leaf], max_turns=3, model="local:smollm2")
     inner = Graph("inner", START >> boss >> END)
     outer = Graph("outer", START >> inner >> END)
     assert {n: str(c) for n, c in outer.bounds().model_calls.items()} == {

@@ -435,7 +435,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("prompt file that is not there", lambda: Agent("a", prompt_file="nope.md.j2"), "cannot be read"),
     ("prompt twice", lambda: Agent("a", prompt="x", prompt_file="y"), "give one"),
     ("agent output without schema", lambda: Graph("g", START >> Agent("a", output=Odd) >> END), "makes no JSON schema"),
-    ("agent with no turns", lambda: Agent("a", turns=0), "at least 1"),
+    ("agent with no turns", lambda: Agent("a", max_turns=0), "at least 1"),
     ("tool that is a function", lambda: Agent("a", tools=[_no_return]), "which is no node"),
     ("router with one label", lambda: Router("r", labels=["a"]), "at least two labels"),
     ("router with rule and labels", lambda: Router("r", yes_no, labels=["a", "b"]), "by one of them"),

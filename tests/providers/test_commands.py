@@ -205,7 +205,7 @@ async def lookup(key: str) -> str:
 
 def test_tools_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STAND_IN", "schema")  # answers with the first way that the schema allows: the call
-    graph = Graph("g", START >> Agent("seeker", tools=[lookup], turns=2) >> END)
+    graph = Graph("g", START >> Agent("seeker", tools=[lookup], max_turns=2) >> END)
     run = walk(graph, "Find it", model="claude-code:default")
     assert run.usage.tool_calls == 2
     last = json.loads((tmp_path / "log").read_text().splitlines()[-1])

@@ -190,7 +190,7 @@ def test_waits_keep_to_their_bounds(attempt: int, waited: float, asked: float | 
         assert attempt > 8 or waited + (asked if asked is not None else policy.wait_s) * 1.1 > policy.total_s * 0.5
     else:
         assert waited + wait <= policy.total_s
-        assert wait <= policy.most_s if asked is None else asked <= wait <= asked * 1.1
+        assert wait <= policy.max_wait_s if asked is None else asked <= wait <= asked * 1.1
     assert policy.wait_before(2, errors.BadRequest("x"), 0) is None
 
 

@@ -149,7 +149,9 @@ def test_an_agent_runs_out_of_turns() -> None:
         """T."""
         return "again"
 
-    run = walk(Graph("g", START >> Agent("a", tools=[t], turns=3) >> END), "go", model=ScriptedModel(*[calls("t")] * 5))
+    run = walk(
+        Graph("g", START >> Agent("a", tools=[t], max_turns=3) >> END), "go", model=ScriptedModel(*[calls("t")] * 5)
+    )
     assert isinstance(run.error, LimitExceeded)
     assert "3 times" in str(run.error)
 

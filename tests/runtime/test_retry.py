@@ -67,13 +67,13 @@ def test_at_least_as_long_is_waited_as_was_asked_for(error: Exception) -> None:
 
 
 def test_the_longer_of_both_waits_holds() -> None:
-    retry = Retry(5, wait_s=1, factor=2, most_s=10)
+    retry = Retry(5, wait_s=1, factor=2, max_wait_s=10)
     error = Busy(retry_after=3)
     assert [retry.wait_before(attempt, error) for attempt in (2, 3, 4, 5)] == [3, 3, 4, 8]
 
 
 def test_who_asks_for_more_than_may_be_waited_gets_no_further_try() -> None:
-    assert failing(Busy(retry_after=3600), Retry(3, wait_s=0, most_s=5)) == (1, [])
+    assert failing(Busy(retry_after=3600), Retry(3, wait_s=0, max_wait_s=5)) == (1, [])
     assert failing(Busy(retry_after=float("inf")), Retry(3, wait_s=0)) == (1, [])
     for nonsense in (float("nan"), "soon", None, -1):
         assert failing(Busy(retry_after=nonsense), Retry(2, wait_s=0))[0] == 2
@@ -85,7 +85,7 @@ def test_jitter_only_makes_a_wait_longer(monkeypatch: pytest.MonkeyPatch) -> Non
     tries, waits = failing(ValueError("x"), Retry(4, wait_s=0.001, factor=1, jitter=0.2))
     assert tries == 4
     assert waits == pytest.approx([0.001, 0.0011, 0.0012])
-    assert Retry(9, wait_s=1, most_s=2, jitter=1).wait_before(9, None, 1.0) == 4
+    assert Retry(9, wait_s=1, max_wait_s=2, jitter=1).wait_before(9, None, 1.0) == 4
     assert Retry(2000, wait_s=1).wait_before(1999) == 30
 
 
