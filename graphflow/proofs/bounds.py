@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS
 from graphflow.model.prices import price_of
+from graphflow.proofs.tokens import is_single
 
 if TYPE_CHECKING:
     from graphflow.graph import Graph
     from graphflow.proofs.edge_types import Declared
     from graphflow.proofs.proof import Proof
-    from graphflow.proofs.topology import Wire
+    from graphflow.proofs.topology import GraphEdge
 
 
 KEPT_APART = 4
@@ -272,7 +273,7 @@ class _Counter:
         name = self.proof._name(wire.source)
         return {laps: Count(count.times, (*count.lists, name)) for laps, count in counts.items()}
 
-    def _moved(self, source: int, counts: Counts, around: list[int], wires: Sequence[Wire]) -> Counts:
+    def _moved(self, source: int, counts: Counts, around: list[int], wires: Sequence[GraphEdge]) -> Counts:
         """Counts at a node as counts where its wires lead: without the laps of loops that are left, with those entered."""
         before = self.top.loops_around(source)
         kept = [loop for loop in before if loop in around]
@@ -288,7 +289,7 @@ class _Counter:
                 moved[key] = _plus(known, self._lapped(laps[len(kept) :], count, left))
         return moved
 
-    def _leaves_for_good(self, source: int, wires: Sequence[Wire]) -> bool:
+    def _leaves_for_good(self, source: int, wires: Sequence[GraphEdge]) -> bool:
         """Whether what is sent on these wires is sent on no other."""
         staying = [w for w in self.proof.by_source[source] if w not in wires]
         return all(self.proof.exclusive(a, b) for a in wires for b in staying)
@@ -309,7 +310,7 @@ class _Counter:
 
     def _is_single(self, loop: int) -> bool:
         if loop not in self.singles:
-            self.singles[loop] = self.top.single(self.top.loops[loop], self.proof.exclusive)
+            self.singles[loop] = is_single(self.top, self.top.loops[loop], self.proof.exclusive)
         return self.singles[loop]
 
     def _branching(self, loop: int, longest: int) -> Count:

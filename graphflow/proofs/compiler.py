@@ -12,6 +12,7 @@ from graphflow.messages.message import LimitReached, Type, arms, by_specificity,
 from graphflow.proofs.edge_types import Declared, link_units
 from graphflow.proofs.program import JoinSpec, Link, Program, Slot
 from graphflow.proofs.proof import Proof
+from graphflow.proofs.tokens import is_single
 from graphflow.proofs.topology import Topology
 
 ONLY = ((0,), (1,), (2,), (3,))
@@ -21,9 +22,9 @@ def compile_program(proof: Proof) -> Program:
     """The program of a graph whose proofs all held."""
     top = proof.topology
     assert top is not None
-    laps = {wire.index: number for number, wire in enumerate(w for w in top.wires if w.lap_of is not None)}
+    laps = {wire.index: number for number, wire in enumerate(w for w in top.edges if w.lap_of is not None)}
     forks = {join.fork for join in top.joins.values()}
-    single: set[int | None] = {loop.index for loop in top.loops if top.single(loop, proof.exclusive)}
+    single: set[int | None] = {loop.index for loop in top.loops if is_single(top, loop, proof.exclusive)}
     leaving = [
         tuple([_link(top, declared, laps, single, _sent(proof, number)) for declared in out])
         for number, out in enumerate(proof.by_source)
@@ -195,7 +196,7 @@ def _join_spec(proof: Proof, top: Topology, number: int) -> JoinSpec | None:
     take = next((node.ports[port].take for port in sorted(collects) if node.ports[port].take is not None), None)
     spec = JoinSpec(number, collects, ports, take, join.fork, join.region, {w.index for w in join.branches})
     spec.leaves = frozenset(top.loops_around(join.fork)) - frozenset(top.loops_around(number))
-    if top.shares_fork(join):
+    if join.shares_fork:
         spec.element = (top.size + number, (min(spec.branches), top.order[number]))
     return spec
 

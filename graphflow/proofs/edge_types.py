@@ -11,12 +11,12 @@ from graphflow.declaration.arrows import Edge
 from graphflow.declaration.node import Node
 from graphflow.messages.message import Type, accepts, arms, disjoint, matcher, origin_of, type_name
 from graphflow.messages.namesakes import Namesakes
-from graphflow.proofs.topology import Wire
+from graphflow.proofs.topology import GraphEdge
 
 Matcher = Callable[[Any], bool]
 
 
-class Declared(Wire):
+class Declared(GraphEdge):
     """One edge with what its types say."""
 
     __slots__ = ("arms", "carries", "collects", "edge", "exceptional", "whole")

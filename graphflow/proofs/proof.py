@@ -45,8 +45,11 @@ from graphflow.proofs.edge_types import (
     travels,
     units,
 )
+from graphflow.proofs.joins import place_joins
+from graphflow.proofs.loops import order_nodes
 from graphflow.proofs.membership import Members, place_text
-from graphflow.proofs.topology import Join, Loop, Topology, Wire
+from graphflow.proofs.tokens import crowding_node, dead_ports, double_end
+from graphflow.proofs.topology import GraphEdge, Join, Loop, Topology
 
 
 class Proof(Members):
@@ -354,6 +357,7 @@ class Proof(Members):
     # -- shape ---------------------------------------------------------------------------------------------------------
     def _shape(self) -> None:
         top = self.topology = Topology(self.start, self.end, self.edges, self.by_source, self.by_target)
+        order_nodes(top)
         for wire in self.edges:
             if wire.limit is not None and wire.lap_of is None:
                 self._say(
@@ -364,12 +368,12 @@ class Proof(Members):
         self._check_limit_edges()
         self._check_twice()
         joins = [j for number in range(len(self.nodes)) if (j := self._join_of(number)) is not None]
-        for number, why in top.add_joins(joins, self.exclusive).items():
+        for number, why in place_joins(top, joins, self.exclusive).items():
             self._say_unplaced(number, why)
         for join in top.joins.values():
             self._check_join(join)
         if self.ends == "one" and not self.problems:
-            double = top.double_end(self.exclusive)
+            double = double_end(top, self.exclusive)
             if double is not None:
                 self._say_double(*double)
         for loop in top.loops:
@@ -501,7 +505,7 @@ class Proof(Members):
         targets = ", ".join(dict.fromkeys(self._name(d.target) for d in each))
         return f"; to pair them item by item, map to one node and fan out from it: {each[0].edge.origin.text()} >> item >> ({targets})"
 
-    def _crossing_text(self, name: str, wire: Wire) -> str:
+    def _crossing_text(self, name: str, wire: GraphEdge) -> str:
         """Why a node of a loop cannot join what comes by this edge."""
         edge = self._text(wire)
         if wire.lap_of is not None:
@@ -529,7 +533,7 @@ class Proof(Members):
         for port in ports:
             if node.ports[port].take is not None or any(d.collects for d in arriving if d.port == port):
                 continue
-            crowd = top.crowded(join, port, self.exclusive)
+            crowd = crowding_node(top, join, port, self.exclusive)
             if crowd is not None:
                 source, paired = self._name(crowd), self._pairing(join)
                 writers = [d for d in arriving if d.port == port]
@@ -542,7 +546,7 @@ class Proof(Members):
         required = [
             p for p in ports if not node.ports[p].optional and not any(d.collects for d in arriving if d.port == p)
         ]
-        pair = top.dead(join, required, self.exclusive)
+        pair = dead_ports(top, join, required, self.exclusive)
         if pair is not None:
             one, other = (node.ports[p].name for p in pair)
             self._say(
@@ -551,7 +555,7 @@ class Proof(Members):
                 arriving[0].edge.where,
             )
 
-    def _say_double(self, one: Wire, other: Wire) -> None:
+    def _say_double(self, one: GraphEdge, other: GraphEdge) -> None:
         shown = self._text(one) if one is other else f"{self._text(one)} and {self._text(other)}"
         verb = "may bring several messages" if one is other else "may both bring a message"
         why = self._why_double(one, other)
@@ -560,7 +564,7 @@ class Proof(Members):
             self.edges[one.index].edge.where,
         )
 
-    def _why_double(self, one: Wire, other: Wire) -> str:
+    def _why_double(self, one: GraphEdge, other: GraphEdge) -> str:
         """Where two messages to END were probably meant to become one, and how."""
         top = self.topology
         assert top is not None
@@ -596,7 +600,7 @@ class Proof(Members):
             todo += new
         return found
 
-    def exclusive(self, one: Wire, other: Wire) -> bool:
+    def exclusive(self, one: GraphEdge, other: GraphEdge) -> bool:
         """Whether at most one of two wires of the same node is taken for one message."""
         a, b = self.edges[one.index], self.edges[other.index]
         if a is b:
@@ -669,13 +673,13 @@ class Proof(Members):
                     f"the edges of {self._name(number)!r} state different fork policies ({named}); state one"
                 )
 
-    def _laps(self, wire: Wire) -> int:
+    def _laps(self, wire: GraphEdge) -> int:
         return wire.limit if wire.limit is not None else (self.limits.laps or DEFAULT_LAPS)
 
     def _name(self, number: int) -> str:
         return "START" if number == self.start else "END" if number == self.end else self.nodes[number].name
 
-    def _text(self, wire: Wire) -> str:
+    def _text(self, wire: GraphEdge) -> str:
         return repr(self.edges[wire.index].edge)
 
 

@@ -1,0 +1,236 @@
+"""Where a graph goes round: its loops, what begins their laps, and the order of its nodes without those edges.
+
+A *loop* is a strongly connected part; cutting its lap edges (those the user limited, else those back into its header)
+leaves an acyclic part, in which inner loops are found again. Loops nest like a forest. This is the weak topological
+order of Bourdoncle ("Efficient chaotic iteration strategies with widenings", 1993), with the user's limits in the place
+of his widening points.
+
+    START >> a >> b >> c >> END      one strongly connected part, {a, b, c}, with its header a, by which it is entered.
+             ^----/    |             c >> a leads back into the header: it begins a lap, and is cut. What is left,
+             ^---------/             {a, b}, still has a cycle if b >> a is not cut as well: that is the loop within.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+
+from graphflow.proofs.topology import GraphEdge, Loop, Topology
+
+
+def order_nodes(top: Topology) -> None:
+    """Gives each node its position; where there is a cycle, finds the loops first."""
+    ranks = _acyclic_ranks(top)
+    if ranks is None:
+        _find_loops(top)
+        ranks = _nested_ranks(top)
+    top.order = ranks
+
+
+def _acyclic_ranks(top: Topology) -> list[int] | None:
+    """Topological positions, first come first served; None if there is a cycle."""
+    # Kahn, "Topological sorting of large networks" (1962): a node is ready when all that lead to it have left. The
+    # nodes of a cycle wait for each other, so they never are, and some are missing at the end.
+    out = top.out
+    waiting = [len(edges) for edges in top.into]
+    ranks = [-1] * top.size
+    ready = [node for node, count in enumerate(waiting) if not count]
+    for rank, node in enumerate(ready):  # grows while it is read: a queue that keeps what has left it
+        ranks[node] = rank
+        for edge in out[node]:
+            target = edge.target
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    return ranks if len(ready) == top.size else None
+
+
+# -- loops -----------------------------------------------------------------------------------------------------------------
+def _find_loops(top: Topology) -> None:
+    found_at = _discovery(top)
+    outermost = _knots(top, range(top.size), set())
+    todo: deque[tuple[set[int], int | None]] = deque((knot, None) for knot in outermost)
+    while todo:  # breadth first, so a loop has a lower number than every loop within it
+        members, parent = todo.popleft()
+        # The header is where a message that comes from START is first. A part that is entered at several nodes
+        # (an irreducible one, as compilers call it) has the first found of them for its header.
+        header = min(_entered(top, members) or members, key=found_at.__getitem__)
+        loop = Loop(len(top.loops), parent, frozenset(members), header)
+        top.loops.append(loop)
+        cut = _outermost(top, members, _lap_edges(top, members, header))
+        for index in cut:
+            top.edges[index].lap_of = loop.index
+        loop.laps = [top.edges[index] for index in sorted(cut)]
+        for node in members:
+            top.loop_of[node] = loop.index
+        todo.extend((knot, loop.index) for knot in _knots(top, members, cut))
+
+
+def _entered(top: Topology, members: set[int]) -> set[int]:
+    """The members that an edge from outside leads to."""
+    entered: set[int] = set()
+    for node in members:
+        if any(edge.source not in members for edge in top.into[node]):
+            entered.add(node)
+    return entered
+
+
+def _lap_edges(top: Topology, members: set[int], header: int) -> set[int]:
+    """The edges that begin a lap: those the user limited, and those that still lead back into the header."""
+    # What begins a lap of a loop around this one is cut already, and counts for none in here.
+    laps = _limited_edges(top, members, header)
+    for knot in _knots(top, members, laps):
+        if header not in knot:
+            continue
+        for edge in top.into[header]:
+            if edge.source in knot and edge.lap_of is None:
+                laps.add(edge.index)
+    return laps
+
+
+def _limited_edges(top: Topology, members: set[int], header: int) -> set[int]:
+    """The edges within a loop that the user limited, but for those that only go round in a loop within."""
+    # What still goes round when the header is taken away is an inner loop: a limit on an edge of it counts its laps.
+    inner = _knots(top, members - {header}, set())
+    limited: set[int] = set()
+    for node in members:
+        for edge in top.out[node]:
+            if edge.limit is None or edge.lap_of is not None or edge.target not in members:
+                continue
+            if not any(node in knot and edge.target in knot for knot in inner):
+                limited.add(edge.index)
+    return limited
+
+
+def _outermost(top: Topology, members: set[int], laps: set[int]) -> set[int]:
+    """The lap edges whose own rounds lie inside no other's: the rest begin the laps of loops within."""
+    #     a >> b >> c      b >> a goes round {a, b}, c >> a goes round {a, b, c}: the first is the inner loop,
+    #     ^----/   |       and its laps begin anew with each lap of the second. So it is with a node between
+    #     ^--------/       c and a, too: where a round comes back does not change what it counts.
+    #
+    # Two edges that go round the same nodes are counted side by side, and so is one that leads round only together
+    # with another that is counted.
+    if len(laps) < 2:
+        return laps
+    rounds = {index: _round(top, members, top.edges[index], laps) for index in laps}
+    outermost: set[int] = set()
+    for index, nodes in rounds.items():
+        within = any(nodes < other for other in rounds.values())
+        if not nodes or not within:
+            outermost.add(index)
+    return outermost
+
+
+def _round(top: Topology, members: set[int], lap: GraphEdge, laps: set[int]) -> set[int]:
+    """The nodes that one lap can come through from where the lap edge leads to where it starts."""
+    ahead = _reached(lap.target, top.out, attrgetter("target"), members, laps)
+    behind = _reached(lap.source, top.into, attrgetter("source"), members, laps)
+    return ahead & behind
+
+
+def _reached(
+    origin: int,
+    table: Sequence[Sequence[GraphEdge]],
+    other_end: Callable[[GraphEdge], int],
+    members: set[int],
+    laps: set[int],
+) -> set[int]:
+    """The members that one lap leads to from a node, forward or backward as the table lists the edges."""
+    seen, todo = {origin}, [origin]
+    while todo:
+        for edge in table[todo.pop()]:
+            node = other_end(edge)
+            if node in members and node not in seen and _stays_in_lap(edge, laps):
+                seen.add(node)
+                todo.append(node)
+    return seen
+
+
+def _stays_in_lap(edge: GraphEdge, laps: set[int]) -> bool:
+    """Whether an edge begins no lap: neither one of `laps` nor one of a loop around."""
+    return edge.index not in laps and edge.lap_of is None
+
+
+def _discovery(top: Topology) -> list[int]:
+    """When a breadth-first search from START first sees each node."""
+    found = [top.size] * top.size
+    found[top.start] = count = 0
+    queue = deque([top.start])
+    while queue:
+        for edge in top.out[queue.popleft()]:
+            if found[edge.target] == top.size:
+                count += 1
+                found[edge.target] = count
+                queue.append(edge.target)
+    return found
+
+
+def _knots(top: Topology, members: Iterable[int], cut: set[int]) -> list[set[int]]:
+    """Strongly connected parts that hold a cycle, within `members`, without the edges in `cut`."""
+    import networkx  # 0.1 s to load, so only for a graph that goes round
+
+    inside = set(members)
+    graph: networkx.DiGraph[int] = networkx.DiGraph()
+    graph.add_nodes_from(sorted(inside))
+    own_rounds: set[int] = set()  # a node alone is strongly connected, too, and goes round only by an edge to itself
+    for node in sorted(inside):
+        for edge in top.out[node]:
+            if edge.target in inside and _stays_in_lap(edge, cut):
+                graph.add_edge(node, edge.target)
+                if node == edge.target:
+                    own_rounds.add(node)
+    knots: list[set[int]] = []
+    for part in networkx.strongly_connected_components(graph):
+        if len(part) > 1 or not own_rounds.isdisjoint(part):
+            knots.append(set(part))
+    return sorted(knots, key=min)
+
+
+# -- the order of a graph with loops ---------------------------------------------------------------------------------------
+def _nested_ranks(top: Topology) -> list[int]:
+    """Topological positions without lap edges, the members of a loop side by side."""
+    listed: dict[int, list[int]] = {}
+    for loop in reversed(top.loops):  # innermost first: children were found after their parents
+        listed[loop.index] = _sorted_members(top, loop.members, loop.index, listed)
+    ranks = [0] * top.size
+    for rank, node in enumerate(_sorted_members(top, range(top.size), None, listed)):
+        ranks[node] = rank
+    return ranks
+
+
+def _sorted_members(
+    top: Topology, members: Iterable[int], level: int | None, listed: dict[int, list[int]]
+) -> list[int]:
+    """The members in order, where each loop directly inside `level` stands as a whole, its own members `listed`."""
+    unit_of = {node: top.unit_of(node, level) for node in members}
+    after = _unit_edges(top, unit_of)
+    waiting = dict.fromkeys(unit_of.values(), 0)
+    for targets in after.values():
+        for unit in targets:
+            waiting[unit] += 1
+    ready = deque(unit for unit, count in waiting.items() if not count)
+    nodes: list[int] = []
+    while ready:
+        unit = ready.popleft()
+        if unit >= 0:
+            nodes.append(unit)
+        else:
+            nodes.extend(listed[-1 - unit])
+        for later in after.get(unit, ()):
+            waiting[later] -= 1
+            if not waiting[later]:
+                ready.append(later)
+    assert len(nodes) == len(unit_of), "cutting the lap edges left a cycle"
+    return nodes
+
+
+def _unit_edges(top: Topology, unit_of: dict[int, int]) -> dict[int, list[int]]:
+    """Where each unit leads by edges that begin no lap; a unit as often as edges lead to it."""
+    after: dict[int, list[int]] = {}
+    for node, unit in unit_of.items():
+        for edge in top.out[node]:
+            target = unit_of.get(edge.target, unit)
+            if target != unit and edge.lap_of is None:
+                after.setdefault(unit, []).append(target)
+    return after
