@@ -22,7 +22,7 @@ T = TypeVar("T")
 KeyPath = tuple[object, ...]
 """The way to a value in a file: keys and positions, from the outside in."""
 
-MAX_SHOWN = 50
+MAX_LISTED = 50
 """Problems of one file that an error lists."""
 MAX_CHARACTERS = 1_000
 """Characters of one problem that are shown: what a file holds may be long."""
@@ -112,9 +112,9 @@ class Problems:
             return
         if len(texts) == 1:
             raise FileUnreadable(texts[0])
-        lines = [f"{self.where} has {len(texts)} problems:", *texts[:MAX_SHOWN]]
-        if len(texts) > MAX_SHOWN:
-            lines.append(f"... and {len(texts) - MAX_SHOWN} more")
+        lines = [f"{self.where} has {len(texts)} problems:", *texts[:MAX_LISTED]]
+        if len(texts) > MAX_LISTED:
+            lines.append(f"... and {len(texts) - MAX_LISTED} more")
         raise FileUnreadable("\n  ".join(lines))
 
     def _text(self, path: KeyPath, problem: str) -> str:

@@ -1,7 +1,7 @@
-"""What may stand where in a file, and how that is said when something else does.
+"""What may stand where in a file, and what an error says where something else does.
 
-A shape says in words what is allowed and whether a value is that. `Checker` walks through a value and its shape together, and
-collects every problem with its place: all of a file's problems are told at once.
+A shape says in words what is allowed, and whether a value is that. `Checker` walks through a value and its shape together and
+collects every problem with its place, so that all problems of a file are reported at once.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from graphflow.files.problems import KeyPath
 from graphflow.keywords import translated
 
-Path = tuple[Any, ...]
-"""The way to a value: keys and positions, from the outside in."""
-SHOWN = 60
+MAX_SHOWN = 60
 """Characters of a wrong value that an error shows."""
 
 
@@ -25,11 +23,11 @@ class Plain:
     """A single value."""
 
     words: str
-    fits: Callable[[Any], bool]
+    fits: Callable[[object], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListOf:
     """A list of such values; with `alone`, one of them may stand without a list."""
 
     item: Shape
@@ -37,14 +35,14 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class MappingOf:
     """A mapping from names to such values."""
 
     value: Shape
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
+class Keys:
     """A mapping with these keys and no others."""
 
     what: str
@@ -58,34 +56,67 @@ class Either:
     """One of several shapes, told apart by whether the value is a mapping, a list, or neither."""
 
     plain: Plain | None = None
-    mapping: Keyed | Named | None = None
-    listed: Listed | None = None
+    mapping: Keys | MappingOf | None = None
+    listed: ListOf | None = None
 
 
-Shape = Plain | Listed | Named | Keyed | Either
+Shape = Plain | ListOf | MappingOf | Keys | Either
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
-def _is_whole(value: Any) -> bool:
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and value.strip() != ""
+
+
+def _is_truth(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    # True and False are numbers to Python, and never meant as one in a file.
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return _is_whole(value)
+
+
+def _number_from(lowest: float) -> Callable[[object], bool]:
+    def fits(value: object) -> bool:
+        return isinstance(value, (int, float)) and _is_number(value) and value >= lowest
+
+    return fits
+
+
+def _whole_from(lowest: int) -> Callable[[object], bool]:
+    def fits(value: object) -> bool:
+        return isinstance(value, int) and _is_whole(value) and value >= lowest
+
+    return fits
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and _is_number(value) and value > 0
 
 
 NOTHING = Plain("left out", lambda value: value is None)
 ANY = Plain("any value", lambda value: True)
-TEXT = Plain("a text", lambda value: isinstance(value, str))
-WORD = Plain("a text that is not empty", lambda value: isinstance(value, str) and value.strip() != "")
-TRUTH = Plain("true or false", lambda value: isinstance(value, bool))
+TEXT = Plain("a text", _is_text)
+WORD = Plain("a text that is not empty", _is_word)
+TRUTH = Plain("true or false", _is_truth)
 WHOLE = Plain("a whole number", _is_whole)
-COUNT = Plain("a whole number of at least 1", lambda value: _is_whole(value) and value >= 1)
-COUNT_OR_NONE = Plain("a whole number of at least 0", lambda value: _is_whole(value) and value >= 0)
+COUNT = Plain("a whole number of at least 1", _whole_from(1))
+COUNT_OR_NONE = Plain("a whole number of at least 0", _whole_from(0))
 NUMBER = Plain("a number", _is_number)
-POSITIVE = Plain("a positive number", lambda value: _is_number(value) and value > 0)
-AT_LEAST_0 = Plain("a number of at least 0", lambda value: _is_number(value) and value >= 0)
-AT_LEAST_1 = Plain("a number of at least 1", lambda value: _is_number(value) and value >= 1)
-TEXTS = Listed(TEXT)
+POSITIVE = Plain("a positive number", _is_positive)
+AT_LEAST_0 = Plain("a number of at least 0", _number_from(0))
+AT_LEAST_1 = Plain("a number of at least 1", _number_from(1))
+TEXTS = ListOf(TEXT)
 
 
 def one_of(words: Iterable[str]) -> Plain:
@@ -100,57 +131,57 @@ def maybe(shape: Plain) -> Plain:
 
 
 class Checker:
-    """Problems of one value, collected.
+    """Checks values, and collects what is wrong with them.
 
     Attributes:
-        problems: what is wrong, and the way to it.
+        problems: what is wrong, each with the way to it.
     """
 
     def __init__(self) -> None:
-        self.problems: list[tuple[Path, str]] = []
+        self.problems: list[tuple[KeyPath, str]] = []
 
-    def check(self, value: Any, shape: Shape, path: Path, name: str) -> None:
+    def check(self, value: object, shape: Shape, path: KeyPath, name: str) -> None:
         """Notes what is wrong with a value. `name` is what it is called in errors."""
         match shape:
             case Plain():
                 self._plain(value, shape, path, name)
-            case Listed():
-                self._listed(value, shape, path, name)
-            case Named():
-                self._named(value, shape, path, name)
-            case Keyed():
-                self._keyed(value, shape, path)
+            case ListOf():
+                self._list(value, shape, path, name)
+            case MappingOf():
+                self._mapping(value, shape, path, name)
+            case Keys():
+                self._keys(value, shape, path)
             case Either():
                 self._either(value, shape, path, name)
 
-    def note(self, path: Path, problem: str) -> None:
-        """One more problem."""
+    def note(self, path: KeyPath, problem: str) -> None:
+        """Adds a problem."""
         self.problems.append((path, problem))
 
-    def _plain(self, value: Any, shape: Plain, path: Path, name: str) -> None:
+    def _plain(self, value: object, shape: Plain, path: KeyPath, name: str) -> None:
         if not shape.fits(value):
             self.note(path, f"{name} is {shown(value)}; it must be {shape.words}{_hint(value, shape)}")
 
-    def _listed(self, value: Any, shape: Listed, path: Path, name: str) -> None:
-        if shape.alone and not isinstance(value, list):
-            self.check(value, shape.item, path, name)
-        elif not isinstance(value, list):
-            self.note(path, f"{name} is {shown(value)}; it must be a list, [a, b]")
-        else:
+    def _list(self, value: object, shape: ListOf, path: KeyPath, name: str) -> None:
+        if isinstance(value, list):
             for number, item in enumerate(value):
                 self.check(item, shape.item, (*path, number), f"item {number + 1} of {name}")
+        elif shape.alone:
+            self.check(value, shape.item, path, name)
+        else:
+            self.note(path, f"{name} is {shown(value)}; it must be a list, [a, b]")
 
-    def _named(self, value: Any, shape: Named, path: Path, name: str) -> None:
+    def _mapping(self, value: object, shape: MappingOf, path: KeyPath, name: str) -> None:
         if not isinstance(value, Mapping):
             self.note(path, f"{name} is {shown(value)}; it must be a mapping, {{name: value}}")
             return
         for key, inner in value.items():
-            if not isinstance(key, str):
-                self.note((*path, key), f"{name} has the key {shown(key)}, which must be a text: put it in quotes")
-            else:
+            if isinstance(key, str):
                 self.check(inner, shape.value, (*path, key), f"{key!r} of {name}")
+            else:
+                self.note((*path, key), f"{name} has the key {shown(key)}, which must be a text: put it in quotes")
 
-    def _keyed(self, value: Any, shape: Keyed, path: Path) -> None:
+    def _keys(self, value: object, shape: Keys, path: KeyPath) -> None:
         if not isinstance(value, Mapping):
             self.note(path, f"{shape.what} is declared by a mapping, not by {shown(value)}")
             return
@@ -163,36 +194,39 @@ class Checker:
             else:
                 self.check(inner, shape.keys[name], (*path, key), f"{key} of {shape.what}")
 
-    def _either(self, value: Any, shape: Either, path: Path, name: str) -> None:
+    def _either(self, value: object, shape: Either, path: KeyPath, name: str) -> None:
         if isinstance(value, Mapping) and shape.mapping is not None:
             self.check(value, shape.mapping, path, name)
-        elif isinstance(value, list) and shape.listed is not None:
-            self.check(value, shape.listed, path, name)
-        elif shape.plain is not None and shape.plain.fits(value):
             return
-        else:
+        if isinstance(value, list) and shape.listed is not None:
+            self.check(value, shape.listed, path, name)
+            return
+        if shape.plain is None or not shape.plain.fits(value):
             self.note(path, f"{name} is {shown(value)}; it must be {_alternatives(shape)}")
 
 
 def _alternatives(shape: Either) -> str:
-    words = [] if shape.plain is None else [shape.plain.words]
+    words: list[str] = []
+    if shape.plain is not None:
+        words.append(shape.plain.words)
     if shape.listed is not None:
         words.append("a list")
-    if isinstance(shape.mapping, Keyed):
+    if isinstance(shape.mapping, Keys):
         words.append(f"a mapping with {', '.join(shape.mapping.keys)}")
     elif shape.mapping is not None:
         words.append("a mapping, {name: value}")
     return " or ".join(words)
 
 
-def _hint(value: Any, shape: Plain) -> str:
+def _hint(value: object, shape: Plain) -> str:
     """What to do about a number or truth value that was meant as a text."""
-    quoted = shape in (TEXT, WORD) and isinstance(value, (int, float))
-    return f"; put it in quotes, '{str(value).lower()}'" if quoted else ""
+    if shape not in (TEXT, WORD) or not isinstance(value, (int, float)):
+        return ""
+    return f"; put it in quotes, '{str(value).lower()}'"
 
 
-def shown(value: Any) -> str:
-    """A wrong value in an error: what it is, and no more of it than one needs to find it."""
+def shown(value: object) -> str:
+    """A wrong value in an error: what it is, and no more of it than is needed to find it."""
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, (list, tuple)):
@@ -200,12 +234,18 @@ def shown(value: Any) -> str:
     if value is None:
         return "empty"
     text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+    if len(text) <= MAX_SHOWN:
+        return text
+    return f"{text[: MAX_SHOWN - 3]}..."
 
 
-def nearest(key: Any, known: Iterable[str]) -> str:
-    """What somebody may have meant, or what there is."""
+def nearest(key: object, known: Iterable[str]) -> str:
+    """What was probably meant by a key that there is not, else what there is."""
     words = list(known)
-    elsewhere = translated(str(key), words)
-    near = [elsewhere] if elsewhere else difflib.get_close_matches(str(key)[:SHOWN], words, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(words)}"
+    meant = translated(str(key), words)
+    if meant is None:
+        near = difflib.get_close_matches(str(key)[:MAX_SHOWN], words, n=1)
+        meant = near[0] if near else None
+    if meant is None:
+        return f"there is: {', '.join(words)}"
+    return f"did you mean {meant!r}?"

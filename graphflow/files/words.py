@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from graphflow.declaration.handoffs import Handoff
 from graphflow.declaration.node import Isolation, Retry
+from graphflow.files.problems import KeyPath
 from graphflow.files.values import (
     ANY,
     AT_LEAST_0,
@@ -24,10 +25,9 @@ from graphflow.files.values import (
     WORD,
     Checker,
     Either,
-    Keyed,
-    Listed,
-    Named,
-    Path,
+    Keys,
+    ListOf,
+    MappingOf,
     Plain,
     Shape,
     maybe,
@@ -40,11 +40,16 @@ from graphflow.limits import Limits
 from graphflow.model.settings import SETTINGS
 from graphflow.policy import EFFECTS
 
+
+def _is_address(value: object) -> bool:
+    return isinstance(value, str) and ":" in value
+
+
 TRUTH_OR_SECONDS = Plain(
     "true, false or a number of seconds", lambda value: TRUTH.fits(value) or AT_LEAST_0.fits(value)
 )
 TYPE = Plain("a type: str, list[module:Name]...", WORD.fits)
-ADDRESS = Plain("a function of the project, 'module:name'", lambda value: WORD.fits(value) and ":" in value)
+ADDRESS = Plain("a function of the project, 'module:name'", _is_address)
 NODE = Plain("the name of a node, or 'module:name'", WORD.fits)
 RETRY_SHAPES: dict[str, Shape] = {
     "attempts": COUNT,
@@ -56,38 +61,38 @@ RETRY_SHAPES: dict[str, Shape] = {
 SETTING_SHAPES: dict[str, Shape] = {
     **{name: maybe(NUMBER) for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty")},
     **{name: maybe(WHOLE) for name in ("max_tokens", "seed", "top_k")},
-    "stop": Listed(TEXT, alone=True),
+    "stop": ListOf(TEXT, alone=True),
     "tool_choice": maybe(TEXT),
     "parallel_calls": maybe(TRUTH),
     "prompt_cache": TRUTH,
     "thinking": maybe(
         Plain("true, false, a number of tokens, or an effort", lambda value: isinstance(value, (bool, int, str)))
     ),
-    "extra": Either(NOTHING, mapping=Named(ANY)),
+    "extra": Either(NOTHING, mapping=MappingOf(ANY)),
 }
 
 
 def options(whose: str) -> dict[str, Shape]:
     """The keys that every node has, and a graph too."""
     retry = {field.name: RETRY_SHAPES.get(field.name, ANY) for field in fields(Retry) if field.name != "on"}
-    effects = Either(NOTHING, listed=Listed(one_of(EFFECTS)))
+    effects = Either(NOTHING, listed=ListOf(one_of(EFFECTS)))
     rules: dict[str, Shape] = {"allow": Either(NOTHING, listed=TEXTS), "deny": TEXTS, "effects": effects}
     return {
-        "retry": Either(maybe(COUNT), mapping=Keyed(f"retry of {whose!r}", retry, RENAMED["Retry"])),
+        "retry": Either(maybe(COUNT), mapping=Keys(f"retry of {whose!r}", retry, RENAMED["Retry"])),
         "timeout_s": maybe(POSITIVE),
         "cache": TRUTH_OR_SECONDS,
         "approval": TRUTH,
-        "policy": Either(NOTHING, mapping=Keyed(f"the policy of {whose!r}", rules)),
+        "policy": Either(NOTHING, mapping=Keys(f"the policy of {whose!r}", rules)),
     }
 
 
-def limits(what: str) -> Keyed:
+def limits(what: str) -> Keys:
     """The keys of limits."""
     shapes = {
         name: AT_LEAST_1 if name in ("laps", "concurrency") else AT_LEAST_0 for name in Limits.__dataclass_fields__
     }
     shapes["unpriced"] = one_of(("tell", "end"))
-    return Keyed(what, {name: maybe(shape) for name, shape in shapes.items()})
+    return Keys(what, {name: maybe(shape) for name, shape in shapes.items()})
 
 
 def _agent(name: str) -> dict[str, Shape]:
@@ -100,12 +105,12 @@ def _agent(name: str) -> dict[str, Shape]:
         "prompt": TEXT,
         "prompt_file": WORD,
         "system": TEXT,
-        "examples": Listed(Plain("a list of two: the message, the answer", _is_pair)),
+        "examples": ListOf(Plain("a list of two: the message, the answer", _is_pair)),
         "description": TEXT,
-        "tools": Listed(NODE),
-        "sub_agents": Listed(NODE),
-        "handoffs": Listed(Either(NODE, mapping=Keyed(f"a hand-over of {name!r}", handoff))),
-        "mcp": Listed(NODE),
+        "tools": ListOf(NODE),
+        "sub_agents": ListOf(NODE),
+        "handoffs": ListOf(Either(NODE, mapping=Keys(f"a hand-over of {name!r}", handoff))),
+        "mcp": ListOf(NODE),
         "max_turns": COUNT,
         "repairs": COUNT_OR_NONE,
         "max_parallel_calls": COUNT,
@@ -116,10 +121,10 @@ def _agent(name: str) -> dict[str, Shape]:
 def _router(name: str) -> dict[str, Shape]:
     return {
         "rule": ADDRESS,
-        "labels": Either(mapping=Named(TEXT), listed=TEXTS),
-        "guards": Named(ADDRESS),
-        "examples": Named(TEXTS),
-        "cascade": Listed(NODE),
+        "labels": Either(mapping=MappingOf(TEXT), listed=TEXTS),
+        "guards": MappingOf(ADDRESS),
+        "examples": MappingOf(TEXTS),
+        "cascade": ListOf(NODE),
         "model": ANY,
         "probabilities": TRUTH,
         "explain": TRUTH,
@@ -144,7 +149,7 @@ def _sub_agent(name: str) -> dict[str, Shape]:
 
 def _code(name: str) -> dict[str, Shape]:
     return {
-        "calls": Listed(NODE),
+        "calls": ListOf(NODE),
         "memory_mib": COUNT,
         "seconds": POSITIVE,
         "printed_limit": COUNT,
@@ -156,22 +161,22 @@ def _code(name: str) -> dict[str, Shape]:
 
 
 def _skills(name: str) -> dict[str, Shape]:
-    return {"folders": Listed(WORD, alone=True), "runner": NODE, "description": TEXT, "output_limit": COUNT}
+    return {"folders": ListOf(WORD, alone=True), "runner": NODE, "description": TEXT, "output_limit": COUNT}
 
 
 def _mcp(name: str) -> dict[str, Shape]:
     return {
-        "command": Listed(WORD),
+        "command": ListOf(WORD),
         "url": WORD,
-        "env": Named(TEXT),
+        "env": MappingOf(TEXT),
         "cwd": TEXT,
         "token": TEXT,
-        "headers": Named(TEXT),
+        "headers": MappingOf(TEXT),
         "include": TEXTS,
         "exclude": TEXTS,
         "prefix": TEXT,
         "scope": one_of(("run", "process")),
-        "effects": Listed(one_of(EFFECTS)),
+        "effects": ListOf(one_of(EFFECTS)),
         "trust_hints": TRUTH,
         "connect_s": POSITIVE,
         "handshake": TRUTH,
@@ -193,9 +198,9 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2
 
 
-def graph_shape(name: str) -> Keyed:
+def graph_shape(name: str) -> Keys:
     """The keys of a graph. What its nodes hold is checked kind by kind."""
-    return Keyed(
+    return Keys(
         "a graph",
         {
             "graph": WORD,
@@ -206,8 +211,8 @@ def graph_shape(name: str) -> Keyed:
             "description": TEXT,
             "deps": TYPE,
             **options(name),
-            "nodes": Either(NOTHING, mapping=Named(ANY)),
-            "edges": Listed(Plain("an arrow in one text, 'START >> a >> END'", TEXT.fits)),
+            "nodes": Either(NOTHING, mapping=MappingOf(ANY)),
+            "edges": ListOf(Plain("an arrow in one text, 'START >> a >> END'", TEXT.fits)),
         },
     )
 
@@ -226,7 +231,7 @@ def check_graph(declared: Mapping[Any, Any], checker: Checker) -> None:
                 check_node(node, entry, ("nodes", node), checker)
 
 
-def check_node(name: str, entry: Any, path: Path, checker: Checker) -> None:
+def check_node(name: str, entry: Any, path: KeyPath, checker: Checker) -> None:
     """Notes what is wrong with the declaration of one node."""
     if isinstance(entry, str):
         return
@@ -244,7 +249,7 @@ def check_node(name: str, entry: Any, path: Path, checker: Checker) -> None:
         return
     checker.check(
         {key: value for key, value in entry.items() if key != "kind"},
-        Keyed(f"{kind} {name!r}", {**KINDS[kind](name), **options(name)}, RENAMED.get(kind, {})),
+        Keys(f"{kind} {name!r}", {**KINDS[kind](name), **options(name)}, RENAMED.get(kind, {})),
         path,
         name,
     )
@@ -252,7 +257,7 @@ def check_node(name: str, entry: Any, path: Path, checker: Checker) -> None:
         _check_target(name, entry.get("target"), path, checker)
 
 
-def _check_target(name: str, target: Any, path: Path, checker: Checker) -> None:
+def _check_target(name: str, target: Any, path: KeyPath, checker: Checker) -> None:
     """What a sub-agent stands for: a name, or a declaration of its own, as deep as they go."""
     if isinstance(target, Mapping):
         check_node(name, target, (*path, "target"), checker)

@@ -1,0 +1,90 @@
+"""How things are named in a file: by the module that holds them, by their type, by the provider of a model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import get_args
+
+from graphflow.declaration.node import Node
+from graphflow.errors import FileUnreadable
+from graphflow.files.types import KNOWN_TYPES, PLAIN_TYPES
+from graphflow.messages.message import Type, arms, origin_of
+from graphflow.providers.declared_model import DeclaredModel
+
+_PUBLIC_ROOMS = ("graphflow.messages", "graphflow.model")
+
+
+def model_of(name: str, model: object) -> object:
+    """A model as a file names it."""
+    if isinstance(model, str):
+        return model
+    if isinstance(model, DeclaredModel):
+        return model.spec
+    raise FileUnreadable(
+        f"{name!r} has a model object, {model!r}, which a file cannot name; give it as 'provider:model'"
+    )
+
+
+def address(thing: object, name: str = "") -> str:
+    """`module:name` of something that a module holds under its own name."""
+    function = getattr(thing, "function", None)
+    names = [name, getattr(thing, "__name__", ""), getattr(function, "__name__", "")]
+    home = getattr(thing if function is None else function, "__module__", None)
+    for module_name, module in _modules(home):
+        held = getattr(module, "__dict__", {})
+        for candidate in names:
+            if candidate and _is_same(held.get(candidate), thing):
+                return f"{module_name}:{candidate}"
+    raise FileUnreadable(
+        f"{thing!r} stands in no module under its own name, so a file cannot name it; move it to a module"
+    )
+
+
+def _modules(home: object) -> Iterator[tuple[str, ModuleType]]:
+    """The modules that are loaded: first the one where a thing is defined, then those that may have imported it."""
+    names = list(sys.modules)
+    if isinstance(home, str) and home in sys.modules:
+        names.insert(0, home)
+    for name in names:
+        module = sys.modules.get(name)
+        # What a script holds cannot be imported: it is `__main__` only while it runs.
+        if name != "__main__" and module is not None:
+            yield name, module
+
+
+def _is_same(found: object, thing: object) -> bool:
+    """Whether a module holds the thing; a node also under another name (`search.named("find")`)."""
+    if found is thing:
+        return True
+    if isinstance(found, Node) and isinstance(thing, Node):
+        return bool(found.named(thing.name) == thing)
+    return False
+
+
+def type_text(kind: Type) -> str:
+    """A type as it is written in a file."""
+    kinds = arms(kind)
+    if len(kinds) > 1:
+        return " | ".join(type_text(member) for member in kinds)
+    if kind is type(None):
+        return "None"
+    origin, arguments = origin_of(kind), get_args(kind)
+    if origin is not None and arguments:
+        inner = ", ".join(type_text(argument) for argument in arguments)
+        return f"{origin.__name__}[{inner}]"
+    if getattr(kind, "__name__", None) in PLAIN_TYPES:
+        return str(kind.__name__)
+    for name, known in KNOWN_TYPES.items():
+        if known is kind:
+            return name
+    return f"{_public_module(kind.__module__)}:{kind.__qualname__}"
+
+
+def _public_module(name: str) -> str:
+    """The module that users know: a file must not depend on where in a room something stands."""
+    for room in _PUBLIC_ROOMS:
+        if name.startswith(f"{room}."):
+            return room
+    return name
