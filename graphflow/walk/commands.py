@@ -1,67 +1,75 @@
-"""Commands: what the walk wants done by whoever performs it."""
+"""Commands: what the walk wants done by whoever performs it.
+
+A command is frozen. The machine keeps what it knows of an activation in tables of its own, and so does the shell (when
+it began, which task carries it out), so that a fact is the only way to change a walk.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from graphflow.events import Scope, Status
 from graphflow.proofs.program import Slot
-from graphflow.walk.joins import Waiting
+from graphflow.walk.joins import Chain, Variables
 
 
-class Start:
-    """Command: activate this node. It is the activation, too."""
+class Activation:
+    """Command: activate this node, once, with these messages.
 
-    __slots__ = ("begun", "context", "id", "inputs", "joins", "message", "scope", "slot", "started")
+    Attributes:
+        id: its number in the frame.
+        slot: the node.
+        message: what the node's only wired port got.
+        inputs: what the ports of a join got, by name; None if the node is no join, or has only one port.
+        scope: the path of forks, laps and joins that led here.
+        joins: what its message can still reach, the outer first.
+        context: the context variables of what fed it first in logical order. The walk only hands them on.
+    """
+
+    # One is made for each hop. A frozen dataclass would set every field through `object.__setattr__`, at three times the
+    # price; `Final` lets the type checker refuse what a dataclass would refuse at run time.
+    __slots__ = ("context", "id", "inputs", "joins", "message", "scope", "slot")
 
     def __init__(
         self,
         id: int,
         slot: Slot,
-        message: Any,
-        inputs: dict[str, Any] | None,
+        message: object,
+        inputs: Mapping[str, object] | None,
         scope: Scope,
-        joins: tuple[Waiting, ...],
-        context: Any,
+        joins: Chain,
+        context: Variables,
     ) -> None:
-        self.id = id
-        self.slot = slot
-        self.message = message
-        """What the node's only wired port got."""
-        self.inputs = inputs
-        """What the ports of a join got, by name; None if the node is no join."""
-        self.scope = scope
-        self.joins = joins
-        self.context = context
-        """That of what fed it first in logical order; its own, once it has ended. The walk only hands it on."""
-        self.started = 0.0
-        self.begun = False
+        self.id: Final = id
+        self.slot: Final = slot
+        self.message: Final = message
+        self.inputs: Final = inputs
+        self.scope: Final = scope
+        self.joins: Final = joins
+        self.context: Final = context
 
     @property
-    def input(self) -> Any:
+    def input(self) -> object:
         """The message, or the messages by port."""
         return self.message if self.inputs is None else self.inputs
 
 
+@dataclass(frozen=True, slots=True)
 class Cancel:
-    """Command: stop these activations, and say when each has ended."""
+    """Command: stop these activations, and report when each has ended."""
 
-    __slots__ = ("ids",)
-
-    def __init__(self, ids: Sequence[int]) -> None:
-        self.ids = tuple(ids)
+    ids: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Command: the walk is over."""
 
-    __slots__ = ("error", "output", "status")
-
-    def __init__(self, status: Status, output: Any = None, error: BaseException | None = None) -> None:
-        self.status = status
-        self.output = output
-        self.error = error
+    status: Status
+    output: object = None
+    error: BaseException | None = None
 
 
-Command = Start | Cancel | Finish
+Command = Activation | Cancel | Finish

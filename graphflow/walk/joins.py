@@ -1,7 +1,8 @@
 """Joins that wait, and the gates of forks: what the tokens of a walk can still reach.
 
 Rules:
-1. A token carries what it can still reach, the outer first; whoever is carried counts its tokens (`live`).
+1. A token carries what it can still reach, its waypoints, the outer first; each waypoint counts the tokens that carry it
+   (`live`).
 2. A join closes when nobody can reach it any more, or when it has all it needs. A row of them closes one after the other,
    never one inside the other.
 
@@ -12,11 +13,16 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import Context
 from typing import Any, NamedTuple, Protocol
 
+from graphflow.declaration.ports import Port
 from graphflow.events import Scope
-from graphflow.proofs.program import JoinSpec, Link, Slot
-from graphflow.walk.scope import Order
+from graphflow.proofs.program import JoinSpec, Link, Program, Slot
+from graphflow.walk.scope import Order, order_of
+
+Variables = Context | None
+"""The context variables that a message was sent with. None where facts are only replayed: then no code sees them."""
 
 
 class Holder(Protocol):
@@ -27,16 +33,27 @@ class Holder(Protocol):
         """Its number in the frame."""
 
     @property
-    def joins(self) -> tuple[Waiting, ...]:
+    def joins(self) -> Chain:
         """What its message can still reach."""
 
 
-class Waiting:
+class Arrival(NamedTuple):
+    """A message that waits at a join."""
+
+    scope: Scope
+    link: int
+    port: int
+    message: object
+    context: Variables
+    """The context variables of what sent it."""
+
+
+class Waypoint:
     """What tokens can still reach: a join that waits for them, or the gate of the fork that they are in."""
 
     __slots__ = ("closed", "dead", "holders", "inner", "live", "outer", "scope", "spec")
 
-    def __init__(self, spec: JoinSpec, scope: Scope, outer: tuple[Waiting, ...]) -> None:
+    def __init__(self, spec: JoinSpec, scope: Scope, outer: Chain) -> None:
         self.spec = spec
         self.scope = scope
         self.outer = outer
@@ -44,50 +61,82 @@ class Waiting:
         self.live = 0
         """Tokens that can still reach it, and inner ones that it waits for."""
         self.dead = False
+        """Whether nobody wants what could come of it."""
         self.closed = False
+        # Only where something may have to be cancelled (a join that takes the first few, a fork with a policy) it has to
+        # be known who is inside. Elsewhere a hop pays nothing for it.
         self.holders: set[Holder] | None = None
         """Activations that may have to be cancelled because of it; None where that cannot happen."""
-        self.inner: set[Waiting] = set()
-        """Joins and gates that are open somewhere inside of it; kept only where it has holders."""
+        self.inner: set[Waypoint] = set()
+        """Joins and gates that are open somewhere inside it; kept only where it has holders."""
 
 
-class JoinState(Waiting):
+Chain = tuple[Waypoint, ...]
+"""The waypoints of a token, the outer first."""
+
+
+class JoinState(Waypoint):
     """One join, waiting in one scope."""
 
     __slots__ = ("buffer", "context", "gate", "taken")
 
     def __init__(
-        self, spec: JoinSpec, scope: Scope, outer: tuple[Waiting, ...], gate: Gate | None, context: Any = None
+        self,
+        spec: JoinSpec,
+        scope: Scope,
+        outer: Chain,
+        gate: Gate | None,
+        context: Variables = None,
     ) -> None:
         super().__init__(spec, scope, outer)
         self.gate = gate
         """The gate of its fork, if that has one."""
         self.taken = False
         """Whether the fork sent anything this way."""
-        self.buffer: list[tuple[Scope, int, int, Any, Any]] = []
-        """(scope, link, port, message, context of what sent it)"""
+        self.buffer: list[Arrival] = []
         self.context = context
         """That of its fork: what the node sees if no message came."""
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it has all it needs, so that it need not wait for what may still come."""
+        spec = self.spec
+        if spec.take is not None:
+            return len(self.buffer) >= spec.take
+        # A port that collects is never full: only the last token of the fork tells that the list is complete.
+        if spec.collects:
+            return False
+        ports = {arrival.port for arrival in self.buffer}
+        return len(ports) == len(spec.ports)
 
-class Gate(Waiting):
+    def state(self) -> tuple[object, ...]:
+        """Its state as plain values, for comparing."""
+        arrivals: list[tuple[object, ...]] = []
+        for scope, link, port, message, _ in self.buffer:
+            arrivals.append((scope, link, port, message))
+        outer = [waypoint.spec.node for waypoint in self.outer]
+        counts = (self.live, self.taken, self.dead)
+        return self.spec.node, self.scope, counts, arrivals, outer
+
+
+class Gate(Waypoint):
     """One run of a fork, as far as its policy goes.
 
     With `finish` the gate closes when all branches have ended. Until then no join of the fork starts: whether it does may
     not depend on which of its siblings failed first.
     """
 
-    __slots__ = ("failures", "held", "joins", "slot")
+    __slots__ = ("failures", "joins", "ready", "slot")
 
-    def __init__(self, slot: Slot, scope: Scope, outer: tuple[Waiting, ...]) -> None:
+    def __init__(self, slot: Slot, scope: Scope, outer: Chain) -> None:
         super().__init__(GATE, scope, outer)
         self.slot = slot
         self.holders = set()
         self.joins: set[JoinState] = set()
         """The joins of its own fork that have not fired."""
-        self.held: list[JoinState] = []
+        self.ready: list[JoinState] = []
         """Those of them that have all they need, and wait for the gate."""
-        self.failures: list[Lost] = []
+        self.failures: list[FailedToken] = []
 
     @property
     def finishes(self) -> bool:
@@ -95,36 +144,165 @@ class Gate(Waiting):
         return self.slot.policy == "finish"
 
 
-class Lost(NamedTuple):
-    """A token that was lost with an error, inside a fork that finishes first."""
+class FailedToken(NamedTuple):
+    """A token that was lost with an error."""
 
     order: Order
+    """Where its activation stands, so that of several failures the logically first counts, not the fastest."""
     error: BaseException
-    joins: tuple[Waiting, ...]
+    joins: Chain
 
 
 GATE = JoinSpec(-1, frozenset(), (), None, -1, set(), set())
 """Stands where a join has its node: no link leads to it, and none leads away from it."""
 
 
-def chain_of(link: Link, joins: tuple[Waiting, ...], opened: tuple[JoinState, ...]) -> tuple[Waiting, ...]:
-    """The joins that a token on this link can still reach."""
-    chain = tuple(j for j in joins if j.spec.node not in link.exits) if link.exits else joins
-    for state in opened:
-        spec = state.spec
+# -- which waypoints a token carries -----------------------------------------------------------------------------------
+def still_ahead(link: Link, joins: Chain) -> Chain:
+    """The waypoints without the joins that cannot be reached any more behind this link."""
+    exits = link.exits
+    ahead: list[Waypoint] = []
+    for waypoint in joins:
+        if waypoint.spec.node not in exits:
+            ahead.append(waypoint)
+    return tuple(ahead)
+
+
+def chain_of(link: Link, joins: Chain, opened: Sequence[JoinState]) -> Chain:
+    """The waypoints of a token on this link: those it had, and those of the joins just `opened` that lie ahead."""
+    #     START >> (a, b) >> join >> END    a and b carry (join)
+    #     START >> c >> END                 c carries nothing: the fork is the same, but no way leads from c to `join`
+    chain = still_ahead(link, joins) if link.exits else joins
+    for join in opened:
+        spec = join.spec
+        # A join whose fork has sent nothing its way is no part of this walk: it is dropped without a word.
         if link.index in spec.branches:
-            state.taken = True
+            join.taken = True
         if link.target in spec.region or link.target == spec.node:
-            chain = (*chain, state)
+            chain = (*chain, join)
     return chain
 
 
-def wanted_by(join: JoinState, joins: Sequence[Waiting]) -> bool:
-    """Whether a token that holds these joins is of use to this join, and to no other but through it.
+def join_of(spec: JoinSpec, joins: Chain) -> JoinState:
+    """The join that waits for a token which carries it. There is one: its fork has opened it before it sent."""
+    for waypoint in joins:
+        if waypoint.spec is spec:
+            break
+    assert isinstance(waypoint, JoinState)
+    return waypoint
+
+
+def wanted_by(join: JoinState, joins: Sequence[Waypoint]) -> bool:
+    """Whether a token that carries these waypoints is of use to this join, and to no other but through it.
 
     Two joins that take the first few of one fork do not touch each other: what one has enough of the other may want.
     """
-    return join in joins and not any(
-        isinstance(other, JoinState) and other is not join and not other.closed and other not in join.outer
-        for other in joins
-    )
+    if join not in joins:
+        return False
+    for other in joins:
+        if other is join or not isinstance(other, JoinState):
+            continue
+        # An outer join gets its message through this one, and a closed one gets none at all.
+        if other.closed or other in join.outer:
+            continue
+        return False
+    return True
+
+
+# -- opening -----------------------------------------------------------------------------------------------------------
+def open_join(
+    spec: JoinSpec, scope: Scope, joins: Sequence[Waypoint], gate: Gate | None, context: Variables
+) -> JoinState:
+    """A join that begins to wait, because its fork sends; `joins` are the waypoints of the token that forks.
+
+    It counts as one token of each outer waypoint that it can bring a message to. So an outer join cannot close while an
+    inner one is open, and nobody has to know how they are nested.
+    """
+    outer: list[Waypoint] = []
+    for waypoint in joins:
+        region = waypoint.spec.region
+        # Of joins those whose region this one lies in; of gates all, for their run of the fork is not over before it.
+        if isinstance(waypoint, Gate) or spec.node in region:
+            outer.append(waypoint)
+        elif spec.node == waypoint.spec.node:
+            outer.append(waypoint)
+    join = JoinState(spec, scope, tuple(outer), gate, context)
+    for waypoint in outer:
+        waypoint.live += 1
+        if waypoint.holders is not None:
+            waypoint.inner.add(join)
+    if spec.take is not None:
+        join.holders = set()
+    if gate is not None:
+        gate.joins.add(join)
+    return join
+
+
+def gate_of(slot: Slot, scope: Scope, joins: Chain) -> Gate:
+    """The gate of this run of a fork. A token that goes round a loop and forks again is still inside the first run."""
+    for waypoint in joins:
+        if isinstance(waypoint, Gate) and waypoint.slot is slot:
+            return waypoint
+    gate = Gate(slot, scope, joins)
+    for waypoint in joins:
+        # What is further out may not close before the failure of a branch has been judged.
+        if gate.finishes:
+            waypoint.live += 1
+        if waypoint.holders is not None:
+            waypoint.inner.add(gate)
+    return gate
+
+
+# -- firing ------------------------------------------------------------------------------------------------------------
+def in_logical_order(arrivals: Sequence[Arrival], program: Program) -> list[Arrival]:
+    """What came to a join, in the order of the wiring and of the list, whoever was faster.
+
+    Scopes sort as they are unless the graph forks inside a loop or chains joins of one fork (`program.reordered`).
+    """
+    if not program.reordered:
+        return sorted(arrivals, key=_by_scope)
+    return sorted(arrivals, key=lambda arrival: (order_of(arrival.scope, program), arrival.link))
+
+
+def _by_scope(arrival: Arrival) -> tuple[Scope, int]:
+    return arrival.scope, arrival.link
+
+
+Messages = dict[int, list[object]]
+"""What has come to a join, by the number of its port."""
+
+
+def messages_by_port(spec: JoinSpec, arrivals: Sequence[Arrival]) -> Messages:
+    """What each port of a join got, in the order of the arrivals."""
+    messages: Messages = {number: [] for number in spec.ports}
+    for arrival in arrivals:
+        messages[arrival.port].append(arrival.message)
+    return messages
+
+
+def empty_port(spec: JoinSpec, ports: Sequence[Port], messages: Messages) -> int | None:
+    """The port because of which a join must be skipped: it needs a message, and never got one."""
+    for number in spec.ports:
+        # A list may be empty, and an optional port has a value of its own for that.
+        if messages[number] or number in spec.collects:
+            continue
+        if not ports[number].optional:
+            return number
+    # Where nothing came at all, optional ports are no reason to activate the node.
+    if not spec.collects and not any(messages.values()):
+        return spec.ports[0]
+    return None
+
+
+def port_values(spec: JoinSpec, ports: Sequence[Port], messages: Messages) -> dict[str, Any]:
+    """What the node of a join is given, by the names of its ports."""
+    values: dict[str, Any] = {}
+    for number in spec.ports:
+        port = ports[number]
+        here = messages[number]
+        if number in spec.collects:
+            values[port.name] = here
+        else:
+            # Of several the first in logical order counts: arms of one fork may lead to the same port.
+            values[port.name] = here[0] if here else port.empty
+    return values

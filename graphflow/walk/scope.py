@@ -1,112 +1,165 @@
 """Scopes: the path of forks, laps and joins that led to a token, and the order that it gives.
 
-A scope is a tuple of elements, outermost first:
+A scope is a tuple of elements, outermost first. The first part of an element is its region, a number that tells the three
+kinds apart:
 
     (slot, (link, item))          a fork: by which link, as which item of a map
     (-1 - loop, (laps, ...))      a loop: how often each of its lap edges was taken
     (size + slot, (link, rank))   a join that shares its fork with other joins; its answer stands where the fork's first
                                   branch to it stood
 
+    planner.each >> worker, where each worker goes round a loop of its own; the third one after its first lap:
+
+        ((planner, (planner.each >> worker, 2)), (-1 - loop, (1,)))
+
 Tokens of one frame never have equal scopes, so every order made from them is total and owes nothing to the clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from graphflow.events import Scope
 from graphflow.proofs.program import Link, Program
 
+ScopeElement = tuple[int, Any]
 Order = tuple[Any, ...]
+"""What tokens are sorted by: nested tuples of numbers, compared element by element."""
 
 
 def order_of(scope: Scope, program: Program) -> Order:
     """What to sort tokens by: wiring and list index at a fork, the number of the lap in a loop.
 
-    Who goes round a loop that the fork stands in comes after those who do not, whichever edge was written first: else
-    the second lap's messages would stand before the first lap's.
+    A token that goes round a loop that the fork stands in comes after those that do not, whichever edge was written first:
+    otherwise the second lap's messages would stand before the first lap's.
     """
-    loops_of, size = program.loops_of, program.size
-    order: list[Any] = []
-    lapped: set[int] = set()
+    loops_of = program.loops_of
+    size = program.size
+    order: list[object] = []
+    # From the inside out, because only what stands further in tells whether a fork was left by another lap.
+    inner_loops: set[int] = set()
     for region, at in reversed(scope):
         if region < 0:
-            lapped.add(-1 - region)
+            inner_loops.add(-1 - region)
             order.append((region, sum(at), at))
             continue
-        joined = region >= size
-        fork = program.slots[region - size].join.fork if joined else region  # type: ignore[union-attr]  # a join has one
-        again = not lapped.isdisjoint(loops_of.get(fork, ()))
-        order.append((fork, again, at[0], joined, at[1]))
+        is_join = region >= size
+        fork = _fork_of_join(region, program) if is_join else region
+        around = loops_of.get(fork, ())
+        again = not inner_loops.isdisjoint(around)
+        link, item = at
+        order.append((fork, again, link, is_join, item))
     order.reverse()
     return tuple(order)
 
 
-def cross(link: Link, scope: Scope) -> Scope:
-    """The scope after a link that leaves, laps or enters loops.
+def _fork_of_join(region: int, program: Program) -> int:
+    slot = program.slots[region - program.size]
+    spec = slot.join
+    assert spec is not None  # only joins add such an element
+    return spec.fork
 
-    What stands before a fork tells which run of the fork it is, so only what stands behind the last fork may change.
-    Where at most one token of each lap goes round again (`link.single`), the lap's number alone tells tokens apart, and
-    what the lap before had added is dropped: scopes do not grow with the laps.
-    """
+
+def cross(link: Link, scope: Scope) -> Scope:
+    """The scope after a link that leaves, laps or enters loops."""
     scope = left(scope, link.leaves)
     if link.lap is not None:
-        loop, position = link.lap
-        place = next(i for i in range(len(scope) - 1, -1, -1) if scope[i][0] == -1 - loop)
-        region, counts = scope[place]
-        lapped = (region, (*counts[:position], counts[position] + 1, *counts[position + 1 :]))
-        if link.single:
-            scope = (*scope[:place], lapped)
-        elif any(element[0] >= 0 for element in scope[place + 1 :]):
-            scope = (*scope, lapped)
-        else:
-            scope = (*scope[:place], lapped, *scope[place + 1 :])
-    return (*scope, *((-1 - loop, (0,) * laps) for loop, laps in link.enters))
+        scope = _with_lap(scope, link.lap, single=link.single)
+    for loop, laps in link.enters:
+        none_yet = (0,) * laps
+        scope = (*scope, (-1 - loop, none_yet))
+    return scope
 
 
-def left(scope: Scope, loops: Iterable[int]) -> Scope:
+def _with_lap(scope: Scope, lap: tuple[int, int], *, single: bool) -> Scope:
+    """The scope after one more lap of the innermost run of a loop."""
+    #     no fork behind the loop:           (..., loop 1)          becomes  (..., loop 2)
+    #     a fork behind it:                  (..., loop 1, fork)    becomes  (..., loop 1, fork, loop 2)
+    #     the same, with one token a lap:    (..., loop 1, fork)    becomes  (..., loop 2)
+    #
+    # What stands before a fork tells which run of the fork it is, so only what stands behind the last fork may change.
+    # Where at most one token of each lap goes round again (`single`), the lap's number alone tells tokens apart, and what
+    # the lap before had added is dropped: scopes do not grow with the laps.
+    loop, position = lap
+    region = -1 - loop
+    at = len(scope) - 1
+    while scope[at][0] != region:
+        at -= 1
+    _, laps = scope[at]
+    counts = list(laps)
+    counts[position] += 1
+    element = (region, tuple(counts))
+    before = scope[:at]
+    behind = scope[at + 1 :]
+    if single:
+        return (*before, element)
+    for other, _ in behind:
+        if other >= 0:
+            return (*scope, element)
+    return (*before, element, *behind)
+
+
+def left(scope: Scope, loops: Collection[int]) -> Scope:
     """The scope without the laps of these loops, as far as no fork stands behind them."""
-    gone = {-1 - loop for loop in loops}
+    if not loops:
+        return scope
+    regions = [-1 - loop for loop in loops]
+    behind: list[ScopeElement] = []
     end = len(scope)
-    while end and scope[end - 1][0] < 0:
+    while end:
+        element = scope[end - 1]
+        region = element[0]
+        if region >= 0:
+            break
+        if region not in regions:
+            behind.append(element)
         end -= 1
-    return (*scope[:end], *(element for element in scope[end:] if element[0] not in gone))
+    behind.reverse()
+    return (*scope[:end], *behind)
 
 
 def scope_after(laps: Sequence[int], slot: int, program: Program) -> Scope:
     """The scope of the one token of a straight walk, at a node, after so many laps on each lap edge."""
-    counted = [link for link in program.links if link.lap is not None]
-    return tuple(
-        (
-            -1 - loop,
-            tuple(laps[link.lap_index] for link in sorted(counted, key=_position) if link.lap and link.lap[0] == loop),
-        )
-        for loop in program.loops_of.get(slot, ())
-    )
-
-
-def _position(link: Link) -> tuple[int, int]:
-    return link.lap or (-1, -1)
+    elements: list[ScopeElement] = []
+    for loop in program.loops_of.get(slot, ()):
+        counts: dict[int, int] = {}
+        for link in program.links:
+            if link.lap is not None and link.lap[0] == loop:
+                position = link.lap[1]
+                counts[position] = laps[link.lap_index]
+        in_place = [counts[position] for position in sorted(counts)]
+        elements.append((-1 - loop, tuple(in_place)))
+    return tuple(elements)
 
 
 def laps_of(scope: Scope, loop: int) -> tuple[int, ...] | None:
     """How often each lap edge of a loop was taken since the loop was entered."""
-    key = -1 - loop
-    return next((counts for region, counts in reversed(scope) if region == key), None)
+    region = -1 - loop
+    for other, counts in reversed(scope):
+        if other == region:
+            laps: tuple[int, ...] = counts
+            return laps
+    return None
 
 
 def scope_text(scope: Scope, program: Program) -> str:
     """A scope as people read it: `planner.each[2] > lap 1`."""
-    parts: list[str] = []
-    for region, at in scope:
-        if region < 0:
-            parts.append(f"lap {sum(at)}")
-        elif region >= program.size:
-            parts.append(f"behind {program.slots[region - program.size].name}")
-        else:
-            slot = program.slots[region]
-            link = program.links[at[0]]
-            name = program.slots[link.target].name
-            parts.append(f"{slot.name}.each[{at[1]}]" if link.each else f"{slot.name} >> {name}")
+    parts = [_element_text(region, at, program) for region, at in scope]
     return " > ".join(parts) or "the outermost"
+
+
+def _element_text(region: int, at: Sequence[int], program: Program) -> str:
+    slots = program.slots
+    if region < 0:
+        return f"lap {sum(at)}"
+    if region >= program.size:
+        join = slots[region - program.size]
+        return f"behind {join.name}"
+    number, item = at
+    fork = slots[region]
+    link = program.links[number]
+    if link.each:
+        return f"{fork.name}.each[{item}]"
+    target = slots[link.target]
+    return f"{fork.name} >> {target.name}"

@@ -1,16 +1,16 @@
 """Snapshots: a walk copied as it stands, so that what came before need not be kept to know what comes after.
 
-A message is never copied: it does not change. Everything that the walk changes is.
+A message is never copied: it does not change. Nor is an activation, but for its waypoints, which do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-from graphflow.walk.commands import Start
-from graphflow.walk.joins import Gate, JoinState, Lost, Waiting
+from graphflow.walk.commands import Activation
+from graphflow.walk.joins import Chain, FailedToken, Gate, JoinState, Waypoint
 from graphflow.walk.machine import Walk
+from graphflow.walk.outbox import Outbox
 
 
 class Snapshot:
@@ -19,13 +19,26 @@ class Snapshot:
     Attributes:
         frame: the frame's number.
         walk: the walk as it stood.
+        started: when each activation under way began, by its number.
     """
 
-    __slots__ = ("frame", "walk")
+    __slots__ = ("frame", "started", "walk")
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Walk, started: Mapping[int, float]) -> None:
         self.frame = walk.frame
         self.walk = copied_walk(walk)
+        self.started: dict[int, float] = {}
+        for id in walk.running:
+            # One that has its task, and not yet its first turn, begins about now.
+            self.started[id] = started.get(id, walk.now)
+
+    def resumed(self) -> Walk:
+        """A walk that goes on from here, for those who look on; they are told of what is under way."""
+        walk = copied_walk(self.walk)
+        walk.outbox = Outbox(walk.program, walk.frame)
+        for act in walk.running.values():
+            walk.outbox.add_started(self.started[act.id], act)
+        return walk
 
 
 def copied_walk(walk: Walk) -> Walk:
@@ -34,76 +47,122 @@ def copied_walk(walk: Walk) -> Walk:
     copies = _Copies(walk)
     twin.count = walk.count
     twin.now = walk.now
-    twin.context = walk.context
-    twin.running = {id: copies.act(act) for id, act in walk.running.items()}
+    for id, act in walk.running.items():
+        twin.running[id] = copies.activation(act)
     twin.cancelling = set(walk.cancelling)
-    twin.waiting.update((id, copies.act(act)) for id, act in walk.waiting.items())
-    twin.joins = {copies.join(state): None for state in walk.joins}
+    for id, act in walk.waiting.items():
+        twin.waiting[id] = copies.activation(act)
+    for join in walk.joins:
+        twin.joins[copies.join(join)] = None
     twin.outputs = list(walk.outputs)
-    twin.losses = list(walk.losses)
+    twin.dead_ends = list(walk.dead_ends)
     twin.half = walk.half
-    twin.stopping, twin.finish = walk.stopping, walk.finish
+    twin.stopping = walk.stopping
+    twin.finish = walk.finish
     return twin
 
 
 class _Copies:
-    """One copy of each activation, join and gate that a walk knows."""
+    """One copy of each activation, join and gate that a walk knows.
+
+    They lead to each other in rings (a gate to its joins, a join to its gate), so empty copies of all of them are made
+    first, and filled when there is something to point to.
+    """
 
     def __init__(self, walk: Walk) -> None:
-        self.acts: dict[Start, Start] = {}
-        self.states: dict[Waiting, Waiting] = {}
-        acts = [*walk.running.values(), *walk.waiting.values()]
-        for state in _reachable([*walk.joins, *(state for act in acts for state in act.joins)]):
-            self.states[state] = object.__new__(type(state))
+        self._activations: dict[Activation, Activation] = {}
+        self._waypoints: dict[Waypoint, Waypoint] = {}
+        acts = list(walk.running.values())
+        acts += walk.waiting.values()
+        known: list[Waypoint] = list(walk.joins)
         for act in acts:
-            self.acts[act] = self._copied_act(act)
-        for state, twin in self.states.items():
-            self._fill(state, twin)
+            known += act.joins
+        for waypoint in _reachable(known):
+            self._waypoints[waypoint] = object.__new__(type(waypoint))
+        for act in acts:
+            self._activations[act] = self._copied(act)
+        for waypoint, twin in self._waypoints.items():
+            self._fill(waypoint, twin)
 
-    def act(self, act: Start) -> Start:
-        return self.acts[act]
+    def activation(self, act: Activation) -> Activation:
+        return self._activations[act]
 
-    def join(self, state: JoinState) -> JoinState:
-        twin = self.states[state]
+    def join(self, join: JoinState) -> JoinState:
+        twin = self._waypoints[join]
         assert isinstance(twin, JoinState)
         return twin
 
-    def chain(self, states: Iterable[Waiting]) -> tuple[Waiting, ...]:
-        return tuple(self.states[state] for state in states)
-
-    def _copied_act(self, act: Start) -> Start:
-        twin = Start(act.id, act.slot, act.message, act.inputs, act.scope, self.chain(act.joins), act.context)
-        twin.started, twin.begun = act.started, act.begun
+    def gate(self, gate: Gate) -> Gate:
+        twin = self._waypoints[gate]
+        assert isinstance(twin, Gate)
         return twin
 
-    def _fill(self, state: Waiting, twin: Waiting) -> None:
-        twin.spec, twin.scope, twin.outer = state.spec, state.scope, self.chain(state.outer)
-        twin.live, twin.dead, twin.closed = state.live, state.dead, state.closed
-        twin.inner = set(self.chain(state.inner))
-        twin.holders = None if state.holders is None else {self.acts[act] for act in self.acts if act in state.holders}
-        if isinstance(state, JoinState) and isinstance(twin, JoinState):
-            gate: Any = None if state.gate is None else self.states[state.gate]
-            twin.gate, twin.taken, twin.context = gate, state.taken, state.context
-            twin.buffer = list(state.buffer)
-        elif isinstance(state, Gate) and isinstance(twin, Gate):
-            twin.slot = state.slot
-            twin.joins = {self.join(each) for each in state.joins}
-            twin.held = [self.join(each) for each in state.held]
-            twin.failures = [Lost(lost.order, lost.error, self.chain(lost.joins)) for lost in state.failures]
+    def chain(self, waypoints: Iterable[Waypoint]) -> Chain:
+        return tuple([self._waypoints[waypoint] for waypoint in waypoints])
+
+    def _copied(self, act: Activation) -> Activation:
+        joins = self.chain(act.joins)
+        return Activation(
+            act.id,
+            act.slot,
+            act.message,
+            act.inputs,
+            act.scope,
+            joins,
+            act.context,
+        )
+
+    def _fill(self, waypoint: Waypoint, twin: Waypoint) -> None:
+        twin.spec = waypoint.spec
+        twin.scope = waypoint.scope
+        twin.outer = self.chain(waypoint.outer)
+        twin.live = waypoint.live
+        twin.dead = waypoint.dead
+        twin.closed = waypoint.closed
+        twin.inner = set(self.chain(waypoint.inner))
+        twin.holders = None
+        if waypoint.holders is not None:
+            twin.holders = set()
+            for act, copy in self._activations.items():
+                if act in waypoint.holders:
+                    twin.holders.add(copy)
+        if isinstance(waypoint, JoinState) and isinstance(twin, JoinState):
+            self._fill_join(waypoint, twin)
+        elif isinstance(waypoint, Gate) and isinstance(twin, Gate):
+            self._fill_gate(waypoint, twin)
+
+    def _fill_join(self, join: JoinState, twin: JoinState) -> None:
+        twin.gate = None if join.gate is None else self.gate(join.gate)
+        twin.taken = join.taken
+        twin.buffer = list(join.buffer)
+        twin.context = join.context
+
+    def _fill_gate(self, gate: Gate, twin: Gate) -> None:
+        twin.slot = gate.slot
+        twin.joins = {self.join(join) for join in gate.joins}
+        twin.ready = [self.join(join) for join in gate.ready]
+        twin.failures = []
+        for failed in gate.failures:
+            joins = self.chain(failed.joins)
+            twin.failures.append(FailedToken(failed.order, failed.error, joins))
 
 
-def _reachable(states: Iterable[Waiting]) -> list[Waiting]:
+def _reachable(waypoints: Iterable[Waypoint]) -> list[Waypoint]:
     """These joins and gates, and all that they lead to."""
-    found: dict[Waiting, None] = {}
-    todo = list(states)
+    found: dict[Waypoint, None] = {}
+    todo = list(waypoints)
     while todo:
-        state = todo.pop()
-        if state in found:
+        waypoint = todo.pop()
+        if waypoint in found:
             continue
-        found[state] = None
-        todo += [*state.outer, *state.inner]
-        if isinstance(state, JoinState) and state.gate is not None:
-            todo.append(state.gate)
-        elif isinstance(state, Gate):
-            todo += [*state.joins, *state.held, *(each for lost in state.failures for each in lost.joins)]
+        found[waypoint] = None
+        todo += waypoint.outer
+        todo += waypoint.inner
+        if isinstance(waypoint, JoinState) and waypoint.gate is not None:
+            todo.append(waypoint.gate)
+        elif isinstance(waypoint, Gate):
+            todo += waypoint.joins
+            todo += waypoint.ready
+            for failed in waypoint.failures:
+                todo += failed.joins
     return list(found)

@@ -1,0 +1,41 @@
+"""Laps: how often the edges that lead back may be taken.
+
+Every edge that leads back is counted, also one for `Failure` or for `LimitReached` itself: a loop that nothing counts
+would never end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphflow.errors import LimitExceeded
+from graphflow.events import Scope
+from graphflow.proofs.program import Link, Program
+from graphflow.walk.scope import laps_of
+
+
+def is_used_up(link: Link, scope: Scope, default: int) -> bool:
+    """Whether an edge must not be taken again by the token of this scope; `default` holds for edges without a limit."""
+    if link.lap is None:
+        return False
+    loop, position = link.lap
+    laps = laps_of(scope, loop)
+    return laps is not None and laps[position] >= (link.limit or default)
+
+
+def with_laps_left(links: Sequence[Link], scope: Scope, default: int) -> list[Link]:
+    """Those of the links that may still be taken."""
+    return [link for link in links if not is_used_up(link, scope, default)]
+
+
+def laps_used_up(program: Program, path: tuple[str, ...], link: Link, value: int) -> LimitExceeded:
+    """The error of a walk that ends because an edge that leads back was taken as often as it may be."""
+    source, target = program.slots[link.source].name, program.slots[link.target].name
+    higher = "Limits(laps=...)" if link.limit is None else f"its .limit({value})"
+    return LimitExceeded(
+        "laps",
+        value,
+        path,
+        f"the edge {source} >> {target} was taken {value} times",
+        remedy=f"take {source}[LimitReached] >> a node to go on, or raise {higher}",
+    )

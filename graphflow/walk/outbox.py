@@ -1,0 +1,78 @@
+"""The outbox of a walk: what follows from its facts, told to those who look on.
+
+It is derived, never a reason for anything: a walk with an outbox and one without go the same way.
+"""
+
+from __future__ import annotations
+
+from graphflow.events import EdgeSent, EdgeSkipped, Event, NodeSkipped, NodeStarted, Scope
+from graphflow.proofs.program import Link, Program
+from graphflow.walk.commands import Activation
+
+
+class Outbox(list[Event]):
+    """Events of one frame that nobody has fetched yet."""
+
+    __slots__ = ("_frame", "_program")
+
+    def __init__(self, program: Program, frame: int) -> None:
+        super().__init__()
+        self._program = program
+        self._frame = frame
+
+    def add_started(self, at: float, act: Activation) -> None:
+        """A node is activated."""
+        started = NodeStarted(
+            at,
+            self._frame,
+            activation=act.id,
+            node=act.slot.name,
+            scope=act.scope,
+            input=act.input,
+        )
+        self.append(started)
+
+    def add_sent(self, at: float, link: Link, scope: Scope, message: object) -> None:
+        """A message goes along a link."""
+        source, target, port = self._ends(link)
+        sent = EdgeSent(
+            at,
+            self._frame,
+            source=source,
+            target=target,
+            port=port,
+            scope=scope,
+            message=message,
+            edge=link.index,
+            origin=link.origin,
+        )
+        self.append(sent)
+
+    def add_not_taken(self, at: float, link: Link, scope: Scope) -> None:
+        """A tombstone goes along a link: its arm was not taken."""
+        source, target, port = self._ends(link)
+        skipped = EdgeSkipped(
+            at,
+            self._frame,
+            source=source,
+            target=target,
+            scope=scope,
+            edge=link.index,
+            origin=link.origin,
+            port=port,
+        )
+        self.append(skipped)
+
+    def add_skipped(self, at: float, join: str, scope: Scope, port: str, why: str) -> None:
+        """A join is not activated: one of its ports can never get a message."""
+        self.append(NodeSkipped(at, self._frame, join, scope, port, why))
+
+    def _ends(self, link: Link) -> tuple[str, str, str]:
+        """The names of a link's source, target and port."""
+        slots = self._program.slots
+        source = slots[link.source]
+        target = slots[link.target]
+        if target.node is None:
+            return source.name, target.name, ""
+        port = target.node.ports[link.port]
+        return source.name, target.name, port.name
