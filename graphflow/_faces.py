@@ -12,17 +12,10 @@ from importlib import import_module
 from typing import Any
 
 
-def face(room: str, modules: Sequence[str], renamed: Mapping[str, str] | None = None) -> Callable[[str], Any]:
-    """A `__getattr__` for a room (PEP 562): its public names are those of these modules of it.
-
-    Names that have changed (`renamed`: old to new) are answered with a warning.
-    """
+def face(room: str, modules: Sequence[str]) -> Callable[[str], Any]:
+    """A `__getattr__` for a room (PEP 562): its public names are those of these modules of it."""
 
     def find(name: str) -> Any:
-        if renamed is not None and name in renamed:
-            new = renamed[name]
-            warnings.warn(f"{room}.{name} is now {room}.{new}; the old name goes with 0.3", DeprecationWarning, 2)
-            name = new
         if name == "__all__":
             return _public_names([f"{room}.{module}" for module in modules])
         if name.startswith("_"):

@@ -41,7 +41,7 @@ from graphflow.messages.artifacts import Artifact
 from graphflow.proofs.program import Program
 from graphflow.proofs.report import counted
 from graphflow.walk.machine import Walk
-from graphflow.walk.snapshot import Snapshot, copied_walk
+from graphflow.walk.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from graphflow.render.timeline import Timeline
@@ -490,12 +490,7 @@ def _is_start_of(event: Event, activations: Container[tuple[int, int]]) -> bool:
 def _beginning_walk(run: Run[Any], fact: Event, begun: Stretch | Snapshot | None) -> Walk:
     """A frame's walk where its record begins: at its first fact, or in the middle if the oldest were dropped."""
     if isinstance(begun, Snapshot):
-        walk = copied_walk(begun.walk)
-        walk.outbox = [
-            NodeStarted(act.started, fact.frame, act.id, act.slot.name, act.scope, act.input)
-            for act in walk.running.values()
-        ]
-        return walk
+        return begun.resumed()
     program, path, limits = run.frames[fact.frame]
     walk = Walk(program, limits, frame=fact.frame, path=path, observed=True)
     if begun is None:

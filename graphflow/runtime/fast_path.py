@@ -24,7 +24,8 @@ from graphflow.messages.message import Failure, LimitReached, error_text
 from graphflow.proofs.program import Link, Slot, arm_of
 from graphflow.runtime.attempts import stray
 from graphflow.runtime.validation import wrong_output
-from graphflow.walk.machine import Walk, laps_used_up
+from graphflow.walk.dead_ends import DeadEnd, no_output
+from graphflow.walk.laps import laps_used_up
 
 if TYPE_CHECKING:
     from graphflow.runtime.calls import Reach
@@ -295,10 +296,8 @@ class _Straight:
 
     def _lost(self, slot: Slot) -> BaseException:
         """Why the walk ends where nothing takes what a node sent, in the walk's own words."""
-        frame = self.frame
-        walk = Walk(frame.program, frame.ledger.limits, frame=frame.number, path=frame.path)
-        walk.losses.append((slot.name, "nothing takes what it sent", (), False))
-        return walk.no_output()
+        dead_end = DeadEnd(slot.name, "nothing takes what it sent")
+        return no_output(self.frame.program, [dead_end])
 
 
 class _Ended(BaseException):

@@ -40,7 +40,7 @@ from graphflow.runtime.attempts import GRACE_S, stray
 from graphflow.runtime.calls import Reach, is_done_once
 from graphflow.runtime.fast_path import walk_straight
 from graphflow.runtime.validation import wrong_output
-from graphflow.walk.commands import Cancel, Command, Finish, Start
+from graphflow.walk.commands import Activation, Cancel, Command, Finish
 from graphflow.walk.machine import Walk
 from graphflow.walk.snapshot import Snapshot
 
@@ -60,6 +60,7 @@ class Frame(Reach):
         "graces",
         "loop",
         "metered",
+        "started",
         "starting",
         "tasks",
         "walk",
@@ -69,7 +70,9 @@ class Frame(Reach):
     clearing: int
     """The activation after which old rows of the record are dropped; only where the walk is not straight, as the next."""
     tasks: dict[int, asyncio.Task[None]]
-    """The task of each activation that has begun; only where the walk is not straight, as the next two."""
+    """The task that carries out each activation; only where the walk is not straight, as the next three."""
+    started: dict[int, float]
+    """When each activation under way has begun, in seconds of the run; those that are not here are no step yet."""
     busy: set[asyncio.Task[None]]
     done: asyncio.Future[Finish] | None
     loop: asyncio.AbstractEventLoop
@@ -145,15 +148,15 @@ class Frame(Reach):
         walk = self.walk = Walk(
             self.program, self.ledger.limits, frame=self.number, path=self.path, observed=self.observed
         )
-        self.tasks, self.busy, self.graces, self.starting = {}, set(), [], {}
+        self.tasks, self.started, self.busy, self.graces, self.starting = {}, {}, set(), [], {}
         self.clearing = LONG
         self.began = self.shared.run.began
         self.loop = asyncio.get_running_loop()
         self.attempted = attempt() is not None
         self.metered = self.ledger.timed or self.ledger.metered("steps")
         self.done = self.loop.create_future()
-        walk.context = copy_context()
-        first = self._perform(walk.apply(RunStarted(self.clock(), self.number, self.program.name, message)))
+        begun = RunStarted(self.clock(), self.number, self.program.name, message)
+        first = self._perform(walk.apply(begun, copy_context()))
         if first is not None:
             self._spawn(first)
         self._publish()
@@ -198,14 +201,15 @@ class Frame(Reach):
                 if task is not None:
                     self.busy.discard(task)
                 more = self._take(self._ended(act))
+                self.started.pop(id, None)
                 if more is not None:
                     self._spawn(more)
 
-    def _take(self, fact: Event) -> Start | None:
+    def _take(self, fact: Event, context: Context | None = None) -> Activation | None:
         """Journals a fact, applies it, performs what follows; returns the first activation for the caller to go on with."""
         assert self.walk is not None
         self.shared.run.tell(fact)
-        follow = self._perform(self.walk.apply(fact), inline=True)
+        follow = self._perform(self.walk.apply(fact, context), inline=True)
         if self.walk.outbox:
             self._publish()
         elif self.walk.count >= self.clearing:
@@ -217,7 +221,7 @@ class Frame(Reach):
         self.clearing = walk.count + max(LONG, len(walk.running) + len(walk.waiting))
         if self.observed or not self.program.laps:
             return
-        self.shared.run.journal.append(Snapshot(walk))
+        self.shared.run.journal.append(Snapshot(walk, self.started))
         self.shared.run.drop_old(self.number, 2 * self.program.size)
 
     def _publish(self) -> None:
@@ -230,11 +234,11 @@ class Frame(Reach):
                     self.shared.run.tell(event)
             self.walk.outbox.clear()
 
-    def _perform(self, commands: list[Command], *, inline: bool = False) -> Start | None:
+    def _perform(self, commands: list[Command], *, inline: bool = False) -> Activation | None:
         """Carries out commands; returns an activation for the caller to go on with."""
-        follow: Start | None = None
+        follow: Activation | None = None
         for command in commands:
-            if type(command) is Start:
+            if type(command) is Activation:
                 if inline and follow is None:
                     follow = command
                 else:
@@ -247,13 +251,14 @@ class Frame(Reach):
                     self.done.set_result(command)
         return follow
 
-    def _spawn(self, act: Start) -> None:
+    def _spawn(self, act: Activation) -> None:
+        assert act.context is not None
         context = act.context.copy()
         task = self.loop.create_task(self._branch(act, context), context=context)
         self.tasks[act.id] = task
         self.busy.add(task)
 
-    def _cancel(self, command: Cancel, follow: Start | None) -> Start | None:
+    def _cancel(self, command: Cancel, follow: Activation | None) -> Activation | None:
         assert self.walk is not None
         self.graces.append(self.loop.call_later(GRACE_S, self._abandon, command.ids))
         for id in command.ids:
@@ -262,7 +267,7 @@ class Frame(Reach):
             if act is None:
                 continue
             if task is not None:
-                if act.begun:
+                if id in self.started:
                     task.cancel()  # else its branch sees at its first step that it was cancelled
                 continue
             if follow is not None and follow.id == id:
@@ -274,22 +279,25 @@ class Frame(Reach):
                 follow = more
         return follow
 
-    async def _branch(self, first: Start, context: Context) -> None:
+    async def _branch(self, first: Activation, context: Context) -> None:
         """Activates, reports, and goes on with what follows, until nothing does."""
-        act: Start | None = first
+        act: Activation | None = first
         task = self.tasks[first.id]
         driven = False  # whether this is another context than the task's
         try:
             while act is not None:
+                number = act.id
                 fact = await (within(context, self._report(act)) if driven else self._report(act))
-                if self.walk is None or act.id not in self.walk.running:
+                if self.walk is None or number not in self.walk.running:
                     return  # it was abandoned meanwhile
-                self.tasks.pop(act.id, None)
-                left = act.context = context.copy() if act.slot.forks else context  # its other branches go on from it
-                act = self._take(fact)
+                self.tasks.pop(number, None)
+                left = context.copy() if act.slot.forks else context  # its other branches go on from it
+                act = self._take(fact, left)
+                self.started.pop(number, None)
                 if act is not None:
                     self.tasks[act.id] = task
                     if act.context is not left:
+                        assert act.context is not None
                         context, driven = act.context.copy(), True
         except BaseException as error:  # a bug of ours: let the frame end with it rather than hang
             if self.done is not None and not self.done.done():
@@ -303,14 +311,15 @@ class Frame(Reach):
         finally:
             self.busy.discard(task)
 
-    async def _report(self, act: Start) -> Event:
+    async def _report(self, act: Activation) -> Event:
         """The fact that an activation ends in."""
         if self.attempted:
             try:
                 await let_timers_stop()
             except asyncio.CancelledError:
                 return self._ended(act)
-        refused = self._begin(act)
+        started = perf_counter() - self.began
+        refused = self._begin(act, started)
         if refused is not None:
             return refused
         slot = act.slot
@@ -328,30 +337,29 @@ class Frame(Reach):
         except BaseException as error:
             if isinstance(error, GeneratorExit) and is_closed(self.tasks.get(act.id)):
                 raise
-            return self._failure(act, error)
+            return self._failure(act, error, started)
         if act.id in self.walk.cancelling:  # type: ignore[union-attr]  # it has swallowed the request to stop
             return self._stopped(act)
-        return NodeFinished(perf_counter() - self.began, self.number, act.id, slot.name, output, act.started)
+        return NodeFinished(perf_counter() - self.began, self.number, act.id, slot.name, output, started)
 
-    def _begin(self, act: Start) -> Event | None:
+    def _begin(self, act: Activation, started: float) -> Event | None:
         """Charges the step that an activation is; the fact that ends it at once, if it must not begin."""
         assert self.walk is not None
-        act.started = perf_counter() - self.began
         if act.id in self.walk.cancelling:
             return self._ended(act)
         if self.metered:
             try:
                 self.ledger.charge("steps")
             except LimitExceeded as limit:
-                return Stopped(act.started, self.number, "limited", limit)
+                return Stopped(started, self.number, "limited", limit)
         else:
             self.ledger.count_steps()
-        act.begun = True
+        self.started[act.id] = started
         if self.starting:
             self.shared.run.tell(self.starting.pop(act.id))
         return None
 
-    def _failure(self, act: Start, error: BaseException) -> Event:
+    def _failure(self, act: Activation, error: BaseException, started: float) -> Event:
         """The fact that an activation ends in which has raised."""
         assert self.walk is not None
         if self.ends(error):
@@ -360,16 +368,17 @@ class Frame(Reach):
             return self._stopped(act)
         if isinstance(error, asyncio.CancelledError):
             error = cancellation(act.slot.name, error)
-        return NodeFailed(self.clock(), self.number, act.id, act.slot.name, error, act.started)
+        return NodeFailed(self.clock(), self.number, act.id, act.slot.name, error, started)
 
-    def _stopped(self, act: Start) -> Event:
+    def _stopped(self, act: Activation) -> Event:
         uncancel()
         return self._ended(act)
 
-    def _ended(self, act: Start) -> Event:
+    def _ended(self, act: Activation) -> Event:
         """The fact that an activation has ended because the walk told it to."""
-        if act.begun:
-            return NodeCancelled(self.clock(), self.number, act.id, act.slot.name, act.started)
+        started = self.started.get(act.id)
+        if started is not None:
+            return NodeCancelled(self.clock(), self.number, act.id, act.slot.name, started)
         return NodeRefused(self.clock(), self.number, act.id, act.slot.name)
 
 

@@ -8,4 +8,4 @@ from __future__ import annotations
 
 from graphflow._faces import face
 
-__getattr__ = face(__name__, ("machine", "commands"), renamed={"Start": "Activation"})
+__getattr__ = face(__name__, ("machine", "commands"))

@@ -6,10 +6,10 @@ it began, which task carries it out), so that a fact is the only way to change a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from graphflow._faces import renamed
 from graphflow.events import Scope, Status
 from graphflow.proofs.program import Slot
 from graphflow.walk.joins import Chain, Variables
@@ -37,7 +37,7 @@ class Activation:
         id: int,
         slot: Slot,
         message: object,
-        inputs: Mapping[str, object] | None,
+        inputs: dict[str, Any] | None,
         scope: Scope,
         joins: Chain,
         context: Variables,
@@ -73,3 +73,4 @@ class Finish:
 
 
 Command = Activation | Cancel | Finish
+__getattr__ = renamed(__name__, {"Start": "Activation"})

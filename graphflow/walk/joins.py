@@ -222,9 +222,7 @@ def open_join(
     for waypoint in joins:
         region = waypoint.spec.region
         # Of joins those whose region this one lies in; of gates all, for their run of the fork is not over before it.
-        if isinstance(waypoint, Gate) or spec.node in region:
-            outer.append(waypoint)
-        elif spec.node == waypoint.spec.node:
+        if isinstance(waypoint, Gate) or spec.node in region or spec.node == waypoint.spec.node:
             outer.append(waypoint)
     join = JoinState(spec, scope, tuple(outer), gate, context)
     for waypoint in outer:

@@ -42,7 +42,7 @@ MOVED = [
 ROOMS = {
     "messages": ["Artifact", "Failure", "LimitReached", "Media", "Message"],
     "model": ["CACHE", "AssistantTurn", "Model", "Reply", "Request", "ToolCall", "ToolSpec", "UserTurn"],
-    "walk": ["Cancel", "Finish", "Start", "Walk"],
+    "walk": ["Activation", "Cancel", "Finish", "Walk"],
 }
 RENAMED = [("model.turns", "Said", "TextPart"), ("model.reply", "Gathering", "ReplyBuilder")]
 
