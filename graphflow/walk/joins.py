@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from graphflow.declaration.ports import Port
 from graphflow.events import Scope
 from graphflow.proofs.program import JoinSpec, Link, Program, Slot
-from graphflow.walk.scope import Order, order_of
+from graphflow.walk.scope import Order, left, order_of
 
 Variables = Context | None
 """The context variables that a message was sent with. None where facts are only replayed: then no code sees them."""
@@ -264,6 +264,17 @@ def in_logical_order(arrivals: Sequence[Arrival], program: Program) -> list[Arri
 
 def _by_scope(arrival: Arrival) -> tuple[Scope, int]:
     return arrival.scope, arrival.link
+
+
+def scope_behind(join: JoinState) -> Scope:
+    """The scope of what a join sends: that of its fork, for it has made one token of many again."""
+    spec = join.spec
+    # Where other tokens of the fork are still about, the join's own must be told from theirs.
+    if spec.element is not None:
+        return (*join.scope, spec.element)
+    if spec.leaves:
+        return left(join.scope, spec.leaves)
+    return join.scope
 
 
 Messages = dict[int, list[object]]

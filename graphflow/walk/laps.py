@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from graphflow.declaration.handoffs import without_turns
 from graphflow.errors import LimitExceeded
 from graphflow.events import Scope
-from graphflow.proofs.program import Link, Program
+from graphflow.messages.message import LimitReached
+from graphflow.proofs.program import Link, Program, Slot
 from graphflow.walk.scope import laps_of
+from graphflow.walk.tokens import Sends
 
 
 def is_used_up(link: Link, scope: Scope, default: int) -> bool:
@@ -26,6 +29,23 @@ def is_used_up(link: Link, scope: Scope, default: int) -> bool:
 def with_laps_left(links: Sequence[Link], scope: Scope, default: int) -> list[Link]:
     """Those of the links that may still be taken."""
     return [link for link in links if not is_used_up(link, scope, default)]
+
+
+def with_limit_reached(
+    slot: Slot, links: Sequence[Link], over: Link, message: object, scope: Scope, default: int
+) -> Sends | None:
+    """What is sent where the laps of the link `over` are used up; None if no way is left."""
+    #     critic[Rejected].limit(3) >> writer     the fourth time the message is wrapped in a `LimitReached`
+    #     critic[LimitReached] >> editor          and goes this way instead
+    instead = with_laps_left(slot.limit_links, scope, default)
+    if not instead:
+        return None
+    value = over.limit or default
+    reached = LimitReached(limit="laps", value=value, message=without_turns(message))
+    kept = with_laps_left(links, scope, default)
+    sends: Sends = [(link, message) for link in kept]
+    sends += [(link, reached) for link in instead]
+    return sends
 
 
 def laps_used_up(program: Program, path: tuple[str, ...], link: Link, value: int) -> LimitExceeded:

@@ -34,7 +34,7 @@ from graphflow.events import (
     Stopped,
 )
 from graphflow.limits import DEFAULT_LAPS, UNLIMITED, Limits
-from graphflow.messages.message import Failure, LimitReached, error_text
+from graphflow.messages.message import Failure, error_text
 from graphflow.proofs.program import Link, Program, Slot, select, spread
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
 from graphflow.walk.dead_ends import DeadEnd, HalfFilled, edges_to, no_output
@@ -47,7 +47,6 @@ from graphflow.walk.joins import (
     JoinState,
     Variables,
     Waypoint,
-    chain_of,
     empty_port,
     gate_of,
     in_logical_order,
@@ -55,22 +54,17 @@ from graphflow.walk.joins import (
     messages_by_port,
     open_join,
     port_values,
+    scope_behind,
     still_ahead,
     wanted_by,
 )
-from graphflow.walk.laps import is_used_up, laps_used_up, with_laps_left
+from graphflow.walk.laps import is_used_up, laps_used_up, with_limit_reached
 from graphflow.walk.outbox import Outbox
-from graphflow.walk.scope import Order, cross, left, order_of, scope_after
+from graphflow.walk.scope import Order, cross, order_of, scope_after
+from graphflow.walk.tokens import Sends, tokens_of, with_items
 
 MAX_DEAD_ENDS = 5
 """How many of the messages that ended without reaching END are named: a few say why a walk has no output."""
-
-Links = Sequence[Link]
-Send = tuple[Link, Any]
-"""A link that is taken, and the message on it; for a link that maps, the items."""
-Sends = list[Send]
-Token = tuple[Link, Any, Scope, Chain]
-"""A link, the message on it, its scope before the link is crossed, and the waypoints that it carries."""
 
 
 class Walk:
@@ -250,7 +244,7 @@ class Walk:
     def _send(
         self,
         slot: Slot,
-        links: Links,
+        links: Sequence[Link],
         message: object,
         scope: Scope,
         joins: Chain,
@@ -265,7 +259,9 @@ class Walk:
         if sends is None:
             return
         if items is not None:
-            sends = _with_items(sends, items)
+            sends = with_items(sends, items)
+            if not items:
+                self._lose(slot.name, "mapped an empty list")
         if not links:
             self._lose(slot.name, "nothing takes what it sent")
         self._emit(slot, sends, scope, joins)
@@ -284,7 +280,7 @@ class Walk:
             gate = gate_of(slot, scope, joins)
         if slot.joins:
             opened = self._open_joins(slot, scope, joins, gate)
-        tokens = self._tokens(slot, sends, scope, joins, opened, gate)
+        tokens = tokens_of(slot, sends, scope, joins, opened, gate)
         for _, _, _, chain in tokens:
             for waypoint in chain:
                 waypoint.live += 1
@@ -301,46 +297,6 @@ class Walk:
             self._settle([gate])
         # The token that came in dies last, so that nothing it carried closes while its successors are being made.
         self._die(joins)
-
-    def _tokens(
-        self,
-        slot: Slot,
-        sends: Sends,
-        scope: Scope,
-        joins: Chain,
-        opened: Sequence[JoinState],
-        gate: Gate | None,
-    ) -> list[Token]:
-        """The tokens that are sent, in the order of the wiring and of the list."""
-        tokens: list[Token] = []
-        for link, message in sends:
-            chain = chain_of(link, joins, opened)
-            if gate is not None and gate not in chain:
-                chain = (*chain, gate)
-            if link.each:
-                tokens += self._mapped(slot, link, message, scope, chain)
-                continue
-            # Only a fork lengthens the scope: behind any other node there is one token, as there was before it.
-            at = (*scope, link.element) if slot.forks else scope
-            tokens.append((link, message, at, chain))
-        return tokens
-
-    def _mapped(
-        self,
-        slot: Slot,
-        link: Link,
-        items: Sequence[object],
-        scope: Scope,
-        chain: Chain,
-    ) -> list[Token]:
-        """A token for each item of a list."""
-        if not items:
-            self._lose(slot.name, "mapped an empty list")
-        tokens: list[Token] = []
-        for number, item in enumerate(items):
-            element = (slot.index, (link.index, number))
-            tokens.append((link, item, (*scope, element), chain))
-        return tokens
 
     def _open_joins(self, slot: Slot, scope: Scope, joins: Chain, gate: Gate | None) -> list[JoinState]:
         """Opens the joins of a fork, the outer ones first: an inner one can still bring them a message."""
@@ -413,32 +369,19 @@ class Walk:
             self.dead_ends.append(DeadEnd(node, why))
 
     # -- laps ----------------------------------------------------------------------------------------------------------
-    def _within_laps(self, slot: Slot, links: Links, message: object, scope: Scope) -> Sends | None:
+    def _within_laps(self, slot: Slot, links: Sequence[Link], message: object, scope: Scope) -> Sends | None:
         """What is sent: where laps are used up `LimitReached` goes instead. None if the walk ends by it."""
         for link in links:
             if link.lap is not None and is_used_up(link, scope, self._max_laps):
-                return self._limit_reached(slot, links, link, message, scope)
-        return [(link, message) for link in links]
-
-    def _limit_reached(self, slot: Slot, links: Links, over: Link, message: object, scope: Scope) -> Sends | None:
-        """What is sent where the laps of the link `over` are used up."""
-        #     critic[Rejected].limit(3) >> writer     the fourth time the message is wrapped in a `LimitReached`
-        #     critic[LimitReached] >> editor          and goes this way instead
-        instead = with_laps_left(slot.limit_links, scope, self._max_laps)
-        if instead:
-            value = over.limit or self._max_laps
-            reached = LimitReached(limit="laps", value=value, message=without_turns(message))
-            kept = with_laps_left(links, scope, self._max_laps)
-            sends = [(link, message) for link in kept]
-            sends += [(link, reached) for link in instead]
-            return sends
-        # The edge for `LimitReached` may lead back, too. It is counted like any other, and then it is the one to name.
-        if slot.limit_links:
-            over = slot.limit_links[0]
-        value = over.limit or self._max_laps
-        error = laps_used_up(self.program, self.path, over, value)
-        self._stop(Finish("limited", None, error))
-        return None
+                break
+        else:
+            return [(link, message) for link in links]
+        sends = with_limit_reached(slot, links, link, message, scope, self._max_laps)
+        if sends is None:
+            over = slot.limit_links[0] if slot.limit_links else link
+            error = laps_used_up(self.program, self.path, over, over.limit or self._max_laps)
+            self._stop(Finish("limited", None, error))
+        return sends
 
     # -- tokens that die, joins that close -----------------------------------------------------------------------------
     def _die(self, joins: Sequence[Waypoint]) -> None:
@@ -538,11 +481,7 @@ class Walk:
             self._cancel_rest(join)
         values = port_values(spec, ports, messages)
         context = arrivals[0].context if arrivals else join.context
-        scope = join.scope
-        if spec.element is not None:
-            scope = (*scope, spec.element)
-        elif spec.leaves:
-            scope = left(scope, spec.leaves)
+        scope = scope_behind(join)
         # The token that goes on carries what the join has kept open. It takes the join's place there, so nothing is
         # counted anew.
         if len(ports) == 1:
@@ -677,35 +616,6 @@ class Walk:
             return Finish("completed", message)
         error = no_output(program, self.dead_ends, self.half)
         return Finish("failed", None, error)
-
-    # -- state ---------------------------------------------------------------------------------------------------------
-    def state(self) -> dict[str, object]:
-        """The whole state as plain values: equal states behave equally."""
-        return {
-            "count": self.count,
-            "running": [_state_of(act) for act in self.running.values()],
-            "cancelling": sorted(self.cancelling),
-            "waiting": [_state_of(act) for act in self.waiting.values()],
-            "joins": [join.state() for join in self.joins],
-            "outputs": list(self.outputs),
-            "finish": _state_of_finish(self.finish),
-        }
-
-
-def _with_items(sends: Sends, items: Sequence[object]) -> Sends:
-    """What is sent, where some links map the message: those carry its items."""
-    mapped: Sends = []
-    for link, message in sends:
-        mapped.append((link, items if link.each else message))
-    return mapped
-
-
-def _state_of(act: Activation) -> tuple[object, ...]:
-    return act.id, act.slot.name, act.scope, act.input
-
-
-def _state_of_finish(finish: Finish | None) -> tuple[object, ...] | None:
-    return None if finish is None else (finish.status, finish.output, repr(finish.error))
 
 
 _TRANSITIONS: dict[type[Event], Callable[[Walk, Any], None]] = {

@@ -62,6 +62,25 @@ def copied_walk(walk: Walk) -> Walk:
     return twin
 
 
+def state_of(walk: Walk) -> dict[str, object]:
+    """The whole state of a walk as plain values: walks of equal state behave equally."""
+    finish = walk.finish
+    ending = None if finish is None else (finish.status, finish.output, repr(finish.error))
+    return {
+        "count": walk.count,
+        "running": [_state_of_activation(act) for act in walk.running.values()],
+        "cancelling": sorted(walk.cancelling),
+        "waiting": [_state_of_activation(act) for act in walk.waiting.values()],
+        "joins": [join.state() for join in walk.joins],
+        "outputs": list(walk.outputs),
+        "finish": ending,
+    }
+
+
+def _state_of_activation(act: Activation) -> tuple[object, ...]:
+    return act.id, act.slot.name, act.scope, act.input
+
+
 class _Copies:
     """One copy of each activation, join and gate that a walk knows.
 
