@@ -14,7 +14,8 @@ from graphflow import END, START, Agent, Graph, Limits, SubAgent, Take, node, to
 from graphflow.project import find_all, load
 from graphflow.render import dot_binary, run_svg
 from graphflow.render.forms.dot import write_dot
-from graphflow.render.layout.document import Curve, blocks_of, changed, numbers
+from graphflow.render.layout.curve import Curve, numbers
+from graphflow.render.layout.document import blocks_of, changed
 from graphflow.render.layout.polish import polished
 from graphflow.render.layout.widths import width_of
 from graphflow.render.palette import SHAPES

@@ -13,14 +13,23 @@ import subprocess
 import sysconfig
 from importlib import metadata
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from graphflow.errors import FileUnreadable, GraphflowError, MissingExtra
 from graphflow.render.layout.polish import polished
 
-SLOWEST_S = 120
+MAX_LAYOUT_S = 120
 """Seconds that a layout may take."""
-PLAIN = str.maketrans(
-    {"\u2713": "\u221a", "\u2717": "\u00d7", "\u2205": "\u2013", "\u25b8": "\u25ba", "\u2212": "\u2013"}
+PURE = "graphviz-pure"
+"""The layout program that is a Python package."""
+PLAIN_SIGNS = str.maketrans(
+    {
+        "\u2713": "\u221a",
+        "\u2717": "\u00d7",
+        "\u2205": "\u2013",
+        "\u25b8": "\u25ba",
+        "\u2212": "\u2013",
+    }
 )
 """Signs that the fonts behind PNG and PDF often lack, by what every font has."""
 
@@ -29,31 +38,47 @@ class CannotWrite(MissingExtra):
     """The program that draws does not write this kind of file."""
 
     def __init__(self, program: str, kind: str, instead: str = "") -> None:
-        self.extra, self.program, self.kind = "dot", program, kind
+        self.extra = "dot"
+        self.program = program
+        self.kind = kind
         text = f"{program} writes no {kind.upper()}; install graphviz, whose dot does, or use .svg"
-        GraphflowError.__init__(self, f"{text}; {instead}" if instead else text)
+        if instead:
+            text = f"{text}; {instead}"
+        GraphflowError.__init__(self, text)
 
 
 def dot_binary() -> str | None:
     """The program that lays DOT out, or None."""
-    named = os.environ.get("GRAPHFLOW_DOT")
-    if named:
-        return named if shutil.which(named) else None
+    chosen = os.environ.get("GRAPHFLOW_DOT")
+    if chosen:
+        return chosen if shutil.which(chosen) else None
     found = shutil.which("dot")
     if found:
         return found
-    pure = Path(sysconfig.get_path("scripts")) / ("graphviz-pure.exe" if os.name == "nt" else "graphviz-pure")
-    return str(pure) if pure.is_file() else shutil.which("graphviz-pure") or _of_its_package()
+    return _pure_script() or shutil.which(PURE) or _pure_program()
 
 
-def _of_its_package() -> str | None:
-    """The program where its package has put it: one that lies on `sys.path` may have been installed for another Python."""
+def _pure_script() -> str | None:
+    """graphviz-pure among the scripts of this Python."""
+    ending = ".exe" if os.name == "nt" else ""
+    scripts = sysconfig.get_path("scripts")
+    script = Path(scripts, PURE + ending)
+    return str(script) if script.is_file() else None
+
+
+def _pure_program() -> str | None:
+    """graphviz-pure where its package has put it: one that lies on `sys.path` may have been installed for another Python."""
     try:
-        files = metadata.files("graphviz-pure") or ()
+        files = metadata.files(PURE) or ()
     except metadata.PackageNotFoundError:
         return None
-    programs = (Path(str(file.locate())).resolve() for file in files if file.stem == "graphviz-pure")
-    return next((str(program) for program in programs if os.access(program, os.X_OK) and program.is_file()), None)
+    for file in files:
+        if file.stem != PURE:
+            continue
+        program = Path(str(file.locate())).resolve()
+        if os.access(program, os.X_OK) and program.is_file():
+            return str(program)
+    return None
 
 
 def rendered(source: str, kind: str) -> bytes:
@@ -63,31 +88,46 @@ def rendered(source: str, kind: str) -> bytes:
         MissingExtra: there is no program that draws, or the one there is cannot write this kind.
         FileUnreadable: the program failed.
     """
-    binary = dot_binary()
-    if binary is None:
+    program = dot_binary()
+    if program is None:
         raise MissingExtra(f"drawing {kind.upper()}", "dot", "or install graphviz; .mmd, .dot and .txt need neither")
+    options = [f"-T{kind}"]
     if kind != "svg":
-        source = source.translate(PLAIN)
-    options = ["-Gdpi=120"] if kind == "png" else []
-    done = _asked([binary, "-Tdot"], source, kind)
-    if done.stdout and not done.returncode:
-        better = polished(done.stdout.decode(errors="replace"))
-        drawn = _asked([binary, "-Kneato", "-n2", f"-T{kind}", *options], better, kind)
-        if drawn.stdout and not drawn.returncode:
+        source = source.translate(PLAIN_SIGNS)
+    if kind == "png":
+        options.append("-Gdpi=120")
+
+    # Laid out first, improved, and drawn as it then stands. Not every program can draw what is laid out already.
+    layout = _run([program, "-Tdot"], source, kind)
+    if _has_succeeded(layout):
+        better = polished(layout.stdout.decode(errors="replace"))
+        drawn = _run([program, "-Kneato", "-n2", *options], better, kind)
+        if _has_succeeded(drawn):
             return drawn.stdout
-    done = _asked([binary, f"-T{kind}", *options], source, kind)
-    if done.stdout and not done.returncode:
-        return done.stdout
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    if any("not recognized" in line for line in said):
-        raise CannotWrite(Path(binary).name, kind)
-    why = said[-1] if said else "no output"
-    raise FileUnreadable(f"{binary} could not draw {kind.upper()}: {why}; use .svg, .dot or .mmd")
+
+    drawn = _run([program, *options], source, kind)
+    if _has_succeeded(drawn):
+        return drawn.stdout
+    raise _failure(program, kind, drawn)
 
 
-def _asked(command: list[str], source: str, kind: str) -> subprocess.CompletedProcess[bytes]:
+def _run(command: list[str], source: str, kind: str) -> CompletedProcess[bytes]:
     """What the program answers; its own errors are for the caller to read."""
     try:
-        return subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=SLOWEST_S)
+        return subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=MAX_LAYOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FileUnreadable(f"{command[0]} could not draw {kind.upper()}: {error}; use .mmd or .dot") from None
+
+
+def _has_succeeded(process: CompletedProcess[bytes]) -> bool:
+    return process.returncode == 0 and bool(process.stdout)
+
+
+def _failure(program: str, kind: str, process: CompletedProcess[bytes]) -> GraphflowError:
+    """The error for a program that has drawn nothing, by what it wrote to stderr."""
+    text = process.stderr.decode(errors="replace")
+    lines = text.strip().splitlines()
+    if any("not recognized" in line for line in lines):
+        return CannotWrite(Path(program).name, kind)
+    why = lines[-1] if lines else "no output"
+    return FileUnreadable(f"{program} could not draw {kind.upper()}: {why}; use .svg, .dot or .mmd")

@@ -1,0 +1,119 @@
+r"""Moves labels along their lines until they stand on nothing.
+
++--------+           +--------+
+| Uncle|ar           | Unclear|
++------|-+           +--------+--
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import hypot
+
+from graphflow.render.layout.drawing import Edge, Outline
+from graphflow.render.layout.geometry import Box, Point, box_around, distance
+
+ON_A_SHAPE = 6.0
+"""What it costs a label to cover a shape, a title or another label,"""
+ON_A_BORDER = 4.0
+"""to stand on the border of an area,"""
+ON_ITS_LINE = 3.0
+"""to have its own line run through it, or"""
+ON_A_LINE = 2.0
+"""another one."""
+BESIDE = 0.2
+"""What any place but the first costs: a label is not moved for nothing."""
+LEAST_GAIN = 0.01
+
+
+def place_labels(edges: list[Edge], outlines: list[Outline], titles: list[Box]) -> None:
+    """Moves each label to the best place beside its line; the edges are changed in place."""
+    ground = _Ground(edges, outlines, titles)
+    for edge in edges:
+        if edge.label is None:
+            continue
+        place = _best_place(edge, edge.label, ground)
+        if place != edge.label:
+            edge.label = place
+            edge.has_moved = True
+            ground.labels[id(edge)] = edge.label_box(place)
+
+
+def _best_place(edge: Edge, label: Point, ground: _Ground) -> Point:
+    best = label
+    least = ground.cost(edge, label, float("inf"))
+    if least <= 0:
+        return best
+    line = ground.lines[id(edge)]
+    for place, extra in _candidates(edge, label, line):
+        if extra >= least - LEAST_GAIN:
+            continue
+        cost = extra + ground.cost(edge, place, least - extra)
+        if cost < least - LEAST_GAIN:
+            best = place
+            least = cost
+    return best
+
+
+def _candidates(edge: Edge, label: Point, line: list[Point]) -> Iterable[tuple[Point, float]]:
+    """Places beside the line, each with what it costs to be far from the middle of the line and from where the label was."""
+    last = len(line) - 1
+    half_width = edge.label_width / 2 + 1
+    half_height = edge.label_height / 2 + 1
+    for number in range(1, last):
+        point = line[number]
+        aside = 0.6 * abs(number / last - 0.5)
+        before = line[number - 1]
+        after = line[number + 1]
+        length = distance(before, after) or 1.0
+        # (across, up) is a unit vector square to the line; `clear` is how far along it the label just clears the line.
+        across = (before.y - after.y) / length
+        up = (after.x - before.x) / length
+        clear = half_width * abs(across) + half_height * abs(up)
+        places = (
+            Point(point.x + half_width, point.y),
+            Point(point.x - half_width, point.y),
+            Point(point.x + across * clear, point.y + up * clear),
+            Point(point.x - across * clear, point.y - up * clear),
+        )
+        for place in places:
+            moved = hypot(place.x - label.x, place.y - label.y)
+            yield place, BESIDE + aside + 0.002 * moved
+
+
+class _Ground:
+    """All that a label could stand on: shapes, borders and titles of areas, other labels, lines."""
+
+    def __init__(self, edges: list[Edge], outlines: list[Outline], titles: list[Box]) -> None:
+        self.shapes = [outline.box for outline in outlines if not outline.is_area]
+        self.areas = [outline.box for outline in outlines if outline.is_area]
+        self.titles = titles
+        self.labels: dict[int, Box] = {}
+        self.lines: dict[int, list[Point]] = {}
+        self.line_boxes: dict[int, Box] = {}
+        for edge in edges:
+            line = edge.curve.sampled()
+            self.lines[id(edge)] = line
+            self.line_boxes[id(edge)] = box_around(line)
+            if edge.label is not None:
+                self.labels[id(edge)] = edge.label_box(edge.label)
+
+    def cost(self, edge: Edge, place: Point, bound: float) -> float:
+        """How bad a place for a label is: what it covers, and what runs through it. Beyond the bound nothing more is added."""
+        box = edge.label_box(place)
+        cost = ON_A_SHAPE * sum(box.overlaps(shape, 1.0) for shape in self.shapes)
+        for area in self.areas:
+            if box.overlaps(area, 1.0) and not area.holds(box):
+                cost += ON_A_BORDER
+        cost += ON_A_SHAPE * sum(box.overlaps(title, 1.0) for title in self.titles)
+        for key, label in self.labels.items():
+            if key != id(edge) and box.overlaps(label, 0.5):
+                cost += ON_A_SHAPE
+        # Lines may come closer than borders: a label's box is taller and wider than its letters.
+        inner = Box(box.left + 4.0, box.low + 1.0, box.right - 4.0, box.high - 1.0)
+        for key, line in self.lines.items():
+            if cost >= bound:
+                break
+            if inner.overlaps(self.line_boxes[key]) and inner.is_crossed_by(line):
+                cost += ON_ITS_LINE if key == id(edge) else ON_A_LINE
+        return cost
