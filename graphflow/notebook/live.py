@@ -123,7 +123,7 @@ class Live:
 
     def replay(self, events: Any) -> Live:
         """Shows what was recorded: a run that has ended, its events, or a file of `--events`; the slider goes through it."""
-        from graphflow.render.timeline.spans import read_events
+        from graphflow.render.records import read_events
 
         told = read_events(events)
         Overlay(self.graph).take_all(told)  # what is of another graph is refused before anything is shown

@@ -20,7 +20,7 @@ from graphflow.render.compare.overlay import nearest
 from graphflow.render.compare.places import Place, Places, Told
 from graphflow.render.picture import Area, Picture, Shape, edge_id
 from graphflow.render.talk import json_text
-from graphflow.render.timeline.spans import How
+from graphflow.render.timeline import How
 from graphflow.render.xml import clean, error_words, was_cancelled
 
 Row = list[Any]

@@ -21,8 +21,7 @@ from graphflow.proofs.report import counted
 from graphflow.redaction import scrub
 from graphflow.render.page import walked_picture
 from graphflow.render.talk import json_text
-from graphflow.render.timeline import Timeline
-from graphflow.render.timeline.spans import read_story
+from graphflow.render.timeline import Timeline, read_story
 from graphflow.render.xml import clean, error_words, seconds_text, was_cancelled, xml
 from graphflow.run import Run, Step
 

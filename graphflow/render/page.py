@@ -23,10 +23,10 @@ from graphflow.graph import Graph
 from graphflow.limits import Limits
 from graphflow.redaction import scrub
 from graphflow.render.layout.program import dot_binary
+from graphflow.render.records import read_events
 from graphflow.render.talk import read_talks, spelled
-from graphflow.render.timeline import Timeline
-from graphflow.render.timeline.lanes import union
-from graphflow.render.timeline.spans import Span, Story, read_events, read_story
+from graphflow.render.timeline import Span, Story, Timeline, read_story
+from graphflow.render.timeline.lanes import time_of
 from graphflow.render.writing import run_svg
 from graphflow.render.xml import check_written, clean, error_words, seconds_text
 from graphflow.run import Run
@@ -61,7 +61,7 @@ class Account:
     @property
     def seconds(self) -> float:
         """How long it was at work by the clock on the wall: what went on side by side, or one within another, counts once."""
-        return sum(end - start for start, end in union(self.stretches))
+        return time_of(self.stretches)
 
     @property
     def cost(self) -> str:

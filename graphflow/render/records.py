@@ -1,4 +1,4 @@
-"""Events as they are read back: from a file of `--events`, or as dicts, and only if they can be events at all.
+"""Events as they are read back: from a run, from a file of `--events`, or as dicts, and only if they can be events at all.
 
 What reads them draws bars as long as they say and looks up what they name, so that every field is what its event says that
 it is. A record of this version with fewer fields, or of a later one with more kinds and fields, is read as well.
@@ -8,66 +8,124 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from graphflow import events
-from graphflow.errors import FileUnreadable
+from graphflow.errors import DeclarationError, FileUnreadable
+from graphflow.events import Event
 from graphflow.regular import read_regular
+from graphflow.run import Run
 
-LONGEST_S = 10 * 366 * 86_400.0
-"""Seconds of a run, at most: ten years. A timeline has marks and widths for every one of them."""
-DEEPEST = 1_000
+MAX_RUN_S = 10 * 366 * 86_400.0
+"""Seconds of a run: ten years. A timeline has marks and widths for every one of them."""
+MAX_FRAMES = 1_000
 """Frames within each other."""
-
 MOMENTS = ("at", "started")
+"""Fields that are seconds since the run began."""
+GIVE_A_RUN = "give a Run, its events, or a file of them"
+
+Record = dict[str, Any]
+"""An event as plain data; a message in it may be anything that JSON can hold."""
+AnyEvent = Any
+"""An event, or an object with the fields of one that was read back: there is no class for kinds that only a later version has."""
+Source = Run[Any] | Iterable[Event | Mapping[str, Any]] | str | Path
+"""A run, its events, its records, or the file they are in."""
 
 
-def read_records(path: str | Path) -> list[dict[str, Any]]:
+def recorded_events(source: Source) -> Iterable[Event | Mapping[str, Any]]:
+    """The events of a run, or its records, as they are.
+
+    Raises:
+        FileUnreadable: the source is a file that is not there, or a line of it is not an event.
+    """
+    if isinstance(source, Run):
+        return source.events
+    if isinstance(source, (str, Path)):
+        return read_records(source)
+    return source
+
+
+def read_events(source: Source) -> list[AnyEvent]:
+    """The events of a run, of a list, or of a file that `--events` has written. A record becomes an object with its fields.
+
+    Raises:
+        FileUnreadable: the source is a file that is not there, or a line of it is not an event.
+        DeclarationError: it is a list of something else.
+    """
+    if isinstance(source, Run):
+        return list(source.events)
+    if isinstance(source, (str, Path)):
+        return [SimpleNamespace(**record) for record in read_records(source)]
+    try:
+        return list(map(_event, source))
+    except ValueError as error:
+        raise DeclarationError(f"{error}; {GIVE_A_RUN}") from None
+    except TypeError:
+        raise DeclarationError(f"{source!r} is not the record of a run; {GIVE_A_RUN}") from None
+
+
+def _event(item: object) -> AnyEvent:
+    if isinstance(item, dict):
+        return SimpleNamespace(**checked(item))
+    if not isinstance(getattr(item, "kind", None), str):
+        raise ValueError(f"{item!r} is not an event")
+    return item
+
+
+def read_records(path: str | Path) -> list[Record]:
     """The records in a file of JSON lines, as `graphflow run --events` writes them.
 
     Raises:
-        FileUnreadable: there is no such file, or a line of it is no event.
+        FileUnreadable: there is no such file, or a line of it is not an event.
     """
     text = read_regular(path)
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     for number, row in enumerate(text.split("\n"), 1):
         if not row.strip():
             continue
         try:
-            records.append(checked(json.loads(row)))
+            record = checked(json.loads(row))
         except (ValueError, RecursionError) as error:
-            why = "it is not JSON" if isinstance(error, (json.JSONDecodeError, RecursionError)) else str(error)
-            written_by = "`graphflow run --events FILE` writes a line each"
-            raise FileUnreadable(f"{path}, line {number}, is no event: {why}; {written_by}") from None
+            is_json = not isinstance(error, (json.JSONDecodeError, RecursionError))
+            why = str(error) if is_json else "it is not JSON"
+            raise FileUnreadable(
+                f"{path}, line {number}, is not an event: {why}; `graphflow run --events FILE` writes a line each"
+            ) from None
+        records.append(record)
     if not records:
         raise FileUnreadable(f"{path} holds no events; write them with `graphflow run --events FILE`")
     return records
 
 
-def checked(record: Any) -> dict[str, Any]:
+def checked(record: object) -> Record:
     """A record with every field that its event has.
 
     Raises:
-        ValueError: it is none; the text says which field is wrong.
+        ValueError: it is not an event; the text says which field is wrong.
     """
-    if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
+    if not isinstance(record, dict):
+        raise ValueError("an event is an object with a kind")
+    kind = record.get("kind")
+    if not isinstance(kind, str):
         raise ValueError("an event is an object with a kind")
     whole = {"frame": 0, **record}
-    kind = _kinds().get(whole["kind"], events.Event)
-    for field in fields(kind):
+    event_class = _kinds().get(kind, Event)
+    for field in fields(event_class):
         if field.name not in whole:
-            whole[field.name] = _default(whole["kind"], field)
+            whole[field.name] = _default(kind, field)
+        value = whole[field.name]
         fits = _is_moment if field.name in MOMENTS else _TESTS.get(str(field.type))
-        if fits is not None and not fits(whole[field.name]):
-            raise ValueError(f"{field.name} of {whole['kind']!r} is {whole[field.name]!r:.80}, which cannot be")
+        if fits is not None and not fits(value):
+            raise ValueError(f"{field.name} of {kind!r} is {value!r:.80}, which cannot be")
     return whole
 
 
-def _default(kind: str, field: Field[Any]) -> Any:
+def _default(kind: str, field: Field[Any]) -> object:
     if field.default is not MISSING:
         return field.default
     if field.default_factory is not MISSING:
@@ -76,56 +134,84 @@ def _default(kind: str, field: Field[Any]) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _kinds() -> dict[str, type[events.Event]]:
-    found = [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, events.Event)]
-    return {each.kind: each for each in found}
+def _kinds() -> dict[str, type[Event]]:
+    return {event_class.kind: event_class for event_class in _event_classes()}
 
 
-def _is_moment(value: Any) -> bool:
-    return _is_number(value) and 0 <= value <= LONGEST_S
+def _event_classes() -> Iterator[type[Event]]:
+    for value in vars(events).values():
+        if isinstance(value, type) and issubclass(value, Event):
+            yield value
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+# -- what a field may hold -------------------------------------------------------------------------------------------------
+Test = Callable[[object], bool]
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+def _is_moment(value: object) -> bool:
+    return _is_number(value) and 0 <= value <= MAX_RUN_S  # type: ignore[operator]  # it is a number
 
 
-def _is_path(value: Any) -> bool:
-    return (
-        isinstance(value, (list, tuple)) and 0 < len(value) <= DEEPEST and all(isinstance(name, str) for name in value)
-    )
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value)
 
 
-def _is_error(value: Any) -> bool:
-    return isinstance(value, (str, BaseException)) or (
-        isinstance(value, dict) and all(isinstance(value.get(name, ""), str) for name in ("type", "text"))
-    )
+def _is_count(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return False
+    return abs(value) < 2**63
 
 
-def _is_text(value: Any) -> bool:
+def _is_path(value: object) -> bool:
+    if not isinstance(value, (list, tuple)):
+        return False
+    if not 0 < len(value) <= MAX_FRAMES:
+        return False
+    return all(isinstance(name, str) for name in value)
+
+
+def _is_error(value: object) -> bool:
+    if isinstance(value, dict):
+        parts = (value.get("type", ""), value.get("text", ""))
+        return all(isinstance(part, str) for part in parts)
+    return isinstance(value, (str, BaseException))
+
+
+def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _or_none(test: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _or_none(test: Test) -> Test:
     return lambda value: value is None or test(value)
 
 
-_TESTS: dict[str, Callable[[Any], bool]] = {
+_TESTS: dict[str, Test] = {
     "float": _is_number,
     "float | None": _or_none(_is_number),
     "int": _is_count,
     "int | None": _or_none(_is_count),
     "str": _is_text,
     "str | None": _or_none(_is_text),
-    "bool": lambda value: isinstance(value, bool),
+    "bool": _is_flag,
     "Status": _is_text,
-    "Scope": lambda value: isinstance(value, (list, tuple)),
+    "Scope": _is_list,
     "tuple[str, ...]": _is_path,
     "BaseException": _is_error,
     "BaseException | None": _or_none(_is_error),
-    "Mapping[str, float]": lambda value: isinstance(value, Mapping),
+    "Mapping[str, float]": _is_mapping,
 }
 """What a field holds, by the way its type is written in `graphflow.events`. What is not here may be anything."""

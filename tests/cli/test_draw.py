@@ -111,7 +111,7 @@ def test_diff_tells_by_its_exit_code(project: Path) -> None:
         (("draw", "mine", "x.svg", "--direction", "up"), "top to bottom"),
         (("draw", "mine", "x.svg", "--theme", "red"), "'auto', 'light' or 'dark'"),
         (("draw", "mine", "x.svg", "--events", "none.jsonl"), "there is no file"),
-        (("draw", "mine", "x.svg", "--events", "graphs/mine.py"), "is no event"),
+        (("draw", "mine", "x.svg", "--events", "graphs/mine.py"), "is not an event"),
         (("draw", "other", "x.svg", "--events", "good.jsonl"), "is of the graph 'mine', not of 'other'"),
         (("report", "good.jsonl", "--graph", "other"), "is of the graph 'mine', not of 'other'"),
         (("report", "good.jsonl", "-o", "x.pdf"), "a report is a page of HTML"),

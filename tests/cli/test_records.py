@@ -289,7 +289,7 @@ def test_a_broken_record_is_refused_by_everything_that_reads_one(line: str, tmp_
         lambda: draw_run(path, tmp_path / "x.mmd", graph=Graph("g", START >> Agent("a", input=str) >> END)),
     ]
     for reader in readers:
-        with pytest.raises(FileUnreadable, match="line 2, is no event"):
+        with pytest.raises(FileUnreadable, match="line 2, is not an event"):
             reader()
 
 

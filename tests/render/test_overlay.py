@@ -426,10 +426,10 @@ def test_who_waits_for_an_approval_is_not_drawn_as_running() -> None:
     ("content", "says"),
     [
         (b"", "holds no events"),
-        (b"{}\n", "line 1, is no event"),
-        (b'{"kind": "run.start", "at": 0, "graph": "g", "input": 1}\n[1]\n', "line 2, is no event"),
+        (b"{}\n", "line 1, is not an event"),
+        (b'{"kind": "run.start", "at": 0, "graph": "g", "input": 1}\n[1]\n', "line 2, is not an event"),
         (b"\xff\xfe\x00", "cannot be read"),
-        (b"[" * 100_000, "line 1, is no event"),
+        (b"[" * 100_000, "line 1, is not an event"),
     ],
 )
 def test_a_file_that_is_no_record_is_refused_with_its_line(content: bytes, says: str, tmp_path: Path) -> None:

@@ -37,8 +37,9 @@ from graphflow.events import (
 from graphflow.notebook.rows import Rows, states
 from graphflow.render import timeline
 from graphflow.render.picture import picture
-from graphflow.render.timeline.lanes import at_once, leaves
-from graphflow.render.timeline.spans import read_story
+from graphflow.render.timeline import read_story
+from graphflow.render.timeline.critical import leaves
+from graphflow.render.timeline.lanes import at_once
 from tests.blocks import Block, Jitter, build, nested
 from tests.conftest import Msg, walk
 from tests.notebook.walks import walked

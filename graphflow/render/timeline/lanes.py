@@ -6,13 +6,18 @@ Each step costs O(n log n) at most; rows are bounded, and what does not fit is c
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 
-from graphflow.render.timeline.spans import Span, Story
+from graphflow.render.timeline.spans import Span, Story, Stretch
 
-MOST_ROWS = 16
+MAX_ROWS = 16
 """Activations of one node that are drawn beside each other; more at the same time are only counted."""
+
+Path = tuple[str, ...]
+Key = tuple[Path, str]
+"""A lane: the frames around it, and its node; no node for the lane of a frame."""
 
 
 @dataclass(slots=True)
@@ -27,125 +32,138 @@ class Lane:
     hidden: int = 0
     top: float = 0.0
 
-
-def named(span: Span) -> str:
-    """A span in words: "node", "node > callee", "node > model"."""
-    return span.node if span.what == "node" else f"{span.node} > {span.label}"
-
-
-def leaves(pieces: Sequence[tuple[Span, float, float]]) -> list[tuple[Span, float, float]]:
-    """The path without overlaps: each moment belongs to the innermost span of the path that was at work."""
-    inner: dict[int, list[tuple[float, float]]] = {}
-    for span, start, end in pieces:
-        if span.parent is not None:
-            inner.setdefault(id(span.parent), []).append((start, end))
-    told: list[tuple[Span, float, float]] = []
-    for span, start, end in pieces:
-        cursor = start
-        for a, b in sorted(inner.get(id(span), ())):
-            if a > cursor:
-                told.append((span, cursor, a))
-            cursor = max(cursor, b)
-        if end > cursor or (end == start and id(span) not in inner):
-            told.append((span, cursor, end))
-    return sorted(told, key=lambda piece: (piece[1], piece[2]))
+    def pack(self) -> None:
+        """Puts overlapping spans into rows: each into the row that has been free the longest."""
+        free: list[tuple[float, int]] = []  # a heap of rows by the moment from which they are free
+        for span in sorted(self.spans, key=attrgetter("started", "ended")):
+            if free and free[0][0] <= span.started:
+                _, row = heapq.heappop(free)
+            elif len(self.rows) < MAX_ROWS:
+                row = len(self.rows)
+                self.rows.append([])
+            else:
+                self.hidden += 1
+                continue
+            self.rows[row].append(span)
+            heapq.heappush(free, (span.ended, row))
 
 
 def lanes_of(story: Story) -> list[Lane]:
     """The lanes in the order in which their frames and nodes first appeared, what a frame holds below its own lane."""
-    Key = tuple[tuple[str, ...], str]
-    lanes: dict[Key, Lane] = {}
-    below: dict[tuple[str, ...], list[Key]] = {}
-    nodes = [span for span in story.spans if span.what == "node"]
-    graphs = {s.path for s in nodes if len(s.path) > 1 and s.parent is not None and s.parent.what == "node"}
+    lanes = _Lanes(story)
+    for span in story.activations:
+        lanes.add_span(span)
+    roots = dict.fromkeys(span.path[:1] for span in story.spans)
+    return lanes.in_order(roots)
 
-    def level(path: tuple[str, ...]) -> int:
-        return lanes[path, ""].depth + 1 if (path, "") in lanes else 0
 
-    def add(key: Key, lane: Lane, path: tuple[str, ...]) -> None:
-        if key not in lanes:
-            lanes[key] = lane
-            below.setdefault(path, []).append(key)
+class _Lanes:
+    """The lanes while spans are put into them."""
 
-    for span in nodes:
+    def __init__(self, story: Story) -> None:
+        self.lanes: dict[Key, Lane] = {}
+        self.below: dict[Path, list[Key]] = {}
+        """The lanes right below that of a frame."""
+        self.graphs: set[Path] = set()
+        """The paths of frames that a node of a graph entered, and not a call."""
+        for span in story.activations:
+            parent = span.parent
+            if len(span.path) > 1 and parent is not None and parent.what == "node":
+                self.graphs.add(span.path)
+
+    def add_span(self, span: Span) -> None:
         path = span.path
-        for depth in range(1, len(path)):  # a frame that was called stands one step in
-            add((path[: depth + 1], ""), Lane(path[depth], level(path[:depth]) + 1, is_frame=True), path[:depth])
-        alone = len(path) > 1 and path[-1] == span.node
-        key: Key = (path, "" if alone else span.node)
-        if (*path, span.node) in graphs:  # a graph that is a node here: its frame's lane is its own
-            key = ((*path, span.node), "")
-        add(key, Lane(span.node, level(path), is_frame=not key[1]), path)
-        lanes[key].spans.append(span)
-    ordered: list[Lane] = []
-    stack = [iter(below.get(path, ())) for path in dict.fromkeys(span.path[:1] for span in story.spans)]
-    while stack:
-        following = next(stack[-1], None)
-        if following is None:
-            stack.pop()
-            continue
-        key = following
-        ordered.append(lanes[key])
-        if not key[1]:
-            stack.append(iter(below.get(key[0], ())))
-    return ordered
+        for end in range(2, len(path) + 1):
+            self._add_frame(path[:end])
+        inner = (*path, span.node)
+        key: Key = (path, span.node)
+        if inner in self.graphs:  # a graph that is a node here: its frame's lane is its own
+            key = (inner, "")
+        elif span.is_alone:
+            key = (path, "")
+        if key not in self.lanes:
+            is_frame = not key[1]
+            lane = Lane(span.node, self._depth_in(path), is_frame)
+            self._add(key, lane, path)
+        self.lanes[key].spans.append(span)
 
+    def _add_frame(self, path: Path) -> None:
+        around = path[:-1]
+        key: Key = (path, "")
+        if key not in self.lanes:  # a frame that was called stands one step in
+            lane = Lane(path[-1], self._depth_in(around) + 1, is_frame=True)
+            self._add(key, lane, around)
 
-def pack(lane: Lane) -> None:
-    """Puts overlapping spans into rows: each into the row that has been free the longest."""
-    free: list[tuple[float, int]] = []
-    for span in sorted(lane.spans, key=lambda s: (s.started, s.ended)):
-        if free and free[0][0] <= span.started:
-            _, row = heapq.heappop(free)
-        elif len(lane.rows) < MOST_ROWS:
-            row = len(lane.rows)
-            lane.rows.append([])
-        else:
-            lane.hidden += 1
-            continue
-        lane.rows[row].append(span)
-        heapq.heappush(free, (span.ended, row))
+    def _add(self, key: Key, lane: Lane, around: Path) -> None:
+        self.lanes[key] = lane
+        self.below.setdefault(around, []).append(key)
+
+    def _depth_in(self, path: Path) -> int:
+        frame = self.lanes.get((path, ""))
+        return 0 if frame is None else frame.depth + 1
+
+    def in_order(self, roots: Iterable[Path]) -> list[Lane]:
+        """All lanes from the top down: a walk through the tree, depth first."""
+        ordered: list[Lane] = []
+        todo = [iter(self.below.get(path, ())) for path in roots]
+        while todo:
+            key = next(todo[-1], None)
+            if key is None:
+                todo.pop()
+                continue
+            ordered.append(self.lanes[key])
+            path, node = key
+            if not node:
+                todo.append(iter(self.below.get(path, ())))
+        return ordered
 
 
 def blocks_of(row: list[Span], least: float) -> list[list[Span]]:
     """A row's spans, those shorter than `least` put together where less than `least` lies between them."""
     blocks: list[list[Span]] = []
+    before: Span | None = None
     for span in row:
-        last = blocks[-1] if blocks else None
-        tiny = span.seconds < least
-        if last and tiny and last[-1].seconds < least and span.started - last[-1].ended < least:
-            last.append(span)
+        both_tiny = before is not None and before.seconds < least and span.seconds < least
+        if both_tiny and before is not None and span.started - before.ended < least:
+            blocks[-1].append(span)
         else:
             blocks.append([span])
+        before = span
     return blocks
 
 
 def at_once(story: Story) -> list[tuple[float, int]]:
     """How many activations were at work, and from when on; one that waits for a frame that it has entered is not."""
     changes: list[tuple[float, int]] = []
-    for span in story.spans:
-        if span.what == "node":
-            changes += [(span.started, 1), (span.ended, -1)]
-            for start, end in union(span.waits):
-                changes += [(start, -1), (min(end, span.ended), 1)]
+    for span in story.activations:
+        changes.append((span.started, 1))
+        changes.append((span.ended, -1))
+        for start, end in union(span.waits):
+            changes.append((start, -1))
+            changes.append((min(end, span.ended), 1))
     changes.sort()  # at the same moment what ends goes before what begins
     steps: list[tuple[float, int]] = []
     count = 0
     for at, change in changes:
         count += change
         if steps and steps[-1][0] == at:
-            steps[-1] = (at, count)
-        else:
-            steps.append((at, count))
+            steps.pop()
+        steps.append((at, count))
     return steps
 
 
-def union(stretches: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+def union(stretches: Iterable[Stretch]) -> list[Stretch]:
     """Stretches of time with those that touch joined."""
-    joined: list[tuple[float, float]] = []
+    joined: list[Stretch] = []
     for start, end in sorted(stretches):
         if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+            first, last = joined.pop()
+            joined.append((first, max(end, last)))
         else:
             joined.append((start, end))
     return joined
+
+
+def time_of(stretches: Iterable[Stretch]) -> float:
+    """How long these stretches are by the clock on the wall: what went on side by side counts once."""
+    return sum(end - start for start, end in union(stretches))

@@ -1,0 +1,89 @@
+r"""The critical path: what the run would have to do faster to end sooner.
+
+It is read backwards from the answer. An activation is on it if it sent the answer, or caused one that is. Within it, the
+call, model request or frame that ended last is, then the one that ended last before that one began, and so on:
+
+    agent   |=================================|
+    m, m     |===m1===|              |==m2==|        m2, then `long`, then m1; `quick` had ended when `long` had not
+    calls              |=quick=|
+                       |====long====|
+
+Shortening what is not on the path makes no run end sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+
+from graphflow.render.timeline.spans import Piece, Span, Stretch
+
+Answers = dict[int, Span | None]
+"""The activation that sent the answer of a frame, by the identity of the span that the frame belongs to."""
+
+
+def critical_path(final: Span | None, answers: Answers) -> list[Piece]:
+    """The pieces of the path that ends with the activation that sent the run's answer, in the order of time."""
+    pieces = list(_backwards(final, answers))
+    pieces.sort(key=attrgetter("start", "end"))
+    return pieces
+
+
+def _backwards(final: Span | None, answers: Answers) -> Iterator[Piece]:
+    """Back along causes, and down into what was waited for."""
+    todo = [(final, float("inf"))]
+    seen: set[int] = set()
+    while todo:
+        span, until = todo.pop()
+        if span is None or id(span) in seen or span.started > until:
+            continue
+        seen.add(id(span))
+        end = min(span.ended, until)
+        yield Piece(span, span.started, end)
+        todo.append((span.cause, span.started))
+        if _has_frame(span):  # its own chain, from its own answer
+            todo.append((answers.get(id(span)), end))
+        else:
+            todo += _waited_for(span, end)
+
+
+def _has_frame(span: Span) -> bool:
+    return bool(span.within) and span.within[0].frame != span.frame
+
+
+def _waited_for(span: Span, until: float) -> Iterator[tuple[Span, float]]:
+    """What ended last within a span, then what ended last before that began, and so on."""
+    for inner in sorted(span.within, key=attrgetter("ended"), reverse=True):
+        if inner.ended <= until and inner.frame == span.frame:
+            yield inner, until
+            until = inner.started
+
+
+def leaves(path: Sequence[Piece]) -> list[Piece]:
+    """The path without overlaps: each moment belongs to the innermost span of the path that was at work."""
+    inner: dict[int, list[Stretch]] = {}
+    for piece in path:
+        parent = piece.span.parent
+        if parent is not None:
+            stretches = inner.setdefault(id(parent), [])
+            stretches.append((piece.start, piece.end))
+    found: list[Piece] = []
+    for piece in path:
+        covered = inner.get(id(piece.span), [])
+        found += _uncovered(piece, covered)
+    found.sort(key=attrgetter("start", "end"))
+    return found
+
+
+def _uncovered(piece: Piece, covered: Iterable[Stretch]) -> Iterator[Piece]:
+    """What is left of a piece where these stretches are taken out of it."""
+    at = piece.start
+    is_whole = True
+    for start, end in sorted(covered):
+        is_whole = False
+        if start > at:
+            yield Piece(piece.span, at, start)
+        at = max(at, end)
+    is_moment = piece.start == piece.end and is_whole
+    if piece.end > at or is_moment:
+        yield Piece(piece.span, at, piece.end)

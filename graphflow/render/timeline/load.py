@@ -1,0 +1,59 @@
+"""The load above a timeline: how many activations were at work at each moment, as one filled shape."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import pairwise
+
+from graphflow.render.timeline.elements import number
+from graphflow.render.timeline.lanes import at_once
+from graphflow.render.timeline.spans import Story
+
+MAX_TICKS = 10
+_STEPS = [base * 10.0**power for power in range(-7, 7) for base in (1, 2, 5)]
+"""Round lengths of time, from a tenth of a microsecond to months."""
+
+
+class Load:
+    """The most activations at once in each column of the picture."""
+
+    def __init__(self, story: Story, whole: float, width: int) -> None:
+        steps = at_once(story)
+        self.peak = max((count for _, count in steps), default=0)
+        self.whole = whole
+        self.width = width
+        self.counts = [0] * (width + 1)
+        steps.append((whole, 0))
+        for (at, count), (until, _) in pairwise(steps):
+            first = self._column(at)
+            last = self._column(until)
+            for column in range(first, last + 1):
+                self.counts[column] = max(self.counts[column], count)
+
+    def _column(self, at: float) -> int:
+        column = int(self.width * at / self.whole)
+        return min(self.width, max(0, column))
+
+    def shape(self, left: int, base: int, height: int) -> str:
+        """The load as the path of a shape that stands on `base`, and is so high where the load is highest."""
+        scale = height / max(self.peak, 1)
+        path = f"M{left} {base}"
+        before = -1
+        for column, count in enumerate(self.counts):
+            if count == before:
+                continue
+            before = count
+            if column:
+                path += f"H{left + column}"
+            top = base - count * scale
+            path += f"V{number(top)}"
+        return f"{path}H{left + self.width}V{base}Z"
+
+
+def ticks(whole: float) -> list[float]:
+    """Round moments, at most ten."""
+    place = bisect_right(_STEPS, whole / MAX_TICKS)
+    last = len(_STEPS) - 1
+    step = _STEPS[min(place, last)]
+    count = int(whole / step * 1.0000001)  # a run of exactly five steps has a mark at its end
+    return [step * mark for mark in range(count + 1)]

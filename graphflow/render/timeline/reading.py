@@ -1,0 +1,280 @@
+"""Reads a run's events as spans, in one pass.
+
+Rules:
+1. Events come from a run, from a list of events, or from the lines of `--events`: all give the same spans.
+2. An activation is *caused* by the activation whose message or tombstone came last along an edge to its node before it
+   began: the one that completed its ports. Where a record tells of no edges, it is what ended last in the same frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from graphflow.redaction import scrub
+from graphflow.render.records import AnyEvent, Source, read_events
+from graphflow.render.timeline.critical import critical_path
+from graphflow.render.timeline.spans import How, Span, Story, What
+from graphflow.render.xml import clean, error_words, was_cancelled
+
+Activation = tuple[int, int]
+"""The number of a frame, and that of an activation in it."""
+NODE_ENDS: dict[str, How] = {"node.end": "done", "node.error": "failed", "node.cancel": "cancelled"}
+BACKGROUND_ENDS: dict[str, How] = {"completed": "done", "cancelled": "cancelled"}
+
+
+def read_story(source: Source) -> Story:
+    """The spans of a run, with what caused them and the critical path.
+
+    Raises:
+        FileUnreadable: the source is a file that is not there, or that holds something else.
+        DeclarationError: it holds something that is not an event.
+    """
+    reader = _Reader()
+    story = reader.story
+    for event in read_events(source):
+        take = reader.takers.get(event.kind)
+        if take is not None:
+            take(event)
+        if event.at > story.seconds:
+            story.seconds = event.at
+    return reader.finish()
+
+
+class _Reader:
+    """The spans while their events are read.
+
+    Attributes:
+        paths: the names of the frames around each frame, by its number.
+        owners: the activation or call that entered a frame, by the frame's number.
+        entered: when each frame was entered.
+        activations: those that have not ended.
+        calls: calls that have not ended, by frame and number; work in the background by frame and handle.
+        open_calls: calls that have not ended, by the activation that made them.
+        requests: model requests that have not ended, by the activation that made them.
+        last: what ended last in each frame.
+        finished: the last activation of each node that has ended.
+        causes: which activation's message came last to each node.
+        answers: which activation sent the answer of each frame.
+    """
+
+    def __init__(self) -> None:
+        self.story = Story()
+        self.paths: dict[int, tuple[str, ...]] = {}
+        self.owners: dict[int, Span] = {}
+        self.entered: dict[int, float] = {}
+        self.activations: dict[Activation, Span] = {}
+        self.calls: dict[tuple[int, Any], Span] = {}
+        self.open_calls: dict[Activation, list[Span]] = {}
+        self.requests: dict[Activation, list[Span]] = {}
+        self.last: dict[int, Span] = {}
+        self.finished: dict[tuple[int, str], Span] = {}
+        self.causes: dict[tuple[int, str], Span | None] = {}
+        self.answers: dict[int, Span | None] = {}
+        self._owning: set[int] = set()
+        self.takers: dict[str, Callable[[AnyEvent], None]] = {
+            "run.start": self.run_start,
+            "run.end": self.run_end,
+            "frame.enter": self.frame_enter,
+            "frame.exit": self.frame_exit,
+            "node.start": self.node_start,
+            "node.end": self.node_end,
+            "node.error": self.node_end,
+            "node.cancel": self.node_end,
+            "node.retry": self.retry,
+            "model.retry": self.retry,
+            "model.switch": self.retry,
+            "edge.send": self.edge,
+            "edge.skip": self.edge,
+            "call.start": self.call_start,
+            "call.end": self.call_end,
+            "call.error": self.call_end,
+            "background.start": self.background_start,
+            "background.end": self.background_end,
+            "model.start": self.model_start,
+            "model.end": self.model_end,
+        }
+
+    def add(self, what: What, event: AnyEvent, node: str, label: str) -> Span:
+        """A span that begins with this event."""
+        path = self.paths.get(event.frame)
+        if not path:
+            path = (self.story.title or "run",)
+        span = Span(what, node, path, event.frame, event.at, label=label)
+        self.story.spans.append(span)
+        return span
+
+    def add_within(self, what: What, event: AnyEvent, node: str, label: str) -> Span:
+        """A span that begins with this event, within the activation that the event tells of."""
+        activation = self.activations.get(_activation(event))
+        if what == "background" and activation is not None:
+            node = activation.node
+        span = self.add(what, event, node, label)
+        span.parent = activation
+        if activation is not None:
+            activation.within.append(span)
+        return span
+
+    def close(self, span: Span, event: AnyEvent, how: How, started: float | None = None) -> None:
+        """Ends a span with this event; the event may tell when it really began."""
+        if started is None:
+            started = getattr(event, "started", None)
+        if started is not None:
+            span.started = min(started, event.at)
+        span.ended = event.at
+        span.how = how
+        if how == "failed":
+            error = error_words(getattr(event, "error", ""))
+            span.detail = scrub(clean(error, 400))
+
+    # -- the run and its frames ----------------------------------------------------------------------------------------
+    def run_start(self, event: AnyEvent) -> None:
+        self.story.title = str(event.graph)
+        self.paths[0] = (self.story.title,)
+
+    def run_end(self, event: AnyEvent) -> None:
+        self.story.status = str(event.status)
+        self.story.error = scrub(clean(event.error, 2000))
+
+    def frame_enter(self, event: AnyEvent) -> None:
+        self.paths[event.frame] = tuple(map(str, event.path))
+        self.entered[event.frame] = event.at
+        owner = self._owner(event)
+        if owner is not None:
+            self._owning.add(id(owner))
+            self.owners[event.frame] = owner
+
+    def _owner(self, event: AnyEvent) -> Span | None:
+        """What entered a frame: a call of that name without a frame of its own yet, or else the activation itself."""
+        activation = (event.parent, event.activation)
+        for call in self.open_calls.get(activation, ()):
+            if call.label == event.path[-1] and id(call) not in self._owning:
+                return call
+        return self.activations.get(activation)
+
+    def frame_exit(self, event: AnyEvent) -> None:
+        stretch = (self.entered.get(event.frame, event.at), event.at)
+        owner = self.owners.get(event.frame)
+        while owner is not None:
+            owner.waits.append(stretch)
+            # The activation that made the call waited as long.
+            owner = owner.parent if owner.what == "call" else None
+
+    # -- activations and what makes them begin -------------------------------------------------------------------------
+    def node_start(self, event: AnyEvent) -> None:
+        frame = event.frame
+        name = str(event.node)
+        span = self.add("node", event, name, name)
+        if (frame, name) in self.causes:
+            span.cause = self.causes[frame, name]
+        else:
+            span.cause = self.last.get(frame)
+        span.parent = self.owners.get(frame)
+        if span.parent is not None:
+            span.parent.within.append(span)
+        self.activations[_activation(event)] = span
+
+    def node_end(self, event: AnyEvent) -> None:
+        activation = _activation(event)
+        if activation not in self.activations:  # a record of facts alone
+            self.node_start(event)
+        span = self.activations.pop(activation)
+        how = NODE_ENDS[event.kind]
+        self.close(span, event, how)
+        for request in self.requests.pop(activation, ()):
+            self.close(request, event, how, started=request.started)
+        self.last[event.frame] = span
+        self.finished[event.frame, span.node] = span
+
+    def edge(self, event: AnyEvent) -> None:
+        source = self.finished.get((event.frame, str(event.source)))
+        if event.target != "END":
+            self.causes[event.frame, str(event.target)] = source
+        elif event.kind == "edge.send":
+            self.answers[event.frame] = source
+
+    def retry(self, event: AnyEvent) -> None:
+        span = self._retried(event)
+        if span is None:
+            return
+        what = "another model" if event.kind == "model.switch" else f"attempt {event.attempt}"
+        words = clean(f"{what}: {event.error}", 300)
+        span.marks.append((event.at, scrub(words)))
+
+    def _retried(self, event: AnyEvent) -> Span | None:
+        """The latest open call of what is tried again, or else the activation."""
+        activation = _activation(event)
+        for call in reversed(self.open_calls.get(activation, [])):
+            if call.label == event.node:
+                return call
+        return self.activations.get(activation)
+
+    # -- calls and requests --------------------------------------------------------------------------------------------
+    def call_start(self, event: AnyEvent) -> None:
+        span = self.add_within("call", event, str(event.caller), str(event.node))
+        self.calls[event.frame, event.call] = span
+        calls = self.open_calls.setdefault(_activation(event), [])
+        calls.append(span)
+
+    def call_end(self, event: AnyEvent) -> None:
+        span = self.calls.pop((event.frame, event.call), None)
+        if span is None:
+            return
+        how: How = "done"
+        if event.kind == "call.error":
+            stopped = was_cancelled(getattr(event, "error", None))
+            how = "cancelled" if stopped else "failed"
+        self.close(span, event, how)
+        self.open_calls[_activation(event)].remove(span)
+
+    def background_start(self, event: AnyEvent) -> None:
+        name = str(event.node)
+        span = self.add_within("background", event, name, name)
+        self.calls[event.frame, event.handle] = span
+
+    def background_end(self, event: AnyEvent) -> None:
+        span = self.calls.pop((event.frame, event.handle), None)
+        if span is not None:
+            how = BACKGROUND_ENDS.get(event.status, "failed")
+            self.close(span, event, how)
+
+    def model_start(self, event: AnyEvent) -> None:
+        span = self.add_within("model", event, str(event.node), str(event.model))
+        span.question = getattr(event, "question", 0)
+        requests = self.requests.setdefault(_activation(event), [])
+        requests.append(span)
+
+    def model_end(self, event: AnyEvent) -> None:
+        requests = self.requests.get(_activation(event), [])
+        question = getattr(event, "question", 0)
+        for span in requests:
+            # Records of older versions do not number their questions: there the model's name has to do.
+            is_it = span.question == question if question else span.label == event.model
+            if not is_it:
+                continue
+            requests.remove(span)
+            self.close(span, event, "done")
+            read = int(event.input_tokens or 0)
+            written = int(event.output_tokens or 0)
+            span.tokens = read + written
+            return
+
+    def finish(self) -> Story:
+        """The story, when there are no more events; what has not ended goes on to the end of the run."""
+        story = self.story
+        for span in story.spans:
+            if span.ended < 0:
+                span.ended = max(story.seconds, span.started)
+        answers = {id(owner): self._answer(frame) for frame, owner in self.owners.items()}
+        story.critical = critical_path(self._answer(0), answers)
+        for piece in story.critical:
+            piece.span.critical = True
+        return story
+
+    def _answer(self, frame: int) -> Span | None:
+        """What sent the answer of a frame; in a record without edges, what ended last in it."""
+        return self.answers.get(frame) or self.last.get(frame)
+
+
+def _activation(event: AnyEvent) -> Activation:
+    return event.frame, event.activation
