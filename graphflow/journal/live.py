@@ -8,7 +8,7 @@ Rules:
 1. The log is the run's own journal, and a reader is a place in it: it costs nothing while it does not read, and no fact is
    lost to it, however slow it is. It starts at the beginning.
 2. Pieces of what is still being said (`Event.passing`) are no record. They wait beside the journal for readers that keep
-   up, `MOST` of them. For one that does not, the texts of an answer are put together; if that is not enough, of a growing
+   up, `MAX_PIECES` of them. For one that does not, the texts of an answer are put together; if that is not enough, of a growing
    object the newest is kept; of what is still too much, the oldest go. What was said in whole comes with its end's record.
 3. Who stops reading leaves nothing behind: a reader is only known for as long as it lives.
 """
@@ -17,20 +17,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from graphflow.events import Event, ModelDelta, ModelPartial
+from graphflow.events import Event
+from graphflow.journal.pieces import PlacedPiece, with_newest_objects, with_texts_joined
 
 if TYPE_CHECKING:
     from graphflow.journal.stretch import Row
 
-MOST = 1024
+MAX_PIECES = 1024
 """Pieces that wait for readers, in all."""
-
-Waiting = tuple[int, Event]
-"""How many rows of the journal come before a piece, and the piece."""
 
 
 class Live:
@@ -41,7 +39,7 @@ class Live:
     def __init__(self, journal: Sequence[Row]) -> None:
         self.journal = journal
         self.ended = False
-        self._pieces: list[Waiting] = []
+        self._pieces: list[PlacedPiece] = []
         self._gone = 0
         """Pieces before the first that waits."""
         self._readers: WeakSet[Reader] = WeakSet()
@@ -56,7 +54,7 @@ class Live:
     def say(self, piece: Event) -> None:
         """Lays a piece beside the journal."""
         self._pieces.append((len(self.journal), piece))
-        if len(self._pieces) > MOST:
+        if len(self._pieces) > MAX_PIECES:
             self._tidy()
 
     def wake(self) -> None:
@@ -77,6 +75,8 @@ class Live:
     # -- what a reader asks --------------------------------------------------------------------------------------------
     def next(self, reader: Reader) -> Event | None:
         """What comes next for a reader, if it has come."""
+        # Of a piece and a row of the journal that piece comes first which was said when the row was not there yet. Pieces
+        # that have gone before this reader came to them are passed by.
         at = max(reader.piece - self._gone, 0)
         if at < len(self._pieces):
             after, piece = self._pieces[at]
@@ -86,7 +86,7 @@ class Live:
         if reader.row < len(self.journal):
             event = self.journal[reader.row]
             reader.row += 1
-            assert isinstance(event, Event)  # who is watched writes no stretches
+            assert isinstance(event, Event)  # a run that is watched writes no stretches
             return event
         return None
 
@@ -108,72 +108,35 @@ class Live:
 
     # -- room for more -------------------------------------------------------------------------------------------------
     def _tidy(self) -> None:
-        """Makes room: first what everybody has read goes, then pieces are put together, then the oldest go.
-
-        Readers stand between pieces, so only what lies between two of them is put together; each keeps its place.
-        """
+        """Makes room: first what everybody has read goes, then pieces are put together, then the oldest go."""
+        # Readers stand between pieces, so only what lies between two of them is put together; each keeps its place.
+        #
+        #     "On" "e" | " t" "wo" | "!"      two readers, at |
+        #     "One"    | " two"    | "!"
         readers = list(self._readers)
         for reader in readers:
             reader.piece = max(reader.piece, self._gone)
-        cuts = sorted({reader.piece - self._gone for reader in readers}) or [0]
-        crowded = len(self._pieces) - cuts[0] > MOST // 2
-        kept: list[Waiting] = []
-        places: dict[int, int] = {}
-        for start, end in zip(cuts, [*cuts[1:], len(self._pieces)], strict=True):
-            places[start] = len(kept)
-            part = self._pieces[start:end]
-            if crowded:
-                part = _with_texts_joined(part)
-            if crowded and len(part) > MOST // 2:
-                part = _with_newest_objects(part)
-            kept += part
+        stops = sorted({reader.piece - self._gone for reader in readers}) or [0]
+        everybody_has_read = stops[0]
+        is_crowded = len(self._pieces) - everybody_has_read > MAX_PIECES // 2
+        kept: list[PlacedPiece] = []
+        new_places: dict[int, int] = {}
+        for start, end in pairwise([*stops, len(self._pieces)]):
+            new_places[start] = everybody_has_read + len(kept)
+            between = self._pieces[start:end]
+            kept += _shortened(between) if is_crowded else between
         for reader in readers:
-            reader.piece = self._gone + cuts[0] + places[reader.piece - self._gone]
-        self._gone += cuts[0]
-        too_many = max(0, len(kept) - MOST // 2)
+            reader.piece = self._gone + new_places[reader.piece - self._gone]
+        too_many = max(0, len(kept) - MAX_PIECES // 2)
         self._pieces = kept[too_many:]
-        self._gone += too_many
+        self._gone += everybody_has_read + too_many
 
 
-def _with_texts_joined(pieces: Sequence[Waiting]) -> list[Waiting]:
-    """The pieces, those texts of one answer together that nothing but other answers and objects came between."""
-    kept: list[Waiting] = []
-    texts: dict[int, list[str]] = {}
-    open_texts: dict[tuple[int, int, int], int] = {}
-    for after, piece in pieces:
-        if not isinstance(piece, ModelDelta):
-            kept.append((after, piece))
-            continue
-        answer = (piece.frame, piece.activation, piece.question)
-        at = open_texts.get(answer)
-        if at is not None and _channel(kept[at][1]) == piece.channel != "restart":
-            texts[at].append(piece.text)
-            continue
-        open_texts[answer] = len(kept)
-        texts[len(kept)] = [piece.text]
-        kept.append((after, piece))
-    return [(after, _joined(piece, texts.get(at, ()))) for at, (after, piece) in enumerate(kept)]
-
-
-def _with_newest_objects(pieces: Sequence[Waiting]) -> list[Waiting]:
-    """The pieces, of each answer's growing object only the newest."""
-    newest = {
-        (piece.frame, piece.activation, piece.question): at
-        for at, (_, piece) in enumerate(pieces)
-        if isinstance(piece, ModelPartial)
-    }
-    last = set(newest.values())
-    return [waiting for at, waiting in enumerate(pieces) if at in last or not isinstance(waiting[1], ModelPartial)]
-
-
-def _channel(piece: Event) -> str:
-    return piece.channel if isinstance(piece, ModelDelta) else ""
-
-
-def _joined(piece: Event, texts: Sequence[str]) -> Event:
-    if len(texts) < 2 or not isinstance(piece, ModelDelta):
-        return piece
-    return replace(piece, text="".join(texts))
+def _shortened(pieces: list[PlacedPiece]) -> list[PlacedPiece]:
+    pieces = with_texts_joined(pieces)
+    if len(pieces) > MAX_PIECES // 2:
+        pieces = with_newest_objects(pieces)
+    return pieces
 
 
 class Reader:

@@ -34,6 +34,10 @@ KEPT = 4096
 of 10,000 laps went into the garbage collector's looks at the outputs it kept."""
 
 
+VALUES_A_HOP = 4
+"""Values that a hop adds to `Stretch.hops`."""
+
+
 class Stretch:
     """Hops of one frame in a row, flat, so that the garbage collector has little to look at.
 
@@ -57,10 +61,11 @@ class Stretch:
         self.hops: list[Any] = []
 
     def __len__(self) -> int:
-        return len(self.hops) // 4
+        return len(self.hops) // VALUES_A_HOP
 
 
 Row = Event | Stretch | Snapshot
+"""A row of the journal."""
 
 
 def without_old(rows: Sequence[Row], frame: int, most: int) -> tuple[list[Row], int]:
@@ -68,33 +73,48 @@ def without_old(rows: Sequence[Row], frame: int, most: int) -> tuple[list[Row], 
 
     What artifacts were kept, and what still goes on in the background, stays.
     """
+    #     start | stretch 1 | stretch 2 | enter 1 ... exit 1 | stretch 3       the last two stretches hold enough:
+    #     start |             stretch 2 | enter 1 ... exit 1 | stretch 3       stretch 2 says how all began
     place = _beginning(rows, frame, most)
     if place is None:
         return list(rows), 0
-    gone = {frame, *_left_within(rows[:place], frame)}
-    kept = [row for row in rows[:place] if row.frame not in gone or _stays(row, frame)]
-    dropped = sum(_activations(row) for row in rows[:place] if row.frame in gone)
-    return [*kept, *rows[place:]], dropped
+    old, new = rows[:place], rows[place:]
+    gone = {frame, *_left_within(old, frame)}
+    kept: list[Row] = []
+    dropped = 0
+    for row in old:
+        if row.frame not in gone:
+            kept.append(row)
+            continue
+        dropped += _activations(row)
+        if _stays(row, frame):
+            kept.append(row)
+    return [*kept, *new], dropped
 
 
 def _activations(row: Row) -> int:
+    """How many activations a row tells the end of."""
     if isinstance(row, Stretch):
         return len(row)
-    return isinstance(row, (NodeFinished, NodeFailed, NodeCancelled))
+    return 1 if isinstance(row, (NodeFinished, NodeFailed, NodeCancelled)) else 0
 
 
 def _beginning(rows: Sequence[Row], frame: int, most: int) -> int | None:
     """Where the newest row stands that a frame's last activations can be derived from, if anything lies before it."""
-    held = 0
+    count = 0
     for number in range(len(rows) - 1, -1, -1):
         row = rows[number]
         if row.frame != frame:
             continue
-        held += _activations(row)
-        if held >= most and isinstance(row, (Stretch, Snapshot)):
-            older = any(earlier.frame == frame and _activations(earlier) for earlier in rows[:number])
-            return number if older else None
+        count += _activations(row)
+        if count >= most and isinstance(row, (Stretch, Snapshot)):
+            return number if _tells_of(rows[:number], frame) else None
     return None
+
+
+def _tells_of(rows: Sequence[Row], frame: int) -> bool:
+    """Whether these rows tell of activations of a frame."""
+    return any(row.frame == frame and _activations(row) for row in rows)
 
 
 def _left_within(rows: Sequence[Row], frame: int) -> set[int]:
@@ -110,6 +130,7 @@ def _left_within(rows: Sequence[Row], frame: int) -> set[int]:
 
 
 def _stays(row: Row, frame: int) -> bool:
+    """Whether a row is kept although it is old: what a frame began with, and what outlasts its activations."""
     if isinstance(row, (ArtifactKept, BackgroundStarted, BackgroundFinished)):
         return True
     return isinstance(row, (RunStarted, FrameEntered)) and row.frame == frame

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Graph, node, tool
 from graphflow.events import Event, ModelDelta, ModelFinished, ModelPartial, ToolPartial
-from graphflow.journal.live import MOST
+from graphflow.journal.live import MAX_PIECES
 from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta, ThinkingDelta
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
@@ -74,7 +74,7 @@ def test_a_slow_reader_loses_no_fact_and_no_word(first: int) -> None:
     assert facts(found) == run.events
     assert text_of(found) == run.output
     assert text_of(found, "thinking") == "hm "
-    assert len(found) - len(run.events) <= MOST + first  # its words were put together
+    assert len(found) - len(run.events) <= MAX_PIECES + first  # its words were put together
     last = max(at for at, event in enumerate(found) if isinstance(event, ModelDelta))
     assert last < next(at for at, event in enumerate(found) if isinstance(event, ModelFinished))
 
@@ -84,7 +84,7 @@ def test_what_waits_is_bounded_and_goes_with_the_run() -> None:
 
     async def main() -> None:
         nonlocal most
-        run = talk(5 * MOST).start("x")
+        run = talk(5 * MAX_PIECES).start("x")
         reader = aiter(run)
         await anext(reader)
         live = run._live
@@ -96,7 +96,7 @@ def test_what_waits_is_bounded_and_goes_with_the_run() -> None:
         assert live._pieces == []
 
     asyncio.run(main())
-    assert 0 < most <= MOST + 1
+    assert 0 < most <= MAX_PIECES + 1
 
 
 def test_without_a_reader_nothing_waits_after_the_end() -> None:
@@ -115,7 +115,7 @@ def test_fast_and_slow_readers_do_not_disturb_each_other() -> None:
         run = talk().start("x")
         slow = asyncio.ensure_future(read_late(run, 40))
         half = aiter(run)
-        some = [await anext(half) for _ in range(MOST)]
+        some = [await anext(half) for _ in range(MAX_PIECES)]
         fast = [event async for event in run]  # from the beginning, too
         slow_ones = await slow
         some += [event async for event in half]
@@ -218,7 +218,7 @@ def test_pieces_of_a_tool_that_are_too_many_go_oldest_first_and_the_whole_follow
     @tool
     def count() -> Iterator[int]:
         """Count."""
-        yield from range(2 * MOST)
+        yield from range(2 * MAX_PIECES)
 
     model = ScriptedModel(calls("count"), "end")
     graph = Graph("g", START >> Agent("a", input=str, tools=[count]) >> END, model=model)
@@ -229,9 +229,9 @@ def test_pieces_of_a_tool_that_are_too_many_go_oldest_first_and_the_whole_follow
 
     run, found = asyncio.run(main())
     pieces = [event.piece for event in found if isinstance(event, ToolPartial)]
-    assert pieces == list(range(2 * MOST))[-len(pieces) :]
-    assert MOST // 4 <= len(pieces) <= MOST
-    assert next(step.output for step in run.steps if step.node == "count") == list(range(2 * MOST))
+    assert pieces == list(range(2 * MAX_PIECES))[-len(pieces) :]
+    assert MAX_PIECES // 4 <= len(pieces) <= MAX_PIECES
+    assert next(step.output for step in run.steps if step.node == "count") == list(range(2 * MAX_PIECES))
     assert facts(found) == run.events
 
 
