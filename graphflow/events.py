@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from importlib import import_module
 from typing import Any, ClassVar, Literal
 
+from graphflow.display import Displayed
 from graphflow.model.sources import Source
 
 Scope = tuple[tuple[int, Any], ...]
@@ -474,14 +474,10 @@ class Emitted(Event):
     value: Any
 
 
-class Events(list[Event]):
+class Events(Displayed, list[Event]):
     """A list of events that a notebook shows as a table."""
 
     __slots__ = ()
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        bundle: dict[str, str] = import_module("graphflow.notebook").shown(self)
-        return bundle
 
 
 def to_record(event: Event) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from importlib import import_module
 from typing import Any, Literal, Protocol
 
+from graphflow.display import Displayed
 from graphflow.errors import DeclarationError, DepthExceeded, LimitExceeded
 from graphflow.keywords import spelled
 
@@ -96,7 +96,7 @@ UNLIMITED = Limits()
 
 
 @dataclass(slots=True, repr=False)
-class Usage:
+class Usage(Displayed):
     """What a run has used: counts, tokens, and cost where every price was known (else None).
 
     Attributes:
@@ -144,10 +144,6 @@ class Usage:
         self.cache_write_tokens += reply.cache_write_tokens or 0
         self.reasoning_tokens += reply.reasoning_tokens or 0
         self.usd = None if self.usd is None or reply.usd is None else self.usd + reply.usd
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        bundle: dict[str, str] = import_module("graphflow.notebook").shown(self)
-        return bundle
 
 
 class Answered(Protocol):

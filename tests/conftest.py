@@ -43,7 +43,7 @@ def walk(
     """A run to its end: the run itself, whether it completed or not (`run.error` says)."""
 
     async def main() -> Run[Any]:
-        run, frame, checked = begin(graph, message, plain=plain, observed=observed, **options)
+        run, frame, checked = begin(graph, message, Run, plain=plain, observed=observed, **options)
         listener = asyncio.ensure_future(_listen(run)) if observed else None
         await asyncio.sleep(0)  # the listener is there before anything is said
         try:

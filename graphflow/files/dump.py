@@ -6,7 +6,6 @@ Whatever a file cannot name (a lambda, a function inside a function) is refused,
 from __future__ import annotations
 
 from keyword import iskeyword
-from typing import Any
 
 import yaml
 
@@ -14,11 +13,11 @@ from graphflow.declaration.arrows import Edge, Origin
 from graphflow.files.addresses import address, model_of, type_text
 from graphflow.files.secrets import refuse_secrets
 from graphflow.files.specs import limits_of, options_of, specs_of
-from graphflow.graph import Graph
 from graphflow.messages.message import type_name
+from graphflow.proofs.proven import AnyGraph
 
 
-def dump_graph(graph: Graph[Any, Any]) -> str:
+def dump_graph(graph: AnyGraph) -> str:
     """A graph as YAML that `load_graph` makes the same graph of.
 
     Raises:
@@ -27,21 +26,21 @@ def dump_graph(graph: Graph[Any, Any]) -> str:
     declared: dict[str, object] = {"graph": graph.name}
     if graph.model is not None:
         declared["model"] = model_of(graph.name, graph.model)
-    if graph._proof.ends != "one":
-        declared["ends"] = graph._proof.ends
+    if graph.ends != "one":
+        declared["ends"] = graph.ends
     if graph.description:
         declared["description"] = graph.description
     if graph.limits is not None:
         declared["limits"] = limits_of(graph.limits)
-    if graph._proof.declared_input is not None:
+    if graph.declared_input is not None:
         declared["input"] = type_text(graph.input)
-    if graph._proof.deps is not None:
-        declared["deps"] = type_text(graph._proof.deps)
+    if graph.deps is not None:
+        declared["deps"] = type_text(graph.deps)
     declared |= options_of(graph)
     declared["nodes"] = specs_of(graph)
     # The edges that a call or a hand-over implies come back by themselves.
-    edges = [declaration.edge for declaration in graph._proof.edges]
-    declared["edges"] = [_arrow(edge) for edge in edges if edge not in graph._proof.implied]
+    edges = [declaration.edge for declaration in graph.edges if not graph.is_implied(declaration)]
+    declared["edges"] = [_arrow(edge) for edge in edges]
     refuse_secrets(graph.name, declared)
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=10_000)
 

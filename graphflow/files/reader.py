@@ -39,8 +39,9 @@ from graphflow.files.types import Types
 from graphflow.files.values import Checker
 from graphflow.files.words import check_graph, graph_shape
 from graphflow.messages.message import error_text
+from graphflow.proofs.proven import AnyGraph
 
-G = TypeVar("G")
+G = TypeVar("G", bound=AnyGraph)
 
 
 def load_graph(path: str | Path, make: Callable[..., G], root: str | Path | None = None) -> G:

@@ -15,7 +15,6 @@ from graphflow.declaration.node import AnyNode, Node, Retry
 from graphflow.errors import FileUnreadable
 from graphflow.files.addresses import address, model_of, type_text
 from graphflow.files.secrets import names_secret, secret_in_command, secret_in_url, without_secrets
-from graphflow.graph import Graph
 from graphflow.kinds.agent import PARALLEL_CALLS, TURNS, Agent
 from graphflow.kinds.code import Code
 from graphflow.kinds.delegation import background
@@ -27,12 +26,13 @@ from graphflow.limits import Limits
 from graphflow.mcp.server import MCP, TIMEOUT_S
 from graphflow.messages.message import to_json_value
 from graphflow.policy import Policy
+from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import looks_secret
 
 Spec = dict[str, object]
 
 
-def specs_of(graph: Graph[Any, Any]) -> Spec:
+def specs_of(graph: AnyGraph) -> Spec:
     """The nodes on the arrows, and those behind them that no module holds."""
     declared: Spec = {}
     todo: list[AnyNode] = list(graph.nodes)

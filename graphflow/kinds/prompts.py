@@ -12,13 +12,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from graphflow.declaration.node import Context
+from graphflow.display import Displayed
 from graphflow.errors import PromptError
 from graphflow.messages.message import Type, arms, error_text, to_text, type_name
 
@@ -38,7 +38,7 @@ def _environment() -> Bounded:
     return Bounded()
 
 
-class Prompt:
+class Prompt(Displayed):
     """One template. Immutable; equal if the text is."""
 
     __slots__ = ("source", "where")
@@ -145,10 +145,6 @@ class Prompt:
     def __str__(self) -> str:
         """The template itself."""
         return self.source
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        bundle: dict[str, str] = import_module("graphflow.notebook").shown(self)
-        return bundle
 
     def __repr__(self) -> str:
         return f"<prompt {self.where or self.source[:40]!r}>"

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal, Unpack, get_args
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.node import Context, Isolation, Node, NodeOptions
 from graphflow.errors import DeclarationError
-from graphflow.graph import Graph
 from graphflow.limits import Limits
+from graphflow.proofs.proven import ProvenGraph
 
 INHERITED: Any = object()
 
@@ -97,7 +97,7 @@ class SubAgent(Node[In, Out]):
 
     def within(self) -> tuple[Node[Any, Any], ...]:
         """The target, whose own call edges belong to the same graph; a graph has its own."""
-        return () if isinstance(self.target, Graph) else (self.target,)
+        return () if isinstance(self.target, ProvenGraph) else (self.target,)
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
         """Walks the target in a frame of its own."""

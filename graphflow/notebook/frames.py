@@ -8,7 +8,7 @@ from graphflow.errors import MissingExtra
 from graphflow.messages.message import to_json_value
 from graphflow.redaction import scrub, scrubbed
 from graphflow.render.xml import error_words, was_cancelled
-from graphflow.run import Run, Step
+from graphflow.runtime.run_record import RunRecord, Step
 
 
 def _status(step: Step) -> str:
@@ -17,7 +17,7 @@ def _status(step: Step) -> str:
     return "cancelled" if was_cancelled(step.error) else "failed"
 
 
-def to_frame(run: Run[Any], *, events: bool = False) -> Any:
+def to_frame(run: RunRecord[Any], *, events: bool = False) -> Any:
     """A frame with a row for each step (or event); times in seconds since the run began.
 
     Raises:

@@ -16,17 +16,18 @@ from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Unpack
+from typing import Any, Generic, Protocol, TypeVar, Unpack, runtime_checkable
 
 from graphflow.errors import DeclarationError
 from graphflow.events import Event
-from graphflow.graph import Graph, RunOptions
 from graphflow.notebook.rows import Rows
+from graphflow.proofs.proven import AnyGraph, ProvenGraph
 from graphflow.render import Overlay, dot_binary, mimebundle
 from graphflow.render.forms.svg import write_svg
 from graphflow.render.picture import Open, Picture, picture
 from graphflow.render.writing import check_options
-from graphflow.run import Run
+from graphflow.runtime.options import RunOptions
+from graphflow.runtime.run_record import RunRecord
 
 PAUSE_S = 0.05
 """Between two messages to the browser: twenty a second."""
@@ -55,7 +56,19 @@ def _widget_class() -> Any:
     return LiveWidget
 
 
-class Live:
+R = TypeVar("R", bound=RunRecord[Any])
+R_co = TypeVar("R_co", bound=RunRecord[Any], covariant=True)
+
+
+@runtime_checkable
+class Startable(Protocol[R_co]):
+    """What `Live` asks of a graph besides what is proven of it: `Graph`, which can do this, stands above this room."""
+
+    def start(self, message: Any, **options: Unpack[RunOptions]) -> R_co:
+        """Starts a walk."""
+
+
+class Live(Generic[R]):
     """A graph whose picture moves while it is walked.
 
         live = graph.live()
@@ -68,11 +81,12 @@ class Live:
         widget: the anywidget behind it, for marimo and layouts; None where anywidget is not installed.
     """
 
-    def __init__(self, graph: Graph[Any, Any], *, open: Open = "auto") -> None:
-        if not isinstance(graph, Graph):
+    def __init__(self, graph: Startable[R], *, open: Open = "auto") -> None:
+        if not isinstance(graph, ProvenGraph):
             raise DeclarationError(f"Live({graph!r}): give a Graph")
         check_options(open=open)
-        self.graph = graph
+        self.graph: AnyGraph = graph
+        self._start = graph.start
         self.open = open
         drawn = self._picture()
         self.svg = write_svg(drawn) if dot_binary() is not None else ""
@@ -84,12 +98,12 @@ class Live:
         self._shown_in = -1
         self._due = 0.0
 
-    async def run(self, message: Any, **options: Unpack[RunOptions]) -> Run[Any]:
+    async def run(self, message: Any, **options: Unpack[RunOptions]) -> R:
         """Walks the graph as `graph.run` does; the picture moves meanwhile.
 
         Raises: what `graph.run` raises.
         """
-        run = self.graph.start(message, **options)
+        run = self._start(message, **options)
         reader = aiter(run)
         try:
             await self._watch(reader)
@@ -102,7 +116,7 @@ class Live:
             raise
         return await run
 
-    async def watch(self, run: Run[Any]) -> Run[Any]:
+    async def watch(self, run: R) -> R:
         """Shows a walk while it goes, or one that has ended; returns when it has ended, however it did, and raises nothing of it."""
         await self._watch(aiter(run))
         return run
@@ -121,7 +135,7 @@ class Live:
             await asyncio.wait([pulse])
             self._end()
 
-    def replay(self, events: Any) -> Live:
+    def replay(self, events: Any) -> Live[R]:
         """Shows what was recorded: a run that has ended, its events, or a file of `--events`; the slider goes through it."""
         from graphflow.render.records import read_events
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphflow.events import Event
-from graphflow.graph import Graph
+from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub
 from graphflow.render.compare.overlay import nearest
 from graphflow.render.compare.places import Place, Places, Told
@@ -45,7 +45,7 @@ class Rows:
         beyond: how many are not.
     """
 
-    def __init__(self, graph: Graph[Any, Any], picture: Picture) -> None:
+    def __init__(self, graph: AnyGraph, picture: Picture) -> None:
         self.picture = picture
         self.places = Places(graph, graph.name)
         self.kept: list[Row] = []

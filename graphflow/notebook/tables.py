@@ -23,7 +23,7 @@ from graphflow.render.page import walked_picture
 from graphflow.render.talk import json_text
 from graphflow.render.timeline import Timeline, read_story
 from graphflow.render.xml import clean, error_words, seconds_text, was_cancelled, xml
-from graphflow.run import Run, Step
+from graphflow.runtime.run_record import RunRecord, Step
 
 MOST_ROWS, MOST_ITEMS, DEEPEST, LONGEST = 60, 40, 8, 600
 DULL = ("activation", "scope", "started", "call", "port", "parent")
@@ -67,7 +67,7 @@ class Shown:
 def html_of(value: Any) -> str:
     """A value as HTML that may stand anywhere in a page."""
     match value:
-        case Run():
+        case RunRecord():
             inner = _run(value)
         case Usage():
             inner = _usage(value)
@@ -226,7 +226,7 @@ def _prompt(prompt: Prompt) -> str:
     return f'<div class="head">prompt{where}</div><pre>{"".join(pieces)}</pre>{uses}'
 
 
-def _run(run: Run[Any]) -> str:
+def _run(run: RunRecord[Any]) -> str:
     head = f'<div class="head">run of {_text(run.graph, 120)}: {xml(run.status)}</div>'
     parts = [head, _usage(run.usage)]
     if run.error is not None:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS
 from graphflow.model.prices import price_of
+from graphflow.proofs.proven import AnyGraph, ProvenGraph
 from graphflow.proofs.tokens import is_single
 
 if TYPE_CHECKING:
-    from graphflow.graph import Graph
     from graphflow.proofs.edge_types import Declared
     from graphflow.proofs.proof import Proof
     from graphflow.proofs.topology import GraphEdge
@@ -89,9 +89,9 @@ class Bounds:
         return "\n".join([*lines, f"steps {steps}; depth {self.depth}; cost {cost}"])
 
 
-def bound(graph: Graph[Any, Any]) -> Bounds:
+def bound(graph: AnyGraph) -> Bounds:
     """What `bounds()` returns."""
-    proof = graph._proof
+    proof = graph.proof
     top = proof.topology
     assert top is not None
     counts = _activations(proof)
@@ -113,7 +113,7 @@ def bound(graph: Graph[Any, Any]) -> Bounds:
     return Bounds(activations, steps, depth, calls, _usd(graph, calls))
 
 
-def _model_calls(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...]) -> list[tuple[str, Count]]:
+def _model_calls(node: Any, graph: AnyGraph, seen: tuple[str, ...]) -> list[tuple[str, Count]]:
     """Requests to models for one activation of a node: its own, those of graphs behind it, and of what it may call.
 
     How often a model calls something is its own choice, so that stands as a length of its own: `|calls of boss|`.
@@ -122,8 +122,8 @@ def _model_calls(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...]) -> li
     found: list[tuple[str, Count]] = []
     if most := int(getattr(target, "max_model_calls", getattr(target, "asks_model", False))):
         found.append((target.name, Count(most)))
-    if hasattr(target, "bounds"):
-        inner = target.bounds().model_calls
+    if isinstance(target, ProvenGraph):
+        inner = bound(target).model_calls
         found += [(f"{node.name} > {name}", count) for name, count in inner.items()]
     for callee in graph.program.callees.get(target.name, ()):
         if callee.name not in seen:
@@ -136,7 +136,7 @@ def _model_calls(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...]) -> li
     return found
 
 
-def _depth_of(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...], ceiling: int) -> int:
+def _depth_of(node: Any, graph: AnyGraph, seen: tuple[str, ...], ceiling: int) -> int:
     """Nested frames below an activation of this node; call cycles go to the limit."""
     if len(seen) > ceiling:
         return ceiling
@@ -151,12 +151,11 @@ def _depth_of(node: Any, graph: Graph[Any, Any], seen: tuple[str, ...], ceiling:
             )
         elif callee.name not in seen:
             below = max(below, _depth_of(callee, graph, (*seen, callee.name), ceiling))
-    own = getattr(target, "nesting", None)
-    inner = 0 if own is None else max([own, target.bounds().depth])
+    inner = max(target.nesting, bound(target).depth) if isinstance(target, ProvenGraph) else 0
     return min(ceiling, below + (inner + 1 if node.enters == "always" and not seen else inner))
 
 
-def _usd(graph: Graph[Any, Any], calls: Mapping[str, Count]) -> float | None:
+def _usd(graph: AnyGraph, calls: Mapping[str, Count]) -> float | None:
     """Every call with a full prompt and a full answer; None where a count, a price or a length is unknown.
 
     Local models cost nothing. Of the others the context window bounds both what is read and what is written, at the

@@ -15,14 +15,14 @@ from graphflow.declaration.node import Node
 from graphflow.limits import DEFAULT_DEPTH, Limits
 
 if TYPE_CHECKING:
-    from graphflow.graph import Graph
+    from graphflow.proofs.proven import AnyGraph
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A node in one of the frames in which it may be activated or called."""
 
-    graph: Graph[Any, Any]
+    graph: AnyGraph
     node: Node[Any, Any]
     way: tuple[str, ...]
     """Names of the frames around it, the outermost graph's first."""
@@ -41,7 +41,7 @@ class Place:
         return len(self.way) - (not self.entered)
 
 
-def out_of_reach(graph: Graph[Any, Any]) -> str | None:
+def out_of_reach(graph: AnyGraph) -> str | None:
     """A warning that names the first node that the depth limit never lets in, nearest first; None if there is none."""
     todo = deque(_in_graph(graph, (graph.name,), _ceiling(graph.limits, 0, DEFAULT_DEPTH)))
     seen: set[tuple[int, int, int, bool]] = set()
@@ -74,7 +74,7 @@ def _ceiling(limits: Limits | None, level: int, around: int) -> int:
     return around if limits is None or limits.depth is None else min(around, level + limits.depth)
 
 
-def _in_graph(graph: Graph[Any, Any], way: tuple[str, ...], ceiling: int) -> Iterator[Place]:
+def _in_graph(graph: AnyGraph, way: tuple[str, ...], ceiling: int) -> Iterator[Place]:
     """What stands on a graph's arrows."""
     for node in graph.nodes:
         yield Place(graph, node, way, ceiling)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphflow.messages.copies import unfrozen_in
 from graphflow.messages.message import type_name
@@ -12,8 +12,8 @@ from graphflow.model.resolve import known_problem
 from graphflow.proofs.depths import out_of_reach
 
 if TYPE_CHECKING:
-    from graphflow.graph import Graph
     from graphflow.proofs.proof import Proof
+    from graphflow.proofs.proven import AnyGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Report:
         return "\n".join(lines)
 
 
-def report(graph: Graph[Any, Any]) -> Report:
+def report(graph: AnyGraph) -> Report:
     """What `check()` returns."""
-    proof = graph._proof
+    proof = graph.proof
     facts = [
         f"takes {type_name(graph.input)}, answers {type_name(graph.output)}",
         f"{counted(len(proof.nodes), 'node')} and {counted(len(proof.edges), 'edge')}, all reachable, all leading to END",
@@ -70,7 +70,7 @@ def _join_facts(proof: Proof) -> list[str]:
     ]
 
 
-def _warnings(graph: Graph[Any, Any]) -> list[str]:
+def _warnings(graph: AnyGraph) -> list[str]:
     deepest = out_of_reach(graph)
     warnings = [] if deepest is None else [deepest]
     for name, model in graph.models_needed(graph.model):

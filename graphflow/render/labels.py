@@ -8,11 +8,11 @@ from typing import Any
 
 from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import Node
-from graphflow.graph import Graph
 from graphflow.limits import Limits
 from graphflow.messages.message import type_name
 from graphflow.proofs.edge_types import Declared
 from graphflow.proofs.program import JoinSpec
+from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import current
 
 LONG = 24
@@ -23,13 +23,13 @@ LONGEST = 600
 """Characters of what a pointer is told."""
 
 
-def label_parts(declared: Declared, graph: Graph[Any, Any]) -> tuple[str, ...]:
+def label_parts(declared: Declared, graph: AnyGraph) -> tuple[str, ...]:
     """What an edge carries, part by part: `each`, its arm or label, guard, laps, `collect`."""
     origin = declared.edge.origin
     carried = _carried(declared.carries)
     laps: list[str] = []
     if declared.lap_of is not None:
-        most = graph._proof._laps(declared)
+        most = graph.laps_of(declared)
         laps = [f"at most {most} lap{'s' if most != 1 else ''}"]
     if isinstance(origin.arm, HandTo):
         return (f"hand over {carried}", *(["conversation"] if origin.arm.handoff.conversation else []), *laps)

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphflow.errors import FileUnreadable
-from graphflow.graph import Graph
 from graphflow.limits import Limits
+from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub
 from graphflow.render.layout.program import dot_binary
 from graphflow.render.records import read_events
@@ -29,7 +29,7 @@ from graphflow.render.timeline import Span, Story, Timeline, read_story
 from graphflow.render.timeline.lanes import time_of
 from graphflow.render.writing import run_svg
 from graphflow.render.xml import check_written, clean, error_words, seconds_text
-from graphflow.run import Run
+from graphflow.runtime.run_record import RunRecord
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -92,7 +92,7 @@ class _Facts:
     skipped: int = 0
 
 
-def report_html(source: Any, graph: Graph[Any, Any] | None = None) -> str:
+def report_html(source: Any, graph: AnyGraph | None = None) -> str:
     """The page of a run, of its events, or of a file of `--events`.
 
     Args:
@@ -104,7 +104,7 @@ def report_html(source: Any, graph: Graph[Any, Any] | None = None) -> str:
     facts = _facts(events, story)
     picture = Timeline(story)
     talks, more_talks = read_talks(events)
-    declared = source.declared if isinstance(source, Run) and graph is None else graph
+    declared = source.declared if isinstance(source, RunRecord) and graph is None else graph
     steps = _steps(events, story)
     failed = [row for row in steps if row.span.how == "failed"]
     page: str = _template().render(
@@ -131,7 +131,7 @@ _SHEET = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 """A style sheet of the page or of a picture in it; what a run said is escaped, and cannot hold one."""
 
 
-def write_report(source: Any, path: str | Path, graph: Graph[Any, Any] | None = None) -> str:
+def write_report(source: Any, path: str | Path, graph: AnyGraph | None = None) -> str:
     """Writes the page and returns its path.
 
     Raises:
@@ -173,11 +173,11 @@ _ENDS = frozenset({"node.end", "call.end", "node.error", "call.error", "node.can
 """How a step ends."""
 
 
-def walked_picture(source: Any, graph: Graph[Any, Any] | None, events: list[Any]) -> str | None:
+def walked_picture(source: Any, graph: AnyGraph | None, events: list[Any]) -> str | None:
     """SVG of the graph with the walk on it; None where it cannot be drawn."""
     if graph is None or dot_binary() is None:
         return None
-    return run_svg(source if isinstance(source, Run) else events, graph=graph, prefix="walk")
+    return run_svg(source if isinstance(source, RunRecord) else events, graph=graph, prefix="walk")
 
 
 def _facts(events: list[Any], story: Story) -> _Facts:
@@ -254,9 +254,9 @@ def _number(event: Any) -> tuple[str, int, Any]:
     return what, event.frame, event.call if what == "call" else event.activation
 
 
-def _limits(source: Any, graph: Graph[Any, Any] | None) -> list[tuple[str, str]]:
+def _limits(source: Any, graph: AnyGraph | None) -> list[tuple[str, str]]:
     limits: Limits | None = None
-    if isinstance(source, Run):
+    if isinstance(source, RunRecord):
         limits = source.ledger.limits
     elif graph is not None:
         limits = graph.limits

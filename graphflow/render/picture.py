@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import Node
-from graphflow.graph import Graph
 from graphflow.proofs.program import JoinSpec
+from graphflow.proofs.proven import AnyGraph, ProvenGraph
 from graphflow.render.labels import about_edge, about_node, join_words, label_parts, option_words
 
 Level = tuple[str, ...]
@@ -190,7 +190,7 @@ class Picture:
     """
 
     name: str
-    graph: Graph[Any, Any] | None
+    graph: AnyGraph | None
     direction: Direction = "TB"
     labels: bool = True
     legend: bool = False
@@ -223,7 +223,7 @@ class Picture:
 
 
 def picture(
-    graph: Graph[Any, Any],
+    graph: AnyGraph,
     *,
     open: Open = "auto",
     legend: bool = False,
@@ -256,7 +256,7 @@ def picture(
     return made
 
 
-def members_of(graph: Graph[Any, Any]) -> dict[str, Node[Any, Any]]:
+def members_of(graph: AnyGraph) -> dict[str, Node[Any, Any]]:
     """The nodes that a picture of a graph has on one level, by name: those on arrows, then what is called."""
     nodes = {node.name: node for node in graph.nodes}
     todo = list(nodes.values())
@@ -268,7 +268,7 @@ def members_of(graph: Graph[Any, Any]) -> dict[str, Node[Any, Any]]:
     return nodes
 
 
-def callees_of(graph: Graph[Any, Any], node: Node[Any, Any]) -> tuple[Node[Any, Any], ...]:
+def callees_of(graph: AnyGraph, node: Node[Any, Any]) -> tuple[Node[Any, Any], ...]:
     """What a node calls; a sub-agent calls what its target does."""
     found = graph.program.callees.get(node.name)
     if not found:
@@ -277,10 +277,10 @@ def callees_of(graph: Graph[Any, Any], node: Node[Any, Any]) -> tuple[Node[Any, 
     return found
 
 
-def graph_within(node: Node[Any, Any]) -> Graph[Any, Any] | None:
+def graph_within(node: Node[Any, Any]) -> AnyGraph | None:
     """The graph that entering a node walks, if it is one."""
     target, _ = node.entry()
-    return target if isinstance(target, Graph) else None
+    return target if isinstance(target, ProvenGraph) else None
 
 
 def find_back(picture: Picture) -> None:
@@ -308,7 +308,7 @@ def find_back(picture: Picture) -> None:
                 stack.append((way.target, iter(out.get(id(way.target), ()))))
 
 
-def within_of(graph: Graph[Any, Any], name: str) -> tuple[str, ...]:
+def within_of(graph: AnyGraph, name: str) -> tuple[str, ...]:
     """The sub-agents around a node of that graph, the outer ones first."""
     return _containers(graph, members_of(graph)).get(name, ())
 
@@ -316,7 +316,7 @@ def within_of(graph: Graph[Any, Any], name: str) -> tuple[str, ...]:
 class _Maker:
     """Builds a picture, level by level."""
 
-    def __init__(self, graph: Graph[Any, Any], levels: int, direction: Direction, labels: bool, legend: bool) -> None:
+    def __init__(self, graph: AnyGraph, levels: int, direction: Direction, labels: bool, legend: bool) -> None:
         self.levels = levels
         self.count = 0
         self.owned: dict[tuple[str, ...], int] = {}
@@ -334,7 +334,7 @@ class _Maker:
         self.count += 1
         return f"n{self.count - 1}"
 
-    def _add_level(self, graph: Graph[Any, Any], level: Level, into: Picture | Area, depth: int) -> None:
+    def _add_level(self, graph: AnyGraph, level: Level, into: Picture | Area, depth: int) -> None:
         nodes = members_of(graph)
         self.around = within = _containers(graph, nodes)
         if self.levels < 0:
@@ -365,7 +365,7 @@ class _Maker:
 
     def _add_node(
         self,
-        graph: Graph[Any, Any],
+        graph: AnyGraph,
         node: Node[Any, Any],
         name: str,
         level: Level,
@@ -400,10 +400,8 @@ class _Maker:
         shape.opened = True
         return shape, shape, around
 
-    def _add_flow(
-        self, graph: Graph[Any, Any], level: Level, ends: dict[str, tuple[Shape, Shape, Area | None]]
-    ) -> None:
-        for declared in graph._proof.edges:
+    def _add_flow(self, graph: AnyGraph, level: Level, ends: dict[str, tuple[Shape, Shape, Area | None]]) -> None:
+        for declared in graph.edges:
             edge = declared.edge
             names = edge.origin.node.name, edge.target.name
             _, source, from_area = ends[names[0]]
@@ -428,7 +426,7 @@ class _Maker:
 
     def _add_calls(
         self,
-        graph: Graph[Any, Any],
+        graph: AnyGraph,
         level: Level,
         nodes: dict[str, Node[Any, Any]],
         ends: dict[str, tuple[Shape, Shape, Area | None]],
@@ -444,7 +442,7 @@ class _Maker:
                     self.picture.lines.append(line)
 
 
-def _containers(graph: Graph[Any, Any], nodes: dict[str, Node[Any, Any]]) -> dict[str, tuple[str, ...]]:
+def _containers(graph: AnyGraph, nodes: dict[str, Node[Any, Any]]) -> dict[str, tuple[str, ...]]:
     """For each node the sub-agents around it: those that every way of calls to it goes through."""
     on_arrows = {node.name for node in graph.nodes}
     if len(on_arrows) == len(nodes):
@@ -495,7 +493,7 @@ def _common(ways: list[tuple[str, ...]]) -> tuple[str, ...]:
     return shortest
 
 
-def _folded(node: Node[Any, Any], inner: Graph[Any, Any] | None, own: int, depth: int, called: bool) -> str:
+def _folded(node: Node[Any, Any], inner: AnyGraph | None, own: int, depth: int, called: bool) -> str:
     """What stands under the name of something that holds more than is drawn."""
     if inner is not None:
         deepest = depth + inner.nesting

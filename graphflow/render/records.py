@@ -19,7 +19,7 @@ from graphflow import events
 from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.events import Event
 from graphflow.regular import read_regular
-from graphflow.run import Run
+from graphflow.runtime.run_record import RunRecord
 
 MAX_RUN_S = 10 * 366 * 86_400.0
 """Seconds of a run: ten years. A timeline has marks and widths for every one of them."""
@@ -33,7 +33,7 @@ Record = dict[str, Any]
 """An event as plain data; a message in it may be anything that JSON can hold."""
 AnyEvent = Any
 """An event, or an object with the fields of one that was read back: there is no class for kinds that only a later version has."""
-Source = Run[Any] | Iterable[Event | Mapping[str, Any]] | str | Path
+Source = RunRecord[Any] | Iterable[Event | Mapping[str, Any]] | str | Path
 """A run, its events, its records, or the file they are in."""
 
 
@@ -43,7 +43,7 @@ def recorded_events(source: Source) -> Iterable[Event | Mapping[str, Any]]:
     Raises:
         FileUnreadable: the source is a file that is not there, or a line of it is not an event.
     """
-    if isinstance(source, Run):
+    if isinstance(source, RunRecord):
         return source.events
     if isinstance(source, (str, Path)):
         return read_records(source)
@@ -57,7 +57,7 @@ def read_events(source: Source) -> list[AnyEvent]:
         FileUnreadable: the source is a file that is not there, or a line of it is not an event.
         DeclarationError: it is a list of something else.
     """
-    if isinstance(source, Run):
+    if isinstance(source, RunRecord):
         return list(source.events)
     if isinstance(source, (str, Path)):
         return [SimpleNamespace(**record) for record in read_records(source)]

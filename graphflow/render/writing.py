@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from graphflow.errors import DeclarationError, FileUnreadable
-from graphflow.graph import Graph
 from graphflow.keywords import refuse
+from graphflow.proofs.proven import AnyGraph
 from graphflow.render.compare.overlay import Recorded, overlay_of
 from graphflow.render.forms.ascii import write_ascii
 from graphflow.render.forms.dot import write_dot
@@ -16,17 +16,17 @@ from graphflow.render.forms.svg import write_svg
 from graphflow.render.layout.program import dot_binary, rendered
 from graphflow.render.palette import Theme
 from graphflow.render.picture import Direction, Open, Picture, picture
-from graphflow.run import Run
+from graphflow.runtime.run_record import RunRecord
 
 ENDINGS = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".mermaid", ".txt")
 
 
-def to_dot(graph: Graph[Any, Any], *, theme: Theme = "light", **options: Any) -> str:
+def to_dot(graph: AnyGraph, *, theme: Theme = "light", **options: Any) -> str:
     """The graph as DOT text; options as for `draw`."""
     return write_dot(_pictured(graph, theme, **options), theme, tooltips=True)
 
 
-def to_svg(graph: Graph[Any, Any], *, theme: Theme = "auto", prefix: str | None = None, **options: Any) -> str:
+def to_svg(graph: AnyGraph, *, theme: Theme = "auto", prefix: str | None = None, **options: Any) -> str:
     """The graph as one `<svg>` element; options as for `draw`, and the prefix of its ids.
 
     Raises:
@@ -35,14 +35,12 @@ def to_svg(graph: Graph[Any, Any], *, theme: Theme = "auto", prefix: str | None 
     return write_svg(_pictured(graph, theme, **options), theme, prefix=prefix)
 
 
-def to_mermaid(graph: Graph[Any, Any], *, open: Open = "flat", **options: Any) -> str:
+def to_mermaid(graph: AnyGraph, *, open: Open = "flat", **options: Any) -> str:
     """The graph as a Mermaid flowchart; options as for `draw`."""
     return write_mermaid(_pictured(graph, open=open, **options))
 
 
-def to_ascii(
-    graph: Graph[Any, Any], *, width: int = 100, unicode: bool = True, open: Open = "flat", **options: Any
-) -> str:
+def to_ascii(graph: AnyGraph, *, width: int = 100, unicode: bool = True, open: Open = "flat", **options: Any) -> str:
     """The graph as boxes for a terminal.
 
     Args:
@@ -56,7 +54,7 @@ def to_ascii(
 
 
 def draw(
-    graph: Graph[Any, Any],
+    graph: AnyGraph,
     path: str | Path,
     *,
     open: Open = "auto",
@@ -135,14 +133,14 @@ def bundle(drawn: Picture, text: str) -> dict[str, str]:
     return shown
 
 
-def mimebundle(graph: Graph[Any, Any]) -> dict[str, str]:
+def mimebundle(graph: AnyGraph) -> dict[str, str]:
     """What a notebook shows for a graph."""
     return bundle(picture(graph), repr(graph))
 
 
 # -- walks -----------------------------------------------------------------------------------------------------------------
 def draw_run(
-    run: Recorded, path: str | Path, *, graph: Graph[Any, Any] | None = None, theme: Theme = "auto", **options: Any
+    run: Recorded, path: str | Path, *, graph: AnyGraph | None = None, theme: Theme = "auto", **options: Any
 ) -> str:
     """Writes a graph's picture with a walk on it, and returns its path.
 
@@ -160,7 +158,7 @@ def draw_run(
 def run_svg(
     run: Recorded,
     *,
-    graph: Graph[Any, Any] | None = None,
+    graph: AnyGraph | None = None,
     theme: Theme = "auto",
     prefix: str | None = None,
     **options: Any,
@@ -169,24 +167,24 @@ def run_svg(
     return write_svg(walked(run, graph, theme=theme, **options), theme, prefix=prefix)
 
 
-def run_bundle(run: Run[Any]) -> dict[str, str]:
+def run_bundle(run: RunRecord[Any]) -> dict[str, str]:
     """What a notebook shows for a run."""
     return bundle(walked(run), repr(run)) if run.declared is not None else {"text/plain": repr(run)}
 
 
-def walked(run: Recorded, graph: Graph[Any, Any] | None = None, **options: Any) -> Picture:
+def walked(run: Recorded, graph: AnyGraph | None = None, **options: Any) -> Picture:
     """The picture of a graph with a walk on it.
 
     Raises:
         DeclarationError: nothing says which graph was walked.
     """
-    whose = graph if graph is not None else run.declared if isinstance(run, Run) else None
+    whose = graph if graph is not None else run.declared if isinstance(run, RunRecord) else None
     if whose is None:
         raise DeclarationError("a record does not hold its graph; say which was walked: graph=...")
     return overlay_of(run, whose).lay_on(_pictured(whose, **options))
 
 
-def _pictured(graph: Graph[Any, Any], theme: Theme = "auto", **options: Any) -> Picture:
+def _pictured(graph: AnyGraph, theme: Theme = "auto", **options: Any) -> Picture:
     check_options(theme=theme, **options)
     return picture(graph, **options)
 

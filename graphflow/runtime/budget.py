@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from graphflow.errors import PriceUnknown
-from graphflow.graph import Graph
 from graphflow.limits import Limits
 from graphflow.model.seam import Model
+from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
 
-def check_prices(graph: Graph[Any, Any], limits: Limits, default: Any, opened: Callable[[Any], Model]) -> None:
+def check_prices(graph: AnyGraph, limits: Limits, default: Any, opened: Callable[[Any], Model]) -> None:
     """Refuses a limit in dollars over a model whose price is known to be missing.
 
     Args:
@@ -39,13 +39,13 @@ def check_prices(graph: Graph[Any, Any], limits: Limits, default: Any, opened: C
             )
 
 
-def _under_a_limit(graph: Graph[Any, Any], default: Any, limited: bool) -> Iterator[tuple[str, Any]]:
+def _under_a_limit(graph: AnyGraph, default: Any, limited: bool) -> Iterator[tuple[str, Any]]:
     """Nodes that ask a model while dollars are limited, with the model that each asks."""
     limited = limited or _caps(graph.limits)
     for node in graph.reach():
         target, edge = node.entry()
         within = limited or _caps(edge)
-        if isinstance(target, Graph):
+        if isinstance(target, ProvenGraph):
             yield from _under_a_limit(target, target.model if target.model is not None else default, within)
         elif within and getattr(target, "asks_model", False):
             for asker in getattr(target, "askers", (target,)):

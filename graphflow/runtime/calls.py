@@ -48,7 +48,6 @@ from graphflow.events import (
     Scope,
     Status,
 )
-from graphflow.graph import Graph, solo
 from graphflow.limits import Answered, Ledger, Limits, tightest
 from graphflow.messages.artifacts import Artifact, pack
 from graphflow.messages.copies import copy_of
@@ -58,6 +57,7 @@ from graphflow.model.seam import Model
 from graphflow.places import Asking, Place, outermost, place_in
 from graphflow.policy import Policy, Use, also
 from graphflow.proofs.program import Program
+from graphflow.proofs.proven import ProvenGraph, solo
 from graphflow.redaction import scrub
 from graphflow.runtime.attempts import in_time, of_its_own
 from graphflow.runtime.cache import copied
@@ -393,7 +393,7 @@ class Reach:
     ) -> tuple[Reach, Any]:
         """The frame of a graph or agent, and its message checked."""
         target, edge_limits = node.entry()
-        graph = target if isinstance(target, Graph) else solo(target)
+        graph = target if isinstance(target, ProvenGraph) else solo(target)
         own = tightest(graph.limits, edge_limits, limits)
         ledger = self.ledger.enter(node.name, own)  # refuses by depth, before anything is done
         message = check_input(graph, message)
@@ -408,7 +408,7 @@ class Reach:
             graph.model if graph.model is not None else self.default,
             deps,
             policies,
-            None if isinstance(target, Graph) else self.callees,
+            None if isinstance(target, ProvenGraph) else self.callees,
             _joined(node, None if call is None else call.conversation),
             (self, activation, node, message, call),
             target,
@@ -431,7 +431,7 @@ class Reach:
     def _begin_background(self, node: Node[Any, Any], given: Any, activation: int, call: Call) -> Background:
         """Refuses by depth and input type here and now; the rest is done in a task of the run's."""
         target, _ = node.entry()
-        check_input(target if isinstance(target, Graph) else solo(target), given)
+        check_input(target if isinstance(target, ProvenGraph) else solo(target), given)
         self.ledger.enter(node.name, None)
         if call.conversation is not None:  # as it is now, not as it will be
             call.conversation = Conversation(call.conversation.settled())

@@ -9,35 +9,39 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from graphflow.errors import DeclarationError, ModelUnset, WalkCancelled
 from graphflow.events import NodeFailed, RunEnded, RunStarted, Status
-from graphflow.graph import Graph, RunOptions
 from graphflow.keywords import refuse
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.messages.message import error_text
 from graphflow.model.resolve import check_model
 from graphflow.model.seam import Model
 from graphflow.policy import Approve, Policy, also
+from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub
-from graphflow.run import Run
 from graphflow.runtime.budget import check_prices
 from graphflow.runtime.calls import status_of
 from graphflow.runtime.frame import Frame, uncancel
+from graphflow.runtime.options import RunOptions
+from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.run_scope import Shared, Sources
 from graphflow.runtime.validation import check_deps, check_input
 
-Out = TypeVar("Out")
+R = TypeVar("R", bound=RunRecord[Any])
+Make = Callable[[str, Ledger], R]
+"""Makes the record of a run: the class that users know, which stands above."""
 
 NO_DEPS = "ctx.deps is None: the run was given none; pass run(..., deps=...), and declare Graph(..., deps=Type) to be told at the start"
 """What stands below an error of a node that looked for something in them."""
 
 
 def begin(
-    graph: Graph[Any, Any],
+    graph: AnyGraph,
     message: Any,
+    make: Make[R],
     *,
     deps: Any = None,
     model: Model | str | None = None,
@@ -49,7 +53,7 @@ def begin(
     observed: bool = False,
     plain: bool = True,
     **unknown: Any,
-) -> tuple[Run[Any], Frame, Any]:
+) -> tuple[R, Frame, Any]:
     """The run, its outermost frame and the checked message: all that can be refused is refused here."""
     if unknown:
         refuse(f"the run of {graph.name!r}", unknown, RunOptions.__annotations__, "run")
@@ -63,7 +67,7 @@ def begin(
     for name, kind in graph.deps_wanted():
         check_deps(name, kind, deps)
     ledger = Ledger((graph.name,), tightest(graph.limits, limits))
-    run: Run[Any] = Run(graph.name, ledger)
+    run = make(graph.name, ledger)
     run.declared = graph
     if keep_steps is not None:
         run.keep_steps = keep_steps
@@ -81,7 +85,7 @@ def begin(
     return run, frame, message
 
 
-def _prepare(graph: Graph[Any, Any], frame: Frame, default: Model | str | None) -> None:
+def _prepare(graph: AnyGraph, frame: Frame, default: Model | str | None) -> None:
     """Opens the models of a run, and refuses what cannot work."""
     shared = frame.shared
     if graph.needs_sources:
@@ -100,16 +104,14 @@ def _prepare(graph: Graph[Any, Any], frame: Frame, default: Model | str | None) 
         )
 
 
-def _check_scope(graph: Graph[Any, Any], limits: Limits | None, session: str | None) -> None:
+def _check_scope(graph: AnyGraph, limits: Limits | None, session: str | None) -> None:
     if limits is not None and not isinstance(limits, Limits):
         raise DeclarationError(f"the run of {graph.name!r}: limits={limits!r}; give Limits(...)")
     if session is not None and not isinstance(session, str):
         raise DeclarationError(f"the run of {graph.name!r}: session={session!r}; give a text")
 
 
-def _check_options(
-    graph: Graph[Any, Any], policy: Policy | None, approve: Approve | None, keep_steps: int | None
-) -> None:
+def _check_options(graph: AnyGraph, policy: Policy | None, approve: Approve | None, keep_steps: int | None) -> None:
     if policy is not None and not isinstance(policy, Policy):
         raise DeclarationError(f"the run of {graph.name!r}: policy={policy!r}; give a Policy(...)")
     if approve is not None and not callable(approve):
@@ -120,7 +122,7 @@ def _check_options(
         )
 
 
-def _note(run: Run[Any], error: BaseException) -> None:
+def _note(run: RunRecord[Any], error: BaseException) -> None:
     """Says in the traceback which node raised, and in which graph."""
     for fact in reversed(run.journal):
         if isinstance(fact, NodeFailed) and fact.error is error:
@@ -143,7 +145,7 @@ def _note_deps(error: BaseException, deps: Any) -> None:
         error.add_note(NO_DEPS)
 
 
-async def drive(run: Run[Out], frame: Frame, message: Any) -> Run[Out]:
+async def drive(run: R, frame: Frame, message: Any) -> R:
     """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
     run._task = asyncio.current_task()
     run.tell(RunStarted(0.0, 0, run.graph, message))
@@ -188,7 +190,7 @@ async def _close(shared: Shared) -> None:
         raise asyncio.CancelledError
 
 
-def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | None, output: Any = None) -> None:
+def _end(run: RunRecord[Any], frame: Frame, status: Status, error: BaseException | None, output: Any = None) -> None:
     run.status = status
     run.error = error
     run.ended = time.perf_counter()
@@ -207,15 +209,15 @@ def _end(run: Run[Any], frame: Frame, status: Status, error: BaseException | Non
     frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run
 
 
-def run_graph(graph: Graph[Any, Out], message: Any, **options: Any) -> Coroutine[Any, Any, Run[Out]]:
+def run_graph(graph: AnyGraph, message: Any, make: Make[R], **options: Any) -> Coroutine[Any, Any, R]:
     """`Graph.run`, up to what has to be awaited."""
-    run, frame, message = begin(graph, message, **options)
+    run, frame, message = begin(graph, message, make, **options)
     return drive(run, frame, message)
 
 
-def start_graph(graph: Graph[Any, Out], message: Any, **options: Any) -> Run[Out]:
+def start_graph(graph: AnyGraph, message: Any, make: Make[R], **options: Any) -> R:
     """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
-    run, frame, message = begin(graph, message, observed=True, **options)
+    run, frame, message = begin(graph, message, make, observed=True, **options)
     run._task = asyncio.get_running_loop().create_task(drive(run, frame, message))
 
     def retrieve(task: asyncio.Task[Any]) -> None:

@@ -13,8 +13,8 @@ from graphflow.errors import GraphError
 from graphflow.model.resolve import open_model
 from graphflow.model.seam import Model
 from graphflow.policy import Approve
-from graphflow.run import Run
 from graphflow.runtime.cache import Memory, lasting
+from graphflow.runtime.run_record import RunRecord
 
 GRACE_S = 5.0
 """Seconds that background calls get to end when the run does."""
@@ -43,7 +43,13 @@ class Shared:
     )
 
     def __init__(
-        self, run: Run[Any], model: Model | str | None, session: str | None, approve: Approve | None, *, plain: bool
+        self,
+        run: RunRecord[Any],
+        model: Model | str | None,
+        session: str | None,
+        approve: Approve | None,
+        *,
+        plain: bool,
     ) -> None:
         self.run = run
         self.model = model
@@ -122,7 +128,7 @@ class Sources:
         """Who has an edge to a source, to what else, and the names by which it hands over."""
         self.opened: list[tuple[Node[Any, Any], Any]] = []
 
-    async def open(self, run: Run[Any]) -> None:
+    async def open(self, run: RunRecord[Any]) -> None:
         """Opens each source once, all at the same time, and refuses names that clash.
 
         Raises:

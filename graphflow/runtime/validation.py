@@ -10,12 +10,12 @@ from typing import Any
 
 from graphflow.declaration.node import Node
 from graphflow.errors import DepsInvalid, InputInvalid, OutputInvalid
-from graphflow.graph import Graph
 from graphflow.messages.message import Type, adapter_of, arms, output_check, shortened, type_name
 from graphflow.messages.namesakes import Namesakes
+from graphflow.proofs.proven import AnyGraph
 
 
-def check_input(graph: Graph[Any, Any], message: Any) -> Any:
+def check_input(graph: AnyGraph, message: Any) -> Any:
     """The message as the graph's input type wants it; plain data is validated into a model, models are taken as they are.
 
     Raises:

@@ -284,7 +284,7 @@ def desk_on(model: ScriptedModel) -> Any:
     """The desk's arrows with another default model."""
     from graphflow import Graph
 
-    paths = [connect(_arm(d.edge.origin), _entry(d.edge), d.edge.where) for d in desk._proof.edges]
+    paths = [connect(_arm(d.edge.origin), _entry(d.edge), d.edge.where) for d in desk.edges]
     return Graph("desk", *paths, model=model)
 
 

@@ -25,7 +25,7 @@ def test_a_ready_graph_has_its_nodes_edges_and_areas(name: str) -> None:
 
 
 def declared(graph: Graph[Any, Any]) -> set[tuple[str, str, str]]:
-    return {(str(d.index), d.edge.origin.node.name, d.edge.target.name) for d in graph._proof.edges}
+    return {(str(d.index), d.edge.origin.node.name, d.edge.target.name) for d in graph.edges}
 
 
 @pytest.mark.parametrize("name", READY)

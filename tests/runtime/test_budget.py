@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, START, Agent, Graph, Limits, Router, SubAgent, connect, tool
+from graphflow import END, START, Agent, Graph, Limits, Router, Run, SubAgent, connect, tool
 from graphflow.errors import DeclarationError, LimitExceeded, PriceUnknown
 from graphflow.events import CostUnknown
 from graphflow.model.seam import Request
@@ -98,18 +98,18 @@ def test_a_price_that_is_known_to_be_missing_is_refused_before_anything_is_asked
 
 @pytest.mark.usefixtures("priced")
 def test_a_price_that_was_told_is_enough() -> None:
-    begin(graph_of(far(UNHEARD), limits=USD), "x")
+    begin(graph_of(far(UNHEARD), limits=USD), "x", Run)
 
 
 @pytest.mark.parametrize(
     "model", [far(KNOWN), far("openrouter:some/model"), far("compatible:x"), connect("ollama:x")], ids=lambda m: m.name
 )
 def test_what_has_a_price_costs_nothing_or_may_tell_is_not_refused(model: Any) -> None:
-    begin(graph_of(model, limits=USD), "x")
+    begin(graph_of(model, limits=USD), "x", Run)
 
 
 def test_without_a_limit_in_dollars_nothing_is_refused() -> None:
-    begin(graph_of(far(UNHEARD), limits=Limits(tokens=9)), "x")
+    begin(graph_of(far(UNHEARD), limits=Limits(tokens=9)), "x", Run)
 
 
 def test_a_recorder_and_a_command_say_it_as_well(tmp_path: Path) -> None:

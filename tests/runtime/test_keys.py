@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from graphflow import END, START, Agent, Context, Failure, Graph, Retry, SubAgent, ToolError, node, tool
+from graphflow import END, START, Agent, Context, Failure, Graph, Retry, Run, SubAgent, ToolError, node, tool
 from graphflow.events import AnswerKept, Approved, CallFinished, NodeRetried
 from graphflow.kinds.code import Code
 from graphflow.places import canonical
@@ -438,7 +438,7 @@ def keys_of(graph: Graph[Any, Any], message: Any, *, observed: bool = False, **o
     """What was charged under which keys, in a run of a known name."""
 
     async def main() -> None:
-        run, frame, checked = begin(graph, message, observed=observed, **options)
+        run, frame, checked = begin(graph, message, Run, observed=observed, **options)
         run._id = "run"
         await drive(run, frame, checked)
 
@@ -535,7 +535,7 @@ def test_each_lap_has_a_key_of_its_own() -> None:
 
 SCRIPT = """
 import asyncio
-from graphflow import END, START, Context, Graph, node, tool
+from graphflow import END, START, Context, Graph, Run, node, tool
 from graphflow.runtime.executor import begin, drive
 
 @tool
@@ -549,7 +549,7 @@ async def shop(text: str, ctx: Context) -> str:
     return await ctx.call(tag, {"words": words, "by": {word: len(word) for word in words}})
 
 async def main():
-    run, frame, message = begin(Graph("shop", START >> shop >> END), "one two three four five six")
+    run, frame, message = begin(Graph("shop", START >> shop >> END), "one two three four five six", Run)
     run._id = "run"
     print((await drive(run, frame, message)).output)
 
@@ -615,7 +615,7 @@ def test_a_long_loop_remembers_no_places() -> None:
     graph = Graph("shop", START >> pay >> back, back[int].limit(200) >> pay, back[str] >> END)
 
     async def main() -> None:
-        run, frame, checked = begin(graph, 0)
+        run, frame, checked = begin(graph, 0, Run)
         await drive(run, frame, checked)
         assert frame.places == {}
         assert frame.asking is not None

@@ -178,7 +178,7 @@ def test_both_paths_write_the_same_facts(block: Block, n: int, limit: int | None
         Jitter.random = random.Random(1)
 
         async def main() -> list[Any]:
-            run, frame, checked = begin(graph, Msg(n=n), plain=plain, limits=Limits(steps=limit))
+            run, frame, checked = begin(graph, Msg(n=n), Run, plain=plain, limits=Limits(steps=limit))
             with contextlib.suppress(LimitExceeded):
                 await drive(run, frame, checked)
             return [

@@ -22,9 +22,9 @@ from pydantic import BaseModel
 
 from graphflow.declaration.node import Node
 from graphflow.errors import DeclarationError
-from graphflow.graph import Graph
 from graphflow.limits import Limits
 from graphflow.messages.message import type_name
+from graphflow.proofs.proven import AnyGraph, ProvenGraph
 from graphflow.redaction import scrub
 from graphflow.render.compare.overlay import Overlay, Recorded, Told, digest, told
 from graphflow.render.compare.tally import Passed, Tally
@@ -43,7 +43,7 @@ from graphflow.render.picture import (
     picture,
 )
 from graphflow.render.talk import json_text
-from graphflow.run import Run
+from graphflow.runtime.run_record import RunRecord
 
 ADDED, REMOVED, CHANGED = "+", "-", "~"
 MARKS = {ADDED: "added", REMOVED: "removed", CHANGED: "changed"}
@@ -105,10 +105,10 @@ class Difference:
 
 
 def diff(
-    a: Graph[Any, Any] | Recorded,
-    b: Graph[Any, Any] | Recorded,
+    a: AnyGraph | Recorded,
+    b: AnyGraph | Recorded,
     *,
-    graph: Graph[Any, Any] | None = None,
+    graph: AnyGraph | None = None,
     open: Open = "auto",
     names: tuple[str, str] | None = None,
 ) -> Difference:
@@ -124,13 +124,13 @@ def diff(
     Raises:
         DeclarationError: one is a graph, and the other a walk.
     """
-    if isinstance(a, Graph) and isinstance(b, Graph):
+    if isinstance(a, ProvenGraph) and isinstance(b, ProvenGraph):
         return _of_graphs(a, b, open, names or _apart(a.name, b.name))
-    if isinstance(a, Graph) or isinstance(b, Graph):
+    if isinstance(a, ProvenGraph) or isinstance(b, ProvenGraph):
         raise DeclarationError("diff(a, b) takes two graphs, or two runs (or their events); not one of each")
     whose = graph
     for run in (a, b):
-        if whose is None and isinstance(run, Run):
+        if whose is None and isinstance(run, RunRecord):
             whose = run.declared
     return _of_walks(a, b, whose, open, names or _apart(_called(a), _called(b)))
 
@@ -140,11 +140,11 @@ def _apart(one: str, other: str) -> tuple[str, str]:
 
 
 def _called(walk: Recorded) -> str:
-    return walk.id if isinstance(walk, Run) else str(walk) if isinstance(walk, (str, Path)) else "events"
+    return walk.id if isinstance(walk, RunRecord) else str(walk) if isinstance(walk, (str, Path)) else "events"
 
 
 # -- graphs ----------------------------------------------------------------------------------------------------------------
-def _of_graphs(a: Graph[Any, Any], b: Graph[Any, Any], open: Open, names: tuple[str, str]) -> Difference:
+def _of_graphs(a: AnyGraph, b: AnyGraph, open: Open, names: tuple[str, str]) -> Difference:
     old, new = (picture(graph, open=open, fold=False) for graph in (a, b))
     changes = [(CHANGED, text) for text in _about_whole(a, b)]
     new.overlay = "difference"
@@ -179,7 +179,7 @@ def _worded(key: Key, place: Shape | Area) -> str:
     return f"{place.kind} {' > '.join((*key[0], key[1]))}"
 
 
-def _node(graph: Graph[Any, Any], key: Key) -> Node[Any, Any]:
+def _node(graph: AnyGraph, key: Key) -> Node[Any, Any]:
     for step in key[0]:
         inner = graph_within(members_of(graph)[step])
         assert inner is not None
@@ -187,7 +187,7 @@ def _node(graph: Graph[Any, Any], key: Key) -> Node[Any, Any]:
     return members_of(graph)[key[1]]
 
 
-def _about_whole(a: Graph[Any, Any], b: Graph[Any, Any]) -> list[str]:
+def _about_whole(a: AnyGraph, b: AnyGraph) -> list[str]:
     found: list[str] = []
     for what, one, other in (
         ("input", type_name(a.input), type_name(b.input)),
@@ -195,14 +195,14 @@ def _about_whole(a: Graph[Any, Any], b: Graph[Any, Any]) -> list[str]:
         ("model", _spelled(a.model), _spelled(b.model)),
         *_limits_of(a, b),
         ("description", a.description, b.description),
-        ("ends", a._proof.ends, b._proof.ends),
+        ("ends", a.ends, b.ends),
     ):
         if one != other:
             found.append(f"graph {what}: {cut(clean(one), 80)} -> {cut(clean(other), 80)}")
     return found
 
 
-def _limits_of(a: Graph[Any, Any], b: Graph[Any, Any]) -> list[tuple[str, str, str]]:
+def _limits_of(a: AnyGraph, b: AnyGraph) -> list[tuple[str, str, str]]:
     one, other = a.limits or Limits(), b.limits or Limits()
     return [(f"limit {e.name}", str(getattr(one, e.name)), str(getattr(other, e.name))) for e in fields(Limits)]
 
@@ -219,7 +219,7 @@ def _facts(node: Node[Any, Any]) -> dict[str, str]:
     inner = graph_within(node)
     facts = {"calls": repr([c if isinstance(c, str) else c.name for c in node.calls])}
     if inner is not None:
-        facts["edges"] = repr([repr(d.edge) for d in inner._proof.edges])
+        facts["edges"] = repr([repr(d.edge) for d in inner.edges])
         facts["nodes"] = repr([(n.name, n.kind, sorted(_facts(n).items())) for n in inner.nodes])
         facts["model"], facts["limits"] = _spelled(inner.model), _spelled(inner.limits)
         facts["description"] = inner.description
@@ -378,9 +378,7 @@ def _end_of(
 
 
 # -- walks -----------------------------------------------------------------------------------------------------------------
-def _of_walks(
-    a: Recorded, b: Recorded, graph: Graph[Any, Any] | None, open: Open, names: tuple[str, str]
-) -> Difference:
+def _of_walks(a: Recorded, b: Recorded, graph: AnyGraph | None, open: Open, names: tuple[str, str]) -> Difference:
     one, other = (_read(walk, graph) for walk in (a, b))
     changes = [(CHANGED, text) for text in _about_walks(one, other)]
     nodes: dict[tuple[Level, str], str] = {}
@@ -423,7 +421,7 @@ def _shown(value: Any) -> str:
     return cut(scrub(clean(text)).replace("\n", " "), 60)
 
 
-def _read(walk: Recorded, graph: Graph[Any, Any] | None) -> Overlay:
+def _read(walk: Recorded, graph: AnyGraph | None) -> Overlay:
     """What a walk did; one over another version of the graph is compared as it is, not refused."""
     events: Iterable[Told] = told(walk)
     return Overlay(graph, "walk", strict=False, compares=True).take_all(events)
@@ -446,9 +444,7 @@ def _sign(before: int, after: int, differs: bool) -> str:
     return ADDED if after else REMOVED if before else CHANGED if differs else ""
 
 
-def _passed(
-    one: Overlay, other: Overlay, graph: Graph[Any, Any] | None
-) -> Iterable[tuple[tuple[Any, ...], int, int, str]]:
+def _passed(one: Overlay, other: Overlay, graph: AnyGraph | None) -> Iterable[tuple[tuple[Any, ...], int, int, str]]:
     for level, index in sorted({*one.edges, *other.edges}, key=str):
         before, after = (walk.edges.get((level, index), Passed()).sent for walk in (one, other))
         yield (level, index), before, after, f"edge {_edge_words(graph, level, index)}"
@@ -457,15 +453,15 @@ def _passed(
         yield call, one.calls.get(call, 0), other.calls.get(call, 0), words
 
 
-def _edge_words(graph: Graph[Any, Any] | None, level: Level, index: int | str) -> str:
+def _edge_words(graph: AnyGraph | None, level: Level, index: int | str) -> str:
     where = " > ".join(level)
     if isinstance(index, str):
         return f"{index} of {where}"
     for step in level[1:]:
         graph = graph_within(members_of(graph)[step]) if graph is not None and step in members_of(graph) else None
-    if graph is None or not 0 <= index < len(graph._proof.edges):
+    if graph is None or not 0 <= index < len(graph.edges):
         return f"{index} of {where}"
-    return f"{graph._proof.edges[index].edge!r} of {where}"
+    return f"{graph.edges[index].edge!r} of {where}"
 
 
 def _walks_drawn(

@@ -17,8 +17,8 @@ from typing import Any
 
 from graphflow.errors import DeclarationError
 from graphflow.events import Event
-from graphflow.graph import Graph
 from graphflow.messages.message import to_json_value
+from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrubbed
 from graphflow.render.compare.places import Place, Places
 from graphflow.render.compare.places import Told as ToldEdge
@@ -27,10 +27,10 @@ from graphflow.render.labels import clean, cut
 from graphflow.render.picture import Area, Level, Line, Picture, Shape, graph_within, members_of, within_of
 from graphflow.render.records import read_records
 from graphflow.render.xml import was_cancelled
-from graphflow.run import Run
+from graphflow.runtime.run_record import RunRecord
 
 Told = Event | Mapping[str, Any]
-Recorded = Run[Any] | Iterable[Told] | str | Path
+Recorded = RunRecord[Any] | Iterable[Told] | str | Path
 """A run, its events, its records, or the file they are in."""
 
 
@@ -49,9 +49,7 @@ class Overlay:
         steps: activations and calls that have begun.
     """
 
-    def __init__(
-        self, graph: Graph[Any, Any] | None, name: str = "", *, strict: bool = True, compares: bool = False
-    ) -> None:
+    def __init__(self, graph: AnyGraph | None, name: str = "", *, strict: bool = True, compares: bool = False) -> None:
         """`strict`: refuse what this graph does not have. `compares`: keep what was answered, by digest."""
         self.name = graph.name if graph is not None else name
         self.strict = strict
@@ -286,7 +284,7 @@ _READERS: dict[str, Any] = {
 }
 
 
-def overlay_of(recorded: Recorded, graph: Graph[Any, Any] | None) -> Overlay:
+def overlay_of(recorded: Recorded, graph: AnyGraph | None) -> Overlay:
     """What a run did, or what its record tells.
 
     Raises:
@@ -298,7 +296,7 @@ def overlay_of(recorded: Recorded, graph: Graph[Any, Any] | None) -> Overlay:
 
 def told(recorded: Recorded) -> Iterable[Told]:
     """The events of a run, of its record, or of the file it is in."""
-    if isinstance(recorded, Run):
+    if isinstance(recorded, RunRecord):
         return recorded.events
     if isinstance(recorded, (str, Path)):
         return read_records(recorded)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphflow.declaration.node import Node
-from graphflow.graph import Graph
+from graphflow.proofs.proven import AnyGraph
 from graphflow.render.picture import Level, callees_of, graph_within, members_of
 
 EdgeKey = tuple[str, str, str, str]
@@ -40,9 +40,9 @@ class Told:
 class Edges:
     """The edges of one graph, to be found again."""
 
-    def __init__(self, graph: Graph[Any, Any]) -> None:
+    def __init__(self, graph: AnyGraph) -> None:
         self.keys: list[EdgeKey] = []
-        for declared in graph._proof.edges:
+        for declared in graph.edges:
             edge = declared.edge
             ports = getattr(edge.target, "ports", ())
             port = ports[declared.port].name if 0 <= declared.port < len(ports) else ""
@@ -60,7 +60,7 @@ class Place:
     """Where a frame is: the level it walks, or the one node it stands for."""
 
     level: Level
-    graph: Graph[Any, Any] | None
+    graph: AnyGraph | None
     alone: str | None = None
     inner: str | None = None
     """The name of that node within its own frame, where it has another."""
@@ -79,7 +79,7 @@ class Place:
 class Places:
     """The frames of a walk, and where each is in the graph that was walked."""
 
-    def __init__(self, graph: Graph[Any, Any] | None, name: str) -> None:
+    def __init__(self, graph: AnyGraph | None, name: str) -> None:
         self.frames: dict[int, Place] = {0: Place((name,), graph)}
         self._members: dict[int, dict[str, Node[Any, Any]]] = {}
         self._edges: dict[int, Edges] = {}

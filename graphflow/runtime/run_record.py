@@ -1,0 +1,470 @@
+"""The record of a run: one walk from the outside, while it goes and afterwards.
+
+    RunRecord   what is kept, what can be read from it, and how it is awaited, watched and cancelled
+        Run     pictures, a timeline, a report, a frame    (`graphflow.run`, above all that these call)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Container, Generator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from graphflow.errors import BackgroundFailed, LimitExceeded, NotReachable, ToolError, WalkCancelled
+from graphflow.events import (
+    ArtifactKept,
+    BackgroundFinished,
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    Events,
+    FrameEntered,
+    ModelFinished,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeRefused,
+    NodeStarted,
+    RunEnded,
+    RunStarted,
+    Scope,
+    Status,
+    Stopped,
+    to_record,
+)
+from graphflow.journal.live import Live
+from graphflow.journal.stretch import KEPT, Row, Stretch, without_old
+from graphflow.limits import Ledger, Limits, Usage
+from graphflow.messages.artifacts import Artifact
+from graphflow.proofs.program import Program
+from graphflow.proofs.report import counted
+from graphflow.walk.machine import Walk
+from graphflow.walk.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from graphflow.proofs.proven import AnyGraph
+
+Out = TypeVar("Out", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One activation or call that has ended: what went in, what came out, how long it took.
+
+    Attributes:
+        node: the node's name.
+        path: names of the frames around it.
+        scope: the forks and laps that led to it; empty for calls.
+        input: its message, or the messages by port.
+        output: its answer, if it gave one.
+        error: its exception, if it raised one.
+        started: seconds since the run began.
+        ended: seconds since the run began.
+        caller: the node that called it along a call edge, or None.
+    """
+
+    node: str
+    path: tuple[str, ...]
+    scope: Scope
+    input: Any
+    output: Any
+    error: BaseException | None
+    started: float
+    ended: float
+    caller: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended - self.started
+
+
+class RunRecord(Generic[Out]):
+    """One walk: its result, what it used, everything that happened. Await it, iterate it, cancel it.
+
+    Attributes:
+        graph: the graph's name.
+        status: running, then one of completed, failed, cancelled, limited, waiting.
+        error: what stopped it, if something did.
+        journal: the facts, in the order they happened.
+        keep_steps: how many activations a long loop keeps, if nobody listens to the run.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_cancelled",
+        "_derived",
+        "_dropped",
+        "_id",
+        "_live",
+        "_output",
+        "_shortened",
+        "_task",
+        "_wall",
+        "began",
+        "began_at",
+        "declared",
+        "ended",
+        "error",
+        "frames",
+        "graph",
+        "journal",
+        "keep_steps",
+        "kept",
+        "ledger",
+        "status",
+    )
+
+    def __init__(self, graph: str, ledger: Ledger) -> None:
+        self.graph = graph
+        self.declared: AnyGraph | None = None
+        """The graph itself, for pictures; whoever begins a run puts it here."""
+        self._wall = time.time_ns()
+        self._id = ""
+        self.status: Status = "running"
+        self.error: BaseException | None = None
+        self._output: Any = None
+        self.ledger = ledger
+        self.journal: list[Row] = []
+        self.keep_steps = KEPT
+        self._dropped = 0
+        self._shortened: set[int] = set()
+        """Frames of which the oldest activations were dropped."""
+        self.frames: list[tuple[Program, tuple[str, ...], Limits]] = []
+        self.kept: dict[str, bytes] = {}
+        """The bytes of artifacts, by their digest."""
+        self.began = time.perf_counter()
+        self.began_at = self._wall / 1e9
+        """When it began, in seconds since 1970."""
+        self.ended: float | None = None
+        self._live: Live | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+        self._derived: tuple[int, list[Event]] | None = None
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Itself: an error that is copied carries the same run."""
+        return self
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process can know of it: name, status, error, what it used. What happened stays where it happened."""
+        seconds = self.usage.seconds
+        state = {"_id": self.id, "_wall": self._wall, "status": self.status, "error": self.error, "ended": seconds}
+        return type(self), (self.graph, self.ledger), (None, {**state, "began": 0.0, "began_at": self.began_at})
+
+    @property
+    def id(self) -> str:
+        """A name for this run, from the moment it began."""
+        if not self._id:
+            self._id = f"{self.graph}-{self._wall:x}-{token_hex(4)}"
+        return self._id
+
+    @property
+    def output(self) -> Out:
+        """What the graph answered; None until it has."""
+        answer: Out = self._output
+        return answer
+
+    # -- while it goes -------------------------------------------------------------------------------------------------
+    def cancel(self) -> None:
+        """Stops the walk: running nodes are cancelled and awaited, finished work stays in the journal."""
+        if self.status == "running" and self._task is not None:
+            self._cancelled = True
+            if self.journal:  # else its task has not had its first turn: it will see that it is not wanted
+                self._task.cancel()
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Self:
+        await self.settled()
+        if self.error is not None:
+            raise self.error
+        return self
+
+    async def settled(self) -> Self:
+        """Waits until the walk has ended, however it ended, and raises nothing of it."""
+        task = self._task
+        if task is not None and not task.done():
+            await asyncio.wait([task])
+        return self
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Everything that has happened and happens until the walk ends; each iteration starts at the beginning.
+
+        No event is lost to a slow reader, but for pieces of what is still being said (`graphflow.journal.live` has the rules).
+        """
+        if self._live is not None and self.status == "running":
+            return self._live.read()
+        return _each(self.events)
+
+    def tell(self, event: Event) -> None:
+        """Keeps an event and tells whoever listens; after the terminal event there is nothing more to tell."""
+        if self.ended is not None and type(event) is not RunEnded:
+            return
+        live = self._live
+        if live is None:
+            self.journal.append(event)
+            return
+        if event.passing:
+            live.say(event)
+        else:
+            self.journal.append(event)
+        live.wake()
+
+    def watch(self) -> None:
+        """From now on somebody may listen."""
+        self._live = Live(self.journal)
+
+    def close(self) -> None:
+        """Marks the end for listeners."""
+        if self._live is not None:
+            self._live.end()
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody may listen, so that what follows from the facts is told at once."""
+        return self._live is not None
+
+    def records(self) -> list[dict[str, Any]]:
+        """Everything that happened, as plain JSON data: `--events` writes these, a line each."""
+        return list(map(Recorder(self).record, self.events))
+
+    # -- what happened -------------------------------------------------------------------------------------------------
+    @property
+    def usage(self) -> Usage:
+        """What the run used so far."""
+        return self.ledger.usage((self.ended or time.perf_counter()) - self.began)
+
+    @property
+    def usage_by_node(self) -> dict[str, Usage]:
+        """What each node used, by "graph > node": steps and their seconds, calls of models, tokens, cost."""
+        return self._used(lambda path, node, alone: [" > ".join((*(path[:-1] if alone else path), node))])
+
+    @property
+    def usage_by_frame(self) -> dict[tuple[str, ...], Usage]:
+        """What each frame used, by its path; what a frame used counts for all around it, too."""
+        return self._used(lambda path, node, alone: [path[:depth] for depth in range(1, len(path) + 1)])
+
+    def _used(self, places: Callable[[tuple[str, ...], str, bool], list[Any]]) -> dict[Any, Usage]:
+        used: dict[Any, Usage] = {}
+        for step in self.steps:
+            for place in places(step.path, step.node, False):
+                book = used.setdefault(place, Usage(usd=0.0))
+                book.steps += 1
+                book.seconds += step.seconds
+        paths = [path for _, path, _ in self.frames]
+        for event in self.facts:
+            if isinstance(event, ModelFinished):
+                path = paths[event.frame]
+                alone = event.frame > 0 and path[-1] == event.node  # a sub-agent alone in its frame
+                for place in places(path, event.node, alone):
+                    used.setdefault(place, Usage(usd=0.0)).count(event)
+        return used
+
+    @property
+    def facts(self) -> list[Event]:
+        """The journal, each row as its event, in the order of time."""
+        facts: list[Event] = Events()
+        for row in self.journal:
+            if isinstance(row, Stretch):
+                facts += self._unpacked(row)
+            elif not isinstance(row, Snapshot):
+                facts.append(row)
+        facts.sort(key=lambda fact: fact.at)  # stable, and nearly sorted: stretches of parallel frames interleave
+        return facts
+
+    @property
+    def dropped(self) -> int:
+        """How many of the oldest activations are not kept any more: `facts`, `events` and `steps` begin after them.
+
+        Only a run that nobody listens to drops any, and only what loops have done again and again (`keep_steps`); its
+        `usage` counts everything.
+        """
+        return self._dropped
+
+    def drop_old(self, frame: int, most: int) -> None:
+        """Drops what a frame told before its last `most` activations."""
+        self.journal, dropped = without_old(self.journal, frame, max(most, self.keep_steps))
+        if dropped:
+            self._shortened.add(frame)
+            self._dropped += dropped
+
+    @property
+    def events(self) -> list[Event]:
+        """Everything that happened: the facts, and what follows from them, in order."""
+        if self.observed:
+            return self.facts
+        mark = len(self.journal) + self.dropped
+        if self._derived is None or self._derived[0] != mark:
+            self._derived = (mark, derive(self))
+        return self._derived[1]
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """What nodes have kept beside the answer, in order; `payload` has the bytes."""
+        return [event.artifact for event in self.journal if isinstance(event, ArtifactKept)]
+
+    def payload(self, artifact: Artifact | str) -> bytes:
+        """The bytes of an artifact, or of the digest of one.
+
+        Raises:
+            KeyError: nothing of that digest was kept.
+        """
+        return self.kept[artifact if isinstance(artifact, str) else artifact.digest]
+
+    @property
+    def failures(self) -> list[NodeFailed | CallFailed | BackgroundFinished]:
+        """Every node that raised, also where the walk went on without it.
+
+        That is: forks that `isolate`, a `Failure` edge, an agent's tool, a call in the background, also one that was cut
+        off because the run ended first. What a tool says on purpose (`ToolError`) is an answer, not a failure.
+        """
+        found: list[NodeFailed | CallFailed | BackgroundFinished] = []
+        for event in self.facts:
+            if isinstance(event, BackgroundFinished):
+                if event.status not in ("failed", "limited") and not isinstance(event.error, BackgroundFailed):
+                    continue
+            elif not isinstance(event, (NodeFailed, CallFailed)) or _was_cancelled(event.error):
+                continue
+            said = isinstance(event, CallFailed) and isinstance(event.error, (ToolError, LimitExceeded, NotReachable))
+            if not said and all(event.error is not other.error for other in found):
+                found.append(event)
+        return found
+
+    @property
+    def steps(self) -> list[Step]:
+        """Every activation and call that has ended, in the order they ended."""
+        steps: list[Step] = []
+        paths = [path for _, path, _ in self.frames]
+        started: dict[tuple[int, int], NodeStarted] = {}
+        calls: dict[tuple[int, int], CallStarted] = {}
+        for event in self.events:
+            if isinstance(event, NodeStarted):
+                started[event.frame, event.activation] = event
+            elif isinstance(event, CallStarted):
+                calls[event.frame, event.call] = event
+            elif isinstance(event, (NodeFinished, NodeFailed, NodeCancelled)):
+                if event.frame and paths[event.frame][-1] == event.node:
+                    continue  # a sub-agent alone in its frame: its call is the step
+                begun = started[event.frame, event.activation]
+                output, error = getattr(event, "output", None), getattr(event, "error", None)
+                if isinstance(event, NodeCancelled):
+                    error = WalkCancelled(f"node {event.node!r} was stopped")
+                steps.append(
+                    Step(
+                        event.node, paths[event.frame], begun.scope, begun.input, output, error, event.started, event.at
+                    )
+                )
+            elif isinstance(event, (CallFinished, CallFailed)):
+                call = calls[event.frame, event.call]
+                output, error = getattr(event, "output", None), getattr(event, "error", None)
+                steps.append(
+                    Step(
+                        event.node,
+                        paths[event.frame],
+                        (),
+                        call.input,
+                        output,
+                        error,
+                        event.started,
+                        event.at,
+                        call.caller,
+                    )
+                )
+        return steps
+
+    def _unpacked(self, row: Stretch) -> list[Event]:
+        slots = self.frames[row.frame][0].slots
+        began = self.began
+        hops = iter(row.hops)
+        return [
+            NodeFinished(ended - began, row.frame, number, slots[slot].name, output, started - began)
+            for number, (slot, started, ended, output) in enumerate(zip(hops, hops, hops, hops, strict=True), row.first)
+        ]
+
+    def __repr__(self) -> str:
+        used = self.usage
+        shown = f"<run of {self.graph}: {self.status} after {counted(used.steps, 'step')}, {used.seconds:.3f} s"
+        if used.model_calls:
+            shown += f", {counted(used.model_calls, 'model call')}, {counted(used.tokens, 'token')}"
+        if self._dropped:
+            shown += f", the oldest {self._dropped} activations not kept"
+        return shown + ">"
+
+
+def _was_cancelled(error: BaseException) -> bool:
+    """Whether it ended because others stopped it: then it has not failed."""
+    return isinstance(error, (asyncio.CancelledError, WalkCancelled))
+
+
+class Recorder:
+    """Makes records of one run's events as they come: with the run's id, a number that counts up from 0, and the time of day."""
+
+    __slots__ = ("_run", "count")
+
+    def __init__(self, run: RunRecord[Any]) -> None:
+        self._run = run
+        self.count = 0
+
+    def record(self, event: Event) -> dict[str, Any]:
+        """The next record."""
+        run = self._run
+        plain = to_record(event)
+        kind = plain.pop("kind")
+        time_of_day = datetime.fromtimestamp(run.began_at + event.at, UTC).isoformat(timespec="microseconds")
+        record = {"kind": kind, "run": run.id, "number": self.count, "time": time_of_day, **plain}
+        self.count += 1
+        return record
+
+
+async def _each(events: Sequence[Event]) -> AsyncIterator[Event]:
+    for event in events:
+        yield event
+
+
+def derive(run: RunRecord[Any]) -> list[Event]:
+    """The facts of a run with what follows from them, by pushing them through fresh walks."""
+    walks: dict[int, Walk] = {}
+    beginnings = {row.frame: row for row in reversed(run.journal) if isinstance(row, (Stretch, Snapshot))}
+    events: list[Event] = Events()
+    facts = run.facts
+    refused = {(fact.frame, fact.activation) for fact in facts if isinstance(fact, NodeRefused)}
+    for fact in facts:
+        events.append(fact)
+        walk = walks.get(fact.frame)
+        if isinstance(fact, (RunStarted, FrameEntered)):
+            begun = beginnings[fact.frame] if fact.frame in run._shortened else None
+            walk = walks[fact.frame] = _beginning_walk(run, fact, begun)
+        elif walk is not None and isinstance(fact, (NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped)):
+            walk.apply(fact)
+        if walk is not None and walk.outbox:
+            events += [event for event in walk.outbox if not (refused and _is_start_of(event, refused))]
+            walk.outbox.clear()
+    return events
+
+
+def _is_start_of(event: Event, activations: Container[tuple[int, int]]) -> bool:
+    """Whether it tells of the start of one of these activations."""
+    return isinstance(event, NodeStarted) and (event.frame, event.activation) in activations
+
+
+def _beginning_walk(run: RunRecord[Any], fact: Event, begun: Stretch | Snapshot | None) -> Walk:
+    """A frame's walk where its record begins: at its first fact, or in the middle if the oldest were dropped."""
+    if isinstance(begun, Snapshot):
+        return begun.resumed()
+    program, path, limits = run.frames[fact.frame]
+    walk = Walk(program, limits, frame=fact.frame, path=path, observed=True)
+    if begun is None:
+        walk.apply(fact)
+    else:
+        walk.begin_at(begun.first, begun.slot, begun.message, begun.laps, fact.at)
+    return walk
