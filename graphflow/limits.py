@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any, Literal, Protocol
 
 from graphflow.display import Displayed
@@ -66,30 +67,41 @@ class Limits:
         if self.unpriced not in (None, "tell", "end"):
             raise DeclarationError(f"Limits(unpriced={self.unpriced!r}): give 'tell' or 'end', or leave it out")
         for field in fields(self)[:-1]:
-            value = getattr(self, field.name)
-            floor = 1 if field.name in ("laps", "concurrency") else 0
-            if value is not None and (
-                isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= floor
-            ):
-                raise DeclarationError(
-                    f"Limits({field.name}={value!r}): give a number of at least {floor}, or leave it out"
-                )
+            name, value = field.name, getattr(self, field.name)
+            # No lap and nobody at work would be a walk that cannot move; none of the others is a fair limit.
+            floor = 1 if name in ("laps", "concurrency") else 0
+            if value is not None and not _is_number_from(floor, value):
+                raise DeclarationError(f"Limits({name}={value!r}): give a number of at least {floor}, or leave it out")
 
     def tightest(self, other: Limits | None) -> Limits:
         """Both limits at once: for each field the smaller of the two that are stated."""
         if other is None:
             return self
-        merged: dict[str, float | str | None] = {}
-        for field in fields(self):
-            stated = [v for v in (getattr(self, field.name), getattr(other, field.name)) if v is not None]
-            merged[field.name] = min(stated) if stated else None  # of texts, too: "end" is the tighter one
+        merged: dict[str, float | str] = {}
+        for name, value in (*self._stated(), *other._stated()):
+            # Of texts, too: "end" is tighter than "tell", and comes before it.
+            merged[name] = min(merged[name], value) if name in merged else value
         return Limits(**merged)  # type: ignore[arg-type]  # ints stay ints: min() returns one of its arguments
 
+    def _stated(self) -> list[tuple[str, Any]]:
+        """The limits that are stated here."""
+        stated: list[tuple[str, Any]] = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                stated.append((field.name, value))
+        return stated
+
     def __repr__(self) -> str:
-        stated = ", ".join(
-            f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) is not None
-        )
+        stated = ", ".join(f"{name}={value!r}" for name, value in self._stated())
         return f"Limits({stated})"
+
+
+def _is_number_from(floor: int, value: object) -> bool:
+    """Whether a value is a number of at least so much. No NaN is, and True is no number here."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return value >= floor
 
 
 UNLIMITED = Limits()
@@ -125,10 +137,17 @@ class Usage(Displayed):
 
     def __repr__(self) -> str:
         """What was used at all; seconds and dollars rounded."""
-        shown = {name: getattr(self, name) for name in Usage.__dataclass_fields__}
-        shown["seconds"], shown["usd"] = round(self.seconds, 3), None if self.usd is None else round(self.usd, 6)
-        told = ", ".join(f"{name}={value}" for name, value in shown.items() if value or name == "usd")
-        return f"Usage({told})"
+        shown: list[str] = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "seconds":
+                value = round(value, 3)
+            elif field.name == "usd" and value is not None:
+                value = round(value, 6)
+            # Dollars always: None says that nobody knows what it cost, and 0.0 that it cost nothing.
+            if value or field.name == "usd":
+                shown.append(f"{field.name}={value}")
+        return f"Usage({', '.join(shown)})"
 
     @property
     def tokens(self) -> int:
@@ -143,7 +162,11 @@ class Usage(Displayed):
         self.cache_read_tokens += reply.cache_read_tokens or 0
         self.cache_write_tokens += reply.cache_write_tokens or 0
         self.reasoning_tokens += reply.reasoning_tokens or 0
-        self.usd = None if self.usd is None or reply.usd is None else self.usd + reply.usd
+        # One answer of unknown price makes the sum unknown, and it stays so.
+        if self.usd is None or reply.usd is None:
+            self.usd = None
+        else:
+            self.usd += reply.usd
 
 
 class Answered(Protocol):
@@ -201,16 +224,28 @@ class Ledger:
         self.parent = parent
         self.on_warning = on_warning
         self.depth: int = 0 if parent is None else parent.depth + 1
+        """Frames around this one."""
         self.ceiling = self._ceiling()
+        """The depth that nothing below may exceed: a child's own limit can only lower it."""
         self.deadline: float | None = None
         """When `seconds` are over, by the event loop's clock; set when the frame is walked."""
         self.timed: bool = parent is not None and parent.timed
         """Whether there is a deadline here or above: else nobody asks the clock."""
-        self.steps = self.tool_calls = self.model_calls = self.input_tokens = self.output_tokens = self.tokens = 0
-        self.cache_read_tokens = self.cache_write_tokens = self.reasoning_tokens = 0
+        self.steps = 0
+        self.tool_calls = 0
+        self.model_calls = 0
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self.tokens = 0
+        self.cache_read_tokens = 0
+        self.cache_write_tokens = 0
+        self.reasoning_tokens = 0
         self.usd = 0.0
+        """Dollars of the answers whose price is known."""
         self.unpriced = False
+        """Whether there were others."""
         self.warned: set[str] | None = None
+        """What has been told once already."""
 
     def __deepcopy__(self, memo: object) -> Ledger:
         """Itself: an error that is copied still tells whose limit it was."""
@@ -218,13 +253,15 @@ class Ledger:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What was used; in another process there is no frame whose limit it could be."""
-        return _alone, (self.path, self.limits, {name: getattr(self, name) for name in _COUNTED})
+        counted = {name: getattr(self, name) for name in _COUNTED}
+        return _alone, (self.path, self.limits, counted)
 
     def _ceiling(self) -> int:
-        stated = None if self.limits.depth is None else self.depth + self.limits.depth
-        if self.parent is None:
-            return DEFAULT_DEPTH if stated is None else stated
-        return self.parent.ceiling if stated is None else min(stated, self.parent.ceiling)
+        inherited = None if self.parent is None else self.parent.ceiling
+        if self.limits.depth is None:
+            return DEFAULT_DEPTH if inherited is None else inherited
+        stated = self.depth + self.limits.depth
+        return stated if inherited is None else min(stated, inherited)
 
     @property
     def at_depth_limit(self) -> bool:
@@ -233,13 +270,15 @@ class Ledger:
 
     def enter(self, name: str, limits: Limits | None) -> Ledger:
         """The ledger of a child frame, or `DepthExceeded` before the child exists."""
+        path = (*self.path, name)
         if self.depth >= self.ceiling:
-            raise DepthExceeded((*self.path, name), self.ceiling)
-        return Ledger((*self.path, name), limits or UNLIMITED, self, self.on_warning)
+            raise DepthExceeded(path, self.ceiling)
+        return Ledger(path, limits or UNLIMITED, self, self.on_warning)
 
     def begin(self, seconds: float) -> float:
         """Sets the deadline of this ledger's frame, which is walked from now on; returns it."""
-        self.deadline = asyncio.get_running_loop().time() + seconds
+        now = asyncio.get_running_loop().time()
+        self.deadline = now + seconds
         self.timed = True
         return self.deadline
 
@@ -247,6 +286,8 @@ class Ledger:
         """Raises `LimitExceeded` if time is over, here or above, for the outermost deadline that has passed."""
         if not self.timed:
             return
+        # The outermost: an inner frame whose time is over may be mended by those around it, and must not hide that theirs
+        # is over, too.
         now = asyncio.get_running_loop().time()
         late: Ledger | None = None
         book: Ledger | None = self
@@ -264,6 +305,7 @@ class Ledger:
         """
         if self.timed:
             self.check_time()
+        # Looked at in all books first and counted in them afterwards, so that what is refused is counted nowhere.
         book: Ledger | None = self
         broken: Ledger | None = None
         while book is not None:
@@ -302,7 +344,8 @@ class Ledger:
             book.cache_read_tokens += reply.cache_read_tokens or 0
             book.cache_write_tokens += reply.cache_write_tokens or 0
             book.reasoning_tokens += reply.reasoning_tokens or 0
-            book.unpriced = book.unpriced or reply.usd is None
+            if reply.usd is None:
+                book.unpriced = True
             book = book.parent
         self.add("tokens", reply.input_tokens + reply.output_tokens)
         if reply.usd is not None:
@@ -330,13 +373,14 @@ class Ledger:
 
     def first_deadline(self) -> Ledger | None:
         """Of this ledger and its ancestors the one whose time is over first."""
-        books: list[Ledger] = []
+        first: Ledger | None = None
+        earliest = inf
         book: Ledger | None = self
         while book is not None:
-            if book.deadline is not None:
-                books.append(book)
+            if book.deadline is not None and book.deadline < earliest:
+                first, earliest = book, book.deadline
             book = book.parent
-        return min(books, key=lambda each: each.deadline or 0.0, default=None)
+        return first
 
     def metered(self, meter: Meter) -> bool:
         """Whether this ledger or an ancestor limits that meter."""
@@ -357,26 +401,33 @@ class Ledger:
         )
         first = self.first_deadline()
         if first is not None and first.deadline is not None:
-            left = left.tightest(Limits(seconds=max(0.0, first.deadline - asyncio.get_running_loop().time())))
+            now = asyncio.get_running_loop().time()
+            seconds = max(0.0, first.deadline - now)
+            left = left.tightest(Limits(seconds=seconds))
         book: Ledger | None = self
         while book is not None:
-            used = {
-                m: max(0, getattr(book.limits, m) - getattr(book, m))
-                for m in METERS
-                if getattr(book.limits, m) is not None
-            }
-            left = left.tightest(Limits(**used))
+            left = left.tightest(book._own_left())
             book = book.parent
         return left
 
+    def _own_left(self) -> Limits:
+        """What is left of what this very ledger limits and counts."""
+        left: dict[str, Any] = {}
+        for meter in METERS:
+            limit = getattr(self.limits, meter)
+            if limit is not None:
+                left[meter] = max(0, limit - getattr(self, meter))
+        return Limits(**left)
+
     def exceeded(self, limit: str, detail: str = "") -> LimitExceeded:
         """The error that names this ledger's limit."""
-        error = LimitExceeded(limit, getattr(self.limits, limit) or 0, self.path, detail)
+        value = getattr(self.limits, limit) or 0
+        error = LimitExceeded(limit, value, self.path, detail)
         error.ledger = self
         return error
 
     def warn(self, meter: str, used: float) -> None:
-        """Tells once, at 80 %."""
+        """Warns, once, that a limit is nearly used up."""
         if self.warned is None:
             self.warned = set()
         if meter not in self.warned and self.on_warning is not None:
@@ -385,10 +436,11 @@ class Ledger:
 
     def first_time(self, what: str) -> bool:
         """Whether something is to be told of this ledger for the first time."""
-        self.warned = self.warned or set()
-        new = what not in self.warned
+        if self.warned is None:
+            self.warned = set()
+        is_new = what not in self.warned
         self.warned.add(what)
-        return new
+        return is_new
 
     def contains(self, other: object) -> bool:
         """Whether `other` is this ledger or one of its ancestors: its limit ends this frame, too."""
@@ -401,18 +453,17 @@ class Ledger:
 
     def usage(self, seconds: float = 0.0) -> Usage:
         """What has been used, as a plain value."""
-        usd = None if self.unpriced else self.usd
         return Usage(
-            self.steps,
-            self.tool_calls,
-            self.model_calls,
-            self.input_tokens,
-            self.output_tokens,
-            usd,
-            seconds,
-            self.cache_read_tokens,
-            self.cache_write_tokens,
-            self.reasoning_tokens,
+            steps=self.steps,
+            tool_calls=self.tool_calls,
+            model_calls=self.model_calls,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            usd=None if self.unpriced else self.usd,
+            seconds=seconds,
+            cache_read_tokens=self.cache_read_tokens,
+            cache_write_tokens=self.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens,
         )
 
 

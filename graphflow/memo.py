@@ -15,32 +15,48 @@ from weakref import ref
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Function = Callable[..., Any]
+Reader = Callable[Concatenate[Function, P], R]
 
 
 class Remembering(Protocol[P, R]):
     """A reader of functions that remembers; `__wrapped__` reads anew."""
 
-    __wrapped__: Callable[Concatenate[Callable[..., Any], P], R]
+    __wrapped__: Reader[P, R]
 
-    def __call__(self, function: Callable[..., Any], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, function: Function, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
-def once_a_function(read: Callable[Concatenate[Callable[..., Any], P], R]) -> Remembering[P, R]:
+def once_a_function(read: Reader[P, R]) -> Remembering[P, R]:
     """The reader, remembering what it has read of plain functions and of methods; of other callables it reads anew."""
     name = f"__graphflow_{read.__name__}__"
 
     @wraps(read)
-    def find(function: Callable[..., Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        owner = function.__func__ if isinstance(function, MethodType) else function
+    def find(function: Function, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        owner: object = function
+        place = "function"
+        # A method is read differently from its function: it has no `self` to give.
+        if isinstance(function, MethodType):
+            owner = function.__func__
+            place = "method"
         if type(owner) is not FunctionType:
             return read(function, *args, **kwargs)
-        place = "method" if owner is not function else "function"
-        whose, known = owner.__dict__.get(name, (None, None))
-        if whose is None or whose() is not owner:  # `functools.wraps` copies it to another function
-            known = {}
-            owner.__dict__[name] = ref(owner), known
+        known = _known_of(owner, name)
         if place not in known:
             known[place] = read(function, *args, **kwargs)
         return cast("R", known[place])
 
     return cast("Remembering[P, R]", find)
+
+
+def _known_of(function: FunctionType, name: str) -> dict[str, object]:
+    """What is kept with a function under a name, by whether it was read as a method."""
+    entry = function.__dict__.get(name)
+    if entry is not None:
+        owner, known = entry
+        # `functools.wraps` copies the entry to another function, of which nothing has been read.
+        if owner() is function:
+            return cast("dict[str, object]", known)
+    fresh: dict[str, object] = {}
+    function.__dict__[name] = ref(function), fresh
+    return fresh

@@ -30,7 +30,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-KEY = 32
+KEY_LENGTH = 32
 """Characters of a key: 128 bits, as of a UUID."""
 _BY_THEIR_TEXT = (Decimal, UUID, PurePath, timedelta)
 _BY_THEIR_DATE = (datetime, date, time)
@@ -41,7 +41,7 @@ class Effect:
 
     __slots__ = ("_waiting", "answer", "answered", "asked", "under_way")
 
-    def __init__(self, asked: Any) -> None:
+    def __init__(self, asked: object) -> None:
         self.asked = asked
         self.answered = False
         self.answer: Any = None
@@ -49,12 +49,14 @@ class Effect:
         self._waiting: asyncio.Future[None] | None = None
         """Done as soon as it is no longer under way, with or without an answer; if somebody waits for that."""
 
-    def answers(self, question: Any) -> bool:
+    def answers(self, question: object) -> bool:
         """Whether it was the same question: digests do not tell two secrets apart."""
         if self.asked is question:
             return True
+        if type(self.asked) is not type(question):
+            return False
         try:
-            return type(self.asked) is type(question) and bool(self.asked == question)
+            return bool(self.asked == question)
         except Exception:  # whatever a comparison of the user's raises
             return False
 
@@ -137,7 +139,7 @@ class Asking:
         self._left: dict[Question, deque[int]] = {}
         """Of the equal questions that earlier tries have asked: which this one has not met yet."""
 
-    def ask(self, whom: str, question: Any, *, lasting: bool) -> Place:
+    def ask(self, whom: str, question: object, *, lasting: bool) -> Place:
         """The place of the next question to somebody.
 
         Args:
@@ -145,24 +147,30 @@ class Asking:
             question: what is asked.
             lasting: whether it may leave something behind, so that another try takes over its answer.
         """
+        #     one try:      add(1)  add(2)  add(1)     places  add(1) 0,  add(2) 0,  add(1) 1
+        #     the next:     add(2)  add(1)             places  add(2) 0,  add(1) 0: the same, whatever came between
         within = self._within
+        effects = within.effects
         asked = (within.key, whom, _short(canonical(question)))
         if not lasting:
-            number = self._counts[asked] = self._counts.get(asked, -1) + 1
-            return Place((*asked, str(number)), within.effects)
-        known = within.effects.known.get(asked)
+            number = self._counts.get(asked, -1) + 1
+            self._counts[asked] = number
+            return Place((*asked, str(number)), effects)
+        known = effects.known.get(asked)
         if known is None:
-            known = within.effects.known[asked] = []
+            known = effects.known[asked] = []
             self._left[asked] = _NONE_LEFT
-        number = self._met(asked, known, question)
-        return Place((*asked, str(number)), within.effects, known[number])
+        number = self._match(asked, known, question)
+        return Place((*asked, str(number)), effects, known[number])
 
-    def _met(self, asked: Question, known: list[Effect], question: Any) -> int:
+    def _match(self, asked: Question, known: list[Effect], question: object) -> int:
         """Which of the equal questions this one is: one of an earlier try, those with answers first, or a new one."""
         left = self._left.get(asked)
         if left is None:
-            order = sorted(range(len(known)), key=lambda number: (not known[number].answered, number))
-            left = self._left[asked] = deque(order)
+            numbers = range(len(known))
+            answered = [number for number in numbers if known[number].answered]
+            others = [number for number in numbers if not known[number].answered]
+            left = self._left[asked] = deque(answered + others)
         for number in left:
             if known[number].answers(question):
                 left.remove(number)
@@ -182,34 +190,43 @@ def place_in(around: Place, name: str) -> Place:
 
 
 def _hash(*parts: str) -> str:
-    return sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:KEY]
+    whole = "\0".join(parts)
+    digest = sha256(whole.encode(errors="surrogatepass"))
+    return digest.hexdigest()[:KEY_LENGTH]
 
 
-LONG = 200
-"""Characters of a question that are kept as they are."""
+MAX_QUESTION = 200
+"""Characters of a question that are kept as they are; of a longer one its digest is."""
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LONG else _hash(text)
+    return text if len(text) <= MAX_QUESTION else _hash(text)
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """A value as text that only its content decides: the same in every process, whatever the order of keys and sets."""
     try:
         return _ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError):  # keys that are no texts, numbers of thousands of digits, a ring
-        return _spelled(value)
+        return _Text().of(value)
 
 
-def _reduced(value: Any) -> Any:
+def _reduced(value: Any) -> object:
     """What is no JSON by itself, as something that is."""
     if isinstance(value, BaseModel):
         extra = value.__pydantic_extra__
         return {**value.__dict__, **extra} if extra else value.__dict__
     if isinstance(value, Enum):
         return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in fields(value)]
+        return {name: getattr(value, name) for name in names}
     if isinstance(value, (set, frozenset)):
-        return sorted(map(_spelled, value))
+        return sorted([_Text().of(item) for item in value])
+    return _reduced_scalar(value)
+
+
+def _reduced_scalar(value: Any) -> object:
     if isinstance(value, _BY_THEIR_DATE):
         return value.isoformat()
     if isinstance(value, (bytes, bytearray)):
@@ -218,30 +235,39 @@ def _reduced(value: Any) -> Any:
         return str(value)
     if isinstance(value, (SecretStr, SecretBytes)):
         return "a secret"  # keys are shown to others, and a short secret could be guessed from its digest
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
     return f"a {type(value).__qualname__}"  # never its repr, which may hold an address
 
 
 _ENCODER = JSONEncoder(sort_keys=True, separators=(",", ":"), default=_reduced)
-MOST_PARTS = 100_000
+MAX_PARTS = 100_000
 """Parts that are told apart in a value that JSON cannot write: a ring has no end."""
-DEEPEST = 100
+MAX_NESTING = 100
+MAX_BITS = 10_000
+"""Of a number that is written in digits: Python refuses to write longer ones."""
 
 
-def _spelled(value: Any, depth: int = 0, budget: list[int] | None = None) -> str:
-    """A value as text, also where JSON has no way to write it."""
-    budget = [MOST_PARTS] if budget is None else budget
-    budget[0] -= 1
-    if depth > DEEPEST or budget[0] < 0:
-        return "..."
-    if isinstance(value, dict):
-        items = [(_spelled(name, depth + 1, budget), _spelled(item, depth + 1, budget)) for name, item in value.items()]
-        return "{" + ",".join(f"{name}:{item}" for name, item in sorted(items)) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(_spelled(item, depth + 1, budget) for item in value) + "]"
-    if type(value) is int and value.bit_length() > 10_000:
-        return hex(value)  # Python refuses to write it in digits
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return _ENCODER.encode(value)
-    return _spelled(_reduced(value), depth + 1, budget)
+class _Text:
+    """Writes a value as text, also where JSON has no way to write it."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        self._parts = 0
+
+    def of(self, value: Any, depth: int = 0) -> str:
+        self._parts += 1
+        if depth > MAX_NESTING or self._parts > MAX_PARTS:
+            return "..."
+        inner = depth + 1
+        if isinstance(value, dict):
+            pairs = sorted([(self.of(name, inner), self.of(item, inner)) for name, item in value.items()])
+            items = [f"{name}:{item}" for name, item in pairs]
+            return "{" + ",".join(items) + "}"
+        if isinstance(value, (list, tuple)):
+            parts = [self.of(item, inner) for item in value]
+            return "[" + ",".join(parts) + "]"
+        if type(value) is int and value.bit_length() > MAX_BITS:
+            return hex(value)
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return _ENCODER.encode(value)
+        return self.of(_reduced(value), inner)

@@ -1,7 +1,7 @@
 """The record of a run: one walk from the outside, while it goes and afterwards.
 
-    RunRecord   what is kept, what can be read from it, and how it is awaited, watched and cancelled
-        Run     pictures, a timeline, a report, a frame    (`graphflow.run`, above all that these call)
+RunRecord   what is kept, what can be read from it, and how it is awaited, watched and cancelled
+    Run     pictures, a timeline, a report, a frame    (`graphflow.run`, above all that these call)
 """
 
 from __future__ import annotations
