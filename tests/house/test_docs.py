@@ -1,0 +1,176 @@
+"""What is written for people is true: examples run, names can be imported, files are there, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / ".github").rglob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PROSE = [page for page in PAGES if page.name != "CHANGELOG.md"]
+"""Pages that speak of today; what has changed names what was."""
+EXAMPLES = [page for page in PROSE if "```python" in page.read_text(encoding="utf-8") and page.name != "README.md"]
+GIVEN = ROOT / "docs" / "graphs.md"
+"""Its examples come first; those of other pages go on from there."""
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+each_page = pytest.mark.parametrize("page", PROSE, ids=named)
+
+
+# -- examples run ------------------------------------------------------------------------------------------------------
+def blocks(page: Path, language: str = "python") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def executed(page: Path, names: dict[str, Any]) -> dict[str, Any]:
+    for number, block in enumerate(blocks(page)):
+        exec(compile(block, f"{named(page)} block {number}", "exec"), names)
+    return names
+
+
+@pytest.fixture
+def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What is known after the examples of the first page, in a folder where pictures may be written."""
+    monkeypatch.chdir(tmp_path)
+    return executed(GIVEN, {"__name__": "docs"})
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 4
+
+
+@pytest.mark.parametrize("page", [page for page in EXAMPLES if page != GIVEN], ids=named)
+def test_the_python_of_a_page_runs(page: Path, names: dict[str, Any]) -> None:
+    executed(page, names)
+
+
+def test_the_first_page_walks(names: dict[str, Any]) -> None:
+    assert names["run"].status == "completed"
+
+
+def test_the_page_of_pictures_writes_them(names: dict[str, Any], tmp_path: Path) -> None:
+    executed(ROOT / "docs" / "pictures.md", names)
+    assert {path.name for path in tmp_path.iterdir()} >= {"desk.svg", "walk.svg", "timeline.svg", "walk.html"}
+
+
+@pytest.mark.local_model
+def test_the_hello_of_the_readme_runs_and_is_short(capsys: pytest.CaptureFixture[str]) -> None:
+    (hello,) = blocks(ROOT / "README.md")
+    assert len([line for line in hello.splitlines() if line.strip()]) <= 8
+    executed(ROOT / "README.md", {"__name__": "readme"})
+    said = capsys.readouterr().out
+    assert said.strip()
+    assert said == said.upper()
+
+
+def test_the_problems_shown_are_the_ones_that_are_raised(names: dict[str, Any]) -> None:
+    from graphflow import END, START, Graph, GraphError
+
+    with pytest.raises(GraphError) as refused:
+        Graph("g", START >> names["planner"] >> names["researcher"] >> END)
+    problem = str(refused.value).splitlines()[1].split(" [")[0].strip()
+    for page in (README, GIVEN.read_text(encoding="utf-8")):
+        assert problem in page
+        assert "may send Rejected, and no edge takes it" in page
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    commands = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv")]
+    assert len(commands) == 2
+    assert commands[1] in (ROOT / ".ci" / "run").read_text()
+
+
+# -- names are right ---------------------------------------------------------------------------------------------------
+def test_every_public_name_is_on_some_page() -> None:
+    import graphflow
+
+    told = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    assert [name for name in graphflow.__all__ if not re.search(rf"\b{name}\b", told)] == []
+
+
+MODULE = re.compile(r"(?:graphflow|nodes|graphs|tests)(?:\.\w+)+")
+FILE = re.compile(
+    r"[\w.-]*/?(?:[\w.-]+/)*[\w.-]*\.(?:py|md|toml|json|yaml|yml|csv|svg|jsonl|ipynb|js|css|j2)|(?:[\w.-]+/)+"
+)
+"""What a word between backticks must look like to be a file or folder of the repository."""
+FOREIGN = re.compile(
+    r"\.\w+|SKILL\.md|(photo|app|case|prices|orders|walk|desk|timeline|hello2?|inbox)\.\w+|docs/|my/folder|.*<.*|.*/name\.py"
+)
+"""Files that are the reader's own, or stand for any file."""
+
+
+@cache
+def words(page: Path) -> frozenset[str]:
+    """What stands between single backticks, outside of blocks of code."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return frozenset(re.findall(r"`([^`\n]+)`", text))
+
+
+@each_page
+def test_every_module_that_is_named_can_be_imported(page: Path) -> None:
+    wrong = [word for word in sorted(words(page)) if MODULE.fullmatch(word) and not is_there(word)]
+    assert wrong == []
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is a module, or something that a module has."""
+    first, *rest = name.split(".")
+    found: Any = import_module(first)
+    done = first
+    for part in rest:
+        done = f"{done}.{part}"
+        if hasattr(found, part):
+            found = getattr(found, part)
+            continue
+        if not isinstance(found, ModuleType):
+            return False
+        try:
+            found = import_module(done)
+        except ImportError:
+            return False
+    return True
+
+
+@each_page
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    wrong = [
+        word
+        for word in sorted(words(page))
+        if FILE.fullmatch(word) and not FOREIGN.fullmatch(word) and not is_a_file(word)
+    ]
+    assert wrong == []
+
+
+def is_a_file(name: str) -> bool:
+    """Whether it is there, seen from the repository or from the package."""
+    return any((folder / name).exists() for folder in (ROOT, ROOT / "graphflow"))
+
+
+@each_page
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    wrong = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if link.startswith(("http://", "https://", "mailto:")):
+            continue
+        place, _, heading = link.partition("#")
+        target = (page.parent / place) if place else page
+        if not target.exists() or (heading and heading not in anchors(target)):
+            wrong.append(link)
+    assert wrong == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Headings, as a code host makes links of them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
