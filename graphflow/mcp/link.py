@@ -140,7 +140,7 @@ class Link:
         from mcp import Client
         from mcp_types import Implementation
 
-        from graphflow import __version__
+        from graphflow._version import __version__
         from graphflow.mcp.elicitation import asker
 
         async def noted(message: Any) -> None:

@@ -1,7 +1,11 @@
 """The record of a run: one walk from the outside, while it goes and afterwards.
 
-RunRecord   what is kept, what can be read from it, and how it is awaited, watched and cancelled
-    Run     pictures, a timeline, a report, a frame    (`graphflow.run`, above all that these call)
+    RunRecord   what is kept, what can be read from it, and how it is awaited, watched and cancelled
+        Run     pictures, a timeline, a report, a frame    (`graphflow.run`, above all that these call)
+
+Rules:
+1. The journal holds facts; everything else (events, steps, usage by node) is derived from it when it is asked for.
+2. A run that has ended never changes again: only its terminal event is still told.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Serving:
             from mcp_types import ListToolsResult
         except ImportError as error:
             raise MissingExtra("serving graphs as tools", "mcp", str(error)) from None
-        from graphflow import __version__
+        from graphflow._version import __version__
 
         tools = [tool_of(name, graph) for name, graph in self.graphs.items()]
 
