@@ -32,6 +32,44 @@ async def keep_alive(name: str, info: dict[str, Any]) -> None:
         set_keep_alive(info["return_value"].get_extra_info("socket"))
 
 
+def set_late(stream: Any) -> None:
+    """Sets this for a connection that may have been opened without anybody being told."""
+    try:
+        sock = stream.get_extra_info("socket")
+        is_set = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    except (OSError, AttributeError):  # a stream that is no socket has none
+        return
+    if not is_set:
+        set_keep_alive(sock)
+
+
+class Idle:
+    """Connections that wait to be used again, by address.
+
+    A client tells of each connection that it opens, but only at the price of telling of everything else as well, which
+    costs more than anything else that is done for a request. A request that will find an idle connection need not pay it.
+    """
+
+    def __init__(self, expiry_s: float) -> None:
+        self._expiry_s = expiry_s
+        self._since: dict[str, list[float]] = {}
+
+    def give(self, address: str, now: float) -> None:
+        """A connection has been given back."""
+        self._since.setdefault(address, []).append(now)
+
+    def take(self, address: str, now: float) -> bool:
+        """Whether there is one for a request; then it is no longer idle."""
+        since = self._since.get(address)
+        if not since:
+            return False
+        newest = since.pop()
+        if now - newest < self._expiry_s:
+            return True
+        since.clear()  # the older ones have expired, too
+        return False
+
+
 def set_keep_alive(sock: Any) -> None:
     """Has the system ask for signs of life."""
     with suppress(OSError, AttributeError):  # a stream that is no socket has none

@@ -23,7 +23,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from hashlib import sha256
-from json import JSONEncoder
+from json import JSONEncoder, encoder
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -206,7 +206,7 @@ def _short(text: str) -> str:
 def canonical(value: object) -> str:
     """A value as text that only its content decides: the same in every process, whatever the order of keys and sets."""
     try:
-        return _ENCODER.encode(value)
+        return _write(value)
     except (TypeError, ValueError, RecursionError):  # keys that are no texts, numbers of thousands of digits, a ring
         return _Text().of(value)
 
@@ -238,7 +238,21 @@ def _reduced_scalar(value: Any) -> object:
     return f"a {type(value).__qualname__}"  # never its repr, which may hold an address
 
 
-_ENCODER = JSONEncoder(sort_keys=True, separators=(",", ":"), default=_reduced)
+def _writer() -> Callable[[Any], str]:
+    """What writes canonical JSON.
+
+    `JSONEncoder.encode` makes a new encoder in C for each value, at three times the price of its work; made once here,
+    where the interpreter has one. A ring is a RecursionError to it instead of a ValueError.
+    """
+    make = getattr(encoder, "c_make_encoder", None)
+    if make is None:
+        return JSONEncoder(sort_keys=True, separators=(",", ":"), default=_reduced).encode
+    write = make(None, _reduced, encoder.encode_basestring_ascii, None, ":", ",", True, False, True)
+    join = "".join
+    return lambda value: join(write(value, 0))
+
+
+_write = _writer()
 MAX_PARTS = 100_000
 """Parts that are told apart in a value that JSON cannot write: a ring has no end."""
 MAX_NESTING = 100
@@ -269,5 +283,5 @@ class _Text:
         if type(value) is int and value.bit_length() > MAX_BITS:
             return hex(value)
         if value is None or isinstance(value, (bool, int, float, str)):
-            return _ENCODER.encode(value)
+            return _write(value)
         return self.of(_reduced(value), inner)

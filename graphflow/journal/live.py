@@ -77,15 +77,17 @@ class Live:
         """What comes next for a reader, if it has come."""
         # Of a piece and a row of the journal that piece comes first which was said when the row was not there yet. Pieces
         # that have gone before this reader came to them are passed by.
-        at = max(reader.piece - self._gone, 0)
-        if at < len(self._pieces):
-            after, piece = self._pieces[at]
-            if after <= reader.row:
-                reader.piece = self._gone + at + 1
-                return piece
-        if reader.row < len(self.journal):
-            event = self.journal[reader.row]
-            reader.row += 1
+        row = reader.row
+        if self._pieces:
+            at = max(reader.piece - self._gone, 0)
+            if at < len(self._pieces):
+                after, piece = self._pieces[at]
+                if after <= row:
+                    reader.piece = self._gone + at + 1
+                    return piece
+        if row < len(self.journal):
+            event = self.journal[row]
+            reader.row = row + 1
             assert isinstance(event, Event)  # a run that is watched writes no stretches
             return event
         return None

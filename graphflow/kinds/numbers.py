@@ -20,16 +20,25 @@ from graphflow.messages.message import Type, adapter_of
 NO_NUMBER = "NaN and infinities are no numbers in JSON; give finite ones"
 
 
+_NEVER = (str, int, bool, type(None))
+"""Types whose values are always numbers of JSON or none at all: most arguments are of these, and need no second look."""
+
+
 def holds_no_number(value: Any) -> bool:
     """Whether NaN or an infinity was given somewhere in a value; what a declaration has as its default was not given."""
     if isinstance(value, float):
         return not isfinite(value)
-    return any(holds_no_number(part) for part in _given_parts(value))
+    for part in _given_parts(value):
+        if type(part) not in _NEVER and holds_no_number(part):
+            return True
+    return False
 
 
 def _given_parts(value: Any) -> Iterable[Any]:
     if isinstance(value, BaseModel):
-        return [getattr(value, name) for name in value.model_fields_set]
+        given = value.__pydantic_fields_set__
+        parts = [part for name, part in value.__dict__.items() if name in given]
+        return [*parts, *value.__pydantic_extra__.values()] if value.__pydantic_extra__ else parts
     if isinstance(value, Mapping):
         return value.values()
     if isinstance(value, (list, tuple, set, frozenset)):

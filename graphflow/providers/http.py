@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, ref
 
 from graphflow.errors import BadRequest, ConnectionFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
-from graphflow.keepalive import keep_alive
+from graphflow.keepalive import Idle, keep_alive, set_late
 from graphflow.keywords import spelled
 from graphflow.model.seam import ModelEvent, Opened
 from graphflow.providers.reply_reader import ReplyReader
@@ -68,27 +68,37 @@ class Call:
 
 
 # -- clients ---------------------------------------------------------------------------------------------------------------
-_clients: dict[int, tuple[ReferenceType[asyncio.AbstractEventLoop], Any, Any]] = {}
-"""By the loop's id: the loop, weakly, its client, and what closes that with it."""
+_clients: dict[int, tuple[ReferenceType[asyncio.AbstractEventLoop], Any, Any, Idle]] = {}
+"""By the loop's id: the loop, weakly, its client, what closes that with it, and which of its connections are idle."""
+EXPIRY_S = 60
+"""Seconds after which an idle connection is closed."""
 _tls: list[ssl.SSLContext] = []
 
 
 async def client() -> httpx.AsyncClient:
     """The client of this event loop. It is closed when the loop shuts down its generators, as `asyncio.run` does."""
+    found, _ = await _client_and_idle()
+    return found
+
+
+async def _client_and_idle() -> tuple[httpx.AsyncClient, Idle]:
     loop = asyncio.get_running_loop()
     held = _clients.get(id(loop))
     if held is None or held[0]() is not loop:
-        for number, (other, _, _) in list(
-            _clients.items()
-        ):  # loops that were closed without a word to their generators
-            if (gone := other()) is None or gone.is_closed():
-                del _clients[number]
+        _forget_closed_loops()
         made = _new_client()
         keeper = _keep(id(loop), made)
-        _clients[id(loop)] = held = (ref(loop), made, keeper)
+        _clients[id(loop)] = held = (ref(loop), made, keeper, Idle(EXPIRY_S))
         await anext(keeper)
-    found: httpx.AsyncClient = held[1]
-    return found
+    return held[1], held[3]
+
+
+def _forget_closed_loops() -> None:
+    """Forgets loops that were closed without a word to their generators."""
+    for number, (other, *_) in list(_clients.items()):
+        gone = other()
+        if gone is None or gone.is_closed():
+            del _clients[number]
 
 
 def _new_client() -> httpx.AsyncClient:
@@ -96,7 +106,7 @@ def _new_client() -> httpx.AsyncClient:
 
     if not _tls:
         _tls.append(httpx.create_ssl_context())  # reads the CA bundle: 20 ms, once a process
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=60)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=EXPIRY_S)
     return httpx.AsyncClient(verify=_tls[0], limits=limits, timeout=None, follow_redirects=False)
 
 
@@ -162,6 +172,10 @@ class Watch:
         self.deadline: float | None = None
         self.phase = ""
         self.expired = False
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self._loop.time()
 
     def wait(self, seconds: float | None, phase: str) -> float | None:
         """From here the task waits for the network, this long at most; the deadline."""
@@ -267,6 +281,7 @@ class _Pieces:
         self.watch = watch
         self.begun = False
         self.first: float | None = None
+        self.idle: Idle | None = None
         self.response: httpx.Response | None = None
         self.stream: AsyncIterator[bytes] | None = None
 
@@ -275,9 +290,10 @@ class _Pieces:
         import httpx
 
         try:
-            sender = await client()
+            sender, self.idle = await _client_and_idle()
             connect = httpx.Timeout(None, connect=self.timeouts.connect_s)
-            request = self._built(sender, connect)
+            is_open = self.idle.take(self.call.url, self.watch.now())
+            request = self._built(sender, connect, {} if is_open else {"trace": keep_alive})
         except (ImportError, OSError, TypeError, ValueError) as error:
             raise Unsendable(type(error).__name__, str(error)) from None
         self.first = self.watch.wait(self.timeouts.first_s, "first")
@@ -286,18 +302,20 @@ class _Pieces:
         except (OverflowError, ExceptionGroup) as error:
             raise Unsendable(type(error).__name__, "the address cannot be reached") from None
         self.watch.pause()
+        if is_open:  # it may have been closed by the other side, and a new one opened
+            set_late(self.response.extensions.get("network_stream"))
         plain = "content-encoding" not in self.response.headers
         self.stream = (self.response.aiter_raw() if plain else self.response.aiter_bytes()).__aiter__()
         return self.response.headers, self.response.status_code
 
-    def _built(self, sender: httpx.AsyncClient, connect: httpx.Timeout) -> httpx.Request:
+    def _built(self, sender: httpx.AsyncClient, connect: httpx.Timeout, extensions: dict[str, Any]) -> httpx.Request:
         return sender.build_request(
             "POST",
             self.call.url,
             headers=dict(self.call.headers),
             content=self.call.body,
             timeout=connect,
-            extensions={"trace": keep_alive},
+            extensions=extensions,
         )
 
     async def next(self) -> bytes | None:
@@ -323,6 +341,8 @@ class _Pieces:
             async with asyncio.timeout(DRAIN_S):
                 async for _ in self.stream:
                     pass
+            assert self.idle is not None
+            self.idle.give(self.call.url, self.watch.now())
         except (TimeoutError, httpx.HTTPError, httpx.StreamError):
             pass
 

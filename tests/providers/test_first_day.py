@@ -235,11 +235,11 @@ edges:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("{base_url: x}", "is no model"),
+        ("{base_url: x}", "is not a model"),
         ("{name: openai:m, key: sk-123456789}", r"key: \$NAME_OF_A_VARIABLE"),
         ("{name: openai:m, key: $K_E_Y, timeout: 3}", "write timeouts="),
         ("{name: opnai:m}", "did you mean 'openai'"),
-        ("[a, b]", "is no model"),
+        ("[a, b]", "is not a model"),
     ],
 )
 def test_a_model_in_a_file_is_read_with_care(

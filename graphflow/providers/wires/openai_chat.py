@@ -240,6 +240,10 @@ def render_media(media: Media, dialect: Dialect) -> Json:
 
 
 # -- parsing ---------------------------------------------------------------------------------------------------------------
+_CHUNK = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices"})
+"""The keys of a chunk that only says what the model says (platform.openai.com/docs/api-reference/chat-streaming)."""
+
+
 class ChatParser:
     """Reads one reply."""
 
@@ -264,14 +268,8 @@ class ChatParser:
         if not self.opened:
             self.opened = True
             events.append(Opened(self.dialect.name, data.get("model") or "", data.get("id") or ""))
-        groq = data.get("x_groq") or {}
-        if groq.get("error"):  # why Groq has stopped early
-            self.failure = fault(self.dialect.name, None, {"error": groq["error"]})
-        usage = data.get("usage") or groq.get("usage")
-        if usage:
-            self.spent = later(self.spent, parse_usage(usage))
-        if isinstance(data.get("citations"), list):  # xAI, Perplexity: all of them, in every chunk that has any
-            self.cited = [Cited(url) for url in data["citations"] if isinstance(url, str)]
+        if not _CHUNK.issuperset(data):  # nearly every chunk of a stream has nothing else
+            self._beside_choices(data)
         for choice in data.get("choices") or ():
             if not choice.get("index"):  # several choices interleave; only the first is read
                 self._delta(choice.get("delta") or choice.get("message") or {}, events)
@@ -281,6 +279,17 @@ class ChatParser:
                 if choice.get("logprobs"):
                     events += read_logprobs(choice["logprobs"].get("content"))
         return events
+
+    def _beside_choices(self, data: Json) -> None:
+        """What a chunk has that is not said by the model."""
+        groq = data.get("x_groq") or {}
+        if groq.get("error"):  # why Groq has stopped early
+            self.failure = fault(self.dialect.name, None, {"error": groq["error"]})
+        usage = data.get("usage") or groq.get("usage")
+        if usage:
+            self.spent = later(self.spent, parse_usage(usage))
+        if isinstance(data.get("citations"), list):  # xAI, Perplexity: all of them, in every chunk that has any
+            self.cited = [Cited(url) for url in data["citations"] if isinstance(url, str)]
 
     def reply(self, data: Any) -> list[ModelEvent]:
         """A whole chat completion."""
