@@ -195,7 +195,7 @@ def test_answers_of_one_activation_are_not_mixed_up() -> None:
                 yield CallDelta(0, f"c{asked}", "look", "{}")
             yield Finished("tool_calls" if asked < turns else "stop")
 
-    graph = Graph("g", START >> Agent("a", input=str, tools=[look], turns=turns + 1) >> END, model=Twice())
+    graph = Graph("g", START >> Agent("a", input=str, tools=[look], max_turns=turns + 1) >> END, model=Twice())
 
     async def main() -> list[Event]:
         return await read_late(graph.start("x"))
