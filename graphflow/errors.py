@@ -155,29 +155,41 @@ class LimitExceeded(WalkError):
         path: names of the frames from the outermost graph to the one whose limit it is.
     """
 
-    def __init__(self, limit: str, value: float, path: Sequence[str], detail: str = "", remedy: str = "") -> None:
+    def __init__(
+        self,
+        limit: str,
+        value: float,
+        path: Sequence[str],
+        detail: str = "",
+        remedy: str = "",
+        *,
+        text: str = "",
+    ) -> None:
         self.limit = limit
         self.value = value
         self.path = tuple(path)
         self.ledger: object | None = None
-        shown = " > ".join(self.path)
-        super().__init__(
-            f"{limit} limit of {value:g} reached in {shown!r}"
-            + (f": {detail}" if detail else "")
-            + "; "
-            + (remedy or f"raise it with Limits({limit}=...) or make the graph do less")
-        )
+        super().__init__(text or self._text(detail, remedy))
+
+    def _text(self, detail: str, remedy: str) -> str:
+        frames = " > ".join(self.path)
+        what = f"{self.limit} limit of {self.value:g} reached in {frames!r}"
+        why = f": {detail}" if detail else ""
+        advice = remedy or f"raise it with Limits({self.limit}=...) or make the graph do less"
+        return f"{what}{why}; {advice}"
 
 
 class DepthExceeded(LimitExceeded, RecursionError):
     """A sub-agent or graph would have been entered deeper than the depth limit allows; it did no work."""
 
     def __init__(self, path: Sequence[str], limit: int) -> None:
-        super().__init__("depth", limit, path)
-        self.args = (
-            f"depth limit of {limit} reached: {' > '.join(path)} would be level {len(path) - 1}; "
-            f"raise it with Limits(depth={len(path) - 1}) or delegate less deeply",
+        frames = " > ".join(path)
+        level = len(path) - 1
+        text = (
+            f"depth limit of {limit} reached: {frames} would be level {level}; "
+            f"raise it with Limits(depth={level}) or delegate less deeply"
         )
+        super().__init__("depth", limit, path, text=text)
 
 
 class WalkCancelled(WalkError):

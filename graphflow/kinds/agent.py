@@ -22,10 +22,10 @@ from graphflow.declaration.node import Context, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
 from graphflow.keywords import former_name, take_renamed
-from graphflow.kinds.asking import ask, declined
 from graphflow.kinds.delegation import background
+from graphflow.kinds.model_call import ask, declined
+from graphflow.kinds.output import output_schema, read_output
 from graphflow.kinds.prompts import Prompt
-from graphflow.kinds.structured import output_schema, read_output
 from graphflow.kinds.turn import Offer, carry_out
 from graphflow.kinds.wire_names import WireNames
 from graphflow.messages.media import Media, media_in, without_media
@@ -401,11 +401,11 @@ class Agent(Node[In, Out]):
         return to_text({"result": answer}) if wrapped else to_text(answer)
 
     def _out_of_turns(self, ctx: Context) -> LimitExceeded:
-        error = LimitExceeded("turns", self.max_turns, ctx.path)
-        error.args = (
-            f"agent {self.name!r} asked its model {self.max_turns} times without coming to an answer; raise Agent(..., max_turns=...)",
+        text = (
+            f"agent {self.name!r} asked its model {self.max_turns} times without coming to an answer; "
+            "raise Agent(..., max_turns=...)"
         )
-        return error
+        return LimitExceeded("turns", self.max_turns, ctx.path, text=text)
 
 
 def _silence(reply: Reply) -> str:

@@ -20,9 +20,9 @@ from graphflow.declaration.node import Context, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import CodeFailed, DeclarationError, LimitExceeded, NotReachable, ResultInvalid
 from graphflow.keywords import former_name, take_renamed
-from graphflow.kinds.awaiting import awaited_calls
 from graphflow.kinds.delegation import background
 from graphflow.kinds.functions import MODULES, bound, clashes, crossing, function_name, told
+from graphflow.kinds.future_calls import awaited_calls
 from graphflow.kinds.sandbox import PER_CALL, Answer, Execution, Lease, Printed, check_installed
 from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, schema_of
 from graphflow.messages.message import Message, error_text

@@ -19,7 +19,7 @@ from graphflow.declaration.node import Context, Node, NodeOptions
 from graphflow.declaration.ports import Port, Signature, read_signature
 from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
-from graphflow.kinds.deciding import Decision, balanced, by_guards, by_model, by_similarity
+from graphflow.kinds.decision import Decision, balanced, by_guards, by_model, by_similarity
 from graphflow.kinds.prompts import Prompt
 from graphflow.messages.message import Type, arms, origin_of, to_text, type_name
 from graphflow.model.seam import Embedder, Model

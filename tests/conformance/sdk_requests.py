@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from graphflow.kinds.structured import output_schema
+from graphflow.kinds.output import output_schema
 from graphflow.messages.media import Media
 from graphflow.model.seam import Request, ToolSpec
 from graphflow.model.turns import (

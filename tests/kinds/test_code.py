@@ -40,9 +40,9 @@ from graphflow.errors import (
 )
 from graphflow.events import Approved, CallFailed, CallFinished, CallStarted, FrameEntered
 from graphflow.kinds import sandbox
-from graphflow.kinds.awaiting import awaited_calls
 from graphflow.kinds.code import Computed
 from graphflow.kinds.functions import function_name, told
+from graphflow.kinds.future_calls import awaited_calls
 from graphflow.kinds.tool import result_text
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls

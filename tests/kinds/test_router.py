@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from graphflow import END, START, Graph, GraphError, Router, node
 from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
-from graphflow.kinds import deciding
-from graphflow.kinds.deciding import label_probabilities
+from graphflow.kinds import decision
+from graphflow.kinds.decision import label_probabilities
 from graphflow.model.seam import Likely
 from graphflow.testing import FakeEmbedder, ScriptedModel, gives, weighs
 from tests.conftest import A, B, Msg, walk
@@ -180,7 +180,7 @@ DESCRIBED = {"one": "the first", "two": "the second"}
 
 @pytest.fixture(autouse=True)
 def _no_bias_known() -> None:
-    deciding._biases.clear()
+    decision._biases.clear()
 
 
 def test_probabilities_are_corrected_for_what_the_model_says_anyway() -> None:

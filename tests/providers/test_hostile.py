@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from graphflow import END, START, Agent, Failover, Graph, Limits, connect, errors, record, replay, tool
 from graphflow.events import ModelPartial
-from graphflow.kinds.structured import output_schema, read_output
+from graphflow.kinds.output import output_schema, read_output
 from graphflow.messages.media import media_in
 from graphflow.model.reply import ReplyBuilder, gather
 from graphflow.model.seam import (

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from graphflow import END, START, Agent, Graph
-from graphflow.kinds.structured import output_schema
+from graphflow.kinds.output import output_schema
 from graphflow.model.seam import CallDelta, Finished, Request, TextDelta, ToolSpec
 from graphflow.model.turns import UserTurn
 from graphflow.providers.structured_output import ANSWER, AnswerReader, as_tool, as_words, fit

@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 
 from graphflow.declaration.node import Context
 from graphflow.errors import OutputInvalid
-from graphflow.kinds.asking import ask, declined
-from graphflow.kinds.structured import read_output
+from graphflow.kinds.model_call import ask, declined
+from graphflow.kinds.output import read_output
 from graphflow.model.reply import Reply
 from graphflow.model.resolve import open_embedder
 from graphflow.model.seam import Embedder, Likely, Model, Request
