@@ -18,13 +18,13 @@ from typing import Any, ClassVar, Literal, TypeVar, Unpack, cast, overload
 
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.handoffs import Handoff, Handover, read_handoffs
-from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Context, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
 from graphflow.keywords import former_name, take_renamed
 from graphflow.kinds.delegation import background
 from graphflow.kinds.model_call import ask, declined
-from graphflow.kinds.output import output_schema, read_output
+from graphflow.kinds.output import WRAPPER, output_schema, read_answer
 from graphflow.kinds.prompts import Prompt
 from graphflow.kinds.turn import Offer, carry_out
 from graphflow.kinds.wire_names import WireNames
@@ -33,8 +33,8 @@ from graphflow.messages.message import Type, to_text
 from graphflow.model.conversation import Conversation, without_unknown_calls
 from graphflow.model.reply import Reply
 from graphflow.model.resolve import check_model
-from graphflow.model.seam import Model, Request, ToolSpec
-from graphflow.model.settings import Effort, Settings
+from graphflow.model.seam import Model, Request
+from graphflow.model.settings import Effort, Settings, SettingsOptions
 from graphflow.model.turns import AssistantTurn, CacheMark, ToolTurn, Turn, UserTurn
 
 A = TypeVar("A")
@@ -46,35 +46,22 @@ PARALLEL_CALLS = 10
 """Calls of one turn that run at the same time, unless the agent says otherwise: as many as openagents' executor allowed."""
 
 
-class Options(NodeOptions, total=False):
+class Options(NodeOptions, SettingsOptions, total=False):
     """Everything about an agent but its name and types; `Agent` says what each means."""
 
     model: Model | str | None
     prompt: str | None
     prompt_file: str | None
     system: str | Sequence[str | CacheMark] | None
-    tools: Sequence[Node[Any, Any] | str]
-    sub_agents: Sequence[Node[Any, Any] | str]
-    handoffs: Sequence[Node[Any, Any] | Handoff | str]
-    mcp: Sequence[Node[Any, Any]]
+    tools: Sequence[AnyNode | str]
+    sub_agents: Sequence[AnyNode | str]
+    handoffs: Sequence[AnyNode | Handoff | str]
+    mcp: Sequence[AnyNode]
     examples: Sequence[tuple[Any, Any]]
     description: str
     max_turns: int
     max_parallel_calls: int
     repairs: int
-    temperature: float | None
-    max_tokens: int | None
-    stop: Sequence[str]
-    seed: int | None
-    top_p: float | None
-    top_k: int | None
-    presence_penalty: float | None
-    frequency_penalty: float | None
-    tool_choice: str | None
-    parallel_calls: bool | None
-    thinking: bool | int | Effort | None
-    prompt_cache: bool
-    extra: Mapping[str, Any]
 
 
 class Agent(Node[In, Out]):
@@ -160,10 +147,10 @@ class Agent(Node[In, Out]):
         prompt: str | None = None,
         prompt_file: str | None = None,
         system: str | Sequence[str | CacheMark] | None = None,
-        tools: Sequence[Node[Any, Any] | str] = (),
-        sub_agents: Sequence[Node[Any, Any] | str] = (),
-        handoffs: Sequence[Node[Any, Any] | Handoff | str] = (),
-        mcp: Sequence[Node[Any, Any]] = (),
+        tools: Sequence[AnyNode | str] = (),
+        sub_agents: Sequence[AnyNode | str] = (),
+        handoffs: Sequence[AnyNode | Handoff | str] = (),
+        mcp: Sequence[AnyNode] = (),
         examples: Sequence[tuple[Any, Any]] = (),
         description: str = "",
         max_turns: int = TURNS,
@@ -187,37 +174,14 @@ class Agent(Node[In, Out]):
         caller = sys._getframe(1)
         check_model(model, f"agent {name!r}")
         _check_lists(name, tools=tools, sub_agents=sub_agents, handoffs=handoffs, mcp=mcp)
-        if prompt is not None and prompt_file is not None:
-            raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
         former = take_renamed("agent", options)
         max_turns = former.get("max_turns", max_turns)
         max_parallel_calls = former.get("max_parallel_calls", max_parallel_calls)
         _check_counts(name, {"max_turns": max_turns, "max_parallel_calls": max_parallel_calls}, repairs)
-        kind = str if output is None else output
-        waits = any(isinstance(each, Node) and each.in_background for each in (*tools, *sub_agents))
-        self._declare(
-            name,
-            ports=(Port("input", Any if input is None else input),),
-            output=kind,
-            description=description,
-            calls=(*tools, *sub_agents, *mcp, *((background,) if waits else ())),
-            problems=_schema_problems(kind),
-            where=(caller.f_code.co_filename, caller.f_lineno),
-            **options,
-        )
-        own = self.__dict__
-        own["model"] = model
-        own["max_turns"] = max_turns
-        own["max_parallel_calls"] = max_parallel_calls
-        own["repairs"] = repairs
-        own["examples"] = tuple(examples)
-        own["prompt"] = _prompt(prompt, prompt_file, caller.f_globals.get("__file__"))
-        own["system"] = _standing(system, name)
-        own["handoffs"] = read_handoffs(name, handoffs)
         settings = Settings(
             temperature=temperature,
             max_tokens=max_tokens,
-            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            stop=stop,
             seed=seed,
             top_p=top_p,
             top_k=top_k,
@@ -229,6 +193,24 @@ class Agent(Node[In, Out]):
             prompt_cache=prompt_cache,
             extra=dict(extra or {}),
         )
+        output_type = str if output is None else output
+        self._declare(
+            name,
+            ports=(Port("input", Any if input is None else input),),
+            output=output_type,
+            description=description,
+            calls=_callees(tools, sub_agents, mcp),
+            problems=_schema_problems(output_type),
+            where=(caller.f_code.co_filename, caller.f_lineno),
+            **options,
+        )
+        own = self.__dict__
+        own.update(model=model, repairs=repairs, examples=tuple(examples))
+        own["max_turns"] = max_turns
+        own["max_parallel_calls"] = max_parallel_calls
+        own["prompt"] = _prompt(name, prompt, prompt_file, caller.f_globals.get("__file__"))
+        own["system"] = _standing(system, name)
+        own["handoffs"] = read_handoffs(name, handoffs)
         own["settings"] = settings.checked(f"agent {name!r}")
 
     @property
@@ -239,194 +221,234 @@ class Agent(Node[In, Out]):
     def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What its prompts name that its messages do not have."""
         declared = self.ports[0].type
-        kinds = list(incoming) if declared is Any else [declared]
+        message_types = list(incoming) if declared is Any else [declared]
         standing = self.system if isinstance(self.system, tuple) else (self.system,)
-        prompts = [prompt for prompt in (self.prompt, *standing) if isinstance(prompt, Prompt)]
-        return [problem for prompt in prompts for problem in prompt.prove(kinds, deps)]
+        problems: list[str] = []
+        for prompt in (self.prompt, *standing):
+            if isinstance(prompt, Prompt):
+                problems += prompt.prove(message_types, deps)
+        return problems
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
         """Asks the model, carries out its calls, asks again, until it answers with the output type, or hands over."""
         given = next(iter(inputs.values()))
-        message = given.message if type(given) is Handover else given
-        model = cast(Model, ctx.frame.model(self))
-        schema, wrapped = output_schema(self.output)
-        system = self._instructed(message, ctx)
-        offer = self._offer(ctx, None)
-        names = WireNames(spec.name for spec in offer.specs)
-        turns = [*self._shown(ctx), *self._before(given, offer, ctx), self._said(message, ctx)]
-        own = len(turns) - 1
-        ctx.conversation = Conversation(turns)
-        attempts: list[str] = []
-        for number in range(self.max_turns):
-            if number and self.calls:
-                offer = self._offer(ctx, offer)
-                names.learn(spec.name for spec in offer.specs)
-            request = self._request(turns, system, offer.specs, schema, first=number == 0, observed=ctx.frame.observed)
-            try:
-                reply = await ask(model, request, ctx, partial=schema is not None, names=names)
-                if reply.finish == "error":
-                    raise ToolUseFailed(f"{model.name}: the reply was unusable ({reply.finish_raw})")
-            except ToolUseFailed as error:
-                self._repair(attempts, error.said, str(error), turns, None)
-                continue
-            if (refusal := declined(reply, model, ctx)) is not None:
-                raise refusal  # before its calls: what a model asked for before it declined is not done
-            if reply.calls:
-                handed = (
-                    given.turns if type(given) is Handover else ()
-                )  # examples, and what a frame shares, do not travel
-                results = await carry_out(reply, offer, ctx, (*handed, *turns[own:]), self.max_parallel_calls)
-                if isinstance(results, Handover):
-                    return cast(Out, results)
-                turns += [reply.turn, ToolTurn(results)]
-                continue
-            if reply.finish == "pause":  # the provider's own tools want another round
-                turns.append(reply.turn)
-                continue
-            try:
-                answer = self._read(reply, schema, wrapped)
-            except OutputInvalid as invalid:
-                if schema is None and (reply.text.strip() or reply.finish == "length"):
-                    raise  # there are words, or no room for any: asking again would not help
-                self._repair(attempts, reply.text, str(invalid), turns, reply)
-                continue
-            if ctx.frame.conversation is not None:
-                ctx.frame.conversation.add([*turns[own:], reply.turn])
-            return cast(Out, answer)
-        raise self._out_of_turns(ctx)
+        return cast(Out, await _Dialogue(self, given, ctx).answer())
 
-    def _before(self, given: Any, offer: Offer, ctx: Context) -> Sequence[Turn]:
-        """What was said before this activation: by who handed over, or in the conversation that it joins."""
-        handed = given.turns if type(given) is Handover else ()
-        joined = ctx.frame.conversation
-        if joined is None and not handed:
-            return ()
-        return without_unknown_calls(
-            [*(joined.settled() if joined is not None else ()), *handed], [s.name for s in offer.specs]
-        )
 
-    def _offer(self, ctx: Context, last: Offer | None) -> Offer:
-        """What the model may call now: servers change their tools, and the depth limit hides sub-agents."""
-        nodes = ctx.frame.reachable(self)
-        if last is not None and last.nodes == nodes:
-            return last
-        return Offer(self, nodes, ctx.frame.handoffs(self) if self.handoffs else (), ctx)
+class _Dialogue:
+    """One activation of an agent: what was said so far, and what comes of it.
 
-    def _read(self, reply: Reply, schema: dict[str, Any] | None, wrapped: bool) -> Any:
-        """The answer that a reply without calls is.
+    turns:   example turns | what was said before | the message | reply | results | reply ...
+                                                    ^ own: from here on it is this activation's
+    """
+
+    __slots__ = (
+        *("agent", "attempts", "ctx", "handed", "message", "model", "names", "offer"),
+        *("own", "schema", "system", "turns", "wrapped"),
+    )
+
+    def __init__(self, agent: Agent[Any, Any], given: Any, ctx: Context) -> None:
+        self.agent = agent
+        self.ctx = ctx
+        self.message = given
+        self.handed: tuple[Turn, ...] = ()
+        if type(given) is Handover:
+            self.message = given.message
+            self.handed = given.turns
+        self.model: Model = ctx.frame.model(agent)
+        self.schema, self.wrapped = output_schema(agent.output)
+        self.system = self._render_system()
+        self.offer = self._new_offer()
+        self.names = WireNames(spec.name for spec in self.offer.specs)
+        self.turns = [*self._example_turns(), *self._earlier_turns(), self._user_turn(self.message)]
+        self.own = len(self.turns) - 1
+        self.attempts: list[str] = []
+        ctx.conversation = Conversation(self.turns)
+
+    async def answer(self) -> Any:
+        """What the agent answers, or the hand-over that it answers with.
 
         Raises:
-            OutputInvalid: it is empty, does not fit the output type, or was cut off and nobody asked for a short one.
+            OutputInvalid: no answer fits the output type, after all repairs.
+            LimitExceeded: it is still asking for calls after its last turn.
+            ModelError: the model did not answer, or declined to.
         """
-        empty = not reply.text.strip()
-        if schema is None:
-            limited = reply.limited or self.settings.max_tokens is not None
-            if reply.finish == "length" and (empty or not limited):
-                raise self._cut_off(reply)
-            if empty:
-                raise OutputInvalid(_silence(reply))
-            return reply.text
-        if empty and reply.finish != "length":
-            raise OutputInvalid(_silence(reply))
-        try:
-            return read_output(reply.text, self.output, wrapped)
-        except OutputInvalid:
-            if reply.finish == "length":
-                raise OutputInvalid(
-                    f"the answer was cut off at the model's token limit; raise Agent({self.name!r}, max_tokens=...)"
-                ) from None
-            raise
+        agent = self.agent
+        limited = agent.settings.max_tokens is not None
+        for number in range(agent.max_turns):
+            if number and agent.calls:
+                self._renew_offer()
+            reply = await self._ask(first=number == 0)
+            if reply is None:
+                continue
+            if reply.calls:
+                handover = await self._carry_out(reply)
+                if handover is not None:
+                    return handover
+            elif reply.finish == "pause":  # the provider's own tools want another round
+                self.turns.append(reply.turn)
+            else:
+                try:
+                    value = read_answer(reply, agent.output, limited=limited, agent=agent.name)
+                except OutputInvalid as invalid:
+                    self._ask_for_repair(reply, invalid)
+                    continue
+                self._join_conversation(reply)
+                return value
+        raise self._out_of_turns()
 
-    def _instructed(self, message: Any, ctx: Context) -> str | tuple[str | CacheMark, ...]:
-        if not isinstance(self.system, tuple):
-            return self.system.render(message, ctx) if self.system else ""
-        return tuple(part.render(message, ctx) if isinstance(part, Prompt) else part for part in self.system)
+    # -- the questions -------------------------------------------------------------------------------------------------
+    def _render_system(self) -> str | tuple[str | CacheMark, ...]:
+        system = self.agent.system
+        if system is None:
+            return ""
+        if isinstance(system, Prompt):
+            return system.render(self.message, self.ctx)
+        parts: list[str | CacheMark] = []
+        for part in system:
+            parts.append(part.render(self.message, self.ctx) if isinstance(part, Prompt) else part)
+        return tuple(parts)
 
-    def _cut_off(self, reply: Reply) -> OutputInvalid:
-        error = OutputInvalid(
-            f"agent {self.name!r}: the answer was cut off at the model's token limit after {len(reply.text)} characters; "
-            f"raise Agent({self.name!r}, max_tokens=...); with a limit of your own a cut answer is taken as it is"
-        )
-        error.attempts = (reply.text,)
-        return error
+    def _example_turns(self) -> list[Turn]:
+        turns: list[Turn] = []
+        for message, answer in self.agent.examples:
+            shown = {WRAPPER: answer} if self.wrapped else answer
+            turns += [self._user_turn(message), AssistantTurn(to_text(shown))]
+        return turns
 
-    def _request(
-        self,
-        turns: list[Turn],
-        system: str | tuple[str | CacheMark, ...],
-        specs: tuple[ToolSpec, ...],
-        schema: dict[str, Any] | None,
-        *,
-        first: bool,
-        observed: bool,
-    ) -> Request:
-        settings = self.settings
+    def _earlier_turns(self) -> Sequence[Turn]:
+        """What was said before this activation: in the conversation that it joins, or by who handed over."""
+        joined = self.ctx.frame.conversation
+        if joined is None and not self.handed:
+            return ()
+        settled = () if joined is None else joined.settled()
+        return without_unknown_calls([*settled, *self.handed], [spec.name for spec in self.offer.specs])
+
+    def _user_turn(self, message: Any) -> UserTurn:
+        prompt = self.agent.prompt
+        media = () if type(message) is str else tuple(media_in(message))
+        if prompt is not None:
+            text = prompt.render(message, self.ctx)
+            return UserTurn((text, *media) if media else text)
+        if not media:
+            return UserTurn(to_text(message))
+        if isinstance(message, Media):
+            return UserTurn(media)
+        return UserTurn((to_text(without_media(message)), *media))
+
+    def _new_offer(self) -> Offer:
+        frame, agent = self.ctx.frame, self.agent
+        handoffs = frame.handoffs(agent) if agent.handoffs else ()
+        return Offer(agent, frame.reachable(agent), handoffs, self.ctx)
+
+    def _renew_offer(self) -> None:
+        """What the model may call now: servers change their tools, and the depth limit hides sub-agents."""
+        if self.offer.nodes != self.ctx.frame.reachable(self.agent):
+            self.offer = self._new_offer()
+        self.names.learn(spec.name for spec in self.offer.specs)
+
+    def _request(self, *, first: bool) -> Request:
+        settings = self.agent.settings
         if not first and settings.tool_choice is not None:
             settings = replace(settings, tool_choice=None)  # else a forced call would be forced for ever
-        return Request(tuple(turns), system, specs, schema, settings=settings, restart=not observed)
+        restart = not self.ctx.frame.observed
+        turns = tuple(self.turns)
+        return Request(turns, self.system, self.offer.specs, self.schema, settings=settings, restart=restart)
 
-    def _repair(self, attempts: list[str], said: str, problem: str, turns: list[Turn], reply: Reply | None) -> None:
-        """Shows the model its own error, or gives up with all its attempts."""
-        attempts.append(said)
-        if len(attempts) > self.repairs:
-            error = OutputInvalid(
-                f"agent {self.name!r}: {problem} (after {self.repairs} repairs); last answer: {said[:200]!r}"
-            )
-            error.attempts = tuple(attempts)
-            raise error
-        if reply is None:
-            turns.append(UserTurn(f"{problem}. Call a tool again with arguments that fit its schema, or answer."))
+    async def _ask(self, *, first: bool) -> Reply | None:
+        """The model's reply; None if it could not be used, and the model was told so."""
+        request = self._request(first=first)
+        try:
+            reply = await ask(self.model, request, self.ctx, partial=self.schema is not None, names=self.names)
+            if reply.finish == "error":
+                raise ToolUseFailed(f"{self.model.name}: the reply was unusable ({reply.finish_raw})")
+        except ToolUseFailed as error:
+            self._count_attempt(error.said, str(error))
+            hint = "Call a tool again with arguments that fit its schema, or answer."
+            self.turns.append(UserTurn(f"{error}. {hint}"))
+            return None
+        # Before its calls: what a model asked for before it declined is not done.
+        refusal = declined(reply, self.model, self.ctx)
+        if refusal is not None:
+            raise refusal
+        return reply
+
+    async def _carry_out(self, reply: Reply) -> Handover | None:
+        """Makes the calls of a reply; the hand-over that one of them is ends the activation."""
+        spoken = (*self.handed, *self.turns[self.own :])  # examples, and what a frame shares, do not travel
+        results = await carry_out(reply, self.offer, self.ctx, spoken, self.agent.max_parallel_calls)
+        if isinstance(results, Handover):
+            return results
+        self.turns += [reply.turn, ToolTurn(results)]
+        return None
+
+    # -- the answer ----------------------------------------------------------------------------------------------------
+    def _ask_for_repair(self, reply: Reply, invalid: OutputInvalid) -> None:
+        """Shows the model its own error.
+
+        Raises:
+            OutputInvalid: asking again would not help, or all repairs are used up.
+        """
+        has_words = bool(reply.text.strip())
+        if self.schema is None and (has_words or reply.finish == "length"):
+            raise invalid  # there are words, or no room for any
+        self._count_attempt(reply.text, str(invalid))
+        if has_words:  # a turn without words would be refused by some APIs, and says nothing
+            self.turns.append(reply.turn)
+        wanted = "in words" if self.schema is None else "with nothing but JSON that fits"
+        self.turns.append(UserTurn(f"{invalid}. Answer again, {wanted}."))
+
+    def _count_attempt(self, text: str, problem: str) -> None:
+        """Notes an answer that is of no use, or gives up with all attempts."""
+        self.attempts.append(text)
+        repairs = self.agent.repairs
+        if len(self.attempts) <= repairs:
             return
-        if reply.text.strip():  # a turn without words would be refused by some APIs, and says nothing
-            turns.append(reply.turn)
-        wanted = "in words" if output_schema(self.output)[0] is None else "with nothing but JSON that fits"
-        turns.append(UserTurn(f"{problem}. Answer again, {wanted}."))
+        last = text[:200]
+        error = OutputInvalid(f"agent {self.agent.name!r}: {problem} (after {repairs} repairs); last answer: {last!r}")
+        error.attempts = tuple(self.attempts)
+        raise error
 
-    def _said(self, message: Any, ctx: Context) -> UserTurn:
-        media = () if type(message) is str else tuple(media_in(message))
-        if not media:
-            return UserTurn(self.prompt.render(message, ctx) if self.prompt else to_text(message))
-        if self.prompt:
-            return UserTurn((self.prompt.render(message, ctx), *media))
-        return UserTurn(media if isinstance(message, Media) else (to_text(without_media(message)), *media))
+    def _join_conversation(self, reply: Reply) -> None:
+        """Adds what was said here to the conversation of the frame, if it has one."""
+        joined = self.ctx.frame.conversation
+        if joined is not None:
+            joined.add([*self.turns[self.own :], reply.turn])
 
-    def _shown(self, ctx: Context) -> list[Turn]:
-        shown: list[Turn] = []
-        for message, answer in self.examples:
-            shown += [self._said(message, ctx), AssistantTurn(self._spelled(answer))]
-        return shown
-
-    def _spelled(self, answer: Any) -> str:
-        _, wrapped = output_schema(self.output)
-        return to_text({"result": answer}) if wrapped else to_text(answer)
-
-    def _out_of_turns(self, ctx: Context) -> LimitExceeded:
+    def _out_of_turns(self) -> LimitExceeded:
+        name, turns = self.agent.name, self.agent.max_turns
         text = (
-            f"agent {self.name!r} asked its model {self.max_turns} times without coming to an answer; "
-            "raise Agent(..., max_turns=...)"
+            f"agent {name!r} asked its model {turns} times without coming to an answer; raise Agent(..., max_turns=...)"
         )
-        return LimitExceeded("turns", self.max_turns, ctx.path, text=text)
-
-
-def _silence(reply: Reply) -> str:
-    """What is wrong with a reply that has no words."""
-    return "the answer was empty" + (": there was reasoning, and nothing behind it" if reply.thinking.strip() else "")
+        return LimitExceeded("turns", turns, self.ctx.path, text=text)
 
 
 def _standing(system: Any, name: str) -> Prompt | tuple[Prompt | CacheMark, ...] | None:
-    if system is None or isinstance(system, str):
-        return None if system is None else Prompt(system)
+    if system is None:
+        return None
+    if isinstance(system, str):
+        return Prompt(system)
     parts = tuple(system) if isinstance(system, (list, tuple)) else ()
     if not parts or not all(isinstance(part, (str, CacheMark)) for part in parts):
-        raise DeclarationError(f"agent {name!r}: system={system!r} is neither a text nor texts with CACHE among them")
+        raise DeclarationError(f"agent {name!r}: system={system!r} must be a text, or texts with CACHE among them")
     return tuple(Prompt(part) if isinstance(part, str) else part for part in parts)
 
 
-def _prompt(text: str | None, file: str | None, declared_in: str | None) -> Prompt | None:
+def _prompt(name: str, text: str | None, file: str | None, declared_in: str | None) -> Prompt | None:
+    if text is not None and file is not None:
+        raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
     if file is not None:
         base = Path(declared_in).parent if declared_in else Path.cwd()
         return Prompt.read(base / file)
     return None if text is None else Prompt(text)
+
+
+def _callees(*lists: Sequence[AnyNode | str]) -> tuple[AnyNode | str, ...]:
+    """What an agent may call; with a sub-agent in the background it also needs what awaits its answer."""
+    callees = [callee for callees in lists for callee in callees]
+    if any(isinstance(callee, Node) and callee.in_background for callee in callees):
+        callees.append(background)
+    return tuple(callees)
 
 
 def _check_counts(name: str, counts: Mapping[str, int], repairs: int) -> None:
@@ -437,7 +459,7 @@ def _check_counts(name: str, counts: Mapping[str, int], repairs: int) -> None:
         raise DeclarationError(f"agent {name!r}: repairs={repairs} must be at least 0")
 
 
-def _check_lists(name: str, **given: Any) -> None:
+def _check_lists(name: str, **given: object) -> None:
     for option, nodes in given.items():
         if isinstance(nodes, (str, Node)):
             raise DeclarationError(f"agent {name!r}: {option}={nodes!r}; give a list")
@@ -447,7 +469,6 @@ def _schema_problems(kind: Type) -> tuple[str, ...]:
     try:
         output_schema(kind)
     except Exception as error:
-        return (
-            f"its output type makes no JSON schema: {str(error).splitlines()[0]}; use pydantic models and JSON types",
-        )
+        reason = str(error).splitlines()[0]
+        return (f"its output type makes no JSON schema: {reason}; use pydantic models and JSON types",)
     return ()

@@ -6,7 +6,7 @@ those that it has words for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, Literal, TypedDict
@@ -22,7 +22,7 @@ class SettingsOptions(TypedDict, total=False):
 
     temperature: float | None
     max_tokens: int | None
-    stop: tuple[str, ...]
+    stop: Sequence[str]
     seed: int | None
     top_p: float | None
     top_k: int | None
@@ -56,7 +56,7 @@ class Settings:
 
     temperature: float | None = None
     max_tokens: int | None = None
-    stop: tuple[str, ...] = ()
+    stop: Sequence[str] = ()
     seed: int | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -67,6 +67,12 @@ class Settings:
     thinking: bool | int | Effort | None = None
     prompt_cache: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.stop, tuple):
+            return
+        texts = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        object.__setattr__(self, "stop", texts)
 
     def checked(self, whose: str) -> Settings:
         """The settings, if each has a value that it can have; a budget of no thinking is no thinking.
