@@ -15,7 +15,7 @@ from graphflow.declaration.node import NodeOptions
 from graphflow.limits import Limits
 from graphflow.messages.message import Type
 from graphflow.proofs.bounds import Bounds, bound
-from graphflow.proofs.membership import place_text
+from graphflow.proofs.problems import place_text
 from graphflow.proofs.proven import ProvenGraph
 from graphflow.proofs.report import Report, report
 from graphflow.runtime.options import RunOptions

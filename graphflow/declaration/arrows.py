@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from graphflow.errors import DeclarationError
 
@@ -80,8 +80,8 @@ class Origin:
         same = {name: getattr(self, name) for name in self.__slots__}
         return Origin(**{**same, **changes})
 
-    def text(self) -> str:
-        """The origin as it is written: `critic[Rejected].limit(3)`."""
+    def text(self, *, laps: bool = True) -> str:
+        """The origin as it is written: `critic[Rejected].limit(3)`, with the limit of its laps or without."""
         from graphflow.messages.message import type_name
 
         shown = self.node.name
@@ -91,7 +91,7 @@ class Origin:
             shown += ".otherwise" if self.guard == "otherwise" else f".when({getattr(self.guard, '__name__', '...')})"
         if self.each:
             shown += ".each"
-        if self.laps is not None:
+        if laps and self.laps is not None:
             shown += f".limit({self.laps})"
         return shown
 
@@ -155,6 +155,10 @@ class Entry(Generic[In, Out]):
     def __rrshift__(self: Entry[T, R], other: Sequence[Entry[A, T]], /) -> Path[A, R]: ...
     def __rrshift__(self, other: Any, /) -> Path[Any, Any]:
         return connect(other, self, _where())
+
+
+AnyEntry: TypeAlias = Entry[Any, Any]
+"""Whatever may stand in an arrow."""
 
 
 class Path(Entry[In, Out]):

@@ -24,7 +24,7 @@ from graphflow.proofs.proven import AnyGraph, ProvenGraph
 from graphflow.proofs.tokens import is_single
 
 if TYPE_CHECKING:
-    from graphflow.proofs.edge_types import Declared
+    from graphflow.proofs.edge_types import TypedEdge
     from graphflow.proofs.proof import Proof
     from graphflow.proofs.topology import GraphEdge
 
@@ -93,7 +93,6 @@ def bound(graph: AnyGraph) -> Bounds:
     """What `bounds()` returns."""
     proof = graph.proof
     top = proof.topology
-    assert top is not None
     counts = _activations(proof)
     activations = {proof.nodes[n].name: counts[n] for n in sorted(range(len(proof.nodes)), key=top.order.__getitem__)}
     calls: dict[str, Count] = {}
@@ -177,8 +176,7 @@ def _usd(graph: AnyGraph, calls: Mapping[str, Count]) -> float | None:
 
 def _activations(proof: Proof) -> list[Count]:
     """For each node, how often at most."""
-    assert proof.topology is not None
-    counter = _Counter(proof, proof.start)
+    counter = _Counter(proof, proof.wiring.start)
     return [counter.whole(number) for number in range(counter.top.size)]
 
 
@@ -191,7 +189,6 @@ class _Counter:
     """Counts messages per kind of lap, in topological order; the laps are multiplied in at the end."""
 
     def __init__(self, proof: Proof, start: int, loop: int | None = None, around: _Counter | None = None) -> None:
-        assert proof.topology is not None
         self.proof = proof
         self.top = proof.topology
         self.counts: dict[int, Counts] = defaultdict(dict)
@@ -219,14 +216,14 @@ class _Counter:
         join = self.top.joins.get(number)
         if join is not None:
             return self._moved(join.fork, self.counts[join.fork], around, join.branches)
-        return self._arriving(self.proof.by_target[number], around, here=number == self.start)
+        return self._arriving(self.proof.wiring.by_target[number], around, here=number == self.start)
 
     def _entering(self, loop: int, around: list[int]) -> Counts:
         members = self.top.loops[loop].members
-        wires = [w for n in members for w in self.proof.by_target[n] if w.source not in members]
+        wires = [w for n in members for w in self.proof.wiring.by_target[n] if w.source not in members]
         return self._arriving(wires, around, here=self.start in members and len(around) >= self.depth)
 
-    def _arriving(self, wires: Sequence[Declared], around: list[int], *, here: bool) -> Counts:
+    def _arriving(self, wires: Sequence[TypedEdge], around: list[int], *, here: bool) -> Counts:
         """What comes on these wires, by the laps of the loops around; and the first message, if it is `here`."""
         counts = self._sum([w for w in wires if w.lap_of is None], around)
         if here:
@@ -250,9 +247,9 @@ class _Counter:
             fewer[key] = _plus(fewer.get(key, Count(0)), self._lapped(laps[:cut], count, around[:cut]))
         return fewer
 
-    def _sum(self, wires: list[Declared], around: list[int]) -> Counts:
+    def _sum(self, wires: list[TypedEdge], around: list[int]) -> Counts:
         """What arrives on these wires together; of wires that exclude each other, only the larger count."""
-        by_source: dict[int, list[Declared]] = {}
+        by_source: dict[int, list[TypedEdge]] = {}
         for wire in wires:
             by_source.setdefault(wire.source, []).append(wire)
         total: Counts = {}
@@ -265,11 +262,11 @@ class _Counter:
                 total[laps] = _plus(total.get(laps, Count(0)), together)
         return total
 
-    def _sent(self, wire: Declared) -> Counts:
+    def _sent(self, wire: TypedEdge) -> Counts:
         counts = self.counts[wire.source]
         if not wire.each:
             return counts
-        name = self.proof._name(wire.source)
+        name = self.proof.wiring.name(wire.source)
         return {laps: Count(count.times, (*count.lists, name)) for laps, count in counts.items()}
 
     def _moved(self, source: int, counts: Counts, around: list[int], wires: Sequence[GraphEdge]) -> Counts:
@@ -290,7 +287,7 @@ class _Counter:
 
     def _leaves_for_good(self, source: int, wires: Sequence[GraphEdge]) -> bool:
         """Whether what is sent on these wires is sent on no other."""
-        staying = [w for w in self.proof.by_source[source] if w not in wires]
+        staying = [w for w in self.proof.wiring.by_source[source] if w not in wires]
         return all(self.proof.exclusive(a, b) for a in wires for b in staying)
 
     def _lapped(self, laps: Laps, count: Count, loops: list[int]) -> Count:
@@ -315,7 +312,7 @@ class _Counter:
     def _branching(self, loop: int, longest: int) -> Count:
         """All laps that follow from one message, where each lap may send several round again."""
         laps = self.top.loops[loop].laps
-        header = self.proof._name(self.top.loops[loop].header)
+        header = self.proof.wiring.name(self.top.loops[loop].header)
         again = _most(Count(1), *(self._sent_again(loop, target) for target in {w.target for w in laps}))
         digits = longest * math.log10(again.times)
         if digits > TOLD_DIGITS or longest * len(again.lists) > TOLD_LISTS:

@@ -1,229 +1,332 @@
-"""Turns a proven graph into the slots and links that the walk reads."""
+"""Turns a proven graph into the slots and links that the walk reads.
+
+Rules:
+1. Whatever the walk would have to ask of types, loops or other edges is answered here, once, and written into a slot.
+2. The common case is told first: a node with one port, one edge to it and one from it costs two objects and few looks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from graphflow.declaration.handoffs import HandTo
-from graphflow.declaration.node import Node
+from graphflow.declaration.node import AnyNode
 from graphflow.messages.copies import copier_of, mutability_of
-from graphflow.messages.message import LimitReached, Type, arms, by_specificity, item_type, matcher, output_check
-from graphflow.proofs.edge_types import Declared, link_units
-from graphflow.proofs.program import JoinSpec, Link, Program, Slot
+from graphflow.messages.message import (
+    LimitReached,
+    Type,
+    accepts,
+    arms,
+    by_specificity,
+    item_type,
+    matcher,
+    output_check,
+)
+from graphflow.proofs.arms import Label, is_label
+from graphflow.proofs.edge_types import TypedEdge
+from graphflow.proofs.program import JoinSpec, Link, Matcher, Program, Slot
 from graphflow.proofs.proof import Proof
 from graphflow.proofs.tokens import is_single
-from graphflow.proofs.topology import Topology
+from graphflow.proofs.topology import Join, Loop
 
-ONLY = ((0,), (1,), (2,), (3,))
+ONLY_PORT = ((0,), (1,), (2,), (3,))
+"""Tuples that are shared by the many slots with one wired port."""
 
 
 def compile_program(proof: Proof) -> Program:
     """The program of a graph whose proofs all held."""
-    top = proof.topology
-    assert top is not None
-    laps = {wire.index: number for number, wire in enumerate(w for w in top.edges if w.lap_of is not None)}
-    forks = {join.fork for join in top.joins.values()}
-    single: set[int | None] = {loop.index for loop in top.loops if is_single(top, loop, proof.exclusive)}
-    leaving = [
-        tuple([_link(top, declared, laps, single, _sent(proof, number)) for declared in out])
-        for number, out in enumerate(proof.by_source)
-    ]
-    links: list[Link] = [link for group in leaving for link in group]
-    if len(proof.edges) > 1:
-        links.sort(key=lambda link: link.index)
-    slots = [_slot(proof, top, number, leaving[number], number in forks) for number in range(top.size)]
-    for join in top.joins.values():
-        spec = slots[join.node].join
-        assert spec is not None
-        slots[join.fork].joins = (*slots[join.fork].joins, spec)
-    if any(slot.forks and slot.policy != "cancel" for slot in slots):
-        for slot in slots:
-            slot.gated = slot.forks
-    _give_own(proof, slots)
-    straight = not top.joins and not any(slot.forks for slot in slots)
-    return Program(
-        name=proof.name,
-        slots=slots,
-        links=links,
-        ends=proof.ends,
-        straight=straight,
-        laps=len(laps),
-        callees=proof.callees,
-        handoffs=proof.handoffs,
-        input=proof.input,
-        output=proof.output,
-        loops_of={
-            number: tuple(top.loops_around(number)) for number in range(top.size) if top.loop_of[number] is not None
-        },
-    )
+    return _Compiler(proof).program()
 
 
-def _sent(proof: Proof, number: int) -> tuple[Type, ...]:
-    """The arms of what a node sends."""
-    return arms(proof.nodes[number].output if number < proof.start else proof.input)
+class _Compiler:
+    """One graph on its way from typed edges to links, and from nodes to slots."""
 
+    def __init__(self, proof: Proof) -> None:
+        self._proof = proof
+        self._wiring = proof.wiring
+        self._top = proof.topology
+        lap_edges = [edge.index for edge in self._top.edges if edge.lap_of is not None]
+        self._lap_index = {index: number for number, index in enumerate(lap_edges)}
+        """The position of each lap edge among all of the graph: where a frame counts its laps."""
+        self._forks = {join.fork for join in self._top.joins.values()}
+        self._single = {loop.index for loop in self._top.loops if is_single(self._top, loop, proof.exclusive)}
+        self._node_types: dict[tuple[int, int], _NodeTypes] = {}
+        """By the identity of output and ports: they live as long as their nodes."""
+        self._links: list[Link] = []
+        self._slots: list[Slot] = []
 
-def _link(
-    top: Topology, wire: Declared, laps: dict[int, int], single: set[int | None], units: tuple[Type, ...]
-) -> Link:
-    origin = wire.edge.origin
-    link = Link()
-    link.index, link.source, link.target, link.port = wire.index, wire.source, wire.target, wire.port
-    link.units, link.matches = link_units(wire, units)
-    link.origin = origin.but(laps=None).text()
-    link.guard = origin.guard
-    link.group = None if origin.arm is None else repr(origin.arm)
-    link.each = origin.each
-    link.limit = wire.limit
-    link.lap = None
-    link.lap_index = laps.get(wire.index, -1)
-    link.enters = link.leaves = link.resets = ()
-    link.exits = wire.exits
-    link.single = False
-    if top.loops:
-        _cross_loops(top, wire, link, laps)
-        link.single = wire.lap_of in single
-    return link
+    def program(self) -> Program:
+        self._links = [self._link(edge) for edge in self._wiring.edges]
+        self._slots = [self._slot(number) for number in range(self._wiring.size)]
+        self._open_joins()
+        self._copy_shared_messages()
+        proof, top = self._proof, self._top
+        loops_of: dict[int, tuple[int, ...]] = {}
+        if top.loops:
+            looped = [number for number in range(top.size) if top.loop_of[number] is not None]
+            loops_of = {number: tuple(top.loops_around(number)) for number in looped}
+        return Program(
+            name=proof.name,
+            slots=self._slots,
+            links=self._links,
+            ends=proof.ends,
+            straight=not top.joins and not any(slot.forks for slot in self._slots),
+            laps=len(self._lap_index),
+            callees=proof.callees,
+            handoffs=proof.members.handoffs,
+            input=proof.input,
+            output=proof.output,
+            loops_of=loops_of,
+        )
 
+    # -- links ---------------------------------------------------------------------------------------------------------
+    def _link(self, edge: TypedEdge) -> Link:
+        origin = edge.edge.origin
+        link = Link(edge.index, edge.source, edge.target, edge.port)
+        link.origin = origin.text(laps=False)
+        if not edge.whole and not edge.exceptional:
+            self._tell_apart(edge, link)
+        if origin.arm is not None:
+            link.group = repr(origin.arm)
+        link.guard = origin.guard
+        link.each = edge.each
+        link.limit = edge.limit
+        link.exits = edge.exits
+        if self._top.loops:
+            self._cross_loops(edge, link)
+        return link
 
-def _cross_loops(top: Topology, wire: Declared, link: Link, laps: dict[int, int]) -> None:
-    before, after = top.loops_around(wire.source), top.loops_around(wire.target)
-    link.enters = tuple((loop, len(top.loops[loop].laps)) for loop in after if loop not in before)
-    link.leaves = tuple(loop for loop in before if loop not in after)
-    if wire.lap_of is not None:
-        link.lap = (wire.lap_of, top.loops[wire.lap_of].laps.index(wire))
-        around = before[before.index(wire.lap_of) + 1 :]
-        kept = [loop for loop in around if loop in after]
-        link.leaves = (*link.leaves, *kept)  # a lap of the outer loop enters the inner one anew
-        link.enters = (*((loop, len(top.loops[loop].laps)) for loop in kept), *link.enters)
-    link.resets = tuple(laps[w.index] for loop, _ in link.enters for w in top.loops[loop].laps)
+    def _tell_apart(self, edge: TypedEdge, link: Link) -> None:
+        """Says which values go along an edge that does not take all: arms by number, or what a test finds."""
+        arm = edge.edge.origin.arm
+        if is_label(arm):
+            link.matches = _label_test(arm)
+            return
+        link.units = edge.arms
+        if edge.arms is not None:
+            return
+        wanted = edge.carries if arm is None else arms(arm)
+        whole: set[int] = set()
+        for number, kind in enumerate(arms(self._wiring.sent(edge.source))):
+            if kind is not Any and any(accepts(each, kind) for each in wanted):
+                whole.add(number)
+        if whole:
+            link.units = frozenset(whole)
+        else:  # less than an arm: `animal[Dog]` of a node that sends Animal
+            link.matches = _type_test(wanted)
 
+    def _cross_loops(self, edge: TypedEdge, link: Link) -> None:
+        """Says which loops an edge leaves, enters, and begins a lap of."""
+        #     [outer a >> [inner b >> c >> b] >> d >> a]
+        #
+        # a >> b enters the inner loop, c >> d leaves it. d >> a begins a lap of the outer one. Had it led to b instead,
+        # into the inner loop, it would leave that and enter it anew: a lap of the outer loop counts the inner laps
+        # from 0 again, which is what `resets` is for.
+        before, after = self._top.loops_around(edge.source), self._top.loops_around(edge.target)
+        entered = [loop for loop in after if loop not in before]
+        left = [loop for loop in before if loop not in after]
+        if edge.lap_of is not None:
+            lap_edges = self._loop(edge.lap_of).laps
+            link.lap = (edge.lap_of, lap_edges.index(edge))
+            link.lap_index = self._lap_index[edge.index]
+            link.single = edge.lap_of in self._single
+            within = before[before.index(edge.lap_of) + 1 :]
+            anew = [loop for loop in within if loop in after]
+            left = left + anew
+            entered = anew + entered
+        link.leaves = tuple(left)
+        link.enters = tuple((loop, len(self._loop(loop).laps)) for loop in entered)
+        link.resets = tuple(self._lap_index[lap.index] for loop in entered for lap in self._loop(loop).laps)
 
-def _slot(proof: Proof, top: Topology, number: int, links: tuple[Link, ...], gathered: bool) -> Slot:
-    node = proof.nodes[number] if number < proof.start else None
-    slot = Slot()
-    slot.index = number
-    slot.node = node
-    slot.name = node.name if node is not None else "START" if number == proof.start else "END"
-    slot.passes_input = node is not None and node.passes_input
-    slot.enters = node is not None and node.enters == "always"
-    _attach_links(proof, slot, links)
-    slot.forks = gathered or _forks(proof, top, number)
-    if slot.forks:
-        for link in links:
-            link.element = (number, (link.index, 0))
-    told_apart = any(link.units is not None for link in slot.links)
-    slot.arms = _arms(_sent(proof, number)) if told_apart else ()
-    slot.gated = False
-    slot.joins = ()
-    slot.join = _join_spec(proof, top, number) if number in top.joins else None
-    arriving = proof.by_target[number]
-    slot.wired = (
-        ONLY[arriving[0].port]
-        if len(arriving) == 1 and arriving[0].port < 4
-        else tuple(sorted({d.port for d in arriving}))
-    )
-    slot.port = node.ports[slot.wired[0]].name if node is not None and slot.wired else ""
-    slot.direct = node.direct if node is not None and len(node.ports) == 1 and not _is_loose(node, slot.join) else None
-    slot.entry = None
-    slot.expected, slot.fits = (None, None) if node is None else output_check(node.output)
-    return slot
+    def _loop(self, number: int) -> Loop:
+        return self._top.loops[number]
 
-
-def _arms(kinds: tuple[Type, ...]) -> tuple[tuple[int, Callable[[Any], bool]], ...]:
-    return tuple([(number, matcher(kinds[number])) for number in by_specificity(kinds)])
-
-
-def _attach_links(proof: Proof, slot: Slot, links: tuple[Link, ...]) -> None:
-    slot.policy = "cancel"
-    slot.failure_links = slot.limit_links = ()
-    slot.handoff_links = None
-    if (
-        len(links) == 1 and links[0].matches is None and links[0].units is None and links[0].guard is None
-    ):  # the common case, told quickly
-        only = links[0]
-        slot.links = links
-        slot.plain = True
-        slot.alone = None if only.each or only.lap is not None or only.resets else only
-        slot.policy = proof.edges[only.index].edge.origin.fork or "cancel"
-        return
-    normal: list[Link] = []
-    failures: list[Link] = []
-    limits: list[Link] = []
-    handoffs: dict[str, Link] = {}
-    for link in links:
-        declared = proof.edges[link.index]
-        if not declared.exceptional:
-            normal.append(link)
-        elif isinstance(declared.edge.origin.arm, HandTo):
-            handoffs[declared.edge.target.name] = link
-        elif declared.edge.origin.arm is LimitReached:
-            limits.append(link)
+    # -- slots ---------------------------------------------------------------------------------------------------------
+    def _slot(self, number: int) -> Slot:
+        wiring = self._wiring
+        node = wiring.node(number)
+        slot = Slot(number, wiring.name(number), node)
+        self._attach_links(slot, wiring.by_source[number])
+        arriving = wiring.by_target[number]
+        if len(arriving) == 1 and arriving[0].port < len(ONLY_PORT):
+            slot.wired = ONLY_PORT[arriving[0].port]
         else:
-            failures.append(link)
-    if any(link.guard is not None for link in normal):
-        normal.sort(key=lambda link: link.guard == "otherwise")
-    slot.links = tuple(normal)
-    slot.failure_links = tuple(failures)
-    slot.limit_links = tuple(limits)
-    slot.handoff_links = handoffs or None
-    slot.plain = all(link.matches is None and link.units is None and link.guard is None for link in normal)
-    one = normal[0] if len(normal) == 1 else None
-    plain = one is not None and slot.plain and not (one.each or one.resets or handoffs) and one.lap is None
-    slot.alone = one if plain else None
-    slot.policy = next((p for link in links if (p := proof.edges[link.index].edge.origin.fork)), "cancel")
+            slot.wired = tuple(sorted({edge.port for edge in arriving}))
+        join = self._top.joins.get(number)
+        if join is not None:
+            slot.join = self._join_spec(join)
+        if node is not None:
+            self._describe_node(slot, node)
+        return slot
+
+    def _attach_links(self, slot: Slot, leaving: Sequence[TypedEdge]) -> None:
+        links = tuple([self._links[edge.index] for edge in leaving])
+        slot.links = links
+        if len(links) == 1:
+            slot.policy = leaving[0].edge.origin.fork or "cancel"
+            slot.forks = links[0].each or slot.index in self._forks
+        elif links:
+            self._sort_links(slot, leaving)
+            slot.forks = slot.index in self._forks or self._may_fork(leaving)
+        if slot.forks:
+            for link in links:
+                link.element = (slot.index, (link.index, 0))
+        self._tell_links_apart(slot)
+
+    def _may_fork(self, leaving: Sequence[TypedEdge]) -> bool:
+        """Whether one message may become several tokens on these edges."""
+        return any(edge.each for edge in leaving) or not self._proof.exclusive.all_apart(leaving)
+
+    def _sort_links(self, slot: Slot, leaving: Sequence[TypedEdge]) -> None:
+        """Puts the links of a slot where the walk looks for them, by what is sent on them."""
+        answers: list[Link] = []
+        failures: list[Link] = []
+        limits: list[Link] = []
+        handoffs: dict[str, Link] = {}
+        for edge, link in zip(leaving, slot.links, strict=True):
+            arm = edge.edge.origin.arm
+            if not edge.exceptional:
+                answers.append(link)
+            elif isinstance(arm, HandTo):
+                handoffs[edge.edge.target.name] = link
+            elif arm is LimitReached:
+                limits.append(link)
+            else:
+                failures.append(link)
+        answers.sort(key=lambda link: link.guard == "otherwise")  # it holds where no other guard does
+        slot.links = tuple(answers)
+        slot.failure_links = tuple(failures)
+        slot.limit_links = tuple(limits)
+        slot.handoff_links = handoffs or None
+        policies = [edge.edge.origin.fork for edge in leaving if edge.edge.origin.fork is not None]
+        if policies:
+            slot.policy = policies[0]
+
+    def _tell_links_apart(self, slot: Slot) -> None:
+        """Says whether an output takes every link, and if not, how its arm is found."""
+        links = slot.links
+        if len(links) == 1 and links[0].plain:
+            only = links[0]
+            if not only.each and not only.resets and only.lap is None and slot.handoff_links is None:
+                slot.alone = only
+            return
+        slot.plain = all(link.plain for link in links)
+        if any(link.units is not None for link in links):
+            kinds = arms(self._wiring.sent(slot.index))
+            slot.arms = tuple((number, matcher(kinds[number])) for number in by_specificity(kinds))
+
+    def _describe_node(self, slot: Slot, node: AnyNode) -> None:
+        """Writes into a slot what its node's class and types say."""
+        slot.passes_input = node.passes_input
+        slot.enters = node.enters == "always"
+        if slot.wired:
+            slot.port = node.ports[slot.wired[0]].name
+        key = (id(node.output), id(node.ports))
+        types = self._node_types.get(key)
+        if types is None:
+            types = self._node_types[key] = _read_types(node)
+        slot.expected = types.expected
+        slot.fits = types.fits
+        collects = slot.join is not None and slot.join.collects
+        if types.firm_collected if collects else types.firm:
+            slot.direct = node.direct
+
+    # -- joins ---------------------------------------------------------------------------------------------------------
+    def _join_spec(self, join: Join) -> JoinSpec:
+        node = self._wiring.nodes[join.node]
+        arriving = self._wiring.by_target[join.node]
+        collects = frozenset(edge.port for edge in arriving if edge.collects)
+        takes = [node.ports[port].take for port in sorted(collects) if node.ports[port].take is not None]
+        branches = {edge.index for edge in join.branches}
+        spec = JoinSpec(
+            join.node,
+            collects,
+            tuple(sorted({edge.port for edge in arriving})),
+            takes[0] if takes else None,
+            join.fork,
+            join.region,
+            branches,
+        )
+        around_fork = self._top.loops_around(join.fork)
+        around_join = self._top.loops_around(join.node)
+        spec.leaves = frozenset(around_fork) - frozenset(around_join)
+        if join.shares_fork:
+            # Its answer stands where the fork's first branch to it stood, so that two joins of one fork send in the
+            # order in which they were wired; joins of the same first branch, in the order of the graph.
+            spec.element = (self._top.size + join.node, (min(branches), self._top.order[join.node]))
+        return spec
+
+    def _open_joins(self) -> None:
+        """Tells each fork which joins wait for it, and whether its runs need a gate."""
+        for number, join in self._top.joins.items():
+            spec = self._slots[number].join
+            assert spec is not None
+            fork = self._slots[join.fork]
+            fork.joins = (*fork.joins, spec)
+        if any(slot.forks and slot.policy != "cancel" for slot in self._slots):
+            for slot in self._slots:
+                slot.gated = slot.forks
+
+    # -- whose a message is --------------------------------------------------------------------------------------------
+    def _copy_shared_messages(self) -> None:
+        """Has those nodes copy their message that are called directly, and given what others are given, too."""
+        # A fork sends one message to several. A router hands on what it was given, so it shares what was shared:
+        #
+        #     START >> fork >> (router, a)      b gets what a gets as well, and is given a copy;
+        #     router["x"] >> b >> c             c gets what b has made, which is nobody else's
+        sharing = [slot.index for slot in self._slots if slot.forks]
+        shared_at: set[int] = set()
+        for number in sharing:  # grows while it is read
+            for edge in self._wiring.by_source[number]:
+                target = edge.target
+                if target not in shared_at:
+                    shared_at.add(target)
+                    if self._slots[target].passes_input and not self._slots[target].forks:
+                        sharing.append(target)
+        for number in shared_at.union(self._top.joins):
+            slot = self._slots[number]
+            if slot.direct is None or slot.node is None:
+                continue
+            if slot.join is None:
+                slot.entry = copier_of(slot.node.ports[0].type)
+            elif slot.join.collects:
+                slot.entry = list  # the list that a port collects was made for it, but for what reads it later
 
 
-def _forks(proof: Proof, top: Topology, number: int) -> bool:
-    """Whether one message of this node may become several tokens."""
-    wires = top.out[number]
-    if len(wires) < 2:
-        return bool(wires) and wires[0].each
-    return any(w.each for w in wires) or any(
-        not proof.exclusive(a, b) for i, a in enumerate(wires) for b in wires[i + 1 :]
-    )
+@dataclass(frozen=True, slots=True)
+class _NodeTypes:
+    """What the types of a node say to its slot.
 
-
-def _join_spec(proof: Proof, top: Topology, number: int) -> JoinSpec | None:
-    join = top.joins.get(number)
-    if join is None:
-        return None
-    node = proof.nodes[number]
-    arriving = proof.by_target[number]
-    collects = frozenset(d.port for d in arriving if d.collects)
-    ports = tuple(sorted({d.port for d in arriving}))
-    take = next((node.ports[port].take for port in sorted(collects) if node.ports[port].take is not None), None)
-    spec = JoinSpec(number, collects, ports, take, join.fork, join.region, {w.index for w in join.branches})
-    spec.leaves = frozenset(top.loops_around(join.fork)) - frozenset(top.loops_around(number))
-    if join.shares_fork:
-        spec.element = (top.size + number, (min(spec.branches), top.order[number]))
-    return spec
-
-
-# -- whose a message is ----------------------------------------------------------------------------------------------------
-def _is_loose(node: Node[Any, Any], join: JoinSpec | None) -> bool:
-    """Whether each message to or from the node has to be looked at, and maybe copied (`copies.py`).
-
-    The list that a port collects was made for it.
+    Attributes:
+        expected: the class whose very instances are right as an output.
+        fits: the test for all other outputs; None if anything goes.
+        firm: whether its messages need no look before and after a call (`copies.py`).
+        firm_collected: the same where its port collects; the list itself was made for it.
     """
+
+    expected: type | None
+    fits: Matcher | None
+    firm: bool
+    firm_collected: bool
+
+
+def _read_types(node: AnyNode) -> _NodeTypes:
+    expected, fits = output_check(node.output)
+    if len(node.ports) != 1 or mutability_of(node.output) == "loose":
+        return _NodeTypes(expected, fits, False, False)
     taken = node.ports[0].type
-    if join is not None and join.collects:
-        taken = item_type(taken)
-    return mutability_of(node.output) == "loose" or mutability_of(taken) == "loose"
+    return _NodeTypes(expected, fits, mutability_of(taken) != "loose", mutability_of(item_type(taken)) != "loose")
 
 
-def _give_own(proof: Proof, slots: Sequence[Slot]) -> None:
-    """Has those nodes copy their message that are called directly, and given what others are given, too."""
-    shared = [slot.forks for slot in slots]
-    passing = [slot for slot in slots if slot.passes_input]
-    for _ in passing:  # a router hands on what it was given
-        for slot in passing:
-            shared[slot.index] = shared[slot.index] or any(shared[d.source] for d in proof.by_target[slot.index])
-    for slot in slots:
-        if slot.direct is None or slot.node is None:
-            continue
-        if slot.join is not None:
-            slot.entry = list if slot.join.collects else None
-        elif any(shared[declared.source] for declared in proof.by_target[slot.index]):
-            slot.entry = copier_of(slot.node.ports[0].type)
+def _label_test(label: Label) -> Matcher:
+    return lambda value: bool(value == label)
+
+
+def _type_test(kinds: Sequence[Type]) -> Matcher:
+    """A test whether a value is of one of these types."""
+    tests = [matcher(kind) for kind in kinds]
+    if len(tests) == 1:
+        return tests[0]
+    return lambda value: any(test(value) for test in tests)

@@ -1,161 +1,302 @@
-"""What an edge carries: the arms, labels and items of its source's output, and how that is told apart at run time."""
+"""What an edge carries: which arms, labels or items of its source's output, and the port that takes them.
+
+An edge is typed in two steps. The first looks at it alone: what its origin stands for (`critic[Rejected]`, `plan.each`),
+and which port of its target takes that. The second looks at all edges that leave a node together: an arm that one of them
+names goes along no other that only takes it as well.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from graphflow.declaration.arrows import Edge
-from graphflow.declaration.node import Node
-from graphflow.messages.message import Type, accepts, arms, disjoint, matcher, origin_of, type_name
+from graphflow.declaration.arrows import END, START, Edge, Origin
+from graphflow.declaration.handoffs import HandTo
+from graphflow.declaration.node import AnyNode, Node
+from graphflow.declaration.ports import Port
+from graphflow.messages.message import Failure, LimitReached, Type, accepts, arms, item_type, origin_of
 from graphflow.messages.namesakes import Namesakes
+from graphflow.proofs.arms import (
+    Label,
+    is_label,
+    kinds_text,
+    labels_of,
+    no_such_arm,
+    no_such_label,
+    pick_arms,
+)
+from graphflow.proofs.problems import Problem
 from graphflow.proofs.topology import GraphEdge
 
-Matcher = Callable[[Any], bool]
+
+@dataclass(frozen=True, slots=True)
+class EdgeTypes:
+    """What types say of an edge.
+
+    Attributes:
+        carries: the arms that go along it.
+        port: the number of the port that they arrive at.
+        collects: whether the port makes a list of them.
+        whole: whether all that the source sends goes along it.
+        exceptional: whether it is an edge for `Failure`, `LimitReached` or a hand-over.
+    """
+
+    carries: tuple[Type, ...]
+    port: int = 0
+    collects: bool = False
+    whole: bool = False
+    exceptional: bool = False
 
 
-class Declared(GraphEdge):
+class TypedEdge(GraphEdge):
     """One edge with what its types say."""
 
     __slots__ = ("arms", "carries", "collects", "edge", "exceptional", "whole")
 
-    def __init__(self, index: int, edge: Edge, source: int, target: int, answer: Resolved) -> None:
+    def __init__(self, index: int, edge: Edge, source: int, target: int, types: EdgeTypes) -> None:
         origin = edge.origin
-        carries, port, collects, whole, exceptional = answer
-        super().__init__(index, source, target, port, origin.each, origin.laps)
+        super().__init__(index, source, target, types.port, origin.each, origin.laps)
         self.edge = edge
-        self.carries = carries
+        self.carries = types.carries
         """Arms of the source that go this way."""
         self.arms: frozenset[int] | None = None
         """Their numbers among the arms of the source; None where labels, or less than a whole arm, tell what goes."""
-        self.collects = collects
-        self.whole = whole
+        self.collects = types.collects
+        self.whole = types.whole
         """Whether everything the source sends goes this way."""
-        self.exceptional = exceptional
-        """Whether this is an edge for `Failure` or `LimitReached`."""
+        self.exceptional = types.exceptional
+        """Whether this is an edge for `Failure`, `LimitReached` or a hand-over."""
 
 
-Resolved = tuple[tuple[Type, ...], int, bool, bool, bool]
-"""What types say of an edge: the arms it carries, port, whether it collects, whether it carries all, whether exceptional."""
+# -- one edge alone --------------------------------------------------------------------------------------------------------
+class EdgeTyper:
+    """Says what edges carry. What depends on types alone is found once for each pair of types."""
 
+    def __init__(self) -> None:
+        self._known: dict[object, EdgeTypes] = {}
+        self._labels: dict[int, frozenset[Label]] = {}
 
-def travels(node: Node[Any, Any]) -> Type:
-    """What goes on from a router by labels: the type of its own input."""
-    return node.ports[0].type if node.ports else Any
+    def types_of(self, edge: Edge, sent: Type, ports: tuple[Port, ...]) -> EdgeTypes | Problem:
+        """What types say of an edge whose source sends `sent` and whose target has these ports."""
+        origin = edge.origin
+        source = origin.node
+        # Types and ports are looked up by identity: they live as long as their nodes, and to hash a union takes longer
+        # than to type the edge anew.
+        key: tuple[object, ...] = (id(sent), id(ports), edge.port)
+        if origin.arm is not None or origin.each:
+            key = (*key, repr(origin.arm), origin.each)
+        if isinstance(source, Node) and source.passes_input:
+            key = (*key, id(source.ports))
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        types = self._read(edge, sent, ports)
+        if isinstance(types, EdgeTypes):  # a problem is not kept: its text names the nodes
+            self._known[key] = types
+        return types
 
+    def _read(self, edge: Edge, sent: Type, ports: tuple[Port, ...]) -> EdgeTypes | Problem:
+        if isinstance(edge.origin.arm, HandTo):
+            return _handoff_types(ports)
+        picked = self._pick(edge.origin, sent)
+        if isinstance(picked, Problem) or edge.target is END:
+            return picked
+        candidates = [number for number, port in enumerate(ports) if edge.port in (None, port.name)]
+        fitting = [number for number in candidates if _takes_all(ports[number], picked.carries)]
+        if fitting:
+            return _at_port(edge, picked, fitting, ports)
+        part = _carry_part(edge.origin, picked, candidates, ports)
+        return part or _mismatch(edge, picked.carries, [ports[number] for number in candidates])
 
-def is_label(arm: Any) -> bool:
-    """Whether what stands in square brackets is a label rather than a type."""
-    return isinstance(arm, (str, int, Enum)) and not isinstance(arm, type)
+    def _pick(self, origin: Origin, sent: Type) -> EdgeTypes | Problem:
+        """What an origin stands for, at no port yet."""
+        node, arm = origin.node, origin.arm
+        if arm is Failure or arm is LimitReached:
+            if node is START:
+                return Problem("START cannot fail; take Failure from a node")
+            return EdgeTypes((arm,), exceptional=True)
+        kinds = arms(sent)
+        if arm is not None:
+            picked = self._pick_arm(arm, kinds, sent)
+            if isinstance(picked, Problem):
+                return Problem(f"{node.name!r} sends {Namesakes(sent, arm).name(sent)}; {picked.text}")
+            kinds = picked
+        if isinstance(node, Node) and node.passes_input:
+            kinds = arms(input_of(node))  # the label has said where; the router's own input goes there
+        if origin.each:
+            items = _items_of(kinds)
+            if items is None:
+                shown = kinds_text(kinds)
+                return Problem(
+                    f"{node.name!r} sends {shown}, which is no list; .each needs a node that returns list[...]"
+                )
+            kinds = items
+        return EdgeTypes(kinds, whole=arm is None)
 
-
-def labels_apart(one: Any, other: Any) -> bool:
-    """Whether no output takes both of two labels or arms."""
-    if is_label(one) and is_label(other):
-        return bool(one != other)
-    return disjoint(one, other)
-
-
-def choose(arm: Any, kinds: tuple[Type, ...], sent: Type) -> tuple[Type, ...] | str:
-    """The arms of a type that a label or type in square brackets stands for, or what is wrong with it."""
-    if is_label(arm):
-        have = [value for kind in kinds if origin_of(kind) is Literal for value in get_args(kind)]
-        have += [member for kind in kinds if isinstance(kind, type) and issubclass(kind, Enum) for member in kind]
+    def _pick_arm(self, arm: Type, kinds: tuple[Type, ...], sent: Type) -> tuple[Type, ...] | Problem:
+        """The arms that stand in square brackets."""
+        if not is_label(arm):
+            return pick_arms(arm, kinds) or no_such_arm(arm, kinds)
+        have = self._labels.get(id(sent))  # a router may have thousands, and an edge for each
+        if have is None:
+            have = self._labels[id(sent)] = frozenset(labels_of(kinds))
         if arm in have:
             return (Literal[arm],)
         if Any in kinds:
             return (Any,)
-        labels = ", ".join(repr(v) for v in have)
-        near = nearest(str(arm), {str(v): v for v in have})
-        return f"it has no label {arm!r}" + (
-            f"; its labels are {labels}{near}" if have else "; it has no labels at all"
+        return no_such_label(arm, labels_of(kinds))
+
+
+def input_of(node: AnyNode) -> Type:
+    """What goes on from a router by labels: the type of its own input."""
+    return node.ports[0].type if node.ports else Any
+
+
+def _items_of(kinds: tuple[Type, ...]) -> tuple[Type, ...] | None:
+    """The arms of the items of lists; None if one of the kinds is no list."""
+    items: list[Type] = []
+    for kind in kinds:
+        item = Any if kind is Any else item_type(kind)
+        if item is None:
+            return None
+        items += arms(item)
+    return tuple(items)
+
+
+def _handoff_types(ports: Sequence[Port]) -> EdgeTypes:
+    """A hand-over brings what its target takes: the model writes it by the target's schema."""
+    number = next(number for number, port in enumerate(ports) if not port.optional)
+    kind = ports[number].type
+    if kind is Any:
+        kind = str  # nothing says what it should be, so the model writes a text
+    return EdgeTypes((kind,), number, exceptional=True)
+
+
+# -- at a port -------------------------------------------------------------------------------------------------------------
+def _takes_all(port: Port, kinds: tuple[Type, ...]) -> bool:
+    return all(port.takes(kind) for kind in kinds)
+
+
+def _at_port(edge: Edge, picked: EdgeTypes, fitting: list[int], ports: Sequence[Port]) -> EdgeTypes | Problem:
+    """What arrives at the one port that is meant, of those whose types fit."""
+    kinds = picked.carries
+    meant = _most_exact(kinds, fitting, ports)
+    if len(meant) > 1:
+        target = edge.target.name
+        names = " or ".join(repr(ports[number].name) for number in meant)
+        aims = " or ".join(f">> {target}.into({ports[number].name!r})" for number in meant)
+        return Problem(f"{kinds_text(kinds)} fits more than one port of {target!r} ({names}); say which: {aims}")
+    port = ports[meant[0]]
+    collects = {port.collects(kind) for kind in kinds}
+    if len(collects) > 1:
+        return Problem(
+            f"port {port.name!r} would get some messages as they are and collect others; use one arm an edge"
         )
-    wanted = arms(arm)
-    chosen = tuple(k for k in kinds if k is not Any and accepts(arm, k))
-    if chosen:
-        return chosen
-    if all(any(accepts(k, w) for k in kinds) for w in wanted):
-        return wanted
-    apart = Namesakes(arm, *kinds)
-    return f"it has no arm {apart.name(arm)}; its arms are {', '.join(apart.name(k) for k in kinds)}{apart.hint}"
+    return replace(picked, port=meant[0], collects=collects.pop())
 
 
-def units(sent: Type, labels: bool) -> list[Type]:
-    """The arms of an output, literals one by one, enum members one by one if edges name them."""
-    units: list[Type] = []
-    for kind in arms(sent):
-        if origin_of(kind) is Literal:
-            units += [Literal[value] for value in get_args(kind)]
-        elif labels and isinstance(kind, type) and issubclass(kind, Enum):
-            units += [Literal[member] for member in kind]
-        else:
-            units.append(kind)
-    return units
+def _most_exact(kinds: tuple[Type, ...], fitting: list[int], ports: Sequence[Port]) -> list[int]:
+    """Of several ports that fit, those of the very type; of these, those that cannot stay empty."""
+    if len(fitting) > 1:
+        exact = [number for number in fitting if all(ports[number].type == kind for kind in kinds)]
+        fitting = exact or fitting
+    if len(fitting) > 1:
+        required = [number for number in fitting if not ports[number].optional]
+        fitting = required or fitting
+    return fitting
 
 
-def covers(declared: Declared, unit: Type, passes: bool) -> bool:
-    """Whether an edge takes one arm of an output, its guards aside."""
-    arm = declared.edge.origin.arm
-    if arm is None:
-        if declared.edge.origin.each or passes:
-            return True
-        return any(accepts(kind, unit) for kind in declared.carries)
-    if is_label(arm):
-        return unit is Any or (origin_of(unit) is Literal and arm in get_args(unit))
-    if declared.edge.origin.each or passes or declared.arms is None:
-        return accepts(arm, unit)
-    return any(accepts(kind, unit) for kind in declared.carries) and accepts(arm, unit)
+def _carry_part(
+    origin: Origin, picked: EdgeTypes, candidates: Sequence[int], ports: Sequence[Port]
+) -> EdgeTypes | None:
+    """An edge may carry some arms only, if its target takes no others: that something takes the rest is proven later."""
+    # plan >> write, where plan sends Plan | Refusal and write takes Plan: the edge carries Plan alone.
+    if origin.arm is not None or origin.each:
+        return None
+    for number in candidates:
+        port = ports[number]
+        part = tuple(kind for kind in picked.carries if port.takes(kind))
+        collects = {port.collects(kind) for kind in part}
+        if len(collects) == 1:
+            return replace(picked, carries=part, port=number, collects=collects.pop(), whole=False)
+    return None
 
 
-def named_arms(declared: Declared, kinds: Sequence[Type]) -> list[Type]:
+def _mismatch(edge: Edge, kinds: tuple[Type, ...], candidates: Sequence[Port]) -> Problem:
+    source, target = edge.origin.node.name, edge.target.name
+    apart = Namesakes(*kinds, *(port.type for port in candidates))
+    taken = " or ".join(f"{port.name}: {apart.name(port.type)}" for port in candidates) or "nothing"
+    if apart.hint:
+        hint = apart.hint
+    elif not edge.origin.each and _take_an_item(candidates, kinds):
+        hint = f"; to send the items one by one write {source}.each >> {target}"
+    else:
+        hint = "; add a node that converts, or change one type"
+    return Problem(f"{source!r} sends {apart.names(kinds)}, {target!r} accepts {taken}{hint}")
+
+
+def _take_an_item(candidates: Sequence[Port], kinds: tuple[Type, ...]) -> bool:
+    """Whether a port takes the items of a list that it does not take whole."""
+    items = [item for kind in kinds if (item := item_type(kind)) is not None]
+    return any(port.takes(item) for item in items for port in candidates)
+
+
+# -- all edges that leave a node -------------------------------------------------------------------------------------------
+def share_arms(leaving: Sequence[TypedEdge], kinds: Sequence[Type], passes_input: bool) -> None:
+    """Says of each edge which arms go along it."""
+    # An arm that one edge names goes along no edge that names a wider type, or none:
+    #
+    #     critic[Rejected] >> draft     takes Rejected
+    #     critic >> log                 takes the rest: the arms of critic without Rejected
+    #
+    # Hence a value takes one way, the most specific, however the union and the edges were written.
+    named: list[Type] = []
+    if len(kinds) > 1:
+        for edge in leaving:
+            named += _named_arms(edge, kinds)
+    for edge in leaving:
+        edge.arms = _arm_numbers(edge, kinds, named)
+        if edge.arms is None or edge.each or passes_input:
+            continue
+        own = [kinds[number] for number in sorted(edge.arms)]
+        edge.carries = tuple(kind for kind in edge.carries if kind not in kinds or kind in own)
+
+
+def _named_arms(edge: TypedEdge, kinds: Sequence[Type]) -> list[Type]:
     """The arms that an edge names exactly, in square brackets."""
-    arm = declared.edge.origin.arm
-    if arm is None or declared.exceptional or is_label(arm):
+    arm = edge.edge.origin.arm
+    if arm is None or edge.exceptional or is_label(arm):
         return []
     return [kind for kind in arms(arm) if kind in kinds]
 
 
-def arm_numbers(declared: Declared, kinds: Sequence[Type], elsewhere: Sequence[Type]) -> frozenset[int] | None:
-    """Which of a source's arms go along an edge whole, those aside that other edges name; None if that is not the question."""
-    origin = declared.edge.origin
-    arm = origin.arm
-    if declared.exceptional or is_label(arm) or Any in kinds:
+def _arm_numbers(edge: TypedEdge, kinds: Sequence[Type], named: Sequence[Type]) -> frozenset[int] | None:
+    """Which of a source's arms go along an edge whole; None where that is not what tells."""
+    arm = edge.edge.origin.arm
+    if edge.exceptional or is_label(arm) or Any in kinds:
         return None
-    if arm is not None:
-        own = named_arms(declared, kinds)
-        taken = [k in own or (accepts(arm, k) and k not in elsewhere) for k in kinds]
-    elif declared.whole:
-        taken = [True for _ in kinds]
-    else:
-        taken = [k in declared.carries for k in kinds]
-    return frozenset(number for number, takes in enumerate(taken) if takes) or None
+    numbers: set[int] = set()
+    own = _named_arms(edge, kinds)
+    for number, kind in enumerate(kinds):
+        if arm is None:
+            taken = edge.whole or kind in edge.carries
+        else:
+            taken = kind in own or (accepts(arm, kind) and kind not in named)
+        if taken:
+            numbers.add(number)
+    return frozenset(numbers) or None
 
 
-def kinds_text(kinds: Sequence[Type]) -> str:
-    """Arms as people write a union."""
-    return " | ".join(type_name(kind) for kind in kinds)
-
-
-def nearest(name: str, names: Mapping[str, Any]) -> str:
-    """A hint at names that are near to one that does not exist."""
-    near = difflib.get_close_matches(name, list(names), n=2)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-
-
-def link_units(declared: Declared, units: Sequence[Type]) -> tuple[frozenset[int] | None, Matcher | None]:
-    """Which arms of the output go this way (None: all), and a test for what is narrower than an arm (None: none is needed)."""
-    arm = declared.edge.origin.arm
-    if declared.exceptional or (arm is None and declared.whole):
-        return None, None
+def covers(edge: TypedEdge, unit: Type, passes_input: bool) -> bool:
+    """Whether an edge takes one arm or label of an output, its guards aside."""
+    arm = edge.edge.origin.arm
     if is_label(arm):
-        return None, lambda value: bool(value == arm)
-    if declared.arms is not None:
-        return declared.arms, None
-    wanted = declared.carries if arm is None else arms(arm)
-    whole = {i for i, unit in enumerate(units) if unit is not Any and any(accepts(kind, unit) for kind in wanted)}
-    if whole:
-        return frozenset(whole), None
-    tests = [matcher(kind) for kind in wanted]
-    return None, tests[0] if len(tests) == 1 else lambda value: any(test(value) for test in tests)
+        return unit is Any or (origin_of(unit) is Literal and arm in get_args(unit))
+    if arm is not None and not accepts(arm, unit):
+        return False
+    if edge.each or passes_input:  # then what it carries is not what its source puts out
+        return True
+    if arm is not None and edge.arms is None:
+        return True
+    return any(accepts(kind, unit) for kind in edge.carries)

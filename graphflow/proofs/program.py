@@ -12,10 +12,13 @@ from typing import Any, Literal
 
 from graphflow.declaration.arrows import ForkPolicy
 from graphflow.declaration.handoffs import Handoff
-from graphflow.declaration.node import Node
+from graphflow.declaration.node import AnyNode
 from graphflow.errors import InputInvalid, OutputInvalid
 from graphflow.messages.copies import copier_of
 from graphflow.messages.message import Type, shortened
+
+Matcher = Callable[[Any], bool]
+"""A test of a value."""
 
 
 class Link:
@@ -72,6 +75,29 @@ class Link:
     """For a lap wire: whether at most one token of each lap goes round again."""
     element: tuple[int, tuple[int, int]]
     """What a fork adds to the scope of a token on this link; set only where its source forks."""
+
+    def __init__(self, index: int, source: int, target: int, port: int) -> None:
+        self.index = index
+        self.source = source
+        self.target = target
+        self.port = port
+        self.matches = None
+        self.units = None
+        self.guard = None
+        self.group = None
+        self.each = False
+        self.limit = None
+        self.lap = None
+        self.lap_index = -1
+        self.enters = ()
+        self.leaves = ()
+        self.resets = ()
+        self.single = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether every output goes this way."""
+        return self.matches is None and self.units is None and self.guard is None
 
     def __repr__(self) -> str:
         return f"<link {self.source} >> {self.target}>"
@@ -137,7 +163,7 @@ class Slot:
 
     index: int
     name: str
-    node: Node[Any, Any] | None
+    node: AnyNode | None
     direct: Callable[[Any], Any] | None
     """Calls the node with its message; None if more care has to be taken."""
     entry: Callable[[Any], Any] | None
@@ -168,6 +194,31 @@ class Slot:
     """The name of the only wired port, if it is no join."""
     wired: tuple[int, ...]
     passes_input: bool
+
+    def __init__(self, index: int, name: str, node: AnyNode | None) -> None:
+        self.index = index
+        self.name = name
+        self.node = node
+        self.direct = None
+        self.entry = None
+        self.enters = False
+        self.expected = None
+        self.fits = None
+        self.arms = ()
+        self.links = ()
+        self.plain = True
+        self.alone = None
+        self.failure_links = ()
+        self.limit_links = ()
+        self.handoff_links = None
+        self.forks = False
+        self.gated = False
+        self.policy = "cancel"
+        self.join = None
+        self.joins = ()
+        self.port = ""
+        self.wired = ()
+        self.passes_input = False
 
     def __repr__(self) -> str:
         return f"<slot {self.index} {self.name}>"
@@ -205,8 +256,8 @@ class Program:
         ends: Literal["one", "first", "all"],
         straight: bool,
         laps: int,
-        callees: Mapping[str, tuple[Node[Any, Any], ...]],
-        handoffs: Mapping[str, Sequence[tuple[Handoff, Node[Any, Any]]]],
+        callees: Mapping[str, tuple[AnyNode, ...]],
+        handoffs: Mapping[str, Sequence[tuple[Handoff, AnyNode]]],
         input: Type,
         output: Type,
         loops_of: Mapping[int, tuple[int, ...]],

@@ -20,7 +20,7 @@ from graphflow.errors import DeclarationError, GraphError
 from graphflow.limits import Limits
 from graphflow.messages.message import Type, type_name
 from graphflow.proofs.compiler import compile_program
-from graphflow.proofs.edge_types import Declared
+from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.program import Program
 from graphflow.proofs.proof import Proof
 
@@ -70,7 +70,6 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             raise DeclarationError(f"graph {name!r}: limits={limits!r}; give Limits(...)")
         entries = _flat(name, paths)
         proof = Proof(name, entries, input=input, ends=ends, limits=limits, deps=deps, alone=alone)
-        proof.run()
         if proof.problems:
             raise GraphError(name, proof.problems, place)
         port = Port("input", proof.input)
@@ -217,7 +216,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
 
     # -- what was declared ---------------------------------------------------------------------------------------------
     @property
-    def edges(self) -> Sequence[Declared]:
+    def edges(self) -> Sequence[TypedEdge]:
         """Every edge, with the types that travel on it, in the order they were written."""
         return self.proof.edges
 
@@ -231,13 +230,13 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         """The type that was given as `input`, if one was."""
         return self.proof.declared_input
 
-    def is_implied(self, declared: Declared) -> bool:
+    def is_implied(self, declared: TypedEdge) -> bool:
         """Whether an edge was not written, but follows from a node's handoffs."""
         return declared.edge in self.proof.implied
 
-    def laps_of(self, declared: Declared) -> int | None:
+    def laps_of(self, declared: TypedEdge) -> int | None:
         """How many laps an edge allows, if it closes a loop."""
-        return self.proof._laps(declared)
+        return self.proof.lap_limit(declared)
 
     def __repr__(self) -> str:
         count = len(self.proof.edges)

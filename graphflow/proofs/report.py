@@ -62,10 +62,9 @@ def report(graph: AnyGraph) -> Report:
 
 def _join_facts(proof: Proof) -> list[str]:
     top = proof.topology
-    assert top is not None
     return [
         f"join {proof.nodes[join.node].name}: {'collects' if join.collect else 'one message a port'} "
-        f"of the fork at {proof._name(join.fork)}"
+        f"of the fork at {proof.wiring.name(join.fork)}"
         for join in sorted(top.joins.values(), key=lambda j: top.order[j.node])
     ]
 

@@ -10,7 +10,7 @@ from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import Node
 from graphflow.limits import Limits
 from graphflow.messages.message import type_name
-from graphflow.proofs.edge_types import Declared
+from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.program import JoinSpec
 from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import current
@@ -23,7 +23,7 @@ LONGEST = 600
 """Characters of what a pointer is told."""
 
 
-def label_parts(declared: Declared, graph: AnyGraph) -> tuple[str, ...]:
+def label_parts(declared: TypedEdge, graph: AnyGraph) -> tuple[str, ...]:
     """What an edge carries, part by part: `each`, its arm or label, guard, laps, `collect`."""
     origin = declared.edge.origin
     carried = _carried(declared.carries)
@@ -42,7 +42,7 @@ def label_parts(declared: Declared, graph: AnyGraph) -> tuple[str, ...]:
     return (*parts, *laps, *(["collect"] if declared.collects else []))
 
 
-def _at_port(declared: Declared) -> str:
+def _at_port(declared: TypedEdge) -> str:
     """The port that an edge leads to, where its target has several to choose from."""
     ports = getattr(declared.edge.target, "ports", ())
     return f"{ports[declared.port].name}: " if len(ports) > 1 else ""

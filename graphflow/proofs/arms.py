@@ -1,0 +1,113 @@
+"""The arms of an output: what can be told apart in it, by its types and by its labels.
+
+An output of `Approved | Rejected` has two arms, one of `Literal["yes", "no"]` has one arm with two labels, and so has an
+enum. What stands in square brackets, `critic[Rejected]` or `router["yes"]`, picks from them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any, Literal, TypeGuard, get_args
+
+from graphflow.messages.message import Type, accepts, arms, disjoint, origin_of, type_name
+from graphflow.messages.namesakes import Namesakes
+from graphflow.proofs.problems import Problem
+
+Label = str | int | Enum
+
+
+def is_label(arm: object) -> TypeGuard[Label]:
+    """Whether what stands in square brackets is a label rather than a type."""
+    return isinstance(arm, (str, int, Enum)) and not isinstance(arm, type)
+
+
+def are_apart(one: Type, other: Type) -> bool:
+    """Whether no output takes both of two labels or arms."""
+    if is_label(one) and is_label(other):
+        return bool(one != other)
+    return disjoint(one, other)
+
+
+def is_enum(kind: Type) -> bool:
+    """Whether a type is an enum, whose members are labels."""
+    return isinstance(kind, type) and issubclass(kind, Enum)
+
+
+def labels_of(kinds: Iterable[Type]) -> list[Label]:
+    """The labels among the arms of a type: those of literals first, then those of enums."""
+    literals: list[Label] = []
+    members: list[Label] = []
+    for kind in kinds:
+        if origin_of(kind) is Literal:
+            literals += get_args(kind)
+        elif is_enum(kind):
+            members += kind
+    return literals + members
+
+
+def units_of(sent: Type, labels: bool) -> list[Type]:
+    """The arms of an output, literals one by one; enum members one by one if edges name them (`labels`)."""
+    units: list[Type] = []
+    for kind in arms(sent):
+        if origin_of(kind) is Literal:
+            units += [Literal[value] for value in get_args(kind)]
+        elif labels and is_enum(kind):
+            units += [Literal[member] for member in kind]
+        else:
+            units.append(kind)
+    return units
+
+
+def label_of(unit: Type) -> Label | None:
+    """The label that a unit is, if it is one."""
+    if origin_of(unit) is not Literal:
+        return None
+    label: Label | None = get_args(unit)[0]
+    return label
+
+
+def pick_arms(arm: Type, kinds: Sequence[Type]) -> tuple[Type, ...]:
+    """The arms that a type in square brackets stands for; none if there is no such arm.
+
+    A wider type stands for all arms that it holds, a narrower one for itself: `animal[Dog]` where `Animal` is sent.
+    """
+    held = tuple(kind for kind in kinds if kind is not Any and accepts(arm, kind))
+    if held:
+        return held
+    wanted = arms(arm)
+    for each in wanted:
+        if not any(accepts(kind, each) for kind in kinds):
+            return ()
+    return wanted
+
+
+def no_such_arm(arm: Type, kinds: Sequence[Type]) -> Problem:
+    """What is wrong with a type in square brackets that is no arm."""
+    apart = Namesakes(arm, *kinds)
+    have = ", ".join(apart.name(kind) for kind in kinds)
+    return Problem(f"it has no arm {apart.name(arm)}; its arms are {have}{apart.hint}")
+
+
+def no_such_label(label: Label, have: Sequence[Label]) -> Problem:
+    """What is wrong with a label in square brackets that there is not."""
+    if not have:
+        return Problem(f"it has no label {label!r}; it has no labels at all")
+    shown = ", ".join(repr(each) for each in have)
+    near = nearest(str(label), [str(each) for each in have])
+    return Problem(f"it has no label {label!r}; its labels are {shown}{near}")
+
+
+def kinds_text(kinds: Iterable[Type]) -> str:
+    """Arms as people write a union."""
+    return " | ".join(type_name(kind) for kind in kinds)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint at names that are near to one that does not exist."""
+    near = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=2)
+    if not near:
+        return ""
+    shown = " or ".join(repr(each) for each in near)
+    return f"; did you mean {shown}?"

@@ -1,0 +1,146 @@
+"""What the nodes of a graph may call: names become nodes here once, and nothing else is ever reached.
+
+Rules:
+1. A node can call nothing that is not among its callees here.
+2. Call edges may go round: a cycle of calls is a fact, bounded by the depth limit, and no problem.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from graphflow.declaration.node import AnyNode, Node
+from graphflow.limits import DEFAULT_DEPTH, Limits
+from graphflow.proofs.arms import nearest
+from graphflow.proofs.problems import Problems
+
+Callees = dict[str, tuple[AnyNode, ...]]
+"""What each node may call, by its name."""
+
+
+def resolve_calls(nodes: Sequence[AnyNode], problems: Problems) -> Callees:
+    """The callees of every node that is on an arrow, called, handed over to, or within another one."""
+    names, reached = _reach(nodes, problems)
+    callees: Callees = {}
+    for node in reached:
+        own = _callees_of(node, names, problems)
+        if own or node.name not in callees:
+            callees[node.name] = tuple(own)
+        _check_clashes(node, own, problems)
+    return callees
+
+
+def _reach(nodes: Sequence[AnyNode], problems: Problems) -> tuple[dict[str, AnyNode], list[AnyNode]]:
+    """All nodes in reach, by name, and in the order in which they were found."""
+    names = {node.name: node for node in nodes}
+    todo = deque(nodes)
+    reached: list[AnyNode] = []
+    while todo:
+        node = todo.popleft()
+        reached.append(node)
+        for other in _neighbours(node):
+            known = names.get(other.name)
+            if known is None:
+                names[other.name] = other
+                todo.append(other)
+            elif other.name == node.name and other in node.within():
+                if other not in reached and other not in todo:
+                    todo.append(other)
+            elif known != other and not _is_wrapped(known, other):
+                problems.add(
+                    f"two different nodes are named {other.name!r}: {known!r} and {other!r} (called by {node.name!r}); "
+                    f"rename one with .named('{other.name}_2')"
+                )
+    return names, reached
+
+
+def _neighbours(node: AnyNode) -> Iterator[AnyNode]:
+    """The nodes that a node names itself: within it, called, handed over to."""
+    yield from node.within()
+    for callee in node.calls:
+        if isinstance(callee, Node):
+            yield callee
+    for handoff in node.handoffs:
+        if isinstance(handoff.target, Node):
+            yield handoff.target
+
+
+def _is_wrapped(one: AnyNode, other: AnyNode) -> bool:
+    """Whether one of two nodes stands within the other: a sub-agent has the name of its target."""
+    return any(inner == other for inner in one.within()) or any(inner == one for inner in other.within())
+
+
+def _callees_of(node: AnyNode, names: dict[str, AnyNode], problems: Problems) -> list[AnyNode]:
+    found: list[AnyNode] = []
+    for callee in node.calls:
+        target = names.get(callee) if isinstance(callee, str) else callee
+        if target is None:
+            near = nearest(str(callee), names)
+            problems.add(f"node {node.name!r} calls {callee!r}, and no node in the graph has that name{near}")
+            continue
+        for problem in problems_of(target):
+            problems.add(f"node {target.name!r}: {problem}")
+        required = [port for port in target.ports if not port.optional]
+        if len(required) > 1:
+            problems.add(
+                f"node {node.name!r} calls {target.name!r}, which has several ports; what is called takes one "
+                "message (a tool takes several arguments)"
+            )
+        found.append(target)
+    return found
+
+
+def problems_of(node: AnyNode) -> tuple[str, ...]:
+    """What is wrong with a node by now: what it named when it was declared may be defined since."""
+    if node.problems:
+        node.settle()
+    return node.problems
+
+
+def _check_clashes(node: AnyNode, callees: Iterable[AnyNode], problems: Problems) -> None:
+    """Two of a node's edges that a model could not tell apart."""
+    names = [callee.name for callee in callees]
+    twice = {name for name in names if names.count(name) > 1}
+    for name in sorted(twice):
+        problems.add(f"node {node.name!r} has two call edges to nodes named {name!r}; rename one with .named(...)")
+    for handoff in node.handoffs:
+        if handoff.tool in names:
+            problems.add(
+                f"node {node.name!r} calls {handoff.tool!r}, which is how it hands over to {handoff.name!r}, too; "
+                "rename one with .named(...)"
+            )
+
+
+def call_cycles(callees: Callees, limits: Limits) -> list[str]:
+    """One fact for each cycle of calls, with what bounds it."""
+    bound = DEFAULT_DEPTH if limits.depth is None else limits.depth
+    entering = {node.name for own in callees.values() for node in own if node.enters != "never"}
+    facts: list[str] = []
+    for around in _cycles(callees):
+        cycle = " > ".join([*around, around[0]])
+        if entering.isdisjoint(around):
+            facts.append(f"call cycle {cycle}: bounded by steps alone: no frame is entered")
+        else:
+            facts.append(f"call cycle {cycle}: bounded by depth {bound}")
+    return facts
+
+
+def _cycles(callees: Callees) -> Iterator[list[str]]:
+    """The names on each cycle that a depth-first search closes, with a stack of its own: teams may be deep."""
+    seen: set[str] = set()
+    for origin in callees:
+        if origin in seen:
+            continue
+        path = [origin]
+        stack = [iter(callees[origin])]
+        while stack:
+            callee = next(stack[-1], None)
+            if callee is None:
+                stack.pop()
+                seen.add(path.pop())
+            elif callee.name in path:
+                yield path[path.index(callee.name) :]
+            elif callee.name not in seen:
+                path.append(callee.name)
+                stack.append(iter(callees.get(callee.name, ())))

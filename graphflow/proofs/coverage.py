@@ -1,0 +1,153 @@
+"""Every arm of every output has a taker, every port a writer, and every node lies between START and END."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from graphflow.declaration.node import AnyNode
+from graphflow.declaration.ports import Port
+from graphflow.messages.message import Type, type_name
+from graphflow.proofs.arms import is_label, label_of, units_of
+from graphflow.proofs.edge_types import TypedEdge, covers
+from graphflow.proofs.problems import Problems
+from graphflow.proofs.wiring import Wiring
+
+
+def check_coverage(wiring: Wiring, problems: Problems) -> None:
+    """Adds what nobody takes, what nobody writes, and what no message comes to."""
+    for number, leaving in enumerate(wiring.by_source):
+        if number == wiring.end:
+            continue
+        if len(leaving) == 1 and leaving[0].whole and leaving[0].edge.origin.guard is None:
+            continue  # by far the most common node: its only edge takes everything
+        _check_arms(wiring, number, leaving, problems)
+    for number, node in enumerate(wiring.nodes):
+        arriving = wiring.by_target[number]
+        if len(arriving) != 1 or len(node.ports) != 1 or arriving[0].collects:
+            _check_ports(node, arriving, problems)
+    _check_reach(wiring, problems)
+
+
+# -- arms ------------------------------------------------------------------------------------------------------------------
+def _check_arms(wiring: Wiring, number: int, leaving: Iterable[TypedEdge], problems: Problems) -> None:
+    """Each arm of an output has a taker, whatever the guards say."""
+    name = wiring.name(number)
+    answering = [edge for edge in leaving if not edge.exceptional]
+    if not answering:
+        problems.add(f"{name!r} sends its message nowhere; write {name} >> END, or to the node that comes next")
+        return
+    takers = _Takers(answering, wiring.passes_input(number))
+    for unit in units_of(wiring.sent(number), labels=bool(takers.by_label)):
+        found = takers.of(unit)
+        if not found:
+            label = label_of(unit)
+            shown = type_name(unit) if label is None else repr(label)
+            problems.add(
+                f"{name!r} may send {shown}, and no edge takes it; add {name}[{shown}] >> the node (or END) for it",
+                answering[0].edge.where,
+            )
+        elif _all_guarded(found):
+            edge = found[0].edge
+            problems.add(
+                f"{edge!r}: when no guard holds the message is lost; add {name}.otherwise >> a node (or END)",
+                edge.where,
+            )
+
+
+def _all_guarded(takers: Iterable[TypedEdge]) -> bool:
+    """Whether every one of these edges has a condition, and none is for when the others do not hold."""
+    guards = [taker.edge.origin.guard for taker in takers]
+    return None not in guards and "otherwise" not in guards
+
+
+class _Takers:
+    """The edges that take the arms and labels of one output; those with a label are found by it."""
+
+    def __init__(self, edges: Iterable[TypedEdge], passes_input: bool) -> None:
+        self.passes_input = passes_input
+        self.by_label: dict[object, list[TypedEdge]] = {}
+        self.others: list[TypedEdge] = []
+        for edge in edges:
+            arm = edge.edge.origin.arm
+            if is_label(arm):
+                self.by_label.setdefault(arm, []).append(edge)
+            else:
+                self.others.append(edge)
+
+    def of(self, unit: Type) -> list[TypedEdge]:
+        """The edges that take one arm or label, in the order in which they were written."""
+        label = label_of(unit)
+        if label is not None:
+            labelled = self.by_label.get(label, [])
+        else:
+            labelled = [edge for edges in self.by_label.values() for edge in edges]
+        candidates = [*labelled, *self.others]
+        takers = [edge for edge in candidates if covers(edge, unit, self.passes_input)]
+        return sorted(takers, key=lambda edge: edge.index)
+
+
+# -- ports -----------------------------------------------------------------------------------------------------------------
+def _check_ports(node: AnyNode, arriving: Iterable[TypedEdge], problems: Problems) -> None:
+    """Each port that cannot stay empty has a writer, and gets either single messages or whole lists."""
+    writers: dict[int, list[TypedEdge]] = {}
+    for edge in arriving:
+        writers.setdefault(edge.port, []).append(edge)
+    if not writers:
+        problems.add(f"no edge leads to {node.name!r}; write ... >> {node.name}, or leave it out", node.where)
+        return
+    for number, port in enumerate(node.ports):
+        edges = writers.get(number, [])
+        if not edges and not port.optional:
+            _add_unfed(node, port, writers, problems)
+        if len({edge.collects for edge in edges}) > 1:
+            shown = " and ".join(repr(edge.edge) for edge in edges)
+            problems.add(
+                f"port {port.name!r} of {node.name!r} gets whole lists and single items ({shown}); use two ports"
+            )
+
+
+def _add_unfed(node: AnyNode, port: Port, writers: Mapping[int, Sequence[TypedEdge]], problems: Problems) -> None:
+    """A port without a writer; if another of its type has two, one of these was probably meant for it."""
+    have = f"port {port.name!r} ({type_name(port.type)}) of {node.name!r} has no edge"
+    aim = f"{node.name}.into({port.name!r})"
+    for number, edges in writers.items():
+        other = node.ports[number]
+        if len(edges) > 1 and other.type == port.type:
+            both = " and ".join(repr(edge.edge) for edge in edges)
+            text = f"{have}, and {other.name!r} has several: {both}; lead one of them to {aim}"
+            problems.add(text, edges[-1].edge.where)
+            return
+    first = next(iter(writers.values()))[0]
+    problems.add(f"{have}; send it one with ... >> {aim}, or give the parameter a default", first.edge.where)
+
+
+# -- reach -----------------------------------------------------------------------------------------------------------------
+def _check_reach(wiring: Wiring, problems: Problems) -> None:
+    for number in _missed(wiring.start, wiring.by_source, forward=True):
+        if number < wiring.start:
+            name = wiring.name(number)
+            problems.add(f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out")
+    for number in _missed(wiring.end, wiring.by_target, forward=False):
+        leaving = wiring.by_source[number]
+        if number < wiring.start and leaving:
+            name = wiring.name(number)
+            targets = ", ".join(sorted({edge.edge.target.name for edge in leaving}))
+            problems.add(
+                f"{name!r} never leads to END (it leads to {targets}); every cycle needs an exit: "
+                f"write {name}[...] >> END or an arm to a node that ends",
+                leaving[0].edge.where,
+            )
+
+
+def _missed(origin: int, table: Sequence[Sequence[TypedEdge]], *, forward: bool) -> list[int]:
+    """The nodes that no path from `origin` leads to, or, backward, none to it."""
+    seen = bytearray(len(table))
+    seen[origin] = 1
+    todo = [origin]
+    while todo:
+        for edge in table[todo.pop()]:
+            node = edge.target if forward else edge.source
+            if not seen[node]:
+                seen[node] = 1
+                todo.append(node)
+    return [node for node, was_seen in enumerate(seen) if not was_seen]

@@ -1,0 +1,74 @@
+"""At most one message reaches END, unless the graph says what else is meant."""
+
+from __future__ import annotations
+
+from graphflow.messages.message import type_name
+from graphflow.proofs.exclusion import Exclusion
+from graphflow.proofs.problems import Problems
+from graphflow.proofs.tokens import double_end
+from graphflow.proofs.topology import GraphEdge, Join, Topology
+from graphflow.proofs.wiring import Wiring
+
+
+def check_end(wiring: Wiring, top: Topology, exclusive: Exclusion, problems: Problems) -> None:
+    """Adds the edges by which two messages may reach END, and what was probably meant."""
+    pair = double_end(top, exclusive)
+    if pair is None:
+        return
+    first = wiring.edges[pair[0].index].edge
+    second = wiring.edges[pair[1].index].edge
+    if first is second:
+        shown = f"{first!r} may bring several messages"
+    else:
+        shown = f"{first!r} and {second!r} may both bring a message"
+    hint = _hint(wiring, top, *pair)
+    problems.add(
+        f"{shown} to END in one run{hint}; or say what is meant: Graph(..., ends='first') or ends='all'", first.where
+    )
+
+
+def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> str:
+    """Where two messages to END were probably meant to become one, and how."""
+    ways = _behind(wiring, one.target)
+    others = _behind(wiring, other.target)
+    if one is other:
+        joins = [join for number, join in top.joins.items() if number in ways and join.fork in {one.source, *ways}]
+        if joins:
+            last = max(joins, key=lambda join: top.order[join.node])
+            return _collect_hint(wiring, last, wiring.name(one.source))
+        return "; join them before END"
+    both = sorted(ways & others - {wiring.end}, key=top.order.__getitem__)
+    for number in both:
+        arriving = [edge for edge in wiring.by_target[number] if edge.source in ways or edge.source in others]
+        if number not in top.joins and len(arriving) > 1:
+            edges = " and ".join(repr(edge.edge) for edge in arriving)
+            return (
+                f": {wiring.name(number)!r} runs once for each of {edges}; join them before it, with a port for each "
+                "or a list"
+            )
+    return "; join them before END"
+
+
+def _collect_hint(wiring: Wiring, join: Join, mapped: str) -> str:
+    """What to write where a join within a map answers once per item."""
+    node = wiring.nodes[join.node]
+    verb = "pairs what comes of"
+    pairing = ""
+    if join.collect:
+        verb = "collects"
+        pairing = "; to pair what comes of one item, give it a port for each instead of a list"
+    return (
+        f": {node.name!r} {verb} the fork at {wiring.name(join.fork)!r}, so it runs once per item of {mapped}.each; "
+        f"collect its answers behind it, {node.name} >> a node with list[{type_name(node.output)}] >> END{pairing}"
+    )
+
+
+def _behind(wiring: Wiring, number: int) -> set[int]:
+    """A node and all that its messages may come to."""
+    found, todo = {number}, [number]
+    while todo:
+        leaving = wiring.by_source[todo.pop()]
+        new = {edge.target for edge in leaving} - found
+        found |= new
+        todo += new
+    return found

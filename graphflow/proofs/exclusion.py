@@ -1,0 +1,94 @@
+"""Which edges of one node exclude each other: at most one of them is taken for one message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from graphflow.declaration.arrows import Origin
+from graphflow.declaration.handoffs import HandTo
+from graphflow.messages.message import LimitReached, disjoint
+from graphflow.proofs.arms import are_apart, is_label
+from graphflow.proofs.edge_types import TypedEdge
+from graphflow.proofs.topology import GraphEdge
+from graphflow.proofs.wiring import Wiring
+
+
+class Exclusion:
+    """Tells of two edges of a node whether at most one is taken: `exclusive(one, other)`."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+
+    def __call__(self, one: GraphEdge, other: GraphEdge) -> bool:
+        edges = self._wiring.edges
+        return self._typed(edges[one.index], edges[other.index])
+
+    def all_apart(self, edges: Sequence[GraphEdge]) -> bool:
+        """Whether at most one of all these edges of a node is taken."""
+        if self._have_labels_of_their_own(edges):
+            return True
+        return all(self(one, other) for one, other in combinations(edges, 2))
+
+    def _have_labels_of_their_own(self, edges: Sequence[GraphEdge]) -> bool:
+        # The same answer as that of all pairs, told in one pass: a router may have thousands of labels.
+        labels = set()
+        for edge in edges:
+            typed = self._wiring.edges[edge.index]
+            label = typed.edge.origin.arm
+            if typed.exceptional or not is_label(label) or label in labels:
+                return False
+            labels.add(label)
+        return True
+
+    def _typed(self, one: TypedEdge, other: TypedEdge) -> bool:
+        if one is other:
+            return False
+        if one.exceptional or other.exceptional:
+            return self._exceptional(one, other)
+        first, second = one.edge.origin, other.edge.origin
+        if _are_guards_of_one_arm(first, second):
+            return True  # the first guard that holds is taken, and no other
+        if one.arms is not None and other.arms is not None:
+            told_by_arms = one.arms != other.arms or first.arm is not None
+            if told_by_arms:
+                return one.arms.isdisjoint(other.arms)  # a value is of one arm only: the most specific that it fits
+        if self._wiring.passes_input(one.source):
+            return first.arm is not None and second.arm is not None and are_apart(first.arm, second.arm)
+        if is_label(first.arm) and is_label(second.arm):
+            return bool(first.arm != second.arm)
+        if first.each or second.each:
+            sent = self._wiring.sent(one.source)
+            return disjoint(first.arm or sent, second.arm or sent)
+        return _carry_apart(one, other)
+
+    def _exceptional(self, one: TypedEdge, other: TypedEdge) -> bool:
+        """The same where one of the two is for a failure, for used-up laps, or a hand-over."""
+        arm, other_arm = one.edge.origin.arm, other.edge.origin.arm
+        if isinstance(arm, HandTo) or isinstance(other_arm, HandTo):
+            return True
+        if arm is other_arm:
+            return False
+        if LimitReached not in (arm, other_arm):
+            return True  # a node that has failed has not answered
+        # LimitReached stands in for a lap edge, so it excludes that one and whatever excludes that one.
+        answering = other if arm is LimitReached else one
+        return all(lap is answering or self._typed(lap, answering) for lap in self.counted_laps(one.source))
+
+    def counted_laps(self, source: int) -> list[TypedEdge]:
+        """The edges of a node for whose used-up laps `LimitReached` is sent."""
+        return [
+            edge
+            for edge in self._wiring.by_source[source]
+            if edge.lap_of is not None and edge.edge.origin.arm is not LimitReached
+        ]
+
+
+def _are_guards_of_one_arm(one: Origin, other: Origin) -> bool:
+    if one.guard is None or other.guard is None or one.guard is other.guard:
+        return False
+    return repr(one.arm) == repr(other.arm)
+
+
+def _carry_apart(one: TypedEdge, other: TypedEdge) -> bool:
+    return all(disjoint(kind, another) for kind in one.carries for another in other.carries)

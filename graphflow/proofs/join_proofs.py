@@ -1,0 +1,187 @@
+"""Every join gets one message a port from one fork, or all of them; none waits for what never comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from graphflow.declaration.arrows import Edge
+from graphflow.proofs.edge_types import TypedEdge
+from graphflow.proofs.exclusion import Exclusion
+from graphflow.proofs.joins import place_joins
+from graphflow.proofs.problems import Problems, place_text
+from graphflow.proofs.tokens import crowding_node, dead_ports
+from graphflow.proofs.topology import GraphEdge, Join, Topology
+from graphflow.proofs.wiring import Wiring
+
+
+def check_doubles(wiring: Wiring, exclusive: Exclusion, problems: Problems) -> None:
+    """Two edges that bring one message to one port: its node would run twice."""
+    for number in wiring.branching:
+        alike: dict[tuple[int, int, bool], list[TypedEdge]] = {}
+        for edge in wiring.by_source[number]:
+            alike.setdefault((edge.target, edge.port, edge.each), []).append(edge)
+        doubles: list[tuple[TypedEdge, TypedEdge]] = []
+        for edges in alike.values():
+            if len(edges) > 1 and not exclusive.all_apart(edges):
+                doubles += _doubles(edges, exclusive)
+        for first, second in sorted(doubles, key=lambda pair: pair[1].index):
+            _add_double(wiring.name(second.target), first.edge, second.edge, problems)
+
+
+def _doubles(edges: Sequence[TypedEdge], exclusive: Exclusion) -> Iterator[tuple[TypedEdge, TypedEdge]]:
+    """Each edge that may be taken together with one before it, behind the first such edge."""
+    for place, edge in enumerate(edges):
+        for other in edges[:place]:
+            if not exclusive(other, edge):
+                yield other, edge
+                break
+
+
+def _add_double(target: str, first: Edge, second: Edge, problems: Problems) -> None:
+    if repr(first) == repr(second):
+        text = f"{first!r} is written twice"
+    else:
+        text = f"{first!r} and {second!r} may bring the same message to {target!r}"
+    if first.where != second.where:
+        text += f" (first at {place_text(first.where)})"
+    problems.add(f"{text}, so {target!r} would get it twice; leave one out", second.where)
+
+
+class JoinProofs:
+    """Places the joins of a graph, and proves what each of them gets."""
+
+    def __init__(self, wiring: Wiring, top: Topology, exclusive: Exclusion, problems: Problems) -> None:
+        self._wiring = wiring
+        self._top = top
+        self._exclusive = exclusive
+        self._problems = problems
+
+    def check(self) -> None:
+        """Finds fork and region of each join; adds what is wrong with it."""
+        joins = self._found()
+        if not joins:
+            return
+        unplaced = place_joins(self._top, joins, self._exclusive)
+        for number, reason in unplaced.items():
+            self._add_unplaced(number, reason)
+        for join in self._top.joins.values():
+            self._check_takes(join)
+            self._check_crowds(join)
+            self._check_dead_ports(join)
+
+    def _found(self) -> list[Join]:
+        """The nodes that wait: those that collect, and those with several ports."""
+        joins: list[Join] = []
+        for number in range(self._wiring.start):
+            arriving = self._wiring.by_target[number]
+            if len(arriving) == 1 and not arriving[0].collects:
+                continue
+            collects = any(edge.collects for edge in arriving)
+            if collects or len({edge.port for edge in arriving}) > 1:
+                joins.append(Join(number, collects))
+        return joins
+
+    # -- joins without a fork ------------------------------------------------------------------------------------------
+    def _add_unplaced(self, number: int, reason: str) -> None:
+        name = self._wiring.name(number)
+        arriving = self._wiring.by_target[number]
+        edges = ", ".join(repr(edge.edge) for edge in arriving)
+        collects = any(edge.collects for edge in arriving)
+        if reason == "outside":
+            text = self._crossing_text(name, self._top.crossings[number])
+        elif not collects:
+            text = f"the ports of {name!r} are never fed from one message ({edges}); fan out from one node before them"
+        elif reason == "looped":
+            text = (
+                f"{name!r} collects what a loop sends ({edges}), but nothing forks before that loop, so there is "
+                f"nothing whose messages belong together; fan out before it, to the loop and to another node that "
+                f"{name!r} collects too, or let the messages go to END one by one: Graph(..., ends='all')"
+            )
+        else:
+            text = (
+                f"{name!r} collects a list ({edges}), but nothing forks before it; use .each or a fan-out that all "
+                "of them come from, or take a single message"
+            )
+        self._problems.add(text, arriving[0].edge.where)
+
+    def _crossing_text(self, name: str, crossing: GraphEdge) -> str:
+        """Why a node of a loop cannot join what comes by this edge."""
+        edge = repr(self._wiring.edges[crossing.index].edge)
+        if crossing.lap_of is not None:
+            return (
+                f"{name!r} joins messages inside a loop, but {edge} begins a new lap on the way to it, so they never "
+                f"come together; let the fork and {name!r} be in one lap: put .limit(...) on an edge that leads back "
+                f"behind {name!r}"
+            )
+        return (
+            f"{name!r} joins messages inside a loop, but {edge} comes into the loop on the way to it, so its second lap "
+            "could never be complete; let all that comes into the loop, and what leads back, enter it at one node, and "
+            f"fan out from there to what {name!r} joins"
+        )
+
+    # -- joins with a fork ---------------------------------------------------------------------------------------------
+    def _check_takes(self, join: Join) -> None:
+        node = self._wiring.nodes[join.node]
+        arriving = self._wiring.by_target[join.node]
+        ports = {edge.port for edge in arriving}
+        if len(ports) > 1 and any(node.ports[port].take is not None for port in ports):
+            self._problems.add(
+                f"{node.name!r} takes the first few of a fork beside other ports, so it cannot tell when it has them; "
+                "take them in a node of its own, and join its answer",
+                arriving[0].edge.where,
+            )
+
+    def _check_crowds(self, join: Join) -> None:
+        """A port for one message gets no more than one for each message on the other ports."""
+        for port in self._single_ports(join):
+            crowd = crowding_node(self._top, join, port, self._exclusive)
+            if crowd is not None:
+                self._add_crowd(join, port, crowd)
+
+    def _single_ports(self, join: Join) -> list[int]:
+        """The ports that take one message, and make no list of several."""
+        node = self._wiring.nodes[join.node]
+        arriving = self._wiring.by_target[join.node]
+        collecting = {edge.port for edge in arriving if edge.collects}
+        ports = sorted({edge.port for edge in arriving} - collecting)
+        return [port for port in ports if node.ports[port].take is None]
+
+    def _add_crowd(self, join: Join, port: int, crowd: int) -> None:
+        node = self._wiring.nodes[join.node]
+        writers = [edge for edge in self._wiring.by_target[join.node] if edge.port == port]
+        by = ""
+        if len(writers) > 1:
+            shown = " and ".join(repr(edge.edge) for edge in writers)
+            by = f" (by {shown})"
+        self._problems.add(
+            f"port {node.ports[port].name!r} of {node.name!r} may get several messages from the fork at "
+            f"{self._wiring.name(crowd)!r}{by} for one message on its other ports; collect them first (a node with "
+            f"list[...]), or make the port a list{self._pairing(join)}",
+            writers[0].edge.where,
+        )
+
+    def _pairing(self, join: Join) -> str:
+        """How to pair what two maps of one list send, item by item."""
+        indices = sorted(edge.index for edge in join.branches if edge.each)
+        ports = {edge.port for edge in self._wiring.by_target[join.node]}
+        if len(ports) < 2 or len(indices) < 2:
+            return ""
+        each = [self._wiring.edges[index] for index in indices]
+        origin = each[0].edge.origin.text()
+        targets = ", ".join(dict.fromkeys(self._wiring.name(edge.target) for edge in each))
+        return f"; to pair them item by item, map to one node and fan out from it: {origin} >> item >> ({targets})"
+
+    def _check_dead_ports(self, join: Join) -> None:
+        node = self._wiring.nodes[join.node]
+        arriving = self._wiring.by_target[join.node]
+        collecting = {edge.port for edge in arriving if edge.collects}
+        ports = sorted({edge.port for edge in arriving} - collecting)
+        required = [port for port in ports if not node.ports[port].optional]
+        pair = dead_ports(self._top, join, required, self._exclusive)
+        if pair is not None:
+            one, other = (node.ports[port].name for port in pair)
+            self._problems.add(
+                f"{node.name!r} waits for both {one!r} and {other!r}, but {self._wiring.name(join.fork)!r} sends only "
+                "one of their ways; make the ports optional (T | None) or collect them in one list[...] port",
+                arriving[0].edge.where,
+            )

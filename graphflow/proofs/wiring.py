@@ -1,0 +1,156 @@
+"""The typed edges of one graph, listed by where they leave and by where they lead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, Literal
+
+from graphflow.declaration.arrows import START, Edge, Where
+from graphflow.declaration.node import AnyNode, Node
+from graphflow.messages.message import Type, accepts, arms, is_wider, origin_of, type_name
+from graphflow.messages.namesakes import Namesakes
+from graphflow.proofs.arms import kinds_text
+from graphflow.proofs.edge_types import EdgeTyper, TypedEdge, share_arms
+from graphflow.proofs.membership import Membership
+from graphflow.proofs.problems import Problem, Problems
+
+
+class Wiring:
+    """The nodes of a graph by number, START and END behind them, and the edges between them."""
+
+    def __init__(self, members: Membership, declared_input: Type | None, problems: Problems) -> None:
+        self.nodes: Sequence[AnyNode] = members.nodes
+        self.start = len(self.nodes)
+        self.end = len(self.nodes) + 1
+        self.size = len(self.nodes) + 2
+        self.input: Type = declared_input
+        """What START sends."""
+        self.edges: list[TypedEdge] = []
+        self.by_source: list[list[TypedEdge]] = [[] for _ in range(self.size)]
+        self.by_target: list[list[TypedEdge]] = [[] for _ in range(self.size)]
+        self.warnings: list[str] = []
+        self._problems = problems
+        if declared_input is None:
+            self.input = self._inferred_input(members.edges)
+        self._type_edges(members)
+        self.branching = [number for number, leaving in enumerate(self.by_source) if len(leaving) > 1]
+        """The nodes that several edges leave. All others send every message one way, and need few of the proofs."""
+        for number in self.branching:
+            self._share_arms(number)
+
+    # -- what is asked of it -------------------------------------------------------------------------------------------
+    def node(self, number: int) -> AnyNode | None:
+        """The node of that number; None for START and END."""
+        return self.nodes[number] if number < self.start else None
+
+    def name(self, number: int) -> str:
+        """What stands in a text for the node of that number."""
+        if number == self.start:
+            return "START"
+        return "END" if number == self.end else self.nodes[number].name
+
+    def sent(self, number: int) -> Type:
+        """The type of what a node puts out; for START, of what the graph takes."""
+        return self.nodes[number].output if number < self.start else self.input
+
+    def passes_input(self, number: int) -> bool:
+        """Whether what a node puts out only says where, and its input goes on (a router by labels)."""
+        return number < self.start and self.nodes[number].passes_input
+
+    # -- the input -----------------------------------------------------------------------------------------------------
+    def _inferred_input(self, edges: Iterable[Edge]) -> Type:
+        """The type of message that the graph takes, from the ports behind START."""
+        leaving = [edge for edge in edges if edge.origin.node is START]
+        wanted: list[Type] = []
+        unsure: list[Type] = []  # where several ports could be meant, it is the input that tells which
+        for edge in leaving:
+            arm = edge.origin.arm
+            if arm is not None:
+                wanted.append(arm)
+            elif isinstance(edge.target, Node) and edge.target.ports:
+                kinds = _required_types(edge, edge.target)
+                found = wanted if len(kinds) == 1 else unsure
+                found.append(list[kinds[0]] if edge.origin.each else kinds[0])  # type: ignore[valid-type]
+        if all(kind is Any for kind in wanted):
+            wanted += unsure
+        firm = [kind for kind in wanted if kind is not Any]
+        if not firm:
+            return Any
+        if any(edge.origin.arm is not None for edge in leaving):
+            union: Type = reduce(or_, firm)
+            return union
+        return self._common_type(firm)
+
+    def _common_type(self, kinds: list[Type]) -> Type:
+        """The type that every port behind START takes: the narrowest."""
+        for kind in kinds:
+            if all(accepts(other, kind) for other in kinds):
+                return kind
+        apart = Namesakes(*kinds)
+        shown = ", ".join(dict.fromkeys(apart.name(kind) for kind in kinds))
+        hint = apart.hint or "; say what the graph takes: Graph(..., input=Type)"
+        self._problems.add(f"START feeds ports of different types ({shown}){hint}")
+        return Any
+
+    # -- the edges -----------------------------------------------------------------------------------------------------
+    def _type_edges(self, members: Membership) -> None:
+        typer = EdgeTyper()
+        index = members.index
+        for edge in members.edges:
+            source, target = edge.origin.node, edge.target
+            if isinstance(source, Node):
+                origin, sent = index[source.name], source.output
+            else:
+                origin, sent = self.start, self.input
+            if isinstance(target, Node):
+                aim, ports = index[target.name], target.ports
+            else:
+                aim, ports = self.end, ()
+            types = typer.types_of(edge, sent, ports)
+            if isinstance(types, Problem):
+                self._problems.add(f"{edge!r}: {types.text}", edge.where)
+                continue
+            typed = TypedEdge(len(self.edges), edge, origin, aim, types)
+            self.edges.append(typed)
+            self.by_source[origin].append(typed)
+            self.by_target[aim].append(typed)
+
+    def _share_arms(self, number: int) -> None:
+        leaving = self.by_source[number]
+        kinds = arms(self.sent(number))
+        share_arms(leaving, kinds, self.passes_input(number))
+        if len(kinds) > 1 and any(edge.edge.origin.arm is not None for edge in leaving):
+            self._check_overlaps(self.name(number), kinds, leaving[0].edge.where)
+
+    def _check_overlaps(self, name: str, kinds: Sequence[Type], where: Where) -> None:
+        """Arms that a value may fit both of: one of them may never be taken, which nobody would see."""
+        for place, one in enumerate(kinds):
+            for other in kinds[place + 1 :]:
+                if Any in (one, other) or is_wider(one, other) or is_wider(other, one):
+                    continue
+                if accepts(one, other):
+                    self._problems.add(
+                        f"{name!r} sends {kinds_text(kinds)}, and every value of {type_name(other)} is one of "
+                        f"{type_name(one)}, so that arm is never taken; leave one of them out",
+                        where,
+                    )
+                elif _may_be_empty_alike(one, other):
+                    self.warnings.append(
+                        f"{name!r} sends {kinds_text(kinds)}: what is empty fits both {type_name(one)} and "
+                        f"{type_name(other)}, and goes the way of {type_name(one)}, which is written first"
+                    )
+
+
+def _required_types(edge: Edge, target: AnyNode) -> list[Type]:
+    """The types of the ports that an edge may mean: those that cannot stay empty, if there are such."""
+    ports = [port for port in target.ports if edge.port in (None, port.name)] or list(target.ports)
+    required = [port for port in ports if not port.optional] or ports
+    return [port.type for port in required]
+
+
+def _may_be_empty_alike(one: Type, other: Type) -> bool:
+    """Whether a value without items fits both: `list[Plan]` and `list[Draft]`."""
+    origin = origin_of(one)
+    return origin is not None and origin is not Literal and origin is origin_of(other)
