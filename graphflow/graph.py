@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 from graphflow.declaration.arrows import Entry, In, Out
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from graphflow.model.seam import Model
     from graphflow.notebook import Live
     from graphflow.run import Run
+    from graphflow.runtime.executor import Executor
 
 
 class DrawOptions(TypedDict, total=False):
@@ -141,19 +143,11 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             InputInvalid: the message does not fit; nothing ran.
             WalkError: the walk did not complete; or whatever a node raised. `error.run` is the `Run`, partial work in it.
         """
-        from graphflow.run import Run
-        from graphflow.runtime.executor import run_graph
-
-        kind: type[Run[Out]] = Run
-        return await run_graph(self, message, kind, **options)
+        return await _executor().run(self, message, **options)
 
     def start(self, message: Any, **options: Unpack[RunOptions]) -> Run[Out]:
         """Starts a walk in the running event loop; iterate, await or `cancel()` the `Run` it returns."""
-        from graphflow.run import Run
-        from graphflow.runtime.executor import start_graph
-
-        kind: type[Run[Out]] = Run
-        return start_graph(self, message, kind, **options)
+        return _executor().start(self, message, **options)
 
     async def stream(self, message: Any, **options: Unpack[RunOptions]) -> AsyncIterator[Event]:
         """Yields every event of a walk; the last one is terminal. Leaving the loop early cancels the walk.
@@ -261,3 +255,12 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         from graphflow.render import mimebundle
 
         return mimebundle(self)
+
+
+@cache
+def _executor() -> Executor[Run[Any]]:
+    """What runs graphs, loaded when something runs first: an import in `Graph.run` would cost every run a microsecond."""
+    from graphflow.run import Run
+    from graphflow.runtime.executor import Executor
+
+    return Executor(Run)

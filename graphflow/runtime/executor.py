@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from graphflow.errors import DeclarationError, ModelUnset, WalkCancelled
 from graphflow.events import NodeFailed, RunEnded, RunStarted, Status
@@ -209,23 +209,32 @@ def _end(run: RunRecord[Any], frame: Frame, status: Status, error: BaseException
     frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run
 
 
-def run_graph(graph: AnyGraph, message: Any, make: Make[R], **options: Any) -> Coroutine[Any, Any, R]:
-    """`Graph.run`, up to what has to be awaited."""
-    run, frame, message = begin(graph, message, make, **options)
-    return drive(run, frame, message)
+class Executor(Generic[R]):
+    """Runs graphs.
 
+    Args:
+        make: makes the record of each run.
+    """
 
-def start_graph(graph: AnyGraph, message: Any, make: Make[R], **options: Any) -> R:
-    """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
-    run, frame, message = begin(graph, message, make, observed=True, **options)
-    run._task = asyncio.get_running_loop().create_task(drive(run, frame, message))
+    def __init__(self, make: Make[R]) -> None:
+        self.make = make
 
-    def retrieve(task: asyncio.Task[Any]) -> None:
-        if not task.cancelled():
-            task.exception()  # it stays on `run.error`; asyncio need not complain that nobody asked
-        elif run.status == "running":  # cancelled from outside before its first turn
-            run.tell(RunStarted(0.0, 0, run.graph, message))
-            _end(run, frame, "cancelled", WalkCancelled(f"the task that walked {run.graph!r} was cancelled"))
+    def run(self, graph: AnyGraph, message: Any, **options: Any) -> Coroutine[Any, Any, R]:
+        """`Graph.run`, up to what has to be awaited."""
+        run, frame, message = begin(graph, message, self.make, **options)
+        return drive(run, frame, message)
 
-    run._task.add_done_callback(retrieve)
-    return run
+    def start(self, graph: AnyGraph, message: Any, **options: Any) -> R:
+        """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
+        run, frame, message = begin(graph, message, self.make, observed=True, **options)
+        run._task = asyncio.get_running_loop().create_task(drive(run, frame, message))
+
+        def retrieve(task: asyncio.Task[Any]) -> None:
+            if not task.cancelled():
+                task.exception()  # it stays on `run.error`; asyncio need not complain that nobody asked
+            elif run.status == "running":  # cancelled from outside before its first turn
+                run.tell(RunStarted(0.0, 0, run.graph, message))
+                _end(run, frame, "cancelled", WalkCancelled(f"the task that walked {run.graph!r} was cancelled"))
+
+        run._task.add_done_callback(retrieve)
+        return run
