@@ -1,8 +1,8 @@
-"""A project: a folder with `graphs/` (and `nodes/`), the user's own or the one that is shipped.
+"""A project: a folder with `graphs/` (and `nodes/`), the user's own or the one that comes with graphflow.
 
 Rules:
 1. The nearest folder upwards that has `graphs/` is the project (never one above that everybody may write to); what it
-   lacks is looked for in the shipped one.
+   lacks is looked for in the one that comes with graphflow.
 2. A graph is named by its file; the file holds a `Graph` of that name, or exactly one.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
@@ -30,6 +30,8 @@ from graphflow.messages.message import arms, type_name
 ENDINGS = (".py", ".yaml", ".yml")
 """How files end that can hold a graph."""
 
+AnyGraph: TypeAlias = Graph[Any, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -41,10 +43,12 @@ class Found:
 
 
 def roots(start: Path | None = None) -> list[Path]:
-    """The user's project, if there is one, then the shipped one."""
+    """The user's project, if there is one, then the one that comes with graphflow."""
     own = project_above(start or Path.cwd())
     shipped = shipped_root()
-    return [shipped] if own is None or own == shipped else [own, shipped]
+    if own is None or own == shipped:
+        return [shipped]
+    return [own, shipped]
 
 
 def find_all(start: Path | None = None) -> list[Found]:
@@ -52,77 +56,120 @@ def find_all(start: Path | None = None) -> list[Found]:
     found: dict[str, Found] = {}
     for root in roots(start):
         for file in sorted((root / "graphs").iterdir()):
-            if file.suffix in ENDINGS and not file.name.startswith("_"):
-                found.setdefault(file.stem, Found(file.stem, file, root))
+            is_graph = file.suffix in ENDINGS and not file.name.startswith("_")
+            if is_graph and file.stem not in found:
+                found[file.stem] = Found(file.stem, file, root)
     return [found[name] for name in sorted(found)]
 
 
-def load(name_or_file: str, start: Path | None = None) -> Graph[Any, Any]:
+def load(name_or_file: str, start: Path | None = None) -> AnyGraph:
     """The graph of that name, in that file, or `FILE:VARIABLE`.
 
     Raises:
         UnknownGraph: there is none; the text lists near names.
-        FileUnreadable: the file is missing or is no Python that can be run.
+        FileUnreadable: the file is missing, or is not Python that can be run.
     """
-    text, _, variable = name_or_file.partition(":") if not Path(name_or_file).is_file() else (name_or_file, "", "")
+    text, variable = _split(name_or_file)
     file = Path(text)
-    if "\0" not in text and file.suffix in ENDINGS and not file.exists():
-        like = _files_like(file.with_suffix(""), file.name)
-        raise FileUnreadable(f"there is no file {file}" + (f"; did you mean {like[0]}?" if like else ""))
+    has_ending = "\0" not in text and file.suffix in ENDINGS
+    if has_ending and not file.exists():
+        raise _missing(file)
     if is_graph_file(text):
         return load_graph(text, Graph)
     if text.endswith(".py"):
         beside = file.resolve().parent
         return graph_in(file, project_above(beside) or beside, variable)
-    found = {each.name: each for each in find_all(start)}
-    if text not in found:
-        file_there = next(iter(_files_like(Path(text))), None)
-        if file_there is not None:
-            whole = f"{file_there}:{variable}" if variable else str(file_there)
-            raise UnknownGraph(f"no graph is named {text!r}, but there is a file {file_there}; name the file: {whole}")
-        near = difflib.get_close_matches(text, found, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there is: {', '.join(found) or 'none'}"
-        raise UnknownGraph(f"no graph is named {text!r}; {hint}")
-    file = found[text].file
-    return load_graph(file, Graph) if is_graph_file(file) else graph_in(file, found[text].root, variable)
+    graphs = {each.name: each for each in find_all(start)}
+    if text not in graphs:
+        raise _unknown(text, variable, graphs)
+    found = graphs[text]
+    if is_graph_file(found.file):
+        return load_graph(found.file, Graph)
+    return graph_in(found.file, found.root, variable)
+
+
+def _split(name_or_file: str) -> tuple[str, str]:
+    """A name or file, and the variable behind its colon; a file may have a colon in its name."""
+    if Path(name_or_file).is_file():
+        return name_or_file, ""
+    text, _, variable = name_or_file.partition(":")
+    return text, variable
+
+
+def _missing(file: Path) -> FileUnreadable:
+    problem = f"there is no file {file}"
+    like = _files_like(file.with_suffix(""), file.name)
+    if like:
+        problem += f"; did you mean {like[0]}?"
+    return FileUnreadable(problem)
+
+
+def _unknown(text: str, variable: str, graphs: Mapping[str, Found]) -> UnknownGraph:
+    """Why there is no graph of that name, and what was probably meant."""
+    like = _files_like(Path(text))
+    if like:
+        whole = f"{like[0]}:{variable}" if variable else like[0]
+        return UnknownGraph(f"no graph is named {text!r}, but there is a file {like[0]}; name the file: {whole}")
+    near = difflib.get_close_matches(text, graphs, n=3)
+    if near:
+        return UnknownGraph(f"no graph is named {text!r}; did you mean {' or '.join(near)}?")
+    names = ", ".join(graphs) or "none"
+    if "\0" not in text and Path(text).is_file():
+        return UnknownGraph(f"{text} cannot hold a graph; give a .py or .yaml file, or one of these names: {names}")
+    if "\0" not in text and Path(text).is_dir():
+        return UnknownGraph(f"{text} is a folder; give a .py or .yaml file, or one of these names: {names}")
+    return UnknownGraph(f"no graph is named {text!r}; there is: {names}")
 
 
 def _files_like(stem: Path, name: str = "") -> list[Path]:
-    """Files that could hold a graph and are called so but for their ending; else those beside it whose names are near."""
-    exact = [file for ending in ENDINGS if (file := stem.parent / f"{stem.name}{ending}").is_file()]
-    if exact or not name or not stem.parent.is_dir():
-        return exact
-    there = [file.name for file in sorted(stem.parent.iterdir()) if file.suffix in ENDINGS]
-    return [stem.parent / near for near in difflib.get_close_matches(name, there, n=1)]
+    """Files that could hold a graph and are called like that but for their ending; else those beside it with near names."""
+    exact = [stem.parent / f"{stem.name}{ending}" for ending in ENDINGS]
+    there = [file for file in exact if file.is_file()]
+    if there or not name or not stem.parent.is_dir():
+        return there
+    candidates = [file.name for file in sorted(stem.parent.iterdir()) if file.suffix in ENDINGS]
+    return [stem.parent / near for near in difflib.get_close_matches(name, candidates, n=1)]
 
 
-def graph_in(file: Path, root: Path, variable: str = "") -> Graph[Any, Any]:
-    """The graph that a file declares."""
+def graph_in(file: Path, root: Path, variable: str = "") -> AnyGraph:
+    """The graph that a file declares: that of a variable, else the one that is called like the file, else the only one."""
     module = _imported(file, root)
     graphs = {name: value for name, value in vars(module).items() if isinstance(value, Graph)}
-    own = {name: g for name, g in graphs.items() if g.name == file.stem or name == file.stem}
-    if (variable or file.stem) in graphs:
-        return graphs[variable or file.stem]
-    if variable:
-        raise UnknownGraph(f"{file} has no graph {variable!r}; it has: {', '.join(graphs) or 'none'}")
-    if len(own or graphs) == 1:
-        return next(iter((own or graphs).values()))
+    if not variable:
+        return _main_graph(file, graphs)
+    if variable not in graphs:
+        have = ", ".join(graphs) or "none"
+        raise UnknownGraph(f"{file} has no graph {variable!r}; it has: {have}")
+    return graphs[variable]
+
+
+def _main_graph(file: Path, graphs: Mapping[str, AnyGraph]) -> AnyGraph:
+    name = file.stem
+    if name in graphs:
+        return graphs[name]
     if not graphs:
-        raise UnknownGraph(f"{file} declares no graph; write {file.stem} = Graph({file.stem!r}, START >> ... >> END)")
-    raise UnknownGraph(f"{file} declares several graphs ({', '.join(graphs)}); say which: {file}:{next(iter(graphs))}")
+        raise UnknownGraph(f"{file} declares no graph; write {name} = Graph({name!r}, START >> ... >> END)")
+    same_name = [graph for graph in graphs.values() if graph.name == name]
+    choice = same_name or list(graphs.values())
+    if len(choice) > 1:
+        first, names = next(iter(graphs)), ", ".join(graphs)
+        raise UnknownGraph(f"{file} declares several graphs ({names}); say which: {file}:{first}")
+    return choice[0]
 
 
 def _imported(file: Path, root: Path) -> ModuleType:
     if str(root) not in sys.path:  # a .py file is run as `python FILE` would run it
         sys.path.insert(0, str(root))
     widen(root)
-    inside = file.resolve().parent == (root / "graphs").resolve()
+    path = file.resolve()
+    inside = path.parent == (root / "graphs").resolve()
     name = f"graphs.{file.stem}" if inside else f"graphflow_user_{file.stem}"
-    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(file.resolve()):
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file.resolve())
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) == str(path):
+        return known
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise FileUnreadable(f"{file} is no Python file")
+        raise FileUnreadable(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -132,97 +179,120 @@ def _imported(file: Path, root: Path) -> ModuleType:
         raise
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        line = _line_in(error, file)
+        line = _line_in(error, path)
         raise FileUnreadable(f"{file}{line} cannot be run: {type(error).__name__}: {error}") from error
     return module
 
 
 def _line_in(error: BaseException, file: Path) -> str:
-    trace = error.__traceback__
+    """The line of a file where an error was raised, the innermost one: ":12"."""
     line = ""
+    trace = error.__traceback__
     while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == file.resolve():
+        if Path(trace.tb_frame.f_code.co_filename) == file:
             line = f":{trace.tb_lineno}"
         trace = trace.tb_next
     return line
 
 
 # -- from a command line to a message --------------------------------------------------------------------------------------
-def read_message(graph: Graph[Any, Any], text: str | None, settings: Mapping[str, str] | None = None) -> Any:
+def read_message(graph: AnyGraph, text: str | None, settings: Mapping[str, str] | None = None) -> object:
     """The message that a command line means: JSON, or text for a graph that takes text or has one field for it.
 
     Raises:
         InputInvalid: it cannot be read as what the graph takes.
     """
-    if Media in arms(graph.input) and text is not None and not text.lstrip().startswith("{") and not settings:
+    kinds = arms(graph.input)
+    if Media in kinds and text is not None and not settings and not _looks_like_object(text):
         return Media.read(text)
-    models = [arm for arm in arms(graph.input) if isinstance(arm, type) and issubclass(arm, BaseModel)]
-    if len(models) == 1 and (str not in arms(graph.input)):
-        return _fields(graph, models[0], text, dict(settings or {}))
+    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    if len(models) == 1 and str not in kinds:
+        return _fields(graph, models[0], text, settings or {})
     if settings:
         raise InputInvalid(f"graph {graph.name!r} takes {type_name(graph.input)}, which has no fields to set")
+    return _plain(graph, text)
+
+
+def _plain(graph: AnyGraph, text: str | None) -> object:
+    """Text for a graph that takes text, JSON for any other."""
+    takes = f"graph {graph.name!r} takes {type_name(graph.input)}"
     if text is None:
-        raise InputInvalid(f"graph {graph.name!r} takes {type_name(graph.input)}; give it after the graph's name")
-    if str in arms(graph.input) or graph.input is Any:
+        raise InputInvalid(f"{takes}; give it after the graph's name")
+    if graph.input is Any or str in arms(graph.input):
         return text
     try:
         return json.loads(text)
     except ValueError as error:
-        raise InputInvalid(
-            f"graph {graph.name!r} takes {type_name(graph.input)} as JSON, and this is none: {error}"
-        ) from None
+        raise InputInvalid(f"{takes} as JSON, and this is not JSON: {error}") from None
 
 
-def _value(name: str, value: Any, model: type[BaseModel]) -> Any:
+def _looks_like_object(text: str) -> bool:
+    return text.lstrip().startswith("{")
+
+
+def _fields(
+    graph: AnyGraph, model: type[BaseModel], text: str | None, settings: Mapping[str, str]
+) -> dict[str, object]:
+    """The fields of a model: what the text is read as, and those that were set."""
+    fields = _settings(graph, model, settings)
+    if text is not None and _looks_like_object(text):
+        return {**_object(graph, text), **fields}
+    takes = f"graph {graph.name!r} takes {model.__name__}"
+    if text is not None:
+        name = _text_field(model, fields)
+        if name is None:
+            raise InputInvalid(f"{takes} with several fields; give them as JSON: {_example(model)}")
+        fields[name] = text
+    missing = [name for name in _required(model) if name not in fields]
+    if missing:
+        raise InputInvalid(f"{takes} and lacks {', '.join(missing)}; give it as JSON: {_example(model)}")
+    return fields
+
+
+def _settings(graph: AnyGraph, model: type[BaseModel], settings: Mapping[str, str]) -> dict[str, object]:
+    for name in settings:
+        if name not in model.model_fields:
+            have = ", ".join(model.model_fields)
+            raise InputInvalid(f"{model.__name__} has no field {name!r}; graph {graph.name!r} takes: {have}")
+    return {name: _value(name, value, model) for name, value in settings.items()}
+
+
+def _object(graph: AnyGraph, text: str) -> dict[str, Any]:
+    try:
+        fields: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise InputInvalid(f"the input of graph {graph.name!r} looks like JSON, and is not: {error}") from None
+    return fields
+
+
+def _value(name: str, value: str, model: type[BaseModel]) -> object:
     """The value of one field: text as it is, a list or an object as JSON unless the field takes text."""
-    annotation = model.model_fields[name].annotation
-    if not isinstance(value, str) or value[:1] not in ("[", "{") or str in arms(annotation):
+    takes_text = str in arms(model.model_fields[name].annotation)
+    if takes_text or not value.startswith(("[", "{")):
         return value
     try:
         return json.loads(value)
     except ValueError as error:
-        raise InputInvalid(f"{name}={value} looks like JSON and is none: {error}") from None
+        raise InputInvalid(f"{name}={value} looks like JSON, and is not: {error}") from None
 
 
-def _fields(graph: Graph[Any, Any], model: type[BaseModel], text: str | None, given: dict[str, Any]) -> dict[str, Any]:
-    unknown = [name for name in given if name not in model.model_fields]
-    if unknown:
-        have = ", ".join(model.model_fields)
-        raise InputInvalid(f"{model.__name__} has no field {unknown[0]!r}; graph {graph.name!r} takes: {have}")
-    given = {name: _value(name, value, model) for name, value in given.items()}
-    if text is not None and text.lstrip().startswith("{"):
-        try:
-            return {**json.loads(text), **given}
-        except ValueError as error:
-            raise InputInvalid(f"the input of graph {graph.name!r} looks like JSON and is none: {error}") from None
-    if text is not None:
-        name = _text_field(model, given)
-        if name is None:
-            raise InputInvalid(
-                f"graph {graph.name!r} takes {model.__name__} with several fields; give them as JSON: {_example(model)}"
-            )
-        given[name] = text
-    missing = [name for name, field in model.model_fields.items() if field.is_required() and name not in given]
-    if missing:
-        raise InputInvalid(
-            f"graph {graph.name!r} takes {model.__name__} and lacks {', '.join(missing)}; give it as JSON: {_example(model)}"
-        )
-    return given
+def _required(model: type[BaseModel]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if field.is_required()]
 
 
-def _text_field(model: type[BaseModel], given: Mapping[str, Any]) -> str | None:
+def _text_field(model: type[BaseModel], given: Mapping[str, object]) -> str | None:
     """The field that plain text goes to: the only required text field, else the first text field."""
-    texts = [name for name, field in model.model_fields.items() if field.annotation is str and name not in given]
-    required = [name for name in texts if model.model_fields[name].is_required()]
-    others = [
-        name
-        for name, field in model.model_fields.items()
-        if field.is_required() and name not in texts and name not in given
-    ]
-    if others or len(required) > 1:
+    left = {name: field for name, field in model.model_fields.items() if name not in given}
+    texts = [name for name, field in left.items() if field.annotation is str]
+    required = [name for name, field in left.items() if field.is_required()]
+    if not required:
+        return texts[0] if texts else None
+    # With two fields missing, the text alone would not make the message, and might be meant for either.
+    if len(required) > 1 or required[0] not in texts:
         return None
-    return next(iter(required or texts), None)
+    return required[0]
 
 
 def _example(model: type[BaseModel]) -> str:
-    return "'" + json.dumps({name: type_name(field.annotation) for name, field in model.model_fields.items()}) + "'"
+    types = {name: type_name(field.annotation) for name, field in model.model_fields.items()}
+    return f"'{json.dumps(types)}'"

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from graphflow import __version__, errors
 from graphflow.cli.show import out, out_json, show_error, show_output
-from graphflow.messages.message import error_text as errors_text
-from graphflow.messages.message import to_json_value, type_name
+from graphflow.messages.message import error_text, to_json_value, type_name
 from graphflow.project import find_all, load, read_message
 from graphflow.redaction import scrub
 from graphflow.run import Run
@@ -27,21 +26,28 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Graphs of agents: run, check, draw.",
+    epilog="Start with: graphflow list, then graphflow run NAME INPUT. --debug works behind every command.",
 )
-models_app = typer.Typer(help="Models: which are in reach, and weights to fetch.")
+models_app = typer.Typer(help="List providers and models, try one, fetch weights of local ones.")
 app.add_typer(models_app, name="models")
 
 GraphName = Annotated[
     str,
     typer.Argument(
         metavar="GRAPH",
-        help="A graph's name (see `graphflow list`), a .py or .yaml file, or FILE.py:VARIABLE. A file is code, YAML too.",
+        help="Name of a graph (`graphflow list` shows them), a .py or .yaml file, or FILE.py:VARIABLE. "
+        "A file is code that is run, YAML too.",
     ),
+]
+
+ModelName = Annotated[
+    str | None,
+    typer.Option(metavar="PROVIDER:MODEL", help="The model for nodes that name none, for example openai:gpt-5-mini."),
 ]
 
 OpenLevels = Annotated[
     str | None,
-    typer.Option("--open", metavar="LEVELS", help="How many levels of graphs and sub-agents to open, or all."),
+    typer.Option("--open", metavar="LEVELS", help="How many levels of nested graphs to show: a number, or all."),
 ]
 
 USAGE = (
@@ -57,7 +63,7 @@ USAGE = (
     errors.ModelUnset,
     errors.KeyMissing,
 )
-"""Errors that say that what was asked for cannot be: exit code 2."""
+"""Errors of whoever wrote the command or the graph, raised before anything has run: exit code 2."""
 
 INTERRUPTED = 130
 """What a shell expects after Ctrl-C: 128 + SIGINT."""
@@ -69,8 +75,8 @@ _debug = False
 
 @app.callback(invoke_without_command=True)
 def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and end.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback behind an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
     """Graphs of agents: run, check, draw."""
     global _debug
@@ -84,19 +90,26 @@ def options(
 def run(
     graph: GraphName,
     message: Annotated[
-        str | None, typer.Argument(metavar="[INPUT]", help="Text, JSON, or - for standard input.")
+        str | None, typer.Argument(metavar="INPUT", help="The graph's input: text, JSON, or - to read standard input.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", "-s", metavar="FIELD=VALUE", help="A field of the input.")
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="FIELD=VALUE", help="Set a field of the input; may be repeated."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="provider:model for nodes that name none.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print output, status and usage as JSON.")] = False,
-    events: Annotated[Path | None, typer.Option(help="Write every event to this file, a JSON line each.")] = None,
+    model: ModelName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the output, status and usage as JSON.")] = False,
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Write every event to this file, one JSON line each.")
+    ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write the run as a page: pictures, conversations, costs.")
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write the run as an HTML page: pictures, conversations, costs."),
     ] = None,
 ) -> None:
-    """Walk a graph. On a terminal the walk is shown live, and calls that need approval are asked about."""
+    """Run a graph, and print its output.
+
+    On a terminal, its progress is shown live, and you are asked about calls that need approval.
+    """
     from graphflow.cli.approvals import can_ask
     from graphflow.cli.watch import walk
 
@@ -105,7 +118,7 @@ def run(
     given = read_message(found, text, _settings(settings))
     try:
         live = sys.stdout.isatty() and not as_json
-        done = walk(found, given, model=model, events=events, live=live, told=report is not None, asks=can_ask())
+        done = walk(found, given, model=model, events=events, live=live, whole=report is not None, asks=can_ask())
     except Exception as error:
         partial = getattr(error, "run", None)
         if report is not None and partial is not None:
@@ -124,24 +137,25 @@ def run(
 def _print_json(done: Run[Any]) -> None:
     answer = {"status": done.status, "output": to_json_value(done.output), "usage": to_json_value(done.usage)}
     if done.error is not None:
-        answer["error"] = {"type": type(done.error).__name__, "text": scrub(errors_text(done.error))}
-    answer["failures"] = [
-        {"node": f.node, "type": type(f.error).__name__, "text": scrub(errors_text(f.error))}
-        for f in done.failures
-        if f.error is not None
-    ]
+        answer["error"] = _error_json(done.error)
+    failures = [(failure.node, failure.error) for failure in done.failures]
+    answer["failures"] = [{"node": node, **_error_json(error)} for node, error in failures if error is not None]
     out_json(answer)
+
+
+def _error_json(error: BaseException) -> dict[str, str]:
+    return {"type": type(error).__name__, "text": scrub(error_text(error))}
 
 
 @app.command()
 def check(graph: GraphName) -> None:
-    """Prove a graph, and tell what was proven."""
+    """Check a graph without running it, and print what was proven."""
     out(str(load(graph).check()))
 
 
 @app.command()
 def bounds(graph: GraphName) -> None:
-    """Tell the worst case of one walk: activations, depth, model calls."""
+    """Print the worst case of one run: steps, depth, model calls, cost."""
     out(str(load(graph).bounds()))
 
 
@@ -151,20 +165,20 @@ def draw(
     path: Annotated[
         Path | None,
         typer.Argument(
-            help="Where to; the ending says which: .svg .png .pdf .dot .mmd .txt. Default: Mermaid, printed."
+            metavar="FILE", help="Where to draw to: .svg, .png, .pdf, .dot, .mmd or .txt. Default: print Mermaid."
         ),
     ] = None,
     open: OpenLevels = None,
-    direction: Annotated[str, typer.Option(help="TB (top to bottom) or LR (left to right).")] = "TB",
-    legend: Annotated[bool, typer.Option("--legend", help="Explain kinds and lines.")] = False,
-    theme: Annotated[str, typer.Option(help="auto, light or dark.")] = "auto",
-    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="What edges carry.")] = True,
-    ascii: Annotated[bool, typer.Option("--ascii", help="Print boxes for a terminal.")] = False,
+    direction: Annotated[Literal["TB", "LR"], typer.Option(help="Top to bottom, or left to right.")] = "TB",
+    legend: Annotated[bool, typer.Option("--legend", help="Explain the shapes and lines.")] = False,
+    theme: Annotated[Literal["auto", "light", "dark"], typer.Option(help="The colours.")] = "auto",
+    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Show what edges carry.")] = True,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Print boxes and lines for a terminal.")] = False,
     events: Annotated[
-        Path | None, typer.Option(help="A walk to lay over it: a file that `run --events` wrote.")
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Show a run on it: a file that `run --events` wrote.")
     ] = None,
 ) -> None:
-    """Draw a graph, or a walk over it."""
+    """Draw a graph, or a run of it."""
     from graphflow.cli.draw import draw_graph, levels
 
     look = {"direction": direction, "legend": legend, "theme": theme, "labels": labels, **levels(open)}
@@ -173,13 +187,15 @@ def draw(
 
 @app.command("diff")
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A graph, or a file of events (.jsonl).")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another of the same sort.")],
-    path: Annotated[Path | None, typer.Option("--draw", help="Write both as one picture, too.")] = None,
-    graph: Annotated[str | None, typer.Option(help="The graph that was walked, for two files of events.")] = None,
+    a: Annotated[str, typer.Argument(metavar="A", help="A graph, or a file that `run --events` wrote (.jsonl).")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with: another graph, or another file.")],
+    path: Annotated[Path | None, typer.Option("--draw", metavar="FILE", help="Draw both as one picture, too.")] = None,
+    graph: Annotated[
+        str | None, typer.Option(metavar="GRAPH", help="The graph that was run, for two files of events.")
+    ] = None,
     open: OpenLevels = None,
 ) -> None:
-    """Tell what differs between two graphs or two walks. Exit code 0: nothing, 1: something."""
+    """Compare two graphs, or two runs. Exits with 0 if nothing differs, with 1 if something does."""
     from graphflow.cli.draw import compare, levels
 
     found = compare(a, b, graph, levels(open))
@@ -192,15 +208,15 @@ def compare(
 
 @app.command()
 def report(
-    events: Annotated[Path, typer.Argument(metavar="EVENTS.jsonl", help="What `graphflow run --events` has written.")],
+    events: Annotated[Path, typer.Argument(metavar="EVENTS.jsonl", help="A file that `graphflow run --events` wrote.")],
     path: Annotated[
-        Path | None, typer.Option("-o", metavar="FILE.html", help="Where to. Default: beside the events.")
+        Path | None, typer.Option("-o", metavar="FILE.html", help="Where to write it. Default: beside the events.")
     ] = None,
     graph: Annotated[
-        str | None, typer.Option(metavar="GRAPH", help="The graph that was walked, for its diagram: a name or file.")
+        str | None, typer.Option(metavar="GRAPH", help="The graph that was run, for its diagram: a name or file.")
     ] = None,
 ) -> None:
-    """Write a recorded run as one HTML page: pictures, conversations, steps, costs."""
+    """Write a recorded run as an HTML page: pictures, conversations, steps, costs."""
     from graphflow.render import write_report
 
     found = load(graph) if graph is not None else None
@@ -209,32 +225,43 @@ def report(
 
 @app.command("list")
 def list_graphs() -> None:
-    """List the graphs in reach."""
+    """List the graphs that can be run by name: those of your project, and those that come with graphflow."""
     every = find_all()
     width = max((len(each.name) for each in every), default=0)
     for each in every:
         try:
             found = load(each.name)
-            out(f"{each.name:<{width}}  {type_name(found.input)} -> {type_name(found.output)}  {found.description}")
         except errors.GraphflowError as error:
-            lines = str(error).splitlines()
-            out(f"{each.name:<{width}}  cannot be loaded: {' '.join(line.strip() for line in lines[:2])}")
+            lines = [line.strip() for line in str(error).splitlines()]
+            out(f"{each.name:<{width}}  cannot be loaded: {' '.join(lines[:2])}")
+            continue
+        types = f"{type_name(found.input)} -> {type_name(found.output)}"
+        out(f"{each.name:<{width}}  {types}  {found.description}".rstrip())
 
 
 @app.command()
 def mcp(
-    graphs: Annotated[list[str], typer.Argument(metavar="GRAPH...", help="Graphs, as for the other commands.")],
+    graphs: Annotated[
+        list[str], typer.Argument(metavar="GRAPH", help="One or more graphs: names, or .py or .yaml files.")
+    ],
     http: Annotated[
-        int | None, typer.Option(metavar="PORT", help="Serve HTTP on this machine, not the standard streams.")
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            min=1,
+            max=65_535,
+            help="Serve HTTP at this port of this machine. Default: standard streams.",
+        ),
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="Where a token that was made is written to; default: standard error.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write a new token. Default: print it on standard error."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="provider:model for nodes that name none.")] = None,
+    model: ModelName = None,
 ) -> None:
-    """Serve graphs as tools of the Model Context Protocol, one tool each.
+    """Serve graphs as tools over the Model Context Protocol (MCP), one tool each.
 
-    Over HTTP a client has to send the token: that of $GRAPHFLOW_MCP_TOKEN, or one that is made.
+    Over HTTP, a client has to send a token: that of $GRAPHFLOW_MCP_TOKEN if it is set, else a new one.
     """
     from graphflow.cli.serve import serve_graphs
 
@@ -245,14 +272,14 @@ def mcp(
 def models(
     ctx: typer.Context,
     ping: Annotated[
-        str | None, typer.Option(metavar="PROVIDER:MODEL", help="Make one tiny call, to see that it works.")
+        str | None, typer.Option(metavar="PROVIDER:MODEL", help="Make one tiny call to a model, to see that it works.")
     ] = None,
     of: Annotated[
-        str | None, typer.Option("--of", metavar="PROVIDER", help="Ask a provider which models it has.")
+        str | None, typer.Option("--of", metavar="PROVIDER", help="List the models of a provider, with their prices.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """List providers, and whether their keys are set (never their values)."""
+    """List providers, and whether their keys are set (the keys themselves are never shown)."""
     if ctx.invoked_subcommand is not None:
         return
     from graphflow.cli.models import show_offered, show_ping, show_providers
@@ -267,10 +294,14 @@ def models(
 
 @models_app.command("pull")
 def pull(
-    name: Annotated[str | None, typer.Argument(help="Which weights, for example smollm2. Default: list them.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Fetch weights of unknown origin without asking.")] = False,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The model, for example smollm2. Default: list them.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask before fetching weights of unknown origin.")
+    ] = False,
 ) -> None:
-    """Fetch a model's weights into the user's cache, pinned by hash."""
+    """Fetch the weights of a local model into your cache, and check their hash."""
     from graphflow.cli.models import pull_weights, show_weights
 
     if name is None:
@@ -292,19 +323,37 @@ def _settings(pairs: list[str] | None) -> dict[str, str]:
 def run_app(arguments: list[str]) -> int:
     """Runs one command and returns its exit code."""
     try:
-        result: Any = app(arguments, standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        result: object = app(_with_debug_first(arguments), standalone_mode=False)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
         if _is_click(error):
             return _click_code(error)
-        if _debug or (not isinstance(error, (errors.GraphflowError, OSError)) and getattr(error, "run", None) is None):
+        if _debug or not _is_expected(error):
             raise
         show_error(error)
-        if isinstance(error, errors.WalkCancelled):
-            return TERMINATED if _is_terminated(error) else INTERRUPTED
-        return 2 if isinstance(error, USAGE) else 1
+        return _exit_code(error)
+    return result if isinstance(result, int) else 0
+
+
+def _with_debug_first(arguments: list[str]) -> list[str]:
+    """Lets `--debug` stand behind a command, too: whoever has seen an error repeats the line with it at the end."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    if "--debug" not in arguments[:end]:
+        return arguments
+    others = [argument for argument in arguments[:end] if argument != "--debug"]
+    return ["--debug", *others, *arguments[end:]]
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether an error needs no traceback: graphflow's own, the system's, and whatever a node of a walk has raised."""
+    return isinstance(error, (errors.GraphflowError, OSError)) or getattr(error, "run", None) is not None
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, errors.WalkCancelled):
+        return TERMINATED if _is_terminated(error) else INTERRUPTED
+    return 2 if isinstance(error, USAGE) else 1
 
 
 def _is_terminated(error: Exception) -> bool:

@@ -2,7 +2,7 @@
 
 Rules:
 1. Everything but `y` or `yes` is a no: an empty line, another word, the end of the input.
-2. What was typed before the question was on the screen is no answer to it.
+2. What was typed before the question was on the screen does not answer it.
 3. What a model wrote cannot pass for the question: it stands in quotes, on lines of its own, with its control characters shown.
 """
 
@@ -26,11 +26,11 @@ from graphflow.messages.message import to_json_value, type_name
 from graphflow.policy import Use
 from graphflow.redaction import scrub
 
-CLEAR = ("y", "yes")
+YES = ("y", "yes")
 """What counts as a yes."""
-SHOWN = 2_000
-"""Characters of one value that are shown; how many more there are is said."""
-MANNERS = {"reads": "reads", "writes": "writes", "network": "uses the network", "executes": "runs programs"}
+MAX_SHOWN = 2_000
+"""Characters of one value that are shown, with the number of those that are not."""
+EFFECT_VERBS = {"reads": "reads", "writes": "writes", "network": "uses the network", "executes": "runs programs"}
 
 
 def can_ask() -> bool:
@@ -59,7 +59,8 @@ class Asker:
                 answer = await _line()
                 if not answer.endswith("\n"):
                     print(file=sys.stderr, flush=True)
-        granted = answer.endswith("\n") and answer.strip().casefold() in CLEAR
+        is_whole = answer.endswith("\n")  # else the input has ended
+        granted = is_whole and answer.strip().casefold() in YES
         if not granted:
             print(visible(f"graphflow: {use.node!r} is refused"), file=sys.stderr, flush=True)
         return granted
@@ -67,15 +68,16 @@ class Asker:
 
 def question(use: Use) -> str:
     """What is asked: what would be called, what it may do, and each argument with its type."""
-    does = [MANNERS[effect] for effect in MANNERS if effect in use.effects]
     where = f" (in {' > '.join(use.path)})" if use.path else ""
     head = f"graphflow: may the {use.kind} {use.node!r} be called{where}?"
-    if does:
-        head += f" It {' and '.join(does)}."
-    return "\n".join([visible(head), *(f"    {line}" for line in _lines(use.arguments)), "Allow it? [y/N]"])
+    verbs = [verb for effect, verb in EFFECT_VERBS.items() if effect in use.effects]
+    if verbs:
+        head += f" It {' and '.join(verbs)}."
+    arguments = [f"    {line}" for line in _lines(use.arguments)]
+    return "\n".join([visible(head), *arguments, "Allow it? [y/N]"])
 
 
-def _lines(arguments: Any) -> Iterator[str]:
+def _lines(arguments: object) -> Iterator[str]:
     """One line a field for a model, one a key for a mapping, else one for the whole."""
     if isinstance(arguments, BaseModel) and not isinstance(arguments, Media):
         for name, field in type(arguments).model_fields.items():
@@ -87,26 +89,33 @@ def _lines(arguments: Any) -> Iterator[str]:
         yield _line_of("message", type(arguments).__name__, arguments)
 
 
-def _line_of(name: str, kind: str, value: Any) -> str:
+def _line_of(name: str, kind: str, value: object) -> str:
     return _shown(f"{name} ({kind}): ") + _shown(_text_of(value))
 
 
-def _text_of(value: Any) -> str:
-    """A value on one line; what is cut off is counted, since nobody agrees to what is not shown."""
+def _text_of(value: object) -> str:
+    """A value on one line; what is left out is counted, since nobody agrees to what is not shown."""
     if isinstance(value, (bytes, bytearray)):
         return f"{len(value)} bytes"
     if isinstance(value, Media):
-        return repr(value)[:SHOWN]
+        return repr(value)[:MAX_SHOWN]
     text = scrub(json.dumps(to_json_value(value), ensure_ascii=False))
-    return (
-        text if len(text) <= SHOWN else f"{text[:SHOWN]}... and {len(text) - SHOWN} characters that are not shown here"
-    )
+    if len(text) <= MAX_SHOWN:
+        return text
+    return f"{text[:MAX_SHOWN]}... and {len(text) - MAX_SHOWN} characters that are not shown here"
 
 
 def _shown(text: str) -> str:
     """The text on one line, with what would move, turn around or hide letters written out."""
     one_line = visible(text.replace("\n", "\\n"))
-    return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in ("Cf", "Zl", "Zp") else c for c in one_line)
+    return "".join(_unhidden(character) for character in one_line)
+
+
+def _unhidden(character: str) -> str:
+    """A character, or its code if it is a mark for the direction or the layout of text: those are not seen."""
+    if unicodedata.category(character) in ("Cf", "Zl", "Zp"):
+        return f"\\u{ord(character):04x}"
+    return character
 
 
 def _forget_typed() -> None:
@@ -120,13 +129,13 @@ def _forget_typed() -> None:
 async def _line() -> str:
     """The next line of the terminal; without its newline where the input has ended. A walk that ends meanwhile waits for nobody."""
     loop, handle = asyncio.get_running_loop(), sys.stdin.fileno()
-    came: asyncio.Future[None] = loop.create_future()
+    ready = asyncio.Event()
     try:
-        loop.add_reader(handle, lambda: None if came.done() else came.set_result(None))
+        loop.add_reader(handle, ready.set)
     except NotImplementedError:  # the event loop of Windows
         return await in_thread(sys.stdin.readline, kind="hook")
     try:
-        await came
+        await ready.wait()
     finally:
         loop.remove_reader(handle)
     return os.read(handle, 4096).decode(errors="replace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphflow import errors
 from graphflow.cli.show import out
@@ -15,12 +15,14 @@ from graphflow.render import Difference, diff, draw, draw_run, read_records, to_
 from graphflow.render.layout.program import CannotWrite
 from graphflow.render.writing import to_text
 
+AnyGraph: TypeAlias = Graph[Any, Any]
+
 
 def levels(given: str | None) -> dict[str, Any]:
-    """What `--open` says: a number, "all" or "auto"; nothing where it was not given.
+    """The option `--open`: a number, "all" or "auto"; nothing where it was not given.
 
     Raises:
-        InputInvalid: it is none of these.
+        InputInvalid: it is something else.
     """
     if given is None:
         return {}
@@ -31,46 +33,45 @@ def levels(given: str | None) -> dict[str, Any]:
     return {"open": int(given)}
 
 
-def draw_graph(
-    found: Graph[Any, Any], path: Path | None, events: Path | None, ascii: bool, look: dict[str, Any]
-) -> None:
-    """Draws a graph, or a recorded walk over it: to a file, or as text."""
+def draw_graph(graph: AnyGraph, path: Path | None, events: Path | None, ascii: bool, look: dict[str, Any]) -> None:
+    """Draws a graph, or a recorded run of it: to a file, or as text."""
     if path is not None:
-        _to_file(found, path, events, look)
+        _to_file(graph, path, events, look)
         return
-    look.pop("theme", None)
+    look.pop("theme", None)  # text has no colours
     width = shutil.get_terminal_size((100, 24)).columns
     if events is not None:
-        drawn = walked(events, found, **{"open": "flat", **look})
-        out(to_text(drawn, ascii=ascii, width=width, unicode=_unicode()).rstrip("\n"))
+        drawn = walked(events, graph, **{"open": "flat", **look})
+        text = to_text(drawn, ascii=ascii, width=width, unicode=_unicode())
     elif ascii:
-        out(to_ascii(found, width=width, unicode=_unicode(), **look).rstrip("\n"))
+        text = to_ascii(graph, width=width, unicode=_unicode(), **look)
     else:
-        out(to_mermaid(found, **look).rstrip())
+        text = to_mermaid(graph, **look)
+    out(text.rstrip("\n"))
 
 
-def _to_file(found: Graph[Any, Any], path: Path, events: Path | None, look: dict[str, Any]) -> None:
-    def write(to: Path) -> str:
-        if events is not None:
-            return draw_run(events, to, graph=found, **look)
-        return draw(found, to, **look)
-
+def _to_file(graph: AnyGraph, path: Path, events: Path | None, look: dict[str, Any]) -> None:
+    """Draws to a file; to Mermaid beside it if what this kind of file takes is not installed."""
     try:
-        out(f"wrote {write(path)}")
+        out(f"wrote {_write(graph, path, events, look)}")
     except errors.MissingExtra as error:
         instead = path.with_suffix(".mmd")
-        write(instead)
+        _write(graph, instead, events, look)
+        note = f"wrote Mermaid to {instead} instead"
         if isinstance(error, CannotWrite):
-            raise CannotWrite(error.program, error.kind, f"wrote Mermaid to {instead} instead") from None
-        raise errors.MissingExtra(
-            f"drawing {path.suffix[1:].upper()}",
-            error.extra,
-            f"or install graphviz; wrote Mermaid to {instead} instead",
-        ) from None
+            raise CannotWrite(error.program, error.kind, note) from None
+        kind = path.suffix[1:].upper()
+        raise errors.MissingExtra(f"drawing {kind}", error.extra, f"or install graphviz; {note}") from None
+
+
+def _write(graph: AnyGraph, path: Path, events: Path | None, look: dict[str, Any]) -> str:
+    if events is not None:
+        return draw_run(events, path, graph=graph, **look)
+    return draw(graph, path, **look)
 
 
 def _unicode() -> bool:
-    """Whether the terminal can show line signs."""
+    """Whether the terminal can show the characters that boxes are drawn with."""
     return "utf" in (sys.stdout.encoding or "").lower()
 
 
@@ -82,22 +83,24 @@ def compare(a: str, b: str, graph: str | None, look: dict[str, Any]) -> Differen
     if not _is_record(a):
         return diff(load(a), load(b), names=names, **look)
     one, other = read_records(a), read_records(b)
-    return diff(one, other, graph=_walked_graph([*one, *other], graph), names=names, **look)
+    graph_of_both = _graph_of([*one, *other], graph)
+    return diff(one, other, graph=graph_of_both, names=names, **look)
 
 
 def _is_record(text: str) -> bool:
     return Path(text).suffix in (".jsonl", ".ndjson")
 
 
-def _walked_graph(records: list[dict[str, Any]], named: str | None) -> Graph[Any, Any] | None:
-    """The graph that was walked, if it is in reach; a record names it."""
-    if named is not None:
-        return load(named)
-    told = [record.get("graph") for record in records if record["kind"] == "run.start"]
-    if not told or not all(name == told[0] and isinstance(name, str) for name in told):
+def _graph_of(records: list[dict[str, Any]], name: str | None) -> AnyGraph | None:
+    """The graph that was walked, if it is in reach: the one that is named, else the one that the records name."""
+    if name is not None:
+        return load(name)
+    names = [record.get("graph") for record in records if record["kind"] == "run.start"]
+    first = names[0] if names else None
+    # A word only: a record comes from anywhere, and must not have a file of its choice imported.
+    if not isinstance(first, str) or not first.isidentifier() or names.count(first) < len(names):
         return None
     try:
-        found = load(str(told[0])) if str(told[0]).isidentifier() else None
+        return load(first)
     except errors.GraphflowError:
         return None
-    return found

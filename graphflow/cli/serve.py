@@ -16,7 +16,7 @@ TOKEN = "GRAPHFLOW_MCP_TOKEN"  # the name of a variable
 
 
 def serve_graphs(names: list[str], model: str | None, port: int | None, token_file: Path | None) -> None:
-    """Loads the graphs and serves them. Standard output belongs to the protocol; what is told goes to standard error."""
+    """Loads the graphs and serves them. Standard output belongs to the protocol, so notes go to standard error."""
     with redirect_stdout(sys.stderr):
         graphs = [load(name) for name in names]
     token = ""
@@ -24,16 +24,15 @@ def serve_graphs(names: list[str], model: str | None, port: int | None, token_fi
         token = os.environ.get(TOKEN, "")
         if not token:
             token = new_token()
-            told = _written(token, token_file)
-            print(f"graphflow: no ${TOKEN} is set; made a token: {told}", file=sys.stderr)
-        print(
-            f"graphflow: {', '.join(g.name for g in graphs)} at http://{HOST}:{port}{PATH}", file=sys.stderr, flush=True
-        )
+            place = _written(token, token_file)
+            print(f"graphflow: ${TOKEN} is not set; made a token: {place}", file=sys.stderr)
+        served = ", ".join(graph.name for graph in graphs)
+        print(f"graphflow: {served} at http://{HOST}:{port}{PATH}", file=sys.stderr, flush=True)
     serve(graphs, model, port, token)
 
 
 def _written(token: str, path: Path | None) -> str:
-    """Where the token is told: in a file that only its owner reads, or right here.
+    """Where the token can be read: the file that it was written to, for its owner only, or the token itself.
 
     Raises:
         FileUnreadable: the file cannot be written.

@@ -6,7 +6,9 @@ import json
 import shutil
 import sys
 import textwrap
-from typing import Any
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
@@ -17,8 +19,12 @@ from graphflow.proofs.report import counted
 from graphflow.redaction import scrub
 from graphflow.run import Run
 
-LONGEST = 5_000
-"""Characters of a cell of a table."""
+AnyRun: TypeAlias = Run[Any]
+
+MAX_CELL = 5_000
+"""Characters of a cell of a table. Wrapping takes time that grows with the square of a text."""
+MIN_COLUMN = 12
+"""A column is made no narrower to fit the terminal."""
 
 
 def out(text: str) -> None:
@@ -26,7 +32,7 @@ def out(text: str) -> None:
     _print(visible(text))
 
 
-def out_json(value: Any) -> None:
+def out_json(value: object) -> None:
     """A value as JSON on standard output."""
     _print(visible_json(json.dumps(to_json_value(value), ensure_ascii=False, indent=2)))
 
@@ -39,45 +45,51 @@ def _print(text: str) -> None:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
-def show_output(run: Run[Any]) -> None:
+def show_output(run: AnyRun) -> None:
     """The output on standard output, one line about the run on standard error."""
     output = run.output
     if isinstance(output, str):
         out(output)
-    elif isinstance(output, list) and output and all(isinstance(row, BaseModel) for row in output) and _is_flat(output):
+    elif isinstance(output, list) and _is_table(output):
         out(table(output))
     else:
         out_json(output)
     print(visible(summary(run)), file=sys.stderr, flush=True)
 
 
-def summary(run: Run[Any]) -> str:
+def summary(run: AnyRun) -> str:
     """One line about what a run took."""
-    used = run.usage
-    parts = [f"{run.graph}: {run.status}", counted(used.steps, "step")]
-    if used.model_calls:
-        parts += [counted(used.model_calls, "model call"), f"{used.tokens} tokens"]
-    if used.usd:
-        parts.append(f"{used.usd:.4f} USD")
+    usage = run.usage
+    parts = [f"{run.graph}: {run.status}", counted(usage.steps, "step")]
+    if usage.model_calls:
+        parts += [counted(usage.model_calls, "model call"), f"{usage.tokens} tokens"]
+    if usage.usd:
+        parts.append(f"{usage.usd:.4f} USD")
     if run.failures:
         parts.append(f"{len(run.failures)} failed")
-    return ", ".join([*parts, f"{used.seconds:.1f} s"])
+    parts.append(f"{usage.seconds:.1f} s")
+    return ", ".join(parts)
 
 
 def show_error(error: BaseException) -> None:
     """What went wrong, and what was done before it."""
     text = _in_words_of_a_command(error)
-    notes = [
-        note for note in getattr(error, "__notes__", ()) if note.startswith(("raised by node", "ctx.deps is None"))
-    ]
     if not isinstance(error, GraphflowError):
         text = f"{type(error).__name__}: {text}"
-    print(visible(scrub(f"graphflow: {text}") + (f" ({'; '.join(notes[-2:])})" if notes else "")), file=sys.stderr)
+    line = scrub(f"graphflow: {text}")
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_NOTES)]
+    if notes:
+        line += f" ({'; '.join(notes[-2:])})"
+    print(visible(line), file=sys.stderr)
     run = getattr(error, "run", None)
     if isinstance(run, Run) and run.steps:
-        done = [step for step in run.steps if step.error is None]
-        names = ", ".join(dict.fromkeys(step.node for step in done)) or "nothing"
+        finished = dict.fromkeys(step.node for step in run.steps if step.error is None)
+        names = ", ".join(finished) or "nothing"
         print(visible(f"graphflow: {summary(run)}; finished before that: {names}"), file=sys.stderr)
+
+
+_NOTES = ("raised by node", "ctx.deps is None")
+"""How the notes of an error begin that help at a command line, too."""
 
 
 def _in_words_of_a_command(error: BaseException) -> str:
@@ -93,52 +105,74 @@ def _in_words_of_a_command(error: BaseException) -> str:
     return text
 
 
-def _is_flat(rows: list[Any]) -> bool:
-    scalars = (str, int, float, bool, type(None))
-    return all(type(row) is type(rows[0]) and all(isinstance(v, scalars) for v in _values(row)) for row in rows)
+# -- tables ----------------------------------------------------------------------------------------------------------------
+def _is_table(rows: list[object]) -> bool:
+    """Whether rows are messages of one kind whose fields are single values."""
+    if not rows:
+        return False
+    kind = type(rows[0])
+    return all(isinstance(row, BaseModel) and type(row) is kind and _is_flat(row) for row in rows)
 
 
-def _values(row: BaseModel) -> list[Any]:
+def _is_flat(row: BaseModel) -> bool:
+    return all(value is None or isinstance(value, (str, int, float, bool)) for value in _values(row))
+
+
+def _values(row: BaseModel) -> list[object]:
     return [getattr(row, name) for name in type(row).model_fields]
 
 
-def _cell(value: Any) -> str:
-    """A value in a table; wrapping a text takes time that grows with its square, and nobody reads a column of megabytes."""
+def _cell(value: object) -> str:
     if value is None:
         return ""
     text = visible(str(to_json_value(value)))
-    return (
-        text
-        if len(text) <= LONGEST
-        else f"{text[:LONGEST]} [and {len(text) - LONGEST} more characters; --json has all]"
-    )
+    if len(text) <= MAX_CELL:
+        return text
+    return f"{text[:MAX_CELL]} [and {len(text) - MAX_CELL} more characters; --json has all]"
 
 
 def table(rows: list[Any], width: int | None = None) -> str:
-    """Rows of one flat model as a table that fits the terminal; long texts are wrapped."""
-    names = list(type(rows[0]).model_fields)
+    """Rows of one flat model as a table that fits the terminal; long texts are wrapped, empty columns left out."""
     cells = [[_cell(value) for value in _values(row)] for row in rows]
-    keep = [i for i in range(len(names)) if any(row[i] for row in cells)]
-    names, cells = [names[i] for i in keep], [[row[i] for i in keep] for row in cells]
-    widths = _widths(names, cells, width or max(60, min(shutil.get_terminal_size((140, 24)).columns, 160)))
-    lines = [_line(names, widths), _line(["-" * w for w in widths], widths)]
-    for row in cells:
-        wrapped = [textwrap.wrap(cell, w) or [""] for cell, w in zip(row, widths, strict=True)]
-        for part in range(max(map(len, wrapped))):
-            lines.append(_line([w[part] if part < len(w) else "" for w in wrapped], widths))
-    return "\n".join(lines)
+    columns = []
+    for position, name in enumerate(type(rows[0]).model_fields):
+        column = [row[position] for row in cells]
+        if any(column):
+            columns.append([name, *column])
+    if not columns:
+        return ""
+    widths = _widths(columns, width or _terminal_width())
+    names, *lines = zip(*columns, strict=True)
+    text = [_line(names, widths), _line(["-" * width for width in widths], widths)]
+    for line in lines:
+        text += _wrapped(line, widths)
+    return "\n".join(text)
 
 
-def _widths(names: list[str], cells: list[list[str]], total: int) -> list[int]:
-    wanted = [max(len(names[i]), *(len(row[i]) for row in cells)) for i in range(len(names))]
-    room = total - 2 * (len(names) - 1)
-    while sum(wanted) > room:
-        longest = max(range(len(wanted)), key=wanted.__getitem__)
-        if wanted[longest] <= 12:
+def _terminal_width() -> int:
+    columns = shutil.get_terminal_size((140, 24)).columns
+    return max(60, min(columns, 160))
+
+
+def _widths(columns: list[list[str]], total: int) -> list[int]:
+    """The width of each column: as wide as its longest cell, the widest made narrower until all fit."""
+    widths = [max(len(cell) for cell in column) for column in columns]
+    room = total - 2 * (len(columns) - 1)
+    while sum(widths) > room:
+        widest = widths.index(max(widths))
+        if widths[widest] <= MIN_COLUMN:
             break
-        wanted[longest] -= 1
-    return wanted
+        widths[widest] -= 1
+    return widths
 
 
-def _line(cells: list[str], widths: list[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+def _wrapped(cells: Sequence[str], widths: list[int]) -> list[str]:
+    """A row as lines, as many as its longest cell takes."""
+    parts = [textwrap.wrap(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    lines = zip_longest(*parts, fillvalue="")
+    return [_line(line, widths) for line in lines] or [""]
+
+
+def _line(cells: Sequence[str], widths: list[int]) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+    return "  ".join(padded).rstrip()

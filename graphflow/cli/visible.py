@@ -10,9 +10,20 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def visible(text: str) -> str:
     r"""The text with each control character written as an escape, such as `\x1b`."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
+    lines = text.replace("\r\n", "\n")
+    return _CONTROLS.sub(_escape, lines)
 
 
 def visible_json(text: str) -> str:
     """The same for a text that is JSON, which stays the same JSON: there only C1 controls and DEL are left to escape."""
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROLS.sub(_json_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}"
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\u{code:04x}"

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphflow.cli.approvals import Asker
 from graphflow.cli.event_file import EventFile
@@ -33,6 +33,16 @@ from graphflow.redaction import scrub
 from graphflow.render.xml import was_cancelled
 from graphflow.run import Recorder, Run
 
+if TYPE_CHECKING:
+    from rich.text import Text
+    from rich.tree import Tree
+
+AnyGraph: TypeAlias = Graph[Any, Any]
+AnyRun: TypeAlias = Run[Any]
+
+Place = tuple[str, ...]
+"""Where something runs: the names of the graphs around it, from the outside in, and its own."""
+
 REDRAWS_A_SECOND = 8
 
 
@@ -41,16 +51,16 @@ class Terminated(WalkCancelled):
 
 
 def walk(
-    graph: Graph[Any, Any],
-    message: Any,
+    graph: AnyGraph,
+    message: object,
     *,
     model: str | None,
     events: Path | None,
     live: bool,
-    told: bool = False,
+    whole: bool = False,
     asks: bool = False,
-) -> Run[Any]:
-    """The run, after it has completed.
+) -> AnyRun:
+    """Walks the graph to its end, and returns the run.
 
     Args:
         graph: what is walked.
@@ -58,26 +68,26 @@ def walk(
         model: for nodes that name none.
         events: the file that gets every event.
         live: whether the walk is drawn on the terminal while it goes.
-        told: whether what models think and say bit by bit is kept, too.
+        whole: whether a run is kept with all that a report shows, also where nobody looks on.
         asks: whether the person at the terminal is asked for approvals.
 
     Raises: whatever the walk raises; Ctrl-C and SIGTERM cancel the walk cleanly and are raised again.
     """
     with ExitStack() as stack:
         sink = stack.enter_context(EventFile(events)) if events is not None else None
-        if not live and sink is None and not told:
+        if not live and sink is None and not whole:
             return asyncio.run(_until_terminated(_quiet(graph, message, model, asks)))
         return asyncio.run(_until_terminated(_watched(graph, message, model, sink, live, asks)))
 
 
-async def _until_terminated(walking: Coroutine[Any, Any, Run[Any]]) -> Run[Any]:
+async def _until_terminated(walking: Coroutine[Any, Any, AnyRun]) -> AnyRun:
     """The run; SIGTERM cancels it as Ctrl-C does, so that it winds down and leaves no process and no torn record behind."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # this is a coroutine
-    came = asyncio.Event()
+    is_terminated = asyncio.Event()
 
     def terminate() -> None:
-        came.set()
+        is_terminated.set()
         task.cancel()
 
     with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
@@ -85,7 +95,7 @@ async def _until_terminated(walking: Coroutine[Any, Any, Run[Any]]) -> Run[Any]:
     try:
         return await walking
     except WalkCancelled as error:
-        if came.is_set():
+        if is_terminated.is_set():
             stopped = Terminated(str(error))
             stopped.run = error.run
             raise stopped from None
@@ -95,7 +105,7 @@ async def _until_terminated(walking: Coroutine[Any, Any, Run[Any]]) -> Run[Any]:
             loop.remove_signal_handler(signal.SIGTERM)
 
 
-async def _quiet(graph: Graph[Any, Any], message: Any, model: str | None, asks: bool) -> Run[Any]:
+async def _quiet(graph: AnyGraph, message: object, model: str | None, asks: bool) -> AnyRun:
     approve = Asker(nullcontext).ask if asks else None
     try:
         return await graph.run(message, model=model, approve=approve)
@@ -103,7 +113,7 @@ async def _quiet(graph: Graph[Any, Any], message: Any, model: str | None, asks: 
         raise _stopped(graph, getattr(cancelled, "run", None)) from None
 
 
-def _stopped(graph: Graph[Any, Any], run: Run[Any] | None) -> WalkCancelled:
+def _stopped(graph: AnyGraph, run: AnyRun | None) -> WalkCancelled:
     """Ctrl-C as an error with the run: asyncio has cancelled the task, and the walk has wound down."""
     error = WalkCancelled(f"stopped while walking {graph.name!r}")
     if run is not None:
@@ -112,8 +122,8 @@ def _stopped(graph: Graph[Any, Any], run: Run[Any] | None) -> WalkCancelled:
 
 
 async def _watched(
-    graph: Graph[Any, Any], message: Any, model: str | None, sink: EventFile | None, live: bool, asks: bool
-) -> Run[Any]:
+    graph: AnyGraph, message: object, model: str | None, sink: EventFile | None, live: bool, asks: bool
+) -> AnyRun:
     picture = Picture(graph.name)
     screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()
     approve = Asker(lambda: _aside(screen)).ask if asks else None
@@ -144,19 +154,19 @@ def _live(picture: Picture) -> AbstractContextManager[Any]:
 @contextmanager
 def _aside(screen: Any) -> Iterator[None]:
     """While a question stands on the screen, nothing is drawn over it."""
-    drawn = hasattr(screen, "stop")
-    if drawn:
+    is_drawn = hasattr(screen, "stop")  # nothing is, where standard output is no terminal
+    if is_drawn:
         screen.stop()
     try:
         yield
     finally:
-        if drawn:
+        if is_drawn:
             screen.start(refresh=True)
 
 
 @dataclass(slots=True)
 class Row:
-    """How often a node has run, in one frame path."""
+    """How often a node has run, and how it ended, in one place of the walk."""
 
     running: int = 0
     done: int = 0
@@ -172,8 +182,8 @@ class Picture:
     """The walk as a tree: frames, nodes in them, and how far each is."""
 
     name: str
-    rows: dict[tuple[str, ...], Row] = field(default_factory=dict)
-    paths: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    rows: dict[Place, Row] = field(default_factory=dict)
+    paths: dict[int, Place] = field(default_factory=dict)
     last: str = ""
 
     def take(self, event: Event) -> None:
@@ -187,8 +197,8 @@ class Picture:
             case NodeFinished() | CallFinished():
                 self._end(path, event.node, event.at - event.started, "done")
             case NodeFailed() | CallFailed():
-                how = "cancelled" if was_cancelled(event.error) else "failed"
-                self._end(path, event.node, event.at - event.started, how)
+                outcome = "cancelled" if was_cancelled(event.error) else "failed"
+                self._end(path, event.node, event.at - event.started, outcome)
             case NodeCancelled():
                 self._end(path, event.node, event.at - event.started, "cancelled")
             case ApprovalAsked():
@@ -202,53 +212,79 @@ class Picture:
             case _:
                 pass
 
-    def _row(self, path: tuple[str, ...], node: str) -> Row:
+    def _row(self, path: Place, node: str) -> Row:
         return self.rows.setdefault((*path, node), Row())
 
-    def _end(self, path: tuple[str, ...], node: str, seconds: float, how: str) -> None:
+    def _end(self, path: Place, node: str, seconds: float, outcome: str) -> None:
         row = self._row(path, node)
         row.running -= 1
         row.seconds += seconds
-        setattr(row, how, getattr(row, how) + 1)
+        match outcome:
+            case "done":
+                row.done += 1
+            case "failed":
+                row.failed += 1
+            case _:
+                row.cancelled += 1
 
-    def tree(self) -> Any:
-        """The rich tree of this moment."""
+    def tree(self) -> Tree:
+        """The tree of this moment, as rich draws it."""
         from rich.text import Text
         from rich.tree import Tree
 
         root = Tree(Text(visible(self.name), style="bold"))
-        branches: dict[tuple[str, ...], Any] = {(self.name,): root}
-        for key in sorted(self.rows, key=lambda k: len(k)):
-            parent = branches.get(key[:-1])
-            if parent is None:
-                continue
-            branches[key] = parent.add(_line(key[-1], self.rows[key]))
+        branches: dict[Place, Tree] = {(self.name,): root}
+        for path in sorted(self.rows, key=len):
+            parent = branches.get(path[:-1])
+            if parent is not None:
+                branches[path] = parent.add(_line(path[-1], self.rows[path]))
         if self.last:
-            root.add(Text(visible(scrub(self.last[:1000])[:100].replace("\n", " ")), style="italic dim"))
+            # Scrubbed before it is cut: half a secret would not be known as one.
+            text = scrub(self.last[:1000])[:100].replace("\n", " ")
+            root.add(Text(visible(text), style="italic dim"))
         return root
 
 
 def _mark(row: Row) -> tuple[str, str]:
-    """The sign of a node and its colour; what failed is not covered by what went well."""
+    """The sign of a node and its colour; a success does not hide a failure."""
     if row.asking:
         return "?", "magenta"
     if row.running:
         return "●", "yellow"
+    if row.failed and row.done:
+        return "!", "red"
     if row.failed:
-        return ("!" if row.done else "✗"), "red"
-    return ("✓", "green") if row.done else ("■", "dim")
+        return "✗", "red"
+    if row.done:
+        return "✓", "green"
+    return "■", "dim"
 
 
-def _line(name: str, row: Row) -> Any:
+def _line(name: str, row: Row) -> Text:
     from rich.text import Text
 
     mark, style = _mark(row)
-    text = Text.assemble((f"{mark} ", style), visible(name))
-    counts = [f"{row.done} done"] if row.done != 1 or row.running else []
-    counts += ["waits for approval"] if row.asking else []
-    counts += [f"{row.running - row.asking} running"] if row.running > row.asking else []
-    counts += [f"{row.failed} failed"] if row.failed else []
-    counts += [f"{row.cancelled} cancelled"] if row.cancelled else []
-    counts += [f"{row.seconds:.1f} s"] if row.seconds >= 0.05 else []
-    counts += [f"{row.tokens} tokens"] if row.tokens else []
-    return text.append(f"  {', '.join(counts)}" if counts else "", style="dim")
+    line = Text.assemble((f"{mark} ", style), visible(name))
+    counts = _counts(row)
+    if counts:
+        line.append(f"  {', '.join(counts)}", style="dim")
+    return line
+
+
+def _counts(row: Row) -> list[str]:
+    counts: list[str] = []
+    if row.done != 1 or row.running:
+        counts.append(f"{row.done} done")
+    if row.asking:
+        counts.append("waits for approval")
+    if row.running > row.asking:
+        counts.append(f"{row.running - row.asking} running")
+    if row.failed:
+        counts.append(f"{row.failed} failed")
+    if row.cancelled:
+        counts.append(f"{row.cancelled} cancelled")
+    if row.seconds >= 0.05:
+        counts.append(f"{row.seconds:.1f} s")
+    if row.tokens:
+        counts.append(f"{row.tokens} tokens")
+    return counts

@@ -2,8 +2,8 @@
 
 Rules:
 1. A tool takes what its graph takes, by the schema that a calling model would be shown, and answers structured content by
-   the schema of the output type (`{"result": ...}` around what is no object).
-2. What goes wrong is a result marked as an error, scrubbed; the server goes on.
+   the schema of the output type (`{"result": ...}` around what is not an object).
+2. What goes wrong is a result marked as an error, without secrets; the server goes on.
 3. Progress counts finished nodes. A call that is cancelled cancels its walk.
 4. HTTP is bound to this machine and wants a token.
 
@@ -17,13 +17,14 @@ import hmac
 import json
 import os
 import secrets
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from graphflow.errors import DeclarationError, GraphflowError, MissingExtra, ResultInvalid
+from graphflow.errors import DeclarationError, GraphflowError, MissingExtra, ProjectError, ResultInvalid
 from graphflow.events import CallFinished, NodeFinished
 from graphflow.graph import Graph
 from graphflow.kinds.numbers import holds_no_number
@@ -39,13 +40,20 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock, Tool
 
 Scope = MutableMapping[str, Any]
-App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An application of ASGI: https://asgi.readthedocs.io/en/latest/specs/main.html."""
+Progress = Callable[[float, float | None, str], Awaitable[None]]
 
 HOST = "127.0.0.1"
 PATH = "/mcp"
 
 
-class Serving:
+AnyGraph: TypeAlias = Graph[Any, Any]
+
+
+class GraphServer:
     """Graphs behind one server.
 
     Args:
@@ -57,7 +65,7 @@ class Serving:
         MissingExtra: the extra `mcp` is not installed.
     """
 
-    def __init__(self, graphs: Sequence[Graph[Any, Any]], model: Model | str | None = None) -> None:
+    def __init__(self, graphs: Sequence[AnyGraph], model: Model | str | None = None) -> None:
         names = WireNames(graph.name for graph in graphs)
         self.graphs = {names.spelling(graph.name): graph for graph in graphs}
         if len(self.graphs) < len(graphs):
@@ -75,40 +83,43 @@ class Serving:
 
         tools = [tool_of(name, graph) for name, graph in self.graphs.items()]
 
-        async def listed(context: Any, params: Any) -> ListToolsResult:
+        async def list_tools(context: object, params: object) -> ListToolsResult:
             return ListToolsResult(tools=tools)
 
-        async def called(context: Any, params: Any) -> CallToolResult:
+        async def call_tool(context: Any, params: Any) -> CallToolResult:
             return await self.call(params.name, params.arguments or {}, context.session.report_progress)
 
-        return Server("graphflow", version=__version__, on_list_tools=listed, on_call_tool=called)
+        return Server("graphflow", version=__version__, on_list_tools=list_tools, on_call_tool=call_tool)
 
-    async def call(
-        self, name: str, arguments: dict[str, Any], progress: Callable[[float, float | None, str], Awaitable[None]]
-    ) -> CallToolResult:
+    async def call(self, name: str, arguments: dict[str, Any], progress: Progress) -> CallToolResult:
         """One walk. Unknown names and arguments that do not fit are error results, as the protocol wants."""
         graph = self.graphs.get(name)
         if graph is None:
-            return _failed(f"there is no tool {name!r}; there are: {', '.join(self.graphs)}")
+            return _failure(f"there is no tool {name!r}; there are: {', '.join(self.graphs)}")
         try:
             message = read_for(graph, json.dumps(arguments))
-            run = graph.start(message, model=self.model)
-            done = 0
-            try:
-                async for event in run:
-                    if isinstance(event, (NodeFinished, CallFinished)):
-                        done += 1
-                        await progress(done, None, f"{event.node} answered")
-                await run
-            finally:
-                if run.status == "running":
-                    run.cancel()
-                    await run.settled()
-            return _answer(graph, run.output)
+            output = await self._walk(graph, message, progress)
+            return _answer(graph, output)
         except GraphflowError as error:
-            return _failed(f"{type(error).__name__}: {error_text(error)}")
+            return _failure(f"{type(error).__name__}: {error_text(error)}")
         except Exception as error:  # a node's own
-            return _failed(f"{graph.name} failed: {type(error).__name__}: {error_text(error)}")
+            return _failure(f"{graph.name} failed: {type(error).__name__}: {error_text(error)}")
+
+    async def _walk(self, graph: AnyGraph, message: object, progress: Progress) -> object:
+        run = graph.start(message, model=self.model)
+        count = 0
+        try:
+            async for event in run:
+                if isinstance(event, (NodeFinished, CallFinished)):
+                    count += 1
+                    await progress(count, None, f"{event.node} answered")
+            await run
+        finally:
+            # The client has gone, or has taken its call back: nobody waits for this walk any more.
+            if run.status == "running":
+                run.cancel()
+                await run.settled()
+        return run.output
 
     async def over_stdio(self) -> None:
         """Serves the standard streams until they end. What anything else prints goes to standard error."""
@@ -118,50 +129,79 @@ class Serving:
             await self.server.run(reading, writing, self.server.create_initialization_options())
 
     async def over_http(self, port: int, token: str) -> None:
-        """Serves http://127.0.0.1:PORT/mcp to whoever sends the token."""
+        """Serves http://127.0.0.1:PORT/mcp to whoever sends the token.
+
+        Raises:
+            ProjectError: the port cannot be had.
+        """
         import uvicorn
 
         app: App = self.server.streamable_http_app(streamable_http_path=PATH, host=HOST)  # guards against DNS rebinding
         config = uvicorn.Config(Guarded(app, token), host=HOST, port=port, log_level="warning", access_log=False)
-        await uvicorn.Server(config).serve()
+        # Bound here, as uvicorn would log a traceback and end the process.
+        with _bound(port) as listener:
+            await uvicorn.Server(config).serve(sockets=[listener])
+
+
+Serving = GraphServer
+"""The old name, until 0.3."""
+
+
+def _bound(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if os.name == "posix":  # elsewhere this option would let two servers share the port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise ProjectError(f"port {port} cannot be served: {error.strerror}; choose another one") from None
+    return listener
 
 
 class Guarded:
-    """Lets in who knows the token."""
+    """Lets in whoever knows the token."""
 
     def __init__(self, app: App, token: str) -> None:
         self._app = app
         self._wanted = b"Bearer " + token.encode()
 
-    async def __call__(
-        self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers 401 to everybody else."""
-        if scope["type"] == "http":
-            given = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._wanted):
-                headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
-                await send({"type": "http.response.start", "status": 401, "headers": headers})
-                await send(
-                    {"type": "http.response.body", "body": b'{"error":"send the token: Authorization: Bearer ..."}'}
-                )
-                return
+        if scope["type"] == "http" and not self._lets_in(scope):
+            await _refuse(send)
+            return
         await self._app(scope, receive, send)
+
+    def _lets_in(self, scope: Scope) -> bool:
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        # In constant time: how long a comparison takes must not tell how much of a guess is right.
+        return hmac.compare_digest(given, self._wanted)
+
+
+async def _refuse(send: Send) -> None:
+    headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
+    body = b'{"error":"send the token: Authorization: Bearer ..."}'
+    await send({"type": "http.response.start", "status": 401, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def new_token() -> str:
-    """A token that nobody guesses."""
+    """A token that nobody can guess."""
     return secrets.token_urlsafe(32)
 
 
-def tool_of(name: str, graph: Graph[Any, Any]) -> Tool:
+def tool_of(name: str, graph: AnyGraph) -> Tool:
     """A graph as a server lists it."""
     from mcp_types import Tool
 
-    spec = spec_of(graph)
-    about = graph.description or f"Walks the graph {graph.name}."
-    output = output_schema_of(graph.output)
-    return Tool(name=name, description=about, input_schema=spec.parameters, output_schema=output)
+    description = graph.description or f"Walks the graph {graph.name}."
+    return Tool(
+        name=name,
+        description=description,
+        input_schema=spec_of(graph).parameters,
+        output_schema=output_schema_of(graph.output),
+    )
 
 
 def output_schema_of(output: Type) -> dict[str, Any] | None:
@@ -174,9 +214,12 @@ def output_schema_of(output: Type) -> dict[str, Any] | None:
         return None
     if _is_object(output):
         return schema
-    shared = schema.pop("$defs", None)
+    # References (`#/$defs/...`) start at the root of the schema, so its definitions stay there.
+    definitions = schema.pop("$defs", None)
     wrapped: dict[str, Any] = {"type": "object", "properties": {"result": schema}, "required": ["result"]}
-    return wrapped if shared is None else {**wrapped, "$defs": shared}
+    if definitions is not None:
+        wrapped["$defs"] = definitions
+    return wrapped
 
 
 def _is_object(output: Type) -> bool:
@@ -186,48 +229,56 @@ def _is_object(output: Type) -> bool:
     return TypeAdapter(output).json_schema(mode="serialization").get("type") == "object"
 
 
-def _answer(graph: Graph[Any, Any], output: Any) -> CallToolResult:
+def _answer(graph: AnyGraph, output: object) -> CallToolResult:
     from mcp_types import CallToolResult, TextContent
 
     media = media_in(output)
-    told: list[ContentBlock] = [
-        TextContent(text=result_text(graph.name, without_media(output) if media else output, None))
-    ]
-    told += [block for one in media if (block := _shown(one)) is not None]
-    structured: Any = None
-    if output_schema_of(graph.output) is not None:
-        if holds_no_number(output):
-            raise ResultInvalid(f"{graph.name!r} answered with NaN or an infinity, and JSON has no such numbers")
-        plain = to_jsonable_python(output)
-        structured = plain if _is_object(graph.output) else {"result": plain}
-    return CallToolResult(content=told, structured_content=structured)
+    words = without_media(output) if media else output
+    content: list[ContentBlock] = [TextContent(text=result_text(graph.name, words, None))]
+    for one in media:
+        block = _block(one)
+        if block is not None:
+            content.append(block)
+    return CallToolResult(content=content, structured_content=_structured(graph, output))
 
 
-def _shown(media: Media) -> ContentBlock | None:
+def _structured(graph: AnyGraph, output: object) -> Any:
+    if output_schema_of(graph.output) is None:
+        return None
+    if holds_no_number(output):
+        raise ResultInvalid(f"{graph.name!r} answered with NaN or an infinity, and JSON has no such numbers")
+    plain = to_jsonable_python(output)
+    return plain if _is_object(graph.output) else {"result": plain}
+
+
+def _block(media: Media) -> ContentBlock | None:
+    """A picture or a sound as the protocol has it; it has nothing for other kinds, nor for what is somewhere else."""
     from mcp_types import AudioContent, ImageContent
 
     if not media.data:
         return None
     if media.kind == "image":
         return ImageContent(data=media.base64, mime_type=media.mime)
-    return AudioContent(data=media.base64, mime_type=media.mime) if media.kind == "audio" else None
+    if media.kind == "audio":
+        return AudioContent(data=media.base64, mime_type=media.mime)
+    return None
 
 
-def _failed(text: str) -> CallToolResult:
+def _failure(text: str) -> CallToolResult:
     from mcp_types import CallToolResult, TextContent
 
     return CallToolResult(content=[TextContent(text=scrub(text))], is_error=True)
 
 
-def serve(graphs: Sequence[Graph[Any, Any]], model: str | None, port: int | None, token: str) -> None:
+def serve(graphs: Sequence[AnyGraph], model: str | None, port: int | None, token: str) -> None:
     """Serves until the client goes, or Ctrl-C."""
-    serving = Serving(graphs, model)
+    server = GraphServer(graphs, model)
     try:
-        asyncio.run(serving.over_stdio() if port is None else serving.over_http(port, token))
+        asyncio.run(server.over_stdio() if port is None else server.over_http(port, token))
     except* BrokenPipeError:
-        _to_nowhere()
+        _discard_output()
 
 
-def _to_nowhere() -> None:
-    """The client went while it was being told something. What is still to be written at the end goes where nobody reads."""
+def _discard_output() -> None:
+    """The client went while something was being written to it. What is still to be written at exit goes where nobody reads."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -98,7 +98,7 @@ def test_run_reads_standard_input_and_files(project: Path) -> None:
         (("run", "mien", "x"), "no graph is named 'mien'; did you mean mine?"),
         (("run", "nothere.py", "x"), "there is no file nothere.py"),
         (("run", "mine"), "lacks text; give it as JSON"),
-        (("run", "mine", '{"text": 1'), "looks like JSON and is none"),
+        (("run", "mine", '{"text": 1'), "looks like JSON, and is not"),
         (("run", "mine", '{"times": 2}'), "text"),
         (("run", "mine", "x", "--set", "tiems=2"), "has no field 'tiems'"),
         (("run", "mine", "x", "--set", "times"), "FIELD=VALUE"),
@@ -249,7 +249,7 @@ def test_a_list_is_set_as_json(project: Path) -> None:
     assert json.loads(done.stdout)["output"] == [{"name": "hi", "size": 2}]
     done = graphflow(project, "run", "mine", "hi", "--set", "tags=[a")
     assert done.returncode == 2
-    assert "looks like JSON and is none" in done.stderr
+    assert "looks like JSON, and is not" in done.stderr
 
 
 def test_a_file_from_anywhere_brings_nothing_along(tmp_path: Path) -> None:

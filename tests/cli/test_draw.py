@@ -108,8 +108,8 @@ def test_diff_tells_by_its_exit_code(project: Path) -> None:
     ("arguments", "says"),
     [
         (("draw", "mine", "--open", "deep"), "give a number of levels, or all"),
-        (("draw", "mine", "x.svg", "--direction", "up"), "top to bottom"),
-        (("draw", "mine", "x.svg", "--theme", "red"), "'auto', 'light' or 'dark'"),
+        (("draw", "mine", "x.svg", "--direction", "up"), "is not one of 'TB', 'LR'"),
+        (("draw", "mine", "x.svg", "--theme", "red"), "is not one of 'auto', 'light', 'dark'"),
         (("draw", "mine", "x.svg", "--events", "none.jsonl"), "there is no file"),
         (("draw", "mine", "x.svg", "--events", "graphs/mine.py"), "is not an event"),
         (("draw", "other", "x.svg", "--events", "good.jsonl"), "is of the graph 'mine', not of 'other'"),

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from graphflow import END, MCP, START, Agent, Graph, Media, node
 from graphflow.errors import DeclarationError
 from graphflow.model.turns import ToolTurn
-from graphflow.server.mcp import Serving, output_schema_of
+from graphflow.server.mcp import GraphServer, output_schema_of
 from graphflow.testing import ScriptedModel, calls
 from tests.mcp.servers import TOKEN, free_port, listens
 from tests.waiting import eventually, until
@@ -270,10 +270,10 @@ def test_names_are_unique_and_pictures_are_shown() -> None:
 
     graph = Graph("paint", START >> paint >> END)
     with pytest.raises(DeclarationError, match="have the same name"):
-        Serving([graph, graph])
+        GraphServer([graph, graph])
 
     async def main() -> None:
-        async with Client(Serving([graph]).server) as client:
+        async with Client(GraphServer([graph]).server) as client:
             result = await client.call_tool("paint", {"input": "a bee"})
             assert [block.type for block in result.content] == ["text", "image"]
 
@@ -285,7 +285,7 @@ def test_what_json_has_no_word_for_is_an_error_result_and_no_broken_answer() -> 
     async def measure(text: str) -> list[float]:
         return [float(text)]
 
-    serving = Serving([Graph("measure", START >> measure >> END)])
+    serving = GraphServer([Graph("measure", START >> measure >> END)])
 
     async def note(*told: Any) -> None: ...
 

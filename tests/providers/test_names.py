@@ -227,13 +227,13 @@ def test_the_embedded_model_reads_spelled_names() -> None:
 
 def test_a_graph_is_served_under_a_spelled_name() -> None:
     pytest.importorskip("mcp")
-    from graphflow.server.mcp import Serving
+    from graphflow.server.mcp import GraphServer
 
     @node
     async def same(text: str) -> str:
         return text
 
     graphs = [Graph(name, START >> same >> END) for name in ("price clerk", "price.clerk", "desk")]
-    served = Serving(graphs).graphs
+    served = GraphServer(graphs).graphs
     assert list(served.values()) == graphs
     assert all(EVERY_API.fullmatch(name) for name in served)
