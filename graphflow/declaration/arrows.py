@@ -337,6 +337,11 @@ def connect(left: Any, right: Any, where: Where) -> Path[Any, Any]:
     return Path(heads, edges, tails, before, within)
 
 
+def edges_of(path: AnyEntry) -> Iterator[Edge]:
+    """The edges of a path, in the order they were written; a node by itself has none."""
+    return path._edges()
+
+
 def _entries(side: Any, name: str) -> tuple[Entry[Any, Any], ...]:
     if isinstance(side, Entry):
         return (side,)

@@ -59,6 +59,46 @@ class Background(Message):
             await asyncio.wait([self._task], timeout=seconds)
         return self.status
 
+    @property
+    def answer(self) -> Any:
+        """What it answered; None until it has."""
+        task = self._task
+        return task.result() if task is not None and self.status == "completed" else None
+
+    # -- what only the runtime does with it ----------------------------------------------------------------------------
+    def begin(self, called: object, task: asyncio.Task[Any]) -> None:
+        """Ties the handle to the node that is called, and to the task that does the work."""
+        self._called = called
+        self._task = task
+
+    @property
+    def called(self) -> object:
+        """The node that is called."""
+        return self._called
+
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task that does the work, once there is one."""
+        return self._task
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its end is in the journal."""
+        return self._ended
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether the run ended first."""
+        return self._cut_off
+
+    def note_end(self) -> None:
+        """Notes that its end is in the journal."""
+        self._ended = True
+
+    def note_cut_off(self) -> None:
+        """Notes that the run has ended first."""
+        self._cut_off = True
+
     def __await__(self) -> Generator[Any, None, Any]:
         return self._answer().__await__()
 

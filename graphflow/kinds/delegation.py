@@ -58,5 +58,5 @@ def standing(found: Background) -> Standing:
     if status in ("failed", "limited"):
         assert error is not None
         raise ToolError(f"background call {found.handle!r} {status}: {type(error).__name__}: {error_text(error)}")
-    answer = found._task.result() if status == "completed" and found._task is not None else None
-    return Standing(handle=found.handle, status=status, answer=answer, error="" if error is None else error_text(error))
+    text = "" if error is None else error_text(error)
+    return Standing(handle=found.handle, status=status, answer=found.answer, error=text)

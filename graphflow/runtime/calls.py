@@ -235,7 +235,7 @@ class Reach:
         found = self.shared.backgrounds.get(handle)
         if found is None or caller is None:
             return None
-        return found if any(found._called is node for node in self._edges(caller)) else None
+        return found if any(found.called is node for node in self._edges(caller)) else None
 
     def keep(self, activation: int, node: str, name: str, payload: Any, kind: str, mime: str) -> Artifact:
         artifact, content = pack(name, payload, kind, mime)
@@ -439,23 +439,23 @@ class Reach:
         handle = f"{node.name}-{1 + sum(other.node == node.name for other in known.values())}"
         background = known[handle] = Background(handle=handle, node=node.name)
         self.record(BackgroundStarted, activation, node=node.name, handle=handle)
-        background._called = node
         work = self._in_background(node, given, activation, call, background)
-        background._task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(work)
+        background.begin(node, task)
         begun = self.clock()
 
         def told(task: asyncio.Task[Any]) -> None:
-            if not background._ended:  # it was cancelled before its first step
+            if not background.has_ended:  # it was cancelled before its first step
                 self._tell_ended(background, activation, ("cancelled", None, None), begun)
 
-        background._task.add_done_callback(told)
+        task.add_done_callback(told)
         return background
 
     def _tell_ended(
         self, background: Background, activation: int, ending: tuple[Status, Any, BaseException | None], started: float
     ) -> None:
-        background._ended = True
-        if background._cut_off and ending[0] == "cancelled":
+        background.note_end()
+        if background.was_cut_off and ending[0] == "cancelled":
             ending = ("cancelled", None, cut_off(background))
         told: dict[str, Any] = dict(zip(("status", "output", "error"), ending, strict=True))
         node, handle = background.node, background.handle

@@ -101,16 +101,18 @@ class Shared:
         """Ends background calls, then the servers that were started for the run."""
         tasks = []
         for background in self.backgrounds.values():
-            task = background._task
+            task = background.task
             if task is not None and not task.done():
-                background._cut_off = not self.run._cancelled
+                if not self.run._cancelled:
+                    background.note_cut_off()
                 task.cancel()
                 tasks.append(task)
         if tasks:
             await asyncio.wait(tasks, timeout=GRACE_S)
         for background in self.backgrounds.values():
-            if background._task is not None and background._task.done() and not background._task.cancelled():
-                background._task.exception()  # told by its event; asyncio need not complain that nobody asked
+            task = background.task
+            if task is not None and task.done() and not task.cancelled():
+                task.exception()  # told by its event; asyncio need not complain that nobody asked
         for held in self.holds.values():
             await held.close()
         if self.sources is not None:
