@@ -174,3 +174,27 @@ def anchors(page: Path) -> set[str]:
     """Headings, as a code host makes links of them."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+# -- what ARCHITECTURE draws is there ----------------------------------------------------------------------------------
+def test_every_place_on_the_drawn_ways_is_there() -> None:
+    drawn = "\n".join(blocks(ROOT / "ARCHITECTURE.md", "text"))
+    rooms = {path.name for path in (ROOT / "graphflow").iterdir() if path.is_dir() and path.name[0] not in "_."}
+    places = re.findall(rf"\b((?:{'|'.join(sorted(rooms))})/\w+)", drawn)
+    assert len(places) > 20
+    package = ROOT / "graphflow"
+    assert [place for place in places if not ((package / place).is_dir() or (package / f"{place}.py").is_file())] == []
+    assert [room for room in sorted(rooms) if not re.search(rf"\b{room}\b", drawn)] == []
+
+
+def test_the_glossary_is_in_order_and_has_each_word_once() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| ([^|]+?) \|", page, re.MULTILINE)[1:]
+    assert found == sorted(set(found))
+
+
+def test_nothing_in_the_package_runs_data() -> None:
+    """What SECURITY.md and the tenth decision say."""
+    calls = re.compile(r"^\s*(?:import|from) (?:pickle|marshal|shelve|dill)\b|(?<![\w.])(?:eval|exec)\(", re.MULTILINE)
+    sources = [*(ROOT / "graphflow").rglob("*.py"), *(ROOT / "nodes").rglob("*.py")]
+    assert [named(path) for path in sources if calls.search(path.read_text(encoding="utf-8"))] == []

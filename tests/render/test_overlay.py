@@ -21,6 +21,7 @@ from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
 from tests.render.seen import read
+from tests.waiting import eventually
 
 
 @node
@@ -193,7 +194,7 @@ def test_where_it_stands_is_seen_while_it_runs() -> None:
 
         graph: Graph[Any, Any] = Graph("live", START >> shout >> wait >> END)
         run = graph.start("go")
-        await asyncio.sleep(0.05)
+        await eventually(lambda: any(event.kind == "node.start" and event.node == "wait" for event in run.events))
         during = run.to_svg()
         record = run_svg([to_record(event) for event in run.events], graph=graph)
         gate.set()

@@ -1,0 +1,96 @@
+"""Tests wait for conditions, and not for seconds: the few places that look at a clock are known, and say why."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NEVER_S = 5
+"""What sleeps for so long is stopped by the test: it stands for what never comes."""
+ABOUT_TIME = {
+    "bench": "speed is their subject",
+    "clock.py": "makes the clock that jumps",
+    "leftovers.py": "what is left behind gets a while to end",
+    "waiting.py": "waits for conditions, so that nobody else has to",
+    "house/test_leftovers.py": "tests the three above",
+}
+SLEEPS = {
+    "kinds/test_code.py": "code in a process of its own, which no clock of ours reaches; nothing depends on how long",
+    "mcp/dynamic.py": "a server, told how slow it is to be",
+    "mcp/test_schema.py": "gives way while a list is read; what is measured is computing time",
+    "mcp/test_servers.py": "the end of a process is noticed by a reader; asks again and again",
+    "notebook/test_live.py": "a walk that goes on for a while, so that frames are sent",
+    "notebook/walks.py": "a walk whose bars have a length",
+    "providers/raw_server.py": "a server, told how slow it is to be",
+    "providers/test_hostile.py": "programs that are stopped, at several moments",
+    "runtime/test_soak.py": "cancels thousands of walks, each wherever it is by then",
+    "strict/http.py": "a server, told how slow it is to be",
+}
+"""Where something sleeps by the real clock, for however short a time, and why that cannot fail on a busy machine. Programs
+that tests start stand in texts, and are not looked at."""
+CLOCKS = {
+    "cli/test_terminal.py": "waits for words on a terminal, as long as anything may take",
+    "mcp/test_bounds.py": "far less than the five minutes that it once took",
+    "notebook/test_notebooks.py": "prints how long a notebook took",
+    "providers/test_crossing.py": "far less than the minutes that an empty pace would make of it",
+    "providers/test_hostile.py": "half of the minute for which what is stopped would go on",
+    "providers/test_local_model.py": "far less than the whole answer would take",
+    "providers/test_survey.py": "at least as long as a pace says",
+    "runtime/test_tool_cache.py": "a clock that the test moves on",
+    "strict/test_strict.py": "at least as long as a server waits",
+}
+"""Who reads the clock on the wall, and what it is held against: minutes, or a wait that can only be longer."""
+
+
+def modules() -> list[tuple[str, ast.Module]]:
+    folder = ROOT / "tests"
+    paths = sorted(folder.rglob("*.py"))
+    return [(str(path.relative_to(folder)), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+def is_about_time(module: str) -> bool:
+    return module in ABOUT_TIME or module.split("/")[0] in ABOUT_TIME
+
+
+def calls_of(tree: ast.Module, names: set[str]) -> list[ast.Call]:
+    """Calls of functions with these names, whatever they are taken from."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            function = node.func
+            name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            if name in names:
+                found.append(node)
+    return found
+
+
+def gives_way_or_never_ends(call: ast.Call) -> bool:
+    length = call.args[0] if call.args else None
+    if not isinstance(length, ast.Constant) or not isinstance(length.value, (int, float)):
+        return False
+    return length.value == 0 or length.value >= NEVER_S
+
+
+def test_who_sleeps_by_the_real_clock_is_known() -> None:
+    sleeping = set()
+    for module, tree in modules():
+        jumps = "jumping_clock" in ast.unparse(tree)
+        if jumps or is_about_time(module):
+            continue
+        if not all(map(gives_way_or_never_ends, calls_of(tree, {"sleep"}))):
+            sleeping.add(module)
+    assert sorted(sleeping - set(SLEEPS)) == [], (
+        "wait for a condition (tests/waiting.py), or use the fixture jumping_clock"
+    )
+    assert sorted(set(SLEEPS) - sleeping) == [], "these do not sleep any more"
+
+
+def test_who_looks_at_the_clock_on_the_wall_is_known() -> None:
+    """Computing time (`process_time`, `thread_time`) is another matter: others do not add to it."""
+    looking = set()
+    for module, tree in modules():
+        if not is_about_time(module) and calls_of(tree, {"monotonic", "perf_counter"}):
+            looking.add(module)
+    assert sorted(looking - set(CLOCKS)) == [], "how long something takes is the machine's affair"
+    assert sorted(set(CLOCKS) - looking) == [], "these do not look any more"
