@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unp
 from graphflow.declaration.arrows import Entry, In, Out
 from graphflow.declaration.node import NodeOptions
 from graphflow.limits import Limits
-from graphflow.messages.message import Type
+from graphflow.messages.types import Type
 from graphflow.proofs.bounds import Bounds, bound
 from graphflow.proofs.problems import place_text
 from graphflow.proofs.proven import ProvenGraph

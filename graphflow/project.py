@@ -25,7 +25,7 @@ from graphflow.files import is_graph_file, load_graph
 from graphflow.files.project_modules import project_above, shipped_root, widen
 from graphflow.graph import Graph
 from graphflow.messages.media import Media
-from graphflow.messages.message import arms, type_name
+from graphflow.messages.types import arms, type_name
 
 ENDINGS = (".py", ".yaml", ".yml")
 """How files end that can hold a graph."""

@@ -22,7 +22,8 @@ from pydantic import BaseModel
 from graphflow.cli.visible import visible
 from graphflow.concurrency import in_thread
 from graphflow.messages.media import Media
-from graphflow.messages.message import to_json_value, type_name
+from graphflow.messages.message import to_json_value
+from graphflow.messages.types import type_name
 from graphflow.policy import Use
 from graphflow.redaction import scrub
 

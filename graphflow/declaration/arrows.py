@@ -82,7 +82,7 @@ class Origin:
 
     def text(self, *, laps: bool = True) -> str:
         """The origin as it is written: `critic[Rejected].limit(3)`, with the limit of its laps or without."""
-        from graphflow.messages.message import type_name
+        from graphflow.messages.types import type_name
 
         shown = self.node.name
         if self.arm is not None:

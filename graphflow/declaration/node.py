@@ -46,7 +46,7 @@ from graphflow.errors import DeclarationError, GraphflowError, ModelError, NotRe
 from graphflow.keywords import Keywords, check, former_name, keywords_of, present_names, refuse, spelled
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages.artifacts import Artifact
-from graphflow.messages.message import Type, type_name
+from graphflow.messages.types import Type, type_name
 from graphflow.model.conversation import Conversation
 from graphflow.places import Asking, Place
 from graphflow.policy import Effect, Policy

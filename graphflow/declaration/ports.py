@@ -21,7 +21,7 @@ from pydantic.errors import PydanticUserError
 
 from graphflow.errors import DeclarationError
 from graphflow.memo import once_a_function
-from graphflow.messages.message import Type, accepts, adapter_of, arms, is_typed_dict, item_type, origin_of, plain
+from graphflow.messages.types import Type, accepts, adapter_of, arms, is_typed_dict, item_type, origin_of, plain
 
 MISSING: Any = inspect.Parameter.empty
 

@@ -10,7 +10,7 @@ from typing import get_args
 from graphflow.declaration.node import Node
 from graphflow.errors import FileUnreadable
 from graphflow.files.types import KNOWN_TYPES, PLAIN_TYPES
-from graphflow.messages.message import Type, arms, origin_of
+from graphflow.messages.types import Type, arms, origin_of
 from graphflow.providers.declared_model import DeclaredModel
 
 _PUBLIC_ROOMS = ("graphflow.messages", "graphflow.model")

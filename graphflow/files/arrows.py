@@ -19,7 +19,8 @@ from graphflow.files.nodes import NodeReader
 from graphflow.files.problems import AlreadyReported
 from graphflow.files.types import Types
 from graphflow.files.values import shown
-from graphflow.messages.message import Failure, LimitReached, arms, type_name
+from graphflow.messages.message import Failure, LimitReached
+from graphflow.messages.types import arms, type_name
 
 Part = Any
 """A piece of an arrow: a node or an end, an arm or a port of a node, several of them, a path."""

@@ -13,7 +13,7 @@ from graphflow.declaration.arrows import Edge, Origin
 from graphflow.files.addresses import address, model_of, type_text
 from graphflow.files.secrets import refuse_secrets
 from graphflow.files.specs import limits_of, options_of, specs_of
-from graphflow.messages.message import type_name
+from graphflow.messages.types import type_name
 from graphflow.proofs.proven import AnyGraph
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from graphflow.files.expressions import read_expression
 from graphflow.files.names import Names, describe
 from graphflow.files.values import shown
-from graphflow.messages.message import Type
+from graphflow.messages.types import Type
 
 PLAIN_TYPES: dict[str, Type] = {
     "str": str,

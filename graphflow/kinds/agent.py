@@ -29,7 +29,8 @@ from graphflow.kinds.prompts import Prompt
 from graphflow.kinds.turn import Offer, carry_out
 from graphflow.kinds.wire_names import WireNames
 from graphflow.messages.media import Media, media_in, without_media
-from graphflow.messages.message import Type, to_text
+from graphflow.messages.message import to_text
+from graphflow.messages.types import Type
 from graphflow.model.conversation import Conversation, without_unknown_calls
 from graphflow.model.reply import Reply
 from graphflow.model.resolve import check_model

@@ -18,7 +18,7 @@ from graphflow.declaration.node import Node
 from graphflow.errors import ResultInvalid
 from graphflow.kinds.tool import read_for, spec_of
 from graphflow.messages.media import media_in, without_media
-from graphflow.messages.message import adapter_of, type_name
+from graphflow.messages.types import adapter_of, type_name
 from graphflow.plain import check_integers
 
 MODULES = (

@@ -9,7 +9,7 @@ from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.node import Context, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError
-from graphflow.messages.message import Type, adapter_of
+from graphflow.messages.types import Type, adapter_of
 
 Ask = Callable[[str, Any], Awaitable[Any]]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from graphflow.messages.message import Type, adapter_of
+from graphflow.messages.types import Type, adapter_of
 
 NO_NUMBER = "NaN and infinities are no numbers in JSON; give finite ones"
 

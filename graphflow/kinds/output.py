@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from graphflow.errors import OutputInvalid
-from graphflow.messages.message import Type, adapter_of, type_name
+from graphflow.messages.types import Type, adapter_of, type_name
 from graphflow.model.reply import Reply, fenced_blocks
 
 WRAPPER = "result"

@@ -20,7 +20,8 @@ from pydantic import BaseModel
 from graphflow.declaration.node import Context
 from graphflow.display import Displayed
 from graphflow.errors import PromptError
-from graphflow.messages.message import Type, arms, error_text, to_text, type_name
+from graphflow.messages.message import error_text, to_text
+from graphflow.messages.types import Type, arms, type_name
 
 if TYPE_CHECKING:
     from jinja2 import Template

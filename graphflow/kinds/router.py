@@ -21,7 +21,8 @@ from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
 from graphflow.kinds.decision import Decision, balanced, by_guards, by_model, by_similarity
 from graphflow.kinds.prompts import Prompt
-from graphflow.messages.message import Type, arms, origin_of, to_text, type_name
+from graphflow.messages.message import to_text
+from graphflow.messages.types import Type, arms, origin_of, type_name
 from graphflow.model.seam import Embedder, Model
 
 Labels = Sequence[str] | Mapping[str, str]

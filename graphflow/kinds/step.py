@@ -13,7 +13,7 @@ from graphflow.declaration.node import Context, Node, NodeOptions
 from graphflow.declaration.ports import Signature, name_of, read_signature
 from graphflow.errors import DeclarationError
 from graphflow.events import NodeAbandoned
-from graphflow.messages.message import origin_of
+from graphflow.messages.types import origin_of
 
 A = TypeVar("A")
 B = TypeVar("B")

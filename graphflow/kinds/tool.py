@@ -40,7 +40,7 @@ from graphflow.events import ToolPartial
 from graphflow.kinds.docstrings import read_docstring
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number, takes_no_number
 from graphflow.kinds.step import call_function, check_decorated, pieces_of, place_of
-from graphflow.messages.message import Type, adapter_of, origin_of, type_name
+from graphflow.messages.types import Type, adapter_of, origin_of, type_name
 from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import ToolSpec
 from graphflow.plain import check_integers

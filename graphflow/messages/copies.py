@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy, deepcopy
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,83 +23,107 @@ from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import PurePath
-from types import UnionType
-from typing import Any, Literal, Union, get_args
+from typing import Any, Literal, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from graphflow.messages.message import Type, arms, is_typed_dict, origin_of, plain
+from graphflow.messages.types import UNION_ORIGINS, Type, arms, is_typed_dict, origin_of, plain
 
-Copier = Callable[[Any], Any]
+T = TypeVar("T")
+Copier = Callable[[Any], object]
 Mutability = Literal["fixed", "model", "loose"]
-"""How firm values of a type are: not to be changed; models that can be; containers, and what only a look can tell."""
+"""Whether values of a type can be changed: not at all; models that can be; containers, and what only a look can tell."""
 
-ATOMS = (
-    *(str, bytes, int, float, complex, bool, type(None), range),
-    *(Enum, date, datetime, time, timedelta, Decimal, Fraction, UUID, PurePath),
-)
+_PLAIN = (str, bytes, int, float, complex, bool, type(None), range)
+_DATES = (date, datetime, time, timedelta)
+ATOMS = (*_PLAIN, *_DATES, Enum, Decimal, Fraction, UUID, PurePath)
+_FIXED_CONTAINERS = (tuple, frozenset)
 _CONTAINERS = (list, dict, set, bytearray, deque)
 
 
 # -- what a type tells -----------------------------------------------------------------------------------------------------
 @lru_cache(maxsize=4096)
 def mutability_of(kind: Type) -> Mutability:
-    """How firm the values of a type are, as far as the type tells."""
-    holds = {_mutability_of_arm(arm, frozenset()) for arm in arms(kind)}
-    return "loose" if "loose" in holds else "model" if "model" in holds else "fixed"
+    """Whether the values of a type can be changed, as far as the type says."""
+    found = {_mutability_of_arm(arm, frozenset()) for arm in arms(kind)}
+    for mutability in _MOST_MUTABLE_FIRST:
+        if mutability in found:
+            return mutability
+    return "fixed"
+
+
+_MOST_MUTABLE_FIRST: tuple[Mutability, ...] = ("loose", "model")
 
 
 def _mutability_of_arm(kind: Type, within: frozenset[type]) -> Mutability:
+    """The same for a type that is no union; `within` are the classes that are being looked at."""
     kind = plain(kind)
     origin = origin_of(kind)
     if kind is None or origin is Literal:
         return "fixed"
     if kind is Any or kind is object or is_typed_dict(kind):
         return "loose"
-    if origin in (Union, UnionType):
-        return _weakest(get_args(kind), within)
-    if origin in (tuple, frozenset) or kind in (tuple, frozenset):
-        inner = [item for item in get_args(kind) if item is not Ellipsis]
-        return "loose" if not inner or _weakest(inner, within) != "fixed" else "fixed"
+    if kind in _FIXED_CONTAINERS:  # bare, as in `-> tuple`: it may hold anything
+        return "loose"
+    if origin in UNION_ORIGINS or origin in _FIXED_CONTAINERS:
+        return _mutability_of_parts(get_args(kind), within)
     known = origin if isinstance(origin, type) else kind
-    if not isinstance(known, type):
-        return "fixed" if callable(kind) else "loose"
+    if isinstance(known, type):
+        return _mutability_of_class(known, within)
+    return "fixed" if callable(kind) else "loose"
+
+
+def _mutability_of_class(known: type, within: frozenset[type]) -> Mutability:
     if issubclass(known, ATOMS):
         return "fixed"
     if issubclass(known, BaseModel) or dataclasses.is_dataclass(known):
-        return "fixed" if _is_firm(known, within) else "model"
-    return "loose" if issubclass(known, (*_CONTAINERS, tuple)) or issubclass(known, Iterable) else "fixed"
+        return "fixed" if _is_fixed(known, within) else "model"
+    is_container = issubclass(known, (*_CONTAINERS, tuple, Iterable))
+    return "loose" if is_container else "fixed"
 
 
-def _weakest(kinds: Collection[Type], within: frozenset[type]) -> Mutability:
-    holds = {_mutability_of_arm(kind, within) for kind in kinds}
-    return "fixed" if holds <= {"fixed"} else "loose"
+def _mutability_of_parts(kinds: Collection[Type], within: frozenset[type]) -> Mutability:
+    """The same for what holds values of these types: one part that can be changed is enough."""
+    for kind in kinds:
+        if kind is not Ellipsis and _mutability_of_arm(kind, within) != "fixed":
+            return "loose"
+    return "fixed"
 
 
-def _is_firm(known: type, within: frozenset[type]) -> bool:
-    """Whether nothing about an instance of a model or dataclass can be changed. A class that holds itself adds nothing."""
+def _is_fixed(known: type, within: frozenset[type]) -> bool:
+    """Whether nothing about an instance of a model or dataclass can be changed.
+
+    A class that holds itself adds nothing: `class Tree: left: Tree | None` is as fixed as its other fields.
+    """
     if known in within:
         return True
-    if not is_frozen(known) or (issubclass(known, BaseModel) and known.model_config.get("extra") == "allow"):
+    if not is_frozen(known) or _takes_extra(known):
         return False
-    return _weakest(_field_types(known), within | {known}) == "fixed"
+    return _mutability_of_parts(_field_types(known), within | {known}) == "fixed"
+
+
+def _takes_extra(known: type) -> bool:
+    return issubclass(known, BaseModel) and known.model_config.get("extra") == "allow"
 
 
 def is_frozen(known: type) -> bool:
     """Whether the attributes of a model or dataclass cannot be set."""
-    if issubclass(known, BaseModel):
-        return bool(known.model_config.get("frozen")) or (
-            all(field.frozen for field in known.model_fields.values()) and bool(known.model_fields)
-        )
-    return bool(known.__dataclass_params__.frozen)  # type: ignore[attr-defined]  # a dataclass has it
+    if not issubclass(known, BaseModel):
+        return bool(known.__dataclass_params__.frozen)  # type: ignore[attr-defined]  # a dataclass has it
+    if known.model_config.get("frozen"):
+        return True
+    fields = known.model_fields.values()
+    return bool(fields) and all(field.frozen for field in fields)
 
 
 def _field_types(known: type) -> list[Type]:
     if issubclass(known, BaseModel):
         return [field.annotation for field in known.model_fields.values()]
     kinds = [field.type for field in dataclasses.fields(known)]  # type: ignore[arg-type]  # a dataclass, as the caller knows
-    return [Any if isinstance(kind, str) else kind for kind in kinds]
+    return [
+        Any if isinstance(kind, str) else kind for kind in kinds
+    ]  # a text that nobody has resolved may mean anything
 
 
 @lru_cache(maxsize=4096)
@@ -122,14 +146,14 @@ def unfrozen_in(kind: Type) -> tuple[type, ...]:
 
 
 # -- copies of values ------------------------------------------------------------------------------------------------------
-def copy_of(value: Any) -> Any:
+def copy_of(value: T) -> T:
     """A copy that shares nothing that can be changed; the value itself where there is nothing to copy."""
     known: type = type(value)
     make = _copier_of(known)
     if make is None:
         return value
     try:
-        return make(value)
+        return make(value)  # type: ignore[return-value]  # a copier of a class makes instances of it
     except RecursionError:  # it holds itself, or is deeper than Python's stack
         return _deeply(value)
 
@@ -138,7 +162,9 @@ def copier_of(kind: Type) -> Copier | None:
     """What copies values of a type; None if there is nothing to copy."""
     if mutability_of(kind) == "fixed":
         return None
-    return (_copier_of(kind) or copy_of) if isinstance(kind, type) and kind not in (Any, object) else copy_of
+    is_class = isinstance(kind, type) and kind not in (Any, object)
+    own = _copier_of(kind) if is_class else None
+    return own or copy_of
 
 
 @lru_cache(maxsize=4096)
@@ -151,21 +177,25 @@ def _copier_of(known: type) -> Copier | None:
     if issubclass(known, BaseModel):
         return _copier_of_model(known)
     if dataclasses.is_dataclass(known):
-        return None if _is_firm(known, frozenset()) else _copy_dataclass
-    return _deeply if issubclass(known, (*_CONTAINERS, tuple)) else None
+        return None if _is_fixed(known, frozenset()) else _copy_dataclass
+    if issubclass(known, (*_CONTAINERS, tuple)):  # a class of the user's own, which may hold more than its items
+        return _deeply
+    return None
 
 
 def _copier_of_model(known: type[BaseModel]) -> Copier | None:
-    if _is_firm(known, frozenset()):
+    if _is_fixed(known, frozenset()):
         return None
-    if known.__copy__ is not BaseModel.__copy__ or known.__deepcopy__ is not BaseModel.__deepcopy__:
+    copies_itself = known.__copy__ is not BaseModel.__copy__ or known.__deepcopy__ is not BaseModel.__deepcopy__
+    if copies_itself:
         return _deeply
-    if known.model_config.get("extra") == "allow" or known.__private_attributes__:
+    if _takes_extra(known) or known.__private_attributes__:
         return _copy_model
-    flat = all(_mutability_of_arm(kind, frozenset()) == "fixed" for kind in _field_types(known))
-    return _copy_flat if flat else _copy_model
+    is_flat = _mutability_of_parts(_field_types(known), frozenset()) == "fixed"
+    return _copy_flat if is_flat else _copy_model
 
 
+_Setter = Callable[[BaseModel, object], None]
 _new = object.__new__
 _set_dict = BaseModel.__dict__["__dict__"].__set__
 _set_fields = BaseModel.__dict__["__pydantic_fields_set__"].__set__
@@ -174,13 +204,14 @@ _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 
 def _copy_flat(
-    value: Any,
-    new: Any = _new,
-    set_dict: Any = _set_dict,
-    set_fields: Any = _set_fields,
-    set_extra: Any = _set_extra,
-    set_private: Any = _set_private,
-) -> Any:
+    value: BaseModel,
+    # What the function needs is bound here: a local name is found faster than a global one, and this runs at every fork.
+    new: Callable[[type], BaseModel] = _new,
+    set_dict: _Setter = _set_dict,
+    set_fields: _Setter = _set_fields,
+    set_extra: _Setter = _set_extra,
+    set_private: _Setter = _set_private,
+) -> BaseModel:
     """A model whose fields cannot be changed: what `model_copy` does, at a third of its price."""
     made = new(value.__class__)
     set_dict(made, value.__dict__.copy())
@@ -190,26 +221,29 @@ def _copy_flat(
     return made
 
 
-def _copy_model(value: Any) -> Any:
+def _copy_model(value: BaseModel) -> BaseModel:
     parts = {name: copy_of(part) for name, part in value.__dict__.items()}
-    extra = value.__pydantic_extra__
-    more = None if extra is None else {name: copy_of(part) for name, part in extra.items()}
-    if is_frozen(type(value)) and _are_same(parts, value.__dict__) and _are_same(more or {}, extra or {}):
+    extra = value.__pydantic_extra__ or {}
+    more = {name: copy_of(part) for name, part in extra.items()}
+    may_stay = is_frozen(type(value))
+    if may_stay and _are_same(parts, value.__dict__) and _are_same(more, extra):
         return value
     made = value.model_copy()
     made.__dict__.update(parts)
-    if more:
+    if made.__pydantic_extra__:
         made.__pydantic_extra__.update(more)
     return made
 
 
-def _are_same(parts: dict[str, Any], others: dict[str, Any]) -> bool:
+def _are_same(parts: Mapping[str, object], others: Mapping[str, object]) -> bool:
     return all(parts[name] is others[name] for name in parts)
 
 
-def _copy_dataclass(value: Any) -> Any:
-    parts = {f.name: copy_of(getattr(value, f.name)) for f in dataclasses.fields(value) if hasattr(value, f.name)}
-    if is_frozen(type(value)) and all(part is getattr(value, name) for name, part in parts.items()):
+def _copy_dataclass(value: Any) -> object:
+    names = [field.name for field in dataclasses.fields(value)]
+    given = {name: getattr(value, name) for name in names if hasattr(value, name)}
+    parts = {name: copy_of(part) for name, part in given.items()}
+    if is_frozen(type(value)) and _are_same(parts, given):
         return value
     made = copy(value)
     for name, part in parts.items():
@@ -217,25 +251,26 @@ def _copy_dataclass(value: Any) -> Any:
     return made
 
 
-def _copy_list(value: Any) -> Any:
+def _copy_list(value: list[T]) -> list[T]:
     return [copy_of(item) for item in value]
 
 
-def _copy_dict(value: Any) -> Any:
+def _copy_dict(value: dict[object, T]) -> dict[object, T]:
     return {key: copy_of(item) for key, item in value.items()}
 
 
-def _copy_tuple(value: Any) -> Any:
+def _copy_tuple(value: tuple[object, ...]) -> tuple[object, ...]:
     items = [copy_of(item) for item in value]
-    return value if all(item is old for item, old in zip(items, value, strict=True)) else tuple(items)
+    is_same = all(item is old for item, old in zip(items, value, strict=True))
+    return value if is_same else tuple(items)
 
 
-def _copy_deque(value: Any) -> Any:
+def _copy_deque(value: deque[T]) -> deque[T]:
     return deque((copy_of(item) for item in value), value.maxlen)
 
 
-def _deeply(value: Any) -> Any:
-    """For what has ways of its own; what cannot be copied travels as it is."""
+def _deeply(value: T) -> T:
+    """A copy in the way that the value itself knows; what cannot be copied travels as it is."""
     try:
         return deepcopy(value)
     except Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -43,16 +44,18 @@ class Media(Message):
     @classmethod
     def _kind_of_mime(cls, given: Any) -> Any:
         """What it is follows from its media type, where only that is given."""
-        if isinstance(given, dict) and given.get("mime") and "kind" not in given:
-            return {**given, "kind": _kind(str(given["mime"]))}
-        return given
+        if not isinstance(given, dict) or "kind" in given:
+            return given
+        mime = given.get("mime")
+        return {**given, "kind": _kind(str(mime))} if mime else given
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if sum(map(bool, (self.data, self.url, self.file_id))) != 1:
+        sources = [source for source in (self.data, self.url, self.file_id) if source]
+        if len(sources) != 1:
             raise ValueError("give exactly one of data, url and file_id")
-        if self.mime and _kind(self.mime) != self.kind and self.kind != "document":
-            raise ValueError(f"{self.mime} is no {self.kind}")
+        if self.mime and self.kind not in ("document", _kind(self.mime)):  # any file may be meant as a document
+            raise ValueError(f"{self.mime} is not a type of {self.kind}")
         if self.data and not self.mime:
             raise ValueError("bytes need their media type: mime='image/png'")
         return self
@@ -66,10 +69,11 @@ class Media(Message):
         """
         path = Path(path)
         mime, encoding = mimetypes.guess_type(path.name)
-        if mime is None or encoding is not None:
+        if mime is None or encoding is not None:  # a compressed file ("a.svg.gz") is not what its inner name says
             raise FileUnreadable(f"{path.name!r} does not tell what it is; use Media(kind=..., mime=..., data=...)")
         try:
-            return cls(kind=_kind(mime), mime=mime, data=path.read_bytes(), name=path.name)
+            data = path.read_bytes()
+            return cls(kind=_kind(mime), mime=mime, data=data, name=path.name)
         except (OSError, ValueError) as error:
             raise FileUnreadable(f"{path.name!r} cannot be used: {error}") from None
 
@@ -90,34 +94,47 @@ class Media(Message):
     @property
     def label(self) -> str:
         """What stands for it in a text."""
-        return f"[{self.kind}{' ' + self.name if self.name else ''}]"
+        if self.name:
+            return f"[{self.kind} {self.name}]"
+        return f"[{self.kind}]"
 
 
 def _kind(mime: str) -> Kind:
-    top = mime.split("/", 1)[0]
-    return top if top in ("image", "audio", "video") else "document"  # type: ignore[return-value]  # one of them
+    match mime.partition("/")[0]:
+        case "image" | "audio" | "video" as kind:
+            return kind
+        case _:
+            return "document"
 
 
-def media_in(message: Any) -> list[Media]:
+def media_in(message: object) -> list[Media]:
     """All media of a message, in order: itself, its fields', its items'."""
     if isinstance(message, Media):
         return [message]
+    found: list[Media] = []
+    for part in _parts(message):
+        found += media_in(part)
+    return found
+
+
+def _parts(message: object) -> Iterable[object]:
+    """What a message is made of: items, values or fields."""
     if isinstance(message, (list, tuple)):
-        return [media for item in message for media in media_in(item)]
+        return message
     if isinstance(message, dict):
-        return [media for item in message.values() for media in media_in(item)]
-    return [media for name in _fields(message) for media in media_in(getattr(message, name))]
+        return message.values()
+    return [getattr(message, name) for name in _fields(message)]
 
 
-def _fields(message: Any) -> list[str]:
+def _fields(message: object) -> list[str]:
     """The names of a model's or dataclass's fields that this one has a value for."""
-    names = getattr(type(message), "model_fields", None)
+    names: Iterable[str] = getattr(type(message), "model_fields", ())
     if not names and is_dataclass(message) and not isinstance(message, type):
         names = [field.name for field in fields(message)]
-    return [name for name in names or () if hasattr(message, name)]
+    return [name for name in names if hasattr(message, name)]
 
 
-def without_media(message: Any) -> Any:
+def without_media(message: object) -> Any:
     """The message as plain data, with a label where each of its media stood: what a model reads as text."""
     from graphflow.plain import check_integers, to_json_value
 

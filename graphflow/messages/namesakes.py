@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, get_args
+from typing import get_args
 
-from graphflow.messages.message import Type, type_name
+from graphflow.messages.types import Type, type_name
 
 
 class Namesakes:
@@ -26,7 +26,7 @@ class Namesakes:
             known = by_name.setdefault(each.__name__, [])
             if each not in known:
                 known.append(each)
-        self.labels: dict[Any, str] = {}
+        self.labels: dict[Type, str] = {}
         self.same_place = False
         for twins in by_name.values():
             if len(twins) > 1:
@@ -56,15 +56,19 @@ class Namesakes:
             return
         self.same_place = True
         for each in twins:
-            now = _stands_now(each)
-            mark = (
-                "declared last"
-                if now is each
-                else "declared earlier"
-                if now in twins
-                else f"class number {twins.index(each) + 1}"
-            )
+            mark = _mark(each, twins)
             self.labels[each] = f"{each.__name__} ({mark})"
+
+
+def _mark(kind: type, twins: list[type]) -> str:
+    """What tells a class from others of its name and place: whether the name still means it."""
+    now = _meaning_now(kind)
+    if now is kind:
+        return "declared last"
+    if now in twins:
+        return "declared earlier"
+    number = twins.index(kind) + 1
+    return f"class number {number}"
 
 
 def _classes(kinds: Sequence[Type]) -> Iterator[type]:
@@ -79,9 +83,9 @@ def _classes(kinds: Sequence[Type]) -> Iterator[type]:
             yield kind
 
 
-def _stands_now(kind: type) -> Any:
-    """What the class's name stands for in its module now."""
-    found: Any = sys.modules.get(kind.__module__)
+def _meaning_now(kind: type) -> object:
+    """What the class's name means in its module now."""
+    found: object = sys.modules.get(kind.__module__)
     for part in kind.__qualname__.split("."):
         found = getattr(found, part, None)
     return found

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
+from math import ceil
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -50,24 +51,32 @@ class Price:
     def __post_init__(self) -> None:
         for name in ("input", "output", "cache_read", "cache_write"):
             rate = getattr(self, name)
-            if not (rate is None and name.startswith("cache")) and not (isinstance(rate, (int, float)) and rate >= 0):
-                raise DeclarationError(f"Price({name}={rate!r}): give dollars per million tokens, at least 0")
+            if rate is None and name.startswith("cache"):
+                continue
+            if not isinstance(rate, (int, float)) or not rate >= 0:  # NaN is not at least 0
+                raise DeclarationError(f"Price({name}={rate!r}) must be dollars per million tokens, at least 0")
 
     def cost(self, input_tokens: int, output_tokens: int, cache_read: int = 0, cache_write: int = 0) -> float:
         """US dollars for one answer; cached tokens are part of `input_tokens`."""
-        plain = max(0, input_tokens - cache_read - cache_write)
-        spent = plain * self._rate("input", input_tokens) + output_tokens * self._rate("output", input_tokens)
-        spent += cache_read * self._rate("cache_read", input_tokens)
-        spent += cache_write * self._rate("cache_write", input_tokens)
-        return spent / 1_000_000
+        tokens = {
+            "input": max(0, input_tokens - cache_read - cache_write),
+            "output": output_tokens,
+            "cache_read": cache_read,
+            "cache_write": cache_write,
+        }
+        total = 0.0
+        for name, count in tokens.items():
+            total += count * self._rate(name, input_tokens)
+        return total / 1_000_000
 
     def _rate(self, name: str, prompt: int) -> float:
+        """The rate of a field for a prompt of so many tokens."""
         rate = getattr(self, name)
-        if rate is None:
+        if rate is None:  # an unknown cache rate: cached tokens are paid for like others
             return self._rate("input", prompt)
-        for start, higher in self.tiers.get(name, ()):
+        for start, tier_rate in self.tiers.get(name, ()):
             if prompt > start:
-                rate = higher
+                rate = tier_rate
         return float(rate)
 
 
@@ -75,7 +84,7 @@ _own: dict[str, Price] = {}
 
 
 def set_price(named: str, price: Price | None) -> None:
-    """Says what a model costs, for this process.
+    """Sets what a model costs, for this process.
 
     Args:
         named: "provider:model"; the model may be a shell pattern ("openai:ft:*").
@@ -96,12 +105,15 @@ def set_price(named: str, price: Price | None) -> None:
 
 def price_of(named: str) -> Price | None:
     """The price of the model "provider:model", or None if nobody knows it."""
-    for table in (_own, _from_file(os.environ.get("GRAPHFLOW_PRICES", ""))):
-        if table and (found := _best(table, named)):
-            return found
+    file = os.environ.get("GRAPHFLOW_PRICES", "")
+    own = _best(_own, named) or _best(_from_file(file), named)
+    if own is not None:
+        return own
     provider, _, model = named.partition(":")
-    provider = "openai" if provider == "openai-responses" else provider  # another wire, the same models
-    return _best(_shipped().get(provider, {}), model)
+    if provider == "openai-responses":  # another wire, the same models
+        provider = "openai"
+    table = _shipped().get(provider, {})
+    return _best(table, model)
 
 
 def cost_of(
@@ -109,19 +121,23 @@ def cost_of(
 ) -> float | None:
     """US dollars for one answer of a model, or None if its price is unknown."""
     price = price_of(named)
-    return None if price is None else price.cost(input_tokens, output_tokens, cache_read or 0, cache_write or 0)
+    if price is None:
+        return None
+    return price.cost(input_tokens, output_tokens, cache_read or 0, cache_write or 0)
 
 
 def context_window(named: str) -> int | None:
     """Tokens that a model can read, or None if unknown."""
     price = price_of(named)
-    return None if price is None else price.context
+    if price is None:
+        return None
+    return price.context
 
 
 def estimate_tokens(text: str | bytes | int) -> int:
     """About how many tokens a text has (or a text of so many characters); no network, no vocabulary."""
     size = text if isinstance(text, int) else len(text)
-    return -(-size // CHARACTERS_PER_TOKEN)
+    return ceil(size / CHARACTERS_PER_TOKEN)
 
 
 def as_of() -> str:
@@ -133,35 +149,57 @@ def _best(table: Mapping[str, Price], name: str) -> Price | None:
     exact = table.get(name)
     if exact is not None:
         return exact
-    fitting = [pattern for pattern in table if "*" in pattern and fnmatchcase(name, pattern)]
-    return table[max(fitting, key=len)] if fitting else None
+    patterns = [pattern for pattern in table if "*" in pattern and fnmatchcase(name, pattern)]
+    if not patterns:
+        return None
+    closest = max(patterns, key=len)
+    return table[closest]
 
 
 @cache
 def _shipped() -> dict[str, dict[str, Price]]:
-    return {
-        provider: {name: _price(row) for row in rows for name in row["models"]}
-        for provider, rows in _read(TABLE)["prices"].items()
-    }
+    """The table that we ship: prices by provider and model."""
+    prices: dict[str, dict[str, Price]] = {}
+    for provider, rows in _read(TABLE)["prices"].items():
+        models = prices[provider] = {}
+        for row in rows:
+            price = _price(row)
+            for name in row["models"]:
+                models[name] = price
+    return prices
 
 
 @cache
 def _from_file(path: str) -> dict[str, Price]:
     if not path:
         return {}
+    rows = _read(Path(path))
     try:
-        return {named: _price(row) for named, row in _read(Path(path)).items()}
+        return {named: _price(row) for named, row in rows.items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise FileUnreadable(
-            f"{path} (from $GRAPHFLOW_PRICES) is no table of prices: write "
+            f"{path} (from $GRAPHFLOW_PRICES) is not a table of prices: write "
             f'{{"provider:model": {{"input": 1.0, "output": 2.0}}}} in dollars per million tokens ({error!r})'
         ) from None
 
 
+_FIELDS = {"input": "input", "output": "output", "read": "cache_read", "write": "cache_write"}
+"""What the keys of a table are called in a `Price`."""
+
+
 def _price(row: Mapping[str, Any]) -> Price:
-    names = {"input": "input", "output": "output", "read": "cache_read", "write": "cache_write"}
-    tiers = {names[key]: tuple((start, rate) for start, rate in steps) for key, steps in row.get("tiers", {}).items()}
-    return Price(row["input"], row["output"], row.get("read"), row.get("write"), row.get("context"), tiers)
+    tiers: dict[str, tuple[tuple[int, float], ...]] = {}
+    for key, steps in row.get("tiers", {}).items():
+        field = _FIELDS[key]
+        tiers[field] = tuple((start, rate) for start, rate in steps)
+    return Price(
+        input=row["input"],
+        output=row["output"],
+        cache_read=row.get("read"),
+        cache_write=row.get("write"),
+        context=row.get("context"),
+        tiers=tiers,
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

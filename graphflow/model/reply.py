@@ -61,10 +61,11 @@ class Reply:
     @property
     def turn(self) -> AssistantTurn:
         """This answer as a turn of the conversation that goes on, with everything its provider wants back."""
-        kept = any(part.keep or type(part) is Thinking for part in self.parts)
-        return AssistantTurn(
-            self.text or self.refusal, self.calls, self.parts if kept else (), self.wire if kept else ""
-        )
+        text = self.text or self.refusal
+        has_more = any(part.keep or type(part) is Thinking for part in self.parts)
+        if has_more:
+            return AssistantTurn(text, self.calls, self.parts, self.wire)
+        return AssistantTurn(text, self.calls)
 
 
 class _Growing:
@@ -80,7 +81,8 @@ class _Growing:
         self.name = ""
 
     def whole(self) -> Part:
-        text, keep = join_surrogates("".join(self.pieces)), self.keep or NOTHING
+        text = join_surrogates("".join(self.pieces))
+        keep = self.keep or NOTHING
         match self.kind:
             case "text":
                 return TextPart(text, keep)
@@ -94,12 +96,19 @@ class _Growing:
 
 def fenced_blocks(text: str) -> list[str]:
     """What may stand in the Markdown block of a text (```json ... ```): up to the next fence, and up to the last one."""
-    start = text.find("```")
+    fence = "```"
+    start = text.find(fence)
     if start < 0:
         return []
-    ends = dict.fromkeys(end for end in (text.find("```", start + 3), text.rfind("```")) if end > start)
-    inner = [text[start + 3 : end] for end in ends] or [text[start + 3 :]]
-    return [piece.strip().removeprefix("json").strip() for piece in inner]
+    start += len(fence)
+    ends = [end for end in (text.find(fence, start), text.rfind(fence)) if end >= start]
+    if not ends:  # the last fence is missing: the text was cut
+        return [_block(text[start:])]
+    return [_block(text[start:end]) for end in dict.fromkeys(ends)]
+
+
+def _block(text: str) -> str:
+    return text.strip().removeprefix("json").strip()
 
 
 def join_surrogates(text: str) -> str:
@@ -114,7 +123,15 @@ def join_surrogates(text: str) -> str:
 
 
 class ReplyBuilder:
-    """The reply that a stream has spelled so far."""
+    r"""Builds a reply from the events of a stream, as far as they have come.
+
+    ```
+    TextDelta("Hel")  TextDelta("lo")  CallDelta(1, "c7", "add")  CallDelta(1, arguments="{}")  Finished("tool_calls")
+    \_ ("text", 0) _________________/  \_ ("call", 1) _________________________________________/
+    ```
+
+    Pieces of one kind and index are one part; parts stand in the order of their first pieces.
+    """
 
     def __init__(self) -> None:
         self.before: list[UsageDelta] = []
@@ -122,7 +139,7 @@ class ReplyBuilder:
         self.clear()
 
     def clear(self) -> None:
-        """Nothing has been said yet."""
+        """Forgets all that has come: the answer begins again."""
         self.reply = Reply()
         self.usage: UsageDelta | None = None
         self.growing: dict[tuple[str, int], _Growing] = {}
@@ -170,12 +187,15 @@ class ReplyBuilder:
             case LogprobsDelta():
                 self.reply.logprobs += event.tokens
             case Opened():
-                self.reply.wire = event.wire
-                self.reply.model = event.model or self.reply.model
-                self.reply.response_id = event.response_id or self.reply.response_id
+                reply = self.reply
+                reply.wire = event.wire
+                reply.model = event.model or reply.model
+                reply.response_id = event.response_id or reply.response_id
             case Finished():
-                self.reply.finish, self.reply.finish_raw = event.reason, event.raw
-                self.reply.limited = event.limited
+                reply = self.reply
+                reply.finish = event.reason
+                reply.finish_raw = event.raw
+                reply.limited = event.limited
                 self.finished = True
             case Restarted():
                 self._bank()
@@ -202,20 +222,48 @@ class ReplyBuilder:
         """The reply as far as it has come."""
         reply = self.reply
         reply.parts = tuple(part.whole() for part in self.growing.values())
-        reply.text = "".join(part.text for part in reply.parts if type(part) is TextPart)
-        reply.thinking = "\n\n".join(part.text for part in reply.parts if type(part) is Thinking and part.text)
+        texts = [part.text for part in reply.parts if type(part) is TextPart]
+        thoughts = [part.text for part in reply.parts if type(part) is Thinking]
+        reply.text = "".join(texts)
+        reply.thinking = "\n\n".join(thought for thought in thoughts if thought)
         reply.calls = tuple(part for part in reply.parts if type(part) is ToolCall)
         reply.refusal = "".join(self.refusal)
         reply.sources = self._sources(reply.parts) if self.cited else ()
-        used = [*self.before, *([self.usage] if self.usage else [])]
-        if not used and not self.finished:
-            reply.usd = None  # it was stopped before it told what it cost
-        for name in _COUNTS if used else ():
-            told = [getattr(usage, name) for usage in used]
-            known = [count for count in told if count is not None]
-            total = sum(known) if known and (name != "usd" or len(known) == len(told)) else None
-            setattr(reply, name, total)
+        self._count_tokens(reply)
         return reply
+
+    def _count_tokens(self, reply: Reply) -> None:
+        """Sums up what all tries have used. One whose price is unknown makes the price of all unknown."""
+        usages = list(self.before)
+        if self.usage is not None:
+            usages.append(self.usage)
+        if not usages:
+            if not self.finished:
+                reply.usd = None  # it was stopped before it said what it cost
+            return
+        for name in _COUNTS:
+            counts = [getattr(usage, name) for usage in usages]
+            known = [count for count in counts if count is not None]
+            setattr(reply, name, sum(known) if known else None)
+        if any(usage.usd is None for usage in usages):
+            reply.usd = None
+
+    def check_end(self) -> None:
+        """Refuses an answer that may be cut: one without an end, or with an end of a kind that nobody here knows.
+
+        Raises:
+            ModelError: it is such a one.
+        """
+        if not self.finished:
+            raise MalformedReply(
+                "the model's stream ended without saying that it was finished; the answer may be cut, so it is refused"
+            )
+        raw = self.reply.finish_raw
+        if raw and self.reply.finish == "other":
+            text = f"the model's answer ended in a way that nobody here knows ({raw}); it may be cut"
+            error = ServerError(text, code=raw)
+            error.retryable = False
+            raise error
 
     def _sources(self, parts: tuple[Part, ...]) -> tuple[Source, ...]:
         """The sources, each with the stretch of the whole text that rests on it."""
@@ -223,21 +271,34 @@ class ReplyBuilder:
         length = 0
         for (kind, index), part in zip(self.growing, parts, strict=True):
             if kind == "text" and type(part) is TextPart:
-                stretches[index] = (length, length + len(part.text))
-                length += len(part.text)
+                end = length + len(part.text)
+                stretches[index] = (length, end)
+                length = end
         stretches[None] = (0, length)
-        return tuple(dict.fromkeys(_source(cited, stretches.get(cited.index)) for cited in self.cited))
+        sources = [_source(cited, stretches.get(cited.index)) for cited in self.cited]
+        return tuple(dict.fromkeys(sources))
 
 
-def _source(cited: Cited, stretch: tuple[int, int] | None) -> Source:
-    start, end = cited.start, cited.end
-    if start is None and cited.index is not None and stretch is not None:
-        start, end = stretch
-    elif start is None or end is None or stretch is None or not start <= end <= stretch[1] - stretch[0]:
-        start = end = None  # it lies outside of what was said
-    else:
-        start, end = start + stretch[0], end + stretch[0]
+def _source(cited: Cited, part: tuple[int, int] | None) -> Source:
+    """A source with its stretch counted in the whole text.
+
+    Args:
+        cited: the source as it came, its places counted in a part.
+        part: where that part begins and ends in the whole text; None if there is none of that index.
+    """
+    start, end = _stretch(cited, part)
     return Source(cited.url, cited.title, start, end, cited.quote)
+
+
+def _stretch(cited: Cited, part: tuple[int, int] | None) -> tuple[int | None, int | None]:
+    if part is None:
+        return None, None
+    first, last = part
+    if cited.start is None:
+        return (None, None) if cited.index is None else part
+    if cited.end is None or not cited.start <= cited.end <= last - first:  # it lies outside of what was said
+        return None, None
+    return first + cited.start, first + cited.end
 
 
 _NOTICES = frozenset({Retried, Switched})
@@ -264,12 +325,7 @@ async def gather(
     """
     builder = into or ReplyBuilder()
     add = builder.add
-    if not hasattr(events, "__aiter__"):
-        if hasattr(events, "close"):
-            events.close()  # a coroutine that nobody will await
-        raise MalformedReply(
-            f"a model's stream gave {events!r}: write `async def stream(self, request)` with `yield` in it"
-        )
+    _check_stream(events)
     try:
         async for event in events:
             if listen is not None:
@@ -277,17 +333,7 @@ async def gather(
             if notice is not None and type(event) in _NOTICES:
                 notice(event)  # type: ignore[arg-type]  # it is one of the two
             add(event)
-        if not builder.finished:
-            raise MalformedReply(
-                "the model's stream ended without saying that it was finished; the answer may be cut, so it is refused"
-            )
-        raw = builder.reply.finish_raw
-        if builder.reply.finish == "other" and raw:
-            unknown = ServerError(
-                f"the model's answer ended in a way that nobody here knows ({raw}); it may be cut", code=raw
-            )
-            unknown.retryable = False
-            raise unknown
+        builder.check_end()
     except ModelError as error:
         if error.partial is None and not builder.empty:
             error.partial = builder.whole()
@@ -297,6 +343,16 @@ async def gather(
         if close is not None:
             await close()  # a listener that raised must not leave the connection to the garbage collector
     return builder.whole()
+
+
+def _check_stream(events: object) -> None:
+    if hasattr(events, "__aiter__"):
+        return
+    if hasattr(events, "close"):
+        events.close()  # a coroutine that nobody will await
+    raise MalformedReply(
+        f"a model's stream gave {events!r}: write `async def stream(self, request)` with `yield` in it"
+    )
 
 
 __getattr__ = renamed(__name__, {"Gathering": "ReplyBuilder"})

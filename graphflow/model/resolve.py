@@ -16,20 +16,11 @@ from graphflow.errors import DeclarationError, UnknownProvider
 from graphflow.model.seam import Embedder, Model
 
 ENDPOINTS = (
-    *(
-        "openai",
-        "openai-responses",
-        "anthropic",
-        "google",
-        "groq",
-        "mistral",
-        "ollama",
-        "openrouter",
-        "deepseek",
-        "xai",
-    ),
-    *("together", "compatible", "vllm", "llamacpp", "lmstudio", "chatgpt"),
+    *("openai", "openai-responses", "anthropic", "google", "groq", "mistral", "ollama"),
+    *("openrouter", "deepseek", "xai", "together", "chatgpt"),
+    *("compatible", "vllm", "llamacpp", "lmstudio"),
 )
+"""Providers that are reached by HTTP: vendors, gateways, servers of one's own."""
 _COMMANDS = ("claude-code", "codex", "auggie")
 PROVIDERS = {
     "local": "graphflow.providers.embedded.local:open_model",
@@ -63,10 +54,10 @@ def check_model(model: object, whose: str) -> None:
         return
     if isinstance(model, type) or not callable(getattr(model, "stream", None)):
         raise DeclarationError(
-            f"{whose}: {model!r} is no model; give 'provider:model', connect(...), or an object with `stream` and `name`"
+            f"{whose}: {model!r} is not a model; give 'provider:model', connect(...), or an object with `stream` and `name`"
         )
     if not isinstance(getattr(model, "name", None), str):
-        raise DeclarationError(f"{whose}: a model says its name, and {model!r} has no attribute `name`")
+        raise DeclarationError(f"{whose}: a model must have a name, and {model!r} has no attribute `name`")
 
 
 def open_embedder(named: str) -> Embedder:
@@ -84,20 +75,27 @@ def known_problem(named: str) -> str:
     return ""
 
 
-def _opener(named: str, table: dict[str, str], group: str) -> Callable[[str], Any]:
-    provider, colon, model = named.partition(":")
-    if not colon or not provider or not model:
-        raise UnknownProvider(f"{named!r} is no model string; {_unnamed(named)}")
+def _opener(named: str, table: dict[str, str], group: str) -> Callable[..., Any]:
+    provider, _, model = named.partition(":")
+    if not provider or not model:
+        raise UnknownProvider(f"{named!r} is not a model string; {_unnamed(named)}")
     place = table.get(provider)
     if place is None:
-        for point in entry_points(group=group):
-            if point.name == provider:
-                opener: Callable[[str], Any] = point.load()
-                return opener
-        raise UnknownProvider(_unknown(provider, [*table, *(p.name for p in entry_points(group=group))]))
+        return _installed(provider, table, group)
     module, _, function = place.partition(":")
-    opener = getattr(import_module(module), function)
+    opener: Callable[..., Any] = getattr(import_module(module), function)
     return opener
+
+
+def _installed(provider: str, table: dict[str, str], group: str) -> Callable[..., Any]:
+    """The opener of a provider that another package brings."""
+    points = entry_points(group=group)
+    for point in points:
+        if point.name == provider:
+            opener: Callable[..., Any] = point.load()
+            return opener
+    names = [point.name for point in points]
+    raise UnknownProvider(_unknown(provider, [*table, *names]))
 
 
 ALIASES = {
@@ -124,9 +122,9 @@ def _unnamed(named: str) -> str:
     provider, slash, model = named.partition("/")
     if slash and (provider in ENDPOINTS or provider in ALIASES):
         return f"did you mean '{ALIASES.get(provider, provider)}:{model}'?"
-    maker = next((provider for pattern, provider in _MAKERS if re.match(pattern, named, re.IGNORECASE)), None)
-    if maker:
-        return f"did you mean '{maker}:{named}'?"
+    for pattern, maker in _MAKERS:
+        if re.match(pattern, named, re.IGNORECASE):
+            return f"did you mean '{maker}:{named}'?"
     return "write 'provider:model', for example 'local:smollm2'"
 
 
@@ -134,7 +132,12 @@ def _unknown(provider: str, have: Sequence[str]) -> str:
     import difflib
 
     low = provider.lower()
-    meant = ALIASES.get(low) or (low if low in have else None)
-    near = [meant] if meant else difflib.get_close_matches(low, have, n=2)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there is: {', '.join(sorted(have))}"
-    return f"no provider is named {provider!r}; {hint}"
+    alias = ALIASES.get(low) or low
+    if alias in have:
+        return f"no provider is named {provider!r}; did you mean {alias!r}?"
+    near = difflib.get_close_matches(low, have, n=2)
+    if near:
+        names = " or ".join(map(repr, near))
+        return f"no provider is named {provider!r}; did you mean {names}?"
+    names = ", ".join(sorted(have))
+    return f"no provider is named {provider!r}; there is: {names}"

@@ -39,6 +39,14 @@ class CacheMark:
 CACHE = CacheMark()
 
 
+def _text_of(content: str | tuple[object, ...]) -> str:
+    """The text of a content, without what else is in it."""
+    if isinstance(content, str):
+        return content
+    texts = [part for part in content if type(part) is str]
+    return "\n".join(texts)
+
+
 @dataclass(frozen=True, slots=True)
 class UserTurn:
     """What a person (or the graph in their place) said: text, or several parts in order."""
@@ -49,12 +57,14 @@ class UserTurn:
     @property
     def text(self) -> str:
         """Its text, without what else is in it."""
-        return self.content if isinstance(self.content, str) else "\n".join(p for p in self.content if type(p) is str)
+        return _text_of(self.content)
 
     @property
     def parts(self) -> tuple[str | Media | CacheMark, ...]:
         """Its parts, in order."""
-        return (self.content,) if isinstance(self.content, str) else self.content
+        if isinstance(self.content, str):
+            return (self.content,)
+        return self.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,10 @@ class AssistantTurn:
     @property
     def in_order(self) -> tuple[Part, ...]:
         """Its parts in order; without any of its own, the text and then the calls."""
-        return self.parts or ((TextPart(self.text),) if self.text else ()) + self.calls
+        if self.parts:
+            return self.parts
+        text = (TextPart(self.text),) if self.text else ()
+        return text + self.calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +154,14 @@ class ToolResult:
     @property
     def text(self) -> str:
         """Its text, without what else is in it."""
-        return self.content if isinstance(self.content, str) else "\n".join(p for p in self.content if type(p) is str)
+        return _text_of(self.content)
 
     @property
     def media(self) -> tuple[Media, ...]:
         """Its pictures and files."""
-        return () if isinstance(self.content, str) else tuple(p for p in self.content if not isinstance(p, str))
+        if isinstance(self.content, str):
+            return ()
+        return tuple(part for part in self.content if not isinstance(part, str))
 
 
 @dataclass(frozen=True, slots=True)

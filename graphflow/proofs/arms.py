@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any, Literal, TypeGuard, get_args
 
-from graphflow.messages.message import Type, accepts, arms, disjoint, origin_of, type_name
 from graphflow.messages.namesakes import Namesakes
+from graphflow.messages.types import Type, accepts, arms, disjoint, origin_of, type_name
 from graphflow.proofs.problems import Problem
 
 Label = str | int | Enum

@@ -14,16 +14,8 @@ from typing import Any
 from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import AnyNode
 from graphflow.messages.copies import copier_of, mutability_of
-from graphflow.messages.message import (
-    LimitReached,
-    Type,
-    accepts,
-    arms,
-    by_specificity,
-    item_type,
-    matcher,
-    output_check,
-)
+from graphflow.messages.message import LimitReached
+from graphflow.messages.types import Type, accepts, arms, by_specificity, item_type, matcher, output_check
 from graphflow.proofs.arms import Label, is_label
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.program import JoinSpec, Link, Matcher, Program, Slot

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from graphflow.declaration.node import AnyNode
 from graphflow.declaration.ports import Port
-from graphflow.messages.message import Type, type_name
+from graphflow.messages.types import Type, type_name
 from graphflow.proofs.arms import is_label, label_of, units_of
 from graphflow.proofs.edge_types import TypedEdge, covers
 from graphflow.proofs.problems import Problems

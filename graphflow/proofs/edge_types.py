@@ -15,8 +15,9 @@ from graphflow.declaration.arrows import END, START, Edge, Origin
 from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.declaration.ports import Port
-from graphflow.messages.message import Failure, LimitReached, Type, accepts, arms, item_type, origin_of
+from graphflow.messages.message import Failure, LimitReached
 from graphflow.messages.namesakes import Namesakes
+from graphflow.messages.types import Type, accepts, arms, item_type, origin_of
 from graphflow.proofs.arms import (
     Label,
     is_label,

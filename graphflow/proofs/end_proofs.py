@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphflow.messages.message import type_name
+from graphflow.messages.types import type_name
 from graphflow.proofs.exclusion import Exclusion
 from graphflow.proofs.problems import Problems
 from graphflow.proofs.tokens import double_end

@@ -7,7 +7,8 @@ from itertools import combinations
 
 from graphflow.declaration.arrows import Origin
 from graphflow.declaration.handoffs import HandTo
-from graphflow.messages.message import LimitReached, disjoint
+from graphflow.messages.message import LimitReached
+from graphflow.messages.types import disjoint
 from graphflow.proofs.arms import are_apart, is_label
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.topology import GraphEdge

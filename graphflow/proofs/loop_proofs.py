@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphflow.limits import DEFAULT_LAPS, Limits
-from graphflow.messages.message import LimitReached, Type
+from graphflow.messages.message import LimitReached
+from graphflow.messages.types import Type
 from graphflow.proofs.arms import is_label, units_of
 from graphflow.proofs.edge_types import TypedEdge, covers
 from graphflow.proofs.exclusion import Exclusion

@@ -15,7 +15,8 @@ from graphflow.declaration.handoffs import Handoff
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import InputInvalid, OutputInvalid
 from graphflow.messages.copies import copier_of
-from graphflow.messages.message import Type, shortened
+from graphflow.messages.message import shortened
+from graphflow.messages.types import Type
 
 Matcher = Callable[[Any], bool]
 """A test of a value."""

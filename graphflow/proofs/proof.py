@@ -16,7 +16,7 @@ from typing import Any, Literal
 from graphflow.declaration.arrows import AnyEntry, Edge, edges_of
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.limits import DEFAULT_DEPTH, Limits
-from graphflow.messages.message import Type
+from graphflow.messages.types import Type
 from graphflow.proofs.call_edges import Callees, call_cycles, problems_of, resolve_calls
 from graphflow.proofs.coverage import check_coverage
 from graphflow.proofs.edge_types import TypedEdge

@@ -18,7 +18,7 @@ from graphflow.declaration.node import AnyNode, Context, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError
 from graphflow.limits import Limits
-from graphflow.messages.message import Type, type_name
+from graphflow.messages.types import Type, type_name
 from graphflow.proofs.compiler import compile_program
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.program import Program

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphflow.messages.copies import unfrozen_in
-from graphflow.messages.message import type_name
+from graphflow.messages.types import type_name
 from graphflow.model.prices import price_of
 from graphflow.model.resolve import known_problem
 from graphflow.proofs.depths import out_of_reach

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from graphflow.declaration.arrows import START, Edge, Where
 from graphflow.declaration.node import AnyNode, Node
-from graphflow.messages.message import Type, accepts, arms, is_wider, origin_of, type_name
 from graphflow.messages.namesakes import Namesakes
+from graphflow.messages.types import Type, accepts, arms, is_wider, origin_of, type_name
 from graphflow.proofs.arms import kinds_text
 from graphflow.proofs.edge_types import EdgeTyper, TypedEdge, share_arms
 from graphflow.proofs.membership import Membership

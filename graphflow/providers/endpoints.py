@@ -18,7 +18,7 @@ from graphflow.errors import DeclarationError
 from graphflow.keywords import refuse
 from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.http import Timeouts
-from graphflow.providers.http_model import HttpModel, Settings
+from graphflow.providers.http_model import ConnectOptions, HttpModel
 from graphflow.providers.keys import keys_for
 from graphflow.providers.pace import Pace
 from graphflow.providers.retry import RetryPolicy
@@ -66,34 +66,50 @@ def open_at(
         KeyMissing: there is no key; nothing was sent.
         DeclarationError: options contradict each other.
     """
-    _check(
-        f"{endpoint.name}:{model}",
-        {"key": key, "keys": keys, "base_url": base_url, "timeouts": timeouts, "retry": retry, "pace": pace},
-        {"headers": headers, "extra": extra, "stream": stream, "output": output},
-        unknown,
-    )
+    named = f"{endpoint.name}:{model}"
+    given: dict[str, object] = {
+        "key": key,
+        "keys": keys,
+        "base_url": base_url,
+        "timeouts": timeouts,
+        "retry": retry,
+        "pace": pace,
+    }
+    given |= {"headers": headers, "extra": extra, "stream": stream, "output": output}
+    _check(named, given, unknown)
     address = base_url or os.environ.get(endpoint.base_variable, "") or endpoint.base_url
     if not address:
         raise DeclarationError(
-            f"{endpoint.name}:{model} needs the address of a server: set {endpoint.base_variable}, "
-            f"or connect('{endpoint.name}:{model}', base_url='http://127.0.0.1:8000/v1')"
+            f"{named} needs the address of a server: set {endpoint.base_variable}, "
+            f"or connect('{named}', base_url='http://127.0.0.1:8000/v1')"
         )
-    if pace is not None and (rpm is not None or tpm is not None):
-        raise DeclarationError("give pace=, or rpm= and tpm=, not both")
-    if pace is None and (rpm is not None or tpm is not None):
-        pace = Pace(rpm, tpm)
-    own = address.rstrip("/") != endpoint.base_url.rstrip("/")
-    ring = keys_for(endpoint.name, endpoint.key_variables, endpoint.key_page, key, keys, endpoint.needs_key and not own)
-    settings = Settings(
-        timeouts or Timeouts(),
-        RetryPolicy(attempts=retry) if isinstance(retry, int) else retry or RetryPolicy(),
-        pace,
-        stream,
-        headers or {},
-        extra or {},
-        output,
+    is_own_server = address.rstrip("/") != endpoint.base_url.rstrip("/")
+    needs_key = endpoint.needs_key and not is_own_server
+    ring = keys_for(endpoint.name, endpoint.key_variables, endpoint.key_page, key, keys, needs_key)
+    options = ConnectOptions(
+        timeouts=timeouts or Timeouts(),
+        retry=_retry(retry),
+        pace=_pace(pace, rpm, tpm),
+        stream=stream,
+        headers=headers or {},
+        extra=extra or {},
+        output=output,
     )
-    return HttpModel(endpoint, model, _address(address, endpoint.name), ring, settings)
+    return HttpModel(endpoint, model, _address(address, endpoint.name), ring, options)
+
+
+def _retry(retry: RetryPolicy | int | None) -> RetryPolicy:
+    if isinstance(retry, int):
+        return RetryPolicy(attempts=retry)
+    return retry or RetryPolicy()
+
+
+def _pace(pace: Pace | None, rpm: float | None, tpm: float | None) -> Pace | None:
+    if rpm is None and tpm is None:
+        return pace
+    if pace is not None:
+        raise DeclarationError("give pace=, or rpm= and tpm=, not both")
+    return Pace(rpm, tpm)
 
 
 _OPTIONS: dict[str, tuple[type, ...]] = {
@@ -109,7 +125,7 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _check(named: str, given: Mapping[str, Any], more: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:
+def _check(named: str, given: Mapping[str, object], unknown: Mapping[str, object]) -> None:
     """Refuses options that there are not, and values of the wrong kind.
 
     Raises:
@@ -117,15 +133,16 @@ def _check(named: str, given: Mapping[str, Any], more: Mapping[str, Any], unknow
     """
     if unknown:
         refuse(f"connect({named!r})", unknown, (*_OPTIONS, "rpm", "tpm", "output"))
-    for name, value in {**given, **more}.items():
-        if value is not None and name in _OPTIONS and not isinstance(value, _OPTIONS[name]):
-            kinds = " or ".join(kind.__name__ for kind in _OPTIONS[name])
-            raise DeclarationError(
-                f"connect({named!r}, {name}=...) takes {kinds}, and was given {type(value).__name__}"
-            )
-    if more.get("output") not in (None, "schema", "tool", "text"):
-        raise DeclarationError(f'connect({named!r}, output={more["output"]!r}): give "schema", "tool" or "text"')
-    if given.get("key") is not None and given.get("keys"):
+    for name, kinds in _OPTIONS.items():
+        value = given[name]
+        if value is not None and not isinstance(value, kinds):
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            actual = type(value).__name__
+            raise DeclarationError(f"connect({named!r}, {name}=...) takes {expected}, and was given {actual}")
+    output = given["output"]
+    if output not in (None, "schema", "tool", "text"):
+        raise DeclarationError(f'connect({named!r}, output={output!r}): give "schema", "tool" or "text"')
+    if given["keys"] and given["key"] is not None:
         raise DeclarationError(f"connect({named!r}): give key= or keys=, not both")
 
 
@@ -133,15 +150,18 @@ def _address(text: str, provider: str) -> str:
     """An address as it may be: with a scheme, without a user, a password or a query (where keys would leak from)."""
     if "://" not in text:
         text = f"http://{text}"
-    if "@" in text.split("://", 1)[1].split("/", 1)[0] or "?" in text:
+    scheme, _, rest = text.partition("://")
+    host, slash, path = rest.partition("/")
+    if "@" in host or "?" in text:
         raise DeclarationError(f"the base_url of {provider} holds a user, a password or a query; pass key= instead")
     if provider == "ollama":  # its own variable may be what the server listens on, without a port
-        scheme, _, rest = text.partition("://")
-        host, slash, path = rest.replace("0.0.0.0", "127.0.0.1").partition("/")
-        text = f"{scheme}://{host if ':' in host else host + ':11434'}{slash}{path}"
+        host = host.replace("0.0.0.0", "127.0.0.1")
+        if ":" not in host:
+            host += ":11434"
+    address = f"{scheme}://{host}{slash}{path}"
     for tail in ("/chat/completions", "/responses", "/v1/messages", "/api/chat"):
-        text = text.rstrip("/").removesuffix(tail)  # what people copy out of a vendor's page
-    return text
+        address = address.rstrip("/").removesuffix(tail)  # what people copy out of a vendor's page
+    return address
 
 
 def account_of(token: str) -> Mapping[str, str]:
@@ -152,12 +172,19 @@ def account_of(token: str) -> Mapping[str, str]:
     account = os.environ.get("CHATGPT_ACCOUNT_ID", "")
     if not account:
         try:
-            payload = token.split(".")[1]
-            claims = from_json(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-            account = str(claims["https://api.openai.com/auth"]["chatgpt_account_id"])
-        except (IndexError, ValueError, KeyError, TypeError):
+            account = _account_in(token)
+        except (IndexError, ValueError, KeyError, TypeError):  # another kind of token
             return {}
-    return {"chatgpt-account-id": account} if account.isascii() and account.isprintable() else {}
+    if not (account.isascii() and account.isprintable()):
+        return {}
+    return {"chatgpt-account-id": account}
+
+
+def _account_in(token: str) -> str:
+    payload = token.split(".")[1]  # header.payload.signature, each in base64 without its padding
+    padding = "=" * (-len(payload) % 4)
+    claims = from_json(urlsafe_b64decode(payload + padding))
+    return str(claims["https://api.openai.com/auth"]["chatgpt_account_id"])
 
 
 _CHAT = openai_chat.WIRE
@@ -342,7 +369,8 @@ ENDPOINTS: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in _ALL}
 
 def __getattr__(name: str) -> Callable[..., HttpModel]:
     """`open_openai` opens a model of the endpoint of that name."""
-    endpoint = ENDPOINTS.get(name.removeprefix("open_").replace("_", "-"))
+    provider = name.removeprefix("open_").replace("_", "-")
+    endpoint = ENDPOINTS.get(provider)
     if endpoint is None:
         raise AttributeError(name)
     return partial(open_at, endpoint)

@@ -78,122 +78,137 @@ class Failover:
         restart: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        wrong = next((model for model in models if not isinstance(model, str) and not hasattr(model, "stream")), None)
-        if wrong is not None:
-            raise DeclarationError(f"a Failover takes models one by one, Failover(first, second), and not {wrong!r}")
-        if isinstance(cooldown_s, bool) or not isinstance(cooldown_s, (int, float)) or not cooldown_s >= 0:
-            raise DeclarationError(f"Failover(cooldown_s={cooldown_s!r}): give seconds")
-        if isinstance(on, type):
-            on = (on,)
-        if not models or len(models) + len(route or {}) < 2:
-            raise DeclarationError("a Failover needs at least two models")
-        self.members = [_Member(model, last=position == len(models) - 1) for position, model in enumerate(models)]
-        self.on = tuple(on)
+        _check_options(models, route or {}, cooldown_s)
+        last = len(models) - 1
+        self.members = [_Member(model, last=position == last) for position, model in enumerate(models)]
+        self.on = (on,) if isinstance(on, type) else tuple(on)
         self.route = {kind: self._routed(model) for kind, model in (route or {}).items()}
         self.cooldown_s = cooldown_s
         self.restart = restart
         self.clock = clock
-        self.name = f"failover({', '.join(member.name for member in self.members)})"
+        names = ", ".join(member.name for member in self.members)
+        self.name = f"failover({names})"
 
     def _routed(self, model: Model | str) -> _Member:
         """The member that a route leads to: one of those in line, if it is the very same."""
-        same = (member for member in self.members if member.given is model or member.given == model)
-        return next(same, None) or _Member(model, last=True)
+        for member in self.members:
+            if member.given is model or member.given == model:
+                return member
+        return _Member(model, last=True)
+
+    @property
+    def _everyone(self) -> tuple[_Member, ...]:
+        return (*self.members, *self.route.values())
 
     @property
     def top_logprobs(self) -> int:
         """Of how many likeliest tokens all of them tell the probability."""
-        members = (*self.members, *self.route.values())
-        return min(int(getattr(member.open(), "top_logprobs", 0)) for member in members)
+        counts = [getattr(member.open(), "top_logprobs", 0) for member in self._everyone]
+        return min(map(int, counts))
 
     @property
     def unpriced(self) -> tuple[str, ...]:
         """Those of them of which nobody will know what an answer costs."""
-        members = (*self.members, *self.route.values())
-        return tuple(name for member in members for name in getattr(member.open(), "unpriced", ()))
+        names: list[str] = []
+        for member in self._everyone:
+            names += getattr(member.open(), "unpriced", ())
+        return tuple(names)
 
     def prepare(self) -> None:
         """Opens all models, so that a missing key is told before anything is asked."""
-        for member in (*self.members, *self.route.values()):
+        for member in self._everyone:
             member.open()
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """Yields the answer of the first model that gives one."""
-        now = self.clock()
-        todo = [member for member in self.members if member.rests_until <= now] or list(self.members)
-        for passed in self.members[: self.members.index(todo[0])]:
-            if passed.why is not None:
-                yield Switched(passed.name, todo[0].name, passed.why)
+        queue = self._queue()
+        for passed, error in self._passed_over(queue[0]):
+            yield Switched(passed.name, queue[0].name, error)
         failed: list[tuple[_Member, ModelError]] = []
-        void = False
+        is_void = False  # whether a model that failed has delivered something, which the next one begins again
         while True:
-            member = todo.pop(0)
+            member = queue.pop(0)
             delivered = False
             try:
-                async with aclosing(self._heard(member, request)) as events:
+                async with aclosing(self._answer(member, request)) as events:
                     async for event in events:
-                        if void and not isinstance(event, (Retried, Switched)):
-                            void = False
+                        if is_void and not isinstance(event, (Retried, Switched)):
+                            is_void = False
                             yield Restarted()
                         delivered = delivered or not isinstance(event, (Opened, UsageDelta, Retried, Switched))
                         yield event
                 return
             except ModelError as error:
                 failed.append((member, error))
-                void = void or delivered
-                stays = delivered and not (self.restart or request.restart)
-                follower = None if stays else self._follower(error, member, todo, [m for m, _ in failed])
+                is_void = is_void or delivered
+                may_go_on = self.restart or request.restart or not delivered
+                follower = self._follower(error, failed, queue) if may_go_on else None
                 if follower is None:
-                    for before, why in failed[:-1]:
-                        error.add_note(f"before it, {before.name} failed: {type(why).__name__}: {why}")
+                    _note_earlier(error, failed[:-1])
                     raise
                 yield Switched(member.name, follower.name, error)
 
-    async def _heard(self, member: _Member, request: Request) -> AsyncGenerator[ModelEvent, None]:
+    def _queue(self) -> list[_Member]:
+        """Who is asked, in order: those that do not rest; all of them where all rest."""
+        now = self.clock()
+        ready = [member for member in self.members if member.rests_until <= now]
+        return ready or list(self.members)
+
+    def _passed_over(self, first: _Member) -> list[tuple[_Member, ModelError]]:
+        """The members before the first that is asked, each with the error for which it rests."""
+        before = self.members[: self.members.index(first)]
+        return [(member, member.error) for member in before if member.error is not None]
+
+    async def _answer(self, member: _Member, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """What a member says; a refusal is held back until it is known whether another one is asked, and is an error then."""
-        refused: list[ModelEvent] = []
+        refusal: list[ModelEvent] = []
         async with aclosing(member.open().stream(request)) as events:
             async for event in events:
                 if isinstance(event, RefusalDelta) and self._leads(Refused):
-                    refused.append(event)
+                    refusal.append(event)
                     continue
                 if isinstance(event, Finished):
-                    if (error := self._declined(event, refused)) is not None:
+                    error = self._error_of(event, refusal)
+                    if error is not None:
                         raise error
-                    for held in refused:
-                        yield held
+                    for piece in refusal:
+                        yield piece
                 yield event
 
     def _leads(self, kind: type[ModelError]) -> bool:
         """Whether an error of that kind leads to another model."""
-        return any(issubclass(kind, each) for each in (*self.on, *self.route))
+        return issubclass(kind, self.on) or issubclass(kind, tuple(self.route))
 
-    def _declined(self, end: Finished, refused: list[ModelEvent]) -> ModelError | None:
+    def _error_of(self, end: Finished, refusal: list[ModelEvent]) -> ModelError | None:
         """The error of an answer that is none, where such an error leads somewhere."""
         if end.reason == "content_filter" and self._leads(ContentFiltered):
             return ContentFiltered(f"a content filter stopped the answer ({end.raw})", code=end.raw)
-        if (refused or end.reason == "refusal") and self._leads(Refused):
-            text = "".join(event.text for event in refused if isinstance(event, RefusalDelta))
+        is_refusal = bool(refusal) or end.reason == "refusal"
+        if is_refusal and self._leads(Refused):
+            text = "".join(event.text for event in refusal if isinstance(event, RefusalDelta))
             return Refused(text or "the model declined to answer", code=end.raw)
         if end.reason == "error" and self._leads(ToolUseFailed):
             return ToolUseFailed(f"the reply was unusable ({end.raw})", code=end.raw)
         return None
 
     def _follower(
-        self, error: ModelError, member: _Member, todo: list[_Member], failed: list[_Member]
+        self, error: ModelError, failed: list[tuple[_Member, ModelError]], queue: list[_Member]
     ) -> _Member | None:
-        """Who is asked next, and first in `todo` then; None if the error ends it. Nobody is asked twice."""
+        """Who is asked next, and first in the queue then; None if the error ends it. Nobody is asked twice."""
+        asked = [member for member, _ in failed]
         for kind, target in self.route.items():
-            if isinstance(error, kind) and target not in failed:
-                if target in todo:
-                    todo.remove(target)
-                todo.insert(0, target)
+            if isinstance(error, kind) and target not in asked:
+                if target in queue:
+                    queue.remove(target)
+                queue.insert(0, target)
                 return target
         if not isinstance(error, self.on):
             return None
-        wait = self.cooldown_s if error.retry_after is None else min(error.retry_after, LONGEST_REST_S)
-        member.rests_until, member.why = self.clock() + wait, error
-        return todo[0] if todo else None
+        rest_s = self.cooldown_s
+        if error.retry_after is not None:
+            rest_s = min(error.retry_after, LONGEST_REST_S)
+        asked[-1].rest(self.clock() + rest_s, error)
+        return queue[0] if queue else None
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -202,23 +217,49 @@ class Failover:
 class _Member:
     """One model in line: opened when it is needed, and how long it rests after it has failed."""
 
-    __slots__ = ("given", "last", "opened", "rests_until", "why")
+    __slots__ = ("error", "given", "last", "model", "rests_until")
 
     def __init__(self, given: Model | str, *, last: bool) -> None:
         self.given = given
         self.last = last
-        self.opened: Model | None = None if isinstance(given, str) else given
+        self.model: Model | None = None if isinstance(given, str) else given
         self.rests_until = 0.0
-        self.why: ModelError | None = None
+        self.error: ModelError | None = None
+        """Why it rests."""
 
     @property
     def name(self) -> str:
         return self.given if isinstance(self.given, str) else self.given.name
 
     def open(self) -> Model:
-        if self.opened is None:
+        if self.model is None:
             assert isinstance(self.given, str)
-            impatient = not self.last and self.given.split(":", 1)[0] in ENDPOINTS
-            options: dict[str, Any] = {"retry": IMPATIENT} if impatient else {}
-            self.opened = open_model(self.given, **options)
-        return self.opened
+            provider = self.given.partition(":")[0]
+            is_impatient = not self.last and provider in ENDPOINTS
+            options: dict[str, Any] = {"retry": IMPATIENT} if is_impatient else {}
+            self.model = open_model(self.given, **options)
+        return self.model
+
+    def rest(self, until: float, error: ModelError) -> None:
+        self.rests_until = until
+        self.error = error
+
+
+def _note_earlier(error: ModelError, failed: list[tuple[_Member, ModelError]]) -> None:
+    """Adds to the last error what went wrong before it: it alone is raised."""
+    for member, earlier in failed:
+        kind = type(earlier).__name__
+        error.add_note(f"before it, {member.name} failed: {kind}: {earlier}")
+
+
+def _check_options(
+    models: Sequence[Model | str], route: Mapping[type[ModelError], Model | str], cooldown_s: float
+) -> None:
+    for model in models:
+        if not isinstance(model, str) and not hasattr(model, "stream"):
+            raise DeclarationError(f"a Failover takes models one by one, Failover(first, second), and not {model!r}")
+    is_number = isinstance(cooldown_s, (int, float)) and not isinstance(cooldown_s, bool)
+    if not is_number or not cooldown_s >= 0:  # NaN is not at least 0
+        raise DeclarationError(f"Failover(cooldown_s={cooldown_s!r}) must be a number of seconds, at least 0")
+    if not models or len(models) + len(route) < 2:
+        raise DeclarationError("a Failover needs at least two models")

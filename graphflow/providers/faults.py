@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -30,6 +31,8 @@ from graphflow.errors import (
     ServerError,
     ToolUseFailed,
 )
+
+Json = dict[str, Any]
 
 LONGEST = 2000
 """Characters of a provider's text that are kept."""
@@ -142,31 +145,55 @@ def _fault(provider: str, status: int | None, body: Any, headers: Mapping[str, s
     """The same, for a body that is like those that vendors send."""
     if isinstance(body, list):  # Gemini's stream that is not asked for as server-sent events
         body = next((item for item in body if isinstance(item, dict)), body)
-    message, type_, code = _said(body)
+    failure = _failure(body)
     headers = headers or {}
-    kind = _kind(_meant(status, code), message, type_, code)
-    text = f"{provider}: {clipped(message)}" if message else f"{provider} answered with HTTP status {status}"
-    if status is not None and status >= 400:
-        text += f" (HTTP {status}{', ' + code if code and code != str(status) else ''})"
+    kind = _kind(_meant_status(status, failure.code), failure)
     error = kind(
-        text + _advice(kind),
+        _text(provider, status, failure) + _advice(kind),
         provider=provider,
         status=status,
-        code=code,
-        type=type_,
+        code=failure.code,
+        type=failure.type,
         request_id=_request_id(headers, body),
         retry_after=retry_after(headers, body),
     )
-    error.said = clipped(message)
+    error.said = clipped(failure.message)
     if headers.get("x-should-retry") == "false":  # OpenAI and Anthropic: it would fail again
         error.retryable = False
     return error
 
 
-def _meant(status: int | None, code: str) -> int | None:
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """What a vendor says of a failure: its words, and the type and code it gives it."""
+
+    message: str
+    type: str = ""
+    code: str = ""
+
+
+def _text(provider: str, status: int | None, failure: _Failure) -> str:
+    text = f"{provider} answered with HTTP status {status}"
+    if failure.message:
+        text = f"{provider}: {clipped(failure.message)}"
+    if status is None or status < 400:
+        return text
+    if failure.code in ("", str(status)):
+        return f"{text} (HTTP {status})"
+    return f"{text} (HTTP {status}, {failure.code})"
+
+
+def _meant_status(status: int | None, code: str) -> int | None:
     """The status that is meant: a failure inside a reply of status 200 may name its own as the code."""
-    inside = status is None or 200 <= status < 300
-    return int(code) if inside and code.isascii() and code.isdigit() and 400 <= int(code) < 600 else status
+    if not _is_success(status) or not (code.isascii() and code.isdigit()):
+        return status
+    named = int(code)
+    return named if 400 <= named < 600 else status
+
+
+def _is_success(status: int | None) -> bool:
+    """Whether a failure came inside a reply that began well."""
+    return status is None or 200 <= status < 300
 
 
 TRANSIENT: dict[str, type[ModelError]] = {
@@ -181,99 +208,142 @@ TRANSIENT: dict[str, type[ModelError]] = {
 """Ends that no whole answer has, and that another try may well not have."""
 
 
-def broken_off(provider: str, raw: str, said: str = "") -> ModelError:
+def broken_off(provider: str, raw: str, explanation: str = "") -> ModelError:
     """The error of an answer that ended in a way that no whole answer ends in."""
-    kind = TRANSIENT.get(raw.lower())
-    words = f": {clipped(said)}" if said else ""
-    error = (kind or ServerError)(
-        f"{provider}: the answer broke off ({raw}){words}", provider=provider, status=None, code=raw
-    )
-    error.said = clipped(said)
-    error.retryable = kind is not None  # what nobody knows may well be the same the next time, and is paid for again
+    transient = TRANSIENT.get(raw.lower())
+    kind = transient or ServerError
+    explanation = clipped(explanation)
+    text = f"{provider}: the answer broke off ({raw})"
+    if explanation:
+        text += f": {explanation}"
+    error = kind(text, provider=provider, status=None, code=raw)
+    error.said = explanation
+    error.retryable = (
+        transient is not None
+    )  # what nobody knows may well be the same the next time, and is paid for again
     return error
 
 
 def clipped(text: str) -> str:
     """The text at a sane length; what was cut off leaves CUT."""
-    return text if len(text) <= LONGEST else text[:LONGEST] + CUT
+    if len(text) <= LONGEST:
+        return text
+    return text[:LONGEST] + CUT
 
 
-def _said(body: Any) -> tuple[str, str, str]:
-    """Message, type and code, wherever a vendor puts them."""
+def _failure(body: Any) -> _Failure:
+    """What a body says of a failure, wherever a vendor puts it."""
     if not isinstance(body, dict):
-        return clipped(" ".join(str(body or "").split())), "", ""
+        words = " ".join(str(body or "").split())
+        return _Failure(clipped(words))
     error = body.get("error") or _in_choice(body) or body
     if isinstance(error, str):
-        return error, "", ""
-    if isinstance(body.get("response"), dict):  # response.failed
-        error = body["response"].get("error") or error
+        return _Failure(error)
+    response = body.get("response")
+    if isinstance(response, dict):  # response.failed
+        error = response.get("error") or error
     if not isinstance(error, dict):
-        return str(error), "", ""
-    message = error.get("message") or error.get("detail") or body.get("detail") or body.get("message") or ""
-    if not isinstance(message, str):
-        message = _details(message)
+        return _Failure(str(error))
     code = _named_in_details(error) or error.get("code")
-    type_ = error.get("status") or error.get("type") or ""
-    if type_ == "error":
-        type_ = ""
-    return message, str(type_), "" if code is None else str(code)
+    type_ = str(error.get("status") or error.get("type") or "")
+    return _Failure(
+        message=_message(error, body),
+        type="" if type_ == "error" else type_,
+        code="" if code is None else str(code),
+    )
 
 
-def _in_choice(body: Any) -> Any:
+def _message(error: Json, body: Json) -> str:
+    """The words of a failure, in the error itself or beside it."""
+    places = (error.get("message"), error.get("detail"), body.get("detail"), body.get("message"))
+    message = next(filter(None, places), "")
+    return message if isinstance(message, str) else _details(message)
+
+
+def _in_choice(body: Json) -> Any:
     """The error that a choice of a chat completion ended with (OpenRouter)."""
     choices = body.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choices, list) or not choices:
+        return None
+    first = choices[0]
     return first.get("error") if isinstance(first, dict) else None
 
 
-def _named_in_details(error: Any) -> str:
+def _named_in_details(error: Json) -> str:
     """The code that stands in the details of an error (Anthropic: a spent budget under the type of a rate limit)."""
     details = error.get("details")
-    code = details.get("error_code") if isinstance(details, dict) else None
+    if not isinstance(details, dict):
+        return ""
+    code = details.get("error_code")
     return code if isinstance(code, str) else ""
 
 
-def _details(message: Any) -> str:
+def _details(message: object) -> str:
     """The words of a validation error (Mistral's 422: an object with a list of details)."""
     rows = message.get("detail") if isinstance(message, dict) else message
     if not isinstance(rows, list):
         return str(message)
-    return "; ".join(
-        f"{'.'.join(map(str, row.get('loc', ())))}: {row.get('msg', '')}" if isinstance(row, dict) else str(row)
-        for row in rows
-    )
+    return "; ".join(map(_detail, rows))
 
 
-def _kind(status: int | None, message: str, type_: str, code: str) -> type[ModelError]:
+def _detail(row: object) -> str:
+    if not isinstance(row, dict):
+        return str(row)
+    place = ".".join(map(str, row.get("loc", ())))
+    words = row.get("msg", "")
+    return f"{place}: {words}"
+
+
+def _kind(status: int | None, failure: _Failure) -> type[ModelError]:
+    """The kind of an error: by its words where vendors use one code for several things, by code and type, by status."""
+    message = failure.message
     if _SPENT.search(message):
         return QuotaExceeded
-    for word in (code.lower(), type_.lower()):
-        kind = BY_CODE.get(word)
-        if kind is not None and (
-            kind is not ServerError or status not in BY_STATUS
-        ):  # "server_error" is said of all 5xx
-            return kind
-    if _KEY.search(message):
-        return AuthError
-    if (status is None or status in (200, 400, 413, 422, 500)) and _OVERFLOW.search(message):
-        return ContextOverflow
-    if (status is None or status in (200, 400, 403)) and _FLAGGED.search(message):
-        return ContentFiltered
+    kind = _kind_by_name(status, failure) or _kind_by_words(status, message)
+    if kind is not None:
+        return kind
     if status in BY_STATUS:
         return BY_STATUS[status]
     if status is None or status < 300:
-        return _asked_wrong(code) or _asked_wrong(type_) or ServerError
-    if status is not None and 400 <= status < 500:
-        return NotFound if _MISSING.search(message) else BadRequest
-    if status is not None and 300 <= status < 400:
-        return BadRequest  # a redirect: the address is not the API's
+        return _asked_wrong(failure.code) or _asked_wrong(failure.type) or ServerError
+    if 400 <= status < 500 and _MISSING.search(message):
+        return NotFound
+    if status < 500:
+        return BadRequest  # a redirect, too: the address is not the API's
     return ServerError
+
+
+def _kind_by_words(status: int | None, message: str) -> type[ModelError] | None:
+    if _KEY.search(message):
+        return AuthError
+    if status in _OVERFLOW_STATUS and _OVERFLOW.search(message):
+        return ContextOverflow
+    if status in _FLAGGED_STATUS and _FLAGGED.search(message):
+        return ContentFiltered
+    return None
+
+
+# With these the words may mean what they say. None: the failure of a command, or one inside a stream.
+_OVERFLOW_STATUS = (None, 200, 400, 413, 422, 500)
+_FLAGGED_STATUS = (None, 200, 400, 403)
+
+
+def _kind_by_name(status: int | None, failure: _Failure) -> type[ModelError] | None:
+    """The kind that the code or the type stands for. "server_error" is said of all 5xx: the status says more."""
+    for name in (failure.code.lower(), failure.type.lower()):
+        kind = BY_CODE.get(name)
+        is_vague = kind is ServerError and status in BY_STATUS
+        if kind is not None and not is_vague:
+            return kind
+    return None
 
 
 def _asked_wrong(word: str) -> type[ModelError] | None:
     """The error that a code or type of a failure inside a reply stands for, if the request is at fault."""
     word = word.lower()
-    return BadRequest if _WRONG_IMAGE.search(word) else ASKED_WRONG.get(word)
+    if _WRONG_IMAGE.search(word):
+        return BadRequest
+    return ASKED_WRONG.get(word)
 
 
 def _advice(kind: type[ModelError]) -> str:
@@ -283,13 +353,14 @@ def _advice(kind: type[ModelError]) -> str:
 
 
 def _request_id(headers: Mapping[str, str], body: Any) -> str:
-    for name in ("x-request-id", "request-id", "mistral-correlation-id", "x-goog-request-id", "cf-ray"):
+    for name in _REQUEST_IDS:
         if headers.get(name):
             return headers[name]
-    found = body.get("request_id") if isinstance(body, dict) else None
-    return found if isinstance(found, str) else ""
+    id = body.get("request_id") if isinstance(body, dict) else None
+    return id if isinstance(id, str) else ""
 
 
+_REQUEST_IDS = ("x-request-id", "request-id", "mistral-correlation-id", "x-goog-request-id", "cf-ray")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$")
 
 
@@ -299,21 +370,16 @@ def retry_after(headers: Mapping[str, str], body: Any = None, now: datetime | No
     `retry-after-ms` (OpenAI) goes before `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), that before Gemini's
     `RetryInfo` in the body (google.rpc.RetryInfo) and before ChatGPT's `resets_in_seconds`.
     """
-    exact = _number(headers.get("retry-after-ms"))
-    if exact is not None:
-        return exact / 1000
-    stated = headers.get("retry-after")
-    if stated:
-        seconds = _number(stated)
+    exact_ms = _number(headers.get("retry-after-ms"))
+    if exact_ms is not None:
+        return exact_ms / 1000
+    header = headers.get("retry-after")
+    if header:
+        seconds = _number(header)
+        if seconds is None:
+            seconds = _seconds_until(header, now or datetime.now(UTC))
         if seconds is not None:
             return seconds
-        try:
-            when = parsedate_to_datetime(stated)
-        except (ValueError, OverflowError):
-            when = None
-        if when is not None:
-            when = when if when.tzinfo else when.replace(tzinfo=UTC)
-            return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return None
@@ -321,6 +387,17 @@ def retry_after(headers: Mapping[str, str], body: Any = None, now: datetime | No
         if isinstance(detail, dict) and str(detail.get("@type", "")).endswith("RetryInfo"):
             return seconds_of(str(detail.get("retryDelay", "")))
     return _number(error.get("resets_in_seconds"))
+
+
+def _seconds_until(date: str, now: datetime) -> float | None:
+    """The seconds until a date of HTTP, 0 if it is past; None if it is no date."""
+    try:
+        when = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, (when - now).total_seconds())
 
 
 def _number(value: Any) -> float | None:
@@ -333,10 +410,10 @@ def _number(value: Any) -> float | None:
 
 def seconds_of(text: str) -> float | None:
     """A duration such as "34.4s", "1m2.5s" or "120ms" in seconds."""
-    found = _DURATION.match(text)
-    if not text or not found:
+    match = _DURATION.match(text)
+    if not text or not match:
         return None
-    hours, minutes, seconds, milliseconds = (float(part or 0) for part in found.groups())
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
 
 
@@ -347,13 +424,27 @@ def read_body(body: bytes) -> Any:
     except ValueError:
         text = body.decode("utf-8", "replace").strip()
     if text.startswith(("data:", "event:")):
-        for line in text.splitlines():
-            if line.startswith("data:"):
-                try:
-                    return from_json(line[5:].strip())
-                except ValueError:
-                    continue
+        event = _first_event(text)
+        if event is not None:
+            return event
     text = text[: 4 * LONGEST]  # tags are taken out of what may be shown, not of what may be sent
-    if "<html" in text[:500].lower() or text.startswith("<"):
-        text = re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", text, flags=re.S | re.I)
-    return clipped(" ".join(text.split()))
+    is_html = text.startswith("<") or "<html" in text[:500].lower()
+    if is_html:
+        text = _TAG.sub(" ", text)
+    words = " ".join(text.split())
+    return clipped(words)
+
+
+_TAG = re.compile(r"<(style|script).*?</\1>|<[^>]+>", flags=re.S | re.I)
+
+
+def _first_event(text: str) -> Any:
+    """The first event of a stream in which a failure came; None if there is none that is JSON."""
+    for line in text.splitlines():
+        if not line.startswith("data:"):
+            continue
+        try:
+            return from_json(line[5:].strip())
+        except ValueError:
+            continue
+    return None

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from graphflow.errors import AuthError, KeyMissing
 from graphflow.redaction import remember
 
+# What a server asks for is kept to within bounds: "0" would make a loop without a pause of all keys, and a date that is wrong
+# by years would lose a key for good.
 SHORTEST_REST_S = 1.0
 LONGEST_REST_S = 3600.0
 
@@ -24,9 +26,10 @@ class Key:
     __slots__ = ("__value", "label")
 
     def __init__(self, value: str, label: str) -> None:
-        self.__value = _clean(value, label)
+        clean = _clean(value, label)
+        self.__value = clean
         self.label = label
-        remember(self.__value, label)
+        remember(clean, label)  # what quotes it, wherever that is, is shown without it
 
     def reveal(self) -> str:
         """The key itself."""
@@ -41,7 +44,8 @@ class Key:
 
 def _clean(value: str, label: str) -> str:
     value = value.strip()
-    if not value or not value.isascii() or not value.isprintable() or " " in value:
+    is_header_value = value.isascii() and value.isprintable() and " " not in value
+    if not value or not is_header_value:
         raise AuthError(f"{label} holds what no key can: it is empty, or has spaces, line breaks or non-ASCII letters")
     return value
 
@@ -63,33 +67,46 @@ class Keyring:
 
     def take(self) -> Key | None:
         """The next key that may be used now, or None."""
-        now = self.clock()
-        for offset in range(len(self.keys)):
-            position = (self._next + offset) % len(self.keys)
+        count = len(self.keys)
+        for offset in range(count):
+            position = (self._next + offset) % count
             key = self.keys[position]
-            if key.label not in self._refused and self._until.get(key.label, 0.0) <= now:
+            if self._is_ready(key):
                 self._next = position + 1
                 return key
         return None
 
+    def _is_ready(self, key: Key) -> bool:
+        return key.label not in self._refused and self._rest_s(key) == 0
+
+    def _rest_s(self, key: Key) -> float:
+        """Seconds for which a key still rests; 0 if it does not."""
+        until = self._until.get(key.label)
+        if until is None:
+            return 0.0
+        return max(0.0, until - self.clock())
+
     def peek(self) -> Key | None:
         """The key that would be taken now, without taking it."""
-        position = self._next
+        before = self._next
         key = self.take()
-        self._next = position
+        self._next = before
         return key
 
     def soonest(self) -> float | None:
         """Seconds until a resting key may be used again; None if all were refused."""
-        left = [
-            max(0.0, self._until.get(k.label, 0.0) - self.clock()) for k in self.keys if k.label not in self._refused
-        ]
-        return min(left) if left else None
+        rests: list[float] = []
+        for key in self.keys:
+            if key.label not in self._refused:
+                rests.append(self._rest_s(key))
+        return min(rests, default=None)
 
     def rest(self, key: Key, seconds: float) -> None:
         """Leaves a key alone for a while: a second at least, an hour at most."""
-        until = self.clock() + min(max(seconds, SHORTEST_REST_S), LONGEST_REST_S)
-        self._until[key.label] = max(until, self._until.get(key.label, 0.0))
+        pause = min(max(seconds, SHORTEST_REST_S), LONGEST_REST_S)
+        until = self.clock() + pause
+        earlier = self._until.get(key.label, 0.0)
+        self._until[key.label] = max(until, earlier)
 
     def refuse(self, key: Key) -> None:
         """Never uses a key again."""
@@ -97,16 +114,14 @@ class Keyring:
 
     @property
     def state(self) -> dict[str, str]:
-        """What is up with each key, by its label."""
-        now = self.clock()
-        return {
-            key.label: "refused"
-            if key.label in self._refused
-            else f"resting for {self._until[key.label] - now:.0f} s"
-            if self._until.get(key.label, 0.0) > now
-            else "ready"
-            for key in self.keys
-        }
+        """The state of each key, by its label: ready, resting or refused."""
+        return {key.label: self._state_of(key) for key in self.keys}
+
+    def _state_of(self, key: Key) -> str:
+        if key.label in self._refused:
+            return "refused"
+        rest_s = self._rest_s(key)
+        return f"resting for {rest_s:.0f} s" if rest_s else "ready"
 
     def __repr__(self) -> str:
         return f"<keyring of {len(self.keys)}>"
@@ -123,43 +138,56 @@ def keys_for(
         KeyMissing: none is there; the text names the variable and the page where keys are made.
         AuthError: one cannot be a key.
     """
-    passed = [given, *several] if given is not None else list(several)
+    passed = list(several)
+    if given is not None:
+        passed.insert(0, given)
     if passed:
-        named = [(_from_variable(text), text[1:] if text.startswith("$") else "") for text in passed]
-        labels = [f"{provider} key {n}{f' (${name})' if name else ''}" for n, (_, name) in enumerate(named, 1)]
-        return _ring([Key(text, label) for (text, _), label in zip(named, labels, strict=True)])
+        keys = [_passed_key(provider, number, text) for number, text in enumerate(passed, 1)]
+        return _shared_ring(keys)
     for variable in variables:
-        held = os.environ.get(variable, "")
-        texts = [text for text in held.split(",") if text.strip()]
-        if texts:
-            many = len(texts) > 1
-            return _ring(
-                [Key(t, f"{provider} key ${variable}{f' no. {n}' if many else ''}") for n, t in enumerate(texts, 1)]
-            )
+        keys = _keys_in(provider, variable)
+        if keys:
+            return _shared_ring(keys)
     if not needed:
         return Keyring([])
+    wanted = " or ".join(variables)
     raise KeyMissing(
-        f"{provider} needs a key: set {' or '.join(variables)}, or pass connect('{provider}:...', key=...); "
-        f"keys are made at {page}",
+        f"{provider} needs a key: set {wanted}, or pass connect('{provider}:...', key=...); keys are made at {page}",
         provider=provider,
     )
+
+
+def _passed_key(provider: str, number: int, text: str) -> Key:
+    """A key that was passed in, or the one of the variable that "$NAME" names."""
+    label = f"{provider} key {number}"
+    if not text.startswith("$"):
+        return Key(text, label)
+    variable = text[1:]
+    value = os.environ.get(variable, "")
+    if not value:
+        raise KeyMissing(f"the variable {variable} is not set, and a key was to be read from it")
+    return Key(value, f"{label} (${variable})")
+
+
+def _keys_in(provider: str, variable: str) -> list[Key]:
+    """The keys of an environment variable, numbered where it holds several."""
+    value = os.environ.get(variable, "")
+    texts = [text for text in value.split(",") if text.strip()]
+    label = f"{provider} key ${variable}"
+    keys: list[Key] = []
+    for number, text in enumerate(texts, 1):
+        own_label = label if len(texts) == 1 else f"{label} no. {number}"
+        key = Key(text, own_label)
+        keys.append(key)
+    return keys
 
 
 _rings: dict[tuple[tuple[str, str], ...], Keyring] = {}
 
 
-def _ring(keys: list[Key]) -> Keyring:
+def _shared_ring(keys: list[Key]) -> Keyring:
     """The one keyring of these keys in this process: what one run has learned of a key, the next one knows."""
-    named = tuple((key.label, key.reveal()) for key in keys)
-    if named not in _rings:
-        _rings[named] = Keyring(keys)
-    return _rings[named]
-
-
-def _from_variable(text: str) -> str:
-    if not text.startswith("$"):
-        return text
-    value = os.environ.get(text[1:], "")
-    if not value:
-        raise KeyMissing(f"the variable {text[1:]} is not set, and a key was to be read from it")
-    return value
+    identity = tuple((key.label, key.reveal()) for key in keys)
+    if identity not in _rings:
+        _rings[identity] = Keyring(keys)
+    return _rings[identity]

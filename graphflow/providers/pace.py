@@ -15,7 +15,7 @@ class Bucket:
 
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         if not per_minute > 0:
-            raise DeclarationError(f"a pace of {per_minute:g} per minute lets nothing through; give more than 0")
+            raise DeclarationError(f"a pace of {per_minute:g} per minute lets nothing through; it must be more than 0")
         self.size = float(per_minute)
         self.level = self.size
         self.clock = clock
@@ -23,16 +23,23 @@ class Bucket:
 
     def take(self, amount: float) -> float:
         """Takes `amount` and returns the seconds to wait until it is there. What exceeds the bucket is cut to it."""
-        now = self.clock()
-        self.level = min(self.size, self.level + (now - self.filled) * self.size / 60)
-        self.filled = now
+        self._refill()
         self.level -= min(amount, self.size)
-        return max(0.0, -self.level * 60 / self.size)
+        lacking = max(0.0, -self.level)
+        return lacking * 60 / self.size
+
+    def _refill(self) -> None:
+        now = self.clock()
+        flow = (now - self.filled) * self.size / 60
+        self.level = min(self.size, self.level + flow)
+        self.filled = now
 
     def give(self, amount: float) -> None:
         """Puts back what was not used (or takes what was used beyond it, if negative)."""
-        if isfinite(amount):
-            self.level = max(-self.size, min(self.size, self.level + amount))
+        if not isfinite(amount):  # what a server counts is untrusted: one NaN would close the bucket for good
+            return
+        level = min(self.size, self.level + amount)
+        self.level = max(-self.size, level)
 
 
 class Pace:
@@ -46,28 +53,33 @@ class Pace:
     def __init__(
         self, rpm: float | None = None, tpm: float | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.requests = None if rpm is None else Bucket(rpm, clock)
-        self.tokens = None if tpm is None else Bucket(tpm, clock)
+        self.requests: Bucket | None = None
+        self.tokens: Bucket | None = None
+        if rpm is not None:
+            self.requests = Bucket(rpm, clock)
+        if tpm is not None:
+            self.tokens = Bucket(tpm, clock)
 
     async def admit(self, tokens: float) -> None:
         """Waits until a request of about that many tokens may go out."""
-        waits = [0.0]
+        wait_s = 0.0
         if self.requests is not None:
-            waits.append(self.requests.take(1))
+            wait_s = self.requests.take(1)
         if self.tokens is not None:
-            waits.append(self.tokens.take(tokens))
-        wait = max(waits)
-        if wait:
-            try:
-                await asyncio.sleep(wait)
-            except asyncio.CancelledError:
-                self._give_back(tokens)
-                raise
+            wait_s = max(wait_s, self.tokens.take(tokens))
+        if not wait_s:
+            return
+        try:
+            await asyncio.sleep(wait_s)
+        except asyncio.CancelledError:
+            self._give_back(tokens)
+            raise
 
     def settle(self, estimated: float, used: float) -> None:
         """Corrects the estimate once the provider has counted."""
         if self.tokens is not None:
-            self.tokens.give(min(estimated, self.tokens.size) - used)
+            taken = min(estimated, self.tokens.size)
+            self.tokens.give(taken - used)
 
     def _give_back(self, tokens: float) -> None:
         if self.requests is not None:

@@ -10,28 +10,36 @@ from pydantic_core import from_json
 from graphflow.messages.message import to_json_value
 from graphflow.model.reply import fenced_blocks
 from graphflow.model.seam import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
-from graphflow.model.turns import AssistantTurn, ToolTurn, Turn, UserTurn
+from graphflow.model.turns import AssistantTurn, ToolResult, ToolTurn, Turn, UserTurn
 from graphflow.providers.wires.wire import arguments_of, cannot
 
 Json = dict[str, Any]
 
+# The two forms of an answer, as the model reads them and as `read_call_or_answer` reads them back:
+#   {"tool": "add", "arguments": {"a": 1, "b": 2}}
+#   {"answer": "three"}
+_EXPLANATION = 'Call a tool with {"tool": ..., "arguments": {...}} or answer with {"answer": ...}. The tools are:'
+
 
 def render_tools(tools: tuple[ToolSpec, ...]) -> str:
-    """What the model is told of its tools."""
+    """The paragraph that tells a model about its tools; empty if it has none."""
     if not tools:
         return ""
-    lines = [f"- {t.name}({', '.join(t.parameters.get('properties', {}))}): {t.description}" for t in tools]
-    return (
-        'Call a tool with {"tool": ..., "arguments": {...}} or answer with {"answer": ...}. The tools are:\n'
-        + "\n".join(lines)
-    )
+    return "\n".join([_EXPLANATION, *map(_render_tool, tools)])
+
+
+def _render_tool(tool: ToolSpec) -> str:
+    parameters = ", ".join(tool.parameters.get("properties", {}))
+    return f"- {tool.name}({parameters}): {tool.description}"
 
 
 def render_call(name: str, arguments: str) -> str:
     """A call as the model is to write it."""
-    return json.dumps({"tool": name, "arguments": to_json_value(arguments_of(arguments))})
+    value = to_json_value(arguments_of(arguments))
+    return json.dumps({"tool": name, "arguments": value})
 
 
+# -- the schema of an answer -----------------------------------------------------------------------------------------------
 def schema_of(request: Request, longest: int | None = None) -> Json | None:
     """The schema that the answer must fit: the output's, or one call of a tool or an answer.
 
@@ -41,77 +49,139 @@ def schema_of(request: Request, longest: int | None = None) -> Json | None:
     """
     if not request.tools:
         return request.output_schema
-    free: Json = {"type": "string"} if longest is None else {"type": "string", "maxLength": longest}
-    answer = {**(request.output_schema or free)}
+    answer = _answer_schema(request, longest)
     definitions: Json = {**answer.pop("$defs", {})}
-    ways: list[Json] = []
-    choice = request.settings.tool_choice
-    for tool in request.tools if choice != "none" else ():
-        if choice not in (None, "auto", "required", tool.name):
-            continue
-        parameters = _own_definitions(tool)
+    forms: list[Json] = []
+    for tool in _tools_of_choice(request):
+        parameters = _with_own_definitions(tool)
         definitions |= parameters.pop("$defs", {})
-        ways.append(_object({"tool": {"const": tool.name}, "arguments": {"additionalProperties": False, **parameters}}))
-    if choice in (None, "auto", "none") or not ways:
-        ways.append(_object({"answer": answer}))
-    return {"anyOf": ways} | ({"$defs": definitions} if definitions else {})
+        forms.append(_call_schema(tool.name, parameters))
+    may_answer = request.settings.tool_choice in (None, "auto", "none")
+    if may_answer or not forms:
+        forms.append(_object({"answer": answer}))
+    schema: Json = {"anyOf": forms}
+    if definitions:
+        schema["$defs"] = definitions
+    return schema
 
 
-def _own_definitions(tool: ToolSpec) -> Json:
+def _answer_schema(request: Request, longest: int | None) -> Json:
+    if request.output_schema:
+        return dict(request.output_schema)
+    if longest is None:
+        return {"type": "string"}
+    return {"type": "string", "maxLength": longest}
+
+
+def _tools_of_choice(request: Request) -> list[ToolSpec]:
+    """The tools that `tool_choice` leaves to the model."""
+    match request.settings.tool_choice:
+        case None | "auto" | "required":
+            return list(request.tools)
+        case "none":
+            return []
+        case name:
+            return [tool for tool in request.tools if tool.name == name]
+
+
+def _call_schema(name: str, parameters: Json) -> Json:
+    arguments = {"additionalProperties": False, **parameters}
+    return _object({"tool": {"const": name}, "arguments": arguments})
+
+
+def _with_own_definitions(tool: ToolSpec) -> Json:
     """The parameters with definitions under names of the tool's own: two tools may mean different things by one name."""
-    if "$defs" not in tool.parameters:
-        return {**tool.parameters}
-    text = json.dumps({key: value for key, value in tool.parameters.items() if key != "$defs"})
-    defined = json.dumps(tool.parameters["$defs"])
-    for name in tool.parameters["$defs"]:
-        text = text.replace(f'"#/$defs/{name}"', f'"#/$defs/{tool.name}.{name}"')
-        defined = defined.replace(f'"#/$defs/{name}"', f'"#/$defs/{tool.name}.{name}"')
-    renamed = {f"{tool.name}.{name}": shape for name, shape in json.loads(defined).items()}
-    return {**json.loads(text), "$defs": renamed}
+    parameters = dict(tool.parameters)
+    definitions = parameters.pop("$defs", None)
+    if definitions is None:
+        return parameters
+    text = json.dumps(parameters)
+    defined = json.dumps(definitions)
+    for name in definitions:
+        reference = f'"#/$defs/{name}"'
+        own_reference = f'"#/$defs/{tool.name}.{name}"'
+        text = text.replace(reference, own_reference)
+        defined = defined.replace(reference, own_reference)
+    own = {f"{tool.name}.{name}": shape for name, shape in json.loads(defined).items()}
+    return {**json.loads(text), "$defs": own}
 
 
 def _object(properties: Json) -> Json:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
+# -- reading it back -------------------------------------------------------------------------------------------------------
 def read_call_or_answer(text: str, id: str = "call_0") -> ModelEvent:
     """The call that the text spells, or the answer. What is neither is the answer itself."""
-    stripped = text.strip()
-    said: Any = None
-    for spelled in (stripped, *(fenced_blocks(stripped) if stripped.startswith("```") else ())):
+    try:
+        value = _json_in(text.strip())
+    except ValueError:
+        return TextDelta(text)  # cut off, or plain words: the agent sees whether they fit
+    if not isinstance(value, dict):
+        return _answer(value)
+    name = value.get("tool")
+    if isinstance(name, str):
+        arguments = json.dumps(value.get("arguments") or {})
+        return CallDelta(0, id=id, name=name, arguments=arguments)
+    return _answer(value.get("answer", value))
+
+
+def _json_in(text: str) -> Any:
+    """The JSON of a text, also of one that stands in a Markdown block.
+
+    Raises:
+        ValueError: there is none.
+    """
+    candidates = [text]
+    if text.startswith("```"):
+        candidates += fenced_blocks(text)
+    for candidate in candidates:
         try:
-            said = from_json(spelled)
-            break
+            return from_json(candidate)
         except ValueError:
             continue
-    else:
-        return TextDelta(text)  # cut off, or plain words; the agent sees whether it fits
-    if isinstance(said, dict) and isinstance(said.get("tool"), str):
-        return CallDelta(0, id=id, name=said["tool"], arguments=json.dumps(said.get("arguments") or {}))
-    answer = said.get("answer", said) if isinstance(said, dict) else said
-    return TextDelta(answer if isinstance(answer, str) else json.dumps(answer))
+    raise ValueError("no JSON")
 
 
+def _answer(value: object) -> TextDelta:
+    return TextDelta(value if isinstance(value, str) else json.dumps(value))
+
+
+# -- the conversation in words ---------------------------------------------------------------------------------------------
 def transcript(turns: tuple[Turn, ...], wire: str) -> str:
     """A conversation as one text, for a model that takes no turns. A single question is just its text."""
-    if len(turns) == 1 and isinstance(turns[0], UserTurn):
-        return _said(turns[0], wire)
-    told = [_told(turn, wire) for turn in turns]
-    return "\n\n".join(["The conversation so far:", *told, "Go on as the assistant, with its next turn only."])
+    only = turns[0] if len(turns) == 1 else None
+    if isinstance(only, UserTurn):
+        return _user_text(only, wire)
+    paragraphs = [_paragraph(turn, wire) for turn in turns]
+    return "\n\n".join(["The conversation so far:", *paragraphs, "Go on as the assistant, with its next turn only."])
 
 
-def _told(turn: Turn, wire: str) -> str:
+def _paragraph(turn: Turn, wire: str) -> str:
     match turn:
         case UserTurn():
-            return f"User: {_said(turn, wire)}"
+            return f"User: {_user_text(turn, wire)}"
         case AssistantTurn():
-            calls = [render_call(call.name, call.arguments) for call in turn.calls]
-            return "Assistant: " + "\n".join([*([turn.text] if turn.text else []), *calls])
+            lines = [turn.text] if turn.text else []
+            lines += [render_call(call.name, call.arguments) for call in turn.calls]
+            return "Assistant: " + "\n".join(lines)
         case ToolTurn():
-            return "\n".join(f"Tool {r.name} {'answered' if r.ok else 'failed'}: {r.text}" for r in turn.results)
+            return "\n".join(map(_result_line, turn.results))
 
 
-def _said(turn: UserTurn, wire: str) -> str:
-    if any(not isinstance(part, str) and hasattr(part, "kind") for part in turn.parts):
-        raise cannot(wire, "pictures or files", "use a provider that takes them")
+def _result_line(result: ToolResult) -> str:
+    outcome = "answered" if result.ok else "failed"
+    return f"Tool {result.name} {outcome}: {result.text}"
+
+
+def _user_text(turn: UserTurn, wire: str) -> str:
+    for part in turn.parts:
+        is_media = not isinstance(part, str) and hasattr(part, "kind")  # a cache mark has none, and says nothing here
+        if is_media:
+            raise cannot(wire, "pictures or files", "use a provider that takes them")
     return turn.text

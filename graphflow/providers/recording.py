@@ -18,50 +18,77 @@ import os
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from graphflow import errors
 from graphflow.errors import FileUnreadable, ModelError, ReplayMiss
 from graphflow.messages.message import to_json_value
-from graphflow.model import seam
-from graphflow.model.reply import ReplyBuilder
+from graphflow.model.reply import Reply, ReplyBuilder
 from graphflow.model.resolve import open_model
-from graphflow.model.seam import Model, ModelEvent, Request
+from graphflow.model.seam import (
+    CallDelta,
+    Cited,
+    Finished,
+    Kept,
+    LogprobsDelta,
+    Model,
+    ModelEvent,
+    Opened,
+    RefusalDelta,
+    Request,
+    Restarted,
+    Retried,
+    Switched,
+    TextDelta,
+    ThinkingDelta,
+    UsageDelta,
+)
 from graphflow.model.settings import Settings
 from graphflow.providers.closing import aclosing
 from graphflow.redaction import scrub, scrubbed
 from graphflow.regular import read_regular
 
-EVENTS: dict[str, Any] = {
-    kind.__name__: kind
-    for kind in (
-        *(seam.TextDelta, seam.ThinkingDelta, seam.RefusalDelta, seam.CallDelta, seam.Kept, seam.UsageDelta),
-        *(seam.LogprobsDelta, seam.Cited, seam.Opened, seam.Restarted, seam.Finished),
-    )
-}
+Json = dict[str, Any]
+
+_RECORDED = (
+    TextDelta,
+    ThinkingDelta,
+    RefusalDelta,
+    CallDelta,
+    Kept,
+    UsageDelta,
+    LogprobsDelta,
+    Cited,
+    Opened,
+    Restarted,
+    Finished,
+)
+EVENTS: dict[str, Any] = {kind.__name__: kind for kind in _RECORDED}
 """What a recording holds; retries and switches are how an answer was come by, not part of it."""
-SHOWN = 60
+MAX_DIFF_LINES = 60
 """Lines of a difference that are shown."""
 
 
-def request_record(request: Request) -> dict[str, Any]:
+# -- plain data ------------------------------------------------------------------------------------------------------------
+def request_record(request: Request) -> Json:
     """A request as plain data, without what is the default: what recordings are found by."""
-    record: dict[str, Any] = json.loads(json.dumps(scrubbed(_plain(request)), sort_keys=True))
+    text = json.dumps(scrubbed(_plain(request)), sort_keys=True)
+    record: Json = json.loads(text)
     return record
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Request):
+        record = _plain_fields(value)
+        record.pop("restart", None)  # it says who watches, not what is asked
+        settings = record.pop("settings", {})
+        return record | settings  # beside the rest: recordings are older than `Request.settings`
+    if isinstance(value, Settings):
+        return _plain_fields(value)
     if is_dataclass(value) and not isinstance(value, type):
-        told = (f for f in fields(value) if f.init and f.name != "restart" and not _is_default(value, f))
-        named = {f.name: _plain(getattr(value, f.name)) for f in told}
-        if isinstance(value, Request):
-            settings = named.pop("settings", {})
-            return {**named, **settings}  # beside the rest: recordings are older than `Request.settings`
-        if isinstance(value, Settings):
-            return named
-        return {"is": type(value).__name__, **named}
+        return {"is": type(value).__name__, **_plain_fields(value)}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
@@ -71,11 +98,23 @@ def _plain(value: Any) -> Any:
     return to_json_value(value)
 
 
-def _is_default(value: Any, field: Any) -> bool:
-    default = field.default_factory() if field.default_factory is not MISSING else field.default
+def _plain_fields(value: Any) -> Json:
+    """The fields of a dataclass that are not as they are by default."""
+    record: Json = {}
+    for field in fields(value):
+        if field.init and not _is_default(value, field):
+            record[field.name] = _plain(getattr(value, field.name))
+    return record
+
+
+def _is_default(value: object, field: Field[Any]) -> bool:
+    default = field.default
+    if field.default_factory is not MISSING:
+        default = field.default_factory()
     return default is not MISSING and getattr(value, field.name) == default
 
 
+# -- recording -------------------------------------------------------------------------------------------------------------
 class Recorder:
     """A model that writes down what another one answers."""
 
@@ -92,9 +131,9 @@ class Recorder:
 
     def prepare(self) -> None:
         """Opens the model, if that is still to be done."""
-        further: Any = getattr(self.model, "prepare", None)
-        if further is not None:
-            further()
+        prepare = getattr(self.model, "prepare", None)
+        if prepare is not None:
+            prepare()
 
     async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
         """Yields what the model answers; the whole answer, or its error, is written when it has ended."""
@@ -109,24 +148,47 @@ class Recorder:
             error = raised
             raise
         finally:
-            if error is not None or (events and isinstance(events[-1], seam.Finished)):
+            is_finished = bool(events) and isinstance(events[-1], Finished)
+            if is_finished or error is not None:
                 self._write(request, events, error)
 
     def _write(self, request: Request, events: list[ModelEvent], error: ModelError | None) -> None:
-        told = without_secrets(_summed(events))
-        said = [{type(e).__name__: _fields(e)} for e in told if type(e).__name__ in EVENTS]
-        line: dict[str, Any] = {"model": self.name, "request": request_record(request), "events": said}
-        if error is not None:
-            line["error"] = {"is": type(error).__name__, "text": str(error), **_error_fields(error)}
-        begun, self.begun = self.begun, True
+        row = scrubbed(_answer_record(self.name, request, events, error))
+        append, self.begun = self.begun, True
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            _append(self.path, (json.dumps(scrubbed(line)) + "\n").encode(), keep=begun)
+            line = (json.dumps(row) + "\n").encode()
+            _append(self.path, line, keep=append)
         except OSError as problem:  # an answer that was given is not taken away by it
             warnings.warn(f"the answer could not be written to {self.path}: {problem}", stacklevel=2)
 
     def __repr__(self) -> str:
         return f"<recorder of {self.name} into {self.path}>"
+
+
+def _answer_record(model: str, request: Request, events: list[ModelEvent], error: ModelError | None) -> Json:
+    """One line of a recording: the request and what came of it."""
+    record: Json = {"model": model, "request": request_record(request)}
+    record["events"] = [
+        {type(event).__name__: _plain_fields(event)}
+        for event in without_secrets(_with_one_usage(events))
+        if type(event).__name__ in EVENTS
+    ]
+    if error is not None:
+        record["error"] = _error_record(error)
+    return record
+
+
+_ERROR_FIELDS = ("provider", "status", "code", "type", "request_id", "retry_after")
+
+
+def _error_record(error: ModelError) -> Json:
+    record: Json = {"is": type(error).__name__, "text": str(error)}
+    for name in _ERROR_FIELDS:
+        value = getattr(error, name)
+        if value not in (None, ""):
+            record[name] = value
+    return record
 
 
 def _append(path: Path, line: bytes, *, keep: bool) -> None:
@@ -135,7 +197,8 @@ def _append(path: Path, line: bytes, *, keep: bool) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with path.open("r+b" if keep and path.exists() else "wb", buffering=0) as sink:
+    mode = "r+b" if keep and path.exists() else "wb"
+    with path.open(mode, buffering=0) as sink:
         end = _end_of_whole_lines(path, sink)
         sink.seek(end)
         sink.truncate()
@@ -177,60 +240,89 @@ def _is_whole(row: bytes) -> bool:
     return True
 
 
-def _summed(events: list[ModelEvent]) -> list[ModelEvent]:
-    """The events; where several tries were paid for, one usage that is the sum of all, as a live run counts them."""
-    if not any(isinstance(event, (seam.Retried, seam.Switched, seam.Restarted)) for event in events):
+_FURTHER_TRY = (Retried, Switched, Restarted)
+
+
+def _with_one_usage(events: list[ModelEvent]) -> list[ModelEvent]:
+    """The events of the last try; where several were paid for, with one usage that is the sum, as a live run counts them."""
+    if not any(isinstance(event, _FURTHER_TRY) for event in events):
         return events
     builder = ReplyBuilder()
     for event in events:
         builder.add(event)
-    whole = builder.whole()
-    start = max((n for n, event in enumerate(events) if isinstance(event, seam.Restarted)), default=-1) + 1
-    kept = [event for event in events[start:] if not isinstance(event, (seam.UsageDelta, seam.Finished))]
-    total = seam.UsageDelta(whole.input_tokens, whole.output_tokens, whole.usd)
-    total.cache_read_tokens, total.cache_write_tokens = whole.cache_read_tokens, whole.cache_write_tokens
-    total.reasoning_tokens = whole.reasoning_tokens
-    ends = [event for event in events[start:] if isinstance(event, seam.Finished)]
-    return [*kept, *([total] if not builder.empty else []), *ends]
+    answer: list[ModelEvent] = []
+    end: list[ModelEvent] = []
+    for event in _last_try(events):
+        if isinstance(event, Finished):
+            end.append(event)
+        elif not isinstance(event, UsageDelta):
+            answer.append(event)
+    if not builder.empty:
+        answer.append(_usage_of(builder.whole()))
+    return answer + end
+
+
+def _last_try(events: list[ModelEvent]) -> list[ModelEvent]:
+    """The events behind the last `Restarted`: what came before it is void."""
+    start = 0
+    for position, event in enumerate(events):
+        if isinstance(event, Restarted):
+            start = position + 1
+    return events[start:]
+
+
+def _usage_of(reply: Reply) -> UsageDelta:
+    return UsageDelta(
+        reply.input_tokens,
+        reply.output_tokens,
+        reply.usd,
+        cache_read_tokens=reply.cache_read_tokens,
+        cache_write_tokens=reply.cache_write_tokens,
+        reasoning_tokens=reply.reasoning_tokens,
+    )
+
+
+_Piece = TextDelta | ThinkingDelta | CallDelta | RefusalDelta
 
 
 def without_secrets(events: list[ModelEvent]) -> list[ModelEvent]:
     """The events; pieces of one part that spell a secret only together become one piece without it."""
-    runs: dict[tuple[str, int], list[int]] = {}
-    for position, event in enumerate(events):
-        if isinstance(event, (seam.TextDelta, seam.ThinkingDelta, seam.CallDelta, seam.RefusalDelta)):
-            runs.setdefault((type(event).__name__, getattr(event, "index", 0)), []).append(position)
     cleaned: list[ModelEvent | None] = list(events)
-    for positions in runs.values():
-        whole = "".join(_text(events[position]) for position in positions)
-        if scrub(whole) != whole:
-            first, *others = positions
-            cleaned[first] = _saying(events[first], scrub(whole))
-            for position in others:
-                cleaned[position] = None
+    for positions in _positions_by_part(events):
+        text = "".join(_text(events[position]) for position in positions)
+        clean = scrub(text)
+        if clean == text:
+            continue
+        for position in positions:
+            cleaned[position] = None
+        first = positions[0]
+        cleaned[first] = _with_text(events[first], clean)
     return [event for event in cleaned if event is not None]
 
 
+def _positions_by_part(events: list[ModelEvent]) -> list[list[int]]:
+    """Where the pieces of each part stand among the events."""
+    parts: dict[tuple[str, int], list[int]] = {}
+    for position, event in enumerate(events):
+        if not isinstance(event, _Piece):
+            continue
+        kind = type(event).__name__
+        index = getattr(event, "index", 0)
+        parts.setdefault((kind, index), []).append(position)
+    return list(parts.values())
+
+
 def _text(event: Any) -> str:
-    return str(event.arguments if isinstance(event, seam.CallDelta) else event.text)
+    return str(event.arguments if isinstance(event, CallDelta) else event.text)
 
 
-def _saying(event: Any, text: str) -> ModelEvent:
-    changed: ModelEvent = replace(event, **{"arguments" if isinstance(event, seam.CallDelta) else "text": text})
+def _with_text(event: Any, text: str) -> ModelEvent:
+    field = "arguments" if isinstance(event, CallDelta) else "text"
+    changed: ModelEvent = replace(event, **{field: text})
     return changed
 
 
-def _fields(event: Any) -> dict[str, Any]:
-    return {f.name: _plain(getattr(event, f.name)) for f in fields(event) if not _is_default(event, f)}
-
-
-_ERROR_FIELDS = ("provider", "status", "code", "type", "request_id", "retry_after")
-
-
-def _error_fields(error: ModelError) -> dict[str, Any]:
-    return {name: value for name in _ERROR_FIELDS if (value := getattr(error, name)) not in (None, "")}
-
-
+# -- replaying -------------------------------------------------------------------------------------------------------------
 class Replayer:
     """A model that answers from a recording.
 
@@ -243,7 +335,7 @@ class Replayer:
         self.lines = _read(self.path)
         self.name = str(self.lines[0]["model"]) if self.lines else "replay"
         self.asked = 0
-        self._left: dict[str, list[dict[str, Any]]] = {}
+        self._left: dict[str, list[Json]] = {}
         self._used: set[int] = set()
         for line in self.lines:
             self._left.setdefault(_key(line["request"]), []).append(line)
@@ -258,12 +350,15 @@ class Replayer:
         answers = self._left.get(_key(record))
         if not answers:
             raise ReplayMiss(self._miss(record))
-        line = answers.pop(0) if len(answers) > 1 else answers[0]
+        line = answers[0]
+        if len(answers) > 1:  # the last one answers for good
+            del answers[0]
         self.asked += 1
         self._used.add(id(line))
         for event in line["events"]:
             [(name, given)] = event.items()
-            yield EVENTS[name](**given)
+            kind = EVENTS[name]
+            yield kind(**given)
         if "error" in line:
             raise _error(line["error"])
 
@@ -274,52 +369,62 @@ class Replayer:
             ReplayMiss: the text tells how many, and the first of them.
         """
         unasked = [line for line in self.lines if id(line) not in self._used]
-        if unasked:
-            first = "\n".join(_pretty(unasked[0]["request"])[:SHOWN])
-            raise ReplayMiss(f"{len(unasked)} answers of {self.path} were never asked for; the first is to:\n{first}")
+        if not unasked:
+            return
+        request = unasked[0]["request"]
+        first = "\n".join(_pretty(request)[:MAX_DIFF_LINES])
+        count = len(unasked)
+        raise ReplayMiss(f"{count} answers of {self.path} were never asked for; the first is to:\n{first}")
 
-    def _miss(self, record: dict[str, Any]) -> str:
-        head = f"{self.path} holds {len(self.lines)} recorded answers, and none to this request"
+    def _miss(self, record: Json) -> str:
+        """The text of a miss: how the nearest recorded request differs."""
+        count = len(self.lines)
+        head = f"{self.path} holds {count} recorded answers, and none to this request"
         if not self.lines:
             return f"{head}; record it with record({str(self.path)!r}, model)"
         asked = _pretty(record)
+        recorded = self._nearest(asked)
+        diff = [*difflib.unified_diff(recorded, asked, "recorded", "asked", lineterm="", n=2)]
+        shown = diff[:MAX_DIFF_LINES]
+        left_out = len(diff) - len(shown)
+        if left_out:
+            shown.append(f"... {left_out} lines more")
+        return "\n".join([f"{head}; the nearest one differs so:", *shown])
+
+    def _nearest(self, asked: list[str]) -> list[str]:
+        """The recorded request that is most like the one that was asked."""
         matcher = difflib.SequenceMatcher(b="\n".join(asked))
 
-        def likeness(line: dict[str, Any]) -> float:
-            matcher.set_seq1("\n".join(_pretty(line["request"])))
+        def likeness(request: list[str]) -> float:
+            matcher.set_seq1("\n".join(request))
             return matcher.quick_ratio()
 
-        nearest = max(self.lines, key=likeness)
-        diff = list(difflib.unified_diff(_pretty(nearest["request"]), asked, "recorded", "asked", lineterm="", n=2))
-        more = [f"... {len(diff) - SHOWN} lines more"] if len(diff) > SHOWN else []
-        return "\n".join([f"{head}; the nearest one differs so:", *diff[:SHOWN], *more])
+        return max((_pretty(line["request"]) for line in self.lines), key=likeness)
 
     def __repr__(self) -> str:
         return f"<replay of {self.path}: {len(self.lines)} answers>"
 
 
-def _key(record: dict[str, Any]) -> str:
+def _key(record: Json) -> str:
     return json.dumps(record, sort_keys=True)
 
 
-def _pretty(record: dict[str, Any]) -> list[str]:
+def _pretty(record: Json) -> list[str]:
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False).splitlines()
 
 
-def _is_event(event: dict[str, Any]) -> bool:
-    [(name, given)] = event.items()
-    return name in EVENTS and set(given) <= {field.name for field in fields(EVENTS[name])}
-
-
-def _error(given: dict[str, Any]) -> ModelError:
-    kind = getattr(errors, str(given["is"]), ModelError)
+def _error(record: Json) -> ModelError:
+    # Only names of our own model errors count: a recording is data, and names nothing else.
+    kind = getattr(errors, str(record["is"]), ModelError)
     if not (isinstance(kind, type) and issubclass(kind, ModelError)):
         kind = ModelError
-    error: ModelError = kind(given["text"], **{name: given[name] for name in _ERROR_FIELDS if name in given})
+    given = {name: record[name] for name in _ERROR_FIELDS if name in record}
+    error: ModelError = kind(record["text"], **given)
     return error
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+# -- the file --------------------------------------------------------------------------------------------------------------
+def _read(path: Path) -> list[Json]:
     try:
         text = read_regular(path)
     except FileUnreadable as error:
@@ -328,25 +433,34 @@ def _read(path: Path) -> list[dict[str, Any]]:
     if rows[-1].strip() and not _is_whole(rows[-1].encode()):
         warnings.warn(f"the last line of {path} is torn, and is left out: the answer in it was not whole", stacklevel=4)
         del rows[-1]
-    lines: list[dict[str, Any]] = []
+    lines: list[Json] = []
     for number, row in enumerate(rows, 1):
         if not row.strip():
             continue
-        line = _recorded(row)
+        line = _parse_line(row)
         if line is None:
-            raise FileUnreadable(f"{path}, line {number}, is no recorded answer; remove it or record again")
+            raise FileUnreadable(f"{path}, line {number}, is not a recorded answer; remove it or record again")
         lines.append(line)
     return lines
 
 
-def _recorded(row: str) -> dict[str, Any] | None:
+def _parse_line(row: str) -> Json | None:
     """A line as what was recorded, if it is that."""
     try:
-        line: dict[str, Any] = json.loads(row)
-        known = {"model", "request", "events"} <= line.keys() and all(map(_is_event, line["events"]))
+        line: Json = json.loads(row)
+        is_whole = {"model", "request", "events"} <= line.keys()
+        is_known = is_whole and all(map(_is_known_event, line["events"]))
     except (ValueError, AttributeError, TypeError, RecursionError):
         return None
-    return line if known else None
+    return line if is_known else None
+
+
+def _is_known_event(event: Json) -> bool:
+    [(name, given)] = event.items()
+    if name not in EVENTS:
+        return False
+    known = {field.name for field in fields(EVENTS[name])}
+    return set(given) <= known
 
 
 def record(path: str | Path, model: Model | str, *, append: bool = False) -> Recorder:

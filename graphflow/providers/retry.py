@@ -36,8 +36,10 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         waits = (self.wait_s, self.max_wait_s, self.total_s)
-        if not (self.attempts >= 1 and self.factor >= 1 and all(wait >= 0 for wait in waits)):  # NaN is neither
-            raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits at least 0 s")
+        counts = (self.attempts, self.factor)
+        is_valid = all(wait >= 0 for wait in waits) and all(count >= 1 for count in counts)  # NaN is neither
+        if not is_valid:
+            raise DeclarationError(f"{self!r}: attempts and factor must be at least 1, waits at least 0 s")
 
     def wait_before(self, attempt: int, error: ModelError, waited_s: float) -> float | None:
         """Seconds to wait before try number `attempt` (2, 3, ...), or None if there is none.
@@ -47,13 +49,11 @@ class RetryPolicy:
         """
         if attempt > self.attempts or not error.retryable:
             return None
+        jitter = random.random()
         if error.retry_after is not None:
-            wait = error.retry_after * (1 + 0.1 * random.random())
+            wait_s = error.retry_after * (1 + 0.1 * jitter)
         else:
-            wait = min(self.max_wait_s, self.wait_s * self.factor ** min(attempt - 2, 64)) * (
-                0.5 + 0.5 * random.random()
-            )
-        return wait if waited_s + wait <= self.total_s else None
-
-
-NO_RETRY = RetryPolicy(attempts=1)
+            doublings = min(attempt - 2, 64)  # a power of a large number is no float any more
+            longest_s = min(self.max_wait_s, self.wait_s * self.factor**doublings)
+            wait_s = longest_s * (0.5 + 0.5 * jitter)
+        return wait_s if waited_s + wait_s <= self.total_s else None

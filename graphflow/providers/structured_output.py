@@ -40,87 +40,122 @@ ASIDE = 10_000
 # platform.openai.com/docs/guides/structured-outputs and platform.claude.com/docs/en/build-with-claude/structured-outputs
 _BEYOND: dict[Flavour, frozenset[str]] = {
     "strict": frozenset(
-        {"default", "minLength", "maxLength", "uniqueItems", "minProperties", "maxProperties", "examples"}
+        ("default", "examples", "maxLength", "maxProperties", "minLength", "minProperties", "uniqueItems"),
     ),
     "narrow": frozenset(
-        {
-            *("default", "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "examples"),
-            *(
-                "exclusiveMaximum",
-                "multipleOf",
-                "maxItems",
-                "minItems",
-                "uniqueItems",
-                "minProperties",
-                "maxProperties",
-            ),
-        }
+        (
+            *("default", "examples", "maxLength", "maxProperties", "minLength", "minProperties", "uniqueItems"),
+            *("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf", "pattern"),
+            *("maxItems", "minItems"),
+        )
     ),
     "plain": frozenset(),
 }
-
-
-_SAYS_WHAT = frozenset({"type", "$ref", "enum", "const", "anyOf", "oneOf", "allOf", "properties"})
+"""Keywords that a flavour does not have."""
+_SAYS_WHAT = frozenset(("type", "$ref", "enum", "const", "anyOf", "oneOf", "allOf", "properties"))
 """One of these says what stands at a place of a schema."""
+_MAPS = frozenset(("properties", "$defs"))
+"""Keywords whose values are schemas by name."""
+_VALUES = frozenset(("enum", "const", "required", "default", "examples"))
+"""Keywords whose values are no schemas."""
 
 
+# -- schemas ---------------------------------------------------------------------------------------------------------------
 def fit(schema: Json, flavour: Flavour) -> tuple[Json, bool]:
     """The schema in a flavour, and whether the API can hold the model to it strictly."""
     if flavour == "plain":
         return schema, True
-    strict = True
+    fitting = _Fitting(flavour)
+    shape: Json = fitting.walk(schema)
+    return shape, fitting.is_strict
 
-    def walk(part: Any) -> Any:
-        nonlocal strict
+
+class _Fitting:
+    """A walk through a schema that writes it anew in a flavour.
+
+    Attributes:
+        is_strict: whether all of it so far has a strict form: one that says of every place what stands there.
+    """
+
+    def __init__(self, flavour: Flavour) -> None:
+        self.flavour = flavour
+        self.is_strict = True
+
+    def walk(self, part: Any) -> Any:
+        """A part of the schema in the flavour; what is no schema as it is."""
         if isinstance(part, list):
-            return [walk(item) for item in part]
+            return [self.walk(item) for item in part]
         if not isinstance(part, dict):
             return part
-        made = _narrowed(part, flavour)
-        listless = made.get("type") == "array" and not made.get("items") and "prefixItems" not in made
-        if listless or not _SAYS_WHAT & made.keys():
-            strict = False  # anything goes there, and a strict form has to say what does
-        if "oneOf" in made:  # pydantic's spelling of a tagged union
-            made["anyOf"] = made.pop("oneOf")
-            made.pop("discriminator", None)
-        if "$ref" in made and len(made) > 1 and flavour == "strict":
-            made = {"$ref": made["$ref"]}  # siblings of a reference are refused
-        if "prefixItems" in made and flavour == "strict":
-            strict = False
-        properties = made.get("properties")
-        if made.get("type") == "object" or properties is not None:
-            if properties is None or made.get("additionalProperties", False) is not False:
-                strict = False  # an object of any keys has no strict form
-            else:
-                made["additionalProperties"] = False
-                if flavour == "strict":
-                    made["required"] = list(properties)
-        return {key: _children(key, value, walk) for key, value in made.items()}
+        shape = _narrowed(part, self.flavour)
+        if _is_open(shape):
+            self.is_strict = False
+        if "oneOf" in shape:  # pydantic's spelling of a tagged union
+            shape["anyOf"] = shape.pop("oneOf")
+            shape.pop("discriminator", None)
+        if self.flavour == "strict":
+            self._fit_strict(shape)
+        properties = shape.get("properties")
+        if properties is not None or shape.get("type") == "object":
+            self._close(shape, properties)
+        return {key: self._walk_value(key, value) for key, value in shape.items()}
 
-    return walk(schema), strict
+    def _walk_value(self, key: str, value: Any) -> Any:
+        if key in _MAPS:
+            return {name: self.walk(part) for name, part in value.items()}
+        return value if key in _VALUES else self.walk(value)
+
+    def _fit_strict(self, shape: Json) -> None:
+        reference = shape.get("$ref")
+        if reference is not None and len(shape) > 1:  # siblings of a reference are refused
+            shape.clear()
+            shape["$ref"] = reference
+        if "prefixItems" in shape:
+            self.is_strict = False
+
+    def _close(self, shape: Json, properties: Json | None) -> None:
+        """Lets an object have its own properties only; one of any keys has no strict form."""
+        may_have_others = shape.get("additionalProperties", False) is not False
+        if properties is None or may_have_others:
+            self.is_strict = False
+            return
+        shape["additionalProperties"] = False
+        if self.flavour == "strict":
+            shape["required"] = list(properties)
 
 
-def _children(key: str, value: Any, walk: Any) -> Any:
-    if key in ("properties", "$defs"):
-        return {name: walk(part) for name, part in value.items()}
-    return value if key in ("enum", "const", "required", "default", "examples") else walk(value)
+def _is_open(shape: Json) -> bool:
+    """Whether anything may stand in a place: a strict form has to say what does."""
+    if not _SAYS_WHAT & shape.keys():
+        return True
+    has_items = shape.get("items") or "prefixItems" in shape
+    return shape.get("type") == "array" and not has_items
 
 
 def _narrowed(part: Json, flavour: Flavour) -> Json:
+    """A part of a schema without the keywords that a flavour lacks: its description says them to the model."""
     beyond = _BEYOND[flavour] & part.keys()
     if not beyond:
         return dict(part)
-    said = "; ".join(f"{key}: {json.dumps(part[key])}" for key in sorted(beyond) if key not in ("default", "examples"))
-    made = {key: value for key, value in part.items() if key not in beyond}
-    if said and "$ref" not in made:
-        made["description"] = f"{made['description']} ({said})" if made.get("description") else said
-    return made
+    shape = {key: value for key, value in part.items() if key not in beyond}
+    told = sorted(beyond - {"default", "examples"})
+    words = "; ".join(f"{key}: {json.dumps(part[key])}" for key in told)
+    if words and "$ref" not in shape:
+        description = shape.get("description")
+        shape["description"] = f"{description} ({words})" if description else words
+    return shape
 
 
+# -- requests --------------------------------------------------------------------------------------------------------------
 def answer_name(request: Request) -> str:
     """A name for the answer tool that no tool of the user's has."""
-    taken = {tool.name for tool in request.tools}
-    return next(name for name in (ANSWER, *(f"{ANSWER}_{n}" for n in range(2, len(taken) + 3))) if name not in taken)
+    used = {tool.name for tool in request.tools}
+    name = ANSWER
+    number = 1
+    while name in used:
+        number += 1
+        name = f"{ANSWER}_{number}"
+    return name
 
 
 def as_tool(request: Request) -> Request:
@@ -128,26 +163,36 @@ def as_tool(request: Request) -> Request:
     assert request.output_schema is not None
     name = answer_name(request)
     answer = ToolSpec(name, "Give the final answer. Call it alone, and only when you are done.", request.output_schema)
+    has_others = request.tools or request.settings.extra.get(
+        "tools"
+    )  # the provider's own among them: they are to be of use
     choice = request.settings.tool_choice
     if choice in (None, "auto", "required"):
-        others = request.tools or request.settings.extra.get(
-            "tools"
-        )  # the provider's own among them: they are to be of use
-        choice = "required" if others else name
-    settings = replace(request.settings, tool_choice=name if choice == "none" else choice)
+        choice = "required" if has_others else name
+    elif choice == "none":
+        choice = name
+    settings = replace(request.settings, tool_choice=choice)
     return replace(request, tools=(*request.tools, answer), output_schema=None, settings=settings)
 
 
 def as_words(request: Request) -> Request:
     """The request with the schema in the instructions: the last resort."""
-    asked = (
-        f"Answer with nothing but JSON that fits this JSON schema:\n{json.dumps(to_json_value(request.output_schema))}"
-    )
-    parts = (*request.system_parts, asked)
-    system = "\n\n".join(parts) if isinstance(request.system, str) else parts  # type: ignore[arg-type]  # then texts only
+    instruction = schema_instruction(request.output_schema)
+    if not isinstance(request.system, str):
+        return replace(request, output_schema=None, system=(*request.system, instruction))
+    system = f"{request.system}\n\n{instruction}" if request.system else instruction
     return replace(request, output_schema=None, system=system)
 
 
+def schema_instruction(schema: Json | None) -> str:
+    """A schema as an instruction, for models that take none; empty if there is none to follow."""
+    if schema is None:
+        return ""
+    text = json.dumps(to_json_value(schema))
+    return f"Answer with nothing but JSON that fits this JSON schema:\n{text}"
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------------
 class AnswerReader:
     """Turns the call of the answer tool back into text.
 
@@ -159,80 +204,84 @@ class AnswerReader:
         self.clear()
 
     def clear(self) -> None:
-        """Nothing has been said yet."""
+        """Forgets all that has come: the answer begins again."""
         self.answer: int | None = None
-        self.dropped: set[int] = set()
-        self.others = False
-        self.aside: list[str] = []
-        self.nameless: dict[int, list[ModelEvent]] = {}
+        """The index of the call that is the answer."""
+        self.repeats: set[int] = set()
+        """Indices of further answers."""
+        self.has_other_calls = False
+        self.has_answer = False
+        self.asides: list[str] = []
         self.known: set[int] = set()
-        self.answered = False
+        """Indices of calls whose names have come."""
+        self.nameless: dict[int, list[ModelEvent]] = {}
+        """What has come of calls whose names have not."""
 
     def events(self, batch: list[ModelEvent]) -> list[ModelEvent]:
         """The events as the caller shall see them."""
-        return [seen for event in batch for seen in self._seen(event)]
+        return [shown for event in batch for shown in self._shown(event)]
 
-    def _seen(self, event: ModelEvent) -> Iterator[ModelEvent]:
+    def _shown(self, event: ModelEvent) -> Iterator[ModelEvent]:
         match event:
             case Restarted():
                 self.clear()
+                yield event
             case TextDelta():
-                self.aside.append(event.text)
-                return
-            case CallDelta():
+                self.asides.append(event.text)
+            case CallDelta() if event.index in self.known:
                 yield from self._call(event)
-                return
-            case Kept(part="call") if event.index not in self.known:
-                self.nameless.setdefault(event.index, []).append(event)
-                return
-            case Kept(part="call") if event.index == self.answer or event.index in self.dropped:
-                return
+            case CallDelta():
+                yield from self._new_call(event)
             case Kept(part="text"):
-                return
+                pass
+            case Kept(part="call"):
+                yield from self._kept(event)
             case Finished():
                 yield from self._end(event)
-                return
-        yield event
+            case _:
+                yield event
+
+    def _kept(self, event: Kept) -> Iterator[ModelEvent]:
+        if event.index not in self.known:
+            self.nameless.setdefault(event.index, []).append(event)
+        elif event.index != self.answer and event.index not in self.repeats:
+            yield event
+
+    def _new_call(self, event: CallDelta) -> Iterator[ModelEvent]:
+        """A piece of a call that has no name yet: until it has one, nobody knows whether it is the answer."""
+        before = self.nameless.setdefault(event.index, [])
+        if not event.name:
+            before.append(event)
+            return
+        self.known.add(event.index)
+        pieces = [piece for piece in before if isinstance(piece, CallDelta)]
+        ids = [piece.id for piece in (event, *pieces) if piece.id]
+        id = ids[0] if ids else ""
+        arguments = "".join(piece.arguments for piece in (*pieces, event))
+        yield from self._call(CallDelta(event.index, id, event.name, arguments))
+        for piece in before:
+            if isinstance(piece, Kept):
+                yield from self._kept(piece)
 
     def _call(self, event: CallDelta) -> Iterator[ModelEvent]:
-        if event.index not in self.known:
-            held = self.nameless.setdefault(event.index, [])
-            if not event.name:  # until it is known whose call it is
-                held.append(event)
-                return
-            self.known.add(event.index)
-            first = [e for e in held if isinstance(e, CallDelta)]
-            event = CallDelta(
-                event.index,
-                event.id or next((e.id for e in first if e.id), ""),
-                event.name,
-                "".join(e.arguments for e in first) + event.arguments,
-            )
-            yield from self._named(event)
-            for kept in held:
-                if isinstance(kept, Kept):
-                    yield from self._seen(kept)
-            return
-        yield from self._named(event)
-
-    def _named(self, event: CallDelta) -> Iterator[ModelEvent]:
         if event.name == self.name and event.index != self.answer:
             if self.answer is None:
                 self.answer = event.index
             else:
-                self.dropped.add(event.index)
+                self.repeats.add(event.index)
         if event.index == self.answer:
             if event.arguments:
-                self.answered = self.answered or bool(event.arguments.strip())
+                self.has_answer = self.has_answer or bool(event.arguments.strip())
                 yield TextDelta(event.arguments)
-        elif event.index not in self.dropped:
-            self.others = True
+        elif event.index not in self.repeats:
+            self.has_other_calls = True
             yield event
 
     def _end(self, event: Finished) -> Iterator[ModelEvent]:
-        aside = "".join(self.aside)
+        aside = "".join(self.asides)
         if aside:  # a model that does not call the tool may still have written the answer
-            yield ThinkingDelta(aside, ASIDE) if self.answered else TextDelta(aside)
-        if event.reason == "tool_calls" and self.answer is not None and not self.others:
+            yield ThinkingDelta(aside, ASIDE) if self.has_answer else TextDelta(aside)
+        was_answered = self.answer is not None and not self.has_other_calls
+        if was_answered and event.reason == "tool_calls":
             event = Finished("stop", event.raw, event.limited)
         yield event

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from graphflow.errors import MalformedReply, UnknownProvider
@@ -20,6 +22,10 @@ from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.endpoints import ENDPOINTS, open_at
 from graphflow.providers.faults import fault, read_body
 from graphflow.providers.http import Timeouts, get
+
+if TYPE_CHECKING:
+    from graphflow.providers.commands.command import Command
+    from graphflow.providers.http_model import HttpModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +53,48 @@ def providers() -> list[Provider]:
 
     found = [_local()]
     found += [_endpoint(endpoint) for endpoint in ENDPOINTS.values()]
-    found += [Provider(c.name, c.found() is not None, c.state(), c.program, c.speaks) for c in COMMANDS.values()]
-    known = {provider.name for provider in found}
+    found += [_command(command) for command in COMMANDS.values()]
+    known = {provider.name for provider in found} | PROVIDERS.keys()
     for point in entry_points(group="graphflow.providers"):
-        if point.name not in known and point.name not in PROVIDERS:
+        if point.name not in known:
             found.append(Provider(point.name, True, "installed", point.value, "its own"))
     return found
 
 
 def _local() -> Provider:
-    engine = find_spec("xllamacpp") is not None
-    here = [name for name, known in weights.KNOWN.items() if weights.path_of(known).is_file()]
-    state = f"weights here: {', '.join(here) or 'none yet'}" if engine else "needs the extra 'local'"
-    return Provider("local", engine, state, "this process", "-")
+    if find_spec("xllamacpp") is None:
+        return Provider("local", False, "needs the extra 'local'", "this process", "-")
+    present = [name for name, known in weights.KNOWN.items() if weights.path_of(known).is_file()]
+    names = ", ".join(present) or "none yet"
+    return Provider("local", True, f"weights here: {names}", "this process", "-")
+
+
+def _command(command: Command) -> Provider:
+    is_ready = command.path() is not None
+    return Provider(command.name, is_ready, command.state(), command.program, command.speaks)
 
 
 def _endpoint(endpoint: Endpoint) -> Provider:
-    own = os.environ.get(endpoint.base_variable, "")
-    held = next((name for name in endpoint.key_variables if os.environ.get(name, "").strip()), None)
-    if held:
-        state = f"{held} is set"
-    elif endpoint.needs_key:
-        state = f"{' or '.join(endpoint.key_variables)} is not set ({endpoint.key_page})"
-    else:
-        state = "needs no key" if endpoint.base_url or own else f"set {endpoint.base_variable}"
-    where = own or endpoint.base_url or "any server"
-    ready = bool(held) or (not endpoint.needs_key and bool(endpoint.base_url or own))
-    if ready and not held and not listens(where):
-        ready, state = False, "nothing listens there"
-    return Provider(endpoint.name, ready, state, where.split("@")[-1], endpoint.wire.name)
+    address = os.environ.get(endpoint.base_variable, "") or endpoint.base_url
+    is_ready, state = _readiness(endpoint, address)
+    where = address or "any server"
+    without_password = where.split("@")[-1]
+    return Provider(endpoint.name, is_ready, state, without_password, endpoint.wire.name)
+
+
+def _readiness(endpoint: Endpoint, address: str) -> tuple[bool, str]:
+    """Whether an endpoint can be used as things are, and why, or what is missing."""
+    for name in endpoint.key_variables:
+        if os.environ.get(name, "").strip():
+            return True, f"{name} is set"
+    if endpoint.needs_key:
+        variables = " or ".join(endpoint.key_variables)
+        return False, f"{variables} is not set ({endpoint.key_page})"
+    if not address:
+        return False, f"set {endpoint.base_variable}"
+    if not listens(address):
+        return False, "nothing listens there"
+    return True, "needs no key"
 
 
 async def offered(provider: str) -> list[str]:
@@ -85,29 +104,55 @@ async def offered(provider: str) -> list[str]:
         UnknownProvider: it has no list to ask for.
         ModelError: the list could not be had.
     """
+    if provider == "local":
+        return [f"local:{name}" for name in weights.KNOWN]
     endpoint = ENDPOINTS.get(provider)
     if endpoint is None:
-        if provider == "local":
-            return [f"local:{name}" for name in weights.KNOWN]
-        raise UnknownProvider(f"{provider!r} has no list of models to ask for; there is one of: {', '.join(ENDPOINTS)}")
-    model = open_at(endpoint, "any")
-    key = model.keys.take()
-    headers = dict(model._call(b"", key).headers)
-    url = model.base_url + endpoint.wire.listing
-    status, answered, body = await get(url, headers, provider, Timeouts(connect_s=10, first_s=30))
-    data = read_body(body)
-    if not 200 <= status < 300:
-        raise model._told(fault(provider, status, data, answered), key)
-    rows = (data.get("data") or data.get("models")) if isinstance(data, dict) else data
+        known = ", ".join(ENDPOINTS)
+        raise UnknownProvider(f"{provider!r} has no list of models to ask for; there is one of: {known}")
+    listing = await _listing(open_at(endpoint, "any"))
+    rows = listing
+    if isinstance(listing, dict):
+        rows = listing.get("data") or listing.get("models")
     if not isinstance(rows, list):
-        raise MalformedReply(f"{provider}: no list of models: {str(data)[:200]}", provider=provider)
-    names = [str(row.get("id") or row.get("name") or "") for row in rows if isinstance(row, dict)]
-    return sorted(f"{provider}:{name.removeprefix('models/')}" for name in names if name)
+        start = str(listing)[:200]
+        raise MalformedReply(f"{provider}: no list of models: {start}", provider=provider)
+    names: list[str] = []
+    for row in rows:
+        name = _model_name(row) if isinstance(row, dict) else ""
+        if name:
+            names.append(f"{provider}:{name}")
+    return sorted(names)
+
+
+async def _listing(model: HttpModel) -> object:
+    """What an endpoint answers when it is asked for its models.
+
+    Raises:
+        ModelError: it did not answer, or refused to.
+    """
+    endpoint = model.endpoint
+    key = model.keys.take()
+    headers = dict(model.call(b"", key).headers)
+    url = model.base_url + endpoint.wire.listing
+    timeouts = Timeouts(connect_s=10, first_s=30)
+    status, answered, body = await get(url, headers, endpoint.name, timeouts)
+    data: object = read_body(body)
+    if not 200 <= status < 300:
+        raise model.explained(fault(endpoint.name, status, data, answered), key)
+    return data
+
+
+def _model_name(row: Mapping[str, object]) -> str:
+    """The name in a row of a list of models: OpenAI and Anthropic say `id`, Gemini "models/..." as `name`."""
+    name = str(row.get("id") or row.get("name") or "")
+    return name.removeprefix("models/")
 
 
 def listens(address: str) -> bool:
     """Whether somebody listens at an address of this machine; others are not tried."""
-    parts = urlsplit(address if "://" in address else f"http://{address}")
+    url = address if "://" in address else f"http://{address}"
+    parts = urlsplit(url)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
         return True
     try:
@@ -133,13 +178,15 @@ async def ping(named: str) -> Ping:
         ModelError: it could not; the kind tells why.
     """
     model = open_model(named)
-    began = time.perf_counter()
-    first: list[float] = []
+    request = Request((UserTurn("Say OK."),), max_tokens=16)
+    started = time.perf_counter()
+    first_s: float | None = None
 
     def listen(event: object) -> None:
-        if not first and isinstance(event, (TextDelta, ThinkingDelta)):
-            first.append(time.perf_counter() - began)
+        nonlocal first_s
+        if first_s is None and isinstance(event, (TextDelta, ThinkingDelta)):
+            first_s = time.perf_counter() - started
 
-    reply = await gather(model.stream(Request((UserTurn("Say OK."),), max_tokens=16)), listen)
-    whole = time.perf_counter() - began
-    return Ping(reply, first[0] if first else whole, whole)
+    reply = await gather(model.stream(request), listen)
+    whole_s = time.perf_counter() - started
+    return Ping(reply, whole_s if first_s is None else first_s, whole_s)

@@ -9,7 +9,7 @@ from typing import Any
 from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import Node
 from graphflow.limits import Limits
-from graphflow.messages.message import type_name
+from graphflow.messages.types import type_name
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.program import JoinSpec
 from graphflow.proofs.proven import AnyGraph

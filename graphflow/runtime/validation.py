@@ -10,8 +10,9 @@ from typing import Any
 
 from graphflow.declaration.node import Node
 from graphflow.errors import DepsInvalid, InputInvalid, OutputInvalid
-from graphflow.messages.message import Type, adapter_of, arms, output_check, shortened, type_name
+from graphflow.messages.message import shortened
 from graphflow.messages.namesakes import Namesakes
+from graphflow.messages.types import Type, adapter_of, arms, output_check, type_name
 from graphflow.proofs.proven import AnyGraph
 
 

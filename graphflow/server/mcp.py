@@ -31,7 +31,8 @@ from graphflow.kinds.numbers import holds_no_number
 from graphflow.kinds.tool import read_for, result_text, spec_of
 from graphflow.kinds.wire_names import WireNames
 from graphflow.messages.media import Media, media_in, without_media
-from graphflow.messages.message import Type, error_text
+from graphflow.messages.message import error_text
+from graphflow.messages.types import Type
 from graphflow.model.seam import Model
 from graphflow.redaction import scrub
 

@@ -165,7 +165,7 @@ def test_no_body_holds_one(provider: str) -> None:
 def test_no_wire_renders_one(wire: str) -> None:
     from importlib import import_module
 
-    from graphflow.providers.http_model import encode
+    from graphflow.providers.body import encode
     from graphflow.providers.wires.wire import Dialect
 
     module = import_module(f"graphflow.providers.wires.{wire}")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from graphflow import Message
-from graphflow.messages.message import accepts, adapter_of, arms, disjoint, item_type, matcher, to_text, type_name
+from graphflow.messages.message import to_text
+from graphflow.messages.types import accepts, adapter_of, arms, disjoint, item_type, matcher, type_name
 from tests.conftest import A, B, Msg
 
 

@@ -31,7 +31,7 @@ def on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", f"{STAND_INS}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "log"))
     monkeypatch.setenv("STAND_IN_PIDS", str(tmp_path / "pids"))
-    monkeypatch.setattr(variables, "PASSED", (*variables.PASSED, "STAND_IN*"))
+    monkeypatch.setattr(variables, "COMMON", (*variables.COMMON, "STAND_IN*"))
 
 
 def ask(provider: str, request: Request = ASKED, heard: list[ModelEvent] | None = None, **options: Any) -> Reply:

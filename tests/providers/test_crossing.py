@@ -222,7 +222,7 @@ def test_a_picture_does_not_empty_the_pace() -> None:
         for _ in range(3):
             ask(asked, request=picture)
         assert time.perf_counter() - began < 50
-        assert asked.settings.pace.tokens.level > 50_000  # settled by what was used
+        assert asked.options.pace.tokens.level > 50_000  # settled by what was used
 
 
 def test_prices_and_windows_of_the_same_models_by_another_wire() -> None:

@@ -253,7 +253,7 @@ def test_an_unknown_price_is_none_and_can_be_told(monkeypatch: pytest.MonkeyPatc
     assert found.output == 5
     (tmp_path / "bad.json").write_text("[1]")
     monkeypatch.setenv("GRAPHFLOW_PRICES", str(tmp_path / "bad.json"))
-    with pytest.raises(errors.FileUnreadable, match="no table of prices"):
+    with pytest.raises(errors.FileUnreadable, match="not a table of prices"):
         price_of("compatible:mine")
 
 

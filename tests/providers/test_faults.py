@@ -64,7 +64,7 @@ def bodies() -> dict[str, bytes]:
         request = Request((UserTurn("Hi"),), tools=(ToolSpec(**tools),))
         with server(provider, [answer]) as strict:
             sent: Any = model(provider, strict)
-            call = sent._call(sent.render(request), sent.keys.take())
+            call = sent.call(sent.render(request), sent.keys.take())
             got = httpx.post(call.url, headers=call.headers, content=call.body)
             assert got.status_code == 200, got.text
             found[dialect] = got.content

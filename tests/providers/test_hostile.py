@@ -34,12 +34,12 @@ from graphflow.model.turns import UserTurn
 from graphflow.providers import Timeouts
 from graphflow.providers.faults import retry_after
 from graphflow.providers.http import _clients
-from graphflow.providers.http_model import Tries
 from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.pace import Bucket
 from graphflow.providers.prompted_tools import read_call_or_answer, schema_of
 from graphflow.providers.reply_reader import ReplyReader
 from graphflow.providers.structured_output import AnswerReader, fit
+from graphflow.providers.tries import Tries
 from graphflow.redaction import scrub
 from graphflow.testing import ScriptedModel, gives, says
 from tests.conformance.dialects import WIRES
@@ -225,8 +225,8 @@ def test_no_request_goes_out_without_a_key(monkeypatch: pytest.MonkeyPatch) -> N
                     asked.keys.rest(key, 1.0)  # others have run into the limit meanwhile
             asked.keys._until = {} if len(slept) == 2 else asked.keys._until
 
-        monkeypatch.setattr("graphflow.providers.http_model.asyncio.sleep", sleep)
-        assert await asked._key(Tries(asked.settings.retry)) is not None
+        monkeypatch.setattr("graphflow.providers.tries.asyncio.sleep", sleep)
+        assert await Tries(asked.name, asked.keys, asked.options.retry).next_key() is not None
 
     asyncio.run(main())
     assert len(slept) == 2

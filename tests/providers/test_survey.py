@@ -189,7 +189,7 @@ def test_a_pace_holds_a_walk_back() -> None:
     with RawServer([head() + CHAT]) as raw:
         asked: Any = connect("openai:m", key="k", base_url=raw.url, rpm=600)
         graph = Graph("g", START >> Agent("a") >> Agent("b") >> Agent("c") >> END, model=asked)
-        asked.settings.pace.requests.level = 0.0  # what a busy minute leaves
+        asked.options.pace.requests.level = 0.0  # what a busy minute leaves
         began = time.perf_counter()
         assert walk(graph, "x").output == "Hello world"
         assert time.perf_counter() - began > 0.25  # three requests, a tenth of a second each

@@ -13,7 +13,6 @@ from typing import Any
 from graphflow.errors import (
     AuthError,
     BadRequest,
-    CommandFailed,
     ConnectionFailed,
     ContextOverflow,
     MalformedReply,
@@ -24,12 +23,23 @@ from graphflow.errors import (
     RateLimited,
 )
 from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta
-from graphflow.providers.commands.process import Command, Invocation, failed, in_words, instructions, prompt, sayable
+from graphflow.providers.commands.command import (
+    Command,
+    KindsByWords,
+    check_request,
+    instructions,
+    kind_by_words,
+    paragraphs,
+    prompt,
+    tool_error,
+)
+from graphflow.providers.commands.process import Invocation
 from graphflow.providers.prompted_tools import schema_of
+from graphflow.providers.structured_output import schema_instruction
 
 NAME = "auggie"
 SYSTEM_FILE = "system.txt"
-_WORDS: tuple[tuple[str, type[ModelError]], ...] = (
+_WORDS: KindsByWords = (
     (r"No auth provided|Authentication failed|Permission denied", AuthError),
     (r"Rate limited", RateLimited),
     (r"out of (user messages|credits)|subscription for|402 Payment", QuotaExceeded),
@@ -61,7 +71,7 @@ TOOLS = (
 
 def build(request: Request, model: str, folder: Path) -> Invocation:
     """No tools (`--ask` would leave it its shell), no session kept, no workspace but an empty folder."""
-    sayable(NAME, request, "max_tokens", "thinking")
+    check_request(NAME, request, "max_tokens", "thinking")
     arguments = ["--print", "--quiet", "--output-format", "json", "--dont-save-session", "--no-update-terminal-title"]
     arguments += ["--max-turns", "1", "--retry-timeout", "60"]
     arguments += ["--workspace-root", str(folder), "--no-discover-workspaces"]
@@ -69,7 +79,7 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
         arguments += ["--remove-tool", tool]
     if model != "default":
         arguments += ["--model", model]
-    system = "\n\n".join(part for part in (instructions(request), in_words(schema_of(request))) if part)
+    system = paragraphs(instructions(request), schema_instruction(schema_of(request)))
     files = {SYSTEM_FILE: system} if system else {}
     if system:
         arguments += ["--override-system-prompt", str(folder / SYSTEM_FILE)]
@@ -83,9 +93,9 @@ class AuggieLines:
         self.done = False
 
     def note(self, text: str) -> None:
-        """An unknown model is told so, and another one answers: better no answer than another model's."""
+        """A model that it does not know is only noted, and another one answers: better no answer than another model's."""
         if "Unknown model" in text:
-            raise failed(NAME, " ".join(text.split()), NotFound)
+            raise tool_error(NAME, " ".join(text.split()), NotFound)
 
     def line(self, data: Any) -> list[ModelEvent]:
         """The one line."""
@@ -98,7 +108,7 @@ class AuggieLines:
         return [TextDelta(text)] if text else []
 
     def end(self, code: int, complaint: str) -> list[ModelEvent]:
-        """Finish; it tells no usage."""
+        """Finish; it counts no tokens."""
         if code:
             raise _error(complaint or f"it ended with exit code {code}", code)
         if not self.done:
@@ -108,8 +118,7 @@ class AuggieLines:
 
 def _error(text: str, code: int = 0) -> ModelError:
     text = " ".join(text.replace("❌", " ").split())
-    kind = next((kind for words, kind in _WORDS if re.search(words, text, re.IGNORECASE)), CommandFailed)
-    return failed(NAME, text, kind, code=str(code or ""))
+    return tool_error(NAME, text, kind_by_words(text, _WORDS), code=str(code or ""))
 
 
 COMMAND = Command(

@@ -27,7 +27,8 @@ from graphflow.errors import (
 )
 from graphflow.messages.message import to_json_value
 from graphflow.model.seam import Finish, Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
-from graphflow.providers.commands.process import Command, Invocation, failed, instructions, prompt, sayable
+from graphflow.providers.commands.command import Command, check_request, instructions, prompt, tool_error
+from graphflow.providers.commands.process import Invocation
 from graphflow.providers.prompted_tools import schema_of
 from graphflow.providers.wires.anthropic import FINISH, MessagesParser, parse_usage
 from graphflow.providers.wires.wire import Dialect, cannot, finish_of
@@ -64,11 +65,12 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
 
     The prompt goes in as a message composed by a client: a typed one would read the files that an `@path` in it names.
     """
-    sayable(NAME, request)
-    if request.settings.thinking is True or (
-        isinstance(request.settings.thinking, int) and request.settings.thinking > 1
-    ):
-        raise cannot(NAME, f"thinking={request.settings.thinking!r}", "give an effort, as thinking='high'")
+    settings = request.settings
+    check_request(NAME, request)
+    thinking = settings.thinking
+    is_budget = isinstance(thinking, int) and thinking > 1
+    if is_budget or thinking is True:
+        raise cannot(NAME, f"thinking={thinking!r}", "give an effort, as thinking='high'")
     arguments = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
     arguments += ["--include-partial-messages", "--tools", "", "--setting-sources", "", "--strict-mcp-config"]
     arguments += ["--disable-slash-commands", "--permission-mode", "dontAsk", "--no-session-persistence"]
@@ -79,27 +81,35 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
     if schema is not None:
         arguments += ["--json-schema", json.dumps(to_json_value(schema))]
     variables = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
-    if isinstance(request.settings.thinking, str):
-        arguments += ["--effort", "low" if request.settings.thinking == "minimal" else request.settings.thinking]
-    elif request.settings.thinking is False:
+    if isinstance(thinking, str):
+        effort = "low" if thinking == "minimal" else thinking
+        arguments += ["--effort", effort]
+    elif thinking is False:
         variables["MAX_THINKING_TOKENS"] = "0"
-    if request.settings.max_tokens is not None:
-        variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(request.settings.max_tokens)
+    if settings.max_tokens is not None:
+        variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(settings.max_tokens)
     message = {"role": "user", "content": prompt(request, NAME)}
     line = {"type": "user", "message": message, "parent_tool_use_id": None, "client_composed": True}
-    return Invocation(tuple(arguments), json.dumps(line) + "\n", {SYSTEM_FILE: instructions(request)}, variables)
+    files = {SYSTEM_FILE: instructions(request)}
+    return Invocation(tuple(arguments), json.dumps(line) + "\n", files, variables)
 
 
 class ClaudeLines:
-    """Reads its output: partial messages for display, the result for the truth."""
+    """Reads its output: partial messages for display, the result for the truth.
+
+    Attributes:
+        texts: the pieces of the answer that were shown so far.
+        error: what it calls its error, if it had one.
+        raw: why the model stopped, in its own word.
+    """
 
     def __init__(self, request: Request) -> None:
         self.parser = MessagesParser(Dialect(NAME))
         self.structured = request.output_schema is not None or bool(request.tools)
-        self.told: list[str] = []
+        self.texts: list[str] = []
         self.done = False
         self.result: dict[str, Any] | None = None
-        self.kind = ""
+        self.error = ""
         self.raw = ""
 
     def note(self, text: str) -> None:
@@ -109,65 +119,89 @@ class ClaudeLines:
         """One line."""
         match data.get("type"):
             case "stream_event":
-                voided = {"abandoned_blocks": data["abandoned_blocks"]} if data.get("abandoned_blocks") else {}
-                return self._partial({**(data.get("event") or {}), **voided})
+                event = data.get("event") or {}
+                is_void = data.get("abandoned_blocks") or event.get("abandoned_blocks")
+                if is_void and self.texts and event.get("type") != "message_delta":
+                    return self._restart()
+                return self._partial(event)
             case "assistant":
-                self.kind = str(data.get("error") or self.kind)
-                self.raw = str((data.get("message") or {}).get("stop_reason") or self.raw)
+                message = data.get("message") or {}
+                self.error = str(data.get("error") or self.error)
+                self.raw = str(message.get("stop_reason") or self.raw)
             case "result":
                 self.result = data
                 self.done = True
         return []
 
+    def _restart(self) -> list[ModelEvent]:
+        """The tool's own connection broke: what it has shown is void, and it begins again."""
+        self.texts = []
+        self.parser = MessagesParser(Dialect(NAME))
+        return [Restarted(), Opened(NAME)]
+
     def _partial(self, event: dict[str, Any]) -> list[ModelEvent]:
         kind = event.get("type")
+        delta = event.get("delta") or {}
         if kind == "message_delta":
-            self.raw = str((event.get("delta") or {}).get("stop_reason") or self.raw)
-        elif event.get("abandoned_blocks") and self.told:  # the tool's own connection broke: it begins again
-            self.told, self.parser = [], MessagesParser(Dialect(NAME))
-            return [Restarted(), Opened(NAME)]
-        shows = kind == "content_block_start" or (event.get("delta") or {}).get("type") in SHOWN
-        if not shows:
+            self.raw = str(delta.get("stop_reason") or self.raw)
+        if kind != "content_block_start" and delta.get("type") not in SHOWN:
             return []
-        shown = [e for e in self.parser.event(event, "") if isinstance(e, (TextDelta, ThinkingDelta))]
-        if self.structured:
-            shown = [e for e in shown if isinstance(e, ThinkingDelta)]  # the answer is the result's own field
-        self.told += [e.text for e in shown if isinstance(e, TextDelta)]
-        return list(shown)
+        shown: list[ModelEvent] = []
+        for each in self.parser.event(event, ""):
+            if isinstance(each, ThinkingDelta):
+                shown.append(each)
+            elif isinstance(each, TextDelta) and not self.structured:  # else the answer is a field of the result
+                self.texts.append(each.text)
+                shown.append(each)
+        return shown
 
     def end(self, code: int, complaint: str) -> list[ModelEvent]:
         """The result: its text as far as it was not told, usage, cost."""
         result = self.result
         if result is None:
             if code:
-                raise failed(NAME, complaint or f"it ended with exit code {code}", CommandFailed, code=str(code))
+                raise tool_error(NAME, complaint or f"it ended with exit code {code}", CommandFailed, code=str(code))
             raise MalformedReply(f"{NAME}: it ended without a result", provider=NAME)
         if result.get("is_error"):
             raise self._error(result)
         events: list[ModelEvent] = []
-        text, told = self._text(result), "".join(self.told)
-        if text.startswith(told) and text != told:
-            events.append(TextDelta(text[len(told) :]))
+        shown = "".join(self.texts)
+        text = _text(result)
+        if text.startswith(shown) and text != shown:
+            rest = text[len(shown) :]
+            events.append(TextDelta(rest))
         usage = parse_usage(result.get("usage") or {})
         usage.usd = result.get("total_cost_usd")
+        events.append(usage)
         raw = self.raw or str(result.get("stop_reason") or "")
-        reason: Finish = "stop"  # a schema is met by a call of the tool's own
-        if raw and not self.structured:
-            reason = finish_of(FINISH, raw, NAME)
-        return [*events, usage, Finished(reason, raw)]
+        events.append(Finished(self._reason(raw), raw))
+        return events
 
-    def _text(self, result: dict[str, Any]) -> str:
-        value = result.get("structured_output")
-        return str(result.get("result") or "") if value is None else json.dumps(value)
+    def _reason(self, raw: str) -> Finish:
+        if not raw or self.structured:  # a schema is met by a call of the tool's own, which is no end of the answer
+            return "stop"
+        return finish_of(FINISH, raw, NAME)
 
     def _error(self, result: dict[str, Any]) -> ModelError:
-        text = str(result.get("result") or "; ".join(map(str, result.get("errors") or ())) or result.get("subtype"))
-        keys = ("api_error", "terminal_reason", "stop_reason", "api_error_type")
-        words = {self.kind, *(str(result.get(key) or "") for key in keys)}
-        code = next((word for word in ERRORS if word in words), str(result.get("subtype") or ""))
-        status = result.get("api_error_status")
+        reasons = "; ".join(map(str, result.get("errors") or ()))
+        subtype = result.get("subtype")
+        text = str(result.get("result") or reasons or subtype)
+        fields = ("api_error", "terminal_reason", "stop_reason", "api_error_type")
+        words = {str(result.get(field) or "") for field in fields}
+        words.add(self.error)
+        code = next((word for word in ERRORS if word in words), str(subtype or ""))
         kind = ERRORS.get(code, CommandFailed)
-        return failed(NAME, text, kind, code=code, status=status if isinstance(status, int) else None)
+        status = result.get("api_error_status")
+        if not isinstance(status, int):
+            status = None
+        return tool_error(NAME, text, kind, code=code, status=status)
+
+
+def _text(result: dict[str, Any]) -> str:
+    value = result.get("structured_output")
+    if value is None:
+        return str(result.get("result") or "")
+    return json.dumps(value)
 
 
 COMMAND = Command(

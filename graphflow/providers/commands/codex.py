@@ -7,13 +7,11 @@ https://developers.openai.com/codex/noninteractive
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from graphflow.errors import (
     AuthError,
-    CommandFailed,
     ConnectionFailed,
     ContextOverflow,
     MalformedReply,
@@ -24,14 +22,24 @@ from graphflow.errors import (
 )
 from graphflow.messages.message import to_json_value
 from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta, ThinkingDelta, UsageDelta
-from graphflow.providers.commands.process import Command, Invocation, failed, in_words, instructions, prompt, sayable
+from graphflow.providers.commands.command import (
+    Command,
+    KindsByWords,
+    check_request,
+    instructions,
+    kind_by_words,
+    paragraphs,
+    prompt,
+    tool_error,
+)
+from graphflow.providers.commands.process import Invocation
 from graphflow.providers.prompted_tools import schema_of
-from graphflow.providers.structured_output import fit
+from graphflow.providers.structured_output import fit, schema_instruction
 from graphflow.providers.wires.wire import cannot
 
 NAME = "codex"
 SYSTEM_FILE, SCHEMA_FILE = "instructions.md", "schema.json"
-_WORDS: tuple[tuple[str, type[ModelError]], ...] = (
+_WORDS: KindsByWords = (
     (r"usage limit|quota exceeded|out of credits|spend cap|upgrade to plus", QuotaExceeded),
     (r"429 Too Many Requests", RateLimited),
     (r"401 Unauthorized|not logged in|sign in again|could not be refreshed", AuthError),
@@ -39,7 +47,7 @@ _WORDS: tuple[tuple[str, type[ModelError]], ...] = (
     (r"high demand|at capacity", Overloaded),
     (r"stream disconnected", ConnectionFailed),
 )
-"""Codex tells errors in words only."""
+"""Codex puts errors in words only."""
 OFF = (
     *("shell_tool", "unified_exec", "view_image", "apps", "multi_agent", "goals", "plugins", "hooks", "tool_suggest"),
     "image_generation",
@@ -55,32 +63,40 @@ SILENT = (
 
 def build(request: Request, model: str, folder: Path) -> Invocation:
     """Read-only, outside any project, without the user's configuration: only the model."""
-    sayable(NAME, request, "max_tokens")
-    if request.settings.thinking is not None and not isinstance(request.settings.thinking, str):
-        raise cannot(NAME, f"thinking={request.settings.thinking!r}", "give an effort, as thinking='high'")
+    check_request(NAME, request, "max_tokens")
+    effort = request.settings.thinking
+    if effort is not None and not isinstance(effort, str):
+        raise cannot(NAME, f"thinking={effort!r}", "give an effort, as thinking='high'")
     arguments = ["exec", "--json", "--skip-git-repo-check", "--ephemeral", "--sandbox", "read-only"]
     arguments += ["--ignore-user-config", "--ignore-rules", "--cd", str(folder)]
-    settings = ['web_search="disabled"', "project_doc_max_bytes=0"]
-    settings += [f"{name}=false" for name in (*SILENT, *(f"features.{name}" for name in OFF))]
-    system = instructions(request)
-    files: dict[str, str] = {}
-    settings.append(f"model_instructions_file={json.dumps(str(folder / SYSTEM_FILE))}")
     if model != "default":
         arguments += ["--model", model]
-    if isinstance(request.settings.thinking, str):
-        settings.append(f"model_reasoning_effort={json.dumps(request.settings.thinking)}")
+    system = instructions(request)
+    files: dict[str, str] = {}
     schema = schema_of(request)
     if schema is not None:
-        shape, strict = fit(schema, "strict")
-        if strict and not request.tools:  # it wants an object at the root, and calls are a choice of several
+        shape, is_strict = fit(schema, "strict")
+        if is_strict and not request.tools:  # it wants an object at the root, and calls are a choice of several
             files[SCHEMA_FILE] = json.dumps(to_json_value(shape))
             arguments += ["--output-schema", str(folder / SCHEMA_FILE)]
         else:
-            system = "\n\n".join(part for part in (system, in_words(schema)) if part)
+            system = paragraphs(system, schema_instruction(schema))
     files[SYSTEM_FILE] = system or "Answer."
-    for setting in settings:
+    for setting in _settings(folder, effort):
         arguments += ["--config", setting]
     return Invocation((*arguments, "-"), prompt(request, NAME), files)
+
+
+def _settings(folder: Path, effort: str | None) -> list[str]:
+    """Its configuration, in the words of its own file."""
+    settings = ['web_search="disabled"', "project_doc_max_bytes=0"]
+    settings += [f"{name}=false" for name in SILENT]
+    settings += [f"features.{name}=false" for name in OFF]
+    system_file = json.dumps(str(folder / SYSTEM_FILE))
+    settings.append(f"model_instructions_file={system_file}")
+    if effort is not None:
+        settings.append(f"model_reasoning_effort={json.dumps(effort)}")
+    return settings
 
 
 class CodexLines:
@@ -104,30 +120,36 @@ class CodexLines:
                 self.usage = parse_usage(data.get("usage") or {})
                 self.done = True
             case "turn.failed":
-                raise self._error(str((data.get("error") or {}).get("message") or self.complaint))
+                error = data.get("error") or {}
+                raise _error(str(error.get("message") or self.complaint))
             case "error":
                 self.complaint = str(data.get("message") or "")
         return []
 
     def _item(self, item: dict[str, Any]) -> list[ModelEvent]:
         text = str(item.get("text") or "")
+        thought: str | None = None
         if item.get("type") == "agent_message":
-            before, self.answer = self.answer, text
-            return [ThinkingDelta(before)] if before else []  # all but the last message are notes on the way
-        return [ThinkingDelta(text)] if item.get("type") == "reasoning" and text else []
+            thought = self.answer  # all but the last message are notes on the way
+            self.answer = text
+        elif item.get("type") == "reasoning":
+            thought = text
+        return [ThinkingDelta(thought)] if thought else []
 
     def end(self, code: int, complaint: str) -> list[ModelEvent]:
         """Usage and finish."""
         if code:
-            raise self._error(self.complaint or complaint or f"it ended with exit code {code}", code)
+            raise _error(self.complaint or complaint or f"it ended with exit code {code}", code)
         if self.usage is None:
             raise MalformedReply(f"{NAME}: it ended before its turn was completed", provider=NAME)
-        said: list[ModelEvent] = [TextDelta(self.answer)] if self.answer else []
-        return [*said, self.usage, Finished("stop", "turn.completed")]
+        events: list[ModelEvent] = [self.usage, Finished("stop", "turn.completed")]
+        if self.answer:
+            events.insert(0, TextDelta(self.answer))
+        return events
 
-    def _error(self, text: str, code: int = 0) -> ModelError:
-        kind = next((kind for words, kind in _WORDS if re.search(words, text, re.IGNORECASE)), CommandFailed)
-        return failed(NAME, text, kind, code=str(code or ""))
+
+def _error(text: str, code: int = 0) -> ModelError:
+    return tool_error(NAME, text, kind_by_words(text, _WORDS), code=str(code or ""))
 
 
 def parse_usage(usage: dict[str, Any]) -> UsageDelta:

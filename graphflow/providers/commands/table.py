@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from graphflow.providers.commands import auggie, claude_code, codex
-from graphflow.providers.commands.process import Command
+from graphflow.providers.commands.command import Command
 
-COMMANDS: dict[str, Command] = {c.name: c for c in (claude_code.COMMAND, codex.COMMAND, auggie.COMMAND)}
+_ALL = (claude_code.COMMAND, codex.COMMAND, auggie.COMMAND)
+COMMANDS: dict[str, Command] = {command.name: command for command in _ALL}
 
 
 def __getattr__(name: str) -> Command:
     """`open_codex` is the tool of that name: calling it opens a model."""
-    try:
-        return COMMANDS[name.removeprefix("open_").replace("_", "-")]
-    except KeyError:
-        raise AttributeError(name) from None
+    tool = name.removeprefix("open_").replace("_", "-")
+    command = COMMANDS.get(tool)
+    if command is None:
+        raise AttributeError(name)
+    return command

@@ -10,32 +10,55 @@ import os
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-PASSED = (
-    *(
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "LANG",
-        "LANGUAGE",
-        "LC_*",
-        "TZ",
-        "TERM",
-        "TMPDIR",
-        "TMP",
-        "TEMP",
-        "XDG_*",
-    ),
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
-    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "USERNAME", "HOMEDRIVE", "HOMEPATH"),
-    *("APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES"),
+COMMON = (
+    # where programs and temporary files are
+    "PATH",
+    "TMPDIR",
+    "TMP",
+    "TEMP",
+    # who the user is, and where their files are
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "XDG_*",
+    # how the user reads
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "TZ",
+    "TERM",
+    # how the network is reached
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    # what programs on Windows do not start without
+    "SYSTEMROOT",
+    "SYSTEMDRIVE",
+    "WINDIR",
+    "COMSPEC",
+    "PATHEXT",
+    "USERPROFILE",
+    "USERNAME",
+    "HOMEDRIVE",
+    "HOMEPATH",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "PROGRAMDATA",
+    "PROGRAMFILES",
 )
 """What every program needs to find its files, speak the user's language and reach the network."""
 
 
-def passed_on(own: Sequence[str], more: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
+def environment_for(own: Sequence[str], more: Sequence[str], variables: Mapping[str, str]) -> dict[str, str]:
     """The variables that a tool is given.
 
     Args:
@@ -43,6 +66,9 @@ def passed_on(own: Sequence[str], more: Sequence[str], variables: Mapping[str, s
         more: names that the user passes on.
         variables: values that stand above those of the environment.
     """
-    patterns = (*PASSED, *own, *more)
-    kept = {name: value for name, value in os.environ.items() if any(fnmatchcase(name, each) for each in patterns)}
-    return {**kept, **variables}
+    patterns = (*COMMON, *own, *more)
+    environment: dict[str, str] = {}
+    for name, value in os.environ.items():
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            environment[name] = value
+    return environment | dict(variables)

@@ -105,26 +105,27 @@ def _tell(line: str) -> None:
 
 def render_request(request: Request) -> dict[str, Any]:
     """A request as the engine's chat completion body."""
-    if request.settings.thinking:
-        raise cannot("local", f"thinking={request.settings.thinking!r}")
+    settings = request.settings
+    if settings.thinking:
+        raise cannot("local", f"thinking={settings.thinking!r}")
     system = "\n\n".join(part for part in (request.system_text, render_tools(request.tools)) if part)
     messages = [{"role": "system", "content": system}] if system else []
     for turn in request.turns:
         messages += _render_turn(turn)
     body: dict[str, Any] = {
         "messages": messages,
-        "temperature": request.settings.temperature if request.settings.temperature is not None else 0,
-        "max_tokens": request.settings.max_tokens or MAX_TOKENS,
+        "temperature": settings.temperature if settings.temperature is not None else 0,
+        "max_tokens": settings.max_tokens or MAX_TOKENS,
         "stream_options": {"include_usage": True},
     }
-    if request.settings.stop:
-        body["stop"] = list(request.settings.stop)
+    if settings.stop:
+        body["stop"] = list(settings.stop)
     body |= present(
-        seed=request.settings.seed,
-        top_p=request.settings.top_p,
-        top_k=request.settings.top_k,
-        presence_penalty=request.settings.presence_penalty,
-        frequency_penalty=request.settings.frequency_penalty,
+        seed=settings.seed,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        presence_penalty=settings.presence_penalty,
+        frequency_penalty=settings.frequency_penalty,
     )
     if request.top_logprobs:
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}

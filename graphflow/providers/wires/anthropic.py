@@ -41,7 +41,7 @@ from graphflow.providers.wires.wire import (
     cannot,
     effort_of,
     finish_of,
-    hosted_tools,
+    offers_tools,
     present,
     refuse,
 )
@@ -54,13 +54,15 @@ _OLDER = ((re.compile(r"claude-3-(opus|sonnet|haiku)|claude-(2|instant)"), 4096)
 """What older models may write at most (platform.claude.com/docs/en/about-claude/models)."""
 THINKING = 4096
 """Tokens of reasoning when thinking is just switched on."""
+LEAST_BUDGET = 1024
+"""Tokens of reasoning that the API takes as a budget at least."""
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 31999}
 """Tokens of reasoning for an effort, for models that only know budgets; all stay below what these may write at most."""
 _ADAPTIVE = re.compile(r"opus-4-[7-9](?!\d)|(opus|sonnet|haiku|fable|mythos)-[5-9](?!\d)")
 _EFFORT = re.compile(r"(opus|sonnet)-4-6(?!\d)")
 EMPTY = "(empty)"
 """What stands for a user's turn without a word in it: the API refuses blank texts, and a turn must say something."""
-TAKEN = {
+MIME_TYPES = {
     "image": frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"}),
     "document": frozenset({"application/pdf", "text/plain"}),
 }
@@ -82,43 +84,45 @@ FINISH: dict[str, Finish] = {
 # -- rendering -------------------------------------------------------------------------------------------------------------
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A Messages request without its messages."""
+    settings = request.settings
     refuse(NAME, request, ("seed", "presence_penalty", "frequency_penalty", "top_logprobs"))
     if request.json_mode and request.output_schema is None:
         raise cannot(NAME, "json_mode", "give an output type")
-    body: Json = {"model": model, "stream": stream, "max_tokens": request.settings.max_tokens or most_tokens(model)}
+    max_tokens = settings.max_tokens or max_tokens_of(model)
+    body: Json = {"model": model, "stream": stream, "max_tokens": max_tokens}
     system = render_standing(request)
     if system:
         body["system"] = system
-    if request.tools:
-        body["tools"] = render_tools(request)
-    if request.tools or hosted_tools(request):
-        choice = render_tool_choice(request)
-        if choice:
-            body["tool_choice"] = choice
-    config: Json = {}
+    body |= _render_tool_fields(request)
+    output: Json = {}
     if request.output_schema is not None:
-        config["format"] = {"type": "json_schema", "schema": request.output_schema}
-    if request.settings.thinking is not None and not (request.settings.thinking and begun_elsewhere(request)):
-        thinking, effort = render_thinking(request.settings.thinking, model)
+        output["format"] = {"type": "json_schema", "schema": request.output_schema}
+    if settings.thinking is not None and _may_think(request):
+        thinking, effort = render_thinking(settings.thinking, model)
         body["thinking"] = thinking
-        config |= present(effort=effort)
-        if body["max_tokens"] <= thinking.get("budget_tokens", 0):  # the budget is part of what may be written
-            body["max_tokens"] += thinking["budget_tokens"]
-    if config:
-        body["output_config"] = config
-    if request.settings.prompt_cache:
+        budget = thinking.get("budget_tokens", 0)
+        if max_tokens <= budget:  # the budget is part of what may be written
+            body["max_tokens"] = max_tokens + budget
+        if effort is not None:
+            output["effort"] = effort
+    if output:
+        body["output_config"] = output
+    if settings.prompt_cache:
         body["cache_control"] = render_mark(CACHE)
     return body | present(
-        temperature=request.settings.temperature,
-        top_p=request.settings.top_p,
-        top_k=request.settings.top_k,
-        stop_sequences=list(request.settings.stop) or None,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        stop_sequences=list(settings.stop) or None,
     )
 
 
-def most_tokens(model: str) -> int:
+def max_tokens_of(model: str) -> int:
     """Tokens of an answer when the request does not say."""
-    return next((most for pattern, most in _OLDER if pattern.search(model)), MAX_TOKENS)
+    for pattern, limit in _OLDER:
+        if pattern.search(model):
+            return limit
+    return MAX_TOKENS
 
 
 def render_thinking(thinking: bool | int | str, model: str) -> tuple[Json, str | None]:
@@ -129,13 +133,29 @@ def render_thinking(thinking: bool | int | str, model: str) -> tuple[Json, str |
     """
     if thinking is False:
         return {"type": "disabled"}, None
+    is_effort = isinstance(thinking, str)
     if _ADAPTIVE.search(model):
-        effort = None if thinking is True else effort_of(thinking, model)
-        return {"type": "adaptive", "display": "summarized"}, "low" if effort == "minimal" else effort
-    if isinstance(thinking, str) and _EFFORT.search(model):
-        return {"type": "adaptive"}, "low" if thinking == "minimal" else thinking
-    budget = THINKING if thinking is True else BUDGETS[thinking] if isinstance(thinking, str) else thinking
-    return {"type": "enabled", "budget_tokens": max(1024, budget)}, None
+        effort = None if thinking is True else _effort(effort_of(thinking, model))
+        return {"type": "adaptive", "display": "summarized"}, effort
+    if is_effort and _EFFORT.search(model):
+        return {"type": "adaptive"}, _effort(str(thinking))
+    if thinking is True:
+        budget = THINKING
+    elif isinstance(thinking, str):
+        budget = BUDGETS[thinking]
+    else:
+        budget = thinking
+    return {"type": "enabled", "budget_tokens": max(LEAST_BUDGET, budget)}, None
+
+
+def _effort(effort: str) -> str:
+    """An effort in the API's words: its least is "low"."""
+    return "low" if effort == "minimal" else effort
+
+
+def _may_think(request: Request) -> bool:
+    """Whether a request can say how much to think; a loop of calls that another model began can only be told not to."""
+    return not request.settings.thinking or not begun_elsewhere(request)
 
 
 def begun_elsewhere(request: Request) -> bool:
@@ -153,9 +173,10 @@ def begun_elsewhere(request: Request) -> bool:
 
 def render_standing(request: Request) -> str | list[Json]:
     """Standing instructions: text, or blocks with cache marks."""
-    if isinstance(request.system, str):
-        return request.system if request.system.strip() else ""
-    return _blocks(request.system)
+    system = request.system
+    if isinstance(system, str):
+        return system if system.strip() else ""
+    return _blocks(system)
 
 
 def _blocks(parts: tuple[str | Media | CacheMark, ...]) -> list[Json]:
@@ -163,7 +184,7 @@ def _blocks(parts: tuple[str | Media | CacheMark, ...]) -> list[Json]:
     for part in parts:
         if isinstance(part, CacheMark):
             if blocks:
-                blocks[-1] = {**blocks[-1], "cache_control": render_mark(part)}
+                blocks[-1] = marked(blocks[-1], part)
         elif not isinstance(part, str):
             blocks.append(render_media(part))
         elif part.strip():  # blank texts are refused
@@ -178,7 +199,20 @@ def render_mark(mark: CacheMark) -> Json:
 
 def marked(block: Json, mark: CacheMark | None) -> Json:
     """The block with its mark, if it has one."""
-    return block if mark is None else {**block, "cache_control": render_mark(mark)}
+    if mark is None:
+        return block
+    return {**block, "cache_control": render_mark(mark)}
+
+
+def _render_tool_fields(request: Request) -> Json:
+    """The tools, and which of them it is to call."""
+    fields: Json = {}
+    if request.tools:
+        fields["tools"] = render_tools(request)
+    choice = render_tool_choice(request)
+    if choice and offers_tools(request):
+        fields["tool_choice"] = choice
+    return fields
 
 
 def render_tools(request: Request) -> list[Json]:
@@ -192,23 +226,29 @@ def render_tools(request: Request) -> list[Json]:
 
 def render_tool(tool: ToolSpec) -> Json:
     """One tool."""
-    named = {"name": tool.name, "input_schema": tool.parameters}
-    return marked(named | present(description=tool.description or None, strict=tool.strict), tool.cache)
+    rendered: Json = {"name": tool.name, "input_schema": tool.parameters}
+    rendered |= present(description=tool.description or None, strict=tool.strict)
+    return marked(rendered, tool.cache)
 
 
 def render_tool_choice(request: Request) -> Json:
     """Which tool it is to call, and whether several at once."""
     choice = request.settings.tool_choice
-    single = request.settings.parallel_calls is False
-    if choice is None and not single:
-        return {}
+    parallel = request.settings.parallel_calls
     body: Json
-    if choice is None or choice in ("auto", "none"):
-        body = {"type": choice or "auto"}
-    else:
-        body = {"type": "any"} if choice == "required" else {"type": "tool", "name": choice}
-    if request.settings.parallel_calls is not None and choice != "none":
-        body["disable_parallel_tool_use"] = single
+    match choice:
+        case None if parallel is not False:
+            return {}
+        case None:
+            body = {"type": "auto"}
+        case "auto" | "none":
+            body = {"type": choice}
+        case "required":
+            body = {"type": "any"}
+        case name:
+            body = {"type": "tool", "name": name}
+    if parallel is not None and choice != "none":
+        body["disable_parallel_tool_use"] = not parallel
     return body
 
 
@@ -216,69 +256,92 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
     """One turn as a message."""
     match turn:
         case UserTurn():
-            return [{"role": "user", "content": _said(turn)}]
+            return [{"role": "user", "content": _user_content(turn)}]
         case AssistantTurn():
-            own = turn.wire == NAME
-            blocks = [block for part in turn.in_order if (block := _part(part, own))]
+            is_own = turn.wire == NAME
+            parts = [_part(part, is_own) for part in turn.in_order]
+            blocks = [block for block in parts if block]
             return [{"role": "assistant", "content": blocks}] if blocks else []
         case ToolTurn():
-            return [{"role": "user", "content": [_result(result) for result in turn.results]}]
+            results = [_result(result) for result in turn.results]
+            return [{"role": "user", "content": results}]
 
 
-def _said(turn: UserTurn) -> str | list[Json]:
-    if isinstance(turn.content, str):
-        return turn.content if turn.content.strip() else EMPTY
-    return _blocks(turn.content) or EMPTY
+def _user_content(turn: UserTurn) -> str | list[Json]:
+    content = turn.content
+    if isinstance(content, str):
+        return content if content.strip() else EMPTY
+    return _blocks(content) or EMPTY
 
 
 def call_id(id: str) -> str:
     """An id as the API takes it: another provider's may hold what it refuses."""
-    return id if _ID.fullmatch(id) else "toolu_" + hashlib.sha256(id.encode()).hexdigest()[:24]
+    if _ID.fullmatch(id):
+        return id
+    digest = hashlib.sha256(id.encode()).hexdigest()
+    return "toolu_" + digest[:24]
 
 
-def _part(part: Part, own: bool) -> Json | None:
+def _part(part: Part, is_own: bool) -> Json | None:
+    """A part as a block; None if there is nothing to send of it. What Anthropic wants back goes back to it alone."""
+    keep = part.keep if is_own else {}
     match part:
         case TextPart():
-            cited = present(citations=part.keep.get("citations")) if own else {}
-            return {"type": "text", "text": part.text, **cited} if part.text.strip() else None
-        case ToolCall():
-            call = {"type": "tool_use", "id": call_id(part.id), "name": part.name}
-            return marked({**call, "input": arguments_of(part.arguments)}, part.cache)
-        case Thinking():
-            if not own or not part.keep:
+            if not part.text.strip():
                 return None
-            if "data" in part.keep:
-                return {"type": "redacted_thinking", "data": part.keep["data"]}
-            return {"type": "thinking", "thinking": part.text, "signature": part.keep.get("signature", "")}
+            return {"type": "text", "text": part.text} | present(citations=keep.get("citations"))
+        case ToolCall():
+            call = {
+                "type": "tool_use",
+                "id": call_id(part.id),
+                "name": part.name,
+                "input": arguments_of(part.arguments),
+            }
+            return marked(call, part.cache)
+        case Thinking() if "data" in keep:
+            return {"type": "redacted_thinking", "data": keep["data"]}
+        case Thinking():
+            if not keep:
+                return None
+            return {"type": "thinking", "thinking": part.text, "signature": keep.get("signature", "")}
         case Block():
-            return dict(part.keep["item"]) if own else None
+            return dict(keep["item"]) if keep else None
 
 
 def _result(result: ToolResult) -> Json:
     body: Json = {"type": "tool_result", "tool_use_id": call_id(result.id)}
-    content = result.content if isinstance(result.content, str) else _blocks(result.content)
-    if not isinstance(content, str) or content.strip():  # one that says nothing just has none
+    content = result.content
+    if not isinstance(content, str):
+        body["content"] = _blocks(content)
+    elif content.strip():  # one that says nothing just has none
         body["content"] = content
-    return marked(body if result.ok else {**body, "is_error": True}, result.cache)
+    if not result.ok:
+        body["is_error"] = True
+    return marked(body, result.cache)
 
 
 def render_media(media: Media) -> Json:
     """A picture or document."""
     if media.kind not in ("image", "document"):
         raise cannot(NAME, media.kind)
-    source: Json
+    block: Json = {"type": media.kind, "source": _source_of(media)}
+    if media.kind == "document" and media.name:
+        block["title"] = media.name
+    return block
+
+
+def _source_of(media: Media) -> Json:
     if media.url:
-        source = {"type": "url", "url": media.url}
-    elif media.file_id:
-        source = {"type": "file", "file_id": media.file_id}
-    elif media.mime not in TAKEN[media.kind] and not media.mime.startswith("text/"):
-        raise cannot(NAME, f"{media.kind} bytes of {media.mime}", f"it takes {', '.join(sorted(TAKEN[media.kind]))}")
-    elif media.mime.startswith("text/"):
-        source = {"type": "text", "media_type": "text/plain", "data": media.data.decode("utf-8", "replace")}
-    else:
-        source = {"type": "base64", "media_type": media.mime, "data": media.base64}
-    titled = present(title=media.name or None) if media.kind == "document" else {}
-    return {"type": media.kind, "source": source} | titled
+        return {"type": "url", "url": media.url}
+    if media.file_id:
+        return {"type": "file", "file_id": media.file_id}
+    if media.mime.startswith("text/"):
+        text = media.data.decode("utf-8", "replace")
+        return {"type": "text", "media_type": "text/plain", "data": text}
+    known = MIME_TYPES[media.kind]
+    if media.mime not in known:
+        raise cannot(NAME, f"{media.kind} bytes of {media.mime}", f"it takes {', '.join(sorted(known))}")
+    return {"type": "base64", "media_type": media.mime, "data": media.base64}
 
 
 # -- parsing ---------------------------------------------------------------------------------------------------------------
@@ -299,7 +362,7 @@ class MessagesParser:
 
     @property
     def spent(self) -> UsageDelta | None:
-        """The tokens told so far."""
+        """The tokens counted so far."""
         return parse_usage(self.usage) if self.usage else None
 
     def event(self, data: Any, name: str) -> list[ModelEvent]:
@@ -314,28 +377,29 @@ class MessagesParser:
             case "message_start":
                 message = data.get("message") or {}
                 self._merge(message.get("usage"))
-                return [Opened(NAME, message.get("model") or "", message.get("id") or "")]
+                return [_opened(message)]
             case "message_delta":
-                self.raw = (data.get("delta") or {}).get("stop_reason") or self.raw
+                delta = data.get("delta") or {}
+                self.raw = delta.get("stop_reason") or self.raw
                 self._merge(data.get("usage"))
-                return []
             case "message_stop":
                 self.done = True
-                return []
             case "error":
                 raise fault(NAME, None, data)
-            case _:  # ping, and whatever comes next year
-                return []
+        return []  # ping, and whatever comes next year
 
     def reply(self, data: Any) -> list[ModelEvent]:
         """A whole message."""
         if data.get("type") == "error":
             raise fault(NAME, None, data)
-        if not isinstance(data.get("content"), list):
-            raise MalformedReply(f"a message without content: {str(data)[:200]}")
-        events: list[ModelEvent] = [Opened(NAME, data.get("model") or "", data.get("id") or "")]
-        for index, block in enumerate(data["content"]):
-            events += [*self._start(index, block), *self._stop(index)]
+        content = data.get("content")
+        if not isinstance(content, list):
+            start = str(data)[:200]
+            raise MalformedReply(f"a message without content: {start}")
+        events: list[ModelEvent] = [_opened(data)]
+        for index, block in enumerate(content):
+            events += self._start(index, block)
+            events += self._stop(index)
         self.raw = data.get("stop_reason")
         self._merge(data.get("usage"))
         self.done = True
@@ -345,26 +409,34 @@ class MessagesParser:
         """Usage and finish."""
         if not self.done:
             raise MalformedReply("the stream ended without message_stop")
-        unended = [event for index in (*self.whole_inputs, *self.blocks) for event in self._stop(index)]
+        events: list[ModelEvent] = []
+        for index in (*self.whole_inputs, *self.blocks):  # those whose end was not announced
+            events += self._stop(index)
         reason = finish_of(FINISH, self.raw, NAME)
         if reason == "stop" and self.called:
             reason = "tool_calls"
-        return [*unended, *([self.spent] if self.spent else []), Finished(reason, self.raw or "")]
+        spent = self.spent
+        if spent is not None:
+            events.append(spent)
+        events.append(Finished(reason, self.raw or ""))
+        return events
 
     def _merge(self, usage: Json | None) -> None:
         for name, value in (usage or {}).items():
-            if value is not None and (value != 0 or name not in self.usage):  # counts grow: a zero at the end is none
+            is_reset = value == 0 and name in self.usage  # counts grow: a zero at the end is none
+            if value is not None and not is_reset:
                 self.usage[name] = value
 
     def _start(self, index: int, block: Json) -> list[ModelEvent]:
         match block.get("type"):
             case "text":
-                said: list[ModelEvent] = [TextDelta(block["text"], index)] if block.get("text") else []
-                return [*said, *(event for cited in block.get("citations") or () for event in self._cite(index, cited))]
+                return self._start_text(index, block)
             case "thinking":
                 events: list[ModelEvent] = [ThinkingDelta(block.get("thinking") or "", index)]
                 signature = block.get("signature")
-                return [*events, Kept("thinking", index, {"signature": signature})] if signature else events
+                if signature:
+                    events.append(Kept("thinking", index, {"signature": signature}))
+                return events
             case "redacted_thinking":
                 return [Kept("thinking", index, {"data": block.get("data", "")})]
             case "tool_use":
@@ -373,8 +445,19 @@ class MessagesParser:
                 return [CallDelta(index, block.get("id") or "", block.get("name") or "")]
             case kind:
                 self.blocks[index] = block
-                hosted = str(block.get("name") or "") if str(kind).endswith("_tool_use") else ""
-                return [Kept("block", index, present(name=hosted or None, item=block))]
+                keep: Json = {"item": block}
+                name = str(block.get("name") or "")
+                if name and str(kind).endswith("_tool_use"):  # server_tool_use, mcp_tool_use: a hosted tool at work
+                    keep["name"] = name
+                return [Kept("block", index, keep)]
+
+    def _start_text(self, index: int, block: Json) -> list[ModelEvent]:
+        events: list[ModelEvent] = []
+        if block.get("text"):
+            events.append(TextDelta(block["text"], index))
+        for citation in block.get("citations") or ():
+            events += self._cite(index, citation)
+        return events
 
     def _delta(self, index: int, delta: Json) -> list[ModelEvent]:
         match delta.get("type"):
@@ -399,44 +482,51 @@ class MessagesParser:
             self.pieces.setdefault(index, []).append(piece)
             return []
         if index not in self.whole_inputs:
-            raise MalformedReply(f"arguments of no call: nothing has begun at index {index}")
+            raise MalformedReply(f"arguments without a call: nothing has begun at index {index}")
         if piece.strip():
             self.whole_inputs[index] = {}
         return [CallDelta(index, arguments=piece)]
 
     def _cite(self, index: int, citation: Json) -> list[ModelEvent]:
         """A source of a text, which goes back with it: the API finds it again by its own references."""
-        cited = self.citations.setdefault(index, [])
-        cited.append(citation)
-        source = Cited(
-            citation.get("url") or (citation.get("source") or ""),
-            citation.get("title") or citation.get("document_title") or "",
-            quote=citation.get("cited_text") or "",
-            index=index,
-        )
-        return [source, Kept("text", index, {"citations": list(cited)})]
+        citations = self.citations.setdefault(index, [])
+        citations.append(citation)
+        url = citation.get("url") or citation.get("source") or ""
+        title = citation.get("title") or citation.get("document_title") or ""
+        quote = citation.get("cited_text") or ""
+        source = Cited(url, title, quote=quote, index=index)
+        return [source, Kept("text", index, {"citations": list(citations)})]
 
     def _summary(self, index: int, delta: Json) -> list[ModelEvent]:
         """A piece of the summary that stands for what was said before (.../build-with-claude/compaction)."""
         block = dict(self.blocks[index])
-        if delta.get("content") is not None:
-            block["content"] = (block.get("content") or "") + delta["content"]
-        if delta.get("encrypted_content") is not None:
-            block["encrypted_content"] = delta["encrypted_content"]
+        piece = delta.get("content")
+        if piece is not None:
+            before = block.get("content") or ""
+            block["content"] = before + piece
+        encrypted = delta.get("encrypted_content")
+        if encrypted is not None:
+            block["encrypted_content"] = encrypted
         self.blocks[index] = block
         return [Kept("block", index, {"item": block})]
 
     def _stop(self, index: int) -> list[ModelEvent]:
-        given = self.whole_inputs.get(index)
-        if given:
+        whole_input = self.whole_inputs.get(index)
+        if whole_input:
             self.whole_inputs[index] = {}
-            return [CallDelta(index, arguments=json.dumps(given))]
+            return [CallDelta(index, arguments=json.dumps(whole_input))]
         pieces = self.pieces.pop(index, None)
         if pieces is None:
             return []
-        block = self.blocks[index]
-        item = {**block, "input": arguments_of("".join(pieces)) or block.get("input") or {}}
-        return [Kept("block", index, {"item": item})]
+        block = dict(self.blocks[index])
+        block["input"] = arguments_of("".join(pieces)) or block.get("input") or {}
+        return [Kept("block", index, {"item": block})]
+
+
+def _opened(message: Json) -> Opened:
+    model = message.get("model") or ""
+    id = message.get("id") or ""
+    return Opened(NAME, model, id)
 
 
 def parse_usage(usage: Json) -> UsageDelta:
@@ -445,19 +535,24 @@ def parse_usage(usage: Json) -> UsageDelta:
     The totals leave out what was not the answer itself: summing up what was said before, asking another model for advice.
     `iterations` lists these beside the passes that the totals do count ("message").
     """
-    besides = [each for each in usage.get("iterations") or () if each.get("type") not in ("message", None)]
+    others = [each for each in usage.get("iterations") or () if each.get("type") not in ("message", None)]
 
     def total(name: str) -> int | None:
-        counts = [count for each in (usage, *besides) if (count := each.get(name)) is not None]
-        return sum(counts) if counts else None
+        counts = [each.get(name) for each in (usage, *others)]
+        known = [count for count in counts if count is not None]
+        return sum(known) if known else None
 
-    read, write = total("cache_read_input_tokens"), total("cache_creation_input_tokens")
+    read = total("cache_read_input_tokens")
+    written = total("cache_creation_input_tokens")
+    prompt = total("input_tokens") or 0
+    output = total("output_tokens") or 0
+    details = usage.get("output_tokens_details") or {}
     return UsageDelta(
-        (total("input_tokens") or 0) + (read or 0) + (write or 0),
-        total("output_tokens") or 0,
+        prompt + (read or 0) + (written or 0),
+        output,
         cache_read_tokens=read,
-        cache_write_tokens=write,
-        reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+        cache_write_tokens=written,
+        reasoning_tokens=details.get("thinking_tokens"),
     )
 
 

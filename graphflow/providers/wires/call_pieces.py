@@ -17,12 +17,12 @@ from graphflow.model.seam import CallDelta, Kept, ModelEvent
 
 @dataclass(slots=True)
 class OpenCall:
-    """A call that has begun.
+    """A call whose pieces are coming.
 
     Attributes:
         index: the index of its events.
         id: its id as the server gave it, or "".
-        name: its name, or "" while it was not told.
+        name: its name, or "" while nobody has said it.
         pieces: its arguments so far.
     """
 
@@ -39,13 +39,14 @@ class OpenCall:
     @property
     def is_whole(self) -> bool:
         """Whether its arguments are a whole object, so that no piece can follow."""
-        told = self.arguments.rstrip()
-        if not told.endswith("}"):  # parsed only when it may be: a name may come with every piece
+        text = self.arguments.rstrip()
+        if not text.endswith("}"):  # parsed only when it may be: a name may come with every piece
             return False
         try:
-            return isinstance(from_json(told), dict)
+            arguments = from_json(text)
         except ValueError:
             return False
+        return isinstance(arguments, dict)
 
 
 class CallPieces:
@@ -65,39 +66,51 @@ class CallPieces:
             name: the tool's name, if the piece has one.
             arguments: the piece of the arguments itself.
         """
-        call = self._of(number, id, name)
+        call = self._continued(number, id, name)
         if call is not None and name and arguments.strip() and call.is_whole:
-            if id and call.id == id and call.arguments.strip() == arguments.strip():
-                return []  # the same call, told again
-            call = None
+            if _is_repeated(call, id, arguments):
+                return []
+            call = None  # nothing can follow a whole call: another one begins, under a number that was used before
         if call is None:
             return self._begin(number, id, name, arguments)
         self.by_number[number] = call
         call.pieces.append(arguments)
-        late = name if not call.name else ""
-        call.name = call.name or late
-        return [CallDelta(call.index, name=late, arguments=arguments)]
+        new_name = ""
+        if not call.name:
+            new_name = call.name = name
+        return [CallDelta(call.index, name=new_name, arguments=arguments)]
 
-    def _of(self, number: int, id: str, name: str) -> OpenCall | None:
+    def _continued(self, number: int, id: str, name: str) -> OpenCall | None:
         """The call that a piece continues; None if it begins one."""
         if id in self.by_id:
             return self.by_id[id]
         call = self.by_number.get(number)
         if call is None:  # a number that nothing began under
-            return None if id or name or not self.calls else self.calls[-1]
+            begins = id or name or not self.calls
+            return None if begins else self.calls[-1]
         if not name or not call.name:
             return call  # an id alone may have been made up for this piece
-        another_id = id and call.id not in ("", id)
-        return None if another_id or name != call.name else call
+        if name != call.name:
+            return None
+        has_another_id = id and call.id not in ("", id)
+        return None if has_another_id else call
 
     def _begin(self, number: int, id: str, name: str, arguments: str) -> list[ModelEvent]:
-        taken = {call.index for call in self.calls}
-        index = number if number not in taken else 1 + max(taken)
-        given = id if id not in self.by_id else ""  # an id that another call has is none
-        call = OpenCall(index, given, name, [arguments])
+        used = {call.index for call in self.calls}
+        index = 1 + max(used) if number in used else number
+        given_id = "" if id in self.by_id else id  # an id that another call has is none
+        call = OpenCall(index, given_id, name, [arguments])
         self.calls.append(call)
         self.by_number[number] = call
-        if given:
-            self.by_id[given] = call
-            return [CallDelta(index, given, name, arguments)]
-        return [CallDelta(index, token_hex(5)[:9], name, arguments), Kept("call", index, {"made_id": True})]
+        if given_id:
+            self.by_id[given_id] = call
+            return [CallDelta(index, given_id, name, arguments)]
+        made_id = token_hex(5)[:9]
+        return [CallDelta(index, made_id, name, arguments), Kept("call", index, {"made_id": True})]
+
+
+def _is_repeated(call: OpenCall, id: str, arguments: str) -> bool:
+    """Whether a piece is the whole of this call once more."""
+    if not id or id != call.id:
+        return False
+    return call.arguments.strip() == arguments.strip()

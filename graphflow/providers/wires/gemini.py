@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from secrets import token_hex
-from typing import Any
+from typing import Any, Literal
 
 from pydantic_core import from_json
 
@@ -78,6 +78,8 @@ MADE = "gf_"
 """How ids begin that we made because the API gave none: they are not sent back."""
 BUDGETS = {"minimal": 512, "low": 2048, "medium": 8192, "high": 24576, "xhigh": 24576, "max": 24576}
 """Tokens of reasoning for an effort; 24,576 is the most that all models of 2.5 take."""
+_LEVELS = re.compile(r"gemini-([3-9]|\d\d)")
+"""Models that take levels of reasoning in place of budgets."""
 HIGHEST = {"xhigh": "HIGH", "max": "HIGH"}
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
@@ -87,38 +89,54 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     """A generateContent request without its contents; whether it streams is said by the path."""
     one_at_a_time(NAME, request)
     body: Json = {}
-    texts = [text for text in request.system_parts if isinstance(text, str)]
-    if texts:
-        body["systemInstruction"] = {"parts": [{"text": text} for text in texts]}
+    system = [{"text": text} for text in request.system_parts if isinstance(text, str)]
+    if system:
+        body["systemInstruction"] = {"parts": system}
     if request.tools:
-        body["tools"] = [{"functionDeclarations": [render_tool(tool) for tool in request.tools]}]
-    if request.settings.tool_choice is not None and chooses(request):
-        mode = MODES.get(request.settings.tool_choice)
-        config = {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [request.settings.tool_choice]}
+        functions = [render_tool(tool) for tool in request.tools]
+        body["tools"] = [{"functionDeclarations": functions}]
+    if request.settings.tool_choice is not None and can_choose(request):
+        config = render_tool_choice(request.settings.tool_choice)
         body["toolConfig"] = {"functionCallingConfig": config}
-    generation = present(
-        temperature=request.settings.temperature,
-        topP=request.settings.top_p,
-        topK=request.settings.top_k,
-        maxOutputTokens=request.settings.max_tokens,
-        stopSequences=list(request.settings.stop) or None,
-        seed=request.settings.seed,
-        presencePenalty=request.settings.presence_penalty,
-        frequencyPenalty=request.settings.frequency_penalty,
-        thinkingConfig=render_thinking(request.settings.thinking, model),
-        responseLogprobs=True if request.top_logprobs else None,
-        logprobs=request.top_logprobs or None,
-    )
-    if request.output_schema is not None or request.json_mode:
-        generation["responseMimeType"] = "application/json"
-    if request.output_schema is not None:
-        generation["responseJsonSchema"] = request.output_schema
+    generation = _render_generation(request, model)
     if generation:
         body["generationConfig"] = generation
     return body
 
 
-def chooses(request: Request) -> bool:
+def _render_generation(request: Request, model: str) -> Json:
+    """How the answer is made: sampling, length, reasoning, form."""
+    settings = request.settings
+    form: Json = {}
+    if request.output_schema is not None or request.json_mode:
+        form["responseMimeType"] = "application/json"
+    if request.output_schema is not None:
+        form["responseJsonSchema"] = request.output_schema
+    if request.top_logprobs:
+        form["responseLogprobs"] = True
+        form["logprobs"] = request.top_logprobs
+    return form | present(
+        temperature=settings.temperature,
+        topP=settings.top_p,
+        topK=settings.top_k,
+        maxOutputTokens=settings.max_tokens,
+        stopSequences=list(settings.stop) or None,
+        seed=settings.seed,
+        presencePenalty=settings.presence_penalty,
+        frequencyPenalty=settings.frequency_penalty,
+        thinkingConfig=render_thinking(settings.thinking, model),
+    )
+
+
+def render_tool_choice(choice: str) -> Json:
+    """Which tool it is to call; one alone is the only one of those that are allowed."""
+    mode = MODES.get(choice)
+    if mode is not None:
+        return {"mode": mode}
+    return {"mode": "ANY", "allowedFunctionNames": [choice]}
+
+
+def can_choose(request: Request) -> bool:
     """Whether a choice can be sent: it is made among functions only, and Google's own tools know none.
 
     Raises:
@@ -135,21 +153,28 @@ def render_thinking(thinking: bool | int | str | None, model: str) -> Json | Non
     """How much a model reasons: a budget up to Gemini 2.5, a level from 3 on (ai.google.dev/gemini-api/docs/thinking)."""
     if thinking is None:
         return None
-    levels = re.search(r"gemini-([3-9]|\d\d)", model) is not None
-    pro = "pro" in model
-    if thinking is False:  # the Pro models cannot stop reasoning altogether
-        return {"thinkingLevel": "LOW" if pro else "MINIMAL"} if levels else {"thinkingBudget": 128 if pro else 0}
-    if thinking is True:
-        return {"includeThoughts": True}
-    if isinstance(thinking, str):
-        amount: Json = (
-            {"thinkingLevel": HIGHEST.get(thinking, thinking.upper())}
-            if levels
-            else {"thinkingBudget": BUDGETS[thinking]}
-        )
-    else:
-        amount = {"thinkingBudget": thinking}
-    return {**amount, "includeThoughts": True}
+    has_levels = _LEVELS.search(model) is not None
+    if thinking is False:
+        return _render_least_thinking(model, has_levels)
+    config: Json = {"includeThoughts": True}
+    match thinking:
+        case True:
+            pass
+        case str() if has_levels:
+            config["thinkingLevel"] = HIGHEST.get(thinking, thinking.upper())
+        case str():
+            config["thinkingBudget"] = BUDGETS[thinking]
+        case budget:
+            config["thinkingBudget"] = budget
+    return config
+
+
+def _render_least_thinking(model: str, has_levels: bool) -> Json:
+    """What comes nearest to no reasoning: the Pro models cannot stop it altogether."""
+    is_pro = "pro" in model
+    if has_levels:
+        return {"thinkingLevel": "LOW" if is_pro else "MINIMAL"}
+    return {"thinkingBudget": 128 if is_pro else 0}
 
 
 def render_tool(tool: ToolSpec) -> Json:
@@ -161,62 +186,94 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
     """One turn as a content."""
     match turn:
         case UserTurn():
-            parts = [p for p in turn.parts if not isinstance(p, CacheMark)]
-            return [{"role": "user", "parts": [{"text": p} if isinstance(p, str) else render_media(p) for p in parts]}]
+            parts = [_render_content(part) for part in turn.parts if not isinstance(part, CacheMark)]
+            return [{"role": "user", "parts": parts}]
         case AssistantTurn():
-            own = turn.wire == NAME
-            rendered = [item for part in turn.in_order if (item := _part(part, own))]
-            _sign_foreign(rendered, own)
-            return [{"role": "model", "parts": rendered}] if rendered else []
+            parts = _render_answer(turn)
+            return [{"role": "model", "parts": parts}] if parts else []
         case ToolTurn():
-            answers = [_result(result) for result in turn.results]
+            results = [_result(result) for result in turn.results]
             files = [render_media(media) for result in turn.results for media in result.media]
-            return [{"role": "user", "parts": [*answers, *files]}]
+            return [{"role": "user", "parts": results + files}]
 
 
-def _sign_foreign(parts: list[Json], own: bool) -> None:
-    first = next((part for part in parts if "functionCall" in part), None)
-    if first is not None and "thoughtSignature" not in first and not own:
-        first["thoughtSignature"] = UNSIGNED
+def _render_content(part: str | Media) -> Json:
+    return {"text": part} if isinstance(part, str) else render_media(part)
 
 
-def _part(part: Part, own: bool) -> Json | None:
-    signed = present(thoughtSignature=part.keep.get("signature")) if own else {}
+def _render_answer(turn: AssistantTurn) -> list[Json]:
+    is_own = turn.wire == NAME
+    rendered = [_part(part, is_own) for part in turn.in_order]
+    parts = [part for part in rendered if part]
+    if not is_own:
+        _sign_first_call(parts)
+    return parts
+
+
+def _sign_first_call(parts: list[Json]) -> None:
+    """Gives the first call of another provider's turn what stands for a signature: the API asks for it there alone."""
+    for part in parts:
+        if "functionCall" in part:
+            part.setdefault("thoughtSignature", UNSIGNED)
+            return
+
+
+def _part(part: Part, is_own: bool) -> Json | None:
+    """A part as the API has it; None if there is nothing to send of it. Signatures go back to Google alone."""
+    signed = present(thoughtSignature=part.keep.get("signature")) if is_own else {}
     match part:
         case TextPart():
             return {"text": part.text, **signed} if part.text or signed else None
         case ToolCall():
             call: Json = {"name": part.name, "args": arguments_of(part.arguments)}
-            if part.id and not part.id.startswith(MADE):
+            if _is_given(part.id):
                 call["id"] = part.id
             return {"functionCall": call, **signed}
         case Thinking():
-            return {"text": part.text, "thought": True, **signed} if own and signed else None
+            return {"text": part.text, "thought": True, **signed} if signed else None
         case Block():
-            return dict(part.keep["item"]) if own else None
+            return dict(part.keep["item"]) if is_own else None
+
+
+def _is_given(id: str) -> bool:
+    """Whether an id is one that the API gave, and knows again."""
+    return bool(id) and not id.startswith(MADE)
 
 
 def _result(result: ToolResult) -> Json:
     """A tool's answer, always an object: its own if it is one, else under the key the API names for it."""
-    text = result.text
-    answer: Json = {"error": text} if not result.ok else {"output": text}
-    if result.ok and text.startswith("{"):
-        try:
-            data = from_json(text)
-            answer = data if isinstance(data, dict) else answer
-        except ValueError:
-            pass
-    response: Json = {"name": result.name, "response": answer}
-    if result.id and not result.id.startswith(MADE):
+    response: Json = {"name": result.name, "response": _answer(result)}
+    if _is_given(result.id):
         response["id"] = result.id
     return {"functionResponse": response}
+
+
+def _answer(result: ToolResult) -> Json:
+    text = result.text
+    if not result.ok:
+        return {"error": text}
+    if text.startswith("{"):
+        try:
+            data = from_json(text)
+        except ValueError:
+            data = None
+        if isinstance(data, dict):
+            return data
+    return {"output": text}
 
 
 def render_media(media: Media) -> Json:
     """A picture, sound, film or document."""
     if media.data:
         return {"inlineData": {"mimeType": media.mime, "data": media.base64}}
-    return {"fileData": {"fileUri": media.url or media.file_id} | present(mimeType=media.mime or None)}
+    file: Json = {"fileUri": media.url or media.file_id}
+    if media.mime:
+        file["mimeType"] = media.mime
+    return {"fileData": file}
+
+
+_IN_EVERY_CHUNK = frozenset({"content", "index"})
+_Kind = Literal["text", "thinking", "call", "block"]
 
 
 # -- parsing ---------------------------------------------------------------------------------------------------------------
@@ -227,7 +284,7 @@ class GeminiParser:
         self.done = False
         self.opened = False
         self.raw: str | None = None
-        self.said = ""
+        self.explanation = ""
         self.blocked = False
         self.grounding: Json = {}
         self.texts: list[str] = []
@@ -238,7 +295,7 @@ class GeminiParser:
 
     @property
     def spent(self) -> UsageDelta | None:
-        """The tokens told so far."""
+        """The tokens counted so far."""
         return parse_usage(self.usage) if self.usage else None
 
     def event(self, data: Any, name: str) -> list[ModelEvent]:
@@ -248,31 +305,47 @@ class GeminiParser:
         events: list[ModelEvent] = []
         if not self.opened:
             self.opened = True
-            events.append(Opened(NAME, data.get("modelVersion") or "", data.get("responseId") or ""))
-        if data.get("usageMetadata"):
-            told = data["usageMetadata"]
-            self.usage = told if any(_counts(told)) or not self.usage else self.usage
+            events.append(_opened(data))
+        usage = data.get("usageMetadata")
+        if usage and (not self.usage or any(_counts(usage))):  # a chunk of zeros at the end is none
+            self.usage = usage
         for candidate in data.get("candidates") or ():
-            if candidate.get("index"):
+            if candidate.get("index"):  # several candidates interleave; only the first is read
                 continue
-            for part in (candidate.get("content") or {}).get("parts") or ():
+            content = candidate.get("content") or {}
+            for part in content.get("parts") or ():
                 self._part(part, events)
-            self.raw = candidate.get("finishReason") or self.raw
-            self.said = str(candidate.get("finishMessage") or self.said)
-            self.grounding |= candidate.get("groundingMetadata") or {}
-            if candidate.get("logprobsResult"):
-                events.append(LogprobsDelta(_likely(candidate["logprobsResult"])))
-        blocked = (data.get("promptFeedback") or {}).get("blockReason")
-        if blocked:
-            self.raw, self.blocked = f"blockReason:{blocked}", True
+            if not candidate.keys() <= _IN_EVERY_CHUNK:
+                self._end_of_candidate(candidate, events)
+        feedback = data.get("promptFeedback")
+        if feedback:
+            self._read_feedback(feedback)
         return events
+
+    def _read_feedback(self, feedback: Json) -> None:
+        """A prompt that is refused has no candidates: why stands beside them."""
+        reason = feedback.get("blockReason")
+        if reason:
+            self.raw = f"blockReason:{reason}"
+            self.blocked = True
+
+    def _end_of_candidate(self, candidate: Json, events: list[ModelEvent]) -> None:
+        """What stands beside the parts, which is nearly always in the last chunk only."""
+        self.raw = candidate.get("finishReason") or self.raw
+        self.explanation = str(candidate.get("finishMessage") or self.explanation)
+        self.grounding |= candidate.get("groundingMetadata") or {}
+        likely = candidate.get("logprobsResult")
+        if likely:
+            events.append(LogprobsDelta(_likely(likely)))
 
     def reply(self, data: Any) -> list[ModelEvent]:
         """A whole reply; a list is a stream that was not asked for as server-sent events."""
         events: list[ModelEvent] = []
-        for chunk in data if isinstance(data, list) else [data]:
+        chunks = data if isinstance(data, list) else [data]
+        for chunk in chunks:
             if not isinstance(chunk, dict):
-                raise MalformedReply(f"no chunk of a reply: {str(chunk)[:200]}")
+                start = str(chunk)[:200]
+                raise MalformedReply(f"no chunk of a reply: {start}")
             events += self.event(chunk, "")
         return events
 
@@ -280,11 +353,18 @@ class GeminiParser:
         """Usage and finish."""
         if self.raw is None:
             raise MalformedReply("the stream ended without a finishReason")
-        reason = finish_of(FINISH, self.raw, NAME, self.said) if not self.blocked else "content_filter"
-        if reason == "stop" and self.called:
-            reason = "tool_calls"
-        cited = parse_grounding(self.grounding, "".join(self.texts))
-        return [*cited, *([self.spent] if self.spent else []), Finished(reason, self.raw)]
+        events: list[ModelEvent] = [*parse_grounding(self.grounding, "".join(self.texts))]
+        spent = self.spent
+        if spent is not None:
+            events.append(spent)
+        events.append(Finished(self._reason(self.raw), self.raw))
+        return events
+
+    def _reason(self, raw: str) -> Finish:
+        if self.blocked:
+            return "content_filter"
+        reason = finish_of(FINISH, raw, NAME, self.explanation)
+        return "tool_calls" if reason == "stop" and self.called else reason
 
     def _at(self, kind: str) -> int:
         if kind != self.kind or kind == "call":
@@ -293,94 +373,140 @@ class GeminiParser:
         return self.index
 
     def _part(self, part: Json, events: list[ModelEvent]) -> None:
+        """The events of one part. Text is nearly all that comes, and is looked for first."""
         signature = part.get("thoughtSignature")
-        if part.get("functionCall"):
+        if "text" in part and not part.get("functionCall"):
+            text = part["text"]
+            kind: _Kind = "thinking" if part.get("thought") else "text"
+            if signature and not text:
+                self.kind = ""  # a signature on an empty part stays on a part of its own
+            index = self._at(kind)
+            if not text:
+                pass
+            elif kind == "thinking":
+                events.append(ThinkingDelta(text, index))
+            else:
+                self.texts.append(text)
+                events.append(TextDelta(text, index))
+        elif part.get("functionCall"):
             kind = "call"
             index = self._at(kind)
-            call = part["functionCall"]
-            if "partialArgs" in call or call.get("willContinue"):
-                raise cannot(NAME, "calls piece by piece", "leave out streamFunctionCallArguments")
-            self.called = True
-            id = call.get("id") or ""
-            arguments = json.dumps(call.get("args") or {})
-            events.append(CallDelta(index, id or MADE + token_hex(5), call.get("name") or "", arguments))
-            if not id:
-                events.append(Kept("call", index, {"made_id": True}))
-        elif "text" in part:
-            kind = "thinking" if part.get("thought") else "text"
-            if signature and not part["text"]:
-                self.kind = ""  # a signature on an empty part of its own stays on a part of its own
-            index = self._at(kind)
-            if part["text"] and kind == "thinking":
-                events.append(ThinkingDelta(part["text"], index))
-            elif part["text"]:
-                self.texts.append(part["text"])
-                events.append(TextDelta(part["text"], index))
+            self._call(part["functionCall"], index, events)
         else:
-            kind = "block"
-            self.kind = ""
-            index = self._at(kind)
-            hosted = "code_execution" if "executableCode" in part else ""
-            events.append(Kept("block", index, {"name": hosted, "item": part}))
+            self._block(part, events)
             return
         if signature:
-            events.append(Kept(kind, index, {"signature": signature}))  # type: ignore[arg-type]  # one of its words
+            events.append(Kept(kind, index, {"signature": signature}))
             self.kind = ""
+
+    def _call(self, call: Json, index: int, events: list[ModelEvent]) -> None:
+        if "partialArgs" in call or call.get("willContinue"):
+            raise cannot(NAME, "calls piece by piece", "leave out streamFunctionCallArguments")
+        self.called = True
+        id = call.get("id")
+        name = call.get("name") or ""
+        arguments = json.dumps(call.get("args") or {})
+        if id:
+            events.append(CallDelta(index, id, name, arguments))
+            return
+        made_id = MADE + token_hex(5)
+        events.append(CallDelta(index, made_id, name, arguments))
+        events.append(Kept("call", index, {"made_id": True}))
+
+    def _block(self, part: Json, events: list[ModelEvent]) -> None:
+        self.kind = ""
+        index = self._at("block")
+        hosted_tool = "code_execution" if "executableCode" in part else ""
+        events.append(Kept("block", index, {"name": hosted_tool, "item": part}))
+
+
+def _opened(chunk: Json) -> Opened:
+    model = chunk.get("modelVersion") or ""
+    id = chunk.get("responseId") or ""
+    return Opened(NAME, model, id)
 
 
 def parse_grounding(grounding: Json, text: str) -> list[Cited]:
     """The sources of an answer (ai.google.dev/gemini-api/docs/google-search): which chunks support which stretch of it."""
-    chunks: list[Json] = [next(iter(chunk.values()), {}) for chunk in grounding.get("groundingChunks") or ()]
-    supports = grounding.get("groundingSupports") or ()
+    chunks = [_only_value(chunk) for chunk in grounding.get("groundingChunks") or ()]
     cited: list[Cited] = []
     used: set[int] = set()
-    for support in supports:
+    for support in grounding.get("groundingSupports") or ():
         start, end = _stretch(support.get("segment") or {}, text)
         for number in support.get("groundingChunkIndices") or ():
             if number < len(chunks):
                 used.add(number)
-                cited.append(Cited(*_page(chunks[number]), start, end))
-    return [*cited, *(Cited(*_page(chunk)) for number, chunk in enumerate(chunks) if number not in used)]
+                cited.append(_source(chunks[number], start, end))
+    for number, chunk in enumerate(chunks):
+        if number not in used:
+            cited.append(_source(chunk))
+    return cited
 
 
-def _page(chunk: Json) -> tuple[str, str]:
-    return chunk.get("uri") or "", chunk.get("title") or ""
+def _only_value(chunk: Json) -> Json:
+    """The page in a chunk, under the one key that says what kind of page it is: {"web": {"uri": ..., "title": ...}}."""
+    return next(iter(chunk.values()), {})
+
+
+def _source(page: Json, start: int | None = None, end: int | None = None) -> Cited:
+    url = page.get("uri") or ""
+    title = page.get("title") or ""
+    return Cited(url, title, start, end)
 
 
 def _stretch(segment: Json, text: str) -> tuple[int | None, int | None]:
-    """The characters of a segment, whose places are counted in bytes; its own words tell whether they are right."""
-    said = segment.get("text") or ""
+    """The characters of a segment. Its places are counted in bytes, and its own words show whether they are right.
+
+    In "Où? Là." the second sentence begins at character 4 and at byte 5.
+    """
+    words = segment.get("text") or ""
     raw = text.encode("utf-8", "surrogatepass")
-    first, last = segment.get("startIndex") or 0, segment.get("endIndex")
-    start = len(raw[:first].decode("utf-8", "ignore"))
-    end = start + len(said) if said else None if last is None else len(raw[:last].decode("utf-8", "ignore"))
-    if said and text[start:end] != said:  # counted in a part, and the parts were joined
-        start = text.find(said)
-        end = start + len(said)
-    return (None, None) if start < 0 or end is None else (start, end)
+    start = _characters(raw, segment.get("startIndex") or 0)
+    last = segment.get("endIndex")
+    if words:
+        end = start + len(words)
+    elif last is not None:
+        end = _characters(raw, last)
+    else:
+        return None, None
+    if words and text[start:end] != words:  # counted in one part of several, and they were joined
+        start = text.find(words)
+        end = start + len(words)
+    return (None, None) if start < 0 else (start, end)
 
 
-def _likely(told: Json) -> tuple[Likely, ...]:
+def _characters(raw: bytes, size: int) -> int:
+    """How many characters so many bytes are."""
+    return len(raw[:size].decode("utf-8", "ignore"))
+
+
+def _likely(result: Json) -> tuple[Likely, ...]:
     """Tokens and what else was likely in their places (ai.google.dev/api/generate-content#LogprobsResult)."""
-    places = zip(told.get("chosenCandidates") or (), told.get("topCandidates") or (), strict=False)
-    return tuple(
-        Likely(chosen["token"], tuple((c["token"], c["logProbability"]) for c in top.get("candidates") or ()))
-        for chosen, top in places
-    )
+    tokens: list[Likely] = []
+    chosen = result.get("chosenCandidates") or ()
+    tops = result.get("topCandidates") or ()
+    for candidate, top in zip(chosen, tops, strict=False):
+        others = tuple((other["token"], other["logProbability"]) for other in top.get("candidates") or ())
+        tokens.append(Likely(candidate["token"], others))
+    return tuple(tokens)
 
 
 def _counts(usage: Json) -> list[int]:
-    return [count for name, count in usage.items() if name.endswith("Count") and isinstance(count, int)]
+    counts = [count for name, count in usage.items() if name.endswith("Count")]
+    return [count for count in counts if isinstance(count, int)]
 
 
 def parse_usage(usage: Json) -> UsageDelta:
     """Token counts: thoughts and what hosted tools read are counted beside the rest here."""
-    thought = usage.get("thoughtsTokenCount")
+    thoughts = usage.get("thoughtsTokenCount")
+    prompt = usage.get("promptTokenCount") or 0
+    read_by_tools = usage.get("toolUsePromptTokenCount") or 0
+    answer = usage.get("candidatesTokenCount") or 0
     return UsageDelta(
-        (usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0),
-        (usage.get("candidatesTokenCount") or 0) + (thought or 0),
+        prompt + read_by_tools,
+        answer + (thoughts or 0),
         cache_read_tokens=usage.get("cachedContentTokenCount"),
-        reasoning_tokens=thought,
+        reasoning_tokens=thoughts,
     )
 
 

@@ -7,6 +7,7 @@ One JSON object a line, the last one with `done`. Arguments are objects; every c
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from secrets import token_hex
 from typing import Any
 
@@ -24,7 +25,7 @@ from graphflow.model.seam import (
     ThinkingDelta,
     UsageDelta,
 )
-from graphflow.model.turns import CacheMark, Thinking, Turn
+from graphflow.model.turns import CacheMark, Thinking, ToolCall, ToolResult, Turn
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.openai_chat import render_tool
 from graphflow.providers.wires.wire import (
@@ -50,35 +51,41 @@ FINISH: dict[str, Finish] = {"stop": "stop", "length": "length"}
 # -- rendering -------------------------------------------------------------------------------------------------------------
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A chat request without its messages."""
-    if request.settings.tool_choice not in (None, "auto", "none"):
-        raise cannot(NAME, f"tool_choice={request.settings.tool_choice!r}")
+    settings = request.settings
+    if settings.tool_choice not in (None, "auto", "none"):
+        raise cannot(NAME, f"tool_choice={settings.tool_choice!r}")
     one_at_a_time(NAME, request)
     body: Json = {"model": model, "stream": stream}
-    if request.tools and request.settings.tool_choice != "none":
+    if request.tools and settings.tool_choice != "none":
         body["tools"] = [render_tool(tool, dialect) for tool in request.tools]
     if request.output_schema is not None:
         body["format"] = request.output_schema
     elif request.json_mode:
         body["format"] = "json"
-    if request.settings.thinking is not None:
-        body["think"] = (
-            request.settings.thinking
-            if isinstance(request.settings.thinking, (bool, str))
-            else request.settings.thinking > 0
-        )
+    if settings.thinking is not None:
+        body["think"] = render_thinking(settings.thinking)
     if request.top_logprobs:  # docs.ollama.com/api/chat, from 0.12.11 on
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
     options = present(
-        temperature=request.settings.temperature,
-        top_p=request.settings.top_p,
-        top_k=request.settings.top_k,
-        num_predict=request.settings.max_tokens,
-        seed=request.settings.seed,
-        presence_penalty=request.settings.presence_penalty,
-        frequency_penalty=request.settings.frequency_penalty,
-        stop=list(request.settings.stop) or None,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        num_predict=settings.max_tokens,
+        seed=settings.seed,
+        presence_penalty=settings.presence_penalty,
+        frequency_penalty=settings.frequency_penalty,
+        stop=list(settings.stop) or None,
     )
-    return body | ({"options": options} if options else {})
+    if options:
+        body["options"] = options
+    return body
+
+
+def render_thinking(thinking: bool | int | str) -> bool | str:
+    """Whether it reasons, or how much; a budget in tokens only says whether."""
+    if isinstance(thinking, (bool, str)):
+        return thinking
+    return thinking > 0
 
 
 def render_system(request: Request, dialect: Dialect) -> list[Json]:
@@ -90,26 +97,45 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
     """One turn as messages."""
     match turn:
         case UserTurn():
-            return [_said("user", turn.text, [p for p in turn.parts if not isinstance(p, (str, CacheMark))])]
+            media = [part for part in turn.parts if not isinstance(part, (str, CacheMark))]
+            return [_message("user", turn.text, media)]
         case AssistantTurn():
-            message: Json = {"role": "assistant", "content": turn.text}
-            thought = "".join(p.text for p in turn.parts if type(p) is Thinking) if turn.wire == NAME else ""
-            if thought:
-                message["thinking"] = thought
-            if turn.calls:
-                message["tool_calls"] = [
-                    {"function": {"name": call.name, "arguments": arguments_of(call.arguments)}} for call in turn.calls
-                ]
-            return [message]
+            return [_assistant(turn)]
         case ToolTurn():
-            return [{**_said("tool", r.text, list(r.media)), "tool_name": r.name} for r in turn.results]
+            return [_result(result) for result in turn.results]
 
 
-def _said(role: str, text: str, media: list[Media]) -> Json:
+def _assistant(turn: AssistantTurn) -> Json:
+    message: Json = {"role": "assistant", "content": turn.text}
+    thoughts = [part.text for part in turn.parts if type(part) is Thinking]
+    thinking = "".join(thoughts)
+    if thinking and turn.wire == NAME:
+        message["thinking"] = thinking
+    if turn.calls:
+        message["tool_calls"] = [_call(call) for call in turn.calls]
+    return message
+
+
+def _call(call: ToolCall) -> Json:
+    arguments = arguments_of(call.arguments)
+    return {"function": {"name": call.name, "arguments": arguments}}
+
+
+def _result(result: ToolResult) -> Json:
+    message = _message("tool", result.text, result.media)
+    message["tool_name"] = result.name
+    return message
+
+
+def _message(role: str, text: str, media: Sequence[Media]) -> Json:
+    message: Json = {"role": role, "content": text}
     for item in media:
         if item.kind != "image" or not item.data:
-            raise cannot(NAME, f"{item.kind}{'' if item.data else ' by address'}", "give pictures by their bytes")
-    return {"role": role, "content": text} | ({"images": [item.base64 for item in media]} if media else {})
+            way = "" if item.data else " by address"
+            raise cannot(NAME, f"{item.kind}{way}", "give pictures by their bytes")
+    if media:
+        message["images"] = [item.base64 for item in media]
+    return message
 
 
 # -- parsing ---------------------------------------------------------------------------------------------------------------
@@ -124,10 +150,13 @@ class OllamaParser:
 
     @property
     def spent(self) -> UsageDelta | None:
-        """The tokens told so far."""
-        if "prompt_eval_count" not in self.last and "eval_count" not in self.last:
+        """The tokens counted so far."""
+        last = self.last
+        if "prompt_eval_count" not in last and "eval_count" not in last:
             return None
-        return UsageDelta(self.last.get("prompt_eval_count") or 0, self.last.get("eval_count") or 0)
+        read = last.get("prompt_eval_count") or 0
+        written = last.get("eval_count") or 0
+        return UsageDelta(read, written)
 
     def event(self, data: Any, name: str) -> list[ModelEvent]:
         """One line."""
@@ -145,18 +174,26 @@ class OllamaParser:
         if data.get("logprobs"):
             events += read_logprobs(data["logprobs"])
         for call in message.get("tool_calls") or ():
-            function = call.get("function") or {}
-            id, index = call.get("id") or "", self.calls
-            self.calls += 1
-            arguments = function.get("arguments")
-            spelled = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
-            events.append(CallDelta(index, id or token_hex(5)[:9], function.get("name") or "", spelled))
-            if not id:
-                events.append(Kept("call", index, {"made_id": True}))
+            events += self._call(call)
         if data.get("done"):
             self.done = True
             self.last = data
         return events
+
+    def _call(self, call: Json) -> list[ModelEvent]:
+        """A call, which comes whole; older servers give no id, and then we make one."""
+        index = self.calls
+        self.calls += 1
+        function = call.get("function") or {}
+        name = function.get("name") or ""
+        arguments = function.get("arguments")
+        if not isinstance(arguments, str):
+            arguments = json.dumps(arguments or {})
+        id = call.get("id")
+        if id:
+            return [CallDelta(index, id, name, arguments)]
+        made_id = token_hex(5)[:9]
+        return [CallDelta(index, made_id, name, arguments), Kept("call", index, {"made_id": True})]
 
     def reply(self, data: Any) -> list[ModelEvent]:
         """A whole answer."""
@@ -170,7 +207,9 @@ class OllamaParser:
         reason = finish_of(FINISH, raw or "stop", NAME)  # older servers do not say
         if reason == "stop" and self.calls:
             reason = "tool_calls"
-        return [*([self.spent] if self.spent else []), Finished(reason, raw)]
+        end = Finished(reason, raw)
+        spent = self.spent
+        return [end] if spent is None else [spent, end]
 
 
 WIRE = Wire(

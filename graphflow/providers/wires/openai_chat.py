@@ -44,7 +44,7 @@ from graphflow.providers.wires.wire import (
     effort_of,
     finish_of,
     hosted_tools,
-    later,
+    later_usage,
     present,
     read_logprobs,
     refuse,
@@ -287,7 +287,7 @@ class ChatParser:
             self.failure = fault(self.dialect.name, None, {"error": groq["error"]})
         usage = data.get("usage") or groq.get("usage")
         if usage:
-            self.spent = later(self.spent, parse_usage(usage))
+            self.spent = later_usage(self.spent, parse_usage(usage))
         if isinstance(data.get("citations"), list):  # xAI, Perplexity: all of them, in every chunk that has any
             self.cited = [Cited(url) for url in data["citations"] if isinstance(url, str)]
 

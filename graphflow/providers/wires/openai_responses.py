@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from graphflow.messages.media import Media
 from graphflow.model.seam import Request, ToolSpec
-from graphflow.model.turns import Block, CacheMark, Part, TextPart, Thinking, ToolCall, Turn
+from graphflow.model.turns import Block, CacheMark, Part, TextPart, Thinking, ToolCall, ToolResult, Turn
 from graphflow.providers.wires.openai_chat import REASONS
 from graphflow.providers.wires.responses_reply import NAME, ResponsesParser
 from graphflow.providers.wires.wire import (
@@ -24,51 +24,80 @@ from graphflow.providers.wires.wire import (
     cannot,
     effort_of,
     hosted_tools,
+    offers_tools,
     present,
     refuse,
 )
 
-LEAST = 16
+LEAST_TOKENS = 16
 """Tokens of an answer that the API takes as a bound at least (platform.openai.com/docs/api-reference/responses/create)."""
 
 
 # -- rendering -------------------------------------------------------------------------------------------------------------
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A Responses request without its input. Nothing is stored at the provider unless `extra` asks for it."""
+    settings = request.settings
     refuse(NAME, request, ("stop", "seed", "top_k", "presence_penalty", "frequency_penalty"))
     if dialect.lean:
         refuse("ChatGPT's backend", request, ("temperature", "top_p", "max_tokens"))
+    reasons = REASONS.search(model) is not None
     body: Json = {"model": model, "stream": stream}
-    if "previous_response_id" not in request.settings.extra:
+    include: list[str] = []
+    if "previous_response_id" not in settings.extra:
         body["store"] = False
-        if dialect.lean or REASONS.search(model):  # only they know encrypted reasoning
-            body["include"] = ["reasoning.encrypted_content"]
+        if dialect.lean or reasons:  # only they know encrypted reasoning
+            include.append("reasoning.encrypted_content")
+    max_tokens = settings.max_tokens
     if request.top_logprobs:
-        body["include"] = [*body.get("include", ()), "message.output_text.logprobs"]
+        include.append("message.output_text.logprobs")
         body["top_logprobs"] = request.top_logprobs
-    if isinstance(request.system, str) and request.system:
-        body["instructions"] = request.system
-    elif dialect.lean:
-        body["instructions"] = "You are a helpful assistant."
-    if request.tools:
-        body["tools"] = [render_tool(tool) for tool in request.tools]
-    if request.settings.tool_choice is not None and (request.tools or hosted_tools(request)):
-        body["tool_choice"] = render_tool_choice(request)
-    if request.output_schema is not None:
-        shape = {"type": "json_schema", "name": request.output_name, "schema": request.output_schema}
-        body["text"] = {"format": shape | present(strict=dialect.strict or None)}
-    elif request.json_mode:
-        body["text"] = {"format": {"type": "json_object"}}
-    if request.settings.thinking is not None and (request.settings.thinking is not False or REASONS.search(model)):
-        body["reasoning"] = {"effort": effort_of(request.settings.thinking, model), "summary": "auto"}
+        max_tokens = max(LEAST_TOKENS, max_tokens or LEAST_TOKENS)
+    if include:
+        body["include"] = include
+    body |= _render_instructions(request, dialect)
+    body |= _render_tool_fields(request)
+    body |= _render_format(request, dialect)
+    if settings.thinking is not None and (reasons or settings.thinking is not False):
+        body["reasoning"] = {"effort": effort_of(settings.thinking, model), "summary": "auto"}
     return body | present(
-        temperature=request.settings.temperature,
-        top_p=request.settings.top_p,
-        max_output_tokens=request.settings.max_tokens
-        if not request.top_logprobs
-        else max(LEAST, request.settings.max_tokens or LEAST),
-        parallel_tool_calls=request.settings.parallel_calls if request.tools or hosted_tools(request) else None,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        max_output_tokens=max_tokens,
     )
+
+
+def _render_instructions(request: Request, dialect: Dialect) -> Json:
+    if isinstance(request.system, str) and request.system:
+        return {"instructions": request.system}
+    if dialect.lean:
+        return {"instructions": "You are a helpful assistant."}
+    return {}
+
+
+def _render_tool_fields(request: Request) -> Json:
+    """The tools, and how they may be called; without any, the API refuses to hear of calls."""
+    settings = request.settings
+    fields: Json = {}
+    if request.tools:
+        fields["tools"] = [render_tool(tool) for tool in request.tools]
+    if not offers_tools(request):
+        return fields
+    if settings.tool_choice is not None:
+        fields["tool_choice"] = render_tool_choice(request)
+    if settings.parallel_calls is not None:
+        fields["parallel_tool_calls"] = settings.parallel_calls
+    return fields
+
+
+def _render_format(request: Request, dialect: Dialect) -> Json:
+    if request.output_schema is not None:
+        shape: Json = {"type": "json_schema", "name": request.output_name, "schema": request.output_schema}
+        if dialect.strict:
+            shape["strict"] = True
+        return {"text": {"format": shape}}
+    if request.json_mode:
+        return {"text": {"format": {"type": "json_object"}}}
+    return {}
 
 
 def render_tool(tool: ToolSpec) -> Json:
@@ -87,9 +116,11 @@ def render_tool_choice(request: Request) -> str | Json:
     choice = request.settings.tool_choice or "auto"
     if choice in ("auto", "none", "required"):
         return choice
-    ours = any(tool.name == choice for tool in request.tools)
-    hosted = any(tool.get("type") == choice for tool in hosted_tools(request))
-    return {"type": choice} if hosted and not ours else {"type": "function", "name": choice}
+    ours = [tool.name for tool in request.tools]
+    hosted = [tool.get("type") for tool in hosted_tools(request)]
+    if choice in hosted and choice not in ours:
+        return {"type": choice}
+    return {"type": "function", "name": choice}
 
 
 def render_system(request: Request, dialect: Dialect) -> list[Json]:
@@ -103,67 +134,91 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
     """One turn as items."""
     match turn:
         case UserTurn():
-            content = turn.content if isinstance(turn.content, str) else render_content(turn.content)
-            return [{"role": "user", "content": content}]
+            return [{"role": "user", "content": render_content(turn.content)}]
         case AssistantTurn():
-            own = turn.wire == NAME
-            lost = own and any(_is_lost(part) for part in turn.parts)
-            return [item for part in turn.in_order if (item := _item(part, own, lost))]
+            is_own = turn.wire == NAME
+            is_lost = is_own and any(map(_is_lost, turn.parts))
+            items = [_item(part, is_own, is_lost) for part in turn.in_order]
+            return [item for item in items if item]
         case ToolTurn():
-            return [
-                {
-                    "type": "function_call_output",
-                    "call_id": result.id,
-                    "output": result.content if isinstance(result.content, str) else render_content(result.content),
-                }
-                for result in turn.results
-            ]
+            return [_output(result) for result in turn.results]
+
+
+def _output(result: ToolResult) -> Json:
+    return {
+        "type": "function_call_output",
+        "call_id": result.id,
+        "output": render_content(result.content),
+    }
 
 
 def _is_lost(part: Part) -> bool:
     """Whether it is reasoning that cannot go back: it came without its encrypted form, and nobody has stored it."""
-    return type(part) is Thinking and bool(part.keep) and not (part.keep.get("encrypted_content") or _stored(part))
+    if type(part) is not Thinking or not part.keep:
+        return False
+    return not (part.keep.get("encrypted_content") or part.keep.get("stored"))
 
 
-def _stored(part: Part) -> bool:
-    return bool(part.keep.get("stored"))
+def _item(part: Part, is_own: bool, is_lost: bool) -> Json | None:
+    """One part as an item; None if there is nothing to send of it.
 
-
-def _item(part: Part, own: bool, lost: bool) -> Json | None:
-    """One part as an item. Where reasoning is lost, what followed it goes back without the ids that point to it."""
-    keep = {name: value for name, value in part.keep.items() if name != "stored"} if own else {}
-    if lost and type(part) is not Thinking:
+    Where reasoning of the turn is lost, what followed it goes back without the ids that point to it.
+    """
+    keep = dict(part.keep) if is_own else {}
+    keep.pop("stored", None)
+    match part:
+        case Thinking():
+            if not keep or _is_lost(part):
+                return None
+            return {"type": "reasoning", "summary": [], **keep}
+        case Block():
+            return dict(keep["item"]) if keep else None
+    if is_lost:
         keep.pop("id", None)
     match part:
         case TextPart():
-            if not part.text:
-                return None
-            if not keep.get("id"):
-                return {"role": "assistant", "content": part.text}
-            content = [{"type": "output_text", "text": part.text, "annotations": []}]
-            return {"type": "message", "role": "assistant", "status": "completed", **keep, "content": content}
-        case Thinking():
-            return {"type": "reasoning", "summary": [], **keep} if keep and not _is_lost(part) else None
+            return _message(part.text, keep) if part.text else None
         case ToolCall():
             arguments = part.arguments if arguments_of(part.arguments) else "{}"
-            call = {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": arguments}
+            call: Json = {
+                "type": "function_call",
+                "call_id": part.id,
+                "name": part.name,
+                "arguments": arguments,
+            }
             return call | present(id=keep.get("id"))
-        case Block():
-            return dict(keep["item"]) if keep else None
 
 
-def render_content(content: tuple[str | Media | CacheMark, ...]) -> list[Json]:
-    """The parts of a user's message, or of a tool's result."""
-    parts = [part for part in content if not isinstance(part, CacheMark)]
-    return [{"type": "input_text", "text": part} if isinstance(part, str) else render_media(part) for part in parts]
+def _message(text: str, keep: Json) -> Json:
+    if not keep.get("id"):
+        return {"role": "assistant", "content": text}
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    return {"type": "message", "role": "assistant", "status": "completed", **keep, "content": content}
+
+
+def render_content(content: str | tuple[str | Media | CacheMark, ...]) -> str | list[Json]:
+    """The content of a user's message, or of a tool's result: text, or parts."""
+    if isinstance(content, str):
+        return content
+    return [_render_part(part) for part in content if not isinstance(part, CacheMark)]
+
+
+def _render_part(part: str | Media) -> Json:
+    if isinstance(part, str):
+        return {"type": "input_text", "text": part}
+    return render_media(part)
 
 
 def render_media(media: Media) -> Json:
     """A picture or document."""
     match media.kind:
         case "image":
-            where = {"file_id": media.file_id} if media.file_id else {"image_url": media.data_url}
-            return {"type": "input_image", "detail": media.detail or "auto"} | where
+            image: Json = {"type": "input_image", "detail": media.detail or "auto"}
+            if media.file_id:
+                image["file_id"] = media.file_id
+            else:
+                image["image_url"] = media.data_url
+            return image
         case "document" if media.url:
             return {"type": "input_file", "file_url": media.url}
         case "document" if media.file_id:

@@ -128,12 +128,14 @@ def render_request(wire: Wire, request: Request, model: str, *, stream: bool = T
     Raises:
         BadRequest: the wire format has no way to say part of it.
     """
-    turns = wire.render_system(request, dialect)
+    messages = wire.render_system(request, dialect)
     before: Turn | None = None
     for turn in request.turns:
-        turns += wire.render_turn(turn, before, dialect)
+        messages += wire.render_turn(turn, before, dialect)
         before = turn
-    return merged({**wire.render_head(request, model, stream, dialect), wire.turns: turns}, request.settings.extra)
+    body = wire.render_head(request, model, stream, dialect)
+    body[wire.turns] = messages
+    return merged(body, request.settings.extra)
 
 
 def merged(body: Json, extra: Mapping[str, Any]) -> Json:
@@ -142,12 +144,14 @@ def merged(body: Json, extra: Mapping[str, Any]) -> Json:
         return body
     whole = dict(body)
     for key, value in extra.items():
+        own = whole.get(key)
         if value is None:
             whole.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(whole.get(key), dict):
-            whole[key] = merged(whole[key], value)
-        elif isinstance(value, list) and isinstance(whole.get(key), list):
-            whole[key] = [*whole[key], *(item for item in value if item not in whole[key])]
+        elif isinstance(value, Mapping) and isinstance(own, dict):
+            whole[key] = merged(own, value)
+        elif isinstance(value, list) and isinstance(own, list):
+            new = [item for item in value if item not in own]
+            whole[key] = own + new
         else:
             whole[key] = value
     return whole
@@ -155,14 +159,16 @@ def merged(body: Json, extra: Mapping[str, Any]) -> Json:
 
 def arguments_of(text: str) -> Json:
     """A call's arguments as an object. "", "null" and what is no object (a reply that was cut) are no arguments."""
+    if not text:
+        return {}
     try:
-        data = from_json(text) if text else {}
+        arguments = from_json(text)
     except ValueError:
         return {}
-    return data if isinstance(data, dict) else {}
+    return arguments if isinstance(arguments, dict) else {}
 
 
-def finish_of(table: Mapping[str, Finish], raw: str | None, provider: str, said: str = "") -> Finish:
+def finish_of(table: Mapping[str, Finish], raw: str | None, provider: str, explanation: str = "") -> Finish:
     """Why a reply ended, by the wire's table. One that never said why, and came to its terminal event, is whole.
 
     Raises:
@@ -170,33 +176,40 @@ def finish_of(table: Mapping[str, Finish], raw: str | None, provider: str, said:
     """
     if not raw:
         return "other"
-    known = table.get(raw)
-    if known is None:
-        raise broken_off(provider, raw, said)
-    return known
+    finish = table.get(raw)
+    if finish is None:
+        raise broken_off(provider, raw, explanation)
+    return finish
 
 
-def later(before: UsageDelta | None, told: UsageDelta) -> UsageDelta:
-    """The usage that counts after another one was told: the later, unless it is all zeros, which some gateways end with."""
-    counted = told.input_tokens or told.output_tokens
-    return told if counted or before is None else before
+def later_usage(before: UsageDelta | None, now: UsageDelta) -> UsageDelta:
+    """The usage that counts after another one has come: the later, unless it is all zeros, which some gateways end with."""
+    is_counted = now.input_tokens or now.output_tokens
+    return now if is_counted or before is None else before
 
 
-def bounded(parameters: Any, *names: str) -> bool:
+def bounded(parameters: object, *names: str) -> bool:
     """Whether one of these parameters is a bound; -1 is none, in the words of Ollama."""
-    given = [parameters.get(name) for name in names] if isinstance(parameters, Mapping) else []
-    return any(isinstance(value, int) and value > 0 for value in given)
+    if not isinstance(parameters, Mapping):
+        return False
+    for name in names:
+        value = parameters.get(name)
+        if isinstance(value, int) and value > 0:
+            return True
+    return False
 
 
-def read_logprobs(told: Any) -> list[ModelEvent]:
+def read_logprobs(places: Any) -> list[ModelEvent]:
     """How likely tokens were; chat completions, Responses and Ollama spell it the same way."""
-    places = []
-    for place in told or ():
+    tokens: list[Likely] = []
+    for place in places or ():
+        token = place["token"]
         top = {other["token"]: other["logprob"] for other in place.get("top_logprobs") or ()}
-        if place.get("logprob") is not None:
-            top.setdefault(place["token"], place["logprob"])  # a schema may force what is not among the likeliest
-        places.append(Likely(place["token"], tuple(top.items())))
-    return [LogprobsDelta(tuple(places))] if places else []
+        own = place.get("logprob")
+        if own is not None:
+            top.setdefault(token, own)  # a schema may force what is not among the likeliest
+        tokens.append(Likely(token, tuple(top.items())))
+    return [LogprobsDelta(tuple(tokens))] if tokens else []
 
 
 def present(**fields: Any) -> Json:
@@ -212,18 +225,29 @@ def cannot(wire: str, what: str, instead: str = "") -> BadRequest:
 def hosted_tools(request: Request) -> list[Json]:
     """The provider's own tools, which `extra` asks for."""
     tools = request.settings.extra.get("tools")
-    return [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, (list, tuple)) else []
+    if not isinstance(tools, (list, tuple)):
+        return []
+    return [tool for tool in tools if isinstance(tool, dict)]
+
+
+def offers_tools(request: Request) -> bool:
+    """Whether a request has any tools, the provider's own included: without any, words about them are refused."""
+    return bool(request.tools or hosted_tools(request))
+
+
+_NOT_GIVEN = (None, (), "")
 
 
 def refuse(wire: str, request: Request, names: Sequence[str]) -> None:
     """Raises `BadRequest` if the request uses one of these parameters."""
     for name in names:
-        if name == "top_logprobs":
-            value: object = request.top_logprobs or None
-        else:
-            value = getattr(request.settings, name)
-        if value not in (None, (), ""):
+        value = (request.top_logprobs or None) if name == "top_logprobs" else getattr(request.settings, name)
+        if value not in _NOT_GIVEN:
             raise cannot(wire, f"{name}={value!r}")
+
+
+_FIRST_REASONERS = re.compile(r"(^|[/:])o\d")
+_FIRST_GPT_5 = re.compile(r"(^|[/:])gpt-5($|-)")
 
 
 def effort_of(thinking: bool | int | str, model: str) -> str:
@@ -232,15 +256,22 @@ def effort_of(thinking: bool | int | str, model: str) -> str:
         return thinking
     if thinking is True:
         return "medium"
-    if thinking is False:  # "none" came with gpt-5.1; before, the least was to reason a little
-        return (
-            "low"
-            if re.search(r"(^|[/:])o\d", model)
-            else "minimal"
-            if re.search(r"(^|[/:])gpt-5($|-)", model)
-            else "none"
-        )
-    return "low" if thinking <= 2048 else "medium" if thinking <= 8192 else "high"
+    if thinking is False:
+        return _least_effort(model)
+    if thinking <= 2048:
+        return "low"
+    if thinking <= 8192:
+        return "medium"
+    return "high"
+
+
+def _least_effort(model: str) -> str:
+    """What comes nearest to no reasoning: "none" came with gpt-5.1; before, the least was to reason a little."""
+    if _FIRST_REASONERS.search(model):
+        return "low"
+    if _FIRST_GPT_5.search(model):
+        return "minimal"
+    return "none"
 
 
 def one_at_a_time(wire: str, request: Request) -> None:

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from graphflow.declaration.node import Node
 from graphflow.errors import DeclarationError
 from graphflow.limits import Limits
-from graphflow.messages.message import type_name
+from graphflow.messages.types import type_name
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 from graphflow.redaction import scrub
 from graphflow.render.compare.overlay import Overlay, Recorded, Told, digest, told

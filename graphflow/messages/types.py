@@ -1,0 +1,291 @@
+"""Types of messages: which values are of which, and how a person writes them.
+
+Rules:
+1. `accepts(port, arm)` is universal: true only if *every* value of type `arm` is a value of type `port`. Containers are
+   covariant, which is sound because messages do not change.
+2. What says `Any` fits everywhere: it is checked where it arrives.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import product
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+Type = Any
+"""A type expression as Python writes it: a class, `X | Y`, `list[X]`, `Literal[...]`. Python has no type for these."""
+
+
+def origin_of(kind: Type) -> Type:
+    """`typing.get_origin`, typed so that its result can be compared with any special form."""
+    return get_origin(kind)
+
+
+UNION_ORIGINS = (Union, types.UnionType)
+SEQUENCE_ORIGINS = (list, tuple, set, frozenset)
+
+
+def arms(kind: Type) -> tuple[Type, ...]:
+    """The members of a union type, flat and in order; a type that is no union is its own only arm."""
+    if type(kind) is type:
+        return (kind,)
+    kind = plain(kind)
+    if kind is None:
+        return (type(None),)
+    if origin_of(kind) not in UNION_ORIGINS:
+        return (kind,)
+    found: list[Type] = []
+    for member in get_args(kind):
+        found += arms(member)
+    return tuple(found)
+
+
+def plain(kind: Type) -> Type:
+    """The type under `Annotated` and type variables."""
+    if type(kind) is type:
+        return kind
+    while True:
+        if origin_of(kind) is Annotated:
+            kind = get_args(kind)[0]
+        elif isinstance(kind, TypeVar):
+            kind = kind.__bound__ or Any
+        else:
+            return kind
+
+
+def item_type(kind: Type) -> Type | None:
+    """The `T` of `list[T]` (or tuple, set, ...), or None if the type is no sequence that can be mapped."""
+    kind = plain(kind)
+    if kind in SEQUENCE_ORIGINS:  # bare, as in `-> list`
+        return Any
+    origin = origin_of(kind)
+    if not isinstance(origin, type) or issubclass(origin, dict):
+        return None
+    if not issubclass(origin, Iterable):
+        return None
+    items = get_args(kind)
+    if origin is tuple and items[1:] != (Ellipsis,):  # tuple[int, str]: a record, not a sequence
+        return None
+    return items[0] if items else Any
+
+
+def is_typed_dict(kind: Type) -> bool:
+    """Whether a type is a `TypedDict`, of `typing` or `typing_extensions`: a dict that isinstance cannot ask for."""
+    return isinstance(kind, type) and issubclass(kind, dict) and hasattr(kind, "__total__")
+
+
+@lru_cache(maxsize=4096)
+def accepts(port: Type, arm: Type) -> bool:
+    """Whether every value of type `arm` is a value of type `port` (both as written in annotations)."""
+    port, arm = plain(port), plain(arm)
+    if says_nothing(port) or port == arm:
+        return True
+    if arm is Any:
+        return True  # gradual typing (PEP 484): Any is checked where it arrives, not before
+    # A union is accepted if each of its arms is, and accepts what one of its arms accepts:
+    #   accepts(A | B | C,  A | B)  =  accepts(A | B | C, A) and accepts(A | B | C, B)
+    #   accepts(A | B | C,  A)      =  accepts(A, A) or accepts(B, A) or accepts(C, A)
+    sources = arms(arm)
+    if len(sources) > 1:
+        return all(accepts(port, source) for source in sources)
+    targets = arms(port)
+    if len(targets) > 1:
+        return any(accepts(target, arm) for target in targets)
+    return _accepts_one(targets[0], sources[0])
+
+
+def says_nothing(kind: Type) -> bool:
+    """Whether every value is of that type."""
+    return kind is Any or kind is object
+
+
+def _accepts_one(port: Type, arm: Type) -> bool:
+    if origin_of(arm) is Literal:
+        return _accepts_literal(port, get_args(arm))
+    if origin_of(port) is Literal:
+        return False
+    port_class = _runtime_class(port)
+    arm_class = _runtime_class(arm)
+    if port_class is float and arm_class is int:
+        return True  # the numeric tower of PEP 484
+    try:
+        if not issubclass(arm_class, port_class):
+            return False
+    except TypeError:  # a protocol that isinstance cannot ask
+        return False
+    return _accepts_arguments(port, arm)
+
+
+def _accepts_literal(port: Type, values: tuple[object, ...]) -> bool:
+    if origin_of(port) is Literal:
+        return set(values) <= set(get_args(port))
+    port_class = _runtime_class(port)
+    return all(isinstance(value, port_class) for value in values)
+
+
+def _accepts_arguments(port: Type, arm: Type) -> bool:
+    wanted = get_args(port)
+    if not wanted:
+        return True
+    if tuple in (origin_of(port), origin_of(arm)):
+        return _accepts_tuple(port, arm)
+    given = get_args(arm) or (Any,) * len(wanted)  # a bare `list` is a list of anything
+    return len(wanted) == len(given) and all(map(accepts, wanted, given))
+
+
+def _accepts_tuple(port: Type, arm: Type) -> bool:
+    wanted = get_args(port)
+    given = get_args(arm)
+    if wanted[-1] is Ellipsis or origin_of(port) is not tuple:  # any number of one type: tuple[int, ...], list[int]
+        items = [item for item in given if item is not Ellipsis]
+        return all(accepts(wanted[0], item) for item in items)
+    if len(wanted) != len(given) or given[-1] is Ellipsis:
+        return False
+    return all(map(accepts, wanted, given))
+
+
+def _runtime_class(kind: Type) -> type:
+    origin = origin_of(kind) or kind
+    if isinstance(origin, type):
+        return origin
+    return object
+
+
+def disjoint(one: Type, other: Type) -> bool:
+    """Whether no value can be of both types: then at most one of two edges that carry them is taken."""
+    pairs = product(arms(one), arms(other))
+    return not any(_overlap(arm, other_arm) for arm, other_arm in pairs)
+
+
+def _overlap(one: Type, other: Type) -> bool:
+    if origin_of(one) is Literal and origin_of(other) is Literal:
+        return bool(set(get_args(one)) & set(get_args(other)))
+    return accepts(one, other) or accepts(other, one)
+
+
+def by_specificity(kinds: Sequence[Type]) -> list[int]:
+    """The numbers of the arms of a union, each before those that are wider, else as they were written.
+
+    A value of a class that two arms name (`Base | Derived`) is of the narrower one, however the union was written.
+    """
+    order: list[int] = []
+    for number, kind in enumerate(kinds):
+        wider = [place for place, other in enumerate(order) if is_wider(kinds[other], kind)]
+        place = min(wider, default=len(order))
+        order.insert(place, number)
+    return order
+
+
+def is_wider(one: Type, other: Type) -> bool:
+    """Whether every value of `other` is one of `one`, and not the other way round; what says `Any` is wide."""
+    if not accepts(one, other):
+        return False
+    return not accepts(other, one) or _unsaid(one) > _unsaid(other)
+
+
+def _unsaid(kind: Type) -> int:
+    """How often a type says nothing about what it holds."""
+    kind = plain(kind)
+    if says_nothing(kind):
+        return 1
+    if origin_of(kind) is Literal:
+        return 0
+    parts = [part for part in get_args(kind) if part is not Ellipsis]
+    if not parts:
+        return _UNSAID_PARTS.get(kind, 0)
+    return sum(map(_unsaid, parts))
+
+
+_UNSAID_PARTS = {list: 1, set: 1, frozenset: 1, tuple: 1, dict: 2}
+"""How many types a bare container leaves open."""
+
+
+@lru_cache(maxsize=4096)
+def matcher(kind: Type) -> Callable[[object], bool]:
+    """A fast test whether a value is of that type, for choosing between the arms of a union at run time."""
+    kind = plain(kind)
+    if says_nothing(kind):
+        return lambda value: True
+    if kind is float:  # the numeric tower of PEP 484; but True is no number to anybody who routes by type
+        return lambda value: isinstance(value, (float, int)) and not isinstance(value, bool)
+    if kind is int:
+        return lambda value: isinstance(value, int) and not isinstance(value, bool)
+    is_class = isinstance(kind, type) and not get_args(kind)
+    if is_class and not is_typed_dict(kind):
+        return lambda value: isinstance(value, kind)
+    adapter = adapter_of(kind)
+
+    def fits(value: object) -> bool:
+        try:
+            adapter.validate_python(value, strict=True)
+        except ValueError:
+            return False
+        return True
+
+    return fits
+
+
+@lru_cache(maxsize=4096)
+def output_check(kind: Type) -> tuple[type | None, Callable[[object], bool] | None]:
+    """The class whose very instances need no look, and the test for everything else (None: anything goes)."""
+    kinds = arms(kind)
+    if any(map(says_nothing, kinds)):
+        return None, None
+    first = kinds[0]
+    is_class = isinstance(first, type) and origin_of(first) is None
+    expected = first if is_class and not is_typed_dict(first) else None
+    tests = [matcher(member) for member in kinds]
+    if len(tests) == 1:
+        return expected, tests[0]
+    return expected, lambda value: any(test(value) for test in tests)
+
+
+@lru_cache(maxsize=4096)
+def adapter_of(kind: Type) -> TypeAdapter[Any]:
+    """The pydantic adapter of a type, made once."""
+    if _has_own_config(kind):
+        return TypeAdapter(kind)
+    return TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True))
+
+
+def _has_own_config(kind: Type) -> bool:
+    """Whether pydantic refuses a config for a type because it carries its own: models, dataclasses, typed dicts."""
+    if not isinstance(kind, type):
+        return False
+    if issubclass(kind, BaseModel) or is_typed_dict(kind):
+        return True
+    return hasattr(kind, "__pydantic_config__") or hasattr(kind, "__dataclass_fields__")
+
+
+def type_name(kind: Type, labels: Mapping[Type, str] | None = None) -> str:
+    """A type as a person writes it: `Approved | Rejected`, `list[Question]`, `'yes' | 'no'`.
+
+    Args:
+        kind: the type.
+        labels: what certain classes are called instead of their names.
+    """
+    kind = plain(kind)
+    if kind is type(None) or kind is None:
+        return "None"
+    if kind is Any:
+        return "Any"
+    origin = origin_of(kind)
+    inner = get_args(kind)
+    if origin is Literal:
+        return " | ".join(map(repr, inner))
+    names = ["..." if part is Ellipsis else type_name(part, labels) for part in inner]
+    if origin in UNION_ORIGINS:
+        return " | ".join(names)
+    if origin is not None:
+        return f"{_own_name(origin)}[{', '.join(names)}]"
+    if labels and kind in labels:
+        return labels[kind]
+    return _own_name(kind)
+
+
+def _own_name(kind: Type) -> str:
+    return getattr(kind, "__name__", None) or str(kind)

@@ -1,0 +1,130 @@
+"""The tries of one request: which key goes out with the next one, and what comes after a failure.
+
+Rules:
+1. Another key comes before another try: it needs no wait, and is not counted. Each key is tried once this way.
+2. Once a piece of the answer was delivered, only who asked for it (`restart`) gets another try: the pieces are void then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from graphflow.errors import AuthError, ModelError, QuotaExceeded, RateLimited
+from graphflow.model.seam import Notice, Retried, Switched
+from graphflow.providers.keys import Key, Keyring
+from graphflow.providers.retry import RetryPolicy
+
+COOLDOWN_S = 60.0
+"""Seconds that a key rests after a rate limit that came without a hint: such limits are counted by the minute."""
+
+
+class Tries:
+    """How far the tries of one request have come.
+
+    Attributes:
+        number: which try it is.
+        waited_s: seconds waited between tries.
+        delivered: whether this try has handed on anything.
+        void: whether something was handed on that the next try makes void.
+    """
+
+    __slots__ = ("delivered", "keys", "model", "number", "policy", "used", "void", "waited_s")
+
+    def __init__(self, model: str, keys: Keyring, policy: RetryPolicy) -> None:
+        self.model = model
+        self.keys = keys
+        self.policy = policy
+        self.number = 1
+        self.waited_s = 0.0
+        self.delivered = False
+        self.void = False
+        self.used: set[str] = set()
+        """Labels of the keys that this request was sent with: each gets one try that is not counted."""
+
+    async def next_key(self) -> Key | None:
+        """The key for the next try, or None if the model takes none; while all rest, the first that is ready again.
+
+        Raises:
+            AuthError: every key was refused.
+            RateLimited: every key rests for longer than this request may wait.
+        """
+        if not self.keys.keys:
+            return None
+        key = self.keys.take()
+        while key is None:
+            wait_s = self.keys.soonest()
+            if wait_s is None:
+                raise AuthError(f"{self.model}: every key was refused", provider=self._provider)
+            if wait_s > self.policy.total_s - self.waited_s:
+                raise RateLimited(
+                    f"{self.model}: every key rests, the first for {wait_s:.0f} s more",
+                    provider=self._provider,
+                    retry_after=wait_s,
+                )
+            self.waited_s += wait_s
+            await asyncio.sleep(wait_s)
+            key = self.keys.take()  # other requests take keys, too: this one may have found another limit meanwhile
+        return key
+
+    @property
+    def _provider(self) -> str:
+        return self.model.partition(":")[0]
+
+    def after(self, error: ModelError, key: Key | None, restart: bool) -> Notice:
+        """What comes after a failure: another key, or another try.
+
+        Args:
+            error: the failure.
+            key: the key that was used.
+            restart: whether an answer that broke off half way may begin again.
+
+        Raises:
+            ModelError: the failure itself, where nothing comes after it.
+        """
+        may_restart = restart or self.policy.restart
+        if self.delivered and not may_restart:
+            if error.retryable:
+                error.add_note("it broke off half way; RetryPolicy(restart=True) begins such an answer again")
+            raise error
+        self.void = self.void or self.delivered
+        self.delivered = False
+        if key is not None and len(self.keys.keys) > 1:
+            switched = self._switch(key, error)
+            if switched is not None:
+                return switched
+        self.number += 1
+        wait_s = self.policy.wait_before(self.number, error, self.waited_s)
+        if wait_s is None:
+            raise error
+        self.waited_s += wait_s
+        return Retried(self.number, wait_s, error)
+
+    def _switch(self, key: Key, error: ModelError) -> Switched | None:
+        """Marks what the error says about a key; the switch to another one, if one can take over at once."""
+        self.used.add(key.label)
+        if _is_about_key(error):
+            if error.retry_after is None:
+                self.keys.refuse(key)
+            else:
+                self.keys.rest(key, error.retry_after)
+        elif isinstance(error, RateLimited):
+            if error.retry_after is not None:
+                self.keys.rest(key, error.retry_after)
+            elif self._has_unused_key():  # else it is tried again like an only key
+                self.keys.rest(key, COOLDOWN_S)
+        else:
+            return None
+        follower = self.keys.peek()
+        if follower is None or follower.label in self.used:
+            return None
+        return Switched(key.label, follower.label, error)
+
+    def _has_unused_key(self) -> bool:
+        return any(key.label not in self.used for key in self.keys.keys)
+
+
+def _is_about_key(error: ModelError) -> bool:
+    """Whether it is the key that is at fault. A 403 may be about what was asked, not about who asks."""
+    if isinstance(error, AuthError):
+        return error.status != 403
+    return isinstance(error, QuotaExceeded)
