@@ -13,8 +13,6 @@ from graphflow.files.types import KNOWN_TYPES, PLAIN_TYPES
 from graphflow.messages.types import Type, arms, origin_of
 from graphflow.providers.declared_model import DeclaredModel
 
-_PUBLIC_ROOMS = ("graphflow.messages", "graphflow.model")
-
 
 def model_of(name: str, model: object) -> object:
     """A model as a file names it."""
@@ -79,12 +77,19 @@ def type_text(kind: Type) -> str:
     for name, known in KNOWN_TYPES.items():
         if known is kind:
             return name
-    return f"{_public_module(kind.__module__)}:{kind.__qualname__}"
+    return f"{_public_module(kind)}:{kind.__qualname__}"
 
 
-def _public_module(name: str) -> str:
-    """The module that users know: a file must not depend on where in a room something stands."""
-    for room in _PUBLIC_ROOMS:
-        if name.startswith(f"{room}."):
-            return room
-    return name
+def _public_module(kind: Type) -> str:
+    """Where users import a type from. For one of graphflow's own that is the package itself, or the room.
+
+    A file that named the module inside the room would break when the room is tidied up. Such files are read all the same.
+    """
+    home: str = kind.__module__
+    package, *inner = home.split(".")
+    if package != "graphflow":
+        return home
+    for public in (package, f"{package}.{inner[0]}" if inner else package):
+        if getattr(sys.modules.get(public), kind.__qualname__, None) is kind:
+            return public
+    return home

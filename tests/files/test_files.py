@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, MCP, START, Agent, Code, Graph, GraphError, Limits, Policy, Router, SubAgent
+from graphflow import END, MCP, START, Agent, Code, Failure, Graph, GraphError, Limits, Media, Policy, Router, SubAgent
+from graphflow.declaration import Background
 from graphflow.errors import FileUnreadable
 from graphflow.files import load_graph, read_graph
 from graphflow.files.dump import dump_graph
-from graphflow.mcp import close_kept
+from graphflow.kinds import Computed, Standing
+from graphflow.mcp import Elicitation, close_kept
+from graphflow.messages import Artifact
 from graphflow.project import load
 from graphflow.testing import ScriptedModel, calls, gives
 from tests.conftest import walk
@@ -388,3 +391,27 @@ def test_what_a_file_cannot_hold_is_refused_not_left_out() -> None:
         arms = [node["x"] >> END, node["y"] >> END] if isinstance(node, Router) else [node >> END]
         with pytest.raises(FileUnreadable, match=told):
             Graph("g", START >> node, *arms, input=str).to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        (Failure, "graphflow:Failure"),
+        (Media, "graphflow:Media"),
+        (Artifact, "graphflow.messages:Artifact"),
+        (Computed, "graphflow.kinds:Computed"),
+        (Standing, "graphflow.kinds:Standing"),
+        (Background, "graphflow.declaration:Background"),
+        (Elicitation, "graphflow.mcp:Elicitation"),
+    ],
+)
+def test_a_file_names_public_paths_and_reads_those_within_rooms_too(kind: type, written: str) -> None:
+    def read(text: str) -> Graph:
+        reader = {"kind": "agent", "input": text, "prompt": "Say what this is."}
+        declared = {"graph": "g", "nodes": {"reader": reader}, "edges": ["START >> reader >> END"]}
+        return read_graph(declared, Graph)
+
+    graph = read(written)
+    assert graph.input is kind
+    assert f"input: {written}\n" in graph.to_yaml()
+    assert read(f"{kind.__module__}:{kind.__name__}") == graph
