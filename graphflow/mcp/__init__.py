@@ -9,7 +9,7 @@ a server can be built, proven and drawn without it.
 from __future__ import annotations
 
 from graphflow.mcp.elicitation import Elicitation
-from graphflow.mcp.home import close_kept
 from graphflow.mcp.server import MCP
+from graphflow.mcp.shared import close_kept
 
 __all__ = ["MCP", "Elicitation", "close_kept"]

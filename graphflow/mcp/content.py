@@ -15,119 +15,149 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from binascii import Error as NotBase64
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphflow.declaration.node import Context
 from graphflow.errors import ResultInvalid, ToolError
 from graphflow.messages.media import Media
 from graphflow.redaction import scrub
 
-LOOKED_AT = ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/", "application/pdf")
-"""Media types that models take, somewhere; anything else is named to them."""
-MOST = 2_000
-"""Pieces of content of one answer: who has more to say has structured content for it."""
-WRITTEN = ("text/", "application/json", "application/xml")
+if TYPE_CHECKING:
+    from mcp_types import BlobResourceContents, CallToolResult, ContentBlock, TextResourceContents
+
+MEDIA_OF_MODELS = ("image/png", "image/jpeg", "image/gif", "image/webp", "audio/", "application/pdf")
+"""Media types that some models take; anything else is only named to them."""
+MAX_PIECES = 2_000
+"""Pieces of content of one answer; for more there is structured content."""
+TEXT_TYPES = ("text/", "application/json", "application/xml")
+
+Json: TypeAlias = Any
+"""A value of JSON."""
+Part = Json | Media
+"""A piece of an answer: structured content, a text, or what one can look at or listen to."""
 
 
-def answer_of(result: Any, ctx: Context) -> Any:
+def answer_of(result: CallToolResult, ctx: Context) -> Part | list[Part]:
     """The answer: the structured content or the text alone where there is nothing else, else the list of all of it.
 
     Args:
-        result: the SDK's `CallToolResult`.
+        result: what the SDK has read.
         ctx: of the tool's activation; media are kept through it.
 
     Raises:
         ToolError: the server says that it failed.
     """
-    if len(result.content) > MOST:
+    count = len(result.content)
+    name = ctx.node.name
+    if count > MAX_PIECES:
         raise ResultInvalid(
-            f"{ctx.node.name!r} answered with {len(result.content)} pieces of content, and {MOST} are read at most; ask for less"
+            f"{name!r} answered with {count} pieces of content, and {MAX_PIECES} are read at most; ask for less"
         )
     parts = [_part(block, number, ctx) for number, block in enumerate(result.content)]
     if result.is_error:
-        raise ToolError(
-            scrub(_complaint(result, parts)) or f"{ctx.node.name!r} failed, and its server does not say why"
-        )
+        complaint = _complaint(result, parts) or f"{name!r} failed, and its server does not say why"
+        raise ToolError(scrub(complaint))
     structured = _unwrapped(result.structured_content)
     if structured is not None:
-        said = _Said(structured)
-        parts = [structured, *(part for part in parts if not (isinstance(part, str) and said.has(part)))]
-    if all(isinstance(part, str) for part in parts):
-        return "\n".join(parts)
+        parts = [structured, *_new(parts, structured)]
+    texts = [part for part in parts if isinstance(part, str)]
+    if len(texts) == len(parts):
+        return "\n".join(texts)
     return parts[0] if len(parts) == 1 else parts
 
 
-def _complaint(result: Any, parts: list[Any]) -> str:
+def _new(parts: list[Part], structured: Json) -> list[Part]:
+    """The parts that do not only repeat structured content."""
+    known = _Contents(structured)
+    return [part for part in parts if not isinstance(part, str) or not known.has(part)]
+
+
+def _complaint(result: CallToolResult, parts: list[Part]) -> str:
     """What a server says of a failure: its texts, and its data where they do not say the same."""
-    said = [part for part in parts if isinstance(part, str) and part]
+    texts = [part for part in parts if isinstance(part, str) and part]
     structured = _unwrapped(result.structured_content)
-    if structured not in (None, {}, [], "") and not any(map(_Said(structured).has, said)):
-        said.append(structured if isinstance(structured, str) else json.dumps(structured, ensure_ascii=False))
-    return "\n".join(said)
+    if structured not in (None, {}, [], ""):
+        known = _Contents(structured)
+        if not any(known.has(text) for text in texts):
+            is_text = isinstance(structured, str)
+            texts.append(structured if is_text else json.dumps(structured, ensure_ascii=False))
+    return "\n".join(texts)
 
 
-def _unwrapped(structured: Any) -> Any:
-    """Servers wrap an answer that is no object as `{"result": ...}`, as objects are all that the protocol carries."""
+def _unwrapped(structured: Json) -> Json:
+    """Servers wrap an answer that is not an object as `{"result": ...}`: the protocol carries objects only."""
     if isinstance(structured, dict) and set(structured) == {"result"}:
         return structured["result"]
     return structured
 
 
-class _Said:
-    """What structured content says, to tell whether a text says nothing else: all of it, or one item of it.
+class _Contents:
+    """What structured content holds, to find texts that only repeat it: all of it, or one of its items.
 
-    Each item is written once, and not compared with every text: servers send thousands of both.
+    Each item is written down once, and not compared with every text: servers send thousands of both.
     """
 
-    def __init__(self, structured: Any) -> None:
-        items = list(structured.values()) if isinstance(structured, dict) else structured
-        parts = [structured, *items] if isinstance(items, list) else [structured]
+    def __init__(self, structured: Json) -> None:
+        parts = [structured]
+        if isinstance(structured, dict):
+            parts += structured.values()
+        elif isinstance(structured, list):
+            parts += structured
         self._texts = {part for part in parts if isinstance(part, str)}
-        self._values = {_written(part) for part in [*parts, {"result": structured}]}
+        self._values = {_canonical(part) for part in parts}
+        self._values.add(_canonical({"result": structured}))
 
     def has(self, text: str) -> bool:
         """Whether a text, or the JSON in it, is one of these."""
         if text in self._texts:
             return True
         try:
-            return _written(json.loads(text)) in self._values
+            return _canonical(json.loads(text)) in self._values
         except (ValueError, RecursionError):
             return False
 
 
-def _written(value: Any) -> str:
-    """The one text for equal values."""
-    return json.dumps(_even(value), sort_keys=True, default=str)
+def _canonical(value: Json) -> str:
+    """One text for all that are equal: `{"a": 1, "b": 2}` and `{"b": 2.0, "a": 1}`."""
+    return json.dumps(_with_whole_numbers(value), sort_keys=True, default=str)
 
 
-def _even(value: Any) -> Any:
-    """A value with 1 for 1.0, as JSON has one number for both."""
+def _with_whole_numbers(value: Json) -> Json:
+    """A value with 1 for 1.0: JSON has one number for both."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
-        return [_even(item) for item in value]
+        return [_with_whole_numbers(item) for item in value]
     if isinstance(value, dict):
-        return {key: _even(item) for key, item in value.items()}
+        return {key: _with_whole_numbers(item) for key, item in value.items()}
     return value
 
 
-def _part(block: Any, number: int, ctx: Context) -> Any:
+def _part(block: ContentBlock, number: int, ctx: Context) -> Part:
     """One block of content as text or media."""
-    if block.type == "text":
-        return str(block.text)
-    if block.type in ("image", "audio"):
-        return _looked_at(block.data, block.mime_type, f"{ctx.node.name}-{number}", ctx)
-    if block.type == "resource_link":
-        return f"[{block.name}: {block.uri}]"
-    if block.type == "resource":
-        held = block.resource
-        if (text := getattr(held, "text", None)) is not None:
-            return f"[{held.uri}]\n{text}"
-        mime = held.mime_type or "application/octet-stream"
-        if mime.startswith(WRITTEN) and (text := _text_in(held.blob)) is not None:
-            return f"[{held.uri}]\n{text}"
-        return _looked_at(held.blob, mime, str(held.uri), ctx)
+    match block.type:
+        case "text":
+            return str(block.text)
+        case "image" | "audio":
+            return _media(block.data, block.mime_type, f"{ctx.node.name}-{number}", ctx)
+        case "resource_link":
+            return f"[{block.name}: {block.uri}]"
+        case "resource":
+            return _resource(block.resource, ctx)
     return f"[{block.type}]"
+
+
+def _resource(resource: TextResourceContents | BlobResourceContents, ctx: Context) -> Part:
+    """A file that a server has put into its answer."""
+    text = getattr(resource, "text", None)
+    if text is not None:
+        return f"[{resource.uri}]\n{text}"
+    blob: str = resource.blob  # type: ignore[union-attr]  # one of the two has a text
+    mime = resource.mime_type or "application/octet-stream"
+    text = _text_in(blob) if mime.startswith(TEXT_TYPES) else None
+    if text is not None:
+        return f"[{resource.uri}]\n{text}"
+    return _media(blob, mime, str(resource.uri), ctx)
 
 
 def _text_in(encoded: str) -> str | None:
@@ -137,13 +167,14 @@ def _text_in(encoded: str) -> str | None:
         return None
 
 
-def _looked_at(encoded: str, mime: str, name: str, ctx: Context) -> Media | str:
+def _media(encoded: str, mime: str, name: str, ctx: Context) -> Media | str:
+    """Media for models that take them; for others, where they are kept."""
     try:
         data = b64decode(encoded, validate=True)
         media = Media(mime=mime, data=data, name=name)
     except (NotBase64, ValueError) as error:
         raise ResultInvalid(f"{ctx.node.name!r} answered with {mime} content that cannot be read: {error}") from None
     ctx.keep(name, data, kind=media.kind, mime=mime)
-    if mime.startswith(LOOKED_AT):
+    if mime.startswith(MEDIA_OF_MODELS):
         return media
     return f"[{name}: {mime}, {len(data)} bytes, kept as an artifact]"

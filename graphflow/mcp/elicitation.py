@@ -1,4 +1,4 @@
-"""What a server asks a person, on its way to an answer.
+"""Questions that a server asks a person before it answers a call.
 
 Source: https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from graphflow.mcp.schema import wrong_with
+from graphflow.mcp.schema import problems_of
 from graphflow.messages.message import Message, error_text
 from graphflow.redaction import scrub
 
@@ -42,26 +42,26 @@ def asker(server: MCP, ask: Ask) -> ElicitationFnT:
     """What the SDK calls when the server asks; `ask` reaches the person."""
     from mcp_types import INTERNAL_ERROR, ElicitResult, ErrorData
 
-    async def asked(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+    async def ask_person(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
         schema = getattr(params, "requested_schema", None) or {}
         url = getattr(params, "url", "") or ""
         question = Elicitation(server=server.name, message=params.message, fields=schema, url=url)
         try:
             answer = await ask(server.name, question)
         except Exception as error:
-            why = f"nobody could be asked: {type(error).__name__}: {error_text(error)}"
-            return ErrorData(code=INTERNAL_ERROR, message=scrub(why))
+            reason = f"nobody could be asked: {type(error).__name__}: {error_text(error)}"
+            return ErrorData(code=INTERNAL_ERROR, message=scrub(reason))
         if answer is None:
             return ElicitResult(action="cancel")
         if answer is False:
             return ElicitResult(action="decline")
         content = {} if answer is True else dict(answer)
         try:
-            wrong = wrong_with(schema, content)
+            problems = problems_of(schema, content)
         except ValueError as error:
-            wrong = [f"the schema that it was asked by: {error}"]
-        if wrong:
-            return ErrorData(code=INTERNAL_ERROR, message=f"the answer does not fit: {wrong[0]}")
+            problems = [f"the schema that it was asked by: {error}"]
+        if problems:
+            return ErrorData(code=INTERNAL_ERROR, message=f"the answer does not fit: {problems[0]}")
         return ElicitResult(action="accept", content=None if url else content)
 
-    return asked
+    return ask_person

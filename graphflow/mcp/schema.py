@@ -1,9 +1,9 @@
-"""A server's schema, held against values in bounded time, whatever the server has written into it.
+"""Checks values against a server's schema, in bounded time, whatever the server has written into it.
 
 Rules:
-1. References are followed within the schema only, never over the network, and so many for one value.
-2. Patterns are matched by pydantic's engine, whose time is linear. One that it does not know (look-around, references
-   back) is left to the server; so is what is too large to be compared here.
+1. References are followed within the schema only, never over the network, and only so many for one value.
+2. Patterns are matched by pydantic's engine, whose time is linear. A pattern that it does not know (look-around,
+   back-references) is left to the server; so is what is too large to be compared here.
 """
 
 from __future__ import annotations
@@ -13,54 +13,70 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-REFERENCES = 5_000
-"""References that are followed for one value: a schema of thirty lines can have a milliard of them."""
-WORK = 10**9
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+MAX_REFERENCES = 5_000
+"""References that are followed for one value: a schema of thirty lines can have a thousand million of them."""
+MAX_WORK = 10**9
 """Bytes of a schema times bytes of a value, at most."""
-ALIKE = 1_000
+MAX_COMPARED = 1_000
 """Items that are compared with each other."""
-TOLD = 20
-"""Errors that are told of one value."""
+MAX_ERRORS = 20
+"""Errors that are reported of one value."""
 
-_left: ContextVar[int] = ContextVar("references that may still be followed", default=REFERENCES)
+Json: TypeAlias = Any
+"""A value of JSON: a schema, a part of it, or what is checked against it."""
+Validator: TypeAlias = Any
+"""One of jsonschema's, which has no types."""
+Errors = Iterator["ValidationError"]
+Check = Callable[[Validator, Json, Json, Json], "Errors | None"]
+"""How jsonschema calls what checks a keyword: with itself, the keyword's value, the value, and the schema around it."""
+
+_left: ContextVar[int] = ContextVar("references that may still be followed", default=MAX_REFERENCES)
 
 
-def wrong_with(schema: Any, value: Any) -> list[str]:
+def problems_of(schema: Json, value: Json) -> list[str]:
     """What does not fit, each with its place.
 
     Raises:
-        ValueError: the schema is none, or cannot be followed.
+        ValueError: the schema is not one, or cannot be followed.
     """
     text = json.dumps(schema)
     validator = _validator(text)
-    if len(text) * len(json.dumps(value, default=str)) > WORK:
+    if len(text) * len(json.dumps(value, default=str)) > MAX_WORK:
         return []
-    token = _left.set(REFERENCES)
+    token = _left.set(MAX_REFERENCES)
     try:
-        errors = list(islice(validator.iter_errors(value), TOLD))
+        errors = list(islice(validator.iter_errors(value), MAX_ERRORS))
     except Exception as error:  # a reference that leads nowhere, a schema that never ends
         raise ValueError(f"it cannot be followed: {type(error).__name__}") from None
     finally:
         _left.reset(token)
-    return [f"{'.'.join(map(str, e.absolute_path))}: {e.message}".removeprefix(": ") for e in errors]
+    return [_problem(error) for error in errors]
 
 
-def check_schema(schema: Any) -> None:
-    """Refuses what is no JSON schema.
+def _problem(error: ValidationError) -> str:
+    place = ".".join(str(step) for step in error.absolute_path)
+    return f"{place}: {error.message}" if place else str(error.message)
+
+
+def check_schema(schema: Json) -> None:
+    """Refuses what is not a JSON schema.
 
     Raises:
-        ValueError: why it is none.
+        ValueError: why it is not.
     """
     _validator(json.dumps(schema))
 
 
 @lru_cache(maxsize=4096)
-def _validator(text: str) -> Any:
-    from jsonschema.exceptions import SchemaError as NoSchema
+def _validator(text: str) -> Validator:
+    from jsonschema.exceptions import SchemaError as NotASchema
     from jsonschema.validators import extend, validator_for
     from referencing import Registry
 
@@ -68,19 +84,30 @@ def _validator(text: str) -> Any:
     schema = json.loads(text, object_hook=_without_dialect)
     try:
         kind.check_schema(schema)
-    except (NoSchema, RecursionError) as error:
-        raise ValueError(str(getattr(error, "message", type(error).__name__))[:300]) from None
-    own = {name: _counted(check) for name, check in kind.VALIDATORS.items() if name.endswith(("$ref", "Ref"))}
-    own |= {"pattern": _pattern, "patternProperties": _by_pattern, "uniqueItems": _unique(kind)}
-    own["additionalProperties"] = _additional
+    except (NotASchema, RecursionError) as error:
+        reason = getattr(error, "message", type(error).__name__)
+        raise ValueError(str(reason)[:300]) from None
+    # In place of jsonschema's own checks, those whose time a server could make as long as it likes.
+    checks: dict[str, Check] = {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "uniqueItems": _unique_items(kind.VALIDATORS["uniqueItems"]),
+        "additionalProperties": _additional_properties,
+    }
+    for name, check in kind.VALIDATORS.items():
+        if name.endswith(("$ref", "Ref")):
+            checks[name] = _counted(check)
     if '"patternProperties"' in text:
-        own["unevaluatedProperties"] = _left_to_the_server
-    return extend(kind, own)(schema, registry=Registry())
+        checks["unevaluatedProperties"] = _left_to_the_server
+    # An empty registry: nothing is fetched.
+    return extend(kind, checks)(schema, registry=Registry())
 
 
-def _without_dialect(part: dict[str, Any]) -> dict[str, Any]:
-    """Without a `$schema` of its own: it would be checked by the plain rules of that."""
-    return {key: inner for key, inner in part.items() if key != "$schema" or not isinstance(inner, str)}
+def _without_dialect(part: dict[str, Json]) -> dict[str, Json]:
+    """Without a `$schema` of its own: the part would be checked by the plain checks of that."""
+    if isinstance(part.get("$schema"), str):
+        del part["$schema"]
+    return part
 
 
 @lru_cache(maxsize=4096)
@@ -97,8 +124,8 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 # -- keywords, as jsonschema calls them --------------------------------------------------------------------------------
-def _counted(check: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
-    def counted(validator: Any, reference: Any, value: Any, schema: Any) -> Iterator[Any]:
+def _counted(check: Check) -> Check:
+    def counted(validator: Validator, reference: Json, value: Json, schema: Json) -> Errors:
         left = _left.get()
         if not left:
             raise RecursionError
@@ -108,45 +135,53 @@ def _counted(check: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
     return counted
 
 
-def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[Any]:
+def _pattern(validator: Validator, pattern: str, value: Json, schema: Json) -> Errors:
     from jsonschema.exceptions import ValidationError
 
     if isinstance(value, str) and not _matches(pattern, value):
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-def _by_pattern(validator: Any, patterns: Mapping[str, Any], value: Any, schema: Any) -> Iterator[Any]:
-    for pattern, inner in patterns.items() if isinstance(value, dict) else ():
+def _pattern_properties(validator: Validator, patterns: Mapping[str, Json], value: Json, schema: Json) -> Errors:
+    if not isinstance(value, dict):
+        return
+    for pattern, inner in patterns.items():
+        if _engine(pattern) is None:
+            continue
         for key in value:
-            if _engine(pattern) is not None and _matches(pattern, key):
+            if _matches(pattern, key):
                 yield from validator.descend(value[key], inner, path=key, schema_path=pattern)
 
 
-def _additional(validator: Any, rule: Any, value: Any, schema: Any) -> Iterator[Any]:
+def _additional_properties(validator: Validator, rule: Json, value: Json, schema: Json) -> Errors:
     from jsonschema.exceptions import ValidationError
 
     if not isinstance(value, dict):
         return
-    known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
-    extra = [key for key in value if key not in known and not any(_matches(pattern, key) for pattern in patterns)]
+    extra = [key for key in value if not _is_declared(key, schema)]
     if isinstance(rule, dict):
         for key in extra:
             yield from validator.descend(value[key], rule, path=key)
     elif rule is False and extra:
-        told = ", ".join(map(repr, extra[:TOLD]))
+        names = ", ".join(repr(key) for key in extra[:MAX_ERRORS])
         verb = "was" if len(extra) == 1 else "were"
-        yield ValidationError(f"Additional properties are not allowed ({told} {verb} unexpected)")
+        yield ValidationError(f"Additional properties are not allowed ({names} {verb} unexpected)")
 
 
-def _unique(kind: Any) -> Callable[..., Iterator[Any]]:
-    plain = kind.VALIDATORS["uniqueItems"]
+def _is_declared(key: str, schema: Json) -> bool:
+    if key in schema.get("properties", {}):
+        return True
+    patterns = schema.get("patternProperties", {})
+    return any(_matches(pattern, key) for pattern in patterns)
 
-    def unique(validator: Any, rule: Any, value: Any, schema: Any) -> Iterator[Any]:
-        if isinstance(value, list) and len(value) <= ALIKE:
-            yield from plain(validator, rule, value, schema) or ()
+
+def _unique_items(check: Check) -> Check:
+    def unique(validator: Validator, rule: Json, value: Json, schema: Json) -> Errors:
+        if isinstance(value, list) and len(value) <= MAX_COMPARED:
+            yield from check(validator, rule, value, schema) or ()
 
     return unique
 
 
-def _left_to_the_server(validator: Any, rule: Any, value: Any, schema: Any) -> Iterator[Any]:
+def _left_to_the_server(validator: Validator, rule: Json, value: Json, schema: Json) -> Errors:
     return iter(())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, ClassVar, Literal, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 from urllib.parse import urlsplit
 
 from graphflow.concurrency import in_thread
@@ -14,13 +14,16 @@ from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError, MissingExtra, ServerFailed
 from graphflow.mcp.connection import Connection
 from graphflow.mcp.elicitation import Ask
-from graphflow.mcp.home import kept
+from graphflow.mcp.shared import shared
 from graphflow.mcp.tools import ServerTool, chosen, effects_of, node_name, wants_a_task
 from graphflow.policy import Effect, check_effects
 from graphflow.redaction import is_secret, remember
 
+if TYPE_CHECKING:
+    from mcp_types import Tool
+
 Scope = Literal["run", "process"]
-MOST = 2_000
+MAX_TOOLS = 2_000
 """Tools of one server: each schema takes milliseconds to be checked, and no model chooses among more."""
 TIMEOUT_S = 120.0
 """Seconds one call may take, unless `timeout_s` says otherwise."""
@@ -42,14 +45,14 @@ class MCP(Node[Any, Any]):
         token: sent as `Authorization: Bearer ...`; "$NAME" is read from the environment.
         headers: further headers; "$NAME" as above.
         include: patterns of the tools that are offered (`*` and `?`); default: all.
-        exclude: patterns of those that are not.
+        exclude: patterns of the tools that are not.
         prefix: put before the name of each, as two servers may use the same names.
         scope: "run" opens it for each run; "process" keeps it open for the following ones, on whatever event loops they are.
         effects: what its tools may do; default: everything, as nobody knows.
         trust_hints: whether what the server says about its tools' effects is believed.
         ask: how a person is asked what the server wants to know (`Elicitation`); without it, it cannot ask.
         connect_s: seconds until it has to answer for the first time.
-        handshake: whether it is spoken to as servers before 2026-07-28 want it, without asking first which it is.
+        handshake: whether to speak to it as servers before 2026-07-28 expect, without asking first which generation it is.
         retry, timeout_s, cache, policy, approval: for each of its tools (`NodeOptions`); `timeout_s` is 120 by default.
     """
 
@@ -88,11 +91,7 @@ class MCP(Node[Any, Any]):
         **options: Unpack[NodeOptions],
     ) -> None:
         command, url = _place(name, at)
-        if (url and (env or cwd)) or (command and (token or headers)):
-            raise DeclarationError(
-                f"server {name!r}: env and cwd are for a command, token and headers for an address; it has "
-                + ("an address" if url else "a command")
-            )
+        _check_options(name, url, for_process=bool(env or cwd), for_http=bool(token or headers))
         if scope not in ("run", "process"):
             raise DeclarationError(f"server {name!r}: scope={scope!r}; it is 'run' or 'process'")
         options.setdefault("timeout_s", TIMEOUT_S)
@@ -100,9 +99,7 @@ class MCP(Node[Any, Any]):
         own = self.__dict__
         own.update(command=command, url=url, cwd=cwd, prefix=prefix, scope=scope, trust_hints=trust_hints, ask=ask)
         own["_env"] = tuple(sorted((env or {}).items()))
-        own["_headers"] = tuple(
-            sorted({**(headers or {}), **({} if token is None else {"Authorization": token})}.items())
-        )
+        own["_headers"] = tuple(sorted(_all_headers(headers, token).items()))
         own["include"] = None if include is None else tuple(include)
         own["exclude"] = tuple(exclude)
         own["connect_s"] = connect_s
@@ -111,9 +108,7 @@ class MCP(Node[Any, Any]):
         if effects is not None:
             check_effects(f"server {name!r}", effects)
         own["_given"] = dict(options)
-        for key, value in (*own["_env"], *own["_headers"]):
-            if not value.startswith("$") and (is_secret(key) or key == "Authorization"):
-                remember(value, f"{key} of {name}")
+        _remember_secrets(name, (*own["_env"], *own["_headers"]))
 
     declared: tuple[Effect, ...] | None
     """The effects that the declaration gives its tools."""
@@ -127,7 +122,8 @@ class MCP(Node[Any, Any]):
         if self.command:
             return self.command[0]
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
     def environment(self) -> dict[str, str]:
         """The variables of the process beside those that are always passed on."""
@@ -138,19 +134,22 @@ class MCP(Node[Any, Any]):
         headers = {}
         for key, value in self.__dict__["_headers"]:
             value = self._resolved(value)
-            bare = key == "Authorization" and " " not in value
-            headers[key] = f"Bearer {value}" if bare else value
+            # A token alone, without the word for its scheme in front.
+            if key == "Authorization" and " " not in value:
+                value = f"Bearer {value}"
+            headers[key] = value
         return headers
 
     def _resolved(self, value: str) -> str:
         if not value.startswith("$"):
             return value
-        if (found := os.environ.get(value[1:])) is None:
+        found = os.environ.get(value[1:])
+        if found is None:
             raise ServerFailed(f"server {self.name!r} needs the variable {value}, and it is not set")
         remember(found, value)
         return found
 
-    def tools_of(self, connection: Connection, listed: Sequence[Any]) -> tuple[ServerTool, ...]:
+    def tools_of(self, connection: Connection, listed: Sequence[Tool]) -> tuple[ServerTool, ...]:
         """The nodes of what the server lists.
 
         Raises:
@@ -168,11 +167,12 @@ class MCP(Node[Any, Any]):
             nodes[name] = ServerTool(name, tool, connection, effects, **self.__dict__["_given"])
         return tuple(nodes.values())
 
-    def _offered(self, listed: Sequence[Any]) -> list[Any]:
-        offered = [t for t in listed if chosen(t.name, self.include, self.exclude) and not wants_a_task(t)]
-        if len(offered) > MOST:
+    def _offered(self, listed: Sequence[Tool]) -> list[Tool]:
+        wanted = [tool for tool in listed if chosen(tool.name, self.include, self.exclude)]
+        offered = [tool for tool in wanted if not wants_a_task(tool)]
+        if len(offered) > MAX_TOOLS:
             raise ServerFailed(
-                f"server {self.name!r} lists {len(offered)} tools, and {MOST} can be offered at most; name those that are "
+                f"server {self.name!r} lists {len(offered)} tools, and {MAX_TOOLS} can be offered at most; name those that are "
                 f"needed: include=[{offered[0].name!r}, ...]"
             )
         return offered
@@ -188,7 +188,8 @@ class MCP(Node[Any, Any]):
             await in_thread(_load)  # most of a second, which the loop need not wait for
         except ImportError as error:
             raise MissingExtra(f"server {self.name!r}", "mcp", str(error)) from None
-        tools = Tools(self, Connection(self) if self.scope == "run" else kept(self))
+        connection = Connection(self) if self.scope == "run" else shared(self)
+        tools = Tools(self, connection)
         try:
             await tools.connection.open()
             self._check(tools)
@@ -198,23 +199,20 @@ class MCP(Node[Any, Any]):
         return tools
 
     def _check(self, tools: Tools) -> None:
-        """Names that were asked for, and that the server does not have."""
+        """Refuses names in `include` that the server does not have."""
+        listed = tools.connection.listed
         for pattern in self.include or ():
-            found = [tool for tool in tools.connection.listed if chosen(tool.name, (pattern,), ())]
-            if found and all(wants_a_task(tool) for tool in found):
-                raise GraphError(
-                    self.name,
-                    [
-                        f"server {self.name!r} runs {pattern!r} as a task only, and that is not supported; "
-                        "leave it out of include=[...]"
-                    ],
-                )
+            found = [tool for tool in listed if chosen(tool.name, (pattern,), ())]
             if not found:
-                have = ", ".join(sorted(tool.name for tool in tools.connection.listed)) or "nothing"
-                raise GraphError(
-                    self.name,
-                    [f"server {self.name!r} has no tool {pattern!r}, which include=[...] asks for; it has: {have}"],
+                have = ", ".join(sorted(tool.name for tool in listed)) or "nothing"
+                problem = f"server {self.name!r} has no tool {pattern!r}, which include=[...] asks for; it has: {have}"
+                raise GraphError(self.name, [problem])
+            if all(wants_a_task(tool) for tool in found):
+                problem = (
+                    f"server {self.name!r} runs {pattern!r} as a task only, and that is not supported; "
+                    "leave it out of include=[...]"
                 )
+                raise GraphError(self.name, [problem])
 
 
 class Tools:
@@ -235,6 +233,20 @@ class Tools:
             await self.connection.close()
 
 
+def _all_headers(headers: Mapping[str, str] | None, token: str | None) -> dict[str, str]:
+    every = dict(headers or {})
+    if token is not None:
+        every["Authorization"] = token
+    return every
+
+
+def _remember_secrets(name: str, values: Iterable[tuple[str, str]]) -> None:
+    """Has secrets taken out of all that leaves a run; what only names a variable is remembered once it is resolved."""
+    for key, value in values:
+        if not value.startswith("$") and (is_secret(key) or key == "Authorization"):
+            remember(value, f"{key} of {name}")
+
+
 def _load() -> None:
     """The SDK and what it brings along."""
     for module in ("mcp", "httpx2", "jsonschema"):
@@ -242,17 +254,35 @@ def _load() -> None:
 
 
 def _place(name: str, at: str | Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """The command, or the address."""
     if isinstance(at, str):
-        parts = urlsplit(at)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            first = (at.split() or ["program"])[0]
-            raise DeclarationError(
-                f"server {name!r}: {at!r} is no address; a command is a list of texts: [{first!r}, ...]"
-            )
-        if parts.username or parts.password:
-            raise DeclarationError(f"server {name!r}: its address holds a password; give token=... or headers=...")
+        _check_address(name, at)
         return (), at
     command = tuple(at)
-    if not command or not all(isinstance(part, str) and part and "\0" not in part for part in command):
+    if not command or not all(_is_argument(part) for part in command):
         raise DeclarationError(f"server {name!r}: its command is {at!r}; give a list of texts")
     return command, ""
+
+
+def _check_options(name: str, url: str, *, for_process: bool, for_http: bool) -> None:
+    """Refuses options of the other kind of server."""
+    if (for_process and url) or (for_http and not url):
+        place = "an address" if url else "a command"
+        raise DeclarationError(
+            f"server {name!r}: env and cwd are for a command, token and headers for an address; it has {place}"
+        )
+
+
+def _check_address(name: str, address: str) -> None:
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        first = (address.split() or ["program"])[0]
+        raise DeclarationError(
+            f"server {name!r}: {address!r} is not an address; a command is a list of texts: [{first!r}, ...]"
+        )
+    if parts.username or parts.password:
+        raise DeclarationError(f"server {name!r}: its address holds a password; give token=... or headers=...")
+
+
+def _is_argument(part: object) -> bool:
+    return isinstance(part, str) and part != "" and "\0" not in part

@@ -9,9 +9,9 @@ import select
 import threading
 from typing import TextIO
 
-KEPT = 4_000
-"""Bytes that are kept."""
-POLLS = os.name == "posix"
+MAX_BYTES = 4_000
+"""Bytes of the end that are kept."""
+CAN_POLL = os.name == "posix"
 POLL_S = 0.5
 """Seconds after which the thread looks whether it is still wanted."""
 
@@ -20,12 +20,12 @@ class Tail:
     """Reads what a process writes, so that it never blocks, and keeps the end of it.
 
     A pipe and a thread, as the process needs a real file and not every loop can wait for one. The thread ends with the
-    pipe, or when it is told to: a child that the process leaves behind may hold the pipe for ever.
+    pipe, or after `close`: a child that the process leaves behind may hold the pipe for ever.
     """
 
     def __init__(self) -> None:
-        self._kept = b""
-        self._over = False
+        self._end = b""
+        self._is_over = False
         reading, writing = os.pipe()
         self.file: TextIO = os.fdopen(writing, "w")
         self._thread = threading.Thread(target=self._read, args=(reading,), name="graphflow:mcp-stderr", daemon=True)
@@ -33,13 +33,13 @@ class Tail:
 
     def _read(self, reading: int) -> None:
         with contextlib.suppress(OSError), os.fdopen(reading, "rb", buffering=0) as pipe:
-            while not self._over:
-                if POLLS and not select.select([pipe], [], [], POLL_S)[0]:
+            while not self._is_over:
+                if CAN_POLL and not select.select([pipe], [], [], POLL_S)[0]:
                     continue
                 piece = pipe.read(8192)
                 if not piece:
                     break
-                self._kept = (self._kept + piece)[-KEPT:]
+                self._end = (self._end + piece)[-MAX_BYTES:]
 
     def started(self) -> None:
         """The process holds its own end by now; the pipe shall end when it does."""
@@ -49,7 +49,7 @@ class Tail:
     def close(self) -> None:
         """Nobody wants to know any more."""
         self.started()
-        self._over = True
+        self._is_over = True
 
     async def text(self, wait_s: float = 0.2) -> str:
         """What was written last, once the process is gone: the pipe has ended then, unless children of its hold it."""
@@ -58,4 +58,4 @@ class Tail:
         while self._thread.is_alive() and waited < wait_s:
             await asyncio.sleep(0.01)
             waited += 0.01
-        return self._kept.decode(errors="replace").strip()
+        return self._end.decode(errors="replace").strip()

@@ -15,15 +15,19 @@ from graphflow.events import ToolPartial
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number
 from graphflow.kinds.wire_names import cleaned
 from graphflow.mcp.content import answer_of
-from graphflow.mcp.schema import check_schema, wrong_with
+from graphflow.mcp.schema import check_schema, problems_of
 from graphflow.model.seam import ToolSpec
 from graphflow.policy import EFFECTS, Effect, check_effects
 
 if TYPE_CHECKING:
+    from mcp_types import Tool
+
     from graphflow.mcp.connection import Connection
 
-SHOWN = 4_000
+MAX_DESCRIPTION = 4_000
 """Characters of a description that a model is shown."""
+MAX_PROBLEMS = 2_000
+"""Characters of what is wrong with arguments that a model is shown."""
 
 
 class ServerTool(Node[Any, Any]):
@@ -43,71 +47,78 @@ class ServerTool(Node[Any, Any]):
     connection: Connection
 
     def __init__(
-        self, name: str, listed: Any, connection: Connection, effects: Sequence[Effect], **options: Unpack[NodeOptions]
+        self, name: str, listed: Tool, connection: Connection, effects: Sequence[Effect], **options: Unpack[NodeOptions]
     ) -> None:
-        about = (listed.description or listed.title or f"{listed.name} of {connection.server.name}")[:SHOWN]
-        self._declare(name, ports=(Port("arguments", Any),), output=Any, description=about, **options)
+        description = listed.description or listed.title or f"{listed.name} of {connection.server.name}"
+        description = description[:MAX_DESCRIPTION]
+        self._declare(name, ports=(Port("arguments", Any),), output=Any, description=description, **options)
         own = self.__dict__
         own["tool"] = listed.name
-        own["spec"] = ToolSpec(name, about, listed.input_schema)
+        own["spec"] = ToolSpec(name, description, listed.input_schema)
         own["connection"] = connection
         own["effects"] = check_effects(f"tool {name!r}", effects)
         _check(name, listed.input_schema)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Beside its name here, the one its server gave it, without a prefix, and its server's."""
-        return tuple(dict.fromkeys((*super().names, self.tool, *self.connection.server.names)))
+        """Its name here, the name at its server (without a prefix), and its server's: a policy may use any of them."""
+        names = (*super().names, self.tool, *self.connection.server.names)
+        return tuple(dict.fromkeys(names))
 
-    def read(self, given: Any) -> dict[str, Any]:
+    def read(self, given: object) -> dict[str, Any]:
         """Arguments as the server's schema wants them, from JSON text or a mapping.
 
         Raises:
             ArgumentsInvalid: they do not fit; the text names each field.
         """
+        arguments = self._mapping(given)
+        if holds_no_number(arguments):
+            raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {NO_NUMBER}")
+        try:
+            problems = problems_of(self.spec.parameters, arguments)
+        except ValueError as error:
+            raise ArgumentsInvalid(f"the server's schema of {self.name!r}: {error}") from None
+        if problems:
+            text = "; ".join(problems)[:MAX_PROBLEMS]
+            raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {text}")
+        return arguments
+
+    def _mapping(self, given: object) -> dict[str, Any]:
         if isinstance(given, str):
             try:
                 given = from_json(given or "{}")
             except ValueError as error:
                 raise ArgumentsInvalid(f"arguments of {self.name!r} are not valid JSON: {error}") from None
-        given = {} if given is None else given
+        if given is None:
+            return {}
         if not isinstance(given, Mapping):
             raise ArgumentsInvalid(f"arguments of {self.name!r} are {type(given).__name__}; give an object")
-        arguments = dict(given)
-        if holds_no_number(arguments):
-            raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {NO_NUMBER}")
-        try:
-            wrong = wrong_with(self.spec.parameters, arguments)
-        except ValueError as error:
-            raise ArgumentsInvalid(f"the server's schema of {self.name!r}: {error}") from None
-        if wrong:
-            raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {'; '.join(wrong)[:2000]}")
-        return arguments
+        return dict(given)
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Any:
-        """Asks the server; its progress is told while it works."""
+        """Calls the server; those who listen hear of its progress."""
         frame = ctx.frame
 
-        async def told(progress: float, total: float | None, message: str | None) -> None:
+        async def note(progress: float, total: float | None, message: str | None) -> None:
             piece = {"done": progress, "total": total, "message": message}
             frame.tell(ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece))
 
         arguments = self.read(next(iter(inputs.values())))
-        result = await self.connection.call(self.tool, arguments, told if frame.observed else None)
+        result = await self.connection.call(self.tool, arguments, note if frame.observed else None)
         return answer_of(result, ctx)
 
 
-def _check(name: str, schema: Any) -> None:
-    """Refuses what is no JSON schema of an object.
+def _check(name: str, schema: dict[str, Any]) -> None:
+    """Refuses what is not a JSON schema of an object.
 
     Raises:
-        ServerFailed: why it is none.
+        ServerFailed: why it is not.
     """
     try:
         check_schema(schema)
     except ValueError as error:
         raise ServerFailed(
-            f"the server's schema of {name!r} is no JSON schema: {error}; leave the tool out: exclude=[{name!r}]"
+            f"the server's schema of {name!r} is not a JSON schema: {error}; leave the tool out: exclude=[{name!r}]"
         ) from None
     if schema.get("type", "object") != "object":
         raise ServerFailed(
@@ -116,7 +127,7 @@ def _check(name: str, schema: Any) -> None:
 
 
 def node_name(prefix: str, tool: str) -> str:
-    """What a server's tool is named in a graph: letters, digits, _ and -, at most 64, so that it reads as models see it."""
+    """The name of a server's tool in a graph: letters, digits, _ and -, at most 64, so that users and models see the same."""
     return cleaned(f"{prefix}{tool}")
 
 
@@ -127,15 +138,16 @@ def chosen(tool: str, include: Sequence[str] | None, exclude: Sequence[str]) -> 
     return include is None or any(fnmatchcase(tool, pattern) for pattern in include)
 
 
-def wants_a_task(listed: Any) -> bool:
+def wants_a_task(listed: Tool) -> bool:
     """Whether a server's tool can only be called as a task: it refuses a plain call, so it is not offered.
 
     Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/tasks (Tool-Level Negotiation).
     """
-    return getattr(getattr(listed, "execution", None), "task_support", None) == "required"
+    execution = getattr(listed, "execution", None)
+    return getattr(execution, "task_support", None) == "required"
 
 
-def effects_of(listed: Any, hints_trusted: bool) -> Sequence[Effect]:
+def effects_of(listed: Tool, hints_trusted: bool) -> Sequence[Effect]:
     """What a tool may do: anything, unless its server's hints are trusted.
 
     Source: https://modelcontextprotocol.io/specification/2025-11-25/schema#toolannotations: hints are not to be relied on
@@ -145,6 +157,7 @@ def effects_of(listed: Any, hints_trusted: bool) -> Sequence[Effect]:
     if not hints_trusted or hints is None:
         return EFFECTS
     effects: list[Effect] = ["reads"]
+    # Only an explicit hint takes an effect away; a hint that is left out counts as the worst.
     if not hints.read_only_hint:
         effects += ["writes", "executes"]
     if hints.open_world_hint is not False:

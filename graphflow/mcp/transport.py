@@ -19,14 +19,17 @@ from graphflow.redaction import scrub
 if TYPE_CHECKING:
     from graphflow.mcp.server import MCP
 
+Streams = tuple[Any, Any]
+"""What a server says, and what is said to it; the SDK's streams, whose types depend on its version."""
+
 CONNECT_S = 30.0
 READ_S = 300.0
 """Seconds between two bytes of a stream, as the SDK's own client allows."""
-BYE_S = 3.0
+GOODBYE_S = 3.0
 """Seconds that a server has to answer when a session is ended: nobody waits for what it would say."""
 
 
-class Opened:
+class Transport:
     """What is known about a transport beside its streams.
 
     Attributes:
@@ -41,15 +44,17 @@ class Opened:
         self.process: FrameType | None = None
 
     def kill(self) -> None:
-        """Ends a process that answers no more: asked kindly it would take seconds, and hang a loop that ends meanwhile."""
-        process = None if self.process is None else self.process.f_locals.get("process")
+        """Kills a process that does not answer: to ask it first would take seconds, and hang a loop that ends meanwhile."""
+        if self.process is None:
+            return
+        process = self.process.f_locals.get("process")
         if process is not None:
             with suppress(OSError, AttributeError):
                 process.kill()
 
 
-class Watched:
-    """A stream of messages that tells when it ends: what is sent after that reaches nobody."""
+class WatchedStream:
+    """A stream of messages that calls `ended` at its end: what is sent after that reaches nobody."""
 
     def __init__(self, stream: Any, ended: Callable[[], None]) -> None:
         self._stream = stream
@@ -58,7 +63,7 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    async def __aenter__(self) -> Watched:
+    async def __aenter__(self) -> WatchedStream:
         await self._stream.__aenter__()
         return self
 
@@ -66,7 +71,7 @@ class Watched:
         self._ended()
         return await self._stream.__aexit__(*error)
 
-    def __aiter__(self) -> Watched:
+    def __aiter__(self) -> WatchedStream:
         return self
 
     async def __anext__(self) -> Any:
@@ -85,40 +90,48 @@ def _brief(record: logging.LogRecord) -> bool:
 
 
 @asynccontextmanager
-async def transport_of(server: MCP, opened: Opened, ended: Callable[[], None]) -> AsyncIterator[Any]:
+async def transport_of(server: MCP, transport: Transport, ended: Callable[[], None]) -> AsyncIterator[Streams]:
     """The two streams of a server."""
-    if server.command:
-        from mcp import StdioServerParameters, stdio_client
+    streams = _process(server, transport) if server.command else _http(server, transport)
+    async with streams as (reading, writing):
+        yield WatchedStream(reading, ended), writing
 
-        logging.getLogger("mcp.client.stdio").addFilter(_brief)  # the same one again is not added
-        program, *arguments = server.command
-        parameters = StdioServerParameters(command=program, args=arguments, env=server.environment(), cwd=server.cwd)
-        assert opened.tail is not None
-        streams = stdio_client(parameters, errlog=opened.tail.file)
-        async with streams as (reading, writing):
-            opened.tail.started()
-            opened.process = getattr(
-                getattr(streams, "gen", None), "ag_frame", None
-            )  # the SDK tells nobody its process
-            yield Watched(reading, ended), writing
-        return
+
+@asynccontextmanager
+async def _process(server: MCP, transport: Transport) -> AsyncIterator[Streams]:
+    from mcp import StdioServerParameters, stdio_client
+
+    logging.getLogger("mcp.client.stdio").addFilter(_brief)  # the same one again is not added
+    program, *arguments = server.command
+    parameters = StdioServerParameters(command=program, args=arguments, env=server.environment(), cwd=server.cwd)
+    assert transport.tail is not None
+    client = stdio_client(parameters, errlog=transport.tail.file)
+    async with client as streams:
+        transport.tail.started()
+        # The SDK gives its process to nobody, and it has to be killed if it hangs: it is found in the generator's frame.
+        generator = getattr(client, "gen", None)
+        transport.process = getattr(generator, "ag_frame", None)
+        yield streams
+
+
+@asynccontextmanager
+async def _http(server: MCP, transport: Transport) -> AsyncIterator[Streams]:
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
     async def note(response: httpx2.Response) -> None:
         if response.status_code >= 400 and response.status_code != 405:  # 405: it has no stream of its own to open
-            opened.status = response.status_code
+            transport.status = response.status_code
 
-    clock = httpx2.Timeout(CONNECT_S, read=READ_S)
-
-    async def hurry(request: httpx2.Request) -> None:
+    async def tune(request: httpx2.Request) -> None:
         request.extensions["trace"] = keep_alive
         if request.method == "DELETE":  # the end of a session
-            request.extensions["timeout"] = httpx2.Timeout(BYE_S).as_dict()
+            request.extensions["timeout"] = httpx2.Timeout(GOODBYE_S).as_dict()
 
-    hooks: dict[str, list[Any]] = {"request": [hurry], "response": [note]}
+    timeout = httpx2.Timeout(CONNECT_S, read=READ_S)
+    hooks: dict[str, list[Any]] = {"request": [tune], "response": [note]}
     async with (
-        httpx2.AsyncClient(headers=server.own_headers(), timeout=clock, event_hooks=hooks) as client,
-        streamable_http_client(server.url, http_client=client) as (reading, writing),
+        httpx2.AsyncClient(headers=server.own_headers(), timeout=timeout, event_hooks=hooks) as client,
+        streamable_http_client(server.url, http_client=client) as streams,
     ):
-        yield Watched(reading, ended), writing
+        yield streams

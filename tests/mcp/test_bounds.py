@@ -45,9 +45,9 @@ def blocks(count: int) -> list[dict[str, str]]:
 # -- answers ---------------------------------------------------------------------------------------------------------------
 def test_an_answer_of_many_pieces_is_refused() -> None:
     tools = [{"name": "t", "inputSchema": ANY}]
-    [result], _, _ = asked(raw(tools, {"content": blocks(content.MOST + 1)}), calls("t"))
+    [result], _, _ = asked(raw(tools, {"content": blocks(content.MAX_PIECES + 1)}), calls("t"))
     assert not result.ok
-    assert f"{content.MOST} are read at most" in str(result.content)
+    assert f"{content.MAX_PIECES} are read at most" in str(result.content)
 
 
 def told(count: int, structured: Any, *texts: str) -> Any:
@@ -70,7 +70,7 @@ def test_hundreds_of_thousands_of_pieces_take_no_time() -> None:
 def test_repeated_pieces_are_found_without_comparing_each_with_each() -> None:
     items = [{"n": n} for n in range(100_000)]
     began = time.process_time()
-    assert told(content.MOST, {"result": items}) == items, "each piece says what an item says"
+    assert told(content.MAX_PIECES, {"result": items}) == items, "each piece says what an item says"
     assert time.process_time() - began < 15
 
 
@@ -97,13 +97,13 @@ def test_a_text_that_says_something_else_is_kept(text: str, repeats: bool) -> No
 
 def test_a_large_answer_is_checked_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     where: list[int] = []
-    check = connection.wrong_with
+    check = connection.problems_of
 
     def noted(schema: Any, value: Any) -> list[str]:
         where.append(threading.get_ident())
         return check(schema, value)
 
-    monkeypatch.setattr(connection, "wrong_with", noted)
+    monkeypatch.setattr(connection, "problems_of", noted)
     schema = {"type": "object", "properties": {"n": {"type": "array", "items": {"type": "integer"}}}}
     tools = [{"name": "t", "inputSchema": ANY, "outputSchema": schema}]
     for size, beside in ((10, False), (5_000, True)):
@@ -129,7 +129,7 @@ def test_a_server_of_thousands_of_tools_has_to_be_chosen_from() -> None:
 
 
 def test_a_list_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphflow.mcp.link.LISTED", 50)
+    monkeypatch.setattr("graphflow.mcp.session.MAX_LISTED", 50)
     tools = [{"name": f"t{n}", "inputSchema": ANY} for n in range(51)]
     graph: Graph[Any, Any] = Graph("g", START >> Agent("a", input=str, mcp=[raw(tools, include=["t1"])]) >> END)
     run = walk(graph, "x", model=ScriptedModel("done"))

@@ -14,7 +14,7 @@ import pytest
 
 from graphflow import END, MCP, START, Agent, Graph, GraphError
 from graphflow.errors import ServerFailed
-from graphflow.mcp.schema import ALIKE, WORK, check_schema, wrong_with
+from graphflow.mcp.schema import MAX_COMPARED, MAX_WORK, check_schema, problems_of
 from graphflow.model.turns import ToolResult
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
@@ -63,14 +63,14 @@ def of(**properties: Any) -> dict[str, Any]:
         ({"properties": {"$schema": {"type": "string"}}, "additionalProperties": False}, {"$schema": "x"}, ""),
         (of(x={"additionalProperties": False}), {"x": 1}, ""),
         (of(x={"uniqueItems": True}), {"x": [1, 1]}, "x: .* non-unique"),
-        (of(x={"uniqueItems": True}), {"x": [{}] * (ALIKE + 1)}, ""),
-        ({"enum": ["a" * 40_000]}, "b" * (WORK // 40_000), ""),
+        (of(x={"uniqueItems": True}), {"x": [{}] * (MAX_COMPARED + 1)}, ""),
+        ({"enum": ["a" * 40_000]}, "b" * (MAX_WORK // 40_000), ""),
         ({"type": "string"}, 1, "^1 is not of type"),
     ],
 )
 def test_what_does_not_fit_is_told_in_no_time(schema: Any, value: Any, wrong: str) -> None:
     began = time.process_time()
-    found = wrong_with(schema, value)
+    found = problems_of(schema, value)
     assert time.process_time() - began < 20  # for ever, by the rules of `re`; the first also loads the library
     assert [bool(re.search(wrong, each)) for each in found] == ([True] if wrong else [])
 
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_told_in_no_time(schema: Any, value: Any, wrong: st
 )
 def test_references_end(schema: Any) -> None:
     with pytest.raises(ValueError, match="cannot be followed"):
-        wrong_with(schema, {"x": 1})
+        problems_of(schema, {"x": 1})
 
 
 def test_what_is_no_schema_is_refused() -> None:

@@ -328,7 +328,7 @@ def test_include_exclude_prefix_and_names_that_models_take() -> None:
     [
         (lambda: [stdio(), MCP("other", dynamic())], "two nodes named 'ask' .of 'dynamic' and 'other'.*prefix"),
         (lambda: [stdio("--twice")], r"'a.b' and 'a/b' would both be named 'a_b'.*exclude"),
-        (lambda: [stdio("--no-schema")], r"schema of 'broken' is no JSON schema.*exclude=\['broken'\]"),
+        (lambda: [stdio("--no-schema")], r"schema of 'broken' is not a JSON schema.*exclude=\['broken'\]"),
         (lambda: [stdio(include=["ask", "brew"])], "has no tool 'brew'.*it has: ask, change"),
     ],
 )

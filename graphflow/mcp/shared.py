@@ -1,13 +1,16 @@
-"""Servers that a process keeps: they live on an event loop of their own, so that every other loop may call them.
+"""Servers that all runs of a process share: they live on an event loop of their own, so that every other loop may call them.
 
 A connection belongs to the loop that opened it, and loops come and go: `run_sync` has a new one each time, a web server one
-for each of its threads. So the kept ones have a loop in a thread, and calls cross over to it and back.
+for each of its threads. So the shared ones have a loop in a thread, and calls cross over to it and back.
+
+    a run's loop      SharedConnection.call  >  SERVERS.run  >  Connection.call      the loop of the servers
+                      progress, questions    <  crossing     <
 
 Rules:
 1. What a caller has handed in (progress, questions to a person) is run on the caller's loop, where its own things live.
 2. A caller that is cancelled, or whose loop ends, takes nothing with it: its call is cancelled, the server stays.
 3. A server that outlives a run sees nothing of the run's context variables.
-4. When the process ends they are closed, and killed if that takes too long. A forked process keeps none.
+4. When the process ends they are closed, and killed if that takes too long. A forked process has none.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,16 +33,18 @@ if TYPE_CHECKING:
 
     from mcp import Client
     from mcp.shared.dispatcher import ProgressFnT
+    from mcp_types import CallToolResult
 
     from graphflow.mcp.elicitation import Elicitation
     from graphflow.mcp.server import MCP
 
 T = TypeVar("T")
-LAST_S = 5.0
+Work = Callable[[], Coroutine[Any, Any, T]]
+CLOSING_S = 5.0
 """Seconds that servers get to close when the process ends."""
 
 
-class Home:
+class LoopThread:
     """A loop in a thread; begun when it is needed, and again after it was ended."""
 
     def __init__(self) -> None:
@@ -52,34 +58,34 @@ class Home:
         """The loop, running."""
         with self._lock:
             if self._loop is None:
-                began = threading.Event()
+                begun = threading.Event()
                 self._thread = threading.Thread(
-                    target=self._body, args=(began,), name="graphflow:mcp-servers", daemon=True
+                    target=self._body, args=(begun,), name="graphflow:mcp-servers", daemon=True
                 )
                 self._thread.start()
-                began.wait()
+                begun.wait()
             assert self._loop is not None
             return self._loop
 
-    def _body(self, began: threading.Event) -> None:
+    def _body(self, begun: threading.Event) -> None:
         async def stay() -> None:
             self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
             leave = self._leave
-            began.set()
+            begun.set()
             await leave.wait()
 
         asyncio.run(stay())
 
-    def submitted(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Any:
-        """Work under way on the loop, as a future of `concurrent.futures`."""
+    def submit(self, work: Work[T]) -> Future[T]:
+        """Begins work on the loop."""
+        # In an empty context (rule 3): else a server would keep the variables of the run that opened it.
         return Context().run(lambda: asyncio.run_coroutine_threadsafe(work(), self.loop))
 
-    async def done(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What work comes to that is done on the loop, wherever the caller is."""
+    async def run(self, work: Work[T]) -> T:
+        """Does work on the loop, wherever the caller is, and returns its result."""
         if asyncio.get_running_loop() is self._loop:
             return await work()
-        result: T = await asyncio.wrap_future(self.submitted(work))
-        return result
+        return await asyncio.wrap_future(self.submit(work))
 
     def end(self) -> threading.Thread | None:
         """Ends the loop; the thread is over soon after."""
@@ -91,16 +97,16 @@ class Home:
         return thread
 
     def forget(self) -> None:
-        """The thread is not there in a process that was forked."""
+        """Begins anew in a process that was forked: the thread has stayed behind."""
         self.__init__()  # type: ignore[misc]  # as if it had never begun
 
 
-HOME = Home()
-_kept: dict[MCP, Kept] = {}
+SERVERS = LoopThread()
+_connections: dict[MCP, SharedConnection] = {}
 _lock = threading.Lock()
 
 
-class Kept(Connection):
+class SharedConnection(Connection):
     """A connection on the loop of its own that loops of all threads may use."""
 
     def __init__(self, server: MCP) -> None:
@@ -110,17 +116,19 @@ class Kept(Connection):
 
     async def open(self) -> Client:
         """As `Connection.open`."""
-        return await HOME.done(super().open)
+        return await SERVERS.run(super().open)
 
-    async def call(self, tool: str, arguments: dict[str, Any], progress: ProgressFnT | None = None) -> Any:
+    async def call(self, tool: str, arguments: dict[str, Any], progress: ProgressFnT | None = None) -> CallToolResult:
         """As `Connection.call`."""
-        told = None if progress is None else _crossing(progress, asyncio.get_running_loop())
+        crossing = None
+        if progress is not None:
+            crossing = _crossing(progress, asyncio.get_running_loop())
         with self._calling():
-            return await HOME.done(lambda: super(Kept, self).call(tool, arguments, told))
+            return await SERVERS.run(lambda: super(SharedConnection, self).call(tool, arguments, crossing))
 
     async def close(self) -> None:
         """As `Connection.close`."""
-        await HOME.done(super().close)
+        await SERVERS.run(super().close)
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
@@ -133,63 +141,65 @@ class Kept(Connection):
 
     async def ask(self, name: str, question: Elicitation) -> dict[str, Any] | bool | None:
         """Asks on the loop of whoever called last: the protocol does not say which call a question belongs to."""
-        asked = super().ask
-        caller = self._callers[-1] if self._callers else None
-        if caller is None:
-            return await asked(name, question)
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked(name, question), caller))
+        asking = super().ask(name, question)
+        if not self._callers:
+            return await asking
+        answer = asyncio.run_coroutine_threadsafe(asking, self._callers[-1])
+        return await asyncio.wrap_future(answer)
 
 
 def _crossing(listen: ProgressFnT, caller: asyncio.AbstractEventLoop) -> ProgressFnT:
-    """Progress that is told on the caller's loop; nobody waits until it is, and a caller that has gone is told nothing."""
+    """Reports progress on the caller's loop. Nobody waits for that, and a caller that has gone hears nothing."""
 
-    async def told(progress: float, total: float | None, message: str | None) -> None:
+    async def report(progress: float, total: float | None, message: str | None) -> None:
         work = listen(progress, total, message)
         try:
             asyncio.run_coroutine_threadsafe(work, caller)
         except RuntimeError:  # the loop is closed
             work.close()
 
-    return told
+    return report
 
 
-def kept(server: MCP) -> Kept:
-    """The connection that the process keeps to a server."""
+def shared(server: MCP) -> SharedConnection:
+    """The connection to a server that all runs of the process share."""
     with _lock:
-        if server not in _kept:
-            _kept[server] = Kept(server)
-        return _kept[server]
+        if server not in _connections:
+            _connections[server] = SharedConnection(server)
+        return _connections[server]
 
 
 async def close_kept() -> None:
     """Closes the servers that this process keeps open (`scope="process"`); the next run opens them again."""
     with _lock:
-        connections = list(_kept.values())
-        _kept.clear()
+        connections = list(_connections.values())
+        _connections.clear()
     for connection in connections:
         await connection.close()
-    if (thread := HOME.end()) is not None:
+    thread = SERVERS.end()
+    if thread is not None:
         await in_thread(thread.join)
 
 
 @atexit.register
 def _at_exit() -> None:
-    if not _kept:
+    if not _connections:
         return
-    connections = list(_kept.values())
+    connections = list(_connections.values())
 
     async def close() -> None:
-        await asyncio.gather(*(connection.close() for connection in connections), return_exceptions=True)
+        closing = [connection.close() for connection in connections]
+        await asyncio.gather(*closing, return_exceptions=True)
 
     with suppress(Exception):
-        HOME.submitted(close).result(timeout=LAST_S)
+        SERVERS.submit(close).result(timeout=CLOSING_S)
     for connection in connections:
         connection.give_up()
 
 
 def _in_a_fork() -> None:
-    _kept.clear()
-    HOME.forget()
+    _connections.clear()
+    SERVERS.forget()
 
 
 if hasattr(os, "register_at_fork"):

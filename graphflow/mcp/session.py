@@ -1,7 +1,12 @@
-"""One opening of a server, from the first message to the last, and the task that owns it.
+"""One session with a server, from the first message to the last, and the task that owns it.
 
-One task opens and closes the SDK's client: its cancel scopes may not be left by another task than entered them. Any task may
-call. The owner is cancelled at most once, and only while it still connects: the SDK ends processes in its own time.
+Rules:
+1. One task opens and closes the SDK's client, as its cancel scopes must be left by the task that entered them. Any task may
+   call.
+2. The owner is cancelled at most once, and only while it still connects: the SDK ends processes in its own time.
+
+    Connection.open      session.opened()      waits for:      owner: connect, list the tools, then tend
+    Connection.close     session.leave()       wakes up:       owner: close the client, and be done
 """
 
 from __future__ import annotations
@@ -9,26 +14,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from graphflow.errors import DeclarationError, ServerFailed
 from graphflow.mcp.tail import Tail
-from graphflow.mcp.transport import Opened, transport_of
+from graphflow.mcp.transport import Transport, transport_of
 from graphflow.messages.message import error_text
 from graphflow.redaction import scrub
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp_types import Tool
 
     from graphflow.mcp.elicitation import Ask
     from graphflow.mcp.server import MCP
 
-PAGES = 100
+MAX_PAGES = 100
 """Pages of a listing at most: a server whose pages never end hangs nobody (the SDK caps its own walks likewise)."""
-LISTED = 20_000
-"""Tools that are listed at most; which of them are offered `include` and `exclude` say."""
+MAX_LISTED = 20_000
+"""Tools that are listed at most; `include` and `exclude` say which of them are offered."""
 CLOSED = -32000
 """The SDK's code for a connection that ended (`mcp_types.CONNECTION_CLOSED`)."""
 
@@ -40,10 +46,10 @@ STAND_INS = (FORGOTTEN, "Not Found", "Server returned an error response")
 ENDING_S = 8.0
 """Seconds that closing may take: the SDK asks a process that hangs kindly, then less so, which takes it some four."""
 
-Listed = Callable[[Sequence[Any]], Awaitable[None]]
+TakeTools = Callable[[Sequence["Tool"]], Awaitable[None]]
 
 
-class Link:
+class Session:
     """A server while it is open.
 
     Attributes:
@@ -51,18 +57,18 @@ class Link:
         lost: set when nobody listens any more at the other end.
     """
 
-    def __init__(self, server: MCP, listed: Listed, ask: Ask) -> None:
+    def __init__(self, server: MCP, take_tools: TakeTools, ask: Ask) -> None:
         loop = asyncio.get_running_loop()
         self.server = server
         self.client: Client | None = None
         self.lost = asyncio.Event()
-        self._listed = listed
+        self._take_tools = take_tools
         self._ask = ask
-        self._opened = Opened(Tail() if server.command else None)
+        self._transport = Transport(Tail() if server.command else None)
         self._ready: asyncio.Future[Client] = loop.create_future()
         self._wake = asyncio.Event()
-        self._stale = False
-        self._leaving = False
+        self._is_stale = False
+        self._is_leaving = False
         self._owner = loop.create_task(self._own(), name=f"mcp:{server.name}")
 
     async def opened(self) -> Client:
@@ -75,17 +81,17 @@ class Link:
 
     def leave(self) -> None:
         """Asks the owner to close; `gone` waits for it."""
-        if not self._leaving:
-            self._leaving = True
+        if not self._is_leaving:
+            self._is_leaving = True
             self.lost.set()
             self._wake.set()
             if not self._ready.done():
                 self._owner.cancel()
 
     def give_up(self) -> None:
-        """It answers no more."""
+        """Takes the server for dead: kills its process, if there is one."""
         self.lost.set()
-        self._opened.kill()
+        self._transport.kill()
 
     async def gone(self, within_s: float | None = None) -> None:
         """Waits until it is closed (bounded by the SDK: about 4 s for a process that hangs)."""
@@ -96,27 +102,27 @@ class Link:
     async def ended(self) -> None:
         """Waits until it is closed, and no longer than a server may take that is asked to end."""
         await self.gone(ENDING_S)
-        if (
-            not self._owner.done()
-        ):  # it waits for an answer that does not come; its process, if there is one, was given up
+        if not self._owner.done():  # it waits for an answer that does not come
             self.give_up()
             self._owner.cancel()
             await self.gone(ENDING_S)
 
     async def last_words(self) -> str:
         """What the server's process wrote last."""
-        return "" if self._opened.tail is None else _last(await self._opened.tail.text())
+        if self._transport.tail is None:
+            return ""
+        lines = (await self._transport.tail.text()).splitlines()
+        if not lines:
+            return ""
+        end = " | ".join(line.strip() for line in lines[-5:])
+        return f"; it wrote: {end[-500:]}"
 
     # -- the owner -----------------------------------------------------------------------------------------------------
     async def _own(self) -> None:
-        opened = self._opened
         clock = asyncio.timeout(self.server.connect_s)
         try:
-            async with clock, self._made() as client:
-                if opened.tail is not None:
-                    opened.tail.started()
-                client.session.validate_tool_result = _unchecked  # type: ignore[method-assign]  # answers are checked in bounded time
-                await self._list(client)
+            async with clock, self._new_client() as client:
+                await self._connected(client)
                 clock.reschedule(None)
                 self.client = client
                 if not self._ready.done():
@@ -126,48 +132,58 @@ class Link:
             raise
         except BaseException as error:
             if not self._ready.done():
-                self._ready.set_exception(ServerFailed(await self._why(error, clock.expired())))
-                self._ready.exception()  # whoever waits is told; nobody need
+                problem = await self._problem(error, clock.expired())
+                self._ready.set_exception(ServerFailed(problem))
+                self._ready.exception()  # looked at, or asyncio would report an error that nobody may wait for
         finally:
             self.client = None
             self.lost.set()
             if not self._ready.done():
                 self._ready.cancel()
-            if opened.tail is not None:
-                opened.tail.close()
+            if self._transport.tail is not None:
+                self._transport.tail.close()
 
-    def _made(self) -> AbstractAsyncContextManager[Client]:
+    async def _connected(self, client: Client) -> None:
+        if self._transport.tail is not None:
+            self._transport.tail.started()
+        # Answers are checked by the connection, in bounded time; the SDK takes patterns and references as they come.
+        client.session.validate_tool_result = _unchecked  # type: ignore[method-assign]
+        await self._list(client)
+
+    def _new_client(self) -> AbstractAsyncContextManager[Client]:
         from mcp import Client
         from mcp_types import Implementation
 
         from graphflow._version import __version__
         from graphflow.mcp.elicitation import asker
 
-        async def noted(message: Any) -> None:
+        async def note(message: object) -> None:
             if getattr(message, "method", "") == "notifications/tools/list_changed":
                 self._changed()
 
+        can_ask = self.server.ask is not None
         return Client(
-            transport_of(self.server, self._opened, self.lost.set),
+            transport_of(self.server, self._transport, self.lost.set),
             client_info=Implementation(name="graphflow", version=__version__),
-            message_handler=noted,
+            message_handler=note,
             mode="legacy" if self.server.handshake else "auto",
-            elicitation_callback=None if self.server.ask is None else asker(self.server, self._ask),
+            elicitation_callback=asker(self.server, self._ask) if can_ask else None,
         )
 
     def _changed(self) -> None:
-        self._stale = True
+        """The server says that it has other tools now."""
+        self._is_stale = True
         self._wake.set()
 
     async def _tend(self, client: Client) -> None:
         """Lists the tools again whenever the server says that they changed, until the connection is to be closed."""
         listening = asyncio.get_running_loop().create_task(self._listen(client))
         try:
-            while not self._leaving:
+            while not self._is_leaving:
                 await self._wake.wait()
                 self._wake.clear()
-                if self._stale and not self._leaving:
-                    self._stale = False
+                if self._is_stale and not self._is_leaving:
+                    self._is_stale = False
                     await self._relist(client)
         finally:
             listening.cancel()
@@ -179,10 +195,10 @@ class Link:
         try:
             await self._list(client)
         except (MCPError, ServerFailed, ValidationError, DeclarationError):
-            return  # what was listed before still stands; if the connection is gone, the next call tells
+            return  # what was listed before still stands; if the connection is gone, the next call finds out
 
     async def _listen(self, client: Client) -> None:
-        """Servers of the newer generation tell changes on a stream that is asked for."""
+        """Servers of the newer generation announce changes on a stream that one has to ask for."""
         from mcp import MCPError
         from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 
@@ -197,74 +213,74 @@ class Link:
             return
 
     async def _list(self, client: Client) -> None:
-        found: list[Any] = []
+        found: list[Tool] = []
         cursor: str | None = None
         seen: set[str] = set()
-        for _ in range(PAGES):
+        for _ in range(MAX_PAGES):
             page = await client.list_tools(cursor=cursor, cache_mode="bypass")
             found += page.tools
-            if len(found) > LISTED:
+            if len(found) > MAX_LISTED:
                 raise ServerFailed(
-                    f"server {self.server.name!r} lists more than {LISTED} tools, and goes on; nothing is offered"
+                    f"server {self.server.name!r} lists more than {MAX_LISTED} tools; none of them is offered"
                 )
             cursor = page.next_cursor
             if cursor is None or cursor in seen:
                 break
             seen.add(cursor)
-        await self._listed(found)
+        await self._take_tools(found)
 
     @property
     def status(self) -> int:
         """The HTTP status of the last answer that was an error, else 0."""
-        return self._opened.status
+        return self._transport.status
 
-    def _refused(self, cause: BaseException) -> str:
-        """An HTTP status, and what the server itself has said with it."""
-        from mcp import MCPError
-
-        status = self._opened.status
-        if isinstance(cause, MCPError) and cause.message not in STAND_INS:
-            return f"answered HTTP {status}: {cause.message}"
-        return f"answered HTTP {status}" + (": it wants a token" if status == 401 else "")
-
-    async def _why(self, error: BaseException, expired: bool) -> str:
-        from mcp import MCPError
-
-        where = self.server.where_it_is
+    async def _problem(self, error: BaseException, expired: bool) -> str:
+        """Why a server could not be opened."""
         cause = _leaf(error)
         if isinstance(cause, ServerFailed):
             return str(cause)
-        if expired:
-            what = f"did not answer within {self.server.connect_s:g} s"
-        elif isinstance(cause, FileNotFoundError) and self.server.command:
-            what = "cannot be started: there is no such program (or its cwd is missing)"
-        elif isinstance(cause, MCPError) and cause.code == CLOSED and self.server.command:
-            what = "ended before it answered"
-        elif self._opened.status:
-            what = self._refused(cause)
-        elif isinstance(cause, MCPError):
-            what = f"does not speak the protocol: {cause.message}"
-        elif isinstance(cause, ValidationError):
-            what = f"does not speak the protocol: it answered {off(cause)}"
-        else:
-            what = f"cannot be opened: {type(cause).__name__}: {error_text(cause)}"
-        return scrub(f"server {self.server.name!r} ({where}) {what}" + await self.last_words())
+        what = f"did not answer within {self.server.connect_s:g} s" if expired else self._failure(cause)
+        last_words = await self.last_words()
+        return scrub(f"server {self.server.name!r} ({self.server.where_it_is}) {what}{last_words}")
+
+    def _failure(self, cause: BaseException) -> str:
+        from mcp import MCPError
+
+        is_process = bool(self.server.command)
+        match cause:
+            case FileNotFoundError() if is_process:
+                return "cannot be started: there is no such program (or its cwd is missing)"
+            case MCPError() if cause.code == CLOSED and is_process:
+                return "ended before it answered"
+        if self.status:
+            return self._refusal(cause)
+        match cause:
+            case MCPError():
+                return f"does not speak the protocol: {cause.message}"
+            case ValidationError():
+                return f"does not speak the protocol: it answered {protocol_problem(cause)}"
+        return f"cannot be opened: {type(cause).__name__}: {error_text(cause)}"
+
+    def _refusal(self, cause: BaseException) -> str:
+        """An HTTP status, and what the server itself has said with it."""
+        from mcp import MCPError
+
+        if isinstance(cause, MCPError) and cause.message not in STAND_INS:
+            return f"answered HTTP {self.status}: {cause.message}"
+        if self.status == 401:
+            return "answered HTTP 401: it wants a token"
+        return f"answered HTTP {self.status}"
 
 
-def _last(said: str) -> str:
-    """The end of what a process wrote, if it wrote anything."""
-    lines = said.splitlines()[-5:]
-    return f"; it wrote: {' | '.join(line.strip() for line in lines)[-500:]}" if lines else ""
+async def _unchecked(name: str, result: object) -> None:
+    """In place of the SDK's own check of answers."""
 
 
-async def _unchecked(name: str, result: Any) -> None:
-    """In place of the SDK's own check of answers, which takes patterns and references as they come."""
-
-
-def off(error: ValidationError) -> str:
+def protocol_problem(error: ValidationError) -> str:
     """What an answer has that the protocol does not."""
-    wrong = error.errors(include_url=False, include_input=False)[0]
-    return f"what the protocol does not know: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(step) for step in first["loc"])
+    return f"what the protocol does not know: {place}: {first['msg']}"
 
 
 def _leaf(error: BaseException) -> BaseException:
