@@ -48,6 +48,15 @@
     │   └── CommandFailed                  a command-line tool behind a model failed
     ├── MissingExtra (ImportError)         an optional part is not installed; the text is the command that fixes it
     ├── WeightsError (OSError)             model weights could not be had or do not match their hash
+    ├── StoreError                         what is kept of runs could not be read or written
+    │   ├── StoreUnreadable (OSError)      no store is there, or it is another program's, or a newer version's
+    │   ├── StoreUnreachable (ConnectionError)   the database is not there, or was lost
+    │   ├── StoreFull (OSError)            there is no room; everything that was acknowledged is kept
+    │   ├── RunUnknown (LookupError)       no run of that id; the text names near ones
+    │   ├── RunExists (ValueError)         another run has that id
+    │   ├── RunOwned                       somebody else is working on it; `holder` tells who, and `left_s` for how long
+    │   ├── LeaseLost                      somebody else has taken the run over; nothing more is written here
+    │   └── RunDamaged (ValueError)        rows are missing or changed; those before `position` can be used
     └── ProjectError                       what a command names cannot be found or read
         ├── UnknownGraph (LookupError)
         └── FileUnreadable (OSError)
@@ -461,6 +470,60 @@ class MissingExtra(GraphflowError, ImportError):
 
 class WeightsError(GraphflowError, OSError):
     """Model weights could not be fetched, or are not the ones that were pinned."""
+
+
+class StoreError(GraphflowError):
+    """What is kept of runs could not be read or written."""
+
+
+class StoreUnreadable(StoreError, OSError):
+    """There is no store at an address, or it was written by another program or by a newer version of this one."""
+
+
+class StoreUnreachable(StoreError, ConnectionError):
+    """A database is not there, or the connection to it was lost."""
+
+
+class StoreFull(StoreError, OSError):
+    """There is no room for what was to be written. Everything that was acknowledged before is kept."""
+
+
+class RunUnknown(StoreError, LookupError):
+    """A store holds no run of that id."""
+
+
+class RunExists(StoreError, ValueError):
+    """A run of that id is in the store already."""
+
+
+class RunOwned(StoreError):
+    """Somebody else is working on a run.
+
+    Attributes:
+        holder: who it is.
+        left_s: for how many seconds, if it does not renew its lease.
+    """
+
+    def __init__(self, run: str, holder: str, left_s: float) -> None:
+        self.holder = holder
+        self.left_s = left_s
+        super().__init__(f"run {run!r} is owned by {holder} for another {left_s:.0f} s; try again after that")
+
+
+class LeaseLost(StoreError):
+    """Somebody else has taken a run over, because its lease was not renewed in time. Nothing more is written here."""
+
+
+class RunDamaged(StoreError, ValueError):
+    """Rows of a run are missing, or are not as they were written. Those before them can be used.
+
+    Attributes:
+        position: the number of the first row that cannot be used.
+    """
+
+    def __init__(self, run: str, position: int, problem: str) -> None:
+        self.position = position
+        super().__init__(f"run {run!r} is damaged at row {position}: {problem}; the rows before it can be used")
 
 
 class ProjectError(GraphflowError):

@@ -2,4 +2,6 @@
 
 Rows are facts in the order in which they became known, or stretches of them. A loop may go on for ever, so old rows
 can be dropped where a later one says how the walk stood. Whoever watches a run reads its journal, each at its own pace.
+
+`store` is the seam to what lasts: memory, files, databases (`stores/`), which keep rows of text (`stored`).
 """

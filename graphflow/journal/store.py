@@ -1,0 +1,335 @@
+"""Where runs are kept: one small seam, and behind it memory, files or a database.
+
+Rules:
+1. What `append` has returned from is kept, whatever happens to the process or the machine. Rows are added in order, all
+   of one call or none.
+2. A run has one owner. Who claims a run gets a lease with a number, its epoch, that is higher than every one before; rows
+   are taken with the newest epoch only. So an owner that was asleep for too long cannot write into what another one goes
+   on with, even if it never noticed.
+3. A lease ends by itself. Its holder renews it well before that; who wants to go on with the run of a holder that is dead
+   waits until then.
+4. A large value is kept once, by the digest of its content, and before the row that names it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Literal, TypeAlias
+from uuid import uuid4
+
+from graphflow.errors import LeaseLost, RunDamaged, RunExists, RunOwned, RunUnknown, StoreUnreadable
+from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow
+
+LEASE_S = 30.0
+"""Seconds that a lease lasts if nothing else is said."""
+PAGE = 1000
+"""Rows that are read at a time."""
+Large: TypeAlias = Mapping[str, bytes]
+"""Large values by the digest of their content."""
+Sync: TypeAlias = Literal["effects", "each", "end"]
+
+
+@dataclass(slots=True)
+class Claim:
+    """The right to add rows to a run.
+
+    Attributes:
+        run: its id.
+        epoch: the number of the claim.
+        rows: how many rows the run has, and so the number of the next one.
+        lease_s: how long it lasts from each renewal, in seconds.
+    """
+
+    run: str
+    epoch: int
+    rows: int
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are wanted; None: all.
+
+    Attributes:
+        graph: of the graph of this name.
+        status: in this status.
+        since: that have changed at or after this time, in seconds since 1970.
+        metadata: that have all of these.
+    """
+
+    graph: str | None = None
+    status: str | None = None
+    since: float | None = None
+    metadata: Mapping[str, Json] | None = None
+
+    def takes(self, header: RunHeader) -> bool:
+        """Whether a run is wanted."""
+        if self.graph is not None and header.graph != self.graph:
+            return False
+        if self.status is not None and header.status != self.status:
+            return False
+        if self.since is not None and header.changed < self.since:
+            return False
+        wanted = self.metadata or {}
+        return all(header.metadata.get(name) == value for name, value in wanted.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How much is in a store.
+
+    Attributes:
+        runs: how many runs.
+        rows: how many rows, of all runs.
+        large: how many large values.
+        bytes: what all of it takes on the disk, or in memory.
+    """
+
+    runs: int
+    rows: int
+    large: int
+    bytes: int
+
+
+def holder_name() -> str:
+    """This process, in words for people."""
+    return f"process {os.getpid()} on {socket.gethostname()} ({uuid4().hex[:6]})"
+
+
+class Store(ABC):
+    """Keeps runs. Open one with `Store.open`; use it from any event loop; close it when no run uses it any more."""
+
+    @staticmethod
+    def open(address: str) -> Store:
+        """The store at an address. Nothing is created or connected to before it is used.
+
+        Args:
+            address: "memory:", "jsonl:FOLDER", "sqlite:FILE", or "postgresql://USER@HOST/DATABASE".
+
+        Raises:
+            StoreUnreadable: no kind of store has such addresses.
+            MissingExtra: its driver is not installed.
+        """
+        kind, _, rest = address.partition(":")
+        if kind == "memory":
+            from graphflow.journal.stores.memory import MemoryStore
+
+            return MemoryStore()
+        if kind == "jsonl" and rest:
+            from graphflow.journal.stores.jsonl import JsonlStore
+
+            return JsonlStore(rest)
+        if kind == "sqlite" and rest:
+            from graphflow.journal.stores.sqlite import SqliteStore
+
+            return SqliteStore(rest)
+        if kind in ("postgresql", "postgres") and rest.startswith("//"):
+            from graphflow.journal.stores.postgres import PostgresStore
+
+            return PostgresStore(address)
+        raise StoreUnreadable(
+            f"{without_password(address)!r} is not the address of a store; "
+            "write memory:, jsonl:FOLDER, sqlite:FILE or postgresql://USER@HOST/DATABASE"
+        )
+
+    async def __aenter__(self) -> Store:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
+        """Begins a run and claims it.
+
+        Raises:
+            RunExists: there is one of that id.
+        """
+
+    @abstractmethod
+    async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
+        """Takes a run that nobody owns any more.
+
+        Raises:
+            RunUnknown: there is none of that id.
+            RunOwned: somebody's lease has not ended yet.
+        """
+
+    @abstractmethod
+    async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
+        """Adds rows, and the large values that they name. When it returns, they are kept.
+
+        The first row's number is `claim.rows`, which counts up.
+
+        Raises:
+            LeaseLost: somebody else has claimed the run; nothing was added.
+            StoreFull: there is no room; nothing was added.
+            StoreUnreachable: nobody knows whether anything was added; the same call again is safe.
+        """
+
+    @abstractmethod
+    async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+        """Notes a run's status, and its metadata if they are given.
+
+        Raises:
+            LeaseLost: somebody else has claimed the run.
+        """
+
+    @abstractmethod
+    async def renew(self, claim: Claim) -> None:
+        """Makes a lease last from now on.
+
+        Raises:
+            LeaseLost: somebody else has claimed the run.
+        """
+
+    @abstractmethod
+    async def release(self, claim: Claim) -> None:
+        """Gives a run back at once. If somebody else has it, nothing is done."""
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    async def find(self, run: str) -> RunHeader | None:
+        """A run's header, if there is such a run."""
+
+    @abstractmethod
+    def rows(self, run: str, first: int = 0) -> AsyncIterator[StoredRow]:
+        """A run's rows in order, from a number on.
+
+        Raises:
+            RunDamaged: a row is not as it was written; those before it have been yielded.
+        """
+
+    @abstractmethod
+    async def large(self, digest: str) -> bytes | None:
+        """A large value, if it is kept."""
+
+    @abstractmethod
+    async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
+        """The headers of runs, the newest first."""
+
+    async def header(self, run: str) -> RunHeader:
+        """A run's header.
+
+        Raises:
+            RunUnknown: there is no such run.
+        """
+        found = await self.find(run)
+        if found is None:
+            raise await self.unknown(run)
+        return found
+
+    async def runs(
+        self,
+        *,
+        graph: str | None = None,
+        status: str | None = None,
+        since: float | None = None,
+        metadata: Mapping[str, Json] | None = None,
+    ) -> list[RunHeader]:
+        """The headers of the runs that fit, the newest first; `RunFilter` says what each word means."""
+        return await self.list_runs(RunFilter(graph, status, since, metadata))
+
+    async def unknown(self, run: str) -> RunUnknown:
+        """The error for a run that is not there; it names near ones."""
+        known = [header.id for header in await self.list_runs(RunFilter())]
+        near = get_close_matches(run, known, n=3)
+        hint = f"; did you mean {', '.join(map(repr, near))}?" if near else f"; there are {len(known)} runs in it"
+        return RunUnknown(f"no run {run!r} is in {self!r}{hint}")
+
+    def exists(self, run: str) -> RunExists:
+        """The error for a run that is there already."""
+        return RunExists(f"a run {run!r} is in {self!r} already; resume it, or choose another id")
+
+    def cut_off(self, run: str, position: int, known: int) -> RunDamaged:
+        """The error for a run that has fewer rows than its header tells."""
+        return RunDamaged(run, position, f"it is missing, though the run has {known} rows")
+
+    # -- keeping house -------------------------------------------------------------------------------------------------
+    @abstractmethod
+    async def delete(self, run: str) -> None:
+        """Removes a run, its rows, and the large values that no other run names.
+
+        Raises:
+            RunUnknown: there is no such run.
+            RunOwned: somebody is working on it.
+        """
+
+    @abstractmethod
+    async def compact(self) -> None:
+        """Gives the space of what was removed back to the system."""
+
+    @abstractmethod
+    async def stats(self) -> Stats:
+        """How much is in it."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Waits for what is being written, and lets go of files and connections."""
+
+    async def prune(self, *, older_than: float, keep: int = 0) -> int:
+        """Removes runs that have ended, and gives their space back.
+
+        Args:
+            older_than: seconds since their last change.
+            keep: how many of the newest ended runs stay, however old they are.
+
+        Returns:
+            How many were removed.
+        """
+        ended = [header for header in await self.list_runs(RunFilter()) if header.status not in ("running", "waiting")]
+        limit = await self.now() - older_than
+        removed = 0
+        for header in ended[keep:]:
+            if header.changed < limit:
+                await self.delete(header.id)
+                removed += 1
+        if removed:
+            await self.compact()
+        return removed
+
+    @abstractmethod
+    async def now(self) -> float:
+        """The store's clock, in seconds since 1970. Leases are counted by it."""
+
+
+def renewed(lease: Lease | None, holder: str, until: float) -> Lease:
+    """The lease after a claim."""
+    epoch = 1 if lease is None else lease.epoch + 1
+    return Lease(holder, epoch, until)
+
+
+def ended(header: RunHeader) -> RunHeader:
+    """The same run with nobody owning it: the epoch stays, so that the next one is higher."""
+    return header if header.lease is None else replace(header, lease=replace(header.lease, until=0.0))
+
+
+def lease_lost(claim: Claim) -> LeaseLost:
+    """The error of whoever goes on with a run that is no longer its own."""
+    return LeaseLost(f"run {claim.run!r} was taken over by somebody else; nothing more of it is written here")
+
+
+def refuse_owned(header: RunHeader, now: float) -> None:
+    """Refuses what only the owner of a run may do, while it has one.
+
+    Raises:
+        RunOwned: it has.
+    """
+    lease = header.lease
+    if lease is not None and lease.until > now:
+        raise RunOwned(header.id, lease.holder, lease.until - now)
+
+
+def without_password(address: str) -> str:
+    """An address that may be shown: `postgresql://user:secret@host/db` without what is secret in it."""
+    head, at, tail = address.rpartition("@")
+    if not at:
+        return address
+    scheme, separator, user = head.rpartition("//")
+    return f"{scheme}{separator}{user.partition(':')[0]}@{tail}"

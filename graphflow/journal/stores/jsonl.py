@@ -1,0 +1,416 @@
+"""Runs as JSON lines, a file a run: the store that people can read.
+
+    {"run": {...}}                                        what it was begun with; the first line
+    {"lease": {"holder": ..., "epoch": 1, "until": ...}}  who owns it; the last one counts
+    {"row": 0, "kind": ..., "place": ..., "body": ..., "checksum": ...}
+    {"note": {"status": ..., "changed": ...}}             the last one counts
+
+Rules:
+1. A file is only ever added to, in whole lines, under a lock on the folder that processes share (`flock`). So every
+   process sees the same order, and the newest lease is the last one in the file.
+2. A line without its newline was being written when the machine died. Nobody was told that it is there; whoever writes
+   next cuts it off.
+3. Large values lie in `large/`, one file each, named by their digest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from errno import EDQUOT, ENOSPC
+from fcntl import LOCK_EX, flock
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from graphflow.errors import RunDamaged, StoreError, StoreFull, StoreUnreadable
+from graphflow.journal.store import (
+    LEASE_S,
+    Claim,
+    Large,
+    RunFilter,
+    Stats,
+    Store,
+    lease_lost,
+    refuse_owned,
+    renewed,
+)
+from graphflow.journal.stored import FORMAT, Json, Lease, RunHeader, StoredRow, check_row
+
+T = TypeVar("T")
+
+ENDING = ".jsonl"
+MAX_NAME = 200
+"""Bytes of a file's name that an id may take; file systems allow 255."""
+
+
+@dataclass(slots=True)
+class _File:
+    """What a run's file holds.
+
+    Attributes:
+        sound: bytes up to the end of the last whole line that was read.
+        problem: what is wrong with the next row; nothing behind it is read.
+    """
+
+    header: RunHeader
+    inode: int
+    sound: int = 0
+    rows: list[StoredRow] = field(default_factory=list)
+    large: set[str] = field(default_factory=set)
+    problem: RunDamaged | None = None
+
+    @staticmethod
+    def at(path: Path, inode: int) -> _File:
+        """A file, read from its beginning.
+
+        Raises:
+            StoreUnreadable: its first line is not that of a run, or a newer version's.
+        """
+        with path.open("rb") as lines:
+            first = lines.readline()
+        try:
+            header = RunHeader(**json.loads(first)["run"])
+        except (KeyError, TypeError, ValueError):
+            raise StoreUnreadable(f'{path} is not a run: its first line should be {{"run": ...}}') from None
+        if header.format > FORMAT:
+            raise StoreUnreadable(
+                f"{path} has format {header.format}, written by a newer version of graphflow; "
+                f"this one reads formats up to {FORMAT}: update graphflow"
+            )
+        file = _File(header, inode, len(first))
+        file.read_on(path, path.stat().st_size)
+        return file
+
+    def read_on(self, path: Path, size: int) -> None:
+        """Reads the whole lines that have been added."""
+        if size == self.sound:
+            return
+        with path.open("rb") as lines:
+            lines.seek(self.sound)
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                self.sound += len(line)
+                self._take(line)
+        self.header = replace(self.header, rows=len(self.rows))
+
+    def _take(self, line: bytes) -> None:
+        try:
+            told = json.loads(line)
+            if "row" in told:
+                self._take_row(StoredRow(told["row"], told["kind"], told["place"], told["body"], told["checksum"]))
+            elif "lease" in told:
+                self.header = replace(self.header, lease=Lease(**told["lease"]))
+            else:
+                noted = told["note"]
+                self.large.update(noted.pop("large", ()))
+                self.header = replace(self.header, **noted)
+        except (KeyError, TypeError, ValueError):
+            self._note_problem(RunDamaged(self.header.id, len(self.rows), "a line of its file cannot be read"))
+
+    def _take_row(self, row: StoredRow) -> None:
+        if self.problem is not None:
+            return
+        try:
+            check_row(self.header.id, row, len(self.rows))
+        except RunDamaged as problem:
+            self._note_problem(problem)
+        else:
+            self.rows.append(row)
+
+    def _note_problem(self, problem: RunDamaged) -> None:
+        if self.problem is None:
+            self.problem = problem
+
+
+class JsonlStore(Store):
+    """Keeps runs in a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()
+        self._seen: dict[str, _File] = {}
+
+    def __repr__(self) -> str:
+        return f"<store in the folder {self._folder}>"
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
+        def work() -> Claim:
+            if self._read(header.id) is not None:
+                raise self.exists(header.id)
+            lease = renewed(None, holder, time.time() + lease_s)
+            self._write(header.id, [{"run": _header_json(header)}, {"lease": _lease_json(lease)}], 0)
+            return Claim(header.id, lease.epoch, 0, lease_s)
+
+        return await self._locked(work)
+
+    async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
+        def work() -> Claim | None:
+            file = self._read(run)
+            if file is None:
+                return None
+            now = time.time()
+            refuse_owned(file.header, now)
+            lease = renewed(file.header.lease, holder, now + lease_s)
+            self._write(run, [{"lease": _lease_json(lease)}], file.sound)
+            return Claim(run, lease.epoch, len(file.rows), lease_s)
+
+        claim = await self._locked(work)
+        if claim is None:
+            raise await self.unknown(run)
+        return claim
+
+    async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
+        def work() -> None:
+            file, _ = self._owned(claim)
+            if large:
+                self._keep(large)
+            lines: list[Json] = [_row_json(row) for row in rows]
+            lines.append({"note": {"changed": time.time(), "large": list(large or ())}})
+            self._write(claim.run, lines, file.sound)
+
+        await self._locked(work)
+        claim.rows += len(rows)
+
+    async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+        def work() -> None:
+            file, _ = self._owned(claim)
+            noted: dict[str, Json] = {"status": status, "changed": time.time()}
+            if metadata is not None:
+                noted["metadata"] = metadata
+            self._write(claim.run, [{"note": noted}], file.sound)
+
+        await self._locked(work)
+
+    async def renew(self, claim: Claim) -> None:
+        def work() -> None:
+            file, lease = self._owned(claim)
+            longer = replace(lease, until=time.time() + claim.lease_s)
+            self._write(claim.run, [{"lease": _lease_json(longer)}], file.sound)
+
+        await self._locked(work)
+
+    async def release(self, claim: Claim) -> None:
+        def work() -> None:
+            file = self._read(claim.run)
+            lease = None if file is None else file.header.lease
+            if file is not None and lease is not None and lease.epoch == claim.epoch:
+                self._write(claim.run, [{"lease": _lease_json(replace(lease, until=0.0))}], file.sound)
+
+        await self._locked(work)
+
+    async def delete(self, run: str) -> None:
+        def work() -> bool:
+            file = self._read(run)
+            if file is None:
+                return False
+            refuse_owned(file.header, time.time())
+            self._path(run).unlink()
+            used = {digest for other in self._files() for digest in other.large}
+            for digest in file.large - used:
+                self._large_path(digest).unlink(missing_ok=True)
+            return True
+
+        if not await self._locked(work):
+            raise await self.unknown(run)
+
+    async def compact(self) -> None:
+        pass  # a file that is removed gives its space back
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+    async def find(self, run: str) -> RunHeader | None:
+        file = await asyncio.to_thread(self._read, run)
+        return None if file is None else file.header
+
+    async def rows(self, run: str, first: int = 0) -> AsyncIterator[StoredRow]:
+        file = await asyncio.to_thread(self._read, run)
+        if file is None:
+            raise await self.unknown(run)
+        for row in file.rows[first:]:
+            yield row
+        if file.problem is not None:
+            raise file.problem
+
+    async def large(self, digest: str) -> bytes | None:
+        def work() -> bytes | None:
+            path = self._large_path(digest)
+            return path.read_bytes() if path.exists() else None
+
+        return await asyncio.to_thread(work)
+
+    async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
+        files = await asyncio.to_thread(self._files)
+        found = [file.header for file in files if wanted.takes(file.header)]
+        return sorted(found, key=lambda header: header.changed, reverse=True)
+
+    async def stats(self) -> Stats:
+        def work() -> Stats:
+            files = self._files()
+            rows = sum(len(file.rows) for file in files)
+            large = list((self._folder / "large").glob("*"))
+            size = sum(path.stat().st_size for path in [*self._paths(), *large])
+            return Stats(len(files), rows, len(large), size)
+
+        return await asyncio.to_thread(work)
+
+    async def now(self) -> float:
+        return time.time()
+
+    async def aclose(self) -> None:
+        self._seen.clear()
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+    async def _locked(self, work: Callable[[], T]) -> T:
+        """Does something in a thread while no other process writes."""
+
+        def locked() -> T:
+            try:
+                with self._alone():
+                    return work()
+            except OSError as error:
+                if error.errno in (ENOSPC, EDQUOT):
+                    raise StoreFull(
+                        f"{self!r} has no room for more; everything that was acknowledged is kept"
+                    ) from None
+                if isinstance(error, StoreError):
+                    raise
+                raise StoreUnreadable(f"{self!r} cannot be used: {error}") from error
+
+        return await asyncio.to_thread(locked)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Holds the lock of the folder: of this process's threads, and of processes."""
+        with self._lock:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                flock(handle, LOCK_EX)
+                yield
+            finally:
+                os.close(handle)
+
+    def _path(self, run: str) -> Path:
+        return self._folder / (_file_name(run) + ENDING)
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob("*" + ENDING))
+
+    def _large_path(self, digest: str) -> Path:
+        return self._folder / "large" / quote(digest, safe="")
+
+    def _files(self) -> list[_File]:
+        found = [self._read_path(path) for path in self._paths()]
+        return [file for file in found if file is not None]
+
+    def _read(self, run: str) -> _File | None:
+        return self._read_path(self._path(run))
+
+    def _read_path(self, path: Path) -> _File | None:
+        """What a file holds. What was read of it before is not read again: a file only grows."""
+        with self._reading:
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                self._seen.pop(path.name, None)
+                return None
+            seen = self._seen.get(path.name)
+            if seen is not None and seen.inode == status.st_ino and seen.sound <= status.st_size:
+                seen.read_on(path, status.st_size)
+                return seen
+            file = self._seen[path.name] = _File.at(path, status.st_ino)
+            return file
+
+    def _owned(self, claim: Claim) -> tuple[_File, Lease]:
+        """The file of a claimed run.
+
+        Raises:
+            LeaseLost: the claim is not the newest one, or the run is gone.
+        """
+        file = self._read(claim.run)
+        lease = None if file is None else file.header.lease
+        if file is None or lease is None or lease.epoch != claim.epoch or len(file.rows) != claim.rows:
+            raise lease_lost(claim)
+        return file, lease
+
+    def _write(self, run: str, lines: Sequence[Json], sound: int) -> None:
+        """Adds whole lines behind the sound part of a file; what is left of a line that was torn goes.
+
+        All of them or none: if there is no room for the last one, the file is cut to what it was.
+        """
+        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        handle = os.open(self._path(run), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.ftruncate(handle, sound)
+            try:
+                _write_all(handle, text.encode(errors="surrogatepass"), sound)
+                os.fsync(handle)
+            except OSError:
+                os.ftruncate(handle, sound)
+                raise
+        finally:
+            os.close(handle)
+
+    def _keep(self, large: Large) -> None:
+        (self._folder / "large").mkdir(exist_ok=True)
+        for digest, body in large.items():
+            path = self._large_path(digest)
+            if path.exists():
+                continue
+            half = path.with_suffix(".half")
+            handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            try:
+                _write_all(handle, body, 0)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            half.replace(path)  # a reader sees all of it or nothing
+
+
+def _write_all(handle: int, content: bytes, at: int) -> None:
+    rest = memoryview(content)
+    while rest:
+        written = os.pwrite(handle, rest, at)
+        rest, at = rest[written:], at + written
+
+
+def _file_name(run: str) -> str:
+    """A file's name for an id. One that is too long for a file system keeps its beginning, and has a digest."""
+    name = quote(run, safe=" @+,=")
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME - 40]}~{sha256(run.encode(errors='surrogatepass')).hexdigest()[:32]}"
+
+
+# -- lines -------------------------------------------------------------------------------------------------------------
+def _row_json(row: StoredRow) -> Json:
+    return {"row": row.number, "kind": row.kind, "place": row.place, "body": row.body, "checksum": row.checksum}
+
+
+def _lease_json(lease: Lease) -> Json:
+    return {"holder": lease.holder, "epoch": lease.epoch, "until": lease.until}
+
+
+def _header_json(header: RunHeader) -> Json:
+    return {
+        "id": header.id,
+        "graph": header.graph,
+        "status": header.status,
+        "began": header.began,
+        "changed": header.changed,
+        "about": header.about,
+        "metadata": header.metadata,
+        "format": header.format,
+    }

@@ -1,0 +1,135 @@
+"""Runs in memory: for tests, and for whoever wants to resume within one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+
+from graphflow.journal.store import (
+    LEASE_S,
+    Claim,
+    Large,
+    RunFilter,
+    Stats,
+    Store,
+    ended,
+    lease_lost,
+    refuse_owned,
+    renewed,
+)
+from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow
+
+
+class _Kept:
+    """One run."""
+
+    def __init__(self, header: RunHeader) -> None:
+        self.header = header
+        self.rows: list[StoredRow] = []
+        self.large: set[str] = set()
+
+
+class MemoryStore(Store):
+    """Keeps runs for as long as it lives itself."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Kept] = {}
+        self._large: dict[str, bytes] = {}
+
+    def __repr__(self) -> str:
+        return "<store in memory>"
+
+    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
+        if header.id in self._runs:
+            raise self.exists(header.id)
+        lease = renewed(None, holder, time.time() + lease_s)
+        self._runs[header.id] = _Kept(replace(header, rows=0, lease=lease))
+        return Claim(header.id, lease.epoch, 0, lease_s)
+
+    async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
+        kept = await self._kept(run)
+        now = time.time()
+        refuse_owned(kept.header, now)
+        lease = renewed(kept.header.lease, holder, now + lease_s)
+        kept.header = replace(kept.header, lease=lease)
+        return Claim(run, lease.epoch, len(kept.rows), lease_s)
+
+    async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
+        kept, _ = self._owned(claim)
+        if large:
+            self._large.update(large)
+            kept.large.update(large)
+        kept.rows += rows
+        claim.rows += len(rows)
+        kept.header = replace(kept.header, rows=len(kept.rows), changed=time.time())
+
+    async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+        kept, _ = self._owned(claim)
+        noted = kept.header.metadata if metadata is None else dict(metadata)
+        kept.header = replace(kept.header, status=status, metadata=noted, changed=time.time())
+
+    async def renew(self, claim: Claim) -> None:
+        kept, lease = self._owned(claim)
+        kept.header = replace(kept.header, lease=replace(lease, until=time.time() + claim.lease_s))
+
+    async def release(self, claim: Claim) -> None:
+        kept = self._runs.get(claim.run)
+        if kept is not None and kept.header.lease is not None and kept.header.lease.epoch == claim.epoch:
+            kept.header = ended(kept.header)
+
+    async def find(self, run: str) -> RunHeader | None:
+        kept = self._runs.get(run)
+        return None if kept is None else kept.header
+
+    async def rows(self, run: str, first: int = 0) -> AsyncIterator[StoredRow]:
+        kept = await self._kept(run)
+        for row in kept.rows[first:]:
+            yield row
+
+    async def large(self, digest: str) -> bytes | None:
+        return self._large.get(digest)
+
+    async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
+        found = [kept.header for kept in self._runs.values() if wanted.takes(kept.header)]
+        return sorted(found, key=lambda header: header.changed, reverse=True)
+
+    async def delete(self, run: str) -> None:
+        kept = await self._kept(run)
+        refuse_owned(kept.header, time.time())
+        del self._runs[run]
+        used = {digest for other in self._runs.values() for digest in other.large}
+        for digest in kept.large - used:
+            del self._large[digest]
+
+    async def compact(self) -> None:
+        pass
+
+    async def stats(self) -> Stats:
+        rows = [row for kept in self._runs.values() for row in kept.rows]
+        size = sum(len(row.body) for row in rows) + sum(map(len, self._large.values()))
+        return Stats(len(self._runs), len(rows), len(self._large), size)
+
+    async def aclose(self) -> None:
+        pass
+
+    async def now(self) -> float:
+        return time.time()
+
+    async def _kept(self, run: str) -> _Kept:
+        kept = self._runs.get(run)
+        if kept is None:
+            raise await self.unknown(run)
+        return kept
+
+    def _owned(self, claim: Claim) -> tuple[_Kept, Lease]:
+        """A claimed run.
+
+        Raises:
+            LeaseLost: the claim is not the newest one, or the run is gone.
+        """
+        kept = self._runs.get(claim.run)
+        lease = None if kept is None else kept.header.lease
+        if kept is None or lease is None or lease.epoch != claim.epoch:
+            raise lease_lost(claim)
+        return kept, lease

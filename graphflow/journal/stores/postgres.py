@@ -1,0 +1,431 @@
+"""Runs in PostgreSQL: the store that many machines share.
+
+The tables are those of the SQLite store. The clock is the server's.
+
+Rules:
+1. All that waits in one event loop is written in one transaction, as arrays: a round trip and a sync cost milliseconds,
+   a row more costs microseconds.
+2. A commit whose answer was lost may have happened. The same rows again are told by the number of rows that the run had
+   before: if it has them already, under the same epoch, they were written then.
+3. The schema has a number. Who finds an older one brings it up to date under an advisory lock, and refuses a newer one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphflow.errors import MissingExtra, StoreError, StoreFull, StoreUnreachable, StoreUnreadable
+from graphflow.journal.store import (
+    LEASE_S,
+    PAGE,
+    Claim,
+    Large,
+    RunFilter,
+    Stats,
+    Store,
+    lease_lost,
+    refuse_owned,
+    without_password,
+)
+from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow, check_row
+
+if TYPE_CHECKING:
+    import asyncpg
+
+LOCK = 0x6766_6C77
+"""The advisory lock for changes of the schema: "gflw"."""
+MAX_CONNECTIONS = 8
+"""Connections of one event loop: one writes, the others read."""
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE graphflow_runs (
+        key BIGSERIAL PRIMARY KEY, id TEXT NOT NULL UNIQUE, graph TEXT NOT NULL, status TEXT NOT NULL,
+        began DOUBLE PRECISION NOT NULL, changed DOUBLE PRECISION NOT NULL, rows BIGINT NOT NULL,
+        about TEXT NOT NULL, metadata TEXT NOT NULL, format INTEGER NOT NULL,
+        holder TEXT NOT NULL, epoch BIGINT NOT NULL, until DOUBLE PRECISION NOT NULL
+    );
+    CREATE INDEX graphflow_runs_by_change ON graphflow_runs (changed);
+    CREATE TABLE graphflow_rows (
+        run BIGINT NOT NULL, number BIGINT NOT NULL, kind TEXT NOT NULL, place TEXT NOT NULL, body TEXT NOT NULL,
+        checksum BIGINT NOT NULL, PRIMARY KEY (run, number)
+    );
+    CREATE TABLE graphflow_large (digest TEXT PRIMARY KEY, body BYTEA NOT NULL);
+    CREATE TABLE graphflow_used (run BIGINT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (run, digest));
+    """,
+)
+"""The schema of version n is what the first n of these make."""
+NOW = "extract(epoch FROM clock_timestamp())"
+_HEADER = "id, graph, status, began, changed, rows, about, metadata, format, holder, epoch, until"
+
+
+@dataclass(slots=True, eq=False)
+class _Addition:
+    """Rows that wait to be written, and the future of whoever waits for them."""
+
+    claim: Claim
+    rows: Sequence[StoredRow]
+    large: Large
+    future: asyncio.Future[None]
+
+    def records(self, key: int) -> list[tuple[int, int, str, str, str, int]]:
+        """The rows as the table has them."""
+        return [(key, row.number, row.kind, row.place, row.body, row.checksum) for row in self.rows]
+
+    def end(self, error: StoreError | None = None) -> None:
+        """Ends the waiting."""
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(error)
+
+
+class _Session:
+    """What belongs to one event loop: connections, and the rows that wait."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.pool: asyncpg.Pool[Any] | None = None
+        self.opening = asyncio.Lock()
+        self.waiting: list[_Addition] = []
+        self.writer: asyncio.Task[None] | None = None
+
+
+class PostgresStore(Store):
+    """Keeps runs in a database."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address.replace("postgres://", "postgresql://", 1)
+        self._sessions: dict[int, _Session] = {}
+
+    def __repr__(self) -> str:
+        return f"<store at {without_password(self._address)}>"
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
+        values = (
+            header.id, header.graph, header.status, header.began, header.changed, 0, _text(header.about),
+            _text(header.metadata), header.format, holder, 1, lease_s,
+        )  # fmt: skip
+        async with self._connection() as db:
+            made = await db.fetchval(
+                f"INSERT INTO graphflow_runs ({_HEADER})"
+                f" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, {NOW} + $12)"
+                " ON CONFLICT (id) DO NOTHING RETURNING key",
+                *values,
+            )
+        if made is None:
+            raise self.exists(header.id)
+        return Claim(header.id, 1, 0, lease_s)
+
+    async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
+        async with self._connection() as db:
+            claimed = await db.fetchrow(
+                f"UPDATE graphflow_runs SET holder = $2, epoch = epoch + 1, until = {NOW} + $3"
+                f" WHERE id = $1 AND until <= {NOW} RETURNING epoch, rows",
+                run,
+                holder,
+                lease_s,
+            )
+            now = await db.fetchval(f"SELECT {NOW}::float8")
+        if claimed is not None:
+            return Claim(run, claimed["epoch"], claimed["rows"], lease_s)
+        refuse_owned(await self.header(run), now)
+        return await self.claim(run, holder, lease_s)  # its lease has ended in between
+
+    async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
+        session = await self._session()
+        added = _Addition(claim, rows, large or {}, session.loop.create_future())
+        session.waiting.append(added)
+        if session.writer is None:
+            session.writer = session.loop.create_task(self._writing(session))
+        await added.future
+        claim.rows += len(rows)
+
+    async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+        noted = None if metadata is None else _text(metadata)
+        await self._update_owned(
+            claim,
+            f"status = $3, metadata = coalesce($4, metadata), changed = {NOW}",
+            status,
+            noted,
+        )
+
+    async def renew(self, claim: Claim) -> None:
+        await self._update_owned(claim, f"until = {NOW} + $3", claim.lease_s)
+
+    async def release(self, claim: Claim) -> None:
+        async with self._connection() as db:
+            await db.execute("UPDATE graphflow_runs SET until = 0 WHERE id = $1 AND epoch = $2", claim.run, claim.epoch)
+
+    async def delete(self, run: str) -> None:
+        async with self._connection() as db, db.transaction():
+            found = await db.fetchrow(
+                f"SELECT key, {_HEADER}, {NOW}::float8 AS now FROM graphflow_runs WHERE id = $1 FOR UPDATE", run
+            )
+            if found is not None:
+                refuse_owned(_header(found), found["now"])
+                key = found["key"]
+                await db.execute("DELETE FROM graphflow_rows WHERE run = $1", key)
+                await db.execute("DELETE FROM graphflow_used WHERE run = $1", key)
+                await db.execute("DELETE FROM graphflow_runs WHERE key = $1", key)
+                await db.execute(
+                    "DELETE FROM graphflow_large l WHERE NOT EXISTS"
+                    " (SELECT 1 FROM graphflow_used u WHERE u.digest = l.digest)"
+                )
+        if found is None:
+            raise await self.unknown(run)
+
+    async def compact(self) -> None:
+        async with self._connection() as db:
+            await db.execute("VACUUM graphflow_rows, graphflow_runs, graphflow_large, graphflow_used")
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+    async def find(self, run: str) -> RunHeader | None:
+        async with self._connection() as db:
+            found = await db.fetchrow(f"SELECT {_HEADER} FROM graphflow_runs WHERE id = $1", run)
+        return None if found is None else _header(found)
+
+    async def rows(self, run: str, first: int = 0) -> AsyncIterator[StoredRow]:
+        header = await self.header(run)
+        expected = first
+        while expected < header.rows:
+            page = await self._page(run, expected)
+            for row in page:
+                check_row(run, row, expected)
+                yield row
+                expected += 1
+            if not page:
+                raise self.cut_off(run, expected, header.rows)
+
+    async def large(self, digest: str) -> bytes | None:
+        async with self._connection() as db:
+            found: bytes | None = await db.fetchval("SELECT body FROM graphflow_large WHERE digest = $1", digest)
+        return found
+
+    async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
+        async with self._connection() as db:
+            found = await db.fetch(
+                f"SELECT {_HEADER} FROM graphflow_runs WHERE ($1::text IS NULL OR graph = $1)"
+                " AND ($2::text IS NULL OR status = $2) AND changed >= $3 ORDER BY changed DESC",
+                wanted.graph,
+                wanted.status,
+                float(wanted.since or 0),
+            )
+        headers = [_header(row) for row in found]
+        return [header for header in headers if wanted.takes(header)]
+
+    async def stats(self) -> Stats:
+        async with self._connection() as db:
+            runs, rows = await db.fetchrow("SELECT count(*), coalesce(sum(rows), 0)::bigint FROM graphflow_runs")
+            large = await db.fetchval("SELECT count(*) FROM graphflow_large")
+            size = await db.fetchval(
+                "SELECT sum(pg_total_relation_size(t::regclass))::bigint FROM unnest(ARRAY["
+                "'graphflow_runs', 'graphflow_rows', 'graphflow_large', 'graphflow_used']) t"
+            )
+        return Stats(runs, rows, large, size)
+
+    async def now(self) -> float:
+        async with self._connection() as db:
+            now: float = await db.fetchval(f"SELECT {NOW}::float8")
+        return now
+
+    async def aclose(self) -> None:
+        session = self._sessions.pop(id(asyncio.get_running_loop()), None)
+        if session is None:
+            return
+        while session.writer is not None:
+            await asyncio.wait([session.writer])
+        if session.pool is not None:
+            await session.pool.close()
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+    async def _session(self) -> _Session:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(id(loop))
+        if session is None or session.loop is not loop:
+            session = self._sessions[id(loop)] = _Session(loop)
+        return session
+
+    async def _pool(self) -> asyncpg.Pool[Any]:
+        session = await self._session()
+        async with session.opening:
+            if session.pool is None:
+                session.pool = await self._opened()
+        return session.pool
+
+    async def _opened(self) -> asyncpg.Pool[Any]:
+        try:
+            import asyncpg
+        except ImportError:
+            raise MissingExtra("a store in PostgreSQL", "postgres") from None
+        pool = await asyncpg.create_pool(self._address, min_size=1, max_size=MAX_CONNECTIONS)
+        try:
+            async with pool.acquire() as db:
+                await _prepare(db, repr(self))
+        except BaseException:
+            pool.terminate()
+            raise
+        return pool
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """A connection; what goes wrong with it is told as an error of the store."""
+        try:
+            pool = await self._pool()
+            async with pool.acquire() as db:
+                yield db
+        except (StoreError, MissingExtra):
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> StoreError:
+        import asyncpg
+
+        if isinstance(error, asyncpg.DiskFullError):
+            return StoreFull(f"{self!r} has no room for more; everything that was acknowledged is kept")
+        if isinstance(error, (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidPasswordError)):
+            return StoreUnreadable(f"{self!r} cannot be used: {type(error).__name__}")
+        if isinstance(
+            error, (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+        ):
+            return StoreUnreachable(f"{self!r} cannot be reached, or was lost ({type(error).__name__})")
+        return StoreUnreadable(f"{self!r} cannot be used: {type(error).__name__}: {error}")
+
+    async def _update_owned(self, claim: Claim, change: str, *values: object) -> None:
+        async with self._connection() as db:
+            done = await db.fetchval(
+                f"UPDATE graphflow_runs SET {change} WHERE id = $1 AND epoch = $2 RETURNING key",
+                claim.run,
+                claim.epoch,
+                *values,
+            )
+        if done is None:
+            raise lease_lost(claim)
+
+    async def _page(self, run: str, first: int) -> list[StoredRow]:
+        async with self._connection() as db:
+            found = await db.fetch(
+                "SELECT number, kind, place, body, checksum FROM graphflow_rows"
+                " WHERE run = (SELECT key FROM graphflow_runs WHERE id = $1) AND number >= $2 ORDER BY number LIMIT $3",
+                run,
+                first,
+                PAGE,
+            )
+        return [StoredRow(*row) for row in found]
+
+    # -- the writer ----------------------------------------------------------------------------------------------------
+    async def _writing(self, session: _Session) -> None:
+        """Writes what waits until nothing does."""
+        try:
+            while session.waiting:
+                batch = _first_of_each_run(session.waiting)
+                session.waiting = [added for added in session.waiting if added not in batch]
+                try:
+                    await self._write(batch)
+                except StoreError as error:
+                    for added in batch:
+                        added.end(error)
+        finally:
+            session.writer = None
+
+    async def _write(self, batch: Sequence[_Addition]) -> None:
+        """Writes rows of many runs in one transaction. Those of a claim that is not the newest are left out, and told so."""
+        async with self._connection() as db, db.transaction():
+            keys = await _counted_up(db, batch)
+            taken = [added for added in batch if added.claim.run in keys]
+            for added in taken:
+                await _insert_large(db, keys[added.claim.run], added.large)
+            records = [record for added in taken for record in added.records(keys[added.claim.run])]
+            await db.copy_records_to_table("graphflow_rows", records=records)
+        for added in batch:
+            if added in taken:
+                added.end()
+            else:
+                await self._settle(added)
+
+    async def _settle(self, added: _Addition) -> None:
+        """Ends the waiting for rows that were not taken: they are there already, or the run is somebody else's."""
+        header = await self.find(added.claim.run)
+        epoch = None if header is None or header.lease is None else header.lease.epoch
+        is_there = header is not None and header.rows == added.claim.rows + len(added.rows)
+        if epoch == added.claim.epoch and is_there:
+            added.end()
+        else:
+            added.end(lease_lost(added.claim))
+
+
+def _first_of_each_run(waiting: Sequence[_Addition]) -> list[_Addition]:
+    """What can go into one statement, which counts the rows of a run up once."""
+    first: dict[str, _Addition] = {}
+    for added in waiting:
+        first.setdefault(added.claim.run, added)
+    return list(first.values())
+
+
+async def _counted_up(db: Any, batch: Sequence[_Addition]) -> dict[str, int]:
+    """Counts the rows of those runs up whose claim is the newest; their keys, by run."""
+    marked = await db.fetch(
+        f"UPDATE graphflow_runs r SET rows = r.rows + w.count, changed = {NOW}"
+        " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS w(id, epoch, first, count)"
+        " WHERE r.id = w.id AND r.epoch = w.epoch AND r.rows = w.first RETURNING r.id, r.key",
+        [added.claim.run for added in batch],
+        [added.claim.epoch for added in batch],
+        [added.claim.rows for added in batch],
+        [len(added.rows) for added in batch],
+    )
+    return {row["id"]: row["key"] for row in marked}
+
+
+async def _insert_large(db: Any, key: int, large: Large) -> None:
+    for digest, body in large.items():
+        await db.execute("INSERT INTO graphflow_large VALUES ($1, $2) ON CONFLICT DO NOTHING", digest, body)
+        await db.execute("INSERT INTO graphflow_used VALUES ($1, $2) ON CONFLICT DO NOTHING", key, digest)
+
+
+def _header(row: Any) -> RunHeader:
+    lease = Lease(row["holder"], row["epoch"], row["until"])
+    return RunHeader(
+        row["id"],
+        row["graph"],
+        row["status"],
+        row["began"],
+        row["changed"],
+        row["rows"],
+        json.loads(row["about"]),
+        json.loads(row["metadata"]),
+        lease,
+        row["format"],
+    )
+
+
+async def _prepare(db: Any, store: str) -> None:
+    """Brings the schema up to date.
+
+    Raises:
+        StoreUnreadable: it is a newer version's.
+    """
+    async with db.transaction():
+        await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+        await db.execute("CREATE TABLE IF NOT EXISTS graphflow_schema (version INTEGER NOT NULL)")
+        version = await db.fetchval("SELECT max(version) FROM graphflow_schema") or 0
+        if version > len(MIGRATIONS):
+            raise StoreUnreadable(
+                f"{store} has schema {version}, written by a newer version of graphflow; "
+                f"this one reads schemas up to {len(MIGRATIONS)}: update graphflow"
+            )
+        for script in MIGRATIONS[version:]:
+            await db.execute(script)
+        if version < len(MIGRATIONS):
+            await db.execute("INSERT INTO graphflow_schema VALUES ($1)", len(MIGRATIONS))
+
+
+def _text(value: Mapping[str, Json]) -> str:
+    return json.dumps(value, separators=(",", ":"))

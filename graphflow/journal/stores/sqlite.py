@@ -1,0 +1,463 @@
+"""Runs in a SQLite file: the store for one machine.
+
+    runs    a line a run            rows    (run, number), kind, place, body, checksum
+    large   by digest               used    which run names which large value
+
+Rules:
+1. All writing is done by one thread, which takes everything that waits into one transaction: a commit costs the disk a
+   sync, whether it holds one row or a thousand.
+2. Several processes may use one file. Each commits under the write lock of SQLite, and each row under the epoch of its
+   claim, so it does not matter which process it comes from.
+3. The schema has a number (`PRAGMA user_version`). Older ones are brought up to date under the write lock, newer ones are
+   refused.
+
+WAL and `synchronous=FULL`: what is committed is on the disk (sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeAlias, TypeVar, cast
+
+from graphflow.errors import StoreError, StoreFull, StoreUnreadable
+from graphflow.journal.store import (
+    LEASE_S,
+    PAGE,
+    Claim,
+    Large,
+    RunFilter,
+    Stats,
+    Store,
+    lease_lost,
+    refuse_owned,
+    renewed,
+)
+from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow, check_row
+
+T = TypeVar("T")
+
+APPLICATION = 0x6766_6C77
+"""`PRAGMA application_id`: "gflw". A file with another one is another program's."""
+BUSY_S = 30.0
+"""Seconds to wait for another process's transaction."""
+MAX_BATCH = 1000
+"""Requests that go into one transaction at most: whoever came first should not wait for all who came later."""
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE runs (
+        id TEXT PRIMARY KEY, graph TEXT NOT NULL, status TEXT NOT NULL, began REAL NOT NULL, changed REAL NOT NULL,
+        rows INTEGER NOT NULL, about TEXT NOT NULL, metadata TEXT NOT NULL, format INTEGER NOT NULL,
+        holder TEXT NOT NULL, epoch INTEGER NOT NULL, until REAL NOT NULL
+    );
+    CREATE INDEX runs_by_change ON runs (changed);
+    CREATE TABLE rows (
+        run INTEGER NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL, place TEXT NOT NULL, body TEXT NOT NULL,
+        checksum INTEGER NOT NULL, PRIMARY KEY (run, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE large (digest TEXT PRIMARY KEY, body BLOB NOT NULL);
+    CREATE TABLE used (run INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (run, digest)) WITHOUT ROWID;
+    """,
+)
+"""The schema of version n is what the first n of these make."""
+_HEADER = "id, graph, status, began, changed, rows, about, metadata, format, holder, epoch, until"
+
+Work: TypeAlias = Callable[[sqlite3.Connection], T]
+
+
+class _Request:
+    """Something to be done in a transaction, and the future of whoever waits for it."""
+
+    __slots__ = ("answer", "error", "future", "loop", "work")
+
+    def __init__(self, work: Work[object]) -> None:
+        self.work = work
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[object] = self.loop.create_future()
+        self.answer: object = None
+        self.error: BaseException | None = None
+
+    def tell(self) -> None:
+        """Ends the waiting; in the loop that waits."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.answer)
+
+
+class SqliteStore(Store):
+    """Keeps runs in one file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._requests: SimpleQueue[_Request | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._writer: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"<store in {self._path}>"
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
+        def work(db: sqlite3.Connection) -> Claim:
+            lease = renewed(None, holder, time.time() + lease_s)
+            values = (
+                header.id, header.graph, header.status, header.began, header.changed, 0, _text(header.about),
+                _text(header.metadata), header.format, lease.holder, lease.epoch, lease.until,
+            )  # fmt: skip
+            marks = ", ".join("?" * len(values))
+            try:
+                db.execute(f"INSERT INTO runs ({_HEADER}) VALUES ({marks})", values)
+            except sqlite3.IntegrityError:
+                raise self.exists(header.id) from None
+            return Claim(header.id, lease.epoch, 0, lease_s)
+
+        return await self._write(work)
+
+    async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
+        def work(db: sqlite3.Connection) -> Claim | None:
+            header = _find(db, run)
+            if header is None:
+                return None
+            now = time.time()
+            refuse_owned(header, now)
+            lease = renewed(header.lease, holder, now + lease_s)
+            values = (lease.holder, lease.epoch, lease.until, run)
+            db.execute("UPDATE runs SET holder = ?, epoch = ?, until = ? WHERE id = ?", values)
+            return Claim(run, lease.epoch, header.rows, lease_s)
+
+        claim = await self._write(work)
+        if claim is None:
+            raise await self.unknown(run)
+        return claim
+
+    async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
+        first, count = claim.rows, len(rows)
+
+        def work(db: sqlite3.Connection) -> None:
+            now = time.time()
+            marked = db.execute(
+                "UPDATE runs SET rows = ?, changed = ? WHERE id = ? AND epoch = ? AND rows = ? RETURNING rowid",
+                (first + count, now, claim.run, claim.epoch, first),
+            ).fetchone()
+            if marked is None:
+                raise lease_lost(claim)
+            number = marked[0]
+            if large:
+                db.executemany("INSERT OR IGNORE INTO large VALUES (?, ?)", list(large.items()))
+                db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(number, digest) for digest in large])
+            db.executemany(
+                "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)",
+                [(number, row.number, row.kind, row.place, row.body, row.checksum) for row in rows],
+            )
+
+        await self._write(work)
+        claim.rows = first + count
+
+    async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            values: dict[str, str | float] = {"status": status, "changed": time.time()}
+            if metadata is not None:
+                values["metadata"] = _text(metadata)
+            _update_owned(db, claim, values)
+
+        await self._write(work)
+
+    async def renew(self, claim: Claim) -> None:
+        await self._write(lambda db: _update_owned(db, claim, {"until": time.time() + claim.lease_s}))
+
+    async def release(self, claim: Claim) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE runs SET until = 0 WHERE id = ? AND epoch = ?", (claim.run, claim.epoch))
+
+        await self._write(work)
+
+    async def delete(self, run: str) -> None:
+        def work(db: sqlite3.Connection) -> bool:
+            header = _find(db, run)
+            if header is None:
+                return False
+            refuse_owned(header, time.time())
+            (number,) = db.execute("SELECT rowid FROM runs WHERE id = ?", (run,)).fetchone()
+            db.execute("DELETE FROM rows WHERE run = ?", (number,))
+            db.execute("DELETE FROM used WHERE run = ?", (number,))
+            db.execute("DELETE FROM runs WHERE rowid = ?", (number,))
+            db.execute("DELETE FROM large WHERE digest NOT IN (SELECT digest FROM used)")
+            return True
+
+        if not await self._write(work):
+            raise await self.unknown(run)
+
+    async def compact(self) -> None:
+        await self._read(_compact)
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+    async def find(self, run: str) -> RunHeader | None:
+        return await self._read(lambda db: _find(db, run))
+
+    async def rows(self, run: str, first: int = 0) -> AsyncIterator[StoredRow]:
+        header = await self.header(run)
+        expected = first
+        while expected < header.rows:
+            page = await self._read(lambda db, at=expected: _page(db, run, at))  # type: ignore[misc]
+            for row in page:
+                check_row(run, row, expected)
+                yield row
+                expected += 1
+            if not page:
+                raise self.cut_off(run, expected, header.rows)
+
+    async def large(self, digest: str) -> bytes | None:
+        def work(db: sqlite3.Connection) -> bytes | None:
+            found = db.execute("SELECT body FROM large WHERE digest = ?", (digest,)).fetchone()
+            return None if found is None else bytes(found[0])
+
+        return await self._read(work)
+
+    async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
+        def work(db: sqlite3.Connection) -> list[RunHeader]:
+            found = db.execute(
+                f"SELECT {_HEADER} FROM runs WHERE (? IS NULL OR graph = ?) AND (? IS NULL OR status = ?)"
+                " AND changed >= ? ORDER BY changed DESC",
+                (wanted.graph, wanted.graph, wanted.status, wanted.status, wanted.since or 0),
+            )
+            headers = [_header(row) for row in found]
+            return [header for header in headers if wanted.takes(header)]
+
+        return await self._read(work)
+
+    async def stats(self) -> Stats:
+        def work(db: sqlite3.Connection) -> Stats:
+            (runs, rows) = db.execute("SELECT count(*), coalesce(sum(rows), 0) FROM runs").fetchone()
+            (large,) = db.execute("SELECT count(*) FROM large").fetchone()
+            files = [Path(self._path + ending) for ending in ("", "-wal")]
+            size = sum(file.stat().st_size for file in files if file.exists())
+            return Stats(runs, rows, large, size)
+
+        return await self._read(work)
+
+    async def now(self) -> float:
+        return time.time()
+
+    async def aclose(self) -> None:
+        with self._lock:
+            writer, self._writer = self._writer, None
+        if writer is not None:
+            self._requests.put(None)
+            await asyncio.to_thread(writer.join)
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+    async def _write(self, work: Work[T]) -> T:
+        """Does something in a transaction of the writer's; when this returns, it is on the disk."""
+        request = _Request(work)
+        with self._lock:
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._writing, name="graphflow-sqlite", daemon=True)
+                self._writer.start()
+            self._requests.put(request)
+        answer = await request.future
+        return cast(T, answer)
+
+    async def _read(self, work: Work[T]) -> T:
+        """Does something with a connection of its own, in a thread: a reader never waits for the writer in WAL."""
+
+        def reading() -> T:
+            db = self._connected()
+            try:
+                return work(db)
+            except sqlite3.Error as error:
+                raise self._failure(error) from error
+            finally:
+                db.close()
+
+        return await asyncio.to_thread(reading)
+
+    def _connected(self) -> sqlite3.Connection:
+        try:
+            db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+        try:
+            _prepare(db, self._path)
+        except sqlite3.Error as error:
+            db.close()
+            raise self._failure(error) from error
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _writing(self) -> None:
+        """The writer's thread."""
+        db: sqlite3.Connection | None = None
+        while True:
+            batch, is_last = self._batch()
+            try:
+                if batch and db is None:
+                    db = self._connected()
+                if batch and db is not None:
+                    _carry_out(db, batch)
+            except sqlite3.Error as error:
+                _fail(batch, self._failure(error))
+            except BaseException as error:
+                _fail(batch, error)
+            _tell(batch)
+            if is_last:
+                break
+        if db is not None:
+            db.close()
+
+    def _batch(self) -> tuple[list[_Request], bool]:
+        """What waits, at least one request; and whether the store is closed after it."""
+        batch: list[_Request] = []
+        request = self._requests.get()
+        while request is not None:
+            batch.append(request)
+            if len(batch) == MAX_BATCH or self._requests.empty():
+                return batch, False
+            request = self._requests.get()
+        return batch, True
+
+    def _failure(self, error: sqlite3.Error) -> StoreError:
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if code.startswith("SQLITE_FULL"):
+            return StoreFull(f"{self!r} has no room for more; everything that was acknowledged is kept")
+        return StoreUnreadable(f"{self!r} cannot be used: {error} ({code or type(error).__name__})")
+
+
+# -- in a transaction ------------------------------------------------------------------------------------------------------
+def _carry_out(db: sqlite3.Connection, batch: Sequence[_Request]) -> None:
+    """Carries out requests in one transaction. What is refused has written nothing, so the others go on."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for request in batch:
+            try:
+                request.answer = request.work(db)
+            except StoreError as refused:
+                request.error = refused
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _fail(batch: Sequence[_Request], error: BaseException) -> None:
+    for request in batch:
+        request.error = error
+
+
+def _tell(batch: Sequence[_Request]) -> None:
+    """Wakes those who wait: each loop once, however many wait in it."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
+    for request in batch:
+        by_loop.setdefault(request.loop, []).append(request)
+    for loop, requests in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_tell_all, requests)
+
+
+def _tell_all(requests: Sequence[_Request]) -> None:
+    for request in requests:
+        request.tell()
+
+
+def _update_owned(db: sqlite3.Connection, claim: Claim, values: Mapping[str, str | float]) -> None:
+    columns = ", ".join(f"{name} = ?" for name in values)
+    given = (*values.values(), claim.run, claim.epoch)
+    done = db.execute(f"UPDATE runs SET {columns} WHERE id = ? AND epoch = ?", given)
+    if done.rowcount == 0:
+        raise lease_lost(claim)
+
+
+def _find(db: sqlite3.Connection, run: str) -> RunHeader | None:
+    found = db.execute(f"SELECT {_HEADER} FROM runs WHERE id = ?", (run,)).fetchone()
+    return None if found is None else _header(found)
+
+
+def _header(row: tuple[object, ...]) -> RunHeader:
+    id, graph, status, began, changed, rows, about, metadata, format, holder, epoch, until = row
+    lease = Lease(str(holder), _int(epoch), _float(until))
+    return RunHeader(
+        str(id), str(graph), str(status), _float(began), _float(changed), _int(rows),
+        json.loads(str(about)), json.loads(str(metadata)), lease, _int(format),
+    )  # fmt: skip
+
+
+def _page(db: sqlite3.Connection, run: str, first: int) -> list[StoredRow]:
+    found = db.execute(
+        "SELECT number, kind, place, body, checksum FROM rows"
+        " WHERE run = (SELECT rowid FROM runs WHERE id = ?) AND number >= ? ORDER BY number LIMIT ?",
+        (run, first, PAGE),
+    )
+    return [StoredRow(*row) for row in found]
+
+
+def _compact(db: sqlite3.Connection) -> None:
+    db.execute("VACUUM")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _prepare(db: sqlite3.Connection, path: str) -> None:
+    """Sets a connection up, and brings the schema up to date.
+
+    Raises:
+        StoreUnreadable: it is another program's, or a newer version's.
+    """
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application not in (0, APPLICATION) or (application == 0 and _has_tables(db)):
+        raise StoreUnreadable(f"{path} is a database of another program, and no store of runs")
+    if version > len(MIGRATIONS):
+        raise StoreUnreadable(
+            f"{path} has schema {version}, written by a newer version of graphflow; "
+            f"this one reads schemas up to {len(MIGRATIONS)}: update graphflow"
+        )
+    db.execute("PRAGMA synchronous=FULL")
+    if version < len(MIGRATIONS):
+        _migrate(db)
+
+
+def _has_tables(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Takes the schema from whatever version it has to the newest, under the write lock: others may be about to."""
+    db.execute("PRAGMA journal_mode=WAL")  # it stays with the file; it cannot be set in a transaction
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        for script in MIGRATIONS[version:]:
+            for statement in script.split(";"):
+                if statement.strip():
+                    db.execute(statement)
+        db.execute(f"PRAGMA application_id={APPLICATION}")
+        db.execute(f"PRAGMA user_version={max(version, len(MIGRATIONS))}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _text(value: Mapping[str, Json]) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _float(value: object) -> float:
+    assert isinstance(value, (int, float))
+    return float(value)
