@@ -528,6 +528,10 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
 AnyNode: TypeAlias = Node[Any, Any]
 """A node where it does not matter what it takes and answers."""
+Callee: TypeAlias = AnyNode | str
+"""What may be called: a node, or the name of one in the same graph."""
+Inputs: TypeAlias = Mapping[str, Any]
+"""What a node is given, by port."""
 
 NO_OPTIONS: dict[str, Any] = {"retry": None, "timeout_s": None, "cache": False, "policy": None, "approval": False}
 FOREVER_S = 10 * 365 * 24 * 3600.0

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, TypeVar, Unpack, cast, overload
 
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.handoffs import Handoff, Handover, read_handoffs
-from graphflow.declaration.node import AnyNode, Context, Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
 from graphflow.keywords import former_name, take_renamed
@@ -54,8 +54,8 @@ class Options(NodeOptions, SettingsOptions, total=False):
     prompt: str | None
     prompt_file: str | None
     system: str | Sequence[str | CacheMark] | None
-    tools: Sequence[AnyNode | str]
-    sub_agents: Sequence[AnyNode | str]
+    tools: Sequence[Callee]
+    sub_agents: Sequence[Callee]
     handoffs: Sequence[AnyNode | Handoff | str]
     mcp: Sequence[AnyNode]
     examples: Sequence[tuple[Any, Any]]
@@ -148,8 +148,8 @@ class Agent(Node[In, Out]):
         prompt: str | None = None,
         prompt_file: str | None = None,
         system: str | Sequence[str | CacheMark] | None = None,
-        tools: Sequence[AnyNode | str] = (),
-        sub_agents: Sequence[AnyNode | str] = (),
+        tools: Sequence[Callee] = (),
+        sub_agents: Sequence[Callee] = (),
         handoffs: Sequence[AnyNode | Handoff | str] = (),
         mcp: Sequence[AnyNode] = (),
         examples: Sequence[tuple[Any, Any]] = (),
@@ -230,7 +230,7 @@ class Agent(Node[In, Out]):
                 problems += prompt.prove(message_types, deps)
         return problems
 
-    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+    async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Asks the model, carries out its calls, asks again, until it answers with the output type, or hands over."""
         given = next(iter(inputs.values()))
         return cast(Out, await _Dialogue(self, given, ctx).answer())
@@ -444,7 +444,7 @@ def _prompt(name: str, text: str | None, file: str | None, declared_in: str | No
     return None if text is None else Prompt(text)
 
 
-def _callees(*lists: Sequence[AnyNode | str]) -> tuple[AnyNode | str, ...]:
+def _callees(*lists: Sequence[Callee]) -> tuple[Callee, ...]:
     """What an agent may call; with a sub-agent in the background it also needs what awaits its answer."""
     callees = [callee for callees in lists for callee in callees]
     if any(isinstance(callee, Node) and callee.in_background for callee in callees):

@@ -11,12 +11,12 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import CodeFailed, DeclarationError, LimitExceeded, NotReachable, ResultInvalid
 from graphflow.keywords import former_name, take_renamed
@@ -111,7 +111,7 @@ class Code(Tool[Any, Computed]):
         self,
         name: str = "run_python",
         *,
-        calls: Sequence[Node[Any, Any] | str] = (),
+        calls: Sequence[Callee] = (),
         memory_mib: int = 64,
         seconds: float = 5.0,
         printed_limit: int = 10_000,
@@ -153,7 +153,7 @@ class Code(Tool[Any, Computed]):
         """The tool as a model sees it, with all functions that are known by the declaration alone."""
         return self.spec_within([each for each in self.calls if isinstance(each, Node)])
 
-    def spec_within(self, reachable: Sequence[Node[Any, Any]]) -> ToolSpec:
+    def spec_within(self, reachable: Sequence[AnyNode]) -> ToolSpec:
         """The tool as a model sees it that can reach so much through it."""
         about = self.description or "Run Python in a sandbox."
         lines = [
@@ -180,7 +180,7 @@ class Code(Tool[Any, Computed]):
         """There is no plain function: code is run within a walk."""
         raise DeclarationError(f"{self.name!r} runs only within a walk; write Graph('g', START >> code >> END)")
 
-    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Computed:
+    async def activate(self, inputs: Inputs, ctx: Context) -> Computed:
         """Runs the code.
 
         Raises:
@@ -243,7 +243,7 @@ class _Functions:
     def __init__(self, code: Code, ctx: Context) -> None:
         self.ctx = ctx
         self.gate = asyncio.Semaphore(PARALLEL_CALLS)
-        self.nodes: dict[str, Node[Any, Any] | str] = {}
+        self.nodes: dict[str, Callee] = {}
         """By the name that code knows it by; those of a policy or the depth limit, too: the walk itself refuses them."""
         for callee in (*ctx.frame.reachable(code, ctx), *code.calls):
             name = callee if isinstance(callee, str) else callee.name

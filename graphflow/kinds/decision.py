@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from graphflow.declaration.node import Context
@@ -22,15 +22,14 @@ from graphflow.model.resolve import open_embedder
 from graphflow.model.seam import Embedder, Likely, Model, Request
 from graphflow.model.turns import AssistantTurn, Turn, UserTurn
 
-if TYPE_CHECKING:
-    from graphflow.kinds.router import Router
-
 CONTENT_FREE = ("N/A", "[MASK]")
 """Messages that say nothing: what a model answers to them is its bias (Zhao et al. 2021, arXiv:2102.09690, section 5)."""
 TOP = 20
 """Of how many tokens the probability is asked for: as many as APIs tell."""
 KEPT = 256
 """Biases that are remembered."""
+ATTEMPTS = 2
+"""How often a model is asked for a label."""
 
 Vector = list[float]
 
@@ -50,7 +49,19 @@ class Decision:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-def by_guards(guards: Mapping[str, Callable[[Any], bool]], message: Any) -> Decision:
+class Criteria(Protocol):
+    """What a decision is made by; a `Router` has all of it, and says what each means."""
+
+    labels: Mapping[str, str]
+    examples: Mapping[str, tuple[str, ...]]
+    embedder: Embedder | str
+    probabilities: bool
+    explain: bool
+    may_abstain: bool
+    threshold: float | None
+
+
+def by_guards(guards: Mapping[str, Callable[[Any], bool]], message: object) -> Decision:
     """The label of the first guard that holds."""
     for label, holds in guards.items():
         if holds(message):
@@ -58,55 +69,91 @@ def by_guards(guards: Mapping[str, Callable[[Any], bool]], message: Any) -> Deci
     return Decision(None, "no guard holds")
 
 
+def _falls_short(score: float, criteria: Criteria) -> bool:
+    """Whether somebody else is to decide, because the best label is not good enough."""
+    threshold = criteria.threshold
+    if threshold is None or not criteria.may_abstain:
+        return False
+    return score < threshold
+
+
+def _best_of(scores: Mapping[str, float]) -> str:
+    return max(scores, key=lambda label: scores[label])
+
+
+def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
+    return {label: round(score, 4) for label, score in scores.items()}
+
+
 # -- a model -----------------------------------------------------------------------------------------------------------
-async def by_model(router: Router[Any, Any], text: str, ctx: Context) -> Decision:
+async def by_model(criteria: Criteria, model: Model, text: str, ctx: Context) -> Decision:
     """The label a model names; asked once more if it names none."""
-    model: Model = ctx.frame.model(router)
+    labels = ", ".join(criteria.labels)
+    who = f"model {model.name}"
     label = ""
     turns: list[Turn] = [UserTurn(text)]
-    for attempt in (1, 2):
-        reply = await _asked(router, model, turns, ctx)
-        likely = label_probabilities(reply.text, reply.logprobs, list(router.labels))
+    for _ in range(ATTEMPTS):
+        reply = await _ask(criteria, model, turns, ctx)
+        likely = label_probabilities(reply.text, reply.logprobs, list(criteria.labels))
         if likely is not None:
-            return await _calibrated(router, model, likely, ctx)
-        try:
-            answer = read_output(reply.text, dict[str, str], False)
-        except OutputInvalid:
-            answer = {"label": reply.text.strip()}
+            return await _calibrated(criteria, model, likely, ctx)
+        answer = _read_label(reply.text)
         label = answer.get("label", "")
-        if label in router.labels:
-            silent = ", which told no probabilities" if router.probabilities else ""
-            return Decision(label, answer.get("reason") or f"model {model.name}{silent}")
-        if attempt == 1:
-            correction = f"{label!r} is no label. Choose one of: {', '.join(router.labels)}"
-            said = [AssistantTurn(reply.text)] if reply.text.strip() else []
-            turns += [*said, UserTurn(correction)]
-    return Decision(None, f"model {model.name} chose {label!r}, which is none of {', '.join(router.labels)}")
+        if label in criteria.labels:
+            if criteria.probabilities:
+                who += ", which told no probabilities"
+            return Decision(label, answer.get("reason") or who)
+        if reply.text.strip():
+            turns.append(AssistantTurn(reply.text))
+        turns.append(UserTurn(f"{label!r} is not a label. Choose one of: {labels}"))
+    return Decision(None, f"{who} chose {label!r}, which is none of {labels}")
 
 
-def _listed(labels: Mapping[str, str]) -> str:
-    return "\n".join(f"- {label}" + (f": {about}" if about else "") for label, about in labels.items())
+def _read_label(text: str) -> dict[str, str]:
+    try:
+        answer: dict[str, str] = read_output(text, dict[str, str], False)
+    except OutputInvalid:  # small models leave the JSON out, and name the label all the same
+        return {"label": text.strip()}
+    return answer
 
 
-def _instructions(router: Router[Any, Any]) -> str:
-    wanted = '{"reason": ..., "label": ...}, the reason in a few words' if router.explain else '{"label": ...}'
-    return f"Choose the label that fits the message best. The labels are:\n{_listed(router.labels)}\nAnswer with JSON: {wanted}"
+def _instructions(criteria: Criteria) -> str:
+    lines = ["Choose the label that fits the message best. The labels are:"]
+    for label, description in criteria.labels.items():
+        lines.append(f"- {label}: {description}" if description else f"- {label}")
+    # The reason first: what is written before a choice can still change it.
+    form = '{"reason": ..., "label": ...}, the reason in a few words' if criteria.explain else '{"label": ...}'
+    lines.append(f"Answer with JSON: {form}")
+    return "\n".join(lines)
 
 
-def _schema(router: Router[Any, Any]) -> dict[str, Any]:
-    label = {"label": {"type": "string", "enum": list(router.labels)}}
-    fields = {"reason": {"type": "string", "maxLength": 200}, **label} if router.explain else label
-    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+def _schema(criteria: Criteria) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    if criteria.explain:
+        properties["reason"] = {"type": "string", "maxLength": 200}
+    properties["label"] = {"type": "string", "enum": list(criteria.labels)}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
-async def _asked(router: Router[Any, Any], model: Model, turns: Sequence[Turn], ctx: Context) -> Reply:
-    most = min(TOP, getattr(model, "top_logprobs", 0)) if router.probabilities else 0
-    temperature = 0 if most else None
+async def _ask(criteria: Criteria, model: Model, turns: Sequence[Turn], ctx: Context) -> Reply:
+    top_logprobs = 0
+    if criteria.probabilities:
+        top_logprobs = min(TOP, getattr(model, "top_logprobs", 0))
     request = Request(
-        tuple(turns), _instructions(router), output_schema=_schema(router), temperature=temperature, top_logprobs=most
+        tuple(turns),
+        _instructions(criteria),
+        output_schema=_schema(criteria),
+        temperature=0 if top_logprobs else None,
+        top_logprobs=top_logprobs,
     )
     reply = await ask(model, request, ctx)
-    if (error := declined(reply, model, ctx)) is not None:
+    error = declined(reply, model, ctx)
+    if error is not None:
         raise error
     return reply
 
@@ -115,31 +162,43 @@ async def _asked(router: Router[Any, Any], model: Model, turns: Sequence[Turn], 
 _biases: dict[tuple[str, str], list[float]] = {}
 
 
-async def _calibrated(router: Router[Any, Any], model: Model, likely: list[float], ctx: Context) -> Decision:
+async def _calibrated(criteria: Criteria, model: Model, likely: list[float], ctx: Context) -> Decision:
     """The likeliest label, with the model's bias for some of them divided out."""
-    bias = await _bias(router, model, ctx)
-    weighed = [p / b for p, b in zip(likely, bias, strict=True)]
-    scores = {label: weight / sum(weighed) for label, weight in zip(router.labels, weighed, strict=True)}
-    best = max(scores, key=lambda label: scores[label])
-    rounded = {label: round(score, 4) for label, score in scores.items()}
-    said = f"model {model.name} finds {best!r} likeliest ({scores[best]:.2f}, calibrated)"
-    if router.threshold is not None and router.may_abstain and scores[best] < router.threshold:
-        return Decision(None, f"{said}, and that is below {router.threshold:g}", rounded)
-    return Decision(best, said, rounded)
+    bias = await _bias(criteria, model, ctx)
+    scores: dict[str, float] = {}
+    for label, probability, usual in zip(criteria.labels, likely, bias, strict=True):
+        scores[label] = probability / usual
+    total = sum(scores.values())
+    for label in scores:
+        scores[label] /= total
+    best = _best_of(scores)
+    score = scores[best]
+    rounded = _rounded(scores)
+    reason = f"model {model.name} finds {best!r} likeliest ({score:.2f}, calibrated)"
+    if _falls_short(score, criteria):
+        return Decision(None, f"{reason}, and that is below {criteria.threshold:g}", rounded)
+    return Decision(best, reason, rounded)
 
 
-async def _bias(router: Router[Any, Any], model: Model, ctx: Context) -> list[float]:
+async def _bias(criteria: Criteria, model: Model, ctx: Context) -> list[float]:
     """What the model says to messages that favour no label; asked once a process."""
-    labels = list(router.labels)
-    key = (model.name, _instructions(router))
-    if key not in _biases:
-        replies = [await _asked(router, model, [UserTurn(message)], ctx) for message in balanced(router.labels)]
-        said = [label_probabilities(reply.text, reply.logprobs, labels) for reply in replies]
-        known = [probabilities for probabilities in said if probabilities is not None] or [[1.0] * len(labels)]
-        if len(_biases) >= KEPT:
-            _biases.pop(next(iter(_biases)))
-        _biases[key] = [sum(column) / len(known) for column in zip(*known, strict=True)]
-    return _biases[key]
+    key = (model.name, _instructions(criteria))
+    if key in _biases:
+        return _biases[key]
+    labels = list(criteria.labels)
+    known: list[Vector] = []
+    for message in balanced(criteria.labels):
+        turns = [UserTurn(message)]
+        reply = await _ask(criteria, model, turns, ctx)
+        probabilities = label_probabilities(reply.text, reply.logprobs, labels)
+        if probabilities is not None:
+            known.append(probabilities)
+    bias = _mean(known) if known else [1.0] * len(labels)
+    if len(_biases) >= KEPT:
+        oldest = next(iter(_biases))
+        del _biases[oldest]
+    _biases[key] = bias
+    return bias
 
 
 def balanced(labels: Mapping[str, str]) -> tuple[str, ...]:
@@ -148,7 +207,8 @@ def balanced(labels: Mapping[str, str]) -> tuple[str, ...]:
     The mean over them would be the same for all labels, were the model not biased (Zhou et al. 2023, Batch Calibration,
     arXiv:2309.17249).
     """
-    return tuple(labels.values()) if all(labels.values()) else CONTENT_FREE
+    descriptions = tuple(labels.values())
+    return descriptions if all(descriptions) else CONTENT_FREE
 
 
 def label_probabilities(text: str, places: Sequence[Likely], labels: Sequence[str]) -> list[float] | None:
@@ -160,54 +220,91 @@ def label_probabilities(text: str, places: Sequence[Likely], labels: Sequence[st
     named = re.search(r'"label"\s*:\s*"', text)
     if named is None or not places:
         return None
-    said = "".join(place.token for place in places)
-    lead = max(0, said.find(text))  # a model may have put a fence before its answer, which the tokens still have
-    start = lead + named.end()
-    spelled = {label: f'{said[:lead]}{text[: named.end()]}{label}"' for label in labels}
-    found = dict.fromkeys(labels, 0.0)
-    weight, before, floor = 1.0, "", 1.0
+    tokens = "".join(place.token for place in places)
+    lead = max(0, tokens.find(text))  # a model may have put a fence before its answer, which the tokens still have
+    tally = _Tally(labels, tokens[:lead] + text[: named.end()])
+    written = ""
     for place in places:
-        after = before + place.token
-        if len(after) > start:
-            floor = min(floor, weight * math.exp(min((logprob for _, logprob in place.top), default=0.0)))
-            onward = 0.0
-            for token, logprob in place.top:
-                fits = [label for label in labels if _agree(before + token, spelled[label], start)]
-                if len(fits) > 1 and token == place.token:
-                    onward = math.exp(logprob)
-                    continue
-                for label in fits:
-                    found[label] += weight * math.exp(logprob) / len(fits)
-            if not onward:
-                break
-            weight *= onward
-        before = after
-    if not any(found.values()):
-        return None
-    return [probability or floor for probability in found.values()]
+        after = written + place.token
+        reaches_label = len(after) > tally.start
+        if reaches_label and not tally.add(written, place):
+            break
+        written = after
+    return tally.probabilities()
 
 
-def _agree(written: str, spelled: str, start: int) -> bool:
-    """Whether what is written so far names the label, or may yet."""
-    shorter = min(len(written), len(spelled))
-    return len(written) > start and written[:shorter] == spelled[:shorter]
+class _Tally:
+    """What the tokens of an answer, and those that could have stood in their places, add up to for each label.
+
+    Of the labels `refund`, `return` and `other`, with the answer `{"label": "refund"}`:
+
+        {"label": "   re     fund        re 0.7 leaves two labels open: the next place is looked at, with weight 0.7
+                   other  turn           other 0.3 is `other`; fund 0.9 is `refund`, 0.63 in all; turn `return`, 0.07
+    """
+
+    def __init__(self, labels: Sequence[str], prefix: str) -> None:
+        self.start = len(prefix)
+        self.spellings = {label: f'{prefix}{label}"' for label in labels}
+        self.found = dict.fromkeys(labels, 0.0)
+        self.weight = 1.0
+        """Probability of the answer's own tokens, from the label's beginning to here."""
+        self.floor = 1.0
+        """The least probability that was told."""
+
+    def add(self, written: str, place: Likely) -> bool:
+        """Counts one place; whether the answer's own token there leaves several labels open."""
+        least = min((logprob for _, logprob in place.top), default=0.0)
+        self.floor = min(self.floor, self.weight * math.exp(least))
+        onward = 0.0
+        for token, logprob in place.top:
+            probability = math.exp(logprob)
+            labels = self._labels_after(written + token)
+            if len(labels) > 1 and token == place.token:
+                onward = probability
+                continue
+            for label in labels:
+                self.found[label] += self.weight * probability / len(labels)
+        self.weight *= onward
+        return onward > 0
+
+    def _labels_after(self, written: str) -> list[str]:
+        """The labels that what is written so far names, or may yet."""
+        if len(written) <= self.start:
+            return []
+        return [
+            label
+            for label, spelling in self.spellings.items()
+            if written.startswith(spelling) or spelling.startswith(written)
+        ]
+
+    def probabilities(self) -> list[float] | None:
+        """What each label has; None if no label was found at all."""
+        if not any(self.found.values()):
+            return None
+        return [probability or self.floor for probability in self.found.values()]
 
 
 # -- similarity --------------------------------------------------------------------------------------------------------
-async def by_similarity(router: Router[Any, Any], text: str) -> Decision:
+async def by_similarity(criteria: Criteria, text: str) -> Decision:
     """The label whose examples are nearest in meaning; abstains below the threshold."""
-    embedder = open_embedder(router.embedder) if isinstance(router.embedder, str) else router.embedder
-    centres = await _centres(embedder, router.examples, router.labels)
+    embedder = criteria.embedder
+    if isinstance(embedder, str):
+        embedder = open_embedder(embedder)
+    centres = await _centres(embedder, criteria.examples, criteria.labels)
     [vector] = await embedder.embed([text])
-    scores = {label: sum(a * b for a, b in zip(vector, centre, strict=True)) for label, centre in centres.items()}
-    best = max(scores, key=lambda label: scores[label])
-    rounded = {label: round(score, 4) for label, score in scores.items()}
-    if router.threshold is not None and router.may_abstain and scores[best] < router.threshold:
-        return Decision(None, f"no label is as near as {router.threshold:g} (nearest: {best})", rounded)
-    return Decision(best, f"nearest to the examples of {best!r} ({embedder.name})", rounded)
+    scores: dict[str, float] = {}
+    for label, centre in centres.items():
+        scores[label] = _dot(vector, centre)
+    best = _best_of(scores)
+    rounded = _rounded(scores)
+    if _falls_short(scores[best], criteria):
+        reason = f"no label is as near as {criteria.threshold:g} (nearest: {best})"
+        return Decision(None, reason, rounded)
+    reason = f"nearest to the examples of {best!r} ({embedder.name})"
+    return Decision(best, reason, rounded)
 
 
-_known: WeakKeyDictionary[Any, dict[Any, dict[str, Vector]]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Embedder, dict[object, dict[str, Vector]]] = WeakKeyDictionary()
 """Centres per embedder and declaration: constants of the two, computed once a process."""
 
 
@@ -215,14 +312,26 @@ async def _centres(
     embedder: Embedder, examples: Mapping[str, Sequence[str]], labels: Mapping[str, str]
 ) -> dict[str, Vector]:
     """For each label the normed mean of its examples' vectors and its description's."""
-    key = tuple((label, labels.get(label, ""), tuple(texts)) for label, texts in examples.items())
-    table = _known.setdefault(embedder, {})
-    if key not in table:
-        centres: dict[str, Vector] = {}
-        for label, about, texts in key:
-            vectors = await embedder.embed([*texts, *([about] if about else [])])
-            mean = [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
-            length = sum(x * x for x in mean) ** 0.5 or 1.0
-            centres[label] = [x / length for x in mean]
-        table[key] = centres
-    return table[key]
+    declared: list[tuple[str, str, tuple[str, ...]]] = []
+    for label, texts in examples.items():
+        declared.append((label, labels.get(label, ""), tuple(texts)))
+    key = tuple(declared)
+    known = _known.setdefault(embedder, {})
+    if key in known:
+        return known[key]
+    centres: dict[str, Vector] = {}
+    for label, description, texts in declared:
+        shown = [*texts, description] if description else texts
+        mean = _mean(await embedder.embed(shown))
+        length = math.sqrt(_dot(mean, mean))
+        centres[label] = [x / (length or 1.0) for x in mean]
+    known[key] = centres
+    return centres
+
+
+def _dot(one: Vector, other: Vector) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def _mean(vectors: Sequence[Vector]) -> Vector:
+    return [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]

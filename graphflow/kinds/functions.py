@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from graphflow.declaration.node import Node
+from graphflow.declaration.node import AnyNode
 from graphflow.errors import ResultInvalid
 from graphflow.kinds.tool import read_for, spec_of
 from graphflow.messages.media import media_in, without_media
@@ -53,7 +53,7 @@ def clashes(nodes: Sequence[str]) -> list[str]:
     return problems
 
 
-def told(node: Node[Any, Any]) -> str:
+def told(node: AnyNode) -> str:
     """A node as one line of Python, as in `search(query: str, limit: int = 5) -> list[str]: Search the handbook`."""
     spec = spec_of(node)
     needed = spec.parameters.get("required", ())
@@ -94,7 +94,7 @@ def _kind(schema: Any, defined: Mapping[str, Any], depth: int = 0) -> str:
     return _KINDS.get(str(kind), "Any")
 
 
-def _answer(node: Node[Any, Any]) -> str:
+def _answer(node: AnyNode) -> str:
     try:
         schema = adapter_of(node.output).json_schema(mode="serialization")
     except Exception:  # whatever pydantic cannot describe has a name at least
@@ -102,14 +102,14 @@ def _answer(node: Node[Any, Any]) -> str:
     return _kind(schema, schema.get("$defs", {}))
 
 
-def _fields(node: Node[Any, Any]) -> list[str]:
+def _fields(node: AnyNode) -> list[str]:
     arguments = getattr(node, "arguments", None)
     if isinstance(arguments, type) and issubclass(arguments, BaseModel):
         return list(arguments.model_fields)  # its schema says the same, and takes 0.3 ms to make
     return list(spec_of(node).parameters.get("properties", {}))
 
 
-def bound(node: Node[Any, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def bound(node: AnyNode, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What a node is given for `f(*args, **kwargs)`, checked as a model's call is.
 
     Raises:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Unpack
 
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.node import Context, Inputs, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError
 from graphflow.messages.types import Type, adapter_of
@@ -44,7 +44,7 @@ class Human(Node[In, Out]):
         self._declare(name, ports=(Port("input", input),), output=output, description=description, **options)
         self.__dict__["ask"] = ask
 
-    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+    async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Waits for the answer."""
         answer = await self.ask(self.name, next(iter(inputs.values())))
         output: Out = adapter_of(self.output).validate_python(answer)

@@ -10,22 +10,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from functools import reduce
-from operator import or_
-from typing import Any, ClassVar, Literal, Unpack, get_args
+from typing import Any, ClassVar, TypeAlias, Unpack
 
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Context, Inputs, Node, NodeOptions
 from graphflow.declaration.ports import Port, Signature, read_signature
 from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
-from graphflow.kinds.decision import Decision, balanced, by_guards, by_model, by_similarity
+from graphflow.kinds.decision import ATTEMPTS, Decision, balanced, by_guards, by_model, by_similarity
+from graphflow.kinds.labels import Labels, is_labels, label_type, labels_in, with_otherwise
 from graphflow.kinds.prompts import Prompt
+from graphflow.kinds.step import AnyFunction
 from graphflow.messages.message import to_text
-from graphflow.messages.types import Type, arms, origin_of, type_name
+from graphflow.messages.types import Type, arms, type_name
 from graphflow.model.seam import Embedder, Model
 
-Labels = Sequence[str] | Mapping[str, str]
+Guard: TypeAlias = Callable[[Any], bool]
 
 
 class Router(Node[In, Out]):
@@ -54,11 +54,11 @@ class Router(Node[In, Out]):
 
     kind: ClassVar[str] = "router"
 
-    rule: Callable[..., Any] | None
+    rule: AnyFunction | None
     labels: Mapping[str, str]
-    guards: Mapping[str, Callable[[Any], bool]]
+    guards: Mapping[str, Guard]
     examples: Mapping[str, tuple[str, ...]]
-    cascade: tuple[Router[Any, Any], ...]
+    cascade: tuple[AnyRouter, ...]
     probabilities: bool
     explain: bool
     rule_abstains: bool
@@ -74,15 +74,15 @@ class Router(Node[In, Out]):
     def __init__(
         self,
         name: str,
-        rule: Callable[..., Any] | None = None,
+        rule: AnyFunction | None = None,
         *,
         labels: Labels = (),
-        guards: Mapping[str, Callable[[Any], bool]] | None = None,
+        guards: Mapping[str, Guard] | None = None,
         examples: Mapping[str, Sequence[str]] | None = None,
         model: Model | str | None = None,
         probabilities: bool = False,
         explain: bool = False,
-        cascade: Sequence[Router[Any, Any]] = (),
+        cascade: Sequence[AnyRouter] = (),
         embedder: Embedder | str = "local:use",
         threshold: float | None = None,
         otherwise: str | None = None,
@@ -95,8 +95,9 @@ class Router(Node[In, Out]):
             raise DeclarationError(f"router {name!r}: threshold={threshold!r}; a cosine lies between -1 and 1")
         described = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
         shown = {label: tuple(texts) for label, texts in (examples or {}).items()}
-        ways = {"rule": rule, "guards": guards, "examples": shown, "cascade": cascade}
-        _check_ways(name, ways, described)
+        _check_ways(name, {"rule": rule, "guards": guards, "examples": shown, "cascade": cascade})
+        _check_rule(name, rule, described)
+        _check_guards(name, guards or {})
         for stage in cascade:
             _check_stage(name, stage)
         own = self.__dict__
@@ -141,34 +142,47 @@ class Router(Node[In, Out]):
 
     def _read_declaration(self) -> dict[str, Any]:
         """What the rule's annotations, the labels and the stages say; and what is wrong with them."""
-        described: dict[str, str] = dict(self._described)
-        unread = [problem for stage in self.cascade for problem in stage.problems]
-        for stage in () if unread else self.cascade:
-            described = {**_labels_of(self.name, stage), **described}
-        described = {**dict.fromkeys(self.guards, ""), **described}
-        signature = None if self.rule is None else read_signature.__wrapped__(self.rule, Context)
-        if unread:
-            kind, taken, problems = Any, self._input or Any, tuple(unread)
-        elif signature is not None:
-            kind, taken, problems = _ruled(self.name, signature, self.otherwise_label, self._input)
+        problems = [problem for stage in self.cascade for problem in stage.problems]
+        labels = self._all_labels(with_stages=not problems)
+        taken: Type = Any if self._input is None else self._input
+        context: str | None = None
+        rule_abstains = False
+        output: Type
+        if problems:
+            output = Any  # a stage that cannot be read has no labels yet
+        elif self.rule is None:
+            output = label_type(self.name, labels, self.examples, self.otherwise_label, self._least_labels())
         else:
-            kind, taken, problems = self._labelled(described), Any if self._input is None else self._input, ()
-        more = {} if self.otherwise_label is None else {self.otherwise_label: described.get(self.otherwise_label, "")}
+            signature = read_signature.__wrapped__(self.rule, Context)
+            problems = _rule_problems(self.name, signature)
+            output = with_otherwise(signature.output, self.otherwise_label)
+            if self._input is None and signature.ports:
+                taken = signature.ports[0].type
+            context = signature.context
+            rule_abstains = type(None) in arms(signature.output)
+        if self.otherwise_label is not None:
+            labels.setdefault(self.otherwise_label, "")
         return {
             "ports": (Port("message", taken),),
-            "output": kind,
-            "problems": problems,
-            "passes_input": _is_labels(kind),
-            "labels": {**dict.fromkeys(self.examples, ""), **described, **more},
-            "rule_abstains": signature is not None and type(None) in arms(signature.output),
-            "_context": None if signature is None else signature.context,
+            "output": output,
+            "problems": tuple(problems),
+            "passes_input": is_labels(output),
+            "labels": {**dict.fromkeys(self.examples, ""), **labels},
+            "rule_abstains": rule_abstains,
+            "_context": context,
         }
 
-    def _labelled(self, described: Mapping[str, str]) -> Type:
-        """The labels of a router without a rule, as a type."""
-        may_be_stage = bool(self.guards) or (bool(self.examples) and self.threshold is not None)
-        least = 1 if may_be_stage else 2  # one that may abstain can be a stage with one label
-        return _label_type(self.name, described, self.examples, self.otherwise_label, least)
+    def _all_labels(self, *, with_stages: bool) -> dict[str, str]:
+        """Its own labels and those of its stages, each with its description."""
+        labels = dict(self._described)
+        for stage in self.cascade if with_stages else ():
+            labels = {**_labels_of(self.name, stage), **labels}
+        return {**dict.fromkeys(self.guards, ""), **labels}
+
+    def _least_labels(self) -> int:
+        """How many labels it needs: one that may abstain can be a stage with one label."""
+        by_similarity = bool(self.examples) and self.threshold is not None
+        return 1 if self.guards or by_similarity else 2
 
     @property
     def asks_model(self) -> bool:
@@ -180,10 +194,13 @@ class Router(Node[In, Out]):
     @property
     def names(self) -> tuple[str, ...]:
         """Those of the stages of its cascade, too: a stage decides without being activated itself."""
-        return tuple(dict.fromkeys((*super().names, *(name for stage in self.cascade for name in stage.names))))
+        names = list(super().names)
+        for stage in self.cascade:
+            names += stage.names
+        return tuple(dict.fromkeys(names))
 
     @property
-    def askers(self) -> tuple[Node[Any, Any], ...]:
+    def askers(self) -> tuple[AnyNode, ...]:
         """Who asks a model when this is activated: it, or stages of its cascade."""
         if self.cascade:
             return tuple(stage for stage in self.cascade if stage.asks_model)
@@ -194,41 +211,64 @@ class Router(Node[In, Out]):
         """A decision and one repair, and with probabilities those that tell its bias."""
         if self.cascade:
             return sum(stage.max_model_calls for stage in self.cascade)
+        if not self.asks_model:
+            return 0
         bias = len(balanced(self.labels)) if self.probabilities else 0
-        return 2 + bias if self.asks_model else 0
+        return ATTEMPTS + bias
 
     def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What its prompt names that its messages do not have, and guards that may leave a message without a way."""
-        problems = [] if self.prompt is None else self.prompt.prove(list(incoming), deps)
-        for stage in self.cascade:
-            problems += [] if stage.prompt is None else stage.prompt.prove(list(incoming), deps)
-        last = self.cascade[-1] if self.cascade else self
-        if self.rule is None and len(_literals(self.output)) < 2:
+        problems: list[str] = []
+        for router in (self, *self.cascade):
+            if router.prompt is not None:
+                problems += router.prompt.prove(list(incoming), deps)
+        if self.rule is None and len(labels_in(self.output)) < 2:
             problems.append(f"router {self.name!r} has one label only; give it otherwise='a label', or make it a stage")
-        if (last.guards or last.rule_abstains) and not self.may_abstain:
-            where = "no guard holds" if last.guards else "its rule returns None"
-            problems.append(
-                f"router {self.name!r}: where {where} nothing is chosen; give it otherwise='a label'"
-                + (", or a last stage that always decides" if self.cascade else "")
-            )
+        if not self.may_abstain:
+            problems += self._gaps()
         return problems
 
-    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+    def _gaps(self) -> list[str]:
+        """Messages that nobody decides about."""
+        last = self.cascade[-1] if self.cascade else self
+        if last.guards:
+            where = "no guard holds"
+        elif last.rule_abstains:
+            where = "its rule returns None"
+        else:
+            return []
+        remedy = "give it otherwise='a label'"
+        if self.cascade:
+            remedy += ", or a last stage that always decides"
+        return [f"router {self.name!r}: where {where} nothing is chosen; {remedy}"]
+
+    async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Decides, and tells why."""
         message = next(iter(inputs.values()))
         decision = await self._decide(message, ctx)
-        choice, reason = decision.choice, decision.reason
+        choice = decision.choice
         if choice is None and self.passes_input:
-            if self.otherwise_label is None:
-                raise OutputInvalid(f"router {self.name!r}: {reason}; give it otherwise='a label' for such messages")
-            choice = self.otherwise_label
-        label = (
-            str(choice.value if isinstance(choice, Enum) else choice) if self.passes_input else type(choice).__name__
+            choice = self._otherwise(decision.reason)
+        ctx.frame.record(
+            RouteDecided,
+            ctx.activation,
+            node=self.name,
+            choice=str(_plain(choice)) if self.passes_input else type(choice).__name__,
+            reason=decision.reason,
+            scores=decision.scores,
         )
-        scores = decision.scores
-        ctx.frame.record(RouteDecided, ctx.activation, node=self.name, choice=label, reason=reason, scores=scores)
         output: Out = choice
         return output
+
+    def _otherwise(self, reason: str) -> str:
+        """The label of a message that nobody has one for.
+
+        Raises:
+            OutputInvalid: there is no such label.
+        """
+        if self.otherwise_label is None:
+            raise OutputInvalid(f"router {self.name!r}: {reason}; give it otherwise='a label' for such messages")
+        return self.otherwise_label
 
     async def _decide(self, message: Any, ctx: Context) -> Decision:
         if self.cascade:
@@ -236,44 +276,67 @@ class Router(Node[In, Out]):
         if self.guards:
             return by_guards(self.guards, message)
         if self.rule is not None:
-            choice = self.rule(message, **({} if self._context is None else {self._context: ctx}))
-            if inspect.isawaitable(choice):
-                choice = await choice
-            return Decision(choice, f"rule {getattr(self.rule, '__name__', 'function')}")
+            return await self._by_rule(self.rule, message, ctx)
         text = self.prompt.render(message, ctx) if self.prompt else to_text(message)
-        return await (by_model(self, text, ctx) if self.asks_model else by_similarity(self, text))
+        if self.asks_model:
+            return await by_model(self, ctx.frame.model(self), text, ctx)
+        return await by_similarity(self, text)
+
+    async def _by_rule(self, rule: AnyFunction, message: Any, ctx: Context) -> Decision:
+        choice = rule(message) if self._context is None else rule(message, **{self._context: ctx})
+        if inspect.isawaitable(choice):
+            choice = await choice
+        name = getattr(rule, "__name__", "function")
+        return Decision(choice, f"rule {name}")
 
     async def _in_stages(self, message: Any, ctx: Context) -> Decision:
+        """The decision of the first stage that does not abstain, with the reasons of all that were asked."""
         reasons: list[str] = []
         scores: Mapping[str, float] = {}
         for stage in self.cascade:
             decision = await stage._decide(message, ctx)
             reasons.append(f"{stage.name}: {decision.reason}")
-            scores = decision.scores if decision.choice is not None else scores or decision.scores
             if decision.choice is not None:
-                choice = decision.choice.value if isinstance(decision.choice, Enum) else decision.choice
-                return Decision(str(choice), "; ".join(reasons), scores)
+                label = str(_plain(decision.choice))
+                return Decision(label, "; ".join(reasons), decision.scores)
+            scores = scores or decision.scores
         return Decision(None, "; ".join(reasons), scores)
 
 
-def _check_ways(name: str, ways: Mapping[str, Any], labels: Mapping[str, str]) -> None:
-    """One way to decide at most; a way that names its labels needs no others."""
+AnyRouter: TypeAlias = Router[Any, Any]
+
+
+def _plain(choice: object) -> object:
+    """A label itself; of an enum, its value."""
+    return choice.value if isinstance(choice, Enum) else choice
+
+
+def _check_ways(name: str, ways: Mapping[str, object]) -> None:
+    """It decides in one way at most."""
     given = [way for way, value in ways.items() if value]
     if len(given) > 1:
-        raise DeclarationError(f"router {name!r} has {' and '.join(given)}; it decides by one of them, or by a cascade")
-    if ways["rule"] is not None and labels:
+        listed = " and ".join(given)
+        raise DeclarationError(f"router {name!r} has {listed}; it decides by one of them, or by a cascade")
+
+
+def _check_rule(name: str, rule: object, labels: Mapping[str, str]) -> None:
+    """A rule names its labels itself."""
+    if rule is not None and labels:
         raise DeclarationError(f"router {name!r} has a rule and labels or examples; it decides by one of them")
-    for label, holds in (ways["guards"] or {}).items():
+
+
+def _check_guards(name: str, guards: Mapping[str, Guard]) -> None:
+    for label, holds in guards.items():
         if not callable(holds) or inspect.iscoroutinefunction(holds):
             raise DeclarationError(
-                f"router {name!r}: the guard of {label!r} is no plain function of the message: {holds!r}"
+                f"router {name!r}: the guard of {label!r} must be a plain function of the message, not {holds!r}"
             )
 
 
-def _check_stage(name: str, stage: Any) -> None:
+def _check_stage(name: str, stage: object) -> None:
     """Refuses what cannot be a stage, whatever its annotations turn out to say."""
     if not isinstance(stage, Router):
-        raise DeclarationError(f"router {name!r}: {stage!r} in its cascade is no router")
+        raise DeclarationError(f"router {name!r}: {stage!r} in its cascade is not a router")
     if stage.otherwise_label is not None:
         raise DeclarationError(
             f"router {name!r}: its stage {stage.name!r} has otherwise={stage.otherwise_label!r} and would never abstain; "
@@ -281,91 +344,32 @@ def _check_stage(name: str, stage: Any) -> None:
         )
 
 
-def _labels_of(name: str, stage: Router[Any, Any]) -> dict[str, str]:
+def _labels_of(name: str, stage: AnyRouter) -> dict[str, str]:
     """The labels of a stage, with their descriptions."""
     if not stage.passes_input:
         raise DeclarationError(
             f"router {name!r}: its stage {stage.name!r} chooses messages, not labels; it cannot be a stage"
         )
-    return dict(stage.labels) or dict.fromkeys(_literals(stage.output), "")
+    return dict(stage.labels) or dict.fromkeys(labels_in(stage.output), "")
 
 
-def _staged(stage: Router[Any, Any]) -> Router[Any, Any]:
+def _staged(stage: AnyRouter) -> AnyRouter:
     """The stage as one that may abstain."""
     twin = stage.named(stage.name)
     twin.__dict__["may_abstain"] = True
     return twin
 
 
-def _literals(kind: Type) -> list[str]:
-    """The labels of a rule's annotation."""
-    found: list[str] = []
-    for arm in arms(kind):
-        if origin_of(arm) is Literal:
-            found += [str(value) for value in get_args(arm)]
-        elif isinstance(arm, type) and issubclass(arm, Enum):
-            found += [str(member.value) for member in arm]
-    return found
-
-
-def _ruled(name: str, signature: Signature, otherwise: str | None, input: Type) -> tuple[Type, Type, tuple[str, ...]]:
-    """What a router with a rule chooses from, the type it takes, and what is wrong with the rule."""
+def _rule_problems(name: str, signature: Signature) -> list[str]:
+    """What is wrong with a rule."""
     problems = [*signature.problems, *signature.unanswered]
-    if len(signature.ports) != 1:
-        problems.append(
-            f"the rule of router {name!r} takes {len(signature.ports)} messages; a router decides about one"
-        )
-    taken = input or (signature.ports[0].type if signature.ports else Any)
-    if not problems and not _is_labels(signature.output) and len(arms(signature.output)) < 2:
+    count = len(signature.ports)
+    if count != 1:
+        problems.append(f"the rule of router {name!r} takes {count} messages; a router decides about one")
+    chooses = is_labels(signature.output) or len(arms(signature.output)) > 1
+    if not problems and not chooses:
         problems.append(
             f"the rule of router {name!r} returns {type_name(signature.output)}; annotate the labels (Literal['a', 'b']) "
             "or the union of messages that it chooses from"
         )
-    return _with_otherwise(signature.output, otherwise), taken, tuple(problems)
-
-
-def _label_type(
-    name: str,
-    labels: Mapping[str, str],
-    examples: Mapping[str, tuple[str, ...]],
-    otherwise: str | None,
-    least: int,
-) -> Type:
-    """The labels as a type.
-
-    Raises:
-        DeclarationError: there are too few, or labels and examples do not belong together.
-    """
-    all_labels = list(dict.fromkeys([*labels, *examples, *([otherwise] if otherwise else [])]))
-    if len(all_labels) < least:
-        raise DeclarationError(
-            f"router {name!r} has {len(all_labels)} labels; give it a rule, or at least two labels or examples"
-        )
-    unknown = [label for label in examples if labels and label not in labels]
-    missing = [label for label in labels if examples and label not in examples and label != otherwise]
-    if unknown or missing:
-        raise DeclarationError(
-            f"router {name!r}: labels and examples differ ({', '.join([*unknown, *missing])}); give each label examples"
-        )
-    empty = [label for label, texts in examples.items() if not texts]
-    if empty:
-        raise DeclarationError(f"router {name!r}: label {empty[0]!r} has no example; give it at least one text")
-    return Literal[tuple(all_labels)]
-
-
-def _with_otherwise(kind: Type, otherwise: str | None) -> Type:
-    """What a rule that may abstain chooses from, `otherwise` included."""
-    if type(None) not in arms(kind) or not _is_labels(kind):
-        return kind
-    more = [] if otherwise is None or otherwise in _literals(kind) else [Literal[otherwise]]
-    chosen: Type = reduce(or_, [*(arm for arm in arms(kind) if arm is not type(None)), *more])
-    return chosen
-
-
-def _is_labels(kind: Type) -> bool:
-    """Whether these are labels; None among them is a rule's way to abstain."""
-    kinds = [arm for arm in arms(kind) if arm is not type(None)]
-    return bool(kinds) and all(
-        (origin_of(arm) is Literal and bool(get_args(arm))) or (isinstance(arm, type) and issubclass(arm, Enum))
-        for arm in kinds
-    )
+    return problems

@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Unpack
 from pydantic import BaseModel, ConfigDict, Field
 
 from graphflow.concurrency import in_thread
-from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, ToolError
 from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, result_text, schema_of, spec_of
@@ -97,7 +97,7 @@ class Skills(Tool[Any, str]):
         self,
         *folders: str | Path,
         name: str = "skill",
-        runner: Node[Any, Any] | str | None = None,
+        runner: Callee | None = None,
         description: str = "",
         output_limit: int = OUTPUT_LIMIT,
         **options: Unpack[NodeOptions],
@@ -137,7 +137,7 @@ class Skills(Tool[Any, str]):
         """What a walk would read, without its runner."""
         return await in_thread(self._read, self.read(args[0] if args else kwargs))
 
-    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> str:
+    async def activate(self, inputs: Inputs, ctx: Context) -> str:
         """The text that was asked for, or what a script answered.
 
         Raises:
@@ -181,15 +181,15 @@ class Skills(Tool[Any, str]):
         return await ctx.call(first if isinstance(first, str) else first.name, given)
 
 
-def _fields(runner: Node[Any, Any]) -> Sequence[str]:
+def _fields(runner: AnyNode) -> Sequence[str]:
     return tuple(spec_of(runner).parameters.get("properties", {}))
 
 
-def _takes(runner: Node[Any, Any]) -> bool:
+def _takes(runner: AnyNode) -> bool:
     return bool({"code", "path"} & set(_fields(runner)))
 
 
-def _useless(runner: Node[Any, Any]) -> str:
+def _useless(runner: AnyNode) -> str:
     return f"its runner {runner.name!r} takes {', '.join(_fields(runner))}; it must take `code`, a script's text, or `path`"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar, Unpack, overload
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, ClassVar, TypeAlias, TypeVar, Unpack, overload
 
 from graphflow.concurrency import in_thread, iterated_in_thread
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.node import Callee, Context, Inputs, Node, NodeOptions
 from graphflow.declaration.ports import Signature, name_of, read_signature
 from graphflow.errors import DeclarationError
 from graphflow.events import NodeAbandoned
@@ -20,23 +20,26 @@ B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 R = TypeVar("R")
+Answer: TypeAlias = Coroutine[Any, Any, R]
+"""What an async function gives before it is awaited."""
+AnyFunction: TypeAlias = Callable[..., Any]
 
 
 class Step(Node[In, Out]):
     """A function as a node. Plain functions run in a thread, off the event loop."""
 
     kind: ClassVar[str] = "step"
-    function: Callable[..., Any]
+    function: AnyFunction
     _signature: Signature
     """What the build has proven of the function; an activation goes by it and reads no annotation again."""
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: AnyFunction,
         *,
         name: str | None = None,
         description: str = "",
-        calls: Sequence[Node[Any, Any] | str] = (),
+        calls: Sequence[Callee] = (),
         **options: Unpack[NodeOptions],
     ) -> None:
         check_decorated("node", function)
@@ -52,9 +55,10 @@ class Step(Node[In, Out]):
             direct=_direct(function, signature),
             where=place_of(function),
         )
-        self.__dict__["function"] = function
-        self.__dict__["_signature"] = signature
-        self.__dict__["sees_run"] = signature.context is not None
+        own = self.__dict__
+        own["function"] = function
+        own["_signature"] = signature
+        own["sees_run"] = signature.context is not None
 
     def settle(self) -> None:
         """Reads the annotations again: a class that stands below the node is defined by the time of the graph."""
@@ -68,22 +72,22 @@ class Step(Node[In, Out]):
             _signature=signature,
         )
 
-    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+    async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Calls the function with the messages of its ports, and the context if it asks for one."""
         output: Out = await call_function(self.function, self._signature, dict(inputs), ctx)
         return output
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    async def __call__(self, *args: object, **kwargs: object) -> Any:
         """The plain function, for tests and for use outside of a graph."""
         result = self.function(*args, **kwargs)
         return await result if inspect.isawaitable(result) else result
 
 
-def check_decorated(decorator: str, function: Any) -> None:
-    """Refuses what is no function; `@tool("search")` is how others give a name.
+def check_decorated(decorator: str, function: object) -> None:
+    """Refuses what is not a function; `@tool("search")` is how others give a name.
 
     Raises:
-        DeclarationError: so it is.
+        DeclarationError: something else stands below the decorator.
     """
     if isinstance(function, str):
         raise DeclarationError(f"@{decorator}({function!r}): write @{decorator}(name={function!r}) above the function")
@@ -93,15 +97,14 @@ def check_decorated(decorator: str, function: Any) -> None:
         raise DeclarationError(f"@{decorator} goes above a function, not above {function!r}")
 
 
-def _direct(function: Callable[..., Any], signature: Signature) -> Callable[..., Any] | None:
+def _direct(function: AnyFunction, signature: Signature) -> AnyFunction | None:
     """The function itself where an activation is nothing but a call of it with the one message."""
-    simple = _is_async(function) and len(signature.ports) == 1 and signature.context is None
-    return function if simple else None
+    if len(signature.ports) != 1 or signature.context is not None:
+        return None
+    return function if _is_async(function) else None
 
 
-async def call_function(
-    function: Callable[..., Any], signature: Signature, arguments: dict[str, Any], ctx: Context
-) -> Any:
+async def call_function(function: AnyFunction, signature: Signature, arguments: dict[str, Any], ctx: Context) -> Any:
     """Awaits an async function, runs a plain one in a thread; the parameter for the context gets `ctx`."""
     bound = _bound(function, signature, arguments, ctx)
     if _is_async(function):
@@ -110,13 +113,13 @@ async def call_function(
 
 
 def _bound(
-    function: Callable[..., Any], signature: Signature, arguments: dict[str, Any], ctx: Context
+    function: AnyFunction, signature: Signature, arguments: dict[str, Any], ctx: Context
 ) -> functools.partial[Any]:
     """The function with its arguments, by name where Python allows it."""
+    named = dict(arguments)
     if signature.context is not None:
-        arguments = {**arguments, signature.context: ctx}
-    placed = [arguments[name] for name in signature.positional]
-    named = {name: value for name, value in arguments.items() if name not in signature.positional}
+        named[signature.context] = ctx
+    placed = [named.pop(name) for name in signature.positional]
     bound = functools.partial(function, *placed, **named)
     functools.update_wrapper(bound, function)
     return bound
@@ -128,13 +131,15 @@ def _abandoning(ctx: Context) -> Callable[[], None]:
 
 
 async def pieces_of(
-    function: Callable[..., Any], signature: Signature, arguments: dict[str, Any], ctx: Context
+    function: AnyFunction, signature: Signature, arguments: dict[str, Any], ctx: Context
 ) -> AsyncGenerator[Any, None]:
     """What an (async) generator function yields; a plain one has one thread from its first piece to its last."""
     bound = _bound(function, signature, arguments, ctx)
-    asynchronous = origin_of(signature.output) in (AsyncIterator, AsyncGenerator, AsyncIterable)
-    asynchronous = asynchronous or inspect.isasyncgenfunction(function)
-    pieces = bound() if asynchronous else iterated_in_thread(bound, on_abandon=_abandoning(ctx))
+    pieces: Any
+    if inspect.isasyncgenfunction(function) or origin_of(signature.output) in _ASYNC_ITERATORS:
+        pieces = bound()
+    else:
+        pieces = iterated_in_thread(bound, on_abandon=_abandoning(ctx))
     try:
         async for piece in pieces:
             yield piece
@@ -143,32 +148,41 @@ async def pieces_of(
             await pieces.aclose()
 
 
-def place_of(function: Callable[..., Any]) -> tuple[str, int] | None:
+_ASYNC_ITERATORS = (AsyncIterator, AsyncGenerator, AsyncIterable)
+
+
+def place_of(function: AnyFunction) -> tuple[str, int] | None:
     """File and line of a function."""
     code = getattr(function, "__code__", None)
-    return None if code is None else (code.co_filename, code.co_firstlineno)
+    if code is None:
+        return None
+    return code.co_filename, code.co_firstlineno
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004  # a callable object with an async __call__
+def _is_async(function: AnyFunction) -> bool:
+    if inspect.iscoroutinefunction(function):
+        return True
+    call = getattr(function, "__call__", None)  # noqa: B004  # an object with an async __call__ is async, too
+    return inspect.iscoroutinefunction(call)
 
 
-def _first_line(function: Callable[..., Any]) -> str:
-    return (inspect.getdoc(function) or "").split("\n", 1)[0].strip()
+def _first_line(function: AnyFunction) -> str:
+    text = inspect.getdoc(function) or ""
+    return text.split("\n", 1)[0].strip()
 
 
 @overload
-def node(function: Callable[[A], Coroutine[Any, Any, R]], /) -> Step[A, R]: ...
+def node(function: Callable[[A], Answer[R]], /) -> Step[A, R]: ...
 @overload
-def node(function: Callable[[A, Context], Coroutine[Any, Any, R]], /) -> Step[A, R]: ...
+def node(function: Callable[[A, Context], Answer[R]], /) -> Step[A, R]: ...
 @overload
-def node(function: Callable[[A, B], Coroutine[Any, Any, R]], /) -> Step[A | B, R]: ...
+def node(function: Callable[[A, B], Answer[R]], /) -> Step[A | B, R]: ...
 @overload
-def node(function: Callable[[A, B, Context], Coroutine[Any, Any, R]], /) -> Step[A | B, R]: ...
+def node(function: Callable[[A, B, Context], Answer[R]], /) -> Step[A | B, R]: ...
 @overload
-def node(function: Callable[[A, B, C], Coroutine[Any, Any, R]], /) -> Step[A | B | C, R]: ...
+def node(function: Callable[[A, B, C], Answer[R]], /) -> Step[A | B | C, R]: ...
 @overload
-def node(function: Callable[[A, B, C, D], Coroutine[Any, Any, R]], /) -> Step[A | B | C | D, R]: ...
+def node(function: Callable[[A, B, C, D], Answer[R]], /) -> Step[A | B | C | D, R]: ...
 @overload
 def node(function: Callable[[A], R], /) -> Step[A, R]: ...
 @overload
@@ -186,7 +200,7 @@ def node(
     *,
     name: str | None = ...,
     description: str = ...,
-    calls: Sequence[Node[Any, Any] | str] = ...,
+    calls: Sequence[Callee] = ...,
     **options: Unpack[NodeOptions],
 ) -> _Decorator: ...
 def node(function: Any = None, /, **options: Any) -> Any:
@@ -210,15 +224,15 @@ class _Decorator:
     """What `@node(...)` with options is, for type checkers."""
 
     @overload
-    def __call__(self, function: Callable[[A], Coroutine[Any, Any, R]], /) -> Step[A, R]: ...
+    def __call__(self, function: Callable[[A], Answer[R]], /) -> Step[A, R]: ...
     @overload
-    def __call__(self, function: Callable[[A, Context], Coroutine[Any, Any, R]], /) -> Step[A, R]: ...
+    def __call__(self, function: Callable[[A, Context], Answer[R]], /) -> Step[A, R]: ...
     @overload
-    def __call__(self, function: Callable[[A, B], Coroutine[Any, Any, R]], /) -> Step[A | B, R]: ...
+    def __call__(self, function: Callable[[A, B], Answer[R]], /) -> Step[A | B, R]: ...
     @overload
-    def __call__(self, function: Callable[[A, B, Context], Coroutine[Any, Any, R]], /) -> Step[A | B, R]: ...
+    def __call__(self, function: Callable[[A, B, Context], Answer[R]], /) -> Step[A | B, R]: ...
     @overload
-    def __call__(self, function: Callable[[A, B, C], Coroutine[Any, Any, R]], /) -> Step[A | B | C, R]: ...
+    def __call__(self, function: Callable[[A, B, C], Answer[R]], /) -> Step[A | B | C, R]: ...
     @overload
     def __call__(self, function: Callable[[A], R], /) -> Step[A, R]: ...
     @overload

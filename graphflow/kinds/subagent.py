@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from inspect import isfunction
 from typing import Any, ClassVar, Literal, Unpack, get_args
 
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import Context, Isolation, Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Context, Inputs, Isolation, Node, NodeOptions
 from graphflow.errors import DeclarationError
 from graphflow.limits import Limits
 from graphflow.proofs.proven import ProvenGraph
@@ -32,7 +31,7 @@ class SubAgent(Node[In, Out]):
     kind: ClassVar[str] = "sub-agent"
     enters: ClassVar[Literal["never", "called", "always"]] = "always"
 
-    target: Node[Any, Any]
+    target: AnyNode
     limits: Limits | None
     deps: Any
 
@@ -85,7 +84,7 @@ class SubAgent(Node[In, Out]):
         """Graphs nested below the target."""
         return int(getattr(self.target, "nesting", 0))
 
-    def entry(self) -> tuple[Node[Any, Any], Limits | None]:
+    def entry(self) -> tuple[AnyNode, Limits | None]:
         """The target, and the limits of this edge."""
         return self.target, self.limits
 
@@ -95,11 +94,11 @@ class SubAgent(Node[In, Out]):
             return deps
         return self.deps(deps) if isfunction(self.deps) else self.deps
 
-    def within(self) -> tuple[Node[Any, Any], ...]:
+    def within(self) -> tuple[AnyNode, ...]:
         """The target, whose own call edges belong to the same graph; a graph has its own."""
         return () if isinstance(self.target, ProvenGraph) else (self.target,)
 
-    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+    async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Walks the target in a frame of its own."""
         output: Out = await ctx.frame.enter(ctx.activation, self, next(iter(inputs.values())), None)
         return output

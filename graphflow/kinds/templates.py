@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextvars import ContextVar
 from functools import wraps
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinja2 import StrictUndefined, TemplateRuntimeError, nodes, pass_context
@@ -23,6 +24,7 @@ from jinja2.visitor import NodeTransformer
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from jinja2.runtime import Context
 
 STEPS = 1_000_000
 """Rounds of loops and calls of one text."""
@@ -44,6 +46,9 @@ LONGEST_WRAPPED = 500_000
 LONGEST_NAME = 1_000
 """Characters that such a codec may be given."""
 _budget: ContextVar[Budget | None] = ContextVar("what the text being written may still use", default=None)
+
+
+Filter = Callable[..., Any]
 
 
 class TooMuch(TemplateRuntimeError):
@@ -91,16 +96,18 @@ def check_size(size: int) -> None:
         _too_large()
 
 
-def size_of(value: Any) -> int:
+def size_of(value: object) -> int:
     """About as many characters as a value has when it is written; counts no further than is allowed."""
-    size, todo = 0, [value]
+    size = 0
+    todo = [value]
     while todo:
         part = todo.pop()
         size += len(part) if isinstance(part, (str, bytes)) else 1
         if size > SIZE:
             _too_large()
         if isinstance(part, Mapping):
-            todo += [*part.keys(), *part.values()]
+            todo += part.keys()
+            todo += part.values()
         elif isinstance(part, (list, tuple, set, frozenset)):
             todo += part
     return size
@@ -131,8 +138,13 @@ class _Counted(NodeTransformer):
         return nodes.Filter(parts, "_joined", [], [], None, None, lineno=node.lineno)
 
     def _body(self, node: Any) -> nodes.Node:
-        written = sum(len(text.data) for text in node.find_all(nodes.TemplateData))
-        written += sum(len(text.value) for text in node.find_all(nodes.Const) if isinstance(text.value, str))
+        """Counts what a body writes by itself, whatever is put into it."""
+        written = 0
+        for template_data in node.find_all(nodes.TemplateData):
+            written += len(template_data.data)
+        for constant in node.find_all(nodes.Const):
+            if isinstance(constant.value, str):
+                written += len(constant.value)
         self.generic_visit(node)
         node.body = [nodes.ExprStmt(_count(written), lineno=node.lineno), *node.body]
         return node  # type: ignore[no-any-return]  # it is the node that was given
@@ -143,7 +155,7 @@ def _count(written: int) -> nodes.Filter:
 
 
 @pass_context  # else it would be worked out once, when the template is compiled
-def _counted(context: Any, written: int) -> bool:
+def _counted(context: Context, written: int) -> bool:
     budget = _budget.get()
     if budget is not None:
         budget.step()
@@ -152,12 +164,15 @@ def _counted(context: Any, written: int) -> bool:
 
 
 @pass_context
-def _joined(context: Any, parts: list[Any]) -> str:
-    check_size(sum(size_of(part) for part in parts))
+def _joined(context: Context, parts: list[object]) -> str:
+    size = 0
+    for part in parts:
+        size += size_of(part)
+    check_size(size)
     return "".join(map(str, parts))
 
 
-def _finalized(value: Any) -> Any:
+def _finalized(value: object) -> object:
     """What `{{ }}` writes."""
     text = value if type(value) is str else _written(value)
     budget = _budget.get()
@@ -166,7 +181,7 @@ def _finalized(value: Any) -> Any:
     return text
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     if isinstance(value, (list, tuple, set, frozenset, Mapping)):
         size_of(value)
     return str(value)
@@ -190,7 +205,7 @@ class Bounded(ImmutableSandboxedEnvironment):
         tree: nodes.Template = _Counted().visit(self.parse(source))
         return self.from_string(tree)
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Works out `*`, `**`, `%` and `+`, if it does not make too much."""
         if operator == "*":
             _check_product(left, right)
@@ -199,7 +214,7 @@ class Bounded(ImmutableSandboxedEnvironment):
             _check_power(left, right)
         elif operator == "%" and isinstance(left, str):
             _check_percent(left, right)
-        elif operator == "+" and isinstance(left, (str, list, tuple)) and isinstance(right, (str, list, tuple)):
+        elif operator == "+" and isinstance(left, _LISTS) and isinstance(right, _LISTS):
             check_size(len(left) + len(right))
         return super().call_binop(context, operator, left, right)
 
@@ -209,68 +224,89 @@ class Bounded(ImmutableSandboxedEnvironment):
         method = getattr(__obj, "__wrapped__", __obj)
         owner = getattr(method, "__self__", None)
         if isinstance(owner, (str, bytes, int)):
-            _check_method(owner, getattr(method, "__name__", ""), [*args, *kwargs.values()])
+            name = getattr(method, "__name__", "")
+            _check_method(owner, name, [*args, *kwargs.values()])
         return super().call(__context, __obj, *args, **kwargs)
+
+
+_LISTS = (str, list, tuple)
 
 
 def _range(*numbers: int) -> range:
     found = range(*numbers)
-    if found and abs((found[-1] - found[0]) // found.step) >= ITEMS:
+    if not found:
+        return found
+    steps = (found[-1] - found[0]) // found.step
+    if abs(steps) >= ITEMS:
         raise TooMuch(f"a range has more than {ITEMS} numbers; loop over less")
     return found
 
 
-def _check_product(left: Any, right: Any) -> None:
-    if isinstance(left, (str, bytes)) and isinstance(right, int):
+def _check_product(left: object, right: object) -> None:
+    """Refuses a text, list or number that is made too large by multiplying it."""
+    if not isinstance(right, int):
+        return
+    if isinstance(left, (str, bytes)):
         check_size(len(left) * right)
-    elif isinstance(left, (list, tuple)) and isinstance(right, int):
-        if len(left) * right > ITEMS:
-            raise TooMuch(f"a list would have more than {ITEMS} items; make a shorter one")
-    elif isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > BITS:
-        raise TooMuch("a number would have thousands of digits; work with a smaller one")
+    elif isinstance(left, (list, tuple)) and len(left) * right > ITEMS:
+        raise TooMuch(f"a list would have more than {ITEMS} items; make a shorter one")
+    elif isinstance(left, int) and left.bit_length() + right.bit_length() > BITS:
+        raise _too_many_digits()
 
 
-def _check_power(left: Any, right: Any) -> None:
-    if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > BITS and abs(left) > 1:
-        raise TooMuch("a number would have thousands of digits; work with a smaller one")
+def _check_power(base: object, exponent: object) -> None:
+    if not isinstance(base, int) or not isinstance(exponent, int):
+        return
+    if abs(base) > 1 and base.bit_length() * abs(exponent) > BITS:
+        raise _too_many_digits()
 
 
-def _check_percent(template: str, given: Any) -> None:
+def _too_many_digits() -> TooMuch:
+    return TooMuch("a number would have thousands of digits; work with a smaller one")
+
+
+def _check_percent(template: str, given: object) -> None:
     if _WIDE.search(template) or "*" in template:
-        raise TooMuch(
-            f"{template[:40]!r} asks for a width of thousands, or one that is only told later; write a smaller one"
-        )
+        raise _too_wide(template)
     check_size(len(template) + template.count("%") * size_of(given))
 
 
 def _check_format(template: str, given: list[Any]) -> None:
     if _FIELD.search(template):
-        raise TooMuch(
-            f"{template[:40]!r} asks for a width of thousands, or one that is only told later; write a smaller one"
-        )
+        raise _too_wide(template)
     check_size(len(template) + template.count("{") * size_of(given))
+
+
+def _too_wide(template: str) -> TooMuch:
+    beginning = template[:40]
+    return TooMuch(f"{beginning!r} asks for a width of thousands, or one that is only told later; write a smaller one")
 
 
 def _check_method(owner: Any, name: str, given: list[Any]) -> None:
     """Refuses a method of a text or number whose result would be too large."""
-    if name in ("center", "ljust", "rjust", "zfill", "to_bytes"):
-        _check_numbers(given)
-    elif name == "expandtabs":
-        check_size(len(owner) + owner.count("\t") * max((abs(n) for n in given if isinstance(n, int)), default=8))
-    elif name == "replace":
-        _check_replace(owner, given)
-    elif name == "join":
-        _check_join(owner, given[0] if given else "")
-    elif name in ("format", "format_map"):
-        _check_format(owner, given)
-    elif name in ("encode", "decode") and len(owner) > LONGEST_NAME:
-        _check_codec(given)
-    elif name == "translate" and given and isinstance(given[0], Mapping):
-        longest = max((len(each) for each in given[0].values() if isinstance(each, str)), default=1)
-        check_size(len(owner) * max(1, longest))
+    check = _METHODS.get(name)
+    if check is not None:
+        check(owner, given)
 
 
-def _check_codec(given: Iterable[Any]) -> None:
+def _check_tabs(text: Any, given: list[Any]) -> None:
+    width = max((abs(number) for number in given if isinstance(number, int)), default=8)
+    check_size(len(text) + text.count("\t") * width)
+
+
+def _check_translation(text: Any, given: list[Any]) -> None:
+    if not given or not isinstance(given[0], Mapping):
+        return
+    longest = 1
+    for replacement in given[0].values():
+        if isinstance(replacement, str):
+            longest = max(longest, len(replacement))
+    check_size(len(text) * longest)
+
+
+def _check_codec(text: Any, given: list[Any]) -> None:
+    if len(text) <= LONGEST_NAME:
+        return
     for name in given:
         if isinstance(name, str) and name.strip().lower() in _NAMES_OF_HOSTS:
             raise TooMuch(f"{name!r} is for names, not for texts of thousands of characters; use utf-8")
@@ -283,25 +319,44 @@ def _check_numbers(given: Iterable[Any]) -> None:
 
 
 def _check_replace(text: Any, given: list[Any]) -> None:
-    if len(given) >= 2 and isinstance(text, (str, bytes)) and isinstance(given[0], type(text)):
-        check_size(len(text) + text.count(given[0]) * size_of(given[1]))  # type: ignore[arg-type]  # of one type
+    if len(given) < 2 or not isinstance(text, (str, bytes)):
+        return
+    old, new = given[:2]
+    if isinstance(old, type(text)):
+        check_size(len(text) + text.count(old) * size_of(new))  # type: ignore[arg-type]  # of one type
 
 
-def _check_join(between: Any, items: Any) -> None:
-    check_size(size_of(items) + (len(items) if hasattr(items, "__len__") else ITEMS) * size_of(between))
+def _check_join(between: object, items: object) -> None:
+    count = len(items) if isinstance(items, Sized) else ITEMS
+    check_size(size_of(items) + count * size_of(between))
 
 
-def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+Check = Callable[[Any, list[Any]], None]
+"""Looks at what a method or filter works on, and at what else it is given."""
+
+_METHODS: dict[str, Check] = {
+    **dict.fromkeys(("center", "ljust", "rjust", "zfill", "to_bytes"), lambda owner, given: _check_numbers(given)),
+    **dict.fromkeys(("format", "format_map"), _check_format),
+    **dict.fromkeys(("encode", "decode"), _check_codec),
+    "expandtabs": _check_tabs,
+    "replace": _check_replace,
+    "join": lambda owner, given: _check_join(owner, given[0] if given else ""),
+    "translate": _check_translation,
+}
+
+
+def _bounded(name: str, function: Filter) -> Filter:
     """A filter that counts as a step, is measured before it runs, and whose items count when they are taken."""
-    passes = getattr(function, "jinja_pass_arg", None)
-    place = 0 if passes is None else 1
+    takes_context = getattr(function, "jinja_pass_arg", None) is not None
+    place = 1 if takes_context else 0
+    check = _FILTERS.get(name)
 
     @wraps(function)
     def bounded(*args: Any, **kwargs: Any) -> Any:
         _step()
-        check = _CHECKS.get(name)
         if check is not None and len(args) > place:
-            check(args[place], [*args[place + 1 :], *kwargs.values()])
+            others = [*args[place + 1 :], *kwargs.values()]
+            check(args[place], others)
         result = function(*args, **kwargs)
         return _each_counts(result) if isinstance(result, Iterator) else result
 
@@ -328,26 +383,36 @@ def _check_wrapped(value: Any, given: list[Any]) -> None:
 
 
 def _check_indent(value: Any, given: list[Any]) -> None:
-    width = max(
-        (abs(each) if isinstance(each, int) else len(each) for each in given if isinstance(each, (int, str))), default=4
-    )
-    check_size(size_of(value) + str(value).count("\n") * width)
+    check_size(size_of(value) + str(value).count("\n") * _widest(given, 4))
+
+
+def _widest(given: list[Any], default: int) -> int:
+    """The widest indent among these: a number of spaces, or a text."""
+    widths = [_width(each) for each in given if isinstance(each, (int, str))]
+    return max(widths, default=default)
+
+
+def _width(indent: int | str) -> int:
+    return abs(indent) if isinstance(indent, int) else len(indent)
 
 
 def _check_json(value: Any, given: list[Any]) -> None:
     """Every item stands in a line of its own where an indent is given, as many times indented as it is deep."""
-    width = max(
-        (abs(each) if isinstance(each, int) else len(str(each)) for each in given if each is not None), default=0
-    )
-    size, todo = 0, [(value, 0)]
+    width = _widest([each if isinstance(each, int) else str(each) for each in given if each is not None], 0)
+    size = 0
+    todo: list[tuple[object, int]] = [(value, 0)]
     while todo:
         part, depth = todo.pop()
-        size += depth * width + (len(part) if isinstance(part, str) else 1)
+        size += depth * width
+        size += len(part) if isinstance(part, str) else 1
         check_size(size)
+        below: Iterable[object] = ()
         if isinstance(part, Mapping):
-            todo += [(each, depth + 1) for pair in part.items() for each in pair]
+            below = chain(part.keys(), part.values())
         elif isinstance(part, (list, tuple)):
-            todo += [(each, depth + 1) for each in part]
+            below = part
+        for inner in below:
+            todo.append((inner, depth + 1))
 
 
 def _check_sum(value: Any, given: list[Any]) -> None:
@@ -360,7 +425,7 @@ def _check_count(value: Any, given: list[Any]) -> None:
         raise TooMuch(f"more than {ITEMS} items, or digits; ask for fewer")
 
 
-_CHECKS: dict[str, Callable[[Any, list[Any]], None]] = {
+_FILTERS: dict[str, Check] = {
     **dict.fromkeys(("center", "string", "pprint", "urlize", "xmlattr"), _check_text),
     **dict.fromkeys(("batch", "slice", "round"), _check_count),
     "wordwrap": _check_wrapped,

@@ -25,28 +25,28 @@ from collections.abc import (
 from contextlib import aclosing
 from functools import lru_cache
 from math import isfinite
-from typing import Annotated, Any, ClassVar, TypeVar, Unpack, get_args, overload
+from typing import Annotated, Any, ClassVar, TypeAlias, Unpack, get_args, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import ErrorDetails, PydanticSerializationError, from_json, to_json
 
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import Context, Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node, NodeOptions
 from graphflow.declaration.ports import MISSING, Port, Signature, name_of, read_hints, read_signature
 from graphflow.errors import ArgumentsInvalid, DeclarationError, ResultInvalid
 from graphflow.events import ToolPartial
 from graphflow.kinds.docstrings import read_docstring
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number, takes_no_number
-from graphflow.kinds.step import call_function, check_decorated, pieces_of, place_of
+from graphflow.kinds.step import AnyFunction, call_function, check_decorated, pieces_of, place_of
 from graphflow.messages.types import Type, adapter_of, origin_of, type_name
 from graphflow.model.reply import join_surrogates
-from graphflow.model.seam import ToolSpec
+from graphflow.model.seam import JsonSchema, ToolSpec
 from graphflow.plain import check_integers
 from graphflow.policy import Effect, check_effects
 
-R = TypeVar("R")
+ArgumentModel: TypeAlias = type[BaseModel]
 OUTPUT_LIMIT = 30_000
 """Characters of an answer that a model is shown, unless the tool says otherwise: about 8,000 tokens, what Claude Code and
 Codex allow the output of a command."""
@@ -72,21 +72,21 @@ class Tool(Node[In, Out]):
 
     kind: ClassVar[str] = "tool"
     meter: ClassVar[str | None] = "tool_calls"
-    function: Callable[..., Any]
-    arguments: type[BaseModel]
+    function: AnyFunction
+    arguments: ArgumentModel
     output_limit: int = OUTPUT_LIMIT
     undeclared: bool = False
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: AnyFunction,
         *,
         name: str | None = None,
         description: str = "",
         effects: Sequence[Effect] | None = None,
         concurrency_safe: bool = True,
         output_limit: int = OUTPUT_LIMIT,
-        calls: Sequence[Node[Any, Any] | str] = (),
+        calls: Sequence[Callee] = (),
         **options: Unpack[NodeOptions],
     ) -> None:
         check_decorated("tool", function)
@@ -104,11 +104,13 @@ class Tool(Node[In, Out]):
             **options,
         )
         if isinstance(output_limit, bool) or not isinstance(output_limit, int) or output_limit < 1:
-            raise DeclarationError(f"tool {own_name!r}: output_limit={output_limit!r} is no number of characters")
+            raise DeclarationError(f"tool {own_name!r}: output_limit={output_limit!r} must be a number of characters")
+        declared = (effects,) if isinstance(effects, str) else effects or ()
         own = self.__dict__
-        own |= {**read, "function": function}
+        own.update(read)
+        own["function"] = function
         own["undeclared"] = effects is None
-        own["effects"] = check_effects(f"tool {own_name!r}", (effects,) if isinstance(effects, str) else effects or ())
+        own["effects"] = check_effects(f"tool {own_name!r}", declared)
         own["concurrency_safe"] = concurrency_safe
         own["output_limit"] = output_limit
 
@@ -137,14 +139,17 @@ class Tool(Node[In, Out]):
         if isinstance(given, self.arguments):
             return given
         only = self._only()
-        readings = [given] if isinstance(given, Mapping) else []
-        readings += [{only: given}] if only is not None else []
+        readings: list[object] = []
+        if isinstance(given, Mapping):
+            readings.append(given)
+        if only is not None:
+            readings.append({only: given})
         if isinstance(given, str):
             try:
                 readings.append(from_json(given or "{}"))
             except ValueError as error:
                 if not readings:
-                    raise ArgumentsInvalid(f"arguments of {self.name!r} are not valid JSON: {error}") from None
+                    raise self._not_json(error) from None
         return self._first_fitting(readings or [given])
 
     def read_text(self, text: str) -> BaseModel:
@@ -158,49 +163,56 @@ class Tool(Node[In, Out]):
             given = from_json(text or "{}")
         except ValueError as error:
             if only is None or text.lstrip().startswith(("{", "[")):
-                raise ArgumentsInvalid(f"arguments of {self.name!r} are not valid JSON: {error}") from None
+                raise self._not_json(error) from None
             return self._first_fitting([{only: text}])
-        if isinstance(given, dict):
+        if only is None or isinstance(given, dict):
             return self._first_fitting([given])
-        return self._first_fitting([{only: given}, {only: text}] if only is not None else [given])
+        return self._first_fitting([{only: given}, {only: text}])
+
+    def _not_json(self, error: ValueError) -> ArgumentsInvalid:
+        return ArgumentsInvalid(f"arguments of {self.name!r} are not valid JSON: {error}")
 
     def _only(self) -> str | None:
         """The argument that may be given by itself: the one that is required, or the first if none is."""
         fields = self.arguments.model_fields
         required = [name for name, field in fields.items() if field.is_required()]
-        return required[0] if len(required) == 1 else next(iter(fields), None) if not required else None
+        if len(required) > 1:
+            return None
+        return next(iter(required or fields), None)
 
-    def _first_fitting(self, readings: Sequence[Any]) -> BaseModel:
+    def _first_fitting(self, readings: Sequence[object]) -> BaseModel:
         """The first reading that fits; if none does, what is wrong with the first."""
-        first: ArgumentsInvalid | None = None
+        problems: list[str] = []
         for reading in readings:
             try:
                 made = self.arguments.model_validate(reading)
             except ValidationError as error:
-                first = first or ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {self._told(error)}")
+                problems.append(self._describe(error))
                 continue
             if not holds_no_number(made) or takes_no_number(self.arguments):
                 return made
-            first = first or ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {NO_NUMBER}")
-        assert first is not None
-        raise first
+            problems.append(NO_NUMBER)
+        raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {problems[0]}")
 
-    def _told(self, error: ValidationError) -> str:
-        have = ", ".join(self.arguments.model_fields) or "no arguments"
-        said = []
-        for each in error.errors(include_url=False, include_input=False):
-            text = f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}"
-            if each["type"] == "extra_forbidden" and len(each["loc"]) == 1:
-                text += f" (it takes {have})"
-            elif not each["loc"]:
-                text = f"arguments: write them as a JSON object; it takes {have}"
-            said.append(text)
-        return "; ".join(said)
+    def _describe(self, invalid: ValidationError) -> str:
+        """What is wrong, field by field, in words that help a model to call again."""
+        fields = ", ".join(self.arguments.model_fields) or "no arguments"
+        lines: list[str] = []
+        for error in invalid.errors(include_url=False, include_input=False):
+            place = ".".join(map(str, error["loc"]))
+            if not place:
+                lines.append(f"arguments: write them as a JSON object; it takes {fields}")
+                continue
+            line = f"{place}: {error['msg']}"
+            if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
+                line += f" (it takes {fields})"
+            lines.append(line)
+        return "; ".join(lines)
 
     def _by_name(self, arguments: BaseModel) -> dict[str, Any]:
         return {name: getattr(arguments, name) for name in type(arguments).model_fields}
 
-    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+    async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Validates, then calls."""
         arguments = self._by_name(self.read(next(iter(inputs.values()))))
         if self.streams:
@@ -210,39 +222,47 @@ class Tool(Node[In, Out]):
 
     async def _gathered(self, arguments: dict[str, Any], ctx: Context) -> Out:
         """The pieces of a function that yields, each told as it comes: texts joined, anything else as a list."""
-        pieces: list[Any] = []
+        pieces: list[object] = []
         observed, frame = ctx.frame.observed, ctx.frame
         async with aclosing(pieces_of(self.function, self._signature, arguments, ctx)) as given:
             async for piece in given:
                 pieces.append(piece)
                 if observed:
                     frame.tell(ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece))
-        whole: Any = "".join(map(str, pieces)) if self.output is str else pieces
+        whole: Any = pieces
+        if self.output is str:
+            whole = "".join(map(str, pieces))
         answer: Out = whole
         return answer
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    async def __call__(self, *args: object, **kwargs: object) -> Any:
         """The plain function, for tests and for use outside of a graph."""
         result = self.function(*args, **kwargs)
         return await result if inspect.isawaitable(result) else result
 
 
-def _answer_type(function: Callable[..., Any], written: Type) -> Type:
+def _answer_type(function: AnyFunction, written: Type) -> Type:
     """What a function that yields answers in all: `AsyncIterator[str]` is a text, `Iterator[Row]` a list of rows."""
-    origin = origin_of(written)
     yields = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
     if yields and written is Any:
         return list[Any]
-    if origin in (AsyncIterator, AsyncGenerator, Iterator, Generator) or (
-        yields and origin in (AsyncIterable, Iterable)
-    ):
-        item: Type = get_args(written)[0] if get_args(written) else Any
-        listed: Type = list[item]
-        return str if item is str else listed
-    return written
+    origin = origin_of(written)
+    # A list is iterable too: only what yields means its pieces by `Iterable[T]`.
+    if origin not in _ITERATORS and not (yields and origin in _ITERABLES):
+        return written
+    items = get_args(written)
+    item: Type = items[0] if items else Any
+    if item is str:
+        return str
+    answer: Type = list[item]
+    return answer
 
 
-def _read_function(name: str, function: Callable[..., Any], signature: Signature) -> dict[str, Any]:
+_ITERATORS = (AsyncIterator, AsyncGenerator, Iterator, Generator)
+_ITERABLES = (AsyncIterable, Iterable)
+
+
+def _read_function(name: str, function: AnyFunction, signature: Signature) -> dict[str, Any]:
     """What a tool knows of its function: what it takes and answers, and what is wrong with that."""
     arguments, problems = _argument_model(name, function, signature)
     answer = _answer_type(function, signature.output)
@@ -261,12 +281,14 @@ def _read_function(name: str, function: Callable[..., Any], signature: Signature
     }
 
 
-def _argument_model(name: str, function: Callable[..., Any], signature: Signature) -> tuple[type[BaseModel], list[str]]:
-    _, described = read_docstring(function)
+def _argument_model(name: str, function: AnyFunction, signature: Signature) -> tuple[ArgumentModel, list[str]]:
+    """The model of a function's arguments, and what is wrong with it."""
+    _, descriptions = read_docstring(function)
     hints, _ = read_hints(function)
     fields: dict[str, Any] = {}
     for port in signature.ports:
-        kind = _described(hints.get(port.name, port.type), described.get(port.name))
+        hint = hints.get(port.name, port.type)
+        kind = _described(hint, descriptions.get(port.name))
         fields[port.name] = kind if port.default is MISSING else (kind, port.default)
     strict = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)  # what was allowed is what is done
     try:
@@ -274,26 +296,36 @@ def _argument_model(name: str, function: Callable[..., Any], signature: Signatur
             warnings.simplefilter("ignore", UserWarning)  # an argument may be called `json` or `schema`
             arguments = create_model(f"{name}_arguments", __config__=strict, **fields)
         schema_of(arguments)
-        hidden = [name for name in fields if name not in arguments.model_fields]
-        return arguments, [f"its parameter {name!r} has a leading underscore, which no schema has" for name in hidden]
     except Exception as error:
-        problem = f"its parameters make no schema: {str(error).splitlines()[0]}; use types that JSON can carry"
+        reason = str(error).splitlines()[0]
+        problem = f"its parameters make no schema: {reason}; use types that JSON can carry"
         return create_model(f"{name}_arguments"), [problem]
+    problems: list[str] = []
+    for field in fields:
+        if field not in arguments.model_fields:
+            problems.append(f"its parameter {field!r} has a leading underscore, which no schema has")
+    return arguments, problems
 
 
 def _described(kind: Any, text: str | None) -> Any:
     """The type with the docstring's words for it, unless it brings its own."""
-    own = get_args(kind)[1:] if origin_of(kind) is Annotated else ()
-    if not text or any(isinstance(extra, FieldInfo) and extra.description for extra in own):
+    if not text:
         return kind
+    extras = get_args(kind)[1:] if origin_of(kind) is Annotated else ()
+    for extra in extras:
+        if isinstance(extra, FieldInfo) and extra.description:
+            return kind
     return Annotated[kind, Field(description=text)]
 
 
-def _port_type(arguments: type[BaseModel], signature: Signature) -> Any:
-    required = [
-        port for port in signature.ports if (field := arguments.model_fields.get(port.name)) and field.is_required()
-    ]
-    return arguments | required[0].type if len(required) == 1 else arguments
+def _port_type(arguments: ArgumentModel, signature: Signature) -> Type:
+    """What an edge may bring: the arguments, or the only required one by itself."""
+    fields = arguments.model_fields
+    required = [port for port in signature.ports if port.name in fields and fields[port.name].is_required()]
+    if len(required) != 1:
+        return arguments
+    alone: Type = arguments | required[0].type
+    return alone
 
 
 class _Schema(GenerateJsonSchema):
@@ -303,48 +335,54 @@ class _Schema(GenerateJsonSchema):
 
 
 @lru_cache(maxsize=4096)
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+def schema_of(model: ArgumentModel) -> JsonSchema:
     """The JSON schema of a model, without the titles that pydantic adds. Made once: who changes it changes it for all."""
     schema = model.model_json_schema(schema_generator=_Schema)
     _untitle(schema)
     return schema
 
 
-def _untitle(schema: Any) -> None:
-    todo = [schema]
+def _untitle(schema: JsonSchema) -> None:
+    todo: list[object] = [schema]
     while todo:
         part = todo.pop()
-        if isinstance(part, dict):
-            if isinstance(part.get("title"), str):
-                del part["title"]
-            if isinstance(part.get("default"), float) and not isfinite(part["default"]):
-                del part["default"]  # JSON has no infinity; what is left out gets it all the same
-            for key, value in part.items():
-                todo += list(value.values()) if key in ("properties", "$defs") and isinstance(value, dict) else [value]
-        elif isinstance(part, list):
+        if isinstance(part, list):
             todo += part
+        if not isinstance(part, dict):
+            continue
+        if isinstance(part.get("title"), str):
+            del part["title"]
+        default = part.get("default")
+        if isinstance(default, float) and not isfinite(default):
+            del part["default"]  # JSON has no infinity; what is left out gets it all the same
+        for key, value in part.items():
+            named = key in ("properties", "$defs") and isinstance(value, dict)
+            if named:  # its keys are names of the user's: a field may be called `title`
+                todo += value.values()
+            else:
+                todo.append(value)
 
 
-def spec_of(node: Node[Any, Any]) -> ToolSpec:
+def spec_of(node: AnyNode) -> ToolSpec:
     """Any node as a model that may call it sees it: its description, and the schema of what it takes."""
     spec = getattr(node, "spec", None)
     if isinstance(spec, ToolSpec):
         return spec
     target, _ = node.entry()
-    return ToolSpec(node.name, node.description or f"Ask {target.name}.", _schema_of_input(node.ports[0].type))
+    description = node.description or f"Ask {target.name}."
+    return ToolSpec(node.name, description, _schema_of_input(node.ports[0].type))
 
 
 @lru_cache(maxsize=4096)
-def _schema_of_input(kind: Any) -> dict[str, Any]:
+def _schema_of_input(kind: Type) -> JsonSchema:
     """The schema of an object: of the model itself, else of one with the type as its only field."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return schema_of(kind)
-    return schema_of(
-        create_model("input", input=(str if kind is Any else kind, ...), __config__=ConfigDict(extra="forbid"))
-    )
+    field = (str if kind is Any else kind, ...)
+    return schema_of(create_model("input", input=field, __config__=ConfigDict(extra="forbid")))
 
 
-def read_for(node: Node[Any, Any], arguments: str) -> Any:
+def read_for(node: AnyNode, arguments: str) -> Any:
     """What a node is given for a model's call: validated arguments of a tool, the input message of anything else.
 
     Raises:
@@ -353,34 +391,47 @@ def read_for(node: Node[Any, Any], arguments: str) -> Any:
     if getattr(node, "spec", None) is not None:
         reads: Callable[[str], Any] = getattr(node, "read_text", node.read)
         return reads(arguments)
+    whose = f"arguments of {node.name!r}"
     try:
         given = from_json(arguments or "{}")
     except ValueError as error:
-        raise ArgumentsInvalid(f"arguments of {node.name!r} are not valid JSON: {error}") from None
+        raise ArgumentsInvalid(f"{whose} are not valid JSON: {error}") from None
     kind = node.ports[0].type
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        if isinstance(given, dict) and "input" not in given:
+    is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
+    if isinstance(given, dict) and not is_model:
+        if "input" not in given:
             raise ArgumentsInvalid(_lacks_input(node, list(given)))
-        given = given["input"] if isinstance(given, dict) else given
+        given = given["input"]
     try:
-        message = adapter_of(str if kind is Any else kind).validate_python(given)
+        message = adapter_of(_input_type(node)).validate_python(given)
     except ValidationError as error:
-        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'input'}: {e['msg']}" for e in error.errors())
-        raise ArgumentsInvalid(f"arguments of {node.name!r} do not fit: {details}") from None
+        details = "; ".join(map(_describe_input, error.errors()))
+        raise ArgumentsInvalid(f"{whose} do not fit: {details}") from None
     if holds_no_number(message) and not takes_no_number(kind):
-        raise ArgumentsInvalid(f"arguments of {node.name!r} do not fit: {NO_NUMBER}")
+        raise ArgumentsInvalid(f"{whose} do not fit: {NO_NUMBER}")
     return message
 
 
-def _lacks_input(node: Node[Any, Any], given: Sequence[str]) -> str:
-    """What a model is told that calls, or hands over to, a node without saying what the node shall get."""
+def _input_type(node: AnyNode) -> Type:
+    """What a model is asked for: a text, where anything may come."""
     kind = node.ports[0].type
-    wanted = type_name(str if kind is Any else kind)
+    return str if kind is Any else kind
+
+
+def _describe_input(error: ErrorDetails) -> str:
+    place = ".".join(map(str, error["loc"])) or "input"
+    return f"{place}: {error['msg']}"
+
+
+def _lacks_input(node: AnyNode, given: Sequence[str]) -> str:
+    """What a model is told that calls, or hands over to, a node without saying what the node shall get."""
+    wanted = type_name(_input_type(node))
     others = f" (there is {', '.join(map(repr, given[:4]))})" if given else ""
-    return f'arguments of {node.name!r} lack "input"{others}: write {{"input": ...}} with what it shall get, of type {wanted}'
+    advice = f'write {{"input": ...}} with what it shall get, of type {wanted}'
+    return f'arguments of {node.name!r} lack "input"{others}: {advice}'
 
 
-def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str:
+def result_text(node: str, output: object, limit: int | None = OUTPUT_LIMIT) -> str:
     """What a model reads of an answer: text as it is, nothing as an empty text, everything else as JSON, all cut at a limit.
 
     Raises:
@@ -391,13 +442,13 @@ def result_text(node: str, output: Any, limit: int | None = OUTPUT_LIMIT) -> str
     try:
         text = join_surrogates(output) if isinstance(output, str) else _json_text(output)
     except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise ResultInvalid(
-            f"{node!r} answered with {type(output).__name__}, which cannot be written as JSON: {str(error)[:200]}"
-        ) from None
+        kind = type(output).__name__
+        reason = str(error)[:200]
+        raise ResultInvalid(f"{node!r} answered with {kind}, which cannot be written as JSON: {reason}") from None
     return text if limit is None else cut(text, limit)
 
 
-def _json_text(output: Any) -> str:
+def _json_text(output: object) -> str:
     check_integers(output)
     return to_json(output, inf_nan_mode="strings").decode()
 
@@ -410,11 +461,11 @@ def cut(text: str, limit: int) -> str:
 
 
 @overload
-def tool(function: Callable[..., Any], /) -> Tool[Any, Any]: ...
+def tool(function: AnyFunction, /) -> Tool[Any, Any]: ...
 @overload
 def tool(
-    *, calls: Sequence[Node[Any, Any] | str] = ..., **options: Unpack[ToolOptions]
-) -> Callable[[Callable[..., Any]], Tool[Any, Any]]: ...
+    *, calls: Sequence[Callee] = ..., **options: Unpack[ToolOptions]
+) -> Callable[[AnyFunction], Tool[Any, Any]]: ...
 def tool(function: Any = None, /, **options: Any) -> Any:
     """Makes a function a tool: its parameters become the schema a model is shown, its docstring the description.
 

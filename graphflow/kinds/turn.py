@@ -17,7 +17,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from graphflow.declaration.handoffs import Handoff, Handover
-from graphflow.declaration.node import Context, Node
+from graphflow.declaration.node import AnyNode, Context
 from graphflow.errors import LimitExceeded, NotReachable
 from graphflow.events import HandedOver
 from graphflow.kinds.tool import OUTPUT_LIMIT, cut, read_for, result_text, spec_of
@@ -46,16 +46,14 @@ class Offer:
 
     __slots__ = ("handoffs", "hidden", "nodes", "specs")
 
-    def __init__(
-        self, agent: Node[Any, Any], nodes: Sequence[Node[Any, Any]], pairs: Sequence[Any], ctx: Context
-    ) -> None:
+    def __init__(self, agent: AnyNode, nodes: Sequence[AnyNode], pairs: Sequence[Any], ctx: Context) -> None:
         self.nodes = nodes
-        self.handoffs: dict[str, tuple[Handoff, Node[Any, Any]]] = {pair[0].tool: pair for pair in pairs}
+        self.handoffs: dict[str, tuple[Handoff, AnyNode]] = {pair[0].tool: pair for pair in pairs}
         self.specs = (*(self._spec(node, ctx) for node in nodes), *(_spec_of_handoff(*pair) for pair in pairs))
         self.hidden = {callee if isinstance(callee, str) else callee.name for callee in agent.calls}
         """Names there is an edge to, whether they are offered now or not: the walk itself refuses those."""
 
-    def _spec(self, node: Node[Any, Any], ctx: Context) -> ToolSpec:
+    def _spec(self, node: AnyNode, ctx: Context) -> ToolSpec:
         """The node as the model sees it; one that calls others for it tells which it can call here."""
         within = getattr(node, "spec_within", None)
         if within is None:
@@ -63,12 +61,12 @@ class Offer:
         spec: ToolSpec = within(ctx.frame.reachable(node, ctx))
         return spec
 
-    def find(self, name: str) -> Node[Any, Any] | None:
+    def find(self, name: str) -> AnyNode | None:
         """The node of that name."""
         return next((node for node in self.nodes if node.name == name), None)
 
 
-def _spec_of_handoff(handoff: Handoff, target: Node[Any, Any]) -> ToolSpec:
+def _spec_of_handoff(handoff: Handoff, target: AnyNode) -> ToolSpec:
     spec = spec_of(target)
     about = handoff.description or target.description
     return ToolSpec(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Unpack, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, Unpack, runtime_checkable
 
 from graphflow.errors import ModelError
 from graphflow.model.settings import DEFAULTS, SETTINGS, Settings, SettingsOptions
@@ -20,6 +20,7 @@ Finish = Literal["stop", "tool_calls", "length", "refusal", "content_filter", "p
 """Why a reply ended, in one vocabulary for all providers. "pause": the provider wants the turn back to go on; "error":
 the reply is unusable, by the provider's own word; "other": the provider never said. A stream that says "other" with a
 word of the provider's own has broken off: that is an error."""
+JsonSchema: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class ToolSpec:
 
     name: str
     description: str
-    parameters: dict[str, Any]
+    parameters: JsonSchema
     """JSON schema of the arguments, an object."""
     strict: bool | None = None
     """Whether the provider shall hold the model to the schema; None = its default."""
@@ -58,7 +59,7 @@ class Request:
     turns: tuple[Turn, ...]
     system: str | tuple[str | CacheMark, ...] = ""
     tools: tuple[ToolSpec, ...] = ()
-    output_schema: dict[str, Any] | None = None
+    output_schema: JsonSchema | None = None
     settings: Settings = DEFAULTS
     json_mode: bool = False
     restart: bool = False
@@ -70,7 +71,7 @@ class Request:
         turns: tuple[Turn, ...],
         system: str | tuple[str | CacheMark, ...] = "",
         tools: tuple[ToolSpec, ...] = (),
-        output_schema: dict[str, Any] | None = None,
+        output_schema: JsonSchema | None = None,
         *,
         settings: Settings = DEFAULTS,
         json_mode: bool = False,

@@ -330,9 +330,9 @@ def test_who_always_abstains_wants_otherwise() -> None:
     [
         (lambda: Router("r", by_label, guards={"a": bool}), "has rule and guards; it decides by one of them"),
         (lambda: Router("r", guards={"a": bool}, examples={"a": ["x"]}), "has guards and examples"),
-        (lambda: Router("r", guards={"a": 3, "b": bool}), "the guard of 'a' is no plain function"),  # type: ignore[dict-item]
-        (lambda: Router("r", guards={"a": by_enum, "b": bool}), "the guard of 'a' is no plain function"),  # type: ignore[dict-item]
-        (lambda: Router("r", cascade=[left]), "in its cascade is no router"),  # type: ignore[list-item]
+        (lambda: Router("r", guards={"a": 3, "b": bool}), "the guard of 'a' must be a plain function"),  # type: ignore[dict-item]
+        (lambda: Router("r", guards={"a": by_enum, "b": bool}), "the guard of 'a' must be a plain function"),  # type: ignore[dict-item]
+        (lambda: Router("r", cascade=[left]), "in its cascade is not a router"),  # type: ignore[list-item]
         (lambda: Router("r", cascade=[Router("s", by_type)]), "chooses messages, not labels"),
         (
             lambda: Router("r", cascade=[Router("s", labels=["a"], otherwise="b")]),
