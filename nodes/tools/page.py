@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from graphflow import Message, Tool, tool
 from graphflow.concurrency import in_thread
 from nodes.tools.fetch import Fetched, Url, Web
 
-LONGEST = 2_000_000
+MAX_CHARACTERS = 2_000_000
 """Characters of HTML that are read."""
-DEEPEST = 20
+MAX_INDENT = 20
 """Lists and quotes within each other that are indented; deeper ones stand as far in as these."""
+MAX_ATTRIBUTES = 50
+"""Attributes of one tag that are read."""
+MAX_DROPPED = 10_000
+"""Tags of one name within each other that are counted while they are dropped."""
+MAX_LINK = 2_000
+"""Characters of an address that is still written as a link."""
 
 TAG = re.compile(r"[a-zA-Z][^\s/>]*")
 ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>=][^\s/>=]*)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s>"']*))?""")
 LONG_NUMBER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
-"""A reference to a character beyond the last one: no reader has it, and Python refuses to read thousands of digits."""
+"""A reference to a character beyond the last one: no reader knows it, and Python refuses to read thousands of digits."""
 RAW = {name: re.compile(f"</{name}(?=[\\s/>])", re.IGNORECASE) for name in ("script", "style", "textarea", "title")}
 
 
@@ -41,6 +47,11 @@ BLOCKS = _words(
     "table fieldset legend caption thead tbody"
 )
 HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
+CLOSED_BLOCKS = BLOCKS | HEADINGS.keys() | _words("ul ol li blockquote pre")
+OPENED_BLOCKS = CLOSED_BLOCKS | _words("tr hr")
+SMALL_BLOCKS = _words("li tr thead tbody")
+"""Blocks that follow each other without an empty line."""
+CODE = _words("code kbd samp")
 MARKS = {"strong": "**", "b": "**", "em": "*", "i": "*"}
 SPACE = re.compile(r"[ \t\n\r\f\v\u00a0]+")
 
@@ -80,10 +91,11 @@ def _read(answer: Fetched) -> Page:
 
 
 def page_title(source: str) -> str:
-    """What a page calls itself, or an empty text."""
-    for kind, name, _, text in scanned(source[:LONGEST]):
-        if kind == "raw" and name == "title":
-            return SPACE.sub(" ", unescaped(text)).strip()[:500]
+    """The title of a page, or an empty text."""
+    for piece in scan(source[:MAX_CHARACTERS]):
+        if piece.kind == "raw" and piece.name == "title":
+            title = SPACE.sub(" ", unescaped(piece.text)).strip()
+            return title[:500]
     return ""
 
 
@@ -100,55 +112,77 @@ def page_text(source: str, *, base: str = "") -> str:
         base: the page's address, for links that are relative to it.
     """
     writer = _Writer(base)
-    for kind, name, attributes, text in scanned(source[:LONGEST]):
-        if kind == "text":
-            writer.write(unescaped(text))
-        elif kind == "start":
-            writer.start(name, attributes)
-        elif kind == "end":
-            writer.end(name)
-    return writer.finished()
+    for piece in scan(source[:MAX_CHARACTERS]):
+        match piece.kind:
+            case "text":
+                writer.write(unescaped(piece.text))
+            case "start":
+                writer.start(piece.name, piece.attributes)
+            case "end":
+                writer.end(piece.name)
+    return writer.finish()
 
 
-def scanned(source: str) -> Iterator[tuple[str, str, dict[str, str], str]]:
-    """The pieces of HTML in order: texts, start and end tags, and the raw text of scripts and titles.
+# -- the scanner -------------------------------------------------------------------------------------------------------
+class Piece(NamedTuple):
+    """A piece of HTML: a text, a start or end tag, or the raw text of a script or title."""
+
+    kind: Literal["text", "start", "end", "raw"]
+    name: str = ""
+    text: str = ""
+    attributes: Mapping[str, str] = {}
+
+
+def scan(source: str) -> Iterator[Piece]:
+    """The pieces of HTML in order.
 
     As the HTML standard has it, a tag, comment or script that never ends takes the rest of the page with it.
     """
     at = 0
-    while at < len(source):
+    while 0 <= at < len(source):
         opens = source.find("<", at)
-        if opens != at:
-            yield "text", "", {}, source[at : opens if opens >= 0 else len(source)]
         if opens < 0:
+            yield Piece("text", text=source[at:])
             return
-        follows = source[opens + 1 : opens + 2]
-        closing = follows == "/"
-        name = TAG.match(source, opens + 1 + closing)
-        if name is None and follows not in ("!", "?", "/"):
-            yield "text", "", {}, "<"
-            at = opens + 1
-            continue
-        if name is None or closing:
-            ending = "-->" if source.startswith("<!--", opens) else ">"
-            end = source.find(ending, opens + 1)
-            if end < 0:
-                return
-            if name is not None:
-                yield "end", name[0].lower(), {}, ""
-            at = end + len(ending)
-            continue
-        attributes, at = _attributes(source, name.end())
-        if at < 0:
-            return
-        tag = name[0].lower()
-        yield "start", tag, attributes, ""
-        if tag in RAW:
-            found = RAW[tag].search(source, at)
-            yield "raw", tag, {}, source[at : found.start() if found else len(source)]
-            if found is None:
-                return
-            at = found.start()
+        if opens > at:
+            yield Piece("text", text=source[at:opens])
+        at = yield from _markup(source, opens)
+
+
+def _markup(source: str, opens: int) -> Generator[Piece, None, int]:
+    """What begins at a `<`. Returns the place behind it, or -1 if it never ends."""
+    follows = source[opens + 1 : opens + 2]
+    is_end = follows == "/"
+    name = TAG.match(source, opens + 1 + is_end)
+    if name is not None and not is_end:
+        return (yield from _start_tag(source, name))
+    if name is None and follows not in ("!", "?", "/"):  # as in `a < b`
+        yield Piece("text", text="<")
+        return opens + 1
+    ending = "-->" if source.startswith("<!--", opens) else ">"
+    end = source.find(ending, opens + 1)
+    if end < 0:
+        return -1
+    if name is not None:
+        yield Piece("end", name[0].lower())
+    return end + len(ending)
+
+
+def _start_tag(source: str, name: re.Match[str]) -> Generator[Piece, None, int]:
+    attributes, at = _attributes(source, name.end())
+    if at < 0:
+        return -1
+    tag = name[0].lower()
+    yield Piece("start", tag, attributes=attributes)
+    if tag not in RAW:
+        return at
+    # What stands in these is text, whatever it looks like: <script>if (a <b) ...
+    end = RAW[tag].search(source, at)
+    if end is None:
+        yield Piece("raw", tag, source[at:])
+        return -1
+    yield Piece("raw", tag, source[at : end.start()])
+    return end.start()
 
 
 def _attributes(source: str, at: int) -> tuple[dict[str, str], int]:
@@ -157,15 +191,11 @@ def _attributes(source: str, at: int) -> tuple[dict[str, str], int]:
     while True:
         found = ATTRIBUTE.match(source, at)
         if found is not None and found.end() > at:
-            if len(attributes) < 50:
-                value = found[2] or ""
-                value = value[1:-1] if value[:1] in ("'", '"') else value
-                attributes.setdefault(found[1].lower(), unescaped(value))
-            at = found.end()
-            if source[at : at + 1] in ("'", '"'):  # a quote that is not closed, or stands alone
-                if source.find(source[at], at + 1) < 0:
-                    return attributes, -1
-                at += 1
+            if len(attributes) < MAX_ATTRIBUTES:
+                attributes.setdefault(found[1].lower(), _value(found[2] or ""))
+            at = _behind_quote(source, found.end())
+            if at < 0:
+                return attributes, -1
             continue
         while source[at : at + 1] and source[at] in " \t\n\r\f\v/='\"":
             at += 1
@@ -175,101 +205,146 @@ def _attributes(source: str, at: int) -> tuple[dict[str, str], int]:
             return attributes, at + 1
 
 
+def _value(text: str) -> str:
+    is_quoted = text[:1] in ("'", '"')
+    return unescaped(text[1:-1] if is_quoted else text)
+
+
+def _behind_quote(source: str, at: int) -> int:
+    """The place behind a quote that stands alone; -1 if it opens a value that never ends."""
+    quote = source[at : at + 1]
+    if quote not in ("'", '"'):
+        return at
+    return at + 1 if source.find(quote, at + 1) >= 0 else -1
+
+
+# -- the writer --------------------------------------------------------------------------------------------------------
 class _Writer:
-    """Markdown as the tags come: a list of lines done, the line being written, and what is open around it."""
+    """Markdown, written as the tags come.
+
+    Attributes:
+        lines: the lines that are done.
+        line: the pieces of the line that is being written.
+        prefix: what the next words of a block begin with: the bullet of an item, the mark of a heading.
+        numbers: the lists that are open: the number of the last item, None for bullets.
+        quotes, pre, code: how many of these are open.
+        link: the links that are open: their address, and where in the line they began.
+        cells: the cells of the row that is open, or None.
+        is_in_cell: whether a cell is open.
+        rows: the rows of the table so far.
+        dropped: the tags of one name that are open, of which nothing is written.
+    """
 
     def __init__(self, base: str) -> None:
         self.base = base
         self.lines: list[str] = []
         self.line: list[str] = []
-        self.around: list[str] = []
+        self.prefix = ""
         self.numbers: list[int | None] = []
         self.quotes = 0
-        self.dropping: list[str] = []
         self.pre = 0
         self.code = 0
         self.link: list[tuple[str, int]] = []
         self.cells: list[str] | None = None
-        self.in_cell = False
+        self.is_in_cell = False
         self.rows = 0
-        self.prefix = ""
-        """What the next words of a block begin with: the bullet of an item, the mark of a heading."""
+        self.dropped: list[str] = []
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """A start tag."""
-        if self.dropping or name in DROPPED or _hidden(attributes):
-            if name not in VOID and len(self.dropping) < 10_000 and (not self.dropping or name == self.dropping[0]):
-                self.dropping.append(name)
-            return
-        if name in BLOCKS or name in HEADINGS or name in ("ul", "ol", "li", "blockquote", "pre", "tr", "hr"):
-            self._open_block(name, attributes)
-        elif name == "br":
-            self.break_line(blank=False)
+        if self.dropped or name in DROPPED or _is_hidden(attributes):
+            self._drop(name)
+        elif name in OPENED_BLOCKS:
+            self._open_block(name)
         elif name in ("td", "th"):
             self.close_cell()
-            self.in_cell = self.cells is not None
-        elif name in MARKS and not self.pre:
+            self.is_in_cell = self.cells is not None
+        elif name == "br":
+            self.break_line(blank=False)
+        elif name == "img":
+            if attributes.get("alt"):
+                self.write(f"[image: {attributes['alt']}]")
+        elif not self.pre:
+            self._open_inline(name, attributes)
+
+    def _drop(self, name: str) -> None:
+        """Writes nothing until this tag ends. Only tags of its own name are counted: others may never be closed."""
+        if name in VOID or len(self.dropped) >= MAX_DROPPED:
+            return
+        if not self.dropped or name == self.dropped[0]:
+            self.dropped.append(name)
+
+    def _open_inline(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name in MARKS:
             self.line.append(MARKS[name])
-        elif name in ("code", "kbd", "samp") and not self.pre:
+        elif name in CODE:
             self.code += 1
             self.line.append("`")
-        elif name == "a" and attributes.get("href") and not self.pre:
+        elif name == "a" and attributes.get("href"):
             if self.link:  # a link in a link ends the outer one, as in browsers; each word is in one link at most
                 self.close_link()
             self.link.append((attributes["href"], len(self.line)))
-        elif name == "img" and attributes.get("alt"):
-            self.write(f"[image: {attributes['alt']}]")
 
-    def _open_block(self, name: str, attributes: dict[str, str]) -> None:
-        in_row = self.cells is not None and name != "tr"
-        if not in_row:
-            self.break_line(blank=name not in ("li", "tr", "thead", "tbody") and not self.numbers)
-        if name in HEADINGS and not in_row:
+    def _open_block(self, name: str) -> None:
+        is_in_row = self.cells is not None and name != "tr"
+        if not is_in_row:
+            self.break_line(blank=name not in SMALL_BLOCKS and not self.numbers)
+        match name:
+            case "ul":
+                self.numbers.append(None)
+            case "ol":
+                self.numbers.append(0)
+            case "blockquote":
+                self.quotes += 1
+            case "table":
+                self.close_row()
+                self.rows = 0
+            case "tr":
+                self.close_row()
+                self.cells = []
+            case _ if not is_in_row:  # a cell is one line, in which headings and items have no place
+                self._begin(name)
+
+    def _begin(self, name: str) -> None:
+        if name in HEADINGS:
             self.prefix = HEADINGS[name]
-        elif name in ("ul", "ol"):
-            self.numbers.append(0 if name == "ol" else None)
-        elif name == "li" and not in_row:
+        elif name == "li":
             self.prefix = self._bullet()
-        elif name == "blockquote":
-            self.quotes += 1
-        elif name == "pre" and not in_row:
+        elif name == "hr":
+            self.lines.append("---")
+        elif name == "pre":
             self.pre += 1
             if self.pre == 1:
                 self.lines.append(self._margin() + "```")
-        elif name == "hr" and not in_row:
-            self.lines.append("---")
-        elif name == "table":
-            self.close_row()
-            self.rows = 0
-        elif name == "tr":
-            self.close_row()
-            self.cells = []
 
     def end(self, name: str) -> None:
         """An end tag, perhaps of something that was never opened."""
-        if self.dropping:
-            if name == self.dropping[0]:
-                self.dropping.pop()
-            return
-        if name in ("td", "th"):
+        if self.dropped:
+            if name == self.dropped[0]:
+                self.dropped.pop()
+        elif name in ("td", "th"):
             self.close_cell()
         elif name == "tr":
             self.close_row()
-        elif name in MARKS and not self.pre:
+        elif name in CLOSED_BLOCKS:
+            self._close_block(name)
+        else:
+            self._close_inline(name)
+
+    def _close_inline(self, name: str) -> None:
+        if name in MARKS and not self.pre:
             self.line.append(MARKS[name])
-        elif name in ("code", "kbd", "samp") and self.code:
+        elif name in CODE and self.code:
             self.code -= 1
             self.line.append("`")
         elif name == "a" and self.link:
             self.close_link()
-        elif name in BLOCKS or name in HEADINGS or name in ("ul", "ol", "li", "blockquote", "pre"):
-            self._close_block(name)
 
     def _close_block(self, name: str) -> None:
         if name == "table":
             self.close_row()
         if self.cells is None:
-            self.break_line(blank=name not in ("li", "thead", "tbody") and len(self.numbers) < 2)
+            self.break_line(blank=name not in SMALL_BLOCKS and len(self.numbers) < 2)
             if name == "li" or name in HEADINGS:
                 self.prefix = ""
         if name in ("ul", "ol") and self.numbers:
@@ -277,20 +352,23 @@ class _Writer:
         elif name == "blockquote" and self.quotes:
             self.quotes -= 1
         elif name == "pre" and self.pre:
-            self.pre -= 1
-            if not self.pre:
-                self.lines += [self._margin() + "```", ""]
+            self._close_pre()
+
+    def _close_pre(self) -> None:
+        self.pre -= 1
+        if not self.pre:
+            self.lines += [self._margin() + "```", ""]
 
     def write(self, text: str) -> None:
         """Text, its spaces put together unless it is code."""
-        if self.dropping:
+        if self.dropped:
             return
         if self.pre and self.cells is None:
-            first, *more = text.replace("\r\n", "\n").split("\n")
+            first, *others = text.replace("\r\n", "\n").split("\n")
             self.line.append(first)
-            for each in more:
+            for line in others:
                 self.break_line(blank=False)
-                self.line.append(each)
+                self.line.append(line)
             return
         self.line.append(SPACE.sub(" ", text))
 
@@ -302,7 +380,8 @@ class _Writer:
             target = urlsplit(urljoin(self.base, target.strip())).geturl()
         except ValueError:
             return
-        if words and target.startswith(("http://", "https://", "mailto:")) and len(target) <= 2_000:
+        is_link = target.startswith(("http://", "https://", "mailto:")) and len(target) <= MAX_LINK
+        if words and is_link:
             self.line[since:] = [f"[{words}]({target})"]
 
     def close_cell(self) -> None:
@@ -312,9 +391,9 @@ class _Writer:
         words = SPACE.sub(" ", "".join(self.line)).strip().replace("|", "\\|")
         self.link.clear()
         self.line.clear()
-        if words or self.in_cell:
+        if words or self.is_in_cell:
             self.cells.append(words)
-        self.in_cell = False
+        self.is_in_cell = False
 
     def close_row(self) -> None:
         """The cells since `<tr>` become a line; below the first row of a table comes the rule that Markdown wants."""
@@ -348,16 +427,19 @@ class _Writer:
             self.lines.append("")
 
     def _bullet(self) -> str:
-        if self.numbers and self.numbers[-1] is not None:
-            self.numbers[-1] += 1
-            return f"{self.numbers[-1]}. "
-        return "- "
+        last = self.numbers[-1] if self.numbers else None
+        if last is None:
+            return "- "
+        self.numbers[-1] = last + 1
+        return f"{last + 1}. "
 
     def _margin(self, prefix: str = "") -> str:
-        depth = min(DEEPEST, len(self.numbers))
-        return "> " * min(DEEPEST, self.quotes) + "  " * (depth - 1 if depth and prefix else depth)
+        indent = min(MAX_INDENT, len(self.numbers))
+        if indent and prefix:  # a bullet stands a step before the text of its item
+            indent -= 1
+        return "> " * min(MAX_INDENT, self.quotes) + "  " * indent
 
-    def finished(self) -> str:
+    def finish(self) -> str:
         """All that was written."""
         self.close_row()
         self.break_line(blank=False)
@@ -366,11 +448,8 @@ class _Writer:
         return re.sub(r"\n{3,}", "\n\n", "\n".join(self.lines)).strip()
 
 
-def _hidden(attributes: dict[str, str]) -> bool:
+def _is_hidden(attributes: Mapping[str, str]) -> bool:
+    if "hidden" in attributes or attributes.get("aria-hidden", "").lower() == "true":
+        return True
     style = attributes.get("style", "").replace(" ", "").lower()
-    return (
-        "hidden" in attributes
-        or attributes.get("aria-hidden", "").lower() == "true"
-        or "display:none" in style
-        or "visibility:hidden" in style
-    )
+    return "display:none" in style or "visibility:hidden" in style
