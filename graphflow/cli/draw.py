@@ -12,8 +12,8 @@ from graphflow.cli.show import out
 from graphflow.graph import Graph
 from graphflow.project import load
 from graphflow.render import Difference, diff, draw, draw_run, read_records, to_ascii, to_mermaid, walked
+from graphflow.render.forms.output import to_text
 from graphflow.render.layout.program import CannotWrite
-from graphflow.render.writing import to_text
 
 AnyGraph: TypeAlias = Graph[Any, Any]
 

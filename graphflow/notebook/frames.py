@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphflow.errors import MissingExtra
-from graphflow.messages.message import to_json_value
+from graphflow.plain import to_json_value
 from graphflow.redaction import scrub, scrubbed
 from graphflow.render.xml import error_words, was_cancelled
 from graphflow.runtime.run_record import RunRecord, Step

@@ -23,8 +23,9 @@ from graphflow.events import Event
 from graphflow.notebook.rows import Rows
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 from graphflow.render import Overlay, dot_binary, mimebundle
+from graphflow.render.builder import picture
 from graphflow.render.forms.svg import write_svg
-from graphflow.render.picture import Open, Picture, picture
+from graphflow.render.picture import Open, Picture
 from graphflow.render.writing import check_options
 from graphflow.runtime.options import RunOptions
 from graphflow.runtime.run_record import RunRecord

@@ -16,8 +16,8 @@ from typing import Any
 from graphflow.events import Event
 from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub
-from graphflow.render.compare.overlay import nearest
-from graphflow.render.compare.places import Place, Places, Told
+from graphflow.render.compare.marks import nearest
+from graphflow.render.compare.places import EdgeWords, Place, Places
 from graphflow.render.picture import Area, Picture, Shape, edge_id
 from graphflow.render.talk import json_text
 from graphflow.render.timeline import How
@@ -128,7 +128,7 @@ class Rows:
         """A message, or its tombstone, went along an edge: which one, and the ends of it in words."""
         if place.alone is not None:
             return None
-        told = Told(getattr(event, "origin", ""), event.source, event.target, getattr(event, "port", ""))
+        told = EdgeWords(getattr(event, "origin", ""), event.source, event.target, getattr(event, "port", ""))
         index = self.places.edge(place, told, getattr(event, "edge", -1))
         target = self.spot(place, event.target)[0]
         if index is None or not target:

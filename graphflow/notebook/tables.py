@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from graphflow.events import Event, to_record
 from graphflow.kinds.prompts import Prompt
 from graphflow.limits import Usage
-from graphflow.messages.message import to_json_value
+from graphflow.plain import to_json_value
 from graphflow.proofs.report import counted
 from graphflow.redaction import scrub
 from graphflow.render.page import walked_picture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from graphflow.render.compare.difference import Difference, diff
+from graphflow.render.compare.diff import diff
+from graphflow.render.compare.difference import Difference
 from graphflow.render.compare.overlay import Overlay, overlay_of
 from graphflow.render.layout.program import dot_binary
 from graphflow.render.page import write_report

@@ -2,15 +2,27 @@
 
 Two things are folded: nodes side by side (same kind, fed by the same and feeding the same), and nodes one behind the other
 (each with one way in and one way out). What is folded keeps the names of its members, and a walk's figures are summed.
+
+         .--> a --.                                    a --> b --> c --> d   becomes   a ... d
+    s ---+--> b --+--> t   becomes   s --> a ... c --> t
+         '--> c --'
 """
 
 from __future__ import annotations
 
-from graphflow.render.labels import LONGEST, cut
-from graphflow.render.picture import FOLDED, Area, Line, Picture, Shape
+from operator import attrgetter
 
-FEWEST = 4
+from graphflow.render.labels import MAX_TOOLTIP
+from graphflow.render.picture import FOLDED, Area, Line, Picture, Shape
+from graphflow.render.xml import ELLIPSIS, clip
+
+LONG_ROW = 4
 """Nodes that make a row; where that is not enough, two do."""
+SHORT_ROW = 2
+WITHOUT_PLURAL = ("code", "skills")
+"""Kinds that are called the same however many there are."""
+
+Row = list[Shape]
 
 
 def fold_rows(picture: Picture, room: int) -> None:
@@ -18,125 +30,145 @@ def fold_rows(picture: Picture, room: int) -> None:
 
     The picture is changed in place.
     """
-    while picture.size > room and _fold_once(picture, FEWEST, 0):
+    while picture.size > room and _fold_once(picture, LONG_ROW, 0):
         pass
-    while picture.size > room and _fold_once(picture, 2, room):
+    while picture.size > room and _fold_once(picture, SHORT_ROW, room):
         pass
 
 
 def _fold_once(picture: Picture, fewest: int, room: int) -> bool:
     """Folds the rows there are now, until there is room; tells whether there was any."""
-    ways, homes, size = _ways(picture), _homes(picture), picture.size
-    rows = [*_side_by_side(picture, ways, homes, fewest), *_one_behind_another(picture, ways, homes, fewest)]
+    crowd = _Crowd(picture)
+    rows = crowd.side_by_side(fewest)
+    rows += crowd.one_behind_another(fewest)
     rows.sort(key=len, reverse=True)
+    size = picture.size
     folded: dict[int, Shape] = {}
     for row in rows:
-        if size > room and not any(id(shape) in folded for shape in row):
-            whole = _whole(row)
-            folded.update((id(shape), whole) for shape in row)
-            size -= len(row) - 1
-    if folded:
-        _replace(picture, folded)
-        _merge_lines(picture)
-    return bool(folded)
-
-
-Ways = tuple[dict[int, list[Line]], dict[int, list[Line]]]
-"""The lines that lead to each shape, and those that leave it."""
-
-
-def _ways(picture: Picture) -> Ways:
-    into: dict[int, list[Line]] = {id(s): [] for s in picture.every_shape()}
-    out: dict[int, list[Line]] = {id(s): [] for s in picture.every_shape()}
-    for line in picture.lines:
-        out[id(line.source)].append(line)
-        into[id(line.target)].append(line)
-    return into, out
-
-
-def _side_by_side(picture: Picture, ways: Ways, homes: dict[int, str], fewest: int) -> list[list[Shape]]:
-    into, out = ways
-    alike: dict[object, list[Shape]] = {}
-    for shape in picture.every_shape():
-        if shape.kind in ("start", "end"):
+        if size <= room:
+            break
+        if any(id(shape) in folded for shape in row):
             continue
-        fed = frozenset([(id(line.source), line.style, line.parts) for line in into[id(shape)]])
-        feeds = frozenset([(id(line.target), line.style, line.parts) for line in out[id(shape)]])
-        alike.setdefault((homes[id(shape)], shape.kind, fed, feeds), []).append(shape)
-    return [row for row in alike.values() if len(row) >= fewest]
+        whole = _whole(row)
+        for shape in row:
+            folded[id(shape)] = whole
+        size -= len(row) - 1
+    if not folded:
+        return False
+    _replace_shapes(picture, folded)
+    _replace_lines(picture, folded)
+    _merge_lines(picture)
+    return True
 
 
-def _one_behind_another(picture: Picture, ways: Ways, homes: dict[int, str], fewest: int) -> list[list[Shape]]:
-    into, out = ways
+class _Crowd:
+    """The shapes of a picture, the areas they stand in, and the lines that lead to and from them."""
 
-    within = {
-        key
-        for key, lines in into.items()
-        if len(lines) == len(out[key]) == 1
-        and lines[0].plain
-        and out[key][0].plain
-        and lines[0].style == out[key][0].style == "flow"
-    }
+    def __init__(self, picture: Picture) -> None:
+        self.shapes = [shape for shape in picture.every_shape() if not shape.is_end]
+        self.homes: dict[int, str] = {}
+        self.into: dict[int, list[Line]] = {}
+        self.out: dict[int, list[Line]] = {}
+        for shape in picture.every_shape():
+            self.homes[id(shape)] = ""
+            self.into[id(shape)] = []
+            self.out[id(shape)] = []
+        for area in picture.every_area():
+            for shape in area.shapes:
+                self.homes[id(shape)] = area.key
+        for line in picture.lines:
+            self.into[id(line.target)].append(line)
+            self.out[id(line.source)].append(line)
 
-    def inside(shape: Shape) -> bool:
-        return id(shape) in within and shape.kind not in ("start", "end")
+    def side_by_side(self, fewest: int) -> list[Row]:
+        """Rows of shapes that are fed by the same and feed the same."""
+        alike: dict[object, Row] = {}
+        for shape in self.shapes:
+            fed = frozenset((id(line.source), line.style, line.parts) for line in self.into[id(shape)])
+            feeds = frozenset((id(line.target), line.style, line.parts) for line in self.out[id(shape)])
+            key = (self.homes[id(shape)], shape.kind, fed, feeds)
+            alike.setdefault(key, []).append(shape)
+        return [row for row in alike.values() if len(row) >= fewest]
 
-    rows: list[list[Shape]] = []
-    taken: set[int] = set()
-    for shape in picture.every_shape():
-        if id(shape) in taken or not inside(shape):
-            continue
-        while True:  # back to where the row begins
-            before = into[id(shape)][0].source
-            if not inside(before) or homes[id(before)] != homes[id(shape)] or id(before) in taken:
+    def one_behind_another(self, fewest: int) -> list[Row]:
+        """Rows of shapes with one way in and one way out."""
+        free = {id(shape) for shape in self.shapes if self._is_inside(shape)}
+        rows: list[Row] = []
+        for shape in self.shapes:
+            if id(shape) not in free:
+                continue
+            first = self._first_of_row(shape, free)
+            home = self.homes[id(shape)]
+            row: Row = []
+            following = first
+            while id(following) in free and self.homes[id(following)] == home:
+                row.append(following)
+                free.discard(id(following))
+                following = self.out[id(following)][0].target
+            if len(row) >= fewest:
+                rows.append(row)
+        return rows
+
+    def _is_inside(self, shape: Shape) -> bool:
+        """Whether a shape hands all it gets from one shape on to another one."""
+        lines = [*self.into[id(shape)], *self.out[id(shape)]]
+        has_one_way = len(self.into[id(shape)]) == len(self.out[id(shape)]) == 1
+        return has_one_way and all(line.plain and line.style == "flow" for line in lines)
+
+    def _first_of_row(self, shape: Shape, free: set[int]) -> Shape:
+        """Back to where the row begins that a shape stands in; in a circle, to where one is again."""
+        home = self.homes[id(shape)]
+        seen: set[int] = set()
+        while id(shape) not in seen:
+            seen.add(id(shape))
+            before = self.into[id(shape)][0].source
+            if id(before) not in free or self.homes[id(before)] != home:
                 break
             shape = before
-        row = [shape]
-        taken.add(id(shape))
-        while True:
-            after = out[id(row[-1])][0].target
-            if not inside(after) or homes[id(after)] != homes[id(shape)] or id(after) in taken:
-                break
-            row.append(after)
-            taken.add(id(after))
-        if len(row) >= fewest:
-            rows.append(row)
-    return rows
+        return shape
 
 
-def _homes(picture: Picture) -> dict[int, str]:
-    homes = {id(shape): "" for shape in picture.shapes}
-    for area in picture.every_area():
-        homes.update({id(shape): area.key for shape in area.shapes})
-    return homes
-
-
-def _whole(row: list[Shape]) -> Shape:
+def _whole(row: Row) -> Shape:
     """One shape for a row of them."""
-    members = tuple(name for shape in row for name in shape.members)
-    kinds = {shape.kind for shape in row}
-    kind = row[0].kind if len(kinds) == 1 else "step"
-    whole = Shape(row[0].key, f"{members[0]} \u2026 {members[-1]}", kind, row[0].level)
-    whole.members = members
-    several = kind if kind in ("code", "skills") else f"{kind}s"
-    whole.note = f"{FOLDED} {len(members)} {several if len(kinds) == 1 else 'nodes'}"
-    whole.told = cut(", ".join(members), LONGEST)
+    first = row[0]
+    members: list[str] = []
+    for shape in row:
+        members += shape.members
+    kinds = set(map(attrgetter("kind"), row))
+    is_mixed = len(kinds) > 1
+    kind = "step" if is_mixed else first.kind
+    noun = "nodes" if is_mixed else _plural(kind)
+    whole = Shape(first.key, f"{members[0]} {ELLIPSIS} {members[-1]}", kind, first.level)
+    whole.members = tuple(members)
+    whole.note = f"{FOLDED} {len(members)} {noun}"
+    whole.detail = clip(", ".join(members), MAX_TOOLTIP)
     return whole
 
 
-def _replace(picture: Picture, folded: dict[int, Shape]) -> None:
+def _plural(kind: str) -> str:
+    return kind if kind in WITHOUT_PLURAL else f"{kind}s"
+
+
+def _replace_shapes(picture: Picture, folded: dict[int, Shape]) -> None:
     homes: list[Picture | Area] = [picture, *picture.every_area()]
     for home in homes:
-        home.shapes = list(dict.fromkeys(folded.get(id(shape), shape) for shape in home.shapes))
-    for whole in dict.fromkeys(folded.values()):
+        shapes = [folded.get(id(shape), shape) for shape in home.shapes]
+        home.shapes = list(dict.fromkeys(shapes))
+    for whole in folded.values():
         for name in whole.members:
             picture.places[whole.level, name] = whole
+
+
+def _replace_lines(picture: Picture, folded: dict[int, Shape]) -> None:
     kept: list[Line] = []
     for line in picture.lines:
-        source, target = folded.get(id(line.source), line.source), folded.get(id(line.target), line.target)
-        if source is target and line.source is not line.target:
+        source = folded.get(id(line.source), line.source)
+        target = folded.get(id(line.target), line.target)
+        is_loop = line.source is line.target
+        if source is target and not is_loop:
             continue  # it lies within what was folded
-        line.source, line.target = source, target
+        line.source = source
+        line.target = target
         kept.append(line)
     picture.lines = kept
 
@@ -145,10 +177,11 @@ def _merge_lines(picture: Picture) -> None:
     """Lines that now say the same between the same two shapes become one."""
     merged: dict[object, Line] = {}
     for line in picture.lines:
-        same = line.source.key, line.target.key, line.style, line.parts, line.level
-        if len(line.source.members) == len(line.target.members) == 1:
-            same = (*same, line.indexes)  # type: ignore[assignment]  # what was drawn as several stays several
-        first = merged.setdefault(same, line)
+        is_between_folded = len(line.source.members) > 1 or len(line.target.members) > 1
+        # What was drawn as several lines between two shapes stays several.
+        indexes = () if is_between_folded else line.indexes
+        key = (line.source.key, line.target.key, line.style, line.parts, line.level, indexes)
+        first = merged.setdefault(key, line)
         if first is not line:
             first.indexes += line.indexes
     picture.lines = list(merged.values())

@@ -4,65 +4,122 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
 
 from graphflow.declaration.handoffs import HandTo
-from graphflow.declaration.node import Node
+from graphflow.declaration.node import AnyNode
 from graphflow.limits import Limits
-from graphflow.messages.types import type_name
+from graphflow.messages.types import Type, type_name
 from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.program import JoinSpec
 from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import current
+from graphflow.render.xml import ELLIPSIS, REPLACEMENT, clip
 
-LONG = 24
+NAME_WIDTH = 24
 """Characters of a name before it is wrapped."""
-MOST = 12
+MAX_LINES = 12
 """Lines of a name that are shown."""
-LONGEST = 600
-"""Characters of what a pointer is told."""
+MAX_NAME = 200
+"""Characters of a name in a tooltip."""
+MAX_TOOLTIP = 600
+"""Characters of a tooltip."""
+MAX_LIMITS = 2
+"""Limits that are named beside a node; the tooltip of a graph has all of them."""
+LIMIT_WORDS = {
+    "model_calls": "model calls",
+    "tool_calls": "tool calls",
+    "steps": "steps",
+    "tokens": "tokens",
+    "seconds": "s",
+}
+_WORD_ENDS = re.compile(r"(?<=[_\-.,/ ])")
 
 
+# -- edges -----------------------------------------------------------------------------------------------------------------
 def label_parts(declared: TypedEdge, graph: AnyGraph) -> tuple[str, ...]:
     """What an edge carries, part by part: `each`, its arm or label, guard, laps, `collect`."""
     origin = declared.edge.origin
-    carried = _carried(declared.carries)
-    laps: list[str] = []
-    if declared.lap_of is not None:
-        most = graph.laps_of(declared)
-        laps = [f"at most {most} lap{'s' if most != 1 else ''}"]
-    if isinstance(origin.arm, HandTo):
-        return (f"hand over {carried}", *(["conversation"] if origin.arm.handoff.conversation else []), *laps)
-    parts = [_at_port(declared) + (repr(origin.arm) if isinstance(origin.arm, str) else carried)]
+    arm = origin.arm
+    message = _types_text(declared.carries)
+    parts: list[str] = []
+    if isinstance(arm, HandTo):
+        parts.append(f"hand over {message}")
+        if arm.handoff.conversation:
+            parts.append("conversation")
+        parts += _lap_words(declared, graph)
+        return tuple(parts)
+
     if origin.each:
-        parts.insert(0, "each")
+        parts.append("each")
+    what = repr(arm) if isinstance(arm, str) else message
+    parts.append(_port_prefix(declared) + what)
     if origin.guard is not None:
-        named = getattr(origin.guard, "__name__", "").replace("<lambda>", "...")
-        parts.append("otherwise" if origin.guard == "otherwise" else f"when {named}")
-    return (*parts, *laps, *(["collect"] if declared.collects else []))
+        parts.append(_guard_words(origin.guard))
+    parts += _lap_words(declared, graph)
+    if declared.collects:
+        parts.append("collect")
+    return tuple(parts)
 
 
-def _at_port(declared: TypedEdge) -> str:
+def _guard_words(guard: object) -> str:
+    if guard == "otherwise":
+        return "otherwise"
+    name = getattr(guard, "__name__", "")
+    return f"when {name.replace('<lambda>', '...')}"
+
+
+def _lap_words(declared: TypedEdge, graph: AnyGraph) -> list[str]:
+    if declared.lap_of is None:
+        return []
+    count = graph.laps_of(declared)
+    return ["at most 1 lap" if count == 1 else f"at most {count} laps"]
+
+
+def _port_prefix(declared: TypedEdge) -> str:
     """The port that an edge leads to, where its target has several to choose from."""
     ports = getattr(declared.edge.target, "ports", ())
-    return f"{ports[declared.port].name}: " if len(ports) > 1 else ""
+    if len(ports) < 2:
+        return ""
+    return f"{ports[declared.port].name}: "
 
 
+@lru_cache(maxsize=512)
+def _types_text(types: tuple[Type, ...]) -> str:
+    return " | ".join(map(type_name, types))
+
+
+def edge_tooltip(names: tuple[str, str], parts: tuple[str, ...], style: str) -> str:
+    """The tooltip of an edge."""
+    source = clip(names[0], MAX_NAME)
+    target = clip(names[1], MAX_NAME)
+    if style == "call":
+        return f"{source} calls {target}"
+    return clip(f"{source} \u2192 {target}: {', '.join(parts)}", MAX_TOOLTIP)
+
+
+# -- nodes -----------------------------------------------------------------------------------------------------------------
 def join_words(join: JoinSpec | None) -> str:
     """What a node waits for before it begins; nothing where every message begins it."""
     if join is None:
         return ""
     if join.take is not None:
-        return f"waits for the first {join.take}" if join.take > 1 else "takes the first"
-    required = [port for port in join.ports if port not in join.collects]
+        return "takes the first" if join.take == 1 else f"waits for the first {join.take}"
     if join.collects:
         return "waits for all branches"
-    return "waits for both" if len(required) == 2 else f"waits for all {len(required)}" if len(required) > 2 else ""
+    match len(join.ports):
+        case 0 | 1:
+            return ""
+        case 2:
+            return "waits for both"
+        case count:
+            return f"waits for all {count}"
 
 
-def option_words(node: Node[Any, Any]) -> tuple[str, ...]:
+def option_words(node: AnyNode) -> tuple[str, ...]:
     """What is special about how a node is run, each in a word or two."""
-    words = ["needs approval"] if node.approval else []
+    words: list[str] = []
+    if node.approval:
+        words.append("needs approval")
     if node.retry is not None and node.retry.attempts > 1:
         words.append(f"{node.retry.attempts} tries")
     if node.timeout_s is not None:
@@ -74,77 +131,88 @@ def option_words(node: Node[Any, Any]) -> tuple[str, ...]:
     if node.in_background:
         words.append("in background")
     target, limits = node.entry()
-    own = limits if limits is not None else getattr(target, "limits", None)
-    if isinstance(own, Limits):
-        words += _limit_words(own)
+    if limits is None:
+        limits = getattr(target, "limits", None)
+    if isinstance(limits, Limits):
+        words += _limit_words(limits)
     return tuple(words)
 
 
 def _limit_words(limits: Limits) -> list[str]:
-    """At most two limits in words; a pointer is told of all."""
-    named = {
-        "model_calls": "model calls",
-        "tool_calls": "tool calls",
-        "steps": "steps",
-        "tokens": "tokens",
-        "seconds": "s",
-    }
-    set_ = [f"{value:,g} {word}" for name, word in named.items() if (value := getattr(limits, name)) is not None]
+    """The limits that are set, the first few of them in words."""
+    words: list[str] = []
+    for name, unit in LIMIT_WORDS.items():
+        limit = getattr(limits, name)
+        if limit is not None:
+            words.append(f"{limit:,g} {unit}")
     if limits.usd is not None:
-        set_.append(f"${limits.usd:g}")
-    return [f"at most {', '.join(set_[:2])}" + (", ..." if len(set_) > 2 else "")] if set_ else []
+        words.append(f"${limits.usd:g}")
+    if not words:
+        return []
+    if len(words) > MAX_LIMITS:
+        words[MAX_LIMITS:] = ["..."]
+    return [f"at most {', '.join(words)}"]
 
 
-@lru_cache(maxsize=512)
-def _carried(kinds: tuple[Any, ...]) -> str:
-    return " | ".join(type_name(kind) for kind in kinds)
+def node_tooltip(node: AnyNode) -> str:
+    """The tooltip of a node: what it takes and answers, how it is run, its description."""
+    name = clip(node.name, MAX_NAME)
+    ports = [f"{port.name}: {type_name(port.type)}" for port in node.ports]
+    lines = [f"{node.kind} {name}({', '.join(ports)}) \u2192 {type_name(node.output)}"]
+    options = option_words(node)
+    if options:
+        lines.append(", ".join(options))
+    if node.description:
+        lines.append(node.description)
+    return clip("\n".join(lines), MAX_TOOLTIP)
 
 
-def about_edge(names: tuple[str, str], parts: tuple[str, ...], style: str) -> str:
-    """What a pointer on an edge is told."""
-    source, target = (cut(name, 200) for name in names)
-    return (
-        f"{source} calls {target}" if style == "call" else cut(f"{source} \u2192 {target}: {', '.join(parts)}", LONGEST)
-    )
-
-
-def about_node(node: Node[Any, Any]) -> str:
-    """What a pointer on a node is told."""
-    taken = ", ".join(f"{port.name}: {type_name(port.type)}" for port in node.ports)
-    told = f"{node.kind} {cut(node.name, 200)}({taken}) \u2192 {type_name(node.output)}"
-    more = [", ".join(option_words(node)), node.description]
-    return cut("\n".join([told, *(part for part in more if part)]), LONGEST)
-
-
-def cut(text: str, length: int) -> str:
-    """A text that is no longer than so much."""
-    return text if len(text) <= length else text[: length - 1] + "\u2026"
-
-
-def clean(text: str) -> str:
+# -- names -----------------------------------------------------------------------------------------------------------------
+def printable(text: str) -> str:
     """A text without what no picture can show: control characters, halves of characters; and without secrets."""
     text = current().name(text)
     if text.isprintable() or text.replace("\n", "").isprintable():
         return text
-    return "".join(c if c == "\n" or c.isprintable() else "\ufffd" if "\ud800" <= c <= "\udfff" else " " for c in text)
+    return "".join(map(_printable_sign, text))
 
 
-def wrapped(text: str, width: int = LONG) -> list[str]:
+def one_line(text: str) -> str:
+    """A printable text with spaces for its line ends."""
+    return printable(text).replace("\n", " ")
+
+
+def _printable_sign(sign: str) -> str:
+    if sign == "\n" or sign.isprintable():
+        return sign
+    is_half = "\ud800" <= sign <= "\udfff"  # one of a pair that only together is a character
+    return REPLACEMENT if is_half else " "
+
+
+def wrapped(text: str, width: int = NAME_WIDTH) -> list[str]:
     """A name in lines, broken where its words end; a very long one is cut."""
-    text = clean(text)
+    text = printable(text)
     if len(text) <= width and "\n" not in text:
         return [text]
     lines: list[str] = []
-    for row in text[: width * MOST * 2].split("\n"):
-        lines.append("")
-        for word in re.split(r"(?<=[_\-.,/ ])", row):
-            while len(word) > width:
-                room = width - len(lines[-1])
-                lines[-1] += word[:room]
-                word = word[room:]
-                lines.append("")
-            if len(lines[-1]) + len(word) > width:
-                lines.append("")
-            lines[-1] += word
-    lines = [line.strip() for line in lines if line.strip()] or [" "]
-    return lines if len(lines) <= MOST else [*lines[: MOST - 1], "\u2026"]
+    longest = width * MAX_LINES * 2
+    for row in text[:longest].split("\n"):
+        lines += _broken(row, width)
+    lines = [line.strip() for line in lines]
+    lines = [line for line in lines if line] or [" "]
+    if len(lines) > MAX_LINES:
+        lines[MAX_LINES - 1 :] = [ELLIPSIS]
+    return lines
+
+
+def _broken(row: str, width: int) -> list[str]:
+    lines = [""]
+    for word in _WORD_ENDS.split(row):
+        while len(word) > width:  # a word longer than a line is broken anywhere
+            room = width - len(lines[-1])
+            lines[-1] += word[:room]
+            word = word[room:]
+            lines.append("")
+        if len(lines[-1]) + len(word) > width:
+            lines.append("")
+        lines[-1] += word
+    return lines

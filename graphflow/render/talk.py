@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from graphflow.declaration.handoffs import Handover
-from graphflow.messages.message import to_json_value
+from graphflow.plain import to_json_value
+from graphflow.render.records import AnyEvent
 from graphflow.render.xml import clean, error_words, was_cancelled
 
-LONGEST = 6_000
-"""Characters of one text that are told."""
-LINE = 88
+MAX_TEXT = 6_000
+"""Characters of one text that are shown."""
+MAX_NOTE = 600
+JSON_LINE = 88
 """Characters of JSON that still stand on one line."""
-MOST_TALKS, MOST_TURNS = 200, 120
+MAX_TALKS = 200
+MAX_TURNS = 120
 
 
 @dataclass(slots=True)
@@ -50,114 +53,152 @@ class Talk:
     hidden: int = 0
     asked: bool = False
 
+    def add(self, turn: Turn) -> None:
+        """Adds a turn, or counts it where there are too many."""
+        if len(self.turns) < MAX_TURNS:
+            self.turns.append(turn)
+        else:
+            self.hidden += 1
 
-def spelled(value: Any, limit: int = LONGEST) -> str:
+    def note(self, name: str, text: str) -> None:
+        """Adds a note."""
+        self.add(Turn("note", name, text))
+
+
+def message_text(value: object, limit: int = MAX_TEXT) -> str:
     """A message as a person reads it: text as it is, everything else as indented JSON."""
     if value is None:
         return ""
-    return clean(value if isinstance(value, str) else json_text(value), limit)
+    text = value if isinstance(value, str) else json_text(value)
+    return clean(text, limit)
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     """A value as JSON: on one line if it fits, else indented; a hand-over in words, with the message that it carries."""
     plain = to_json_value(value)
     if isinstance(value, Handover) or _is_handover(plain):
-        return f"hands over to {plain['target']}\n{spelled(plain['message'])}"
+        return f"hands over to {plain['target']}\n{message_text(plain['message'])}"
     line = json.dumps(plain, ensure_ascii=False)
-    return line if len(line) <= LINE else json.dumps(plain, ensure_ascii=False, indent=1)
+    if len(line) <= JSON_LINE:
+        return line
+    return json.dumps(plain, ensure_ascii=False, indent=1)
 
 
-def _is_handover(plain: Any) -> bool:
+def _is_handover(plain: object) -> bool:
     """Whether recorded data has the form of a hand-over."""
-    return (
-        isinstance(plain, dict) and plain.keys() == {"target", "message", "turns"} and isinstance(plain["target"], str)
-    )
+    if not isinstance(plain, dict) or plain.keys() != {"target", "message", "turns"}:
+        return False
+    return isinstance(plain["target"], str)
 
 
-class _Listening:
-    """The talks while their events are read."""
+def read_talks(events: Iterable[AnyEvent]) -> tuple[list[Talk], int]:
+    """The talks in the order in which they began, and how many more there were than are shown."""
+    reader = _Reader()
+    for event in events:
+        reader.take(event)
+    talks = [talk for talk in reader.talks.values() if talk.asked]
+    left = max(0, len(talks) - MAX_TALKS)
+    return talks[:MAX_TALKS], left
+
+
+class _Reader:
+    """The talks while their events are read.
+
+    Attributes:
+        paths: the names of the frames around each frame, by its number.
+        talks: by frame and activation.
+        calls: calls that have not ended, by frame and number.
+    """
 
     def __init__(self) -> None:
         self.paths: dict[int, tuple[str, ...]] = {}
         self.talks: dict[tuple[int, int], Talk] = {}
         self.calls: dict[tuple[int, int], Turn] = {}
 
-    def take(self, event: Any) -> None:
-        kind = event.kind
-        if kind == "run.start":
-            self.paths[0] = (str(event.graph),)
-        elif kind == "frame.enter":
-            self.paths[event.frame] = tuple(str(name) for name in event.path)
-        elif kind == "node.start":
-            path = self.paths.get(event.frame, ())
-            self.talks[event.frame, event.activation] = Talk(str(event.node), path, spelled(event.input), event.at)
-        elif (talk := self.talks.get((event.frame, getattr(event, "activation", -1)))) is not None:
-            self.within(talk, event)
+    def take(self, event: AnyEvent) -> None:
+        match event.kind:
+            case "run.start":
+                self.paths[0] = (str(event.graph),)
+            case "frame.enter":
+                self.paths[event.frame] = tuple(map(str, event.path))
+            case "node.start":
+                path = self.paths.get(event.frame, ())
+                given = message_text(event.input)
+                self.talks[event.frame, event.activation] = Talk(str(event.node), path, given, event.at)
+            case _:
+                activation = getattr(event, "activation", -1)
+                talk = self.talks.get((event.frame, activation))
+                if talk is not None:
+                    self._within(talk, event)
 
-    def within(self, talk: Talk, event: Any) -> None:
+    def _within(self, talk: Talk, event: AnyEvent) -> None:
+        """What happens within an activation."""
         match event.kind:
             case "model.end":
                 talk.asked = True
-                thought = clean(str(getattr(event, "thinking", "") or ""), LONGEST)
-                tokens = int(event.input_tokens or 0) + int(event.output_tokens or 0)
-                text = clean(str(event.text), LONGEST)
-                took = event.at - event.started
-                calls = int(getattr(event, "calls", 0) or 0)
-                self.add(
-                    talk, Turn("model", str(event.model), text, "", str(event.finish), thought, took, tokens, calls)
-                )
+                talk.add(_model_turn(event))
             case "call.start":
-                turn = self.calls[event.frame, event.call] = Turn("call", str(event.node), given=spelled(event.input))
-                self.add(talk, turn)
+                turn = Turn("call", str(event.node), given=message_text(event.input))
+                self.calls[event.frame, event.call] = turn
+                talk.add(turn)
             case "call.end" | "call.error":
-                self.answer(event)
+                self._call_ended(event)
             case "node.end":
-                talk.answer, talk.how = spelled(event.output), "done"
+                talk.answer = message_text(event.output)
+                talk.how = "done"
             case "node.error":
-                talk.answer, talk.how = clean(error_words(event.error), LONGEST), "failed"
+                talk.answer = clean(error_words(event.error), MAX_TEXT)
+                talk.how = "failed"
             case "node.cancel":
                 talk.how = "cancelled"
             case _:
-                self.aside(talk, event)
+                _add_note(talk, event)
 
-    def aside(self, talk: Talk, event: Any) -> None:
-        """What happened on the way."""
-        match event.kind:
-            case "node.retry" | "model.retry" | "model.switch":
-                words = {"model.switch": "another model took over", "model.retry": "the model was asked again"}
-                self.add(talk, Turn("note", words.get(event.kind, "tried again"), clean(str(event.error), 600)))
-            case "handoff":
-                self.add(talk, Turn("note", "handed over", f"to {event.target}"))
-            case "approval":
-                granted = "approved" if event.granted else "not approved"
-                self.add(talk, Turn("note", granted, clean(f"{event.node} {event.why}".strip(), 600)))
-            case _:
-                pass
-
-    def answer(self, event: Any) -> None:
+    def _call_ended(self, event: AnyEvent) -> None:
         turn = self.calls.pop((event.frame, event.call), None)
         if turn is None:
             return
         turn.seconds = event.at - event.started
-        done = event.kind == "call.end"
-        if done:
-            turn.how, turn.text = "done", spelled(event.output)
+        if event.kind == "call.end":
+            turn.how = "done"
+            turn.text = message_text(event.output)
         elif was_cancelled(event.error):
-            turn.how, turn.text = "cancelled", "stopped by the walk"
+            turn.how = "cancelled"
+            turn.text = "stopped by the walk"
         else:
-            turn.how, turn.text = "failed", clean(error_words(event.error), LONGEST)
-
-    def add(self, talk: Talk, turn: Turn) -> None:
-        if len(talk.turns) < MOST_TURNS:
-            talk.turns.append(turn)
-        else:
-            talk.hidden += 1
+            turn.how = "failed"
+            turn.text = clean(error_words(event.error), MAX_TEXT)
 
 
-def read_talks(events: Iterable[Any]) -> tuple[list[Talk], int]:
-    """The talks in the order in which they began, and how many more there were than are told."""
-    listening = _Listening()
-    for event in events:
-        listening.take(event)
-    talks = [talk for talk in listening.talks.values() if talk.asked]
-    return talks[:MOST_TALKS], max(0, len(talks) - MOST_TALKS)
+def _model_turn(event: AnyEvent) -> Turn:
+    thinking = getattr(event, "thinking", "") or ""
+    calls = getattr(event, "calls", 0) or 0
+    read = int(event.input_tokens or 0)
+    written = int(event.output_tokens or 0)
+    return Turn(
+        "model",
+        str(event.model),
+        text=clean(str(event.text), MAX_TEXT),
+        how=str(event.finish),
+        thinking=clean(str(thinking), MAX_TEXT),
+        seconds=event.at - event.started,
+        tokens=read + written,
+        calls=int(calls),
+    )
+
+
+def _add_note(talk: Talk, event: AnyEvent) -> None:
+    """What happened on the way."""
+    match event.kind:
+        case "node.retry":
+            talk.note("tried again", clean(str(event.error), MAX_NOTE))
+        case "model.retry":
+            talk.note("the model was asked again", clean(str(event.error), MAX_NOTE))
+        case "model.switch":
+            talk.note("another model took over", clean(str(event.error), MAX_NOTE))
+        case "handoff":
+            talk.note("handed over", f"to {event.target}")
+        case "approval":
+            answer = "approved" if event.granted else "not approved"
+            why = f"{event.node} {event.why}".strip()
+            talk.note(answer, clean(why, MAX_NOTE))

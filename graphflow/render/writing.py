@@ -1,46 +1,68 @@
-"""A picture in the form that is asked for: by the ending of a file, for a notebook, as text."""
+"""Pictures of graphs, and of walks over them, in every form: what `Graph.draw`, `Run.draw` and their kin call."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
-from graphflow.errors import DeclarationError, FileUnreadable
+from graphflow.errors import DeclarationError
 from graphflow.keywords import refuse
 from graphflow.proofs.proven import AnyGraph
-from graphflow.render.compare.overlay import Recorded, overlay_of
+from graphflow.render.builder import picture
+from graphflow.render.compare.overlay import overlay_of
 from graphflow.render.forms.ascii import write_ascii
 from graphflow.render.forms.dot import write_dot
 from graphflow.render.forms.mermaid import write_mermaid
+from graphflow.render.forms.output import bundle, check_ending, write
 from graphflow.render.forms.svg import write_svg
-from graphflow.render.layout.program import dot_binary, rendered
 from graphflow.render.palette import Theme
-from graphflow.render.picture import Direction, Open, Picture, picture
+from graphflow.render.picture import Direction, Open, Picture
+from graphflow.render.records import Source
 from graphflow.runtime.run_record import RunRecord
 
-ENDINGS = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".mermaid", ".txt")
+OPTIONS = ("open", "legend", "direction", "theme", "labels")
+"""The options of `draw`."""
 
 
-def to_dot(graph: AnyGraph, *, theme: Theme = "light", **options: Any) -> str:
+class LabelOptions(TypedDict, total=False):
+    """Options of `draw` that all pictures take; `check_options` looks at each of them."""
+
+    legend: bool
+    direction: Direction
+    labels: bool
+
+
+class DrawOptions(LabelOptions, total=False):
+    """These, and how many levels are drawn open."""
+
+    open: Open
+
+
+def to_dot(graph: AnyGraph, *, theme: Theme = "light", **options: Unpack[DrawOptions]) -> str:
     """The graph as DOT text; options as for `draw`."""
-    return write_dot(_pictured(graph, theme, **options), theme, tooltips=True)
+    drawn = _drawn(graph, theme, **options)
+    return write_dot(drawn, theme, tooltips=True)
 
 
-def to_svg(graph: AnyGraph, *, theme: Theme = "auto", prefix: str | None = None, **options: Any) -> str:
+def to_svg(graph: AnyGraph, *, theme: Theme = "auto", prefix: str | None = None, **options: Unpack[DrawOptions]) -> str:
     """The graph as one `<svg>` element; options as for `draw`, and the prefix of its ids.
 
     Raises:
         MissingExtra: there is no program that lays it out.
     """
-    return write_svg(_pictured(graph, theme, **options), theme, prefix=prefix)
+    drawn = _drawn(graph, theme, **options)
+    return write_svg(drawn, theme, prefix=prefix)
 
 
-def to_mermaid(graph: AnyGraph, *, open: Open = "flat", **options: Any) -> str:
+def to_mermaid(graph: AnyGraph, *, open: Open = "flat", **options: Unpack[LabelOptions]) -> str:
     """The graph as a Mermaid flowchart; options as for `draw`."""
-    return write_mermaid(_pictured(graph, open=open, **options))
+    drawn = _drawn(graph, open=open, **options)
+    return write_mermaid(drawn)
 
 
-def to_ascii(graph: AnyGraph, *, width: int = 100, unicode: bool = True, open: Open = "flat", **options: Any) -> str:
+def to_ascii(
+    graph: AnyGraph, *, width: int = 100, unicode: bool = True, open: Open = "flat", **options: Unpack[LabelOptions]
+) -> str:
     """The graph as boxes for a terminal.
 
     Args:
@@ -50,7 +72,8 @@ def to_ascii(graph: AnyGraph, *, width: int = 100, unicode: bool = True, open: O
         open: how many levels below the outermost are drawn.
         options: as for `draw`.
     """
-    return write_ascii(_pictured(graph, open=open, **options), width=width, unicode=unicode)
+    drawn = _drawn(graph, open=open, **options)
+    return write_ascii(drawn, width=width, unicode=unicode)
 
 
 def draw(
@@ -79,58 +102,8 @@ def draw(
         MissingExtra: .svg, .png or .pdf, and there is no program that draws them.
     """
     check_ending(path)
-    drawn = _pictured(graph, theme, open=open, legend=legend, direction=direction, labels=labels)
+    drawn = _drawn(graph, theme, open=open, legend=legend, direction=direction, labels=labels)
     return write(drawn, path, theme)
-
-
-def check_ending(path: str | Path) -> str:
-    """The ending of a file that a picture can be written to.
-
-    Raises:
-        DeclarationError: it is none that says what to write.
-    """
-    ending = Path(path).suffix.lower()
-    if ending not in ENDINGS:
-        raise DeclarationError(
-            f"draw({str(path)!r}): the ending says what to write; use .svg, .png, .pdf, .dot or .mmd (or .txt)"
-        )
-    return ending
-
-
-def write(drawn: Picture, path: str | Path, theme: Theme = "auto") -> str:
-    """Writes a picture that is made; the ending says which kind."""
-    ending = check_ending(path)
-    match ending:
-        case ".mmd" | ".mermaid":
-            content = write_mermaid(drawn, theme).encode()
-        case ".dot" | ".gv":
-            content = write_dot(drawn, theme, tooltips=True).encode()
-        case ".txt":
-            content = write_ascii(drawn).encode()
-        case ".svg":
-            content = write_svg(drawn, theme, once=True).encode()
-        case _:
-            content = rendered(write_dot(drawn, theme, ticks=False), ending[1:])
-    try:
-        Path(path).write_bytes(content)
-    except OSError as error:
-        raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from None
-    return str(path)
-
-
-def to_text(drawn: Picture, *, ascii: bool, width: int = 100, unicode: bool = True) -> str:
-    """A picture that is made as text: boxes, or Mermaid."""
-    return write_ascii(drawn, width=width, unicode=unicode) if ascii else write_mermaid(drawn)
-
-
-def bundle(drawn: Picture, text: str) -> dict[str, str]:
-    """What a notebook shows: SVG, or Mermaid where nothing can draw; never both, for JupyterLab would choose Mermaid."""
-    shown = {"text/plain": text}
-    if dot_binary() is not None:
-        shown["image/svg+xml"] = write_svg(drawn)
-    else:
-        shown["text/vnd.mermaid"] = write_mermaid(drawn)
-    return shown
 
 
 def mimebundle(graph: AnyGraph) -> dict[str, str]:
@@ -140,7 +113,12 @@ def mimebundle(graph: AnyGraph) -> dict[str, str]:
 
 # -- walks -----------------------------------------------------------------------------------------------------------------
 def draw_run(
-    run: Recorded, path: str | Path, *, graph: AnyGraph | None = None, theme: Theme = "auto", **options: Any
+    run: Source,
+    path: str | Path,
+    *,
+    graph: AnyGraph | None = None,
+    theme: Theme = "auto",
+    **options: Unpack[DrawOptions],
 ) -> str:
     """Writes a graph's picture with a walk on it, and returns its path.
 
@@ -152,59 +130,79 @@ def draw_run(
         options: as for `draw`.
     """
     check_ending(path)
-    return write(walked(run, graph, theme=theme, **options), path, theme)
+    drawn = walked(run, graph, theme=theme, **options)
+    return write(drawn, path, theme)
 
 
 def run_svg(
-    run: Recorded,
+    run: Source,
     *,
     graph: AnyGraph | None = None,
     theme: Theme = "auto",
     prefix: str | None = None,
-    **options: Any,
+    **options: Unpack[DrawOptions],
 ) -> str:
     """A graph's picture with a walk on it as one `<svg>` element."""
-    return write_svg(walked(run, graph, theme=theme, **options), theme, prefix=prefix)
+    drawn = walked(run, graph, theme=theme, **options)
+    return write_svg(drawn, theme, prefix=prefix)
 
 
-def run_bundle(run: RunRecord[Any]) -> dict[str, str]:
+def run_bundle(run: RunRecord[object]) -> dict[str, str]:
     """What a notebook shows for a run."""
-    return bundle(walked(run), repr(run)) if run.declared is not None else {"text/plain": repr(run)}
+    if run.declared is None:
+        return {"text/plain": repr(run)}
+    return bundle(walked(run), repr(run))
 
 
-def walked(run: Recorded, graph: AnyGraph | None = None, **options: Any) -> Picture:
+def walked(
+    run: Source, graph: AnyGraph | None = None, theme: Theme = "auto", **options: Unpack[DrawOptions]
+) -> Picture:
     """The picture of a graph with a walk on it.
 
     Raises:
         DeclarationError: nothing says which graph was walked.
     """
-    whose = graph if graph is not None else run.declared if isinstance(run, RunRecord) else None
-    if whose is None:
+    if graph is None and isinstance(run, RunRecord):
+        graph = run.declared
+    if graph is None:
         raise DeclarationError("a record does not hold its graph; say which was walked: graph=...")
-    return overlay_of(run, whose).lay_on(_pictured(whose, **options))
+    overlay = overlay_of(run, graph)
+    return overlay.lay_on(_drawn(graph, theme, **options))
 
 
-def _pictured(graph: AnyGraph, theme: Theme = "auto", **options: Any) -> Picture:
+def _drawn(graph: AnyGraph, theme: Theme = "auto", **options: Unpack[DrawOptions]) -> Picture:
     check_options(theme=theme, **options)
     return picture(graph, **options)
 
 
 def check_options(
-    *, open: Any = 0, direction: Any = "TB", theme: Any = "auto", legend: Any = False, labels: Any = True, **more: Any
+    *,
+    open: object = 0,
+    direction: object = "TB",
+    theme: object = "auto",
+    legend: object = False,
+    labels: object = True,
+    **more: object,
 ) -> None:
-    """Refuses options that say nothing.
+    """Refuses options of `draw` that make no sense.
 
     Raises:
         DeclarationError: names the option, and what it can be.
     """
     if more:
-        refuse("draw(...)", more, ("open", "legend", "direction", "theme", "labels"))
-    if open not in ("all", "auto", "flat") and (isinstance(open, bool) or not isinstance(open, int) or open < 0):
-        raise DeclarationError(f"draw(open={open!r}): it is a number of levels, 'all', 'auto' or 'flat'")
+        refuse("draw(...)", more, OPTIONS)
+    if not _is_open(open):
+        raise DeclarationError(f"draw(open={open!r}): must be a number of levels, 'all', 'auto' or 'flat'")
     if direction not in ("TB", "LR"):
-        raise DeclarationError(f"draw(direction={direction!r}): it is 'TB' (top to bottom) or 'LR' (left to right)")
+        raise DeclarationError(f"draw(direction={direction!r}): must be 'TB' (top to bottom) or 'LR' (left to right)")
     if theme not in ("auto", "light", "dark"):
-        raise DeclarationError(f"draw(theme={theme!r}): it is 'auto', 'light' or 'dark'")
+        raise DeclarationError(f"draw(theme={theme!r}): must be 'auto', 'light' or 'dark'")
     for name, value in (("legend", legend), ("labels", labels)):
         if not isinstance(value, bool):
-            raise DeclarationError(f"draw({name}={value!r}): it is True or False")
+            raise DeclarationError(f"draw({name}={value!r}): must be True or False")
+
+
+def _is_open(value: object) -> bool:
+    if value in ("all", "auto", "flat"):
+        return True
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -13,7 +13,7 @@ from graphflow.project import load
 from graphflow.render.forms.dot import write_dot
 from graphflow.render.forms.svg import dressed
 from graphflow.render.layout.program import rendered
-from graphflow.render.picture import picture
+from graphflow.render.builder import picture
 from tests.bench.beside import assert_costs, at_once
 
 

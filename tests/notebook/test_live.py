@@ -19,7 +19,7 @@ from graphflow.notebook import Live
 from graphflow.notebook import live as live_module
 from graphflow.notebook import rows as rows_module
 from graphflow.notebook.rows import Rows, states
-from graphflow.render.picture import picture
+from graphflow.render.builder import picture
 from tests.conftest import walk
 from tests.notebook.walks import Question, desk, script, walked
 from tests.waiting import eventually

@@ -13,13 +13,13 @@ import pytest
 from graphflow import END, START, Agent, Graph, Limits, SubAgent, Take, node, tool
 from graphflow.project import find_all, load
 from graphflow.render import dot_binary, run_svg
+from graphflow.render.builder import picture
 from graphflow.render.forms.dot import write_dot
 from graphflow.render.layout.curve import Curve, numbers
 from graphflow.render.layout.document import blocks_of, changed
 from graphflow.render.layout.polish import polished
 from graphflow.render.layout.widths import width_of
 from graphflow.render.palette import SHAPES
-from graphflow.render.picture import picture
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
 from tests.render.seen import SVG, read

@@ -12,9 +12,9 @@ from graphflow import END, START, Agent, Failure, Graph, SubAgent, node, tool
 from graphflow.errors import DeclarationError, FileUnreadable, MissingExtra
 from graphflow.project import load
 from graphflow.render import SHAPES, dot_binary
+from graphflow.render.builder import picture
 from graphflow.render.forms.ascii import columns
 from graphflow.render.palette import DARK, LIGHT
-from graphflow.render.picture import picture
 from tests.render.seen import laid_out, read
 
 READY = ["debate", "desk", "evaluator_optimizer", "handoff_desk", "map_reduce", "plan_execute", "react", "reflexion"]

@@ -13,7 +13,7 @@ from graphflow import END, START, Graph, node
 from graphflow.errors import DeclarationError, GraphflowError
 from graphflow.render import diff, run_svg, to_ascii, walked
 from graphflow.render.forms.ascii import columns
-from graphflow.render.writing import to_text
+from graphflow.render.forms.output import to_text
 from tests.render.seen import laid_out, read
 
 NASTY = [

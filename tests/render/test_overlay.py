@@ -15,8 +15,8 @@ from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.events import to_record
 from graphflow.notebook.rows import Rows
 from graphflow.render import Overlay, draw_run, overlay_of, read_records, run_svg, walked
+from graphflow.render.builder import picture
 from graphflow.render.compare.tally import duration, money
-from graphflow.render.picture import picture
 from graphflow.run import Run
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk

@@ -20,7 +20,8 @@ from graphflow import END, START, Agent, Graph, Limits, node
 from graphflow.errors import DeclarationError, FileUnreadable
 from graphflow.events import Event, to_record
 from graphflow.notebook import shown
-from graphflow.render.page import Account, report_html, write_report
+from graphflow.render.accounts import Account
+from graphflow.render.page import report_html, write_report
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
 from tests.notebook.walks import desk, walked

@@ -36,7 +36,7 @@ from graphflow.events import (
 )
 from graphflow.notebook.rows import Rows, states
 from graphflow.render import timeline
-from graphflow.render.picture import picture
+from graphflow.render.builder import picture
 from graphflow.render.timeline import read_story
 from graphflow.render.timeline.critical import leaves
 from graphflow.render.timeline.lanes import at_once

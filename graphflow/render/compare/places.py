@@ -2,57 +2,75 @@
 
 An edge is found by what the event says of it rather than by its place: that changes when somebody moves a line of the
 declaration. What it leaves (with the arm), where it leads and to which port do not. A place is believed only where the edge
-there is the one that is told of.
+there is the one that the event tells of.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from graphflow.declaration.node import Node
+from graphflow.declaration.node import AnyNode
+from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.proven import AnyGraph
-from graphflow.render.picture import Level, callees_of, graph_within, members_of
-
-EdgeKey = tuple[str, str, str, str]
-"""Origin (`critic[Rejected]`), source, target, port."""
+from graphflow.render.labels import printable
+from graphflow.render.members import callees_of, graph_within, members_of
+from graphflow.render.picture import Level
+from graphflow.render.xml import clip
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What an event says of its edge; a record from an older version says less."""
+class EdgeWords:
+    """An edge as an event tells of it; a record from an older version says less.
+
+    Attributes:
+        origin: the node that it leaves, with its arm: `critic[Rejected]`.
+        source: the name of that node.
+        target: the name of the node that it leads to.
+        port: the port of it.
+    """
 
     origin: str
     source: str
     target: str
     port: str
 
-    def fits(self, key: EdgeKey) -> bool:
+    def fits(self, edge: EdgeWords) -> bool:
         """Whether this may be that edge: what is not told fits everything."""
-        origin, source, target, port = key
-        return (
-            (source, target) == (self.source, self.target)
-            and (not self.origin or self.origin == origin)
-            and (not self.port or self.port == port)
-        )
+        if self.source != edge.source or self.target != edge.target:
+            return False
+        if self.origin and self.origin != edge.origin:
+            return False
+        return not self.port or self.port == edge.port
+
+    def __str__(self) -> str:
+        source = self.origin or self.source
+        target = f"{self.target}.{self.port}" if self.port else self.target
+        return printable(clip(f"{source} >> {target}", 160))
 
 
 class Edges:
     """The edges of one graph, to be found again."""
 
     def __init__(self, graph: AnyGraph) -> None:
-        self.keys: list[EdgeKey] = []
-        for declared in graph.edges:
-            edge = declared.edge
-            ports = getattr(edge.target, "ports", ())
-            port = ports[declared.port].name if 0 <= declared.port < len(ports) else ""
-            self.keys.append((edge.origin.but(laps=None).text(), edge.origin.node.name, edge.target.name, port))
+        self.edges = [_edge_words(declared) for declared in graph.edges]
 
-    def find(self, told: Told, index: int) -> int | None:
+    def find(self, words: EdgeWords, index: int) -> int | None:
         """The place of the edge that is meant, or None where this graph has no such edge."""
-        if 0 <= index < len(self.keys) and told.fits(self.keys[index]):
+        if 0 <= index < len(self.edges) and words.fits(self.edges[index]):
             return index
-        return next((place for place, key in enumerate(self.keys) if told.fits(key)), None)
+        for place, edge in enumerate(self.edges):
+            if words.fits(edge):
+                return place
+        return None
+
+
+def _edge_words(declared: TypedEdge) -> EdgeWords:
+    origin = declared.edge.origin
+    target = declared.edge.target
+    ports = getattr(target, "ports", ())
+    has_port = 0 <= declared.port < len(ports)
+    port = ports[declared.port].name if has_port else ""
+    return EdgeWords(origin.but(laps=None).text(), origin.node.name, target.name, port)
 
 
 @dataclass(slots=True)
@@ -73,7 +91,9 @@ class Place:
 
     def named(self, name: str) -> str:
         """The name by which a node of this frame is drawn."""
-        return self.alone if self.alone is not None and name == self.inner else name
+        if self.alone is not None and name == self.inner:
+            return self.alone
+        return name
 
 
 class Places:
@@ -81,7 +101,7 @@ class Places:
 
     def __init__(self, graph: AnyGraph | None, name: str) -> None:
         self.frames: dict[int, Place] = {0: Place((name,), graph)}
-        self._members: dict[int, dict[str, Node[Any, Any]]] = {}
+        self._members: dict[int, dict[str, AnyNode]] = {}
         self._edges: dict[int, Edges] = {}
 
     def of(self, frame: int) -> Place:
@@ -94,20 +114,26 @@ class Places:
             return  # the outermost is entered by no one
         around = self.of(parent)
         node = self.member(around, name)
-        inner = graph_within(node) if node is not None else None
+        inner = None if node is None else graph_within(node)
         if inner is not None or around.graph is None:
-            self.frames[frame] = Place((*around.level, name), inner)
-        else:
-            target = node.entry()[0].name if node is not None else name
-            self.frames[frame] = Place(around.level, around.graph, name, target)
+            level = (*around.level, name)
+            self.frames[frame] = Place(level, inner)
+            return
+        inner_name = name
+        if node is not None:
+            target, _ = node.entry()
+            inner_name = target.name
+        self.frames[frame] = Place(around.level, around.graph, name, inner_name)
 
-    def member(self, place: Place, name: str) -> Node[Any, Any] | None:
+    def member(self, place: Place, name: str) -> AnyNode | None:
         """The node of that name on the level of a place."""
-        if place.graph is None:
+        graph = place.graph
+        if graph is None:
             return None
-        members = self._members.setdefault(id(place.graph), {})
-        if not members:
-            members.update(members_of(place.graph))
+        members = self._members.get(id(graph))
+        if members is None:
+            members = members_of(graph)
+            self._members[id(graph)] = members
         return members.get(name)
 
     def callee(self, place: Place, name: str, caller: str) -> str:
@@ -115,14 +141,20 @@ class Places:
         if place.graph is None or self.member(place, name) is not None:
             return name
         member = self.member(place, place.named(caller))
-        servers = [c.name for c in callees_of(place.graph, member) if c.source] if member is not None else []
-        return servers[0] if servers else name
+        if member is None:
+            return name
+        for callee in callees_of(place.graph, member):
+            if callee.source:
+                return callee.name
+        return name
 
-    def edge(self, place: Place, told: Told, index: int) -> int | None:
+    def edge(self, place: Place, words: EdgeWords, index: int) -> int | None:
         """The place of an edge among those of its graph, or None where that has no such edge."""
-        if place.graph is None:
+        graph = place.graph
+        if graph is None:
             return None
-        edges = self._edges.get(id(place.graph))
+        edges = self._edges.get(id(graph))
         if edges is None:
-            edges = self._edges[id(place.graph)] = Edges(place.graph)
-        return edges.find(told, index)
+            edges = Edges(graph)
+            self._edges[id(graph)] = edges
+        return edges.find(words, index)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from graphflow.render.labels import cut
-from graphflow.render.timeline.lanes import union
+from graphflow.render.timeline.lanes import time_of, union
+from graphflow.render.timeline.spans import Stretch
+from graphflow.render.xml import clip
 
-MOST_STRETCHES = 512
+MAX_STRETCHES = 512
 """Stretches of time that are kept apart before those that touch are joined."""
+MAX_ERROR = 40
+"""Characters of an error beside a node."""
 
 
 @dataclass(slots=True)
@@ -32,7 +36,7 @@ class Tally:
     tokens: int = 0
     usd: float = 0.0
     error: str = ""
-    stretches: list[tuple[float, float]] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -43,12 +47,26 @@ class Tally:
     @property
     def seconds(self) -> float:
         """How long it was at work by the clock on the wall: what went on side by side counts once."""
-        return sum(end - start for start, end in union(self.stretches))
+        return time_of(self.stretches)
 
-    def worked(self, start: float, end: float) -> None:
-        """Notes one stretch of work."""
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How often its activations ended in each way that occurred, in words."""
+        counts = {
+            "done": self.done,
+            "failed": self.failed,
+            "cancelled": self.stopped,
+            "skipped": self.skipped,
+        }
+        return {word: count for word, count in counts.items() if count}
+
+    def add_stretch(self, start: float, end: float) -> None:
+        """Counts one stretch of work."""
         self.stretches.append((min(start, end), end))
-        if len(self.stretches) > MOST_STRETCHES and len(self.stretches) & (len(self.stretches) - 1) == 0:
+        count = len(self.stretches)
+        # Joining costs a sort: it is done at 1,024, 2,048, 4,096..., so that each stretch is sorted a few times at most.
+        is_power_of_two = count & (count - 1) == 0
+        if count > MAX_STRETCHES and is_power_of_two:
             self.stretches = union(self.stretches)
 
     def add(self, other: Tally, *, whole: bool = True) -> None:
@@ -56,31 +74,38 @@ class Tally:
         self.tokens += other.tokens
         self.usd += other.usd
         self.asking += other.asking
-        if whole:
-            self.started += other.started
-            self.done += other.done
-            self.failed += other.failed
-            self.stopped += other.stopped
-            self.skipped += other.skipped
-            self.retried += other.retried
-            self.stretches += other.stretches
-            self.error = self.error or other.error
+        if not whole:
+            return
+        self.started += other.started
+        self.done += other.done
+        self.failed += other.failed
+        self.stopped += other.stopped
+        self.skipped += other.skipped
+        self.retried += other.retried
+        self.stretches += other.stretches
+        self.error = self.error or other.error
 
 
 @dataclass(slots=True)
-class Passed:
+class Traffic:
     """What went along one edge."""
 
     sent: int = 0
     skipped: int = 0
 
+    def add(self, other: Traffic) -> None:
+        """Counts what went along another edge."""
+        self.sent += other.sent
+        self.skipped += other.skipped
+
 
 def mark_of(tally: Tally, over: bool) -> str:
     """How a node stands: failures are never covered by what went well."""
-    if not over and tally.asking:
-        return "asking"
-    if not over and tally.started > tally.ended:
-        return "running"
+    if not over:
+        if tally.asking:
+            return "asking"
+        if tally.started > tally.ended:
+            return "running"
     if tally.failed:
         return "mixed" if tally.done else "failed"
     if tally.done:
@@ -92,46 +117,71 @@ def mark_of(tally: Tally, over: bool) -> str:
 
 def badge_of(tally: Tally) -> str:
     """The figures of a node, small, and in words: how often, how long, tokens, cost, failures."""
-    second = [f"{tally.tokens:,} tok"] if tally.tokens else []
-    second += [money(tally.usd)] if tally.usd else []
-    third = [cut(tally.error.split("\n")[0], 40)] if tally.error else []
-    return "\n".join(" \u00b7 ".join(parts) for parts in (_counts(tally), second, third) if parts)
+    figures = _count_words(tally)
+    costs: list[str] = []
+    if tally.tokens:
+        costs.append(f"{tally.tokens:,} tok")
+    if tally.usd:
+        costs.append(money(tally.usd))
+    lines = [_with_dots(figures), _with_dots(costs)]
+    if tally.error:
+        error, *_ = tally.error.split("\n")
+        lines.append(clip(error, MAX_ERROR))
+    return "\n".join(line for line in lines if line)
 
 
-def _counts(tally: Tally) -> list[str]:
+def _with_dots(words: Iterable[str]) -> str:
+    return " \u00b7 ".join(words)
+
+
+def _count_words(tally: Tally) -> list[str]:
+    words: list[str] = []
+    if tally.asking == 1:
+        words.append("waits for approval")
+    elif tally.asking:
+        words.append(f"{tally.asking} to approve")
     running = tally.started - tally.ended - tally.asking
-    parts = [f"{tally.asking} to approve" if tally.asking > 1 else "waits for approval"] if tally.asking else []
     if running > 0:
-        parts.append(f"{running} running")
-    hows = {"done": tally.done, "failed": tally.failed, "cancelled": tally.stopped, "skipped": tally.skipped}
-    told = {how: count for how, count in hows.items() if count}
-    if told and (len(told) > 1 or parts or max(told.values()) > 1):
-        parts += [f"{count} {how}" for how, count in told.items()]
-    elif told and "done" not in told:
-        parts += list(told)
+        words.append(f"{running} running")
+    words += _outcome_words(tally.outcomes, alone=not words)
     if tally.retried:
-        parts.append(f"{tally.retried} retried")
+        words.append(f"{tally.retried} retried")
     if tally.ended:
-        parts.append(duration(tally.seconds))
-    return parts
+        words.append(duration(tally.seconds))
+    return words
 
 
-def passed_words(passed: Passed) -> str:
+def _outcome_words(outcomes: dict[str, int], alone: bool) -> list[str]:
+    """How activations ended; for a single one that went well, its mark is enough, and for another its word."""
+    is_single = alone and sum(outcomes.values()) == 1
+    if is_single:
+        return [word for word in outcomes if word != "done"]
+    return [f"{count} {word}" for word, count in outcomes.items()]
+
+
+def traffic_words(traffic: Traffic) -> str:
     """What went along an edge, where once is not worth a word."""
-    said = [f"\u00d7{passed.sent}"] if passed.sent > 1 else []
-    said += [f"{passed.skipped} skipped"] if passed.skipped and passed.sent else []
-    return ", ".join(said)
+    words: list[str] = []
+    if traffic.sent > 1:
+        words.append(f"\u00d7{traffic.sent}")
+    if traffic.skipped and traffic.sent:
+        words.append(f"{traffic.skipped} skipped")
+    return ", ".join(words)
 
 
 def duration(seconds: float) -> str:
     """A time as people read it."""
+    if seconds <= 0:
+        return "0 ms"
     if seconds < 0.001:
-        return "<1 ms" if seconds > 0 else "0 ms"
+        return "<1 ms"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+    minutes = int(seconds // 60)
+    rest = int(seconds % 60)
+    return f"{minutes} min {rest:02d} s"
 
 
 def money(usd: float) -> str:

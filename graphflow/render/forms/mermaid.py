@@ -7,9 +7,10 @@ where it is entered and left.
 from __future__ import annotations
 
 from graphflow.render.forms.dot import SIGNS
-from graphflow.render.labels import clean, cut, wrapped
-from graphflow.render.palette import DARK, LIGHT, Theme
+from graphflow.render.labels import one_line, wrapped
+from graphflow.render.palette import Theme, colours
 from graphflow.render.picture import Area, Line, Picture, Shape
+from graphflow.render.xml import clip
 
 FORMS = {
     "router": ("{{", "}}"),
@@ -22,140 +23,189 @@ FORMS = {
     "code": ("[\\", "\\]"),
     "skills": (">", "]"),
 }
+"""What stands around a name, by kind; around any other, a box."""
+BOX = ("[", "]")
 ARROWS = {"flow": "-->", "trouble": "-->", "call": "-.->", "hand": "-.->"}
-PLAIN = " _-.,:()|"
+BOLD_KINDS = ("agent", "sub-agent", "human")
+PLAIN_SIGNS = " _-.,:()|"
 """Signs that are shown as they are."""
-LONGEST = 112
+MAX_TEXT = 112
+MAX_LABELLED_LINES = 200
+INDENT = "    "
 
 
 def write_mermaid(picture: Picture, theme: Theme = "auto") -> str:
     """The picture as a flowchart."""
-    lines = [f"flowchart {'LR' if picture.direction == 'LR' else 'TD'}"]
-    _fill(lines, picture, 1)
-    for line in picture.lines:
-        lines.append(f"    {_arrow(line, picture)}")
-    lines += _kinds(picture, theme)
-    if picture.overlay:
-        lines += _marks(picture, theme)
-    lines += _lines(picture, theme)
-    return "\n".join(lines) + "\n"
+    writer = _Writer(picture, colours(theme))
+    return "\n".join(writer.lines()) + "\n"
 
 
-def _fill(lines: list[str], home: Picture | Area, depth: int) -> None:
-    indent = "    " * depth
-    ends = [shape for shape in home.shapes if shape.kind in ("start", "end")]
-    for shape in home.shapes:
-        if shape not in ends:
-            left, right = ("((", "))") if shape.opened else FORMS.get(shape.kind, ("[", "]"))
-            name = " " if shape.opened else _named(shape)
-            lines.append(f'{indent}{shape.key}{left}"{name}"{right}')
-    for area in home.areas:
-        sign = SIGNS.get(area.mark, "")
-        figures = area.badge or (area.own.badge if area.own is not None else "")
-        told = [
-            " ".join([sign, area.name]).strip(),
-            f"depth {area.depth}",
-            *figures.split("\n"),
-        ]  # one line is all it has
-        lines.append(f'{indent}subgraph {area.key}["{", ".join(_text(part) for part in told if part)}"]')
-        _fill(lines, area, depth + 1)
-        lines.append(f"{indent}end")
-    for shape in ends:
-        lines.append(f'{indent}{shape.key}(("{shape.name}"))')
+class _Writer:
+    """Writes one picture."""
 
+    def __init__(self, picture: Picture, look: dict[str, str]) -> None:
+        self.picture = picture
+        self.look = look
 
-def _named(shape: Shape) -> str:
-    sign = SIGNS.get(shape.mark, "")
-    name = f"{sign} {shape.name}" if sign else shape.name
-    return "<br/>".join(_text(part) for part in (name, *shape.under))
+    def lines(self) -> list[str]:
+        """The lines of the flowchart."""
+        direction = "LR" if self.picture.direction == "LR" else "TD"
+        lines = [f"flowchart {direction}"]
+        lines += self._home(self.picture, INDENT)
+        lines += [INDENT + self._arrow(line) for line in self.picture.lines]
+        lines += self._kind_styles()
+        lines += self._area_styles()
+        if self.picture.overlay:
+            lines += self._mark_styles()
+        lines += self._line_styles()
+        return lines
 
+    # -- shapes and lines ----------------------------------------------------------------------------------------------
+    def _home(self, home: Picture | Area, indent: str) -> list[str]:
+        """What stands in an area, or in none; the ends last, for Mermaid puts them where they are first named."""
+        lines: list[str] = []
+        for shape in home.shapes:
+            if not shape.is_end:
+                lines.append(indent + _shape(shape))
+        for area in home.areas:
+            lines.append(f'{indent}subgraph {area.key}["{_area_words(area)}"]')
+            lines += self._home(area, indent + INDENT)
+            lines.append(f"{indent}end")
+        for shape in home.shapes:
+            if shape.is_end:
+                lines.append(f'{indent}{shape.key}(("{shape.name}"))')
+        return lines
 
-def _arrow(line: Line, picture: Picture) -> str:
-    arrow = ARROWS[line.style]
-    said = (
-        ", ".join(part for part in line.parts if part != "collect")
-        if picture.labels or len(picture.lines) <= 200
-        else ""
-    )
-    badge = " ".join(part for part in (SIGNS.get(line.mark, ""), line.badge) if part)
-    text = ", ".join(part for part in (said, badge) if part)
-    label = f'|"{_text(text)}"|' if text else ""
-    return f"{line.source.key} {arrow}{label} {line.target.key}"
+    def _arrow(self, line: Line) -> str:
+        arrow = ARROWS[line.style]
+        words: list[str] = []
+        if self.picture.labels or len(self.picture.lines) <= MAX_LABELLED_LINES:
+            words += [part for part in line.parts if part != "collect"]
+        badge = _with_sign(line.mark, line.badge)
+        if badge:
+            words.append(badge)
+        text = ", ".join(words)
+        label = f'|"{_text(text)}"|' if text else ""
+        return f"{line.source.key} {arrow}{label} {line.target.key}"
 
+    # -- styles --------------------------------------------------------------------------------------------------------
+    def _kind_styles(self) -> list[str]:
+        """Each kind in its colours, as in the other forms: a class for its shapes."""
+        keys: dict[str, list[str]] = {}
+        for shape in self.picture.every_shape():
+            kind = self._style_kind(shape)
+            keys.setdefault(kind, []).append(shape.key)
+        lines: list[str] = []
+        for kind, shapes in keys.items():
+            name = f"kind_{kind.replace('-', '_')}"
+            lines += _class(name, self._kind_style(kind), shapes)
+        return lines
 
-def _kinds(picture: Picture, theme: Theme) -> list[str]:
-    """Each kind in its colours, as in the other forms: a class for its shapes, a style for its areas."""
-    look = DARK if theme == "dark" else LIGHT
-    found: dict[str, list[str]] = {}
-    for shape in picture.every_shape():
-        kind = "end" if shape.kind == "start" else shape.kind if f"{shape.kind}-fill" in look else "step"
-        found.setdefault("opened" if shape.opened else kind, []).append(shape.key)
-    lines: list[str] = []
-    for kind, keys in found.items():
-        name = f"kind_{kind.replace('-', '_')}"
-        lines += [f"    classDef {name} {_form(kind, look)}", f"    class {','.join(keys)} {name}"]
-    for area in picture.every_area():
-        fill = look["area-deep-fill" if area.depth % 2 == 0 else "area-fill"]
-        line = look.get(f"{area.kind}-line", look["area-line"])
-        lines.append(f"    style {area.key} fill:{fill},stroke:{line},color:{look['ink']}")
-    return lines
+    def _style_kind(self, shape: Shape) -> str:
+        if shape.opened:
+            return "opened"
+        if shape.is_end:
+            return "end"
+        return shape.kind if f"{shape.kind}-fill" in self.look else "step"
 
+    def _kind_style(self, kind: str) -> str:
+        look = self.look
+        if kind == "end":
+            fill = look["end-fill"]
+            return f"fill:{fill},stroke:{fill},color:{look['end-ink']}"
+        if kind == "opened":
+            line = look["sub-agent-line"]
+            return f"fill:{line},stroke:{line}"
+        fill = look[f"{kind}-fill"]
+        line = look[f"{kind}-line"]
+        style = f"fill:{fill},stroke:{line},color:{look['ink']}"
+        return f"{style},stroke-width:2px" if kind in BOLD_KINDS else style
 
-def _form(kind: str, look: dict[str, str]) -> str:
-    if kind == "end":
-        return f"fill:{look['end-fill']},stroke:{look['end-fill']},color:{look['end-ink']}"
-    if kind == "opened":
-        return f"fill:{look['sub-agent-line']},stroke:{look['sub-agent-line']}"
-    width = ",stroke-width:2px" if kind in ("agent", "sub-agent", "human") else ""
-    return f"fill:{look[f'{kind}-fill']},stroke:{look[f'{kind}-line']},color:{look['ink']}{width}"
+    def _area_styles(self) -> list[str]:
+        look = self.look
+        lines: list[str] = []
+        for area in self.picture.every_area():
+            shade = "area-deep-fill" if area.depth % 2 == 0 else "area-fill"
+            line = look.get(f"{area.kind}-line", look["area-line"])
+            lines.append(f"{INDENT}style {area.key} fill:{look[shade]},stroke:{line},color:{look['ink']}")
+        return lines
 
+    def _line_styles(self) -> list[str]:
+        """The colours of lines, by their numbers."""
+        numbers: dict[str, list[str]] = {}
+        for number, line in enumerate(self.picture.lines):
+            style = self._line_style(line)
+            if style:
+                numbers.setdefault(style, []).append(str(number))
+        return [f"{INDENT}linkStyle {','.join(lines)} {style}" for style, lines in numbers.items()]
 
-def _lines(picture: Picture, theme: Theme) -> list[str]:
-    """The colours of lines, by their numbers."""
-    look = DARK if theme == "dark" else LIGHT
-    found: dict[str, list[str]] = {}
-    for number, line in enumerate(picture.lines):
+    def _line_style(self, line: Line) -> str:
+        look = self.look
         if line.mark in ("added", "removed", "changed"):
-            form = f"stroke:{look[line.mark]},stroke-width:2px"
-        elif line.mark in ("skipped", "idle"):
-            form = f"stroke:{look['pale']},stroke-width:1px"
-        elif line.style != "flow":
-            form = f"stroke:{look[line.style]}"
-        else:
-            continue
-        found.setdefault(form, []).append(str(number))
-    return [f"    linkStyle {','.join(numbers)} {form}" for form, numbers in found.items()]
+            return f"stroke:{look[line.mark]},stroke-width:2px"
+        if line.mark in ("skipped", "idle"):
+            return f"stroke:{look['pale']},stroke-width:1px"
+        return f"stroke:{look[line.style]}" if line.style != "flow" else ""
+
+    def _mark_styles(self) -> list[str]:
+        """What a walk or a comparison says, as classes: signs say it, too."""
+        look = self.look
+        trouble = f"stroke:{look['trouble']},stroke-width:3px"
+        styles = {
+            "failed": trouble,
+            "stopped": trouble,
+            "mixed": trouble,
+            "running": f"stroke:{look['running']},stroke-width:3px",
+            "asking": f"stroke:{look['hand']},stroke-width:3px,stroke-dasharray:6 3",
+            "skipped": f"stroke:{look['faint']},stroke-dasharray:5 4,color:{look['faint']}",
+            "idle": f"stroke:{look['pale']},stroke-dasharray:1 4,color:{look['faint']}",
+            "added": f"stroke:{look['added']},fill:{look['added-fill']},stroke-width:2px",
+            "removed": f"stroke:{look['removed']},fill:{look['removed-fill']},stroke-dasharray:5 4",
+            "changed": f"stroke:{look['changed']},fill:{look['changed-fill']},stroke-width:2px",
+        }
+        lines: list[str] = []
+        for mark, style in styles.items():
+            shapes = [shape.key for shape in self.picture.every_shape() if shape.mark == mark]
+            if shapes:
+                lines += _class(mark, style, shapes)
+        return lines
 
 
-def _marks(picture: Picture, theme: Theme) -> list[str]:
-    """What a walk or a comparison says, as classes: signs say it, too."""
-    look = DARK if theme == "dark" else LIGHT
-    forms = {
-        "failed": f"stroke:{look['trouble']},stroke-width:3px",
-        "stopped": f"stroke:{look['trouble']},stroke-width:3px",
-        "mixed": f"stroke:{look['trouble']},stroke-width:3px",
-        "running": f"stroke:{look['running']},stroke-width:3px",
-        "asking": f"stroke:{look['hand']},stroke-width:3px,stroke-dasharray:6 3",
-        "skipped": f"stroke:{look['faint']},stroke-dasharray:5 4,color:{look['faint']}",
-        "idle": f"stroke:{look['pale']},stroke-dasharray:1 4,color:{look['faint']}",
-        "added": f"stroke:{look['added']},fill:{look['added-fill']},stroke-width:2px",
-        "removed": f"stroke:{look['removed']},fill:{look['removed-fill']},stroke-dasharray:5 4",
-        "changed": f"stroke:{look['changed']},fill:{look['changed-fill']},stroke-width:2px",
-    }
-    lines: list[str] = []
-    for mark, form in forms.items():
-        keys = [shape.key for shape in picture.every_shape() if shape.mark == mark]
-        if keys:
-            lines += [f"    classDef {mark} {form}", f"    class {','.join(keys)} {mark}"]
-    return lines
+def _class(name: str, style: str, shapes: list[str]) -> list[str]:
+    return [f"{INDENT}classDef {name} {style}", f"{INDENT}class {','.join(shapes)} {name}"]
+
+
+def _shape(shape: Shape) -> str:
+    if shape.opened:
+        return f'{shape.key}((" "))'
+    left, right = FORMS.get(shape.kind, BOX)
+    words = [_with_sign(shape.mark, shape.name), *shape.under]
+    name = "<br/>".join(map(_text, words))
+    return f'{shape.key}{left}"{name}"{right}'
+
+
+def _area_words(area: Area) -> str:
+    """The title of an area: one line is all it has."""
+    words = [_with_sign(area.mark, area.name), f"depth {area.depth}"]
+    words += area.figures.split("\n")
+    return ", ".join(_text(part) for part in words if part)
+
+
+def _with_sign(mark: str, text: str) -> str:
+    sign = SIGNS.get(mark, "")
+    return f"{sign} {text}".strip() if sign else text
 
 
 def _text(text: str) -> str:
     """Text that Mermaid shows as it is."""
-    text = clean(text)
-    shown = cut(" ".join(wrapped(text)), LONGEST * 3) if len(text) > LONGEST else text
-    return "".join(_sign(c) for c in shown.replace("\n", " "))
+    shown = one_line(text)
+    if len(shown) > MAX_TEXT:
+        lines = wrapped(text)
+        shown = clip(" ".join(lines), MAX_TEXT * 3)
+    return "".join(map(_escaped, shown))
 
 
-def _sign(c: str) -> str:
-    return c if c.isalnum() or c in PLAIN else f"#{ord(c)};"
+def _escaped(sign: str) -> str:
+    if sign.isalnum() or sign in PLAIN_SIGNS:
+        return sign
+    return f"#{ord(sign)};"

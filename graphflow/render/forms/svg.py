@@ -19,20 +19,29 @@ from hashlib import blake2s
 from html import escape, unescape
 
 from graphflow.render.forms.dot import write_dot
-from graphflow.render.labels import clean, cut
+from graphflow.render.forms.theme import style_sheet
+from graphflow.render.labels import printable
 from graphflow.render.layout.program import rendered
 from graphflow.render.layout.widths import width_of
-from graphflow.render.palette import DARK, FACES, LIGHT, Theme
+from graphflow.render.palette import FACES, Theme
 from graphflow.render.picture import Area, Line, Picture, Shape
+from graphflow.render.xml import clip
+
+AREA_SIZE = "10.00"
+"""The size of an area's title in an SVG."""
+ASIDE = "\u00a0"
+"""How what stands beside a title or a line begins."""
+PURE_SIGN = "(graphviz-pure)"
+"""What an SVG says near its beginning that graphviz-pure has drawn: it measures texts by Helvetica alone."""
 
 _GROUP = re.compile(r'<g id="([^"]+)" class="([^"]*)"([^>]*)>\s*<title>[^<]*</title>')
 _HEAD = re.compile(r"<svg\b([^>]*)>", re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
 _FACE = re.compile(r' font-family="[^"]*"')
-_COLOUR = re.compile(r'(fill|stroke)="(#[0-9a-f]{6})"')
 _TEXT = re.compile(r'text-anchor="start" x="([-\d.]+)"([^>]*?) font-size="([\d.]+)"([^>]*)>([^<]*)<')
 _SPACER = re.compile(r'<text[^>]* font-size="2\.00"[^>]*>[^<]*</text>\n')
-_counted = itertools.count(1)
+_SIZE = re.compile(r'\b(width|height|viewBox)="([^"]*)"')
+_numbers = itertools.count(1)
 
 
 def write_svg(picture: Picture, theme: Theme = "auto", *, prefix: str | None = None, once: bool = False) -> str:
@@ -47,31 +56,64 @@ def write_svg(picture: Picture, theme: Theme = "auto", *, prefix: str | None = N
     source = write_dot(picture, theme)
     drawn = rendered(source, "svg").decode()
     if prefix is None:
-        prefix = f"gf{blake2s(source.encode(), digest_size=4).hexdigest()}"
-        prefix += "" if once else f"-{next(_counted)}"
+        digest = blake2s(source.encode(), digest_size=4).hexdigest()
+        prefix = f"gf{digest}" if once else f"gf{digest}-{next(_numbers)}"
     return dressed(drawn, picture, theme, prefix)
 
 
 def dressed(drawn: str, picture: Picture, theme: Theme, prefix: str) -> str:
     """What graphviz has drawn, with our names, titles and styles."""
-    measured = "(graphviz-pure)" in drawn[:600]
-    body = _SPACER.sub("", _FACE.sub("", _COMMENT.sub("", drawn[drawn.index("<svg") :])))
-    if measured:
-        body = _TEXT.sub(_placed, body)
-    names = _Names(picture, prefix)
-    body = _GROUP.sub(names.group, body)
-    sizes = "".join(
-        f' {name}="{value}"' for name, value in re.findall(r'\b(width|height|viewBox)="([^"]*)"', body[:400])
-    )
-    head = (
+    body = drawn[drawn.index("<svg") :]
+    for needless in (_COMMENT, _FACE, _SPACER):
+        body = needless.sub("", body)
+    if PURE_SIGN in drawn[:600]:
+        body = _TEXT.sub(_in_place, body)
+    body = _GROUP.sub(_Names(picture, prefix).group, body)
+    head = _head(body, picture, prefix)
+    if theme == "auto":
+        head += f"<style>\n{style_sheet(body, prefix)}</style>"
+    return _HEAD.sub(lambda _: head, body, count=1)
+
+
+def _head(body: str, picture: Picture, prefix: str) -> str:
+    """The opening of the element, with what is read aloud of it."""
+    sizes = ""
+    for name, value in _SIZE.findall(body[:400]):
+        sizes += f' {name}="{value}"'
+    title = _text(picture.headline or picture.name)
+    description = _text(_description(picture))
+    return (
         f'<svg id="{prefix}" class="graphflow" role="img" aria-labelledby="{prefix}-t {prefix}-d"{sizes}'
         f' font-family="{FACES}" xmlns="http://www.w3.org/2000/svg">\n'
-        f'<title id="{prefix}-t">{_told(picture.headline or picture.name)}</title>\n'
-        f'<desc id="{prefix}-d">{_told(_description(picture))}</desc>\n'
+        f'<title id="{prefix}-t">{title}</title>\n'
+        f'<desc id="{prefix}-d">{description}</desc>\n'
     )
-    if theme == "auto":
-        head += f"<style>\n{_styles(body, prefix)}</style>"
-    return _HEAD.sub(lambda _: head, body, count=1)
+
+
+def _description(picture: Picture) -> str:
+    """The picture in a sentence, for those who hear it."""
+    kinds: dict[str, int] = {}
+    for shape in picture.every_shape():
+        if not shape.is_end:
+            count = len(_members(shape))
+            kinds[shape.kind] = kinds.get(shape.kind, 0) + count
+    counts = ", ".join(f"{count} of kind {kind}" for kind, count in kinds.items())
+    name = clip(picture.name, 200)
+    about = clip(picture.about, 400)
+    return f"{name}: {counts}; {len(picture.lines)} edges. {about}".strip()
+
+
+def _in_place(found: re.Match[str]) -> str:
+    """A text held where it was laid out, whatever face the reader has: by its middle, or in an area's title by its width."""
+    x, before, size, after, text = found.groups()
+    width = width_of(unescape(text), float(size))
+    rest = f'{before} font-size="{size}"{after}>{text}<'
+    if size == AREA_SIZE:
+        return f'textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs" x="{x}"{rest}'
+    if text.startswith(ASIDE):  # beside a title or a line
+        return found[0]
+    middle = float(x) + width / 2
+    return f'text-anchor="middle" x="{middle:.2f}"{rest}'
 
 
 class _Names:
@@ -79,115 +121,93 @@ class _Names:
 
     def __init__(self, picture: Picture, prefix: str) -> None:
         self.prefix = prefix
+        self.lines = picture.lines
         self.shapes = {shape.key: shape for shape in picture.every_shape()}
         self.areas = {area.key: area for area in picture.every_area()}
-        self.lines = picture.lines
-        self.numbers = {area.path: f"{area.key}-" for area in picture.every_area() if area.opens_level}
+        self.level_prefixes: dict[tuple[str, ...], str] = {}
+        """What the ids of lines begin with that belong to an open graph, by its way."""
+        for area in picture.every_area():
+            if area.opens_level:
+                self.level_prefixes[area.path] = f"{area.key}-"
 
     def group(self, found: re.Match[str]) -> str:
-        """The opening of one group, as we want it."""
-        id, kind, rest = unescape(found[1]), escape(unescape(found[2])), found[3]  # Debian's dot writes - as &#45;
+        """The opening of one group, as we want it: graphviz has taken our ids `n-1`, `a-1`, `e-1` over."""
+        id, kind, rest = found.groups()
+        id = unescape(id)  # Debian's dot writes - as &#45;
         letter, _, number = id.partition("-")
-        prefix = self.prefix
         if letter == "n":
             shape = self.shapes[f"n{number}"]
-            return f'<g id="{prefix}-n-{number}" class="{kind}"{_of_shape(shape)}{rest}>{_title(shape)}'
-        if letter == "a":
+            attributes = _shape_attributes(shape)
+            title = _title(shape)
+        elif letter == "a":
             area = self.areas[f"a{number}"]
-            path = _attribute(" > ".join(area.path))
-            return f'<g id="{prefix}-a-{number}" class="{kind}" data-node="{path}" data-id="{_attribute(area.id)}"{rest}>{_title(area)}'
-        if letter == "e" and number:
-            return self._line(self.lines[int(number)], kind, rest)
-        return f'<g id="{prefix}-{escape(id)}" class="{kind}"{rest}>'
-
-    def _line(self, line: Line, kind: str, rest: str) -> str:
-        source, target = (_attribute(name) for name in line.names)
-        inner = self.numbers.get(line.level, "")
-        called = f"c-{source}-{target}"
-        if line.indexes:
-            id, edge = f"{inner}e-{line.indexes[0]}", str(line.indexes[0])
-            more = f' data-edges="{" ".join(map(str, line.indexes))}"' if len(line.indexes) > 1 else ""
-            more += f' data-call="{called}"' if line.style == "hand" else ""
+            attributes = _attributes({"data-node": " > ".join(area.path), "data-id": area.id})
+            title = _title(area)
+        elif letter == "e" and number:
+            line = self.lines[int(number)]
+            id, attributes = self._line(line)
+            title = _title(line)
         else:
-            id, edge, more = f"{inner}c-{line.source.key[1:]}-{line.target.key[1:]}", called, ""
-        more += ' data-turned="1"' if line.back else ""  # laid out from its head to its tail
-        return (
-            f'<g id="{self.prefix}-{id}" class="{kind}" data-edge="{edge}" data-source="{source}" data-target="{target}"'
-            f' data-path="{_attribute(" > ".join(line.level))}" data-id="{_attribute(line.id)}"{more}{rest}>{_title(line)}'
-        )
+            attributes = ""
+            title = ""
+        kind = escape(unescape(kind))
+        return f'<g id="{self.prefix}-{escape(id)}" class="{kind}"{attributes}{rest}>{title}'
+
+    def _line(self, line: Line) -> tuple[str, str]:
+        """The id of a line, and its attributes."""
+        source, target = line.names
+        call = f"c-{source}-{target}"
+        attributes = {"data-edge": call, "data-source": source, "data-target": target}
+        attributes["data-path"] = " > ".join(line.level)
+        attributes["data-id"] = line.id
+        prefix = self.level_prefixes.get(line.level, "")
+        if not line.indexes:
+            id = f"{prefix}c-{line.source.key[1:]}-{line.target.key[1:]}"
+        else:
+            indexes = [str(index) for index in line.indexes]
+            id = f"{prefix}e-{indexes[0]}"
+            attributes["data-edge"] = indexes[0]
+            if len(indexes) > 1:
+                attributes["data-edges"] = " ".join(indexes)
+            if line.style == "hand":
+                attributes["data-call"] = call
+        if line.back:
+            attributes["data-turned"] = "1"  # laid out from its head to its tail
+        return id, _attributes(attributes)
 
 
-def _placed(found: re.Match[str]) -> str:
-    """A text held where it was laid out, whatever face the reader has: by its middle, or in an area's title by its width."""
-    x, before, size, after, text = found.groups()
-    wide = width_of(unescape(text), float(size))
-    if size == AREA_SIZE:
-        return (
-            f'textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs" x="{x}"{before} font-size="{size}"{after}>{text}<'
-        )
-    if text.startswith(ASIDE):  # beside a title or a line
-        return found[0]
-    return f'text-anchor="middle" x="{float(x) + wide / 2:.2f}"{before} font-size="{size}"{after}>{text}<'
-
-
-AREA_SIZE = "10.00"
-"""The size of an area's title in an SVG, and"""
-ASIDE = "\u00a0"
-"""how what stands beside a title or a line begins."""
-
-
-def _of_shape(shape: Shape) -> str:
-    members = shape.members or (shape.name,)
-    told = f' data-node="{_attribute(members[0])}" data-path="{_attribute(" > ".join(shape.level))}"'
-    told += f' data-id="{_attribute(shape.id)}"'
+def _shape_attributes(shape: Shape) -> str:
+    members = _members(shape)
+    attributes = {
+        "data-node": members[0],
+        "data-path": " > ".join(shape.level),
+        "data-id": shape.id,
+    }
     if len(members) > 1:
-        told += f' data-nodes="{_attribute(chr(10).join(members))}"'
-    return told
+        attributes["data-nodes"] = "\n".join(members)
+    return _attributes(attributes)
+
+
+def _members(shape: Shape) -> tuple[str, ...]:
+    return shape.members or (shape.name,)
 
 
 def _title(thing: Shape | Area | Line) -> str:
-    """What a pointer on it is told."""
-    about = "\n".join(part for part in (thing.about, thing.badge) if part)
-    return f"<title>{_told(about)}</title>" if about else ""
+    """Its tooltip."""
+    parts = [part for part in (thing.about, thing.badge) if part]
+    if not parts:
+        return ""
+    words = "\n".join(parts)
+    return f"<title>{_text(words)}</title>"
 
 
-def _description(picture: Picture) -> str:
-    """The picture in a sentence, for those who hear it."""
-    kinds: dict[str, int] = {}
-    for shape in picture.every_shape():
-        if shape.kind not in ("start", "end"):
-            kinds[shape.kind] = kinds.get(shape.kind, 0) + len(shape.members or (shape.name,))
-    counted = ", ".join(f"{count} of kind {kind}" for kind, count in kinds.items())
-    return f"{cut(picture.name, 200)}: {counted}; {len(picture.lines)} edges. {cut(picture.about, 400)}".strip()
+def _text(text: str) -> str:
+    return escape(printable(text))
 
 
-def _styles(body: str, prefix: str) -> str:
-    """The sheet of a picture that is as light or dark as its page."""
-    look = LIGHT
-    used = set(_COLOUR.findall(body))
-    names = [name for name, colour in look.items() if ("fill", colour) in used or ("stroke", colour) in used]
-    me = f"#{prefix}"
-
-    def variables(of: dict[str, str]) -> str:
-        return "".join(f"--gf-{name}:{of[name]};" for name in names)
-
-    dark, light = variables(DARK), variables(LIGHT)
-    rules = [
-        f"{me}{{max-width:100%;height:auto;{light}}}",
-        f"@media (prefers-color-scheme:dark){{{me}{{{dark}}}}}",
-        f'[data-jp-theme-light="true"] {me},.vscode-light {me}{{{light}}}',
-        f'[data-jp-theme-light="false"] {me},.vscode-dark {me}{{{dark}}}',
-    ]
-    for name in names:
-        for what in ("fill", "stroke"):
-            if (what, look[name]) in used:
-                rules.append(f':where({me}) [{what}="{look[name]}"]{{{what}:var(--gf-{name})}}')
-    return "\n".join(rules) + "\n"
-
-
-def _told(text: str) -> str:
-    return escape(clean(text))
-
-
-def _attribute(text: str) -> str:
-    return escape(clean(text)).replace("\n", "&#10;")
+def _attributes(values: dict[str, str]) -> str:
+    written = ""
+    for name, value in values.items():
+        text = _text(value).replace("\n", "&#10;")
+        written += f' {name}="{text}"'
+    return written

@@ -1,0 +1,127 @@
+"""What a run used, counted for a page: by node, by frame, and all together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from graphflow.render.records import AnyEvent
+from graphflow.render.talk import message_text
+from graphflow.render.timeline import Span, Story
+from graphflow.render.timeline.lanes import time_of
+from graphflow.render.timeline.spans import Stretch
+from graphflow.render.xml import seconds_text
+
+STEPS = ("node.start", "call.start")
+"""The kinds of events that `run.usage` counts as steps."""
+Path = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Account:
+    """What a node or a frame has used."""
+
+    name: str
+    steps: int = 0
+    stretches: list[Stretch] = field(default_factory=list)
+    requests: int = 0
+    read: int = 0
+    written: int = 0
+    usd: float | None = 0.0
+
+    def count(self, event: AnyEvent) -> None:
+        """Counts one answer of a model; once a cost is not known, their sum is not, either."""
+        self.requests += 1
+        self.read += int(event.input_tokens or 0)
+        self.written += int(event.output_tokens or 0)
+        if self.usd is None or event.usd is None:
+            self.usd = None
+        else:
+            self.usd += float(event.usd)
+
+    @property
+    def seconds(self) -> float:
+        """How long it was at work by the clock on the wall: what went on side by side, or one within another, counts once."""
+        return time_of(self.stretches)
+
+    @property
+    def cost(self) -> str:
+        """Its cost in words."""
+        if self.usd is None:
+            return "unknown"
+        if self.usd == 0:
+            return "0"
+        return f"{self.usd:.4f}".rstrip("0").rstrip(".")
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the page says beside pictures and talks."""
+
+    total: Account = field(default_factory=lambda: Account("all"))
+    nodes: dict[str, Account] = field(default_factory=dict)
+    frames: dict[Path, Account] = field(default_factory=dict)
+    given: str = ""
+    output: str = ""
+    warnings: list[str] = field(default_factory=list)
+    retries: int = 0
+    skipped: int = 0
+
+    def take(self, event: AnyEvent) -> None:
+        """Takes what one event says of the run as a whole."""
+        match event.kind:
+            case "run.start":
+                self.given = message_text(event.input)
+            case "run.end":
+                self.output = message_text(event.output)
+            case "limit.warning":
+                used = f"{event.used:g} of {event.value:g} used"
+                self.warnings.append(f"{event.limit}: {used} after {seconds_text(event.at)}")
+            case "cost.unknown":
+                self.warnings.append(f"usd: nobody knows what {event.model} costs; its answers count as nothing")
+            case "node.retry" | "model.retry":
+                self.retries += 1
+            case "node.skip":
+                self.skipped += 1
+
+    def count_span(self, span: Span) -> None:
+        """Counts an activation or a call; the activation of a sub-agent in its own frame is counted with its call."""
+        if span.what == "model" or (span.what == "node" and span.is_alone):
+            return
+        node = span.node if span.what == "node" else span.label
+        for account in self.accounts(span.path, node):
+            account.steps += 1
+            account.stretches.append((span.started, span.ended))
+
+    def accounts(self, path: Path, node: str) -> list[Account]:
+        """The accounts that something counts for: the total, that of its node, those of all frames around it."""
+        is_alone = len(path) > 1 and path[-1] == node
+        around = path[:-1] if is_alone else path
+        name = " > ".join((*around, node))
+        accounts = [self.total, self.nodes.setdefault(name, Account(name))]
+        for depth in range(1, len(path) + 1):
+            frame = path[:depth]
+            account = self.frames.setdefault(frame, Account(" > ".join(frame)))
+            accounts.append(account)
+        return accounts
+
+
+def read_facts(events: list[AnyEvent], story: Story) -> Facts:
+    """What a run used and what happened in it, from its events and its spans."""
+    facts = Facts()
+    outermost = (story.title,)
+    paths: dict[int, Path] = {0: outermost}
+    steps = 0
+    for event in events:
+        facts.take(event)
+        if event.kind in STEPS:
+            steps += 1
+        if event.kind == "frame.enter":
+            paths[event.frame] = tuple(map(str, event.path))
+        if event.kind == "model.end":
+            path = paths.get(event.frame, outermost)
+            for account in facts.accounts(path, str(event.node)):
+                account.count(event)
+    for span in story.spans:
+        facts.count_span(span)
+    facts.total.steps = steps
+    return facts

@@ -1,0 +1,271 @@
+"""Builds the picture of a graph, level by level: which nodes are drawn, in which area, with which lines between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from graphflow.declaration.handoffs import HandTo
+from graphflow.declaration.node import AnyNode
+from graphflow.proofs.edge_types import TypedEdge
+from graphflow.proofs.program import JoinSpec
+from graphflow.proofs.proven import AnyGraph
+from graphflow.render.folding import fold_rows
+from graphflow.render.labels import join_words, label_parts, option_words
+from graphflow.render.members import Way, callees_of, graph_within, members_of, ways_of
+from graphflow.render.picture import FOLDED, Area, Direction, Level, Line, Open, Picture, Shape, find_back
+
+ROOM = 70
+"""Shapes that a picture holds before what lies deeper stays folded by itself, and long rows are folded."""
+MAX_LABELLED_SHAPES = 2 * ROOM
+MAX_LABELLED_LINES = 3 * ROOM
+"""Beyond these, lines do not say what they carry."""
+MAX_OPEN_LEVELS = 12
+"""Levels that `open="all"` opens at most."""
+FLAT = -1
+"""Levels of a picture in which not even sub-agents have areas."""
+
+
+def picture(
+    graph: AnyGraph,
+    *,
+    open: Open = "auto",
+    legend: bool = False,
+    direction: Direction = "TB",
+    labels: bool = True,
+    fold: bool = True,
+) -> Picture:
+    """The picture of a graph.
+
+    Args:
+        graph: the graph.
+        open: how many levels below the outermost are drawn; "all"; "auto": one, if there is room; "flat": none, and what
+            sub-agents call is drawn beside them.
+        legend: whether to explain the kinds and lines that occur.
+        direction: top to bottom, or left to right.
+        labels: whether lines say what they carry.
+        fold: whether long rows of alike nodes become one where there are too many for one picture.
+    """
+
+    def built(levels: int) -> Picture:
+        empty = Picture(graph.name, graph, direction, labels, legend, about=graph.description)
+        return _Builder(empty, levels).build(graph)
+
+    drawn = built(_levels(open))
+    if open == "auto" and drawn.size > ROOM:
+        drawn = built(0)
+    if fold and drawn.size > ROOM:
+        fold_rows(drawn, ROOM)
+    find_back(drawn)
+    if drawn.size > MAX_LABELLED_SHAPES or len(drawn.lines) > MAX_LABELLED_LINES:
+        drawn.labels = False
+    return drawn
+
+
+def _levels(open: Open) -> int:
+    match open:
+        case "all":
+            return MAX_OPEN_LEVELS
+        case "auto":
+            return 1
+        case "flat":
+            return FLAT
+        case int():
+            return open
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Where lines to a node end and lines from it begin: at its shape, or at the dots of its area."""
+
+    first: Shape
+    last: Shape
+    area: Area | None = None
+
+
+@dataclass(slots=True)
+class _Level:
+    """One graph while it is drawn.
+
+    Attributes:
+        depth: how many areas are around it.
+        ways: the sub-agents around each node, whether they are drawn or not.
+        drawn_ways: those of them that may be drawn as areas.
+        sizes: how many nodes lie within each sub-agent, by its way.
+        joins: what each node waits for.
+        on_arrows: the names of the nodes on its arrows.
+        areas: what is drawn so far, by way; the empty way is the level itself.
+        ends: where lines meet each node that is drawn.
+    """
+
+    graph: AnyGraph
+    path: Level
+    depth: int
+    nodes: dict[str, AnyNode]
+    ways: dict[str, Way]
+    drawn_ways: dict[str, Way]
+    sizes: dict[Way, int]
+    joins: dict[str, JoinSpec | None]
+    on_arrows: set[str]
+    areas: dict[Way, Picture | Area]
+    ends: dict[str, _Ends] = field(default_factory=dict)
+
+    def folded_words(self, node: AnyNode, inner: AnyGraph | None, size: int, depth: int) -> str:
+        """What stands under the name of something that holds more than is drawn."""
+        if inner is not None:
+            count = len(members_of(inner))
+            nodes = "1 node" if count == 1 else f"{count} nodes"
+            where = f"depth {depth}"
+            if inner.nesting:
+                where += f" to {depth + inner.nesting}"
+            return f"{FOLDED} {nodes}, {where}"
+        if size:
+            return f"{FOLDED} {size} within, depth {depth}"
+        is_called = node.name not in self.on_arrows
+        if node.kind == "sub-agent" or (is_called and node.enters != "never"):
+            return f"depth {depth}"
+        return ""
+
+
+class _Builder:
+    """Puts shapes, areas and lines into a picture."""
+
+    def __init__(self, picture: Picture, levels: int) -> None:
+        self.picture = picture
+        self.levels = levels
+        self.count = 0
+
+    def build(self, graph: AnyGraph) -> Picture:
+        """Draws a graph, and is done."""
+        self._add_level(graph, (graph.name,), self.picture, 0)
+        return self.picture
+
+    def _key(self, letter: str = "n") -> str:
+        """A name in the drawing that nothing else has."""
+        key = f"{letter}{self.count}"
+        self.count += 1
+        return key
+
+    def _add_level(self, graph: AnyGraph, path: Level, home: Picture | Area, depth: int) -> None:
+        level = self._level(graph, path, home, depth)
+        start = self._terminal("START", path)
+        end = self._terminal("END", path)
+        level.ends["START"] = _Ends(start, start)
+        level.ends["END"] = _Ends(end, end)
+        home.shapes.append(start)
+        for node in level.nodes.values():
+            if level.drawn_ways[node.name] in level.areas:  # else it lies in what stays folded
+                level.ends[node.name] = self._add_node(level, node)
+        home.shapes.append(end)
+        for declared in graph.edges:
+            self._add_edge(level, declared)
+        for node in level.nodes.values():
+            self._add_calls(level, node)
+
+    def _level(self, graph: AnyGraph, path: Level, home: Picture | Area, depth: int) -> _Level:
+        nodes = members_of(graph)
+        ways = ways_of(graph, nodes)
+        drawn_ways: dict[str, Way] = dict.fromkeys(nodes, ()) if self.levels == FLAT else ways
+        return _Level(
+            graph=graph,
+            path=path,
+            depth=depth,
+            nodes=nodes,
+            ways=ways,
+            drawn_ways=drawn_ways,
+            sizes=_sizes(drawn_ways),
+            joins={slot.name: slot.join for slot in graph.program.slots},
+            on_arrows={node.name for node in graph.nodes},
+            areas={(): home},
+        )
+
+    def _terminal(self, name: str, path: Level) -> Shape:
+        shape = Shape(self._key(), name, name.lower(), path, members=(name,))
+        self.picture.places[path, name] = shape
+        return shape
+
+    # -- nodes ---------------------------------------------------------------------------------------------------------
+    def _add_node(self, level: _Level, node: AnyNode) -> _Ends:
+        """Draws a node: as an area with what lies within it, as far as so many levels are opened, or as a shape."""
+        way = level.drawn_ways[node.name]
+        own_way = (*way, node.name)
+        home = level.areas[way]
+        depth = level.depth + len(level.ways[node.name]) + 1
+        inner = graph_within(node)
+        size = level.sizes.get(own_way, 0)
+        holds_more = inner is not None or size > 0
+        if not holds_more or depth > self.levels:
+            shape = self._add_shape(level, node, home)
+            shape.note = level.folded_words(node, inner, size, depth)
+            return _Ends(shape, shape)
+
+        area = self._add_area(level, node, home, depth)
+        if inner is not None:
+            area.opens_level = True
+            self._add_level(inner, (*level.path, node.name), area, depth)
+            return _Ends(area.shapes[0], area.shapes[-1], area)
+        # A sub-agent: it stands as a dot in its own area, and what it calls will be put beside it.
+        level.areas[own_way] = area
+        shape = self._add_shape(level, node, area)
+        shape.opened = True
+        return _Ends(shape, shape, area)
+
+    def _add_area(self, level: _Level, node: AnyNode, home: Picture | Area, depth: int) -> Area:
+        name = node.name
+        path = (*level.path, *level.drawn_ways[name], name)
+        area = Area(self._key("a"), name, node.kind, path, depth, level.path)
+        area.node = node
+        area.waits = join_words(level.joins.get(name))
+        area.options = option_words(node)
+        home.areas.append(area)
+        self.picture.places[level.path, name] = area
+        return area
+
+    def _add_shape(self, level: _Level, node: AnyNode, home: Picture | Area) -> Shape:
+        name = node.name
+        shape = Shape(self._key(), name, node.kind, level.path, members=(name,), node=node)
+        shape.waits = join_words(level.joins.get(name))
+        shape.options = option_words(node)
+        home.shapes.append(shape)
+        self.picture.places[level.path, name] = shape
+        return shape
+
+    # -- lines ---------------------------------------------------------------------------------------------------------
+    def _add_edge(self, level: _Level, declared: TypedEdge) -> None:
+        edge = declared.edge
+        origin = edge.origin
+        names = (origin.node.name, edge.target.name)
+        line = self._add_line(level, names, _style(declared))
+        line.parts = label_parts(declared, level.graph)
+        line.indexes = (declared.index,)
+        is_whole = origin.arm is None and not origin.each and not origin.guard
+        line.plain = is_whole and not declared.exceptional
+
+    def _add_calls(self, level: _Level, node: AnyNode) -> None:
+        for callee in callees_of(level.graph, node):
+            if node.name in level.ends and callee.name in level.ends:
+                self._add_line(level, (node.name, callee.name), "call")
+
+    def _add_line(self, level: _Level, names: tuple[str, str], style: str) -> Line:
+        source = level.ends[names[0]]
+        target = level.ends[names[1]]
+        line = Line(source.last, target.first, style, (), level.path, (), names)
+        line.from_area = source.area
+        line.to_area = target.area
+        self.picture.lines.append(line)
+        return line
+
+
+def _style(declared: TypedEdge) -> str:
+    if isinstance(declared.edge.origin.arm, HandTo):
+        return "hand"
+    return "trouble" if declared.exceptional else "flow"
+
+
+def _sizes(ways: dict[str, Way]) -> dict[Way, int]:
+    """How many nodes lie within each sub-agent, at any depth."""
+    sizes: dict[Way, int] = {}
+    for way in ways.values():
+        for depth in range(1, len(way) + 1):
+            around = way[:depth]
+            sizes[around] = sizes.get(around, 0) + 1
+    return sizes

@@ -1,0 +1,159 @@
+"""What a node or a graph declares, as text that is the same for two objects that say the same.
+
+Two modules loaded from one file have other functions, classes and addresses; their code, fields and values are equal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from types import CodeType, FunctionType
+from typing import get_args, get_origin
+
+from pydantic import BaseModel
+
+from graphflow.declaration.node import AnyNode, Node
+from graphflow.messages.types import type_name
+from graphflow.proofs.proven import AnyGraph
+from graphflow.render.members import graph_within
+
+MAX_DEPTH = 8
+"""Values within values that are looked at."""
+MAX_FIELD_DEPTH = 4
+"""Values within values up to which a message class is compared field by field, and"""
+MAX_NODE_DEPTH = 3
+"""a node by all it declares."""
+UNCOMPARED = ("where", "problems", "calls")
+"""Attributes of a node that say nothing of their own: where it was declared, what is wrong with it, and what is compared by
+name."""
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+Facts = dict[str, str]
+"""What is declared, as text, by name."""
+
+
+def facts_of(node: AnyNode) -> Facts:
+    """What a node declares, or the graph that entering it walks."""
+    callees = [callee if isinstance(callee, str) else callee.name for callee in node.calls]
+    facts: Facts = {"calls": repr(callees)}
+    inner = graph_within(node)
+    facts |= _attribute_facts(node) if inner is None else _graph_facts(inner)
+    return facts
+
+
+def _graph_facts(graph: AnyGraph) -> Facts:
+    nodes = [(node.name, node.kind, sorted(facts_of(node).items())) for node in graph.nodes]
+    return {
+        "edges": repr([repr(declared.edge) for declared in graph.edges]),
+        "nodes": repr(nodes),
+        "model": text_of(graph.model),
+        "limits": text_of(graph.limits),
+        "description": graph.description,
+    }
+
+
+def _attribute_facts(node: AnyNode) -> Facts:
+    facts: Facts = {}
+    for name, value in vars(node).items():
+        if name in UNCOMPARED or name.startswith("_"):
+            continue
+        if name == "direct" and isinstance(value, FunctionType):
+            continue  # made of the function, which is compared itself
+        facts[name] = text_of(value)
+    return facts
+
+
+def text_of(value: object, depth: int = 0) -> str:
+    """A value as text that is the same for two objects that say the same."""
+    if depth > MAX_DEPTH:
+        return "..."
+    match value:
+        case None | str() | int() | float() | bytes() | Enum():
+            return repr(value)
+        case Node():
+            return _node_text(value, depth)
+        case FunctionType():
+            return _function_text(value, depth)
+        case type():
+            return _class_text(value, depth)
+        case list() | tuple() | set() | frozenset() | Mapping():
+            return _collection_text(value, depth)
+        case BaseModel():
+            return f"{type(value).__qualname__} {value!r}"
+    origin = get_origin(value)
+    if origin is not None:
+        arguments = _texts(get_args(value), depth)
+        return f"{text_of(origin, depth + 1)}[{', '.join(arguments)}]"
+    return _object_text(value, depth)
+
+
+def _texts(values: object, depth: int) -> list[str]:
+    assert isinstance(values, (list, tuple, set, frozenset))
+    return [text_of(value, depth + 1) for value in values]
+
+
+def _node_text(node: AnyNode, depth: int) -> str:
+    text = f"{node.kind} {node.name}"
+    if depth >= MAX_NODE_DEPTH:
+        return text
+    facts = sorted(facts_of(node).items())
+    return f"{text} {facts}"
+
+
+def _function_text(function: FunctionType, depth: int) -> str:
+    defaults = text_of(function.__defaults__, depth + 1)
+    keyword_defaults = text_of(function.__kwdefaults__, depth + 1)
+    return f"{function.__qualname__} {_code_text(function.__code__)} {defaults} {keyword_defaults}"
+
+
+def _code_text(code: CodeType) -> str:
+    constants: list[str] = []
+    for constant in code.co_consts:
+        text = _code_text(constant) if isinstance(constant, CodeType) else repr(constant)
+        constants.append(text)
+    return f"{code.co_code.hex()} {code.co_names} {constants}"
+
+
+def _class_text(value: type, depth: int) -> str:
+    name = value.__qualname__
+    if not issubclass(value, BaseModel) or depth >= MAX_FIELD_DEPTH:
+        return name
+    fields: dict[str, tuple[str, str]] = {}
+    for field_name, field in value.model_fields.items():
+        fields[field_name] = (type_name(field.annotation), repr(field.default))
+    return f"{name} {fields}"
+
+
+def _collection_text(values: object, depth: int) -> str:
+    if isinstance(values, Mapping):
+        items: list[str] = []
+        for key, value in values.items():
+            items.append(f"{text_of(key, depth + 1)}: {text_of(value, depth + 1)}")
+        return f"{{{', '.join(items)}}}"
+    texts = _texts(values, depth)
+    if isinstance(values, (set, frozenset)):
+        return f"{{{', '.join(sorted(texts))}}}"
+    return f"[{', '.join(texts)}]"
+
+
+def _object_text(value: object, depth: int) -> str:
+    """An object of any other class: its attributes, or what its repr says without an address."""
+    kind = type(value)
+    attributes = {**getattr(value, "__dict__", {}), **_slot_values(value)}
+    own = {name: each for name, each in attributes.items() if not name.startswith("__")}
+    if own:
+        return f"{kind.__qualname__} {text_of(own, depth + 1)}"
+    text = _ADDRESS.sub("", repr(value))
+    return f"{kind.__qualname__} {text}"
+
+
+def _slot_values(value: object) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        names = (slots,) if isinstance(slots, str) else slots
+        for name in names:
+            if hasattr(value, name):
+                values[name] = getattr(value, name)
+    return values

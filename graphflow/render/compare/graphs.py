@@ -1,0 +1,110 @@
+"""Compares two graphs: node by node, edge by edge, as far as both are drawn open."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from graphflow.declaration.node import AnyNode
+from graphflow.limits import Limits
+from graphflow.messages.types import type_name
+from graphflow.proofs.proven import AnyGraph
+from graphflow.render.builder import picture
+from graphflow.render.compare.declared import facts_of, text_of
+from graphflow.render.compare.difference import ADDED, CHANGED, REMOVED, Change, Difference, Names, headline
+from graphflow.render.compare.merge import Key, Merge, Places, places_of
+from graphflow.render.labels import printable
+from graphflow.render.members import graph_within, members_of
+from graphflow.render.picture import Area, Open, Shape
+from graphflow.render.xml import clip
+
+
+def compare_graphs(a: AnyGraph, b: AnyGraph, open: Open, names: Names) -> Difference:
+    """What differs between two graphs; the picture is that of the second, with what only the first has put into it."""
+    old = picture(a, open=open, fold=False)
+    new = picture(b, open=open, fold=False)
+    new.overlay = "difference"
+    new.headline = headline(names)
+    before = places_of(old)
+    after = places_of(new)
+    changes: list[Change] = [(CHANGED, text) for text in _whole_differences(a, b)]
+    changes += _mark_second(a, b, before, after)
+    changes += _mark_first(before, after)
+    changes += Merge(old, new, before, after).changes()
+    return Difference(names, tuple(changes), new)
+
+
+def _mark_second(a: AnyGraph, b: AnyGraph, before: Places, after: Places) -> list[Change]:
+    """Marks what the first graph does not have, and what it has otherwise."""
+    changes: list[Change] = []
+    for key, place in after.items():
+        words = _place_words(key, place)
+        if key not in before:
+            place.mark = "added"
+            changes.append((ADDED, words))
+            continue
+        if isinstance(place, Shape) and place.is_end:
+            continue
+        differences = _differences(_node(a, key), _node(b, key))
+        if differences:
+            place.mark = "changed"
+            changes.append((CHANGED, f"{words}: {', '.join(differences)}"))
+    return changes
+
+
+def _mark_first(before: Places, after: Places) -> list[Change]:
+    """Marks what the second graph does not have."""
+    changes: list[Change] = []
+    for key, place in before.items():
+        if key not in after:
+            place.mark = "removed"
+            changes.append((REMOVED, _place_words(key, place)))
+    return changes
+
+
+def _place_words(key: Key, place: Shape | Area) -> str:
+    way, name = key
+    return f"{place.kind} {' > '.join((*way, name))}"
+
+
+def _node(graph: AnyGraph, key: Key) -> AnyNode:
+    way, name = key
+    for step in way:
+        inner = graph_within(members_of(graph)[step])
+        assert inner is not None
+        graph = inner
+    return members_of(graph)[name]
+
+
+def _whole_differences(a: AnyGraph, b: AnyGraph) -> list[str]:
+    """What differs in the graphs as wholes."""
+    first = _whole_facts(a)
+    second = _whole_facts(b)
+    found: list[str] = []
+    for what, before in first.items():
+        after = second[what]
+        if before != after:
+            found.append(f"graph {what}: {clip(printable(before), 80)} -> {clip(printable(after), 80)}")
+    return found
+
+
+def _whole_facts(graph: AnyGraph) -> dict[str, str]:
+    facts = {
+        "input": type_name(graph.input),
+        "output": type_name(graph.output),
+        "model": text_of(graph.model),
+    }
+    limits = graph.limits or Limits()
+    for limit in fields(Limits):
+        facts[f"limit {limit.name}"] = str(getattr(limits, limit.name))
+    facts["description"] = graph.description
+    facts["ends"] = graph.ends
+    return facts
+
+
+def _differences(one: AnyNode, other: AnyNode) -> list[str]:
+    """The words for what two nodes of one name do not share."""
+    if one.kind != other.kind:
+        return [f"{one.kind} -> {other.kind}"]
+    first = facts_of(one)
+    second = facts_of(other)
+    return [name for name in {**first, **second} if first.get(name) != second.get(name)]

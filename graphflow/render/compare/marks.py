@@ -1,0 +1,114 @@
+"""Marks a picture with what a walk did with each node and edge."""
+
+from __future__ import annotations
+
+from graphflow.render.compare.tally import Tally, Traffic, badge_of, mark_of, traffic_words
+from graphflow.render.members import graph_within, members_of, way_to
+from graphflow.render.picture import Area, Level, Line, Picture, Shape
+
+
+def lay_on(picture: Picture, figures: dict[int, Tally], traffic: dict[int, Traffic], *, over: bool) -> None:
+    """Marks shapes and areas with their figures, and lines with what went along them; both by identity.
+
+    `over` is whether the walk has ended: what has not ended then never will.
+    """
+    picture.overlay = "walk"
+    for line in picture.lines:
+        _mark_line(line, traffic[id(line)])
+    for place in dict.fromkeys(picture.places.values()):
+        if isinstance(place, Shape) and place.is_end:
+            place.mark = "done" if _is_reached(place, picture.lines) else "idle"
+        else:
+            tally = figures.get(id(place), Tally())
+            _mark_place(place, tally, over)
+    for area in picture.every_area():
+        if not area.mark and not area.opens_level:
+            area.mark = _own_mark(area)
+    _pass_on_skips(picture)
+
+
+def _mark_line(line: Line, traffic: Traffic) -> None:
+    line.count = traffic.sent
+    line.badge = traffic_words(traffic)
+    if traffic.sent:
+        line.mark = "sent"
+    else:
+        line.mark = "skipped" if traffic.skipped else "idle"
+
+
+def _is_reached(end: Shape, lines: list[Line]) -> bool:
+    return any(line.mark == "sent" for line in lines if end is line.source or end is line.target)
+
+
+def _mark_place(place: Shape | Area, tally: Tally, over: bool) -> None:
+    place.mark = mark_of(tally, over)
+    place.badge = badge_of(tally)
+    if tally.error:
+        place.detail = tally.error
+
+
+def _own_mark(area: Area) -> str:
+    """The mark of the sub-agent that an area is named after."""
+    for shape in area.shapes:
+        if shape.name == area.name:
+            return shape.mark
+    return ""
+
+
+def _pass_on_skips(picture: Picture) -> None:
+    r"""Marks what a tombstone went through.
+
+    What only skipped edges lead to is skipped, and so is what it would have sent:
+
+        way --skipped--> right --idle--> after        way --skipped--> right --skipped--> after, and both are skipped
+    """
+    into: dict[int, list[Line]] = {}
+    out: dict[int, list[Line]] = {}
+    for line in picture.lines:
+        if line.style != "call":
+            target = line.to_area or line.target
+            source = line.from_area or line.source
+            into.setdefault(id(target), []).append(line)
+            out.setdefault(id(source), []).append(line)
+    places = list(dict.fromkeys(picture.places.values()))
+    has_changed = True
+    while has_changed:
+        has_changed = False
+        for place in places:
+            if _was_skipped(place, into.get(id(place), [])):
+                place.mark = "skipped"
+                has_changed = True
+            if place.mark != "skipped":
+                continue
+            for line in out.get(id(place), []):
+                if line.mark == "idle" and line.style == "flow":
+                    line.mark = "skipped"
+                    has_changed = True
+
+
+def _was_skipped(place: Shape | Area, lines: list[Line]) -> bool:
+    """Whether a place that nothing was heard of must have been skipped, by what came along the lines to it."""
+    if place.mark != "idle":
+        return False
+    if isinstance(place, Shape) and place.is_end:
+        return False
+    marks = {line.mark for line in lines}
+    return "skipped" in marks and "sent" not in marks
+
+
+def nearest(picture: Picture, level: Level, name: str) -> Shape | Area | None:
+    """What holds a node that is not drawn itself."""
+    graph = picture.graph
+    for step in level[1:]:
+        node = None if graph is None else members_of(graph).get(step)
+        graph = None if node is None else graph_within(node)
+    if graph is not None:
+        for holder in reversed(way_to(graph, name)):
+            if (level, holder) in picture.places:
+                return picture.places[level, holder]
+    while len(level) > 1:
+        *around, name = level
+        level = tuple(around)
+        if (level, name) in picture.places:
+            return picture.places[level, name]
+    return None

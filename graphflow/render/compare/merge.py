@@ -1,0 +1,136 @@
+"""Puts what only the first of two pictures has into the second, and tells which lines differ."""
+
+from __future__ import annotations
+
+from graphflow.render.compare.difference import ADDED, REMOVED, Change
+from graphflow.render.picture import Area, Level, Line, Picture, Shape, find_back
+
+FIRST_KEY = 100_000
+"""Keys of what is taken over begin here: no picture has so many shapes of its own."""
+
+Key = tuple[Level, str]
+"""The way to a node from the outermost graph, which may have another name in the other picture; and the node's name."""
+Places = dict[Key, Shape | Area]
+LineKey = tuple[Level, tuple[str, str], str, tuple[str, ...]]
+
+
+def places_of(picture: Picture) -> Places:
+    """Every place of a picture by its key."""
+    return {(level[1:], name): place for (level, name), place in picture.places.items()}
+
+
+class Merge:
+    """Two pictures that become one: the second, with what only the first has."""
+
+    def __init__(self, old: Picture, new: Picture, before: Places, after: Places) -> None:
+        self.old = old
+        self.new = new
+        self.before = before
+        self.after = after
+        self.areas: dict[Level, Area] = {}
+        """The areas of the second picture, by their way from the outermost graph."""
+        for area in new.every_area():
+            self.areas[area.path[1:]] = area
+        self.count = 0
+
+    def changes(self) -> list[Change]:
+        """Merges the two, and tells which lines were added or removed."""
+        changes: list[Change] = []
+        before = {_line_key(line) for line in self.old.lines}
+        after = {_line_key(line) for line in self.new.lines}
+        for line in self.new.lines:
+            if _line_key(line) not in before:
+                line.mark = "added"
+                changes.append((ADDED, _line_words(line)))
+        self._take_over(self.old, ())
+        for line in self.old.lines:
+            if _line_key(line) not in after:
+                changes.append((REMOVED, _line_words(line)))
+                self._take_over_line(line)
+        find_back(self.new)
+        return changes
+
+    # -- shapes and areas ----------------------------------------------------------------------------------------------
+    def _take_over(self, home: Picture | Area, path: Level) -> None:
+        """Takes over what the second picture does not have of what stands here in the first, and within it."""
+        for shape in home.shapes:
+            if _key(shape) not in self.after:
+                shape.key = self._new_key("n")
+                _insert(self._home(path), shape)
+        for area in home.areas:
+            inner = area.path[1:]
+            if inner not in self.areas and _key(area) not in self.after:
+                self._take_over_area(area)
+            self._take_over(area, inner)
+
+    def _take_over_area(self, area: Area) -> None:
+        path = area.path[1:]
+        twin = Area(self._new_key("a"), area.name, area.kind, area.path, area.depth, area.level)
+        twin.opens_level = area.opens_level
+        twin.mark = "removed"
+        self._home(path[:-1]).areas.append(twin)
+        self.areas[path] = twin
+        if area.opens_level:
+            self.before[_key(area)] = twin
+
+    def _home(self, path: Level) -> Picture | Area:
+        """The innermost area around a path that the merged picture has."""
+        while path:
+            if path in self.areas:
+                return self.areas[path]
+            path = path[:-1]
+        return self.new
+
+    def _new_key(self, letter: str) -> str:
+        self.count += 1
+        return f"{letter}{FIRST_KEY + self.count}"
+
+    # -- lines ---------------------------------------------------------------------------------------------------------
+    def _take_over_line(self, line: Line) -> None:
+        source, target = line.names
+        line.mark = "removed"
+        line.source, line.from_area = self._end(line.level, source, "end")
+        line.target, line.to_area = self._end(line.level, target, "start")
+        line.level = (self.new.name, *line.level[1:])
+        line.indexes = ()  # it has no place among the edges of the second
+        self.new.lines.append(line)
+
+    def _end(self, level: Level, name: str, kind: str) -> tuple[Shape, Area | None]:
+        """Where an end of a line that is gone is in the merged picture; in an open graph, at its dot of this kind."""
+        key = (level[1:], name)
+        place = self.after.get(key) or self.before[key]
+        if isinstance(place, Shape):
+            return place, None
+        for shape in place.shapes:
+            if shape.kind == kind:
+                return shape, place
+        return place.shapes[0], place
+
+
+def _key(place: Shape | Area) -> Key:
+    return place.level[1:], place.name
+
+
+def _insert(home: Picture | Area, shape: Shape) -> None:
+    """Puts a shape behind the others, but before the end of its graph."""
+    place = len(home.shapes)
+    if home.shapes and home.shapes[-1].kind == "end":
+        place -= 1
+    home.shapes.insert(place, shape)
+
+
+def _line_key(line: Line) -> LineKey:
+    return line.level[1:], line.names, line.style, line.parts
+
+
+def _line_words(line: Line) -> str:
+    source, target = line.names
+    words = f"edge {source} >> {target}"
+    if line.parts:
+        words += f" ({', '.join(line.parts)})"
+    elif line.style == "call":
+        words += " (call)"
+    where = " > ".join(line.level[1:])
+    if where:
+        words += f" in {where}"
+    return words

@@ -1,0 +1,206 @@
+"""Compares two walks: what they were given, who did what how often, which messages went where, how they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from graphflow.proofs.proven import AnyGraph
+from graphflow.redaction import scrub
+from graphflow.render.builder import picture
+from graphflow.render.compare.difference import (
+    ADDED,
+    CHANGED,
+    MARKS,
+    REMOVED,
+    Change,
+    Difference,
+    Names,
+    Sign,
+    headline,
+)
+from graphflow.render.compare.overlay import CallKey, EdgeKey, NodeKey, Overlay, digest
+from graphflow.render.compare.tally import Tally, Traffic
+from graphflow.render.labels import printable
+from graphflow.render.members import graph_within, members_of
+from graphflow.render.picture import Level, Line, Open, Picture
+from graphflow.render.records import Source, recorded_events
+from graphflow.render.talk import json_text
+from graphflow.render.xml import clip
+
+SAME = "did the same and answered the same"
+MAX_MESSAGE = 60
+"""Characters of a message that two walks do not share."""
+LineKey = EdgeKey | CallKey
+
+
+def compare_walks(a: Source, b: Source, graph: AnyGraph | None, open: Open, names: Names) -> Difference:
+    """What differs between two walks; the picture is that of the graph, with what they did otherwise."""
+    walks = _Walks(_read(a, graph), _read(b, graph), graph)
+    changes: list[Change] = [(CHANGED, text) for text in walks.whole_differences()]
+    changes += walks.compare_nodes()
+    changes += walks.compare_lines()
+    if graph is None:
+        return Difference(names, tuple(changes), None, SAME)
+    drawn = picture(graph, open=open)
+    walks.mark(drawn)
+    drawn.headline = headline(names)
+    return Difference(names, tuple(changes), drawn, SAME)
+
+
+def _read(walk: Source, graph: AnyGraph | None) -> Overlay:
+    """What a walk did; one over another version of the graph is compared as it is, not refused."""
+    overlay = Overlay(graph, "walk", strict=False, compares=True)
+    return overlay.take_all(recorded_events(walk))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """How often something went along one edge or call edge in both walks."""
+
+    key: LineKey
+    words: str
+    before: int
+    after: int
+
+
+class _Walks:
+    """Two walks, and what differs between them.
+
+    Attributes:
+        nodes: the sign of each node that differs, and
+        lines: that of each edge and call edge.
+    """
+
+    def __init__(self, one: Overlay, other: Overlay, graph: AnyGraph | None) -> None:
+        self.one = one
+        self.other = other
+        self.graph = graph
+        self.nodes: dict[NodeKey, Sign] = {}
+        self.lines: dict[LineKey, Sign] = {}
+
+    def whole_differences(self) -> list[str]:
+        """What differs in the walks as wholes."""
+        one = self.one
+        other = self.other
+        found: list[str] = []
+        if one.name != other.name:
+            before = clip(printable(one.name), 80)
+            after = clip(printable(other.name), 80)
+            found.append(f"graph {before} -> {after}")
+        if digest(one.input) != digest(other.input):
+            found.append(f"it was given {_message(one.input)} -> {_message(other.input)}")
+        has_same_end = one.status == other.status and one.error == other.error
+        if not has_same_end:
+            found.append(f"it {_end(one)} -> {_end(other)}")
+        elif digest(one.output) != digest(other.output):
+            found.append(f"it answered {_message(one.output)} -> {_message(other.output)}")
+        return found
+
+    def compare_nodes(self) -> list[Change]:
+        """What nodes did otherwise."""
+        changes: list[Change] = []
+        for key in {**self.one.nodes, **self.other.nodes}:
+            before = self.one.nodes.get(key, Tally())
+            after = self.other.nodes.get(key, Tally())
+            before_words = _did(before)
+            after_words = _did(after)
+            has_changed = before_words != after_words
+            sign = _sign(before.ended, after.ended, has_changed or before.answers != after.answers)
+            if sign is None:
+                continue
+            self.nodes[key] = sign
+            what = f"{before_words} -> {after_words}" if has_changed else "answered something else"
+            level, name = key
+            changes.append((sign, f"node {' > '.join((*level, name))}: {what}"))
+        return changes
+
+    def compare_lines(self) -> list[Change]:
+        """What went along edges and call edges otherwise."""
+        changes: list[Change] = []
+        for counts in self._counts():
+            sign = _sign(counts.before, counts.after, counts.before != counts.after)
+            if sign is not None:
+                self.lines[counts.key] = sign
+                changes.append((sign, f"{counts.words}: {counts.before} -> {counts.after}"))
+        return changes
+
+    def _counts(self) -> Iterator[_Counts]:
+        for edge in sorted({**self.one.edges, **self.other.edges}, key=str):
+            before = self.one.edges.get(edge, Traffic())
+            after = self.other.edges.get(edge, Traffic())
+            yield _Counts(edge, f"edge {self._edge_words(*edge)}", before.sent, after.sent)
+        for call in sorted({**self.one.calls, **self.other.calls}):
+            level, caller, callee = call
+            words = f"call {' > '.join(level)}: {caller} >> {callee}"
+            yield _Counts(call, words, self.one.calls.get(call, 0), self.other.calls.get(call, 0))
+
+    def _edge_words(self, level: Level, index: int | str) -> str:
+        where = " > ".join(level)
+        graph = self._graph_at(level)
+        if isinstance(index, str) or graph is None:
+            return f"{index} of {where}"
+        edges = graph.edges
+        if not 0 <= index < len(edges):
+            return f"{index} of {where}"
+        return f"{edges[index].edge!r} of {where}"
+
+    def _graph_at(self, level: Level) -> AnyGraph | None:
+        graph = self.graph
+        for step in level[1:]:
+            node = None if graph is None else members_of(graph).get(step)
+            graph = None if node is None else graph_within(node)
+        return graph
+
+    # -- the picture ---------------------------------------------------------------------------------------------------
+    def mark(self, drawn: Picture) -> None:
+        """Marks what differs in a picture of the graph."""
+        drawn.overlay = "difference"
+        for key, place in drawn.places.items():
+            if not place.mark and key in self.nodes:
+                place.mark = MARKS[self.nodes[key]]
+            before = self.one.nodes.get(key)
+            after = self.other.nodes.get(key)
+            if place.mark and (before or after):
+                place.badge = f"{_did(before or Tally())} \u2192 {_did(after or Tally())}"
+        for line in drawn.lines:
+            self._mark_line(line)
+
+    def _mark_line(self, line: Line) -> None:
+        keys: list[LineKey] = [(line.level, index) for index in line.indexes]
+        if not keys:
+            keys = [(line.level, *line.names)]
+        signs = {self.lines[key] for key in keys if key in self.lines}
+        if not signs:
+            return
+        sign = signs.pop()
+        line.mark = MARKS[CHANGED] if signs else MARKS[sign]
+        before = self.one.traffic_on(line).sent
+        after = self.other.traffic_on(line).sent
+        line.badge = f"{before} \u2192 {after}"
+
+
+def _message(value: object) -> str:
+    text = value if isinstance(value, str) else json_text(value)
+    line = scrub(printable(text)).replace("\n", " ")
+    return clip(line, MAX_MESSAGE)
+
+
+def _end(overlay: Overlay) -> str:
+    if not overlay.error:
+        return overlay.status
+    return f"{overlay.status} ({clip(printable(overlay.error), 80)})"
+
+
+def _did(tally: Tally) -> str:
+    words = [f"{count} {word}" for word, count in tally.outcomes.items()]
+    return ", ".join(words) or "nothing"
+
+
+def _sign(before: int, after: int, differs: bool) -> Sign | None:
+    """The sign of something that was done so often in the first walk and in the second."""
+    if after and not before:
+        return ADDED
+    if before and not after:
+        return REMOVED
+    return CHANGED if differs else None

@@ -1,0 +1,249 @@
+"""Boxes in rows, and the lines between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from graphflow.render.forms.columns import columns
+from graphflow.render.forms.dot import SIGNS
+from graphflow.render.forms.layers import Layers, Link
+from graphflow.render.forms.strokes import ASCII_STROKES, DOWN, STROKES, THROUGH, UP, Canvas
+from graphflow.render.labels import printable, wrapped
+from graphflow.render.picture import Picture, Shape
+from graphflow.render.xml import clip
+
+GAP = 3
+"""Columns between two boxes."""
+BOX_WIDTH = 22
+"""Columns of a name before it is wrapped."""
+MAX_NAME_LINES = 3
+MAX_RAILS = 8
+"""Lines that lead back which are drawn; more are only listed."""
+MAX_ROWS = 400
+"""Rows of boxes and tracks that a drawing may have before it is a list."""
+RAIL_WIDTH = 2
+"""Columns that each rail takes at the right."""
+_TO_ASCII = str.maketrans("╭╮╰╯─│═║╔╗╚╝◆", "++++-|=|++++*")
+
+Box = list[str]
+
+
+def draw_boxes(picture: Picture, width: int, unicode: bool) -> str:
+    """The drawing, or nothing if it would be wider than that, or too long."""
+    return _Drawing(picture, unicode).text(width)
+
+
+class _Drawing:
+    """A drawing while it is made.
+
+    Attributes:
+        rails: what leads back up: to each target one rail, from all its sources.
+        centres: the column of each box's middle, and of each line that passes.
+        width: the columns that the widest row takes.
+        above: the row above each layer through which rails lead in, and
+        below: the row below each through which they lead out.
+    """
+
+    def __init__(self, picture: Picture, unicode: bool) -> None:
+        shapes = list(picture.every_shape())
+        lines = [line for line in picture.lines if line.source is not line.target]
+        self.unicode = unicode
+        self.strokes = STROKES if unicode else ASCII_STROKES
+        self.arrow = "▼" if unicode else "v"
+        self.boxes = {shape.key: _box(shape) for shape in shapes}
+        self.layers = Layers(shapes, lines)
+        self.rails = self._rails()
+        self.centres: dict[str, int] = {}
+        self.width = 0
+        self.above: dict[int, int] = {}
+        self.below: dict[int, int] = {}
+
+    def text(self, width: int) -> str:
+        """The drawing, or nothing if it does not fit."""
+        self.width = max(map(self._row_width, self.layers.rows))
+        if self.width > width:
+            return ""
+        if self.width + 2 + RAIL_WIDTH * len(self.rails) > width:
+            self.rails = {}
+        for row in self.layers.rows:
+            self._centre(row)
+        rows = self._rows()
+        if len(rows) > MAX_ROWS:
+            return ""
+        if self.rails:
+            rows = self._with_rails(rows)
+        return "\n".join(row.rstrip() for row in rows)
+
+    def _rails(self) -> dict[str, list[str]]:
+        rails: dict[str, list[str]] = {}
+        ranks = self.layers.ranks
+        for source, target in self.layers.arrows:
+            leads_back = 0 < ranks[target] <= ranks[source]
+            if leads_back:
+                rails.setdefault(target, []).append(source)
+        return dict(list(rails.items())[:MAX_RAILS])
+
+    # -- places --------------------------------------------------------------------------------------------------------
+    def _item_width(self, key: str) -> int:
+        return len(self.boxes[key][0]) if key in self.boxes else 1
+
+    def _row_width(self, row: list[str]) -> int:
+        return sum(map(self._item_width, row)) + GAP * (len(row) - 1)
+
+    def _centre(self, row: list[str]) -> None:
+        """Gives all that stands in a row its column; the row is in the middle."""
+        left = (self.width - self._row_width(row)) // 2
+        for key in row:
+            width = self._item_width(key)
+            self.centres[key] = left + width // 2
+            left += width + GAP
+
+    # -- rows ----------------------------------------------------------------------------------------------------------
+    def _rows(self) -> list[str]:
+        ranks = self.layers.ranks
+        leaving = {ranks[source] for sources in self.rails.values() for source in sources}
+        entering = {ranks[target] for target in self.rails}
+        last = len(self.layers.rows) - 1
+        rows: list[str] = []
+        for rank, layer in enumerate(self.layers.rows):
+            links = self.layers.links[rank]
+            sources = {source for source, _ in links}
+            rows += self._layer(layer, sources)
+            if rank in leaving:
+                self.below[rank] = len(rows)
+                rows.append(self._passing(sources))
+            if rank < last:
+                rows += self._tracks(links)
+            if rank + 1 in entering:  # a row for the rails, above the heads of the arrows
+                heads = rows.pop()
+                self.above[rank + 1] = len(rows)
+                rows.append(self._passing(target for _, target in links))
+                rows.append(heads)
+            if len(rows) > MAX_ROWS:
+                break
+        return rows
+
+    def _layer(self, layer: list[str], leaving: set[str]) -> list[str]:
+        """The boxes of one row, side by side; the lower ones have their line below them."""
+        height = max(len(self.boxes.get(key, ())) for key in layer)
+        rows: list[str] = []
+        for number in range(height):
+            row = ""
+            column = 0
+            for key in layer:
+                width = self._item_width(key)
+                left = self.centres[key] - width // 2
+                row += " " * (left - column)
+                row += self._cell(key, number, key in leaving)
+                column = left + width  # not the length of the row: some signs take two columns
+            rows.append(row)
+        if not self.unicode:
+            rows = [row.translate(_TO_ASCII) for row in rows]
+        return rows
+
+    def _cell(self, key: str, number: int, has_line: bool) -> str:
+        """What a box, or a line that passes, shows in one row of its layer."""
+        line = self.strokes[THROUGH]
+        box = self.boxes.get(key)
+        if box is None:
+            return line
+        if number < len(box):
+            return box[number]
+        width = len(box[0])
+        sign = line if has_line else " "
+        return " " * (width // 2) + sign + " " * (width - width // 2 - 1)
+
+    def _passing(self, keys: Iterable[str]) -> str:
+        """A row in which lines only go down."""
+        row = [" "] * (self.width + 1)
+        for key in keys:
+            row[self.centres[key]] = self.strokes[THROUGH]
+        return "".join(row)
+
+    # -- lines ---------------------------------------------------------------------------------------------------------
+    def _tracks(self, links: list[Link]) -> list[str]:
+        """The rows between two layers: each source has a track of its own if it has to go aside."""
+        targets: dict[str, list[str]] = {}
+        for source, target in links:
+            targets.setdefault(source, []).append(target)
+        tracks = self._ordered_tracks(targets)
+        height = len(tracks)
+        canvas = Canvas([""] * (height + 1), self.width + 1, self.strokes)
+        for source, ends in targets.items():
+            start = self.centres[source]
+            if source not in tracks:
+                canvas.go_down(start, 0, height)
+                continue
+            track = tracks.index(source)
+            canvas.go_down(start, 0, track)
+            canvas.add(track, start, UP)
+            for end in ends:
+                column = self.centres[end]
+                canvas.go_across(track, start, column)
+                canvas.add(track, column, DOWN)
+                canvas.go_down(column, track + 1, height)
+        for _, target in links:
+            head = self.arrow if target in self.boxes else self.strokes[THROUGH]
+            canvas.put(height, self.centres[target], head)
+        return canvas.rows()
+
+    def _ordered_tracks(self, targets: dict[str, list[str]]) -> list[str]:
+        """Tracks from top to bottom, so that no line runs through the stroke of another that stands in its column."""
+        columns_of = {source: {self.centres[end] for end in ends} for source, ends in targets.items()}
+        left = [source for source, ends in columns_of.items() if ends != {self.centres[source]}]
+        left.sort(key=self.centres.__getitem__)
+        ordered: list[str] = []
+        while left:
+            # One whose lines do not come down where another still has to go aside; in a knot, any.
+            chosen = left[0]
+            for source in left:
+                others = {self.centres[other] for other in left if other != source}
+                if columns_of[source].isdisjoint(others):
+                    chosen = source
+                    break
+            left.remove(chosen)
+            ordered.append(chosen)
+        return ordered
+
+    def _with_rails(self, rows: list[str]) -> list[str]:
+        """The drawing with its rails: out under each source, up at the right, in above the target."""
+        ranks = self.layers.ranks
+        canvas = Canvas(rows, self.width + 2 + RAIL_WIDTH * len(self.rails), self.strokes)
+        for number, (target, sources) in enumerate(self.rails.items()):
+            rail = self.width + 2 + RAIL_WIDTH * number
+            top = self.above[ranks[target]]
+            end = self.centres[target] + 2
+            canvas.add(top, end, DOWN)
+            canvas.go_across(top, end, rail)
+            canvas.add(top, rail, DOWN)
+            bottoms = [self.below[ranks[source]] for source in sources]
+            for source, bottom in zip(sources, bottoms, strict=True):
+                start = self.centres[source] + 2
+                canvas.add(bottom, start, UP)
+                canvas.go_across(bottom, start, rail)
+                canvas.add(bottom, rail, UP)
+            canvas.go_down(rail, top + 1, max(bottoms))
+            canvas.put(top + 1, end, self.arrow)
+        return canvas.rows()
+
+
+def _box(shape: Shape) -> Box:
+    if shape.is_end:
+        return [f"({shape.name})"]
+    sign = SIGNS.get(shape.mark, "")
+    name = f"{sign} {shape.name}" if sign else shape.name
+    texts = wrapped(name, BOX_WIDTH)[:MAX_NAME_LINES]
+    small = list(shape.under)
+    if shape.kind != "step":
+        small.insert(0, shape.kind)
+    texts += [clip(printable(text), BOX_WIDTH + 10) for text in small]
+    width = max(map(columns, texts)) | 1  # odd, as all that stands in a row: then middles meet
+    border = "─" * (width + 2)
+    box = [f"╭{border}╮"]
+    for text in texts:
+        space = width - columns(text)
+        before = " " * (space // 2)
+        after = " " * (space - space // 2)
+        box.append(f"│ {before}{text}{after} │")
+    box.append(f"╰{border}╯")
+    return box

@@ -1,0 +1,49 @@
+"""Text in columns of a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from graphflow.render.xml import ELLIPSIS, clip
+
+ASCII_SIGNS = {
+    "\u2713": "+",
+    "\u2717": "x",
+    "\u2205": "0",
+    "\u25b8": ">",
+    "\u2026": "~",
+    "\u00d7": "x",
+    "\u25cf": "*",
+}
+"""Signs by what stands for them in text that has only ASCII."""
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_width, text))
+
+
+def _width(sign: str) -> int:
+    if unicodedata.combining(sign):
+        return 0
+    return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+
+
+def fitted(text: str, width: int) -> str:
+    """A text cut and filled to so many columns."""
+    text = clip(text, width * 4)  # what takes no column of its own is not endless either
+    while columns(text) > width:
+        text = text[:-2] + ELLIPSIS if len(text) > 1 else ""
+    return text + " " * (width - columns(text))
+
+
+def line_of(text: str, width: int) -> str:
+    """A text on one line of at most so many columns."""
+    return fitted(text.replace("\n", " "), width).rstrip()
+
+
+def in_ascii(text: str) -> str:
+    """A text with ASCII for each sign."""
+    return "".join(sign if sign.isascii() else ASCII_SIGNS.get(sign, "?") for sign in text)

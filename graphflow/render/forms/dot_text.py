@@ -1,0 +1,100 @@
+"""The parts that DOT text is made of: labels of markup, attributes, names of classes. Nothing in them is read as anything else."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Protocol
+
+from graphflow.render.labels import MAX_TOOLTIP, one_line, printable
+from graphflow.render.palette import SHAPES
+from graphflow.render.xml import clip
+
+MAX_SMALL = 60
+"""Characters of a small line."""
+SMALL_SIZE = 8
+NO_BREAK = "\u00a0"
+GAP = f'<BR/><FONT POINT-SIZE="2">{NO_BREAK}</FONT>'
+"""A little room between a name and what stands under it: underscores reach down."""
+
+Attributes = dict[str, str]
+
+
+class Body(Protocol):
+    """A graph or subgraph of the graphviz package, as far as lines are written to it."""
+
+    body: list[str]
+
+
+def put(dot: Body, what: str, attributes: Attributes) -> None:
+    """Writes one node or edge: graphviz's own way looks at each of many thousand values to see whether it needs quotes."""
+    written: list[str] = []
+    for name, value in attributes.items():
+        is_markup = value.startswith("<")
+        written.append(f"{name}={value}" if is_markup else f'{name}="{value}"')
+    dot.body.append(f"\t{what} [{' '.join(written)}]\n")
+
+
+def label(lines: list[str], size: float, ink: str, *, padding: int = 0) -> str:
+    """A label of lines; the padding is so many spaces on both sides."""
+    return f"<{_font(size, ink, _rows(lines, '<BR/>', padding))}>"
+
+
+def label_over(lines: list[str], size: float, ink: str, under: list[str], faint: str) -> str:
+    """A label of lines, with smaller ones under them."""
+    text = _font(size, ink, _rows(lines, "<BR/>"))
+    if under:
+        text += GAP
+    for line in under:
+        text += f"<BR/>{_small(line, faint)}"
+    return f"<{text}>"
+
+
+def title(lines: list[str], size: float, ink: str, aside: str, under: list[str], faint: str) -> str:
+    """The title of an area: lines at the left, with some words beside the last one, and smaller lines under them."""
+    turn = '<BR ALIGN="LEFT"/>'
+    text = _font(size, ink, _rows(lines, turn))
+    text += _font(SMALL_SIZE, faint, f"{NO_BREAK}{NO_BREAK}{escaped(aside)}")
+    for line in under:
+        text += f"{turn}{_small(line, faint)}"
+    if under or len(lines) > 1:
+        text += turn  # the last line, too, stands at the left
+    return f"<{text}>"
+
+
+def _rows(lines: list[str], turn: str, padding: int = 0) -> str:
+    pad = NO_BREAK * padding
+    return turn.join(f"{pad}{escaped(line)}{pad}" for line in lines)
+
+
+def _small(text: str, colour: str) -> str:
+    return _font(SMALL_SIZE, colour, escaped(clip(text, MAX_SMALL)))
+
+
+def _font(size: float, colour: str, text: str) -> str:
+    return f'<FONT POINT-SIZE="{size:g}" COLOR="{colour}">{text}</FONT>'
+
+
+def escaped(text: str) -> str:
+    """A text in a label: no markup, and no escapes of graphviz's own, which are read inside of labels, too."""
+    return escape(one_line(text)).replace("\\", "\\\\") or " "
+
+
+def quoted(text: str) -> str:
+    """A text in a quoted attribute, also one that begins and ends as markup does."""
+    shown = printable(text)[:MAX_TOOLTIP]
+    for sign, escape_sequence in (("\\", "\\\\"), ("\n", "\\n"), ('"', '\\"')):
+        shown = shown.replace(sign, escape_sequence)
+    return f" {shown}" if shown.startswith("<") else shown
+
+
+def css_class(kind: str, mark: str) -> str:
+    """The classes of an element: what it is, and what a walk or a comparison says of it."""
+    return f"gf-{kind} gf-{mark}" if mark else f"gf-{kind}"
+
+
+def kind_name(kind: str) -> str:
+    """A kind as the name of a class; a user's own kind may be called anything."""
+    if kind in SHAPES:
+        return kind
+    return re.sub(r"[^\w-]", "-", kind, flags=re.ASCII) or "node"

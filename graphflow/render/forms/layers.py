@@ -1,0 +1,102 @@
+r"""Who stands in which row of a drawing: each below all that leads to it, lines that close a circle aside.
+
+A line that goes over several rows has a place of its own in each of them, so that nothing is drawn over a box:
+
+        a                 row 0: a
+       / \                row 1: b, and the place where a's line to d passes
+      b   |               row 2: c, d is wherever the longest way ends
+      c   |
+       \ /
+        d
+"""
+
+from __future__ import annotations
+
+from graphflow.render.picture import Line, Shape
+
+ROUNDS = 3
+"""How often rows are put in order, from above and from below."""
+
+Link = tuple[str, str]
+"""A line from one row to the next: the keys of shapes, or of places where lines pass."""
+
+
+class Layers:
+    """The rows of a drawing, and the lines between each and the next."""
+
+    def __init__(self, shapes: list[Shape], lines: list[Line]) -> None:
+        self.ranks = _ranks(shapes, lines)
+        self.arrows = list(dict.fromkeys((line.source.key, line.target.key) for line in lines))
+        count = max(self.ranks.values()) + 1
+        self.rows: list[list[str]] = [[] for _ in range(count)]
+        self.links: list[list[Link]] = [[] for _ in range(count)]
+        for shape in shapes:
+            rank = self.ranks[shape.key]
+            self.rows[rank].append(shape.key)
+        for source, target in self.arrows:
+            self._add(source, target)
+        for _ in range(ROUNDS):
+            self._settle()
+
+    def _add(self, source: str, target: str) -> None:
+        """Leads a line down from row to row; one that leads back up is not drawn here."""
+        first = self.ranks[source]
+        last = self.ranks[target]
+        if last <= first:
+            return
+        above = source
+        for rank in range(first + 1, last):
+            place = f"{source}.{rank}"  # what leaves one shape goes down in one line
+            if place not in self.rows[rank]:
+                self.rows[rank].append(place)
+            link = (above, place)
+            if link not in self.links[rank - 1]:
+                self.links[rank - 1].append(link)
+            above = place
+        self.links[last - 1].append((above, target))
+
+    def _settle(self) -> None:
+        """Orders each row by the middle of what leads to it, then each by the middle of what it leads to."""
+        last = len(self.rows) - 1
+        for rank in range(1, last + 1):
+            upward = [(target, source) for source, target in self.links[rank - 1]]
+            _order(self.rows[rank], self.rows[rank - 1], upward)
+        for rank in range(last - 1, -1, -1):
+            _order(self.rows[rank], self.rows[rank + 1], self.links[rank])
+
+
+def _ranks(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
+    """The number of each shape's row: one more than that of the lowest shape that leads to it."""
+    following: dict[str, list[str]] = {shape.key: [] for shape in shapes}
+    missing = dict.fromkeys(following, 0)
+    """How many of the shapes that lead to each have no rank yet."""
+    for line in lines:
+        if not line.back:
+            following[line.source.key].append(line.target.key)
+            missing[line.target.key] += 1
+    ranks = dict.fromkeys(following, 0)
+    todo = [key for key, count in missing.items() if count == 0]
+    while todo:
+        key = todo.pop()
+        for target in following[key]:
+            ranks[target] = max(ranks[target], ranks[key] + 1)
+            missing[target] -= 1
+            if missing[target] == 0:
+                todo.append(target)
+    last = max(ranks.values())
+    for shape in shapes:
+        if shape.kind == "end" and len(shape.level) == 1:
+            ranks[shape.key] = last
+    return ranks
+
+
+def _order(row: list[str], beside: list[str], links: list[Link]) -> None:
+    """Orders a row by the middle of what each is linked to in the row beside it; what is linked to nothing stays."""
+    places = {key: place for place, key in enumerate(beside)}
+    wanted: dict[str, float] = {key: place for place, key in enumerate(row)}
+    linked: dict[str, list[int]] = {}
+    for key, other in links:
+        linked.setdefault(key, []).append(places[other])
+    for key, found in linked.items():
+        wanted[key] = sum(found) / len(found)
+    row.sort(key=wanted.__getitem__)
