@@ -54,14 +54,20 @@ def to_svg(graph: AnyGraph, *, theme: Theme = "auto", prefix: str | None = None,
     return write_svg(drawn, theme, prefix=prefix)
 
 
-def to_mermaid(graph: AnyGraph, *, open: Open = "flat", **options: Unpack[LabelOptions]) -> str:
+def to_mermaid(graph: AnyGraph, *, open: Open = "flat", theme: Theme = "auto", **options: Unpack[LabelOptions]) -> str:
     """The graph as a Mermaid flowchart; options as for `draw`."""
-    drawn = _drawn(graph, open=open, **options)
-    return write_mermaid(drawn)
+    drawn = _drawn(graph, theme, open=open, **options)
+    return write_mermaid(drawn, theme)
 
 
 def to_ascii(
-    graph: AnyGraph, *, width: int = 100, unicode: bool = True, open: Open = "flat", **options: Unpack[LabelOptions]
+    graph: AnyGraph,
+    *,
+    width: int = 100,
+    unicode: bool = True,
+    open: Open = "flat",
+    theme: Theme = "auto",
+    **options: Unpack[LabelOptions],
 ) -> str:
     """The graph as boxes for a terminal.
 
@@ -70,9 +76,10 @@ def to_ascii(
         width: columns that it may take.
         unicode: whether boxes are drawn with line signs; else with plus and minus.
         open: how many levels below the outermost are drawn.
+        theme: of no effect; text has the colours of its terminal.
         options: as for `draw`.
     """
-    drawn = _drawn(graph, open=open, **options)
+    drawn = _drawn(graph, theme, open=open, **options)
     return write_ascii(drawn, width=width, unicode=unicode)
 
 
