@@ -10,10 +10,10 @@ import pytest
 
 from graphflow import END, START, Graph, node
 from graphflow.project import load
+from graphflow.render.builder import picture
 from graphflow.render.forms.dot import write_dot
 from graphflow.render.forms.svg import dressed
 from graphflow.render.layout.program import rendered
-from graphflow.render.builder import picture
 from tests.bench.beside import assert_costs, at_once
 
 
