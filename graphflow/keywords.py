@@ -154,15 +154,24 @@ class Keywords(NamedTuple):
 
     def fits(self, given: Sequence[object], options: Mapping[str, object]) -> bool:
         """Whether a call is all right: the short way for nearly all of them, which has nothing to tell."""
-        if not (self.open or options.keys() <= self.every) or not (self.many or len(given) <= len(self.places)):
+        # Every node that is made comes through here, so nothing is built that a call which fits has no need of.
+        if len(given) > len(self.places) and not self.many:
             return False
-        if self.required and self.lacking(given, options):
-            return False
-        if options and any(name in options for name in self.places[: len(given)]):
-            return False
-        for name, value in (*zip(self.places, given, strict=False), *options.items()):
-            shape = self.shapes.get(name)
+        shapes = self.shapes
+        for name, value in zip(self.places, given, strict=False):
+            if name in options:
+                return False
+            shape = shapes.get(name)
             if shape is not None and value is not None and not shape.fits(value):
+                return False
+        for name, value in options.items():
+            if name not in self.every and not self.open:
+                return False
+            shape = shapes.get(name)
+            if shape is not None and value is not None and not shape.fits(value):
+                return False
+        for name in self.required:
+            if name not in options and name not in self.places[: len(given)]:
                 return False
         return True
 

@@ -82,11 +82,9 @@ class Origin:
 
     def text(self, *, laps: bool = True) -> str:
         """The origin as it is written: `critic[Rejected].limit(3)`, with the limit of its laps or without."""
-        from graphflow.messages.types import type_name
-
         shown = self.node.name
         if self.arm is not None:
-            shown += f"[{self.arm!r}]" if isinstance(self.arm, (str, int, bool)) else f"[{type_name(self.arm)}]"
+            shown += f"[{_arm_text(self.arm)}]"
         if self.guard is not None:
             shown += ".otherwise" if self.guard == "otherwise" else f".when({getattr(self.guard, '__name__', '...')})"
         if self.each:
@@ -94,6 +92,13 @@ class Origin:
         if laps and self.laps is not None:
             shown += f".limit({self.laps})"
         return shown
+
+
+def _arm_text(arm: Any) -> str:
+    """What stands in square brackets: a label as Python writes it, a type by its name."""
+    from graphflow.messages.types import type_name  # with all of pydantic, which an arrow without a type does not need
+
+    return repr(arm) if isinstance(arm, (str, int)) else type_name(arm)
 
 
 class Edge:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias, TypeVar, Unpack, overload
 
 from graphflow.concurrency import in_thread, iterated_in_thread
@@ -13,6 +14,7 @@ from graphflow.declaration.node import Callee, Context, Inputs, Node, NodeOption
 from graphflow.declaration.ports import Signature, name_of, read_signature
 from graphflow.errors import DeclarationError
 from graphflow.events import NodeAbandoned
+from graphflow.memo import once_a_function
 from graphflow.messages.types import origin_of
 
 A = TypeVar("A")
@@ -42,33 +44,31 @@ class Step(Node[In, Out]):
         calls: Sequence[Callee] = (),
         **options: Unpack[NodeOptions],
     ) -> None:
-        check_decorated("node", function)
-        signature = read_signature(function, Context)
+        facts = _read_facts(function)
+        signature = facts.signature
         self._declare(
-            name or name_of(function),
+            name or facts.name,
             ports=signature.ports,
             output=signature.output,
-            description=description or _first_line(function),
+            description=description or facts.description,
             calls=calls,
             **options,
-            problems=(*signature.problems, *signature.unanswered),
-            direct=_direct(function, signature),
-            where=place_of(function),
+            problems=facts.problems,
+            direct=function if facts.direct else None,
+            where=facts.where,
         )
-        own = self.__dict__
-        own["function"] = function
-        own["_signature"] = signature
-        own["sees_run"] = signature.context is not None
+        self._set(function=function, _signature=signature, sees_run=facts.sees_run)
 
     def settle(self) -> None:
         """Reads the annotations again: a class that stands below the node is defined by the time of the graph."""
         signature = read_signature.__wrapped__(self.function, Context)
-        self.__dict__.update(
+        direct = self.plain and _is_direct(self.function, signature)
+        self._set(
             ports=signature.ports,
             output=signature.output,
             problems=(*signature.problems, *signature.unanswered),
             sees_run=signature.context is not None,
-            direct=_direct(self.function, signature) if self.plain else None,
+            direct=self.function if direct else None,
             _signature=signature,
         )
 
@@ -97,11 +97,39 @@ def check_decorated(decorator: str, function: object) -> None:
         raise DeclarationError(f"@{decorator} goes above a function, not above {function!r}")
 
 
-def _direct(function: AnyFunction, signature: Signature) -> AnyFunction | None:
-    """The function itself where an activation is nothing but a call of it with the one message."""
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is read of a function once, for however many nodes are made of it."""
+
+    name: str
+    signature: Signature
+    description: str
+    where: tuple[str, int] | None
+    problems: tuple[str, ...]
+    direct: bool
+    sees_run: bool
+
+
+@once_a_function
+def _read_facts(function: AnyFunction) -> _Facts:
+    check_decorated("node", function)
+    signature = read_signature(function, Context)
+    return _Facts(
+        name=name_of(function),
+        signature=signature,
+        description=_first_line(function),
+        where=place_of(function),
+        problems=(*signature.problems, *signature.unanswered),
+        direct=_is_direct(function, signature),
+        sees_run=signature.context is not None,
+    )
+
+
+def _is_direct(function: AnyFunction, signature: Signature) -> bool:
+    """Whether an activation is nothing but a call of the function with the one message."""
     if len(signature.ports) != 1 or signature.context is not None:
-        return None
-    return function if _is_async(function) else None
+        return False
+    return _is_async(function)
 
 
 async def call_function(function: AnyFunction, signature: Signature, arguments: dict[str, Any], ctx: Context) -> Any:

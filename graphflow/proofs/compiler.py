@@ -51,7 +51,9 @@ class _Compiler:
 
     def program(self) -> Program:
         self._links = [self._link(edge) for edge in self._wiring.edges]
-        self._slots = [self._slot(number) for number in range(self._wiring.size)]
+        self._slots = [self._slot(number, node.name, node) for number, node in enumerate(self._wiring.nodes)]
+        self._slots.append(self._slot(self._wiring.start, "START", None))
+        self._slots.append(self._slot(self._wiring.end, "END", None))
         self._open_joins()
         self._copy_shared_messages()
         proof, top = self._proof, self._top
@@ -76,16 +78,13 @@ class _Compiler:
     # -- links ---------------------------------------------------------------------------------------------------------
     def _link(self, edge: TypedEdge) -> Link:
         origin = edge.edge.origin
-        link = Link(edge.index, edge.source, edge.target, edge.port)
+        link = Link(edge.index, edge.source, edge.target, edge.port, edge.each, edge.limit, edge.exits)
         link.origin = origin.text(laps=False)
+        link.guard = origin.guard
         if not edge.whole and not edge.exceptional:
             self._tell_apart(edge, link)
         if origin.arm is not None:
             link.group = repr(origin.arm)
-        link.guard = origin.guard
-        link.each = edge.each
-        link.limit = edge.limit
-        link.exits = edge.exits
         if self._top.loops:
             self._cross_loops(edge, link)
         return link
@@ -136,12 +135,10 @@ class _Compiler:
         return self._top.loops[number]
 
     # -- slots ---------------------------------------------------------------------------------------------------------
-    def _slot(self, number: int) -> Slot:
-        wiring = self._wiring
-        node = wiring.node(number)
-        slot = Slot(number, wiring.name(number), node)
-        self._attach_links(slot, wiring.by_source[number])
-        arriving = wiring.by_target[number]
+    def _slot(self, number: int, name: str, node: AnyNode | None) -> Slot:
+        slot = Slot(number, name, node)
+        self._attach_links(slot, self._wiring.by_source[number])
+        arriving = self._wiring.by_target[number]
         if len(arriving) == 1 and arriving[0].port < len(ONLY_PORT):
             slot.wired = ONLY_PORT[arriving[0].port]
         else:
@@ -154,17 +151,18 @@ class _Compiler:
         return slot
 
     def _attach_links(self, slot: Slot, leaving: Sequence[TypedEdge]) -> None:
-        links = tuple([self._links[edge.index] for edge in leaving])
-        slot.links = links
-        if len(links) == 1:
-            slot.policy = leaving[0].edge.origin.fork or "cancel"
-            slot.forks = links[0].each or slot.index in self._forks
-        elif links:
+        if len(leaving) == 1:
+            only = leaving[0]
+            slot.links = (self._links[only.index],)
+            slot.policy = only.edge.origin.fork or "cancel"
+            slot.forks = only.each or slot.index in self._forks
+        elif leaving:
+            slot.links = tuple(self._links[edge.index] for edge in leaving)
             self._sort_links(slot, leaving)
             slot.forks = slot.index in self._forks or self._may_fork(leaving)
         if slot.forks:
-            for link in links:
-                link.element = (slot.index, (link.index, 0))
+            for edge in leaving:
+                self._links[edge.index].element = (slot.index, (edge.index, 0))
         self._tell_links_apart(slot)
 
     def _may_fork(self, leaving: Sequence[TypedEdge]) -> bool:

@@ -19,17 +19,8 @@ from operator import attrgetter
 from graphflow.proofs.topology import GraphEdge, Loop, Topology
 
 
-def order_nodes(top: Topology) -> None:
-    """Gives each node its position; where there is a cycle, finds the loops first."""
-    ranks = _acyclic_ranks(top)
-    if ranks is None:
-        _find_loops(top)
-        ranks = _nested_ranks(top)
-    top.order = ranks
-
-
-def _acyclic_ranks(top: Topology) -> list[int] | None:
-    """Topological positions, first come first served; None if there is a cycle."""
+def order_acyclic(top: Topology) -> bool:
+    """Gives each node its position, first come first served; returns False if there is a cycle, so that none has one."""
     # Kahn, "Topological sorting of large networks" (1962): a node is ready when all that lead to it have left. The
     # nodes of a cycle wait for each other, so they never are, and some are missing at the end.
     out = top.out
@@ -43,7 +34,16 @@ def _acyclic_ranks(top: Topology) -> list[int] | None:
             waiting[target] -= 1
             if not waiting[target]:
                 ready.append(target)
-    return ranks if len(ready) == top.size else None
+    if len(ready) < top.size:
+        return False
+    top.order = ranks
+    return True
+
+
+def order_looped(top: Topology) -> None:
+    """Finds the loops, and gives each node its position among those of its loop."""
+    _find_loops(top)
+    top.order = _nested_ranks(top)
 
 
 # -- loops -----------------------------------------------------------------------------------------------------------------

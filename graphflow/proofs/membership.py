@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import cast
 
 from graphflow.declaration.arrows import END, START, Edge, Origin, Where
 from graphflow.declaration.handoffs import Handoff, HandTo
@@ -37,22 +38,23 @@ class Membership:
 
     def _collect_nodes(self) -> None:
         # By identity first: nearly every end of an edge was the other end of the edge before.
+        index, nodes = self.index, self.nodes
         admitted = {id(START), id(END)}
         for edge in self.edges:
-            for node in (edge.origin.node, edge.target):
-                if id(node) in admitted:
+            for end in (edge.origin.node, edge.target):
+                if id(end) in admitted:
                     continue
-                assert isinstance(node, Node)
-                if self._admit(node, edge.where):
-                    admitted.add(id(node))
+                node = cast("AnyNode", end)
+                if node.name not in index:
+                    index[node.name] = len(nodes)
+                    nodes.append(node)
+                elif not self._is_known(node, edge.where):
+                    continue
+                admitted.add(id(node))
 
-    def _admit(self, node: AnyNode, where: Where) -> bool:
-        """Gives a node its number; two that share a name have to be the same by value."""
-        number = self.index.get(node.name)
-        if number is None:
-            self._append(node)
-            return True
-        known = self.nodes[number]
+    def _is_known(self, node: AnyNode, where: Where) -> bool:
+        """Whether a node is the one that has its name already: two that share a name have to be the same by value."""
+        known = self.nodes[self.index[node.name]]
         if known is node or known == node:
             return True
         self._problems.add(

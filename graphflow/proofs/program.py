@@ -77,17 +77,19 @@ class Link:
     element: tuple[int, tuple[int, int]]
     """What a fork adds to the scope of a token on this link; set only where its source forks."""
 
-    def __init__(self, index: int, source: int, target: int, port: int) -> None:
+    def __init__(
+        self, index: int, source: int, target: int, port: int, each: bool, limit: int | None, exits: frozenset[int]
+    ) -> None:
         self.index = index
         self.source = source
         self.target = target
         self.port = port
+        self.each = each
+        self.limit = limit
+        self.exits = exits
         self.matches = None
         self.units = None
-        self.guard = None
         self.group = None
-        self.each = False
-        self.limit = None
         self.lap = None
         self.lap_index = -1
         self.enters = ()

@@ -24,7 +24,7 @@ from graphflow.proofs.end_proofs import check_end
 from graphflow.proofs.exclusion import Exclusion
 from graphflow.proofs.join_proofs import JoinProofs, check_doubles
 from graphflow.proofs.loop_proofs import LoopExits, check_lap_limits, check_limit_edges, lap_limit, loop_fact
-from graphflow.proofs.loops import order_nodes
+from graphflow.proofs.loops import order_acyclic, order_looped
 from graphflow.proofs.membership import Membership
 from graphflow.proofs.problems import Problems
 from graphflow.proofs.topology import GraphEdge, Topology
@@ -102,10 +102,14 @@ class Proof:
         return self.wiring.warnings
 
     def _prove(self) -> None:
-        if not self._problems:
-            check_coverage(self.wiring, self._problems)
         if self._problems:
             return
+        acyclic = order_acyclic(self.topology)
+        check_coverage(self.wiring, self._problems, acyclic=acyclic)
+        if self._problems:
+            return
+        if not acyclic:
+            order_looped(self.topology)
         self._prove_shape()
         self._check_prompts()
         self._check_nesting()
@@ -114,7 +118,6 @@ class Proof:
 
     def _prove_shape(self) -> None:
         wiring, top, exclusive, problems = self.wiring, self.topology, self.exclusive, self._problems
-        order_nodes(top)
         check_lap_limits(wiring, problems)
         check_limit_edges(wiring, exclusive, problems)
         check_doubles(wiring, exclusive, problems)
@@ -130,10 +133,13 @@ class Proof:
     # -- nodes by themselves -------------------------------------------------------------------------------------------
     def _check_nodes(self, alone: bool) -> None:
         nodes = self.members.nodes
+        calling = False
         for node in nodes:
             if node.problems or node.unanswered or node.in_background or node.source or not node.ports:
                 self._check_node(node)
-        if alone or not any(node.calls or node.within() for node in nodes):
+            if node.calls or type(node).within is not Node.within:
+                calling = True
+        if alone or not calling:
             return
         self.callees = resolve_calls(nodes, self._problems)
         self.facts += call_cycles(self.callees, self.limits)

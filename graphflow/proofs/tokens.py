@@ -79,13 +79,9 @@ def is_single(top: Topology, loop: Loop, exclusive: Exclusive) -> bool:
 
 def double_end(top: Topology, exclusive: Exclusive) -> tuple[GraphEdge, GraphEdge] | None:
     """Two edges of one node (the same one twice, if it maps) by which two messages may reach END, or None."""
-    if not any(_may_split(edges) for edges in top.out):
+    if not any(len(edges) > 1 or (edges and edges[0].each) for edges in top.out):
         return None
     return _splitting(top, top.ways_back(top.end), range(top.size), exclusive)
-
-
-def _may_split(leaving: Sequence[GraphEdge]) -> bool:
-    return len(leaving) > 1 or (len(leaving) == 1 and leaving[0].each)
 
 
 def _splitting(

@@ -96,26 +96,27 @@ class Wiring:
 
     # -- the edges -----------------------------------------------------------------------------------------------------
     def _type_edges(self, members: Membership) -> None:
-        typer = EdgeTyper()
+        types_of = EdgeTyper().types_of
         index = members.index
         for edge in members.edges:
-            source, target = edge.origin.node, edge.target
-            if isinstance(source, Node):
-                origin, sent = index[source.name], source.output
+            node, aim = edge.origin.node, edge.target
+            if isinstance(node, Node):
+                source, sent = index[node.name], node.output
+                through = node.ports if node.passes_input else None
             else:
-                origin, sent = self.start, self.input
-            if isinstance(target, Node):
-                aim, ports = index[target.name], target.ports
+                source, sent, through = self.start, self.input, None
+            if isinstance(aim, Node):
+                target, ports = index[aim.name], aim.ports
             else:
-                aim, ports = self.end, ()
-            types = typer.types_of(edge, sent, ports)
+                target, ports = self.end, ()
+            types = types_of(edge, sent, ports, through)
             if isinstance(types, Problem):
                 self._problems.add(f"{edge!r}: {types.text}", edge.where)
                 continue
-            typed = TypedEdge(len(self.edges), edge, origin, aim, types)
+            typed = TypedEdge(len(self.edges), edge, source, target, types)
             self.edges.append(typed)
-            self.by_source[origin].append(typed)
-            self.by_target[aim].append(typed)
+            self.by_source[source].append(typed)
+            self.by_target[target].append(typed)
 
     def _share_arms(self, number: int) -> None:
         leaving = self.by_source[number]
