@@ -151,29 +151,34 @@ class Keywords(NamedTuple):
     """The keywords as a set."""
     shapes: Mapping[str, Shape]
     """What may stand behind them."""
+    known_calls: dict[tuple[object, ...], list[str]]
+    """The calls whose keywords are right, by how much was given and under which names, with the names that have a shape."""
 
     def fits(self, given: Sequence[object], options: Mapping[str, object]) -> bool:
         """Whether a call is all right: the short way for nearly all of them, which has nothing to tell."""
-        # Every node that is made comes through here, so nothing is built that a call which fits has no need of.
-        if len(given) > len(self.places) and not self.many:
-            return False
-        shapes = self.shapes
-        for name, value in zip(self.places, given, strict=False):
-            if name in options:
+        # Every node that is made comes through here, most of them by one line of somebody's code: whether the keywords
+        # of a call are right is found once for all calls that have the same.
+        call = (len(given), *options)
+        shaped = self.known_calls.get(call)
+        if shaped is None:
+            if not self._names_fit(given, options):
                 return False
-            shape = shapes.get(name)
-            if shape is not None and value is not None and not shape.fits(value):
-                return False
-        for name, value in options.items():
-            if name not in self.every and not self.open:
-                return False
-            shape = shapes.get(name)
-            if shape is not None and value is not None and not shape.fits(value):
-                return False
-        for name in self.required:
-            if name not in options and name not in self.places[: len(given)]:
+            names = [*self.places[: len(given)], *options]
+            shaped = self.known_calls[call] = [name for name in names if name in self.shapes]
+        for name in shaped:
+            value = options[name] if name in options else given[self.places.index(name)]
+            if value is not None and not self.shapes[name].fits(value):
                 return False
         return True
+
+    def _names_fit(self, given: Sequence[object], options: Mapping[str, object]) -> bool:
+        """Whether everything is given once, under a name that there is, and nothing is missing."""
+        if len(given) > len(self.places) and not self.many:
+            return False
+        if not self.open and not options.keys() <= self.every:
+            return False
+        placed = self.places[: len(given)]
+        return options.keys().isdisjoint(placed) and not self.lacking(given, options)
 
     def beyond(self, given: Sequence[object]) -> Sequence[object]:
         """Values behind the last place that there is."""
@@ -217,6 +222,7 @@ def keywords_of(function: Callable[..., object], shared: Iterable[str] = (), kin
         is_open,
         frozenset(named),
         {**SHAPES, **OF_KIND.get(kind, {})},
+        {},
     )
 
 

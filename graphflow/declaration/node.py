@@ -376,15 +376,9 @@ class Node(Entry[In, Out], Generic[In, Out]):
                 raise DeclarationError(
                     f"node {name!r} calls {callee!r}, which is no node; decorate functions with @tool"
                 )
-        if options:
-            own = _read_options(name, options)
-            plain = not (own["retry"] or own["timeout_s"] or own["cache"] or own["approval"])
-        else:
-            own = NO_OPTIONS
-            plain = True
         self.__dict__.update(  # as `_set` does, without the dicts between: ten thousand nodes are made in one go
-            own,
-            plain=plain,
+            NO_OPTIONS,
+            plain=True,
             name=name,
             ports=ports,
             output=output,
@@ -393,8 +387,16 @@ class Node(Entry[In, Out], Generic[In, Out]):
             problems=problems,
             where=where,
             passes_input=passes_input,
-            direct=direct if plain else None,
+            direct=direct,
         )
+        if options:
+            self._tune(options)
+
+    def _tune(self, options: NodeOptions) -> None:
+        """Writes the options that every kind takes, checked."""
+        own = _read_options(self.name, options)
+        plain = not (own["retry"] or own["timeout_s"] or own["cache"] or own["approval"])
+        self._set(**own, plain=plain, direct=self.direct if plain else None)
 
     def _set(self, **attributes: object) -> None:
         """Writes attributes while the node is made; nobody else does, and nothing does afterwards."""

@@ -52,11 +52,12 @@ class Step(Node[In, Out]):
             output=signature.output,
             description=description or facts.description,
             calls=calls,
-            **options,
             problems=facts.problems,
             direct=function if facts.direct else None,
             where=facts.where,
         )
+        if options:
+            self._tune(options)
         self._set(function=function, _signature=signature, sees_run=facts.sees_run)
 
     def settle(self) -> None:

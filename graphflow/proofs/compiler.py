@@ -82,14 +82,14 @@ class _Compiler:
         link.origin = origin.text(laps=False)
         link.guard = origin.guard
         if not edge.whole and not edge.exceptional:
-            self._tell_apart(edge, link)
+            self._say_what_goes(edge, link)
         if origin.arm is not None:
             link.group = repr(origin.arm)
         if self._top.loops:
             self._cross_loops(edge, link)
         return link
 
-    def _tell_apart(self, edge: TypedEdge, link: Link) -> None:
+    def _say_what_goes(self, edge: TypedEdge, link: Link) -> None:
         """Says which values go along an edge that does not take all: arms by number, or what a test finds."""
         arm = edge.edge.origin.arm
         if is_label(arm):
@@ -151,19 +151,24 @@ class _Compiler:
         return slot
 
     def _attach_links(self, slot: Slot, leaving: Sequence[TypedEdge]) -> None:
+        slot.forks = slot.index in self._forks
         if len(leaving) == 1:
             only = leaving[0]
             slot.links = (self._links[only.index],)
             slot.policy = only.edge.origin.fork or "cancel"
-            slot.forks = only.each or slot.index in self._forks
+            slot.forks = only.each or slot.forks
         elif leaving:
             slot.links = tuple(self._links[edge.index] for edge in leaving)
             self._sort_links(slot, leaving)
-            slot.forks = slot.index in self._forks or self._may_fork(leaving)
+            if not slot.forks:
+                slot.forks = self._may_fork(leaving)
         if slot.forks:
             for edge in leaving:
                 self._links[edge.index].element = (slot.index, (edge.index, 0))
-        self._tell_links_apart(slot)
+        if len(slot.links) == 1 and slot.links[0].goes_untold and slot.handoff_links is None:
+            slot.alone = slot.links[0]
+        else:
+            self._tell_apart(slot)
 
     def _may_fork(self, leaving: Sequence[TypedEdge]) -> bool:
         """Whether one message may become several tokens on these edges."""
@@ -194,16 +199,10 @@ class _Compiler:
         if policies:
             slot.policy = policies[0]
 
-    def _tell_links_apart(self, slot: Slot) -> None:
+    def _tell_apart(self, slot: Slot) -> None:
         """Says whether an output takes every link, and if not, how its arm is found."""
-        links = slot.links
-        if len(links) == 1 and links[0].plain:
-            only = links[0]
-            if not only.each and not only.resets and only.lap is None and slot.handoff_links is None:
-                slot.alone = only
-            return
-        slot.plain = all(link.plain for link in links)
-        if any(link.units is not None for link in links):
+        slot.plain = all(link.plain for link in slot.links)
+        if any(link.units is not None for link in slot.links):
             kinds = arms(self._wiring.sent(slot.index))
             slot.arms = tuple((number, matcher(kinds[number])) for number in by_specificity(kinds))
 

@@ -102,6 +102,12 @@ class Link:
         """Whether every output goes this way."""
         return self.matches is None and self.units is None and self.guard is None
 
+    @property
+    def goes_untold(self) -> bool:
+        """Whether a token passes it without a test, a count, or a change of its scope within loops."""
+        plain = self.matches is None and self.units is None and self.guard is None
+        return plain and not self.each and self.lap is None and not self.resets
+
     def __repr__(self) -> str:
         return f"<link {self.source} >> {self.target}>"
 
