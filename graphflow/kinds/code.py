@@ -21,7 +21,7 @@ from graphflow.declaration.ports import Port
 from graphflow.errors import CodeFailed, DeclarationError, LimitExceeded, NotReachable, ResultInvalid
 from graphflow.keywords import former_name, take_renamed
 from graphflow.kinds.delegation import background
-from graphflow.kinds.functions import MODULES, bound, clashes, crossing, function_name, told
+from graphflow.kinds.functions import MODULES, arguments_for, clashes, function_name, plain_value, signature_line
 from graphflow.kinds.future_calls import awaited_calls
 from graphflow.kinds.sandbox import PER_CALL, Answer, Execution, Lease, Printed, check_installed
 from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, schema_of
@@ -165,7 +165,7 @@ class Code(Tool[Any, Computed]):
                 "Functions it can call, as they are or at the same time with `await asyncio.gather(f(1), f(2))`; "
                 "do not import them:"
             )
-            lines += [told(node) for node in reachable]
+            lines += [signature_line(node) for node in reachable]
         return ToolSpec(self.name, "\n".join(lines), schema_of(self.arguments))
 
     def prepare(self) -> None:
@@ -205,7 +205,7 @@ class Code(Tool[Any, Computed]):
         try:
             lease: Lease = ctx.frame.held("sandbox", Lease)
             async with lease.session(self._resources()) as session:
-                value = crossing(self.name, await execution.run(session, printed))
+                value = plain_value(self.name, await execution.run(session, printed))
         except (LimitExceeded, asyncio.CancelledError):
             raise
         except Exception as error:
@@ -279,8 +279,8 @@ class _Functions:
         given: Any = kwargs or (args[0] if args else {})
         name = node
         if isinstance(node, Node):
-            name, given = node.name, bound(node, args, kwargs)
-        return crossing(function, await self.ctx.call(name, given))
+            name, given = node.name, arguments_for(node, args, kwargs)
+        return plain_value(function, await self.ctx.call(name, given))
 
 
 def _raised(error: BaseException) -> Answer:

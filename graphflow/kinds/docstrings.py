@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any
+from itertools import zip_longest
+from typing import Any, Literal
 
 from graphflow.memo import once_a_function
 
@@ -17,52 +18,83 @@ _NUMPY = re.compile(r"^(\w+)\s*(?::.*)?$")
 _SPHINX = re.compile(r"^\s*:param\s+(?:[^:]*\s)?(\w+)\s*:\s*(.*)$")
 
 
+_UNDERLINE = re.compile(r"\s*-{3,}\s*")
+_PARAMETERS = ("Args", "Arguments", "Parameters", "Params")
+
+
 @once_a_function
 def read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """The summary (everything before the first section) and the description of each parameter."""
     lines = (inspect.getdoc(function) or "").splitlines()
-    summary: list[str] = []
-    parameters: dict[str, str] = {}
-    section = ""
-    current = ""
-    for position, line in enumerate(lines):
+    reader = _Reader()
+    for line, following in zip_longest(lines, lines[1:], fillvalue=""):
+        reader.read(line, following)
+    summary = "\n".join(reader.summary).strip()
+    return re.sub(r"\s*\n\s*", " ", summary), reader.parameters
+
+
+class _Reader:
+    """Reads a docstring line by line.
+
+    Attributes:
+        summary: the lines before the first section.
+        parameters: what is said of each parameter.
+        section: the style of the section that is read, "other" for one without parameters; empty before the first.
+        current: the parameter that following lines belong to.
+    """
+
+    def __init__(self) -> None:
+        self.summary: list[str] = []
+        self.parameters: dict[str, str] = {}
+        self.section: Literal["", "google", "numpy", "sphinx", "other"] = ""
+        self.current = ""
+
+    def read(self, line: str, following: str) -> None:
+        """Takes a line; the line after it tells whether this one is underlined."""
         sphinx = _SPHINX.match(line)
         if sphinx:
-            section, current = "sphinx", sphinx[1]
-            parameters[current] = sphinx[2].strip()
-            continue
-        if line.lstrip().startswith(":"):
-            section, current = "other", ""
-            continue
-        head = _SECTION.match(line.strip()) if not line.startswith(" ") else None
-        if head and (line.rstrip().endswith(":") or _underlined(lines, position)):
-            named = head[1] in ("Args", "Arguments", "Parameters", "Params")
-            section = ("numpy" if _underlined(lines, position) else "google") if named else "other"
-            current = ""
-        elif not section:
-            summary.append(line)
+            self.section = "sphinx"
+            self._begin(sphinx[1], sphinx[2])
+        elif line.lstrip().startswith(":"):
+            self.section, self.current = "other", ""
+        elif not self._is_heading(line, following):
+            self._read_text(line)
+
+    def _is_heading(self, line: str, following: str) -> bool:
+        """Begins a section, if this line is the heading of one."""
+        heading = _SECTION.match(line.rstrip())
+        underlined = _UNDERLINE.fullmatch(following) is not None
+        if heading is None or not (underlined or line.rstrip().endswith(":")):
+            return False
+        self.current = ""
+        if heading[1] not in _PARAMETERS:
+            self.section = "other"
         else:
-            current = _parameter(section, line, current, parameters)
-    return re.sub(r"\s*\n\s*", " ", "\n".join(summary).strip()), parameters
+            self.section = "numpy" if underlined else "google"
+        return True
 
+    def _read_text(self, line: str) -> None:
+        match self.section:
+            case "":
+                self.summary.append(line)
+            case "google":
+                named = _GOOGLE.match(line)
+                if named and len(named[1]) <= 4:
+                    self._begin(named[2], named[3])
+                else:
+                    self._go_on(line)
+            case "numpy" if line and not line.startswith(" "):
+                named = _NUMPY.match(line)  # the underline of the heading names nothing
+                if named:
+                    self._begin(named[1], "")
+            case _:
+                self._go_on(line)
 
-def _underlined(lines: list[str], position: int) -> bool:
-    return position + 1 < len(lines) and bool(re.fullmatch(r"\s*-{3,}\s*", lines[position + 1]))
+    def _begin(self, name: str, text: str) -> None:
+        self.current = name
+        self.parameters[name] = text.strip()
 
-
-def _parameter(section: str, line: str, current: str, parameters: dict[str, str]) -> str:
-    """Takes one line of a section; returns the parameter that following lines belong to."""
-    if section == "google":
-        match = _GOOGLE.match(line)
-        if match and len(match[1]) <= 4:
-            parameters[match[2]] = match[3].strip()
-            return match[2]
-    elif section == "numpy" and line and not line.startswith(" "):
-        match_name = _NUMPY.match(line)
-        if match_name and not line.startswith("-"):
-            parameters[match_name[1]] = ""
-            return match_name[1]
-        return current
-    if current and line.strip():
-        parameters[current] = f"{parameters[current]} {line.strip()}".strip()
-    return current
+    def _go_on(self, line: str) -> None:
+        if self.current and line.strip():
+            text = f"{self.parameters[self.current]} {line.strip()}"
+            self.parameters[self.current] = text.strip()

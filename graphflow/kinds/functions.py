@@ -19,6 +19,7 @@ from graphflow.errors import ResultInvalid
 from graphflow.kinds.tool import read_for, spec_of
 from graphflow.messages.media import media_in, without_media
 from graphflow.messages.types import adapter_of, type_name
+from graphflow.model.seam import JsonSchema
 from graphflow.plain import check_integers
 
 MODULES = (
@@ -41,57 +42,86 @@ def function_name(node: str) -> str:
 
 def clashes(nodes: Sequence[str]) -> list[str]:
     """What is wrong with names that become the same in code."""
-    problems = []
+    problems: list[str] = []
     known: dict[str, str] = {}
     for node in nodes:
-        other = known.setdefault(function_name(node), node)
+        function = function_name(node)
+        other = known.setdefault(function, node)
         if other != node:
-            problems.append(
-                f"its calls {other!r} and {node!r} would both be the function {function_name(node)!r} in code; "
-                "rename one with .named(...)"
-            )
+            both = f"its calls {other!r} and {node!r} would both be the function {function!r} in code"
+            problems.append(f"{both}; rename one with .named(...)")
     return problems
 
 
-def told(node: AnyNode) -> str:
+def signature_line(node: AnyNode) -> str:
     """A node as one line of Python, as in `search(query: str, limit: int = 5) -> list[str]: Search the handbook`."""
     spec = spec_of(node)
-    needed = spec.parameters.get("required", ())
-    defined = spec.parameters.get("$defs", {})
-    shown = []
-    for name, schema in spec.parameters.get("properties", {}).items():
-        kind = _kind(schema, defined)
-        default = "" if name in needed else f" = {schema.get('default')!r}"
-        shown.append(f"{name}: {kind}{default}")
+    schema = spec.parameters
+    required = schema.get("required", ())
+    definitions = schema.get("$defs", {})
+    parameters: list[str] = []
+    for name, field in schema.get("properties", {}).items():
+        parameter = f"{name}: {_python_type(field, definitions)}"
+        if name not in required:
+            default = field.get("default")
+            parameter += f" = {default!r}"
+        parameters.append(parameter)
+    listed = ", ".join(parameters)
+    line = f"{function_name(node.name)}({listed}) -> {_answer(node)}"
     summary = " ".join(spec.description.split())
-    summary = summary if len(summary) <= LONG else f"{summary[:LONG]}..."
-    return f"{function_name(node.name)}({', '.join(shown)}) -> {_answer(node)}" + (f": {summary}" if summary else "")
+    if len(summary) > LONG:
+        summary = f"{summary[:LONG]}..."
+    return f"{line}: {summary}" if summary else line
 
 
-_KINDS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None", "object": "dict"}
+_PLAIN_TYPES = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "null": "None",
+    "object": "dict",
+}
+DEEPEST = 4
+"""Levels of a type that are written out: a schema may hold itself."""
 
 
-def _kind(schema: Any, defined: Mapping[str, Any], depth: int = 0) -> str:
+def _python_type(schema: object, definitions: JsonSchema, depth: int = 0) -> str:
     """A JSON schema as Python writes the type."""
-    if not isinstance(schema, Mapping) or depth > 4:
+    if not isinstance(schema, Mapping) or depth > DEEPEST:
         return "Any"
     if "$ref" in schema:
-        return _kind(defined.get(str(schema["$ref"]).rsplit("/", 1)[-1]), defined, depth + 1)
+        name = str(schema["$ref"]).rsplit("/", 1)[-1]
+        return _python_type(definitions.get(name), definitions, depth + 1)
     if "const" in schema or "enum" in schema:
         values = schema.get("enum", [schema.get("const")])
-        return f"Literal[{', '.join(map(repr, values))}]"
-    several = schema.get("anyOf") or schema.get("oneOf")
-    if several:
-        return " | ".join(dict.fromkeys(_kind(one, defined, depth + 1) for one in several))
-    kind = schema.get("type")
-    if kind == "array":
-        return f"list[{_kind(schema.get('items'), defined, depth + 1)}]"
-    if kind == "object" and schema.get("properties"):
-        fields = (f'"{name}": {_kind(one, defined, depth + 1)}' for name, one in schema["properties"].items())
-        return "{" + ", ".join(fields) + "}"
-    if kind == "object" and isinstance(schema.get("additionalProperties"), Mapping):
-        return f"dict[str, {_kind(schema['additionalProperties'], defined, depth + 1)}]"
-    return _KINDS.get(str(kind), "Any")
+        listed = ", ".join(map(repr, values))
+        return f"Literal[{listed}]"
+    alternatives = schema.get("anyOf") or schema.get("oneOf")
+    if alternatives:
+        types = [_python_type(each, definitions, depth + 1) for each in alternatives]
+        return " | ".join(dict.fromkeys(types))
+    if schema.get("type") == "array":
+        item = _python_type(schema.get("items"), definitions, depth + 1)
+        return f"list[{item}]"
+    if schema.get("type") == "object":
+        return _object_type(schema, definitions, depth)
+    return _PLAIN_TYPES.get(str(schema.get("type")), "Any")
+
+
+def _object_type(schema: Mapping[str, Any], definitions: JsonSchema, depth: int) -> str:
+    """An object with fields as `{"name": str}`, one with any keys as `dict[str, int]`."""
+    properties = schema.get("properties")
+    if properties:
+        fields: list[str] = []
+        for name, field in properties.items():
+            fields.append(f'"{name}": {_python_type(field, definitions, depth + 1)}')
+        listed = ", ".join(fields)
+        return f"{{{listed}}}"
+    values = schema.get("additionalProperties")
+    if isinstance(values, Mapping):
+        return f"dict[str, {_python_type(values, definitions, depth + 1)}]"
+    return "dict"
 
 
 def _answer(node: AnyNode) -> str:
@@ -99,7 +129,7 @@ def _answer(node: AnyNode) -> str:
         schema = adapter_of(node.output).json_schema(mode="serialization")
     except Exception:  # whatever pydantic cannot describe has a name at least
         return type_name(node.output)
-    return _kind(schema, schema.get("$defs", {}))
+    return _python_type(schema, schema.get("$defs", {}))
 
 
 def _fields(node: AnyNode) -> list[str]:
@@ -109,7 +139,7 @@ def _fields(node: AnyNode) -> list[str]:
     return list(spec_of(node).parameters.get("properties", {}))
 
 
-def bound(node: AnyNode, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def arguments_for(node: AnyNode, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What a node is given for `f(*args, **kwargs)`, checked as a model's call is.
 
     Raises:
@@ -120,15 +150,18 @@ def bound(node: AnyNode, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     name = function_name(node.name)
     fields = _fields(node)
     if len(args) > len(fields):
-        raise TypeError(f"{name}() takes {', '.join(fields) or 'no arguments'}, and was given {len(args)} arguments")
+        taken = ", ".join(fields) or "no arguments"
+        raise TypeError(f"{name}() takes {taken}, and was given {len(args)} arguments")
     given = dict(zip(fields, args, strict=False))
-    twice = [key for key in kwargs if key in given]
-    if twice:
-        raise TypeError(f"{name}() got multiple values for argument {twice[0]!r}")
-    return read_for(node, to_json(crossing(name, given | dict(kwargs))).decode())
+    for key, value in kwargs.items():
+        if key in given:
+            raise TypeError(f"{name}() got multiple values for argument {key!r}")
+        given[key] = value
+    text = to_json(plain_value(name, given)).decode()
+    return read_for(node, text)
 
 
-def crossing(whose: str, value: Any) -> Any:
+def plain_value(whose: str, value: Any) -> Any:
     """A value as plain data, what JSON can carry; media as their labels.
 
     Raises:
@@ -140,14 +173,15 @@ def crossing(whose: str, value: Any) -> Any:
         check_integers(value)
         if isinstance(value, (BaseModel, list, tuple, dict)) and media_in(value):
             value = without_media(value)
-        return from_json(to_json(value, inf_nan_mode="constants", bytes_mode="utf8", fallback=_opened))
+        return from_json(to_json(value, inf_nan_mode="constants", bytes_mode="utf8", fallback=_fields_of))
     except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise ResultInvalid(
-            f"{whose!r}: {type(value).__name__} cannot be handed over, for it is no plain data: {str(error)[:200]}"
-        ) from None
+        kind = type(value).__name__
+        reason = str(error)[:200]
+        text = f"{whose!r}: {kind} cannot be handed over, for it is not plain data: {reason}"
+        raise ResultInvalid(text) from None
 
 
-def _opened(value: Any) -> Any:
+def _fields_of(value: Any) -> Any:
     """An instance of a class that the code itself has declared, as its fields."""
     fields = getattr(value, "attributes", None)
     if isinstance(fields, dict) and hasattr(value, "name"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 ROUNDS = 8
 """How many names long a way may be from a call to where its answer is awaited; code has two or three."""
@@ -24,8 +24,12 @@ def awaited_calls(code: str, functions: Collection[str]) -> frozenset[int]:
 
 
 def _by_sight(code: str, functions: Collection[str]) -> frozenset[int]:
-    found = re.finditer(rf"\bawait[\s(]+(?=({'|'.join(map(re.escape, functions)) or '(?!)'})\b)", code)
-    return frozenset(len(code[: match.end()].encode()) for match in found)
+    if not functions:
+        return frozenset()
+    names = "|".join(map(re.escape, functions))
+    awaited = re.compile(rf"\bawait[\s(]+(?=({names})\b)")
+    starts = [len(code[: match.end()].encode()) for match in awaited.finditer(code)]
+    return frozenset(starts)
 
 
 def _line_starts(code: str) -> list[int]:
@@ -36,7 +40,12 @@ def _line_starts(code: str) -> list[int]:
 
 
 class _Flow:
-    """Names that hold what is awaited, followed back to the calls that they got it from."""
+    """Names that hold what is awaited, followed back to the calls that they got it from.
+
+    a = search("x")         third: what goes into `a` is a call of ours, so it wants something to await
+    both = [a, b]           second: what goes into `both` are `a` and `b`
+    await gather(*both)     first: `both` is awaited
+    """
 
     def __init__(self, tree: ast.AST, functions: Collection[str]) -> None:
         self.functions = functions
@@ -46,12 +55,12 @@ class _Flow:
         self.calls: set[ast.Call] = set()
 
     def starts(self, lines: list[int]) -> frozenset[int]:
+        """Where the calls begin; `lines` are the beginnings of lines."""
         for node in self.nodes:
             if isinstance(node, ast.Await):
                 self._take(node.value)
             elif isinstance(node, ast.Call) and _called(node) in ("gather", "run"):
-                for argument in node.args:
-                    self._take(argument)
+                self._take(*node.args)
         for _ in range(ROUNDS):
             known = len(self.names)
             for node in self.nodes:
@@ -60,38 +69,46 @@ class _Flow:
                 break
         return frozenset(lines[call.lineno - 1] + call.col_offset for call in self.calls)
 
-    def _take(self, value: ast.expr) -> None:
-        """Notes what an awaited expression stands for: a call of ours, or a name that something was put into."""
-        for leaf in _leaves(value):
+    def _take(self, *values: ast.expr) -> None:
+        """Notes what awaited expressions stand for: a call of ours, or a name that something was put into."""
+        for leaf in _leaves(*values):
             if isinstance(leaf, ast.Name):
                 self.names.add(leaf.id)
-            elif isinstance(leaf, ast.Call):
-                name = _called(leaf)
-                if name in self.functions:
-                    self.calls.add(leaf)
-                elif name != "gather":
-                    self.names.add(name)
+            if not isinstance(leaf, ast.Call):
+                continue
+            name = _called(leaf)
+            if name in self.functions:
+                self.calls.add(leaf)
+            elif name != "gather":
+                self.names.add(name)
 
     def _follow(self, node: ast.AST) -> None:
         """Notes what goes into a name that is awaited."""
-        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if node.value is not None and any(map(self._holds, targets)):
-                self._take(node.value)
-        elif isinstance(node, (ast.For, ast.comprehension)):
-            if self._holds(node.target):
-                self._take(node.iter)
-        elif isinstance(node, ast.FunctionDef):
-            if node.name in self.names:
-                for inner in ast.walk(node):
-                    if isinstance(inner, ast.Return) and inner.value is not None:
-                        self._take(inner.value)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and self._holds(node.func.value):
-            for argument in node.args:
-                self._take(argument)
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                if any(map(self._holds, targets)):
+                    self._take(value)
+            case (
+                ast.AnnAssign(target=target, value=ast.expr() as value)
+                | ast.AugAssign(target=target, value=value)
+                | ast.NamedExpr(target=target, value=value)
+                | ast.For(target=target, iter=value)
+                | ast.comprehension(target=target, iter=value)
+            ):
+                if self._holds(target):
+                    self._take(value)
+            case ast.FunctionDef(name=name):
+                if name in self.names:
+                    self._take(*_returned(node))
+            case ast.Call(func=ast.Attribute(value=owner), args=arguments):  # tasks.append(search("x"))
+                if self._holds(owner):
+                    self._take(*arguments)
 
     def _holds(self, target: ast.expr) -> bool:
-        return any(isinstance(leaf, ast.Name) and leaf.id in self.names for leaf in _leaves(target))
+        for leaf in _leaves(target):
+            if isinstance(leaf, ast.Name) and leaf.id in self.names:
+                return True
+        return False
 
 
 def _called(call: ast.Call) -> str:
@@ -99,37 +116,43 @@ def _called(call: ast.Call) -> str:
     return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
 
 
-_INSIDE: dict[type[ast.expr], Callable[[ast.expr], list[ast.expr | None]]] = {
-    ast.List: lambda e: list(e.elts),  # type: ignore[attr-defined]  # the key says which
-    ast.Tuple: lambda e: list(e.elts),  # type: ignore[attr-defined]
-    ast.Set: lambda e: list(e.elts),  # type: ignore[attr-defined]
-    ast.Dict: lambda e: list(e.values),  # type: ignore[attr-defined]
-    ast.ListComp: lambda e: [e.elt],  # type: ignore[attr-defined]
-    ast.SetComp: lambda e: [e.elt],  # type: ignore[attr-defined]
-    ast.GeneratorExp: lambda e: [e.elt],  # type: ignore[attr-defined]
-    ast.DictComp: lambda e: [e.value],  # type: ignore[attr-defined]
-    ast.Lambda: lambda e: [e.body],  # type: ignore[attr-defined]
-    ast.IfExp: lambda e: [e.body, e.orelse],  # type: ignore[attr-defined]
-    ast.Starred: lambda e: [e.value],  # type: ignore[attr-defined]
-    ast.Subscript: lambda e: [e.value],  # type: ignore[attr-defined]
-    ast.NamedExpr: lambda e: [e.value, e.target],  # type: ignore[attr-defined]
-}
-"""What an expression is made of that keeps its items as they are."""
+def _returned(function: ast.FunctionDef) -> Iterator[ast.expr]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield node.value
 
 
-def _leaves(value: ast.expr) -> Iterator[ast.expr]:
-    """What an expression's value is made of, containers opened; `f(x)[0]` is made of what is in `f(x)`, not of `f(x)`."""
-    todo: list[ast.expr | None] = [value]
+def _leaves(*values: ast.expr) -> Iterator[ast.expr]:
+    """What the values of expressions are made of, containers opened."""
+    todo = list(values)
     while todo:
         part = todo.pop()
-        if part is None:
-            continue
-        inside = _INSIDE.get(type(part))
-        if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Call):
-            continue
-        if isinstance(part, ast.Call) and _called(part) in ("values", "items", "list", "tuple") and not inside:
-            todo += [part.func.value] if isinstance(part.func, ast.Attribute) else list(part.args)
-        elif inside is None:
+        inside = _inside(part)
+        if inside is None:
             yield part
         else:
-            todo += inside(part)
+            todo += inside
+
+
+_OPENING = ("values", "items", "list", "tuple")
+"""Calls that hand on what is in a container."""
+
+
+def _inside(value: ast.expr) -> Sequence[ast.expr] | None:
+    """What an expression is made of that keeps its items as they are; None if it is made of nothing."""
+    match value:
+        case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items) | ast.Dict(values=items):
+            return items
+        case ast.ListComp(elt=item) | ast.SetComp(elt=item) | ast.GeneratorExp(elt=item) | ast.Lambda(body=item):
+            return [item]
+        case ast.Subscript(value=ast.Call()):  # `f(x)[0]` is made of what is in `f(x)`, not of `f(x)`
+            return []
+        case ast.DictComp(value=item) | ast.Starred(value=item) | ast.Subscript(value=item):
+            return [item]
+        case ast.IfExp(body=one, orelse=other) | ast.NamedExpr(value=one, target=other):
+            return [one, other]
+        case ast.Call(func=ast.Attribute(value=container)) if _called(value) in _OPENING:
+            return [container]
+        case ast.Call(args=arguments) if _called(value) in _OPENING:
+            return arguments
+    return None

@@ -105,8 +105,8 @@ class Skills(Tool[Any, str]):
         if not folders:
             raise DeclarationError(f"Skills(name={name!r}): give at least one folder")
         if isinstance(output_limit, bool) or not isinstance(output_limit, int) or output_limit < 1:
-            raise DeclarationError(f"skills {name!r}: output_limit={output_limit!r} is no number of characters")
-        skills = _found(name, [Path(folder) for folder in folders])
+            raise DeclarationError(f"skills {name!r}: output_limit={output_limit!r} must be a number of characters")
+        skills = _read_folders(name, [Path(folder) for folder in folders])
         arguments = SkillArguments if runner is None else SkillRun
         self._declare(
             name,
@@ -114,26 +114,27 @@ class Skills(Tool[Any, str]):
             output=str,
             description=description,
             calls=() if runner is None else (runner,),
-            problems=() if not isinstance(runner, Node) or _takes(runner) else (_useless(runner),),
+            problems=_runner_problems(runner),
             **options,
         )
         own = self.__dict__
-        own["arguments"], own["output_limit"], own["streams"] = arguments, output_limit, False
+        own["arguments"] = arguments
+        own["output_limit"] = output_limit
+        own["streams"] = False
         own["effects"] = frozenset(["reads"])
-        own["skills"], own["folders"] = skills, tuple(str(folder) for folder in folders)
+        own["skills"] = skills
+        own["folders"] = tuple(map(str, folders))
 
     @property
     def spec(self) -> ToolSpec:
         """The tool as a model sees it: the skills' names and descriptions."""
-        about = (
-            self.description
-            or "Read a skill: instructions for a kind of task. Read the one that fits before you begin."
-        )
         share = max(80, CATALOGUE // len(self.skills))
-        listed = [f"- {skill.name}: {_cut(skill.description, share)}" for skill in self.skills]
-        return ToolSpec(self.name, "\n".join([about, "Skills:", *listed]), schema_of(self.arguments))
+        lines = [self.description or ABOUT, "Skills:"]
+        for skill in self.skills:
+            lines.append(f"- {skill.name}: {_cut(skill.description, share)}")
+        return ToolSpec(self.name, "\n".join(lines), schema_of(self.arguments))
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    async def __call__(self, *args: object, **kwargs: object) -> Any:
         """What a walk would read, without its runner."""
         return await in_thread(self._read, self.read(args[0] if args else kwargs))
 
@@ -144,7 +145,9 @@ class Skills(Tool[Any, str]):
             ToolError: there is no such skill or file, or it is no text.
         """
         given = next(iter(inputs.values()))
-        asked: Any = self.read({"skill": given} if isinstance(given, str) else given)  # on an edge, text is a name
+        if isinstance(given, str):  # on an edge, text is a name
+            given = {"skill": given}
+        asked: Any = self.read(given)
         if not getattr(asked, "run", False):
             return await in_thread(self._read, asked)
         return result_text(self.name, await self._run(asked, ctx), None)
@@ -153,15 +156,21 @@ class Skills(Tool[Any, str]):
         for skill in self.skills:
             if skill.name == name:
                 return skill
-        raise ToolError(f"there is no skill {name!r}; there is: {', '.join(s.name for s in self.skills)}")
+        have = ", ".join(skill.name for skill in self.skills)
+        raise ToolError(f"there is no skill {name!r}; there is: {have}")
 
     def _read(self, asked: Any) -> str:
+        """The text of a skill, or of a file of it, from where the model wants to go on."""
         skill = self._skill(asked.skill)
         if asked.file not in ("", HEAD):
-            text, more = _text(_file(skill, asked.file)), ""
+            text = _text(_file(skill, asked.file))
+            more = ""
         else:
-            text, more = _parts(_text(_file(skill, HEAD)))[1].strip(), _listed(skill)
-        end = asked.start + max(1, self.output_limit - len(more) - 200)
+            _, body = _parts(_text(_file(skill, HEAD)))
+            text = body.strip()
+            more = _listed(skill)
+        room = self.output_limit - len(more) - 200
+        end = asked.start + max(1, room)
         if end < len(text):
             more = f"\n[cut at character {end} of {len(text)}; go on with start={end}]{more}"
         return text[asked.start : end] + more
@@ -169,28 +178,44 @@ class Skills(Tool[Any, str]):
     async def _run(self, asked: Any, ctx: Context) -> Any:
         """Hands a script to the runner: a call along its edge."""
         path = await in_thread(_file, self._skill(asked.skill), asked.file)
-        reachable = ctx.frame.reachable(self, ctx)
-        runner = next((n for n in (*reachable, *self.calls) if isinstance(n, Node)), None)
-        fields = _fields(runner) if runner is not None else ()
-        given: dict[str, Any] = {"code": await in_thread(_text, path)} if "code" in fields else {"path": str(path)}
+        fields = self._runner_fields(ctx)
+        given: dict[str, Any] = {}
+        if "code" in fields:
+            given["code"] = await in_thread(_text, path)
+        else:
+            given["path"] = str(path)
         if "arguments" in fields:
             given["arguments"] = asked.arguments
         elif asked.arguments:
             raise ToolError(f"{asked.file!r} cannot be given arguments: its runner takes none")
-        first = self.calls[0]
-        return await ctx.call(first if isinstance(first, str) else first.name, given)
+        runner = self.calls[0]
+        return await ctx.call(runner if isinstance(runner, str) else runner.name, given)
+
+    def _runner_fields(self, ctx: Context) -> Sequence[str]:
+        """What the runner takes; nothing is known of one that cannot be reached."""
+        for runner in (*ctx.frame.reachable(self, ctx), *self.calls):
+            if isinstance(runner, Node):
+                return _fields(runner)
+        return ()
+
+
+ABOUT = "Read a skill: instructions for a kind of task. Read the one that fits before you begin."
+"""What a model is told before the list, unless there is a description."""
 
 
 def _fields(runner: AnyNode) -> Sequence[str]:
     return tuple(spec_of(runner).parameters.get("properties", {}))
 
 
-def _takes(runner: AnyNode) -> bool:
-    return bool({"code", "path"} & set(_fields(runner)))
-
-
-def _useless(runner: AnyNode) -> str:
-    return f"its runner {runner.name!r} takes {', '.join(_fields(runner))}; it must take `code`, a script's text, or `path`"
+def _runner_problems(runner: Callee | None) -> tuple[str, ...]:
+    """What is wrong with a runner; of a name nothing is known yet."""
+    if not isinstance(runner, Node):
+        return ()
+    fields = _fields(runner)
+    if "code" in fields or "path" in fields:
+        return ()
+    taken = ", ".join(fields)
+    return (f"its runner {runner.name!r} takes {taken}; it must take `code`, a script's text, or `path`",)
 
 
 def _cut(text: str, limit: int) -> str:
@@ -199,25 +224,24 @@ def _cut(text: str, limit: int) -> str:
 
 
 # -- declaring ---------------------------------------------------------------------------------------------------------
-def _found(name: str, folders: Sequence[Path]) -> tuple[Skill, ...]:
-    """The skills of all folders, by name."""
+def _read_folders(name: str, folders: Sequence[Path]) -> tuple[Skill, ...]:
+    """The skills of all folders, by name.
+
+    Raises:
+        DeclarationError: something is wrong with them; the text has all of it.
+    """
     skills: dict[str, Skill] = {}
     problems: list[str] = []
     for folder in folders:
-        if not folder.is_dir():
-            problems.append(f"{folder} is no folder")
-            continue
-        own = [folder] if (folder / HEAD).exists() else sorted(p for p in folder.iterdir() if (p / HEAD).exists())
-        if not own:
-            problems.append(f"{folder} holds no skill: no {HEAD} in it, nor in a folder in it")
-        for each in own:
-            made = _declared(each, each != folder)
-            if isinstance(made, str):
-                problems.append(made)
-            elif made.name in skills:
-                problems.append(f"two skills are named {made.name!r}: {skills[made.name].folder} and {made.folder}")
-            else:
-                skills[made.name] = made
+        for place in _skill_folders(folder, problems):
+            try:
+                skill = _read_skill(place, nested=place != folder)
+            except ToolError as error:
+                problems.append(str(error))
+                continue
+            other = skills.setdefault(skill.name, skill)
+            if other is not skill:
+                problems.append(f"two skills are named {skill.name!r}: {other.folder} and {skill.folder}")
     if len(skills) > MOST:
         problems.append(f"there are {len(skills)} skills, and one node lists {MOST} at most; make several")
     if problems:
@@ -225,27 +249,58 @@ def _found(name: str, folders: Sequence[Path]) -> tuple[Skill, ...]:
     return tuple(skills[key] for key in sorted(skills))
 
 
-def _declared(folder: Path, nested: bool) -> Skill | str:
-    """The skill of one folder, or what is wrong with it."""
+def _skill_folders(folder: Path, problems: list[str]) -> list[Path]:
+    """The folder itself, if it is a skill, else the skills in it."""
+    if not folder.is_dir():
+        problems.append(f"{folder} is not a folder")
+        return []
+    if (folder / HEAD).exists():
+        return [folder]
+    inside = sorted(place for place in folder.iterdir() if (place / HEAD).exists())
+    if not inside:
+        problems.append(f"{folder} holds no skill: no {HEAD} in it, nor in a folder in it")
+    return inside
+
+
+def _read_skill(folder: Path, *, nested: bool) -> Skill:
+    """The skill of one folder.
+
+    Raises:
+        ToolError: it does not keep to the format.
+    """
     if nested and folder.is_symlink():
-        return f"{folder} is a link; give the folder that it leads to, Skills({str(folder.resolve())!r}, ...)"
+        target = str(folder.resolve())
+        raise ToolError(f"{folder} is a link; give the folder that it leads to, Skills({target!r}, ...)")
     root = folder.resolve()
     try:
         head, _ = _parts(_text(root / HEAD))
+        name = _checked_name(head.get("name"), root.name)
+        description = _checked_description(head.get("description"))
     except ToolError as error:
-        return f"{folder / HEAD}: {error}"
-    name, description = head.get("name"), head.get("description")
+        raise ToolError(f"{folder / HEAD}: {error}") from None
+    return Skill(name, description, root)
+
+
+def _checked_name(name: object, folder: str) -> str:
     if not isinstance(name, str) or not name:
-        return f"{folder / HEAD}: the front matter has no `name`"
+        raise ToolError("the front matter has no `name`")
     if not NAME.fullmatch(name) or len(name) > NAME_LIMIT:
-        return f"{folder / HEAD}: the name {name!r} is not allowed; up to {NAME_LIMIT} of a-z, 0-9 and single hyphens between them"
-    if name != root.name:
-        return f"{folder / HEAD}: the name {name!r} is not that of its folder, {root.name!r}; rename one"
+        allowed = f"up to {NAME_LIMIT} of a-z, 0-9 and single hyphens between them"
+        raise ToolError(f"the name {name!r} is not allowed; {allowed}")
+    if name != folder:
+        raise ToolError(f"the name {name!r} is not that of its folder, {folder!r}; rename one")
+    return name
+
+
+def _checked_description(description: object) -> str:
     if not isinstance(description, str) or not description.strip():
-        return f"{folder / HEAD}: the front matter has no `description`: what the skill does, and when to use it"
+        raise ToolError("the front matter has no `description`: what the skill does, and when to use it")
     if len(description) > ABOUT_LIMIT:
-        return f"{folder / HEAD}: the description has {len(description)} characters, and may have {ABOUT_LIMIT}"
-    return Skill(name, description.strip(), root)
+        raise ToolError(f"the description has {len(description)} characters, and may have {ABOUT_LIMIT}")
+    return description.strip()
+
+
+_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
 def _parts(text: str) -> tuple[Mapping[str, Any], str]:
@@ -256,15 +311,16 @@ def _parts(text: str) -> tuple[Mapping[str, Any], str]:
     """
     import yaml
 
-    match = re.match(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL | re.MULTILINE)
+    match = _FRONT_MATTER.match(text)
     if match is None:
         raise ToolError("it does not begin with front matter between two lines of ---")
     try:
         head = yaml.safe_load(match[1])
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ToolError(f"its front matter is no YAML: {' '.join(str(error).split())[:200]}") from None
+        reason = " ".join(str(error).split())[:200]
+        raise ToolError(f"its front matter is not YAML: {reason}") from None
     if not isinstance(head, dict):
-        raise ToolError("its front matter is no mapping; write name: and description:")
+        raise ToolError("its front matter is not a mapping; write name: and description:")
     return head, text[match.end() :]
 
 
@@ -276,15 +332,18 @@ def _files(root: Path) -> list[str]:
         folders.sort()
         for name in sorted(files):
             path = os.path.join(place, name)
-            try:
-                regular = stat.S_ISREG(os.lstat(path).st_mode)
-            except OSError:
-                continue
-            if regular:
+            if _is_regular(path):
                 found.append(Path(path).relative_to(root).as_posix())
         if len(found) > 10 * FILES:
             break
     return found
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:  # it is gone
+        return False
 
 
 def _listed(skill: Skill) -> str:
@@ -306,11 +365,22 @@ def _file(skill: Skill, asked: str) -> Path:
     wanted = PurePosixPath(asked.replace("\\", "/")).as_posix()
     files = _files(skill.folder)
     found = skill.folder / wanted
-    if wanted not in files or found.resolve() != found:  # the folder is what it was when it was walked
-        others = [file for file in files if file != HEAD]
-        have = ", ".join(others[:20]) + (", ..." if len(others) > 20 else "") if others else "no files"
-        raise ToolError(f"skill {skill.name!r} has no file {asked!r}; it has {have}")
+    is_there = wanted in files and found.resolve() == found  # the folder is what it was when it was walked
+    if not is_there:
+        raise ToolError(f"skill {skill.name!r} has no file {asked!r}; it has {_have(files)}")
     return found
+
+
+def _have(files: Sequence[str]) -> str:
+    others = [file for file in files if file != HEAD]
+    if not others:
+        return "no files"
+    listed = ", ".join(others[:20])
+    return f"{listed}, ..." if len(others) > 20 else listed
+
+
+_READING = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""No link is followed, and no pipe is waited for."""
 
 
 def _text(path: Path) -> str:
@@ -319,19 +389,18 @@ def _text(path: Path) -> str:
     Raises:
         ToolError: it is no such thing, too large, or gone.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        handle = os.open(path, flags)
+        handle = os.open(path, _READING)
     except OSError as error:
         raise ToolError(f"{path.name} cannot be read: {error.strerror}") from None
     with os.fdopen(handle, "rb") as file:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
-            raise ToolError(f"{path.name} is no file")
+            raise ToolError(f"{path.name} is not a file")
         if state.st_size > BYTES:
             raise ToolError(f"{path.name} has {state.st_size} bytes, and {BYTES} are read at most")
         content = file.read(BYTES + 1)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise ToolError(f"{path.name} is no text (UTF-8)") from None
+        raise ToolError(f"{path.name} is not text (UTF-8)") from None

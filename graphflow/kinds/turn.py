@@ -11,8 +11,9 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 from pydantic_core import from_json
 
@@ -27,6 +28,8 @@ from graphflow.model.reply import Reply
 from graphflow.model.seam import ToolSpec
 from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn
 from graphflow.redaction import scrub
+
+Job: TypeAlias = Callable[[], Awaitable[ToolResult]]
 
 _BROKEN_OFF = {
     "length": "the call was cut off at the token limit (write less)",
@@ -48,10 +51,16 @@ class Offer:
 
     def __init__(self, agent: AnyNode, nodes: Sequence[AnyNode], pairs: Sequence[Any], ctx: Context) -> None:
         self.nodes = nodes
-        self.handoffs: dict[str, tuple[Handoff, AnyNode]] = {pair[0].tool: pair for pair in pairs}
-        self.specs = (*(self._spec(node, ctx) for node in nodes), *(_spec_of_handoff(*pair) for pair in pairs))
-        self.hidden = {callee if isinstance(callee, str) else callee.name for callee in agent.calls}
+        self.handoffs: dict[str, tuple[Handoff, AnyNode]] = {}
+        self.hidden: set[str] = set()
         """Names there is an edge to, whether they are offered now or not: the walk itself refuses those."""
+        specs = [self._spec(node, ctx) for node in nodes]
+        for handoff, target in pairs:
+            self.handoffs[handoff.tool] = (handoff, target)
+            specs.append(_spec_of_handoff(handoff, target))
+        self.specs = tuple(specs)
+        for callee in agent.calls:
+            self.hidden.add(callee if isinstance(callee, str) else callee.name)
 
     def _spec(self, node: AnyNode, ctx: Context) -> ToolSpec:
         """The node as the model sees it; one that calls others for it tells which it can call here."""
@@ -63,36 +72,65 @@ class Offer:
 
     def find(self, name: str) -> AnyNode | None:
         """The node of that name."""
-        return next((node for node in self.nodes if node.name == name), None)
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        return None
+
+    def check(self, name: str) -> None:
+        """Refuses a name that the agent has no edge to.
+
+        Raises:
+            NotReachable: there is none; the text lists those there are.
+        """
+        if name not in self.hidden:
+            names = [*(node.name for node in self.nodes), *self.handoffs]
+            have = ", ".join(names) or "nothing"
+            raise NotReachable(f"there is no tool named {name!r}; you can call: {have}")
 
 
 def _spec_of_handoff(handoff: Handoff, target: AnyNode) -> ToolSpec:
-    spec = spec_of(target)
-    about = handoff.description or target.description
-    return ToolSpec(
-        handoff.tool, f"Hand over to {handoff.name}, for good." + (f" {about}" if about else ""), spec.parameters
-    )
+    about = f"Hand over to {handoff.name}, for good."
+    description = handoff.description or target.description
+    if description:
+        about += f" {description}"
+    return ToolSpec(handoff.tool, about, spec_of(target).parameters)
 
 
 async def carry_out(
-    reply: Reply, offer: Offer, ctx: Context, said: Sequence[Turn], max_parallel_calls: int
+    reply: Reply, offer: Offer, ctx: Context, earlier: Sequence[Turn], max_parallel_calls: int
 ) -> tuple[ToolResult, ...] | Handover:
-    """The results of one turn's calls in their order, or the hand-over that one of them is."""
+    """The results of one turn's calls in their order, or the hand-over that one of them is.
+
+    `earlier` is what was said before this turn, for whom the walk is handed over to.
+    """
     calls = reply.calls
-    done = _cut_off(reply, ctx)
-    turn_is_whole = not done
-    handing = [n for n, call in enumerate(calls) if call.name in offer.handoffs and n not in done]
-    others = [n for n, call in enumerate(calls) if call.name not in offer.handoffs and n not in done]
-    done |= zip(others, await _results([calls[n] for n in others], offer, ctx, max_parallel_calls), strict=True)
+    results = _cut_off(reply, ctx)
+    turn_is_whole = not results
+    handing: list[int] = []
+    others: list[int] = []
+    for place, call in enumerate(calls):
+        if place in results:
+            continue
+        if call.name in offer.handoffs:
+            handing.append(place)
+        else:
+            others.append(place)
+    answers = await _results([calls[place] for place in others], offer, ctx, max_parallel_calls)
+    results |= zip(others, answers, strict=True)
     if len(handing) == 1 and turn_is_whole:
-        handed = _hand_over(reply, handing[0], offer, ctx, said, done)
-        if handed is not None:
-            return handed
+        handover = _hand_over(reply, handing[0], offer, ctx, earlier, results)
+        if handover is not None:
+            return handover
     elif handing:
         why = "you can hand over to one only" if turn_is_whole else "another call of this turn was cut off"
-        for n in handing:
-            done[n] = ToolResult(calls[n].id, calls[n].name, f"{why}; nothing was handed over", ok=False)
-    return tuple(done[n] for n in range(len(calls)))
+        for place in handing:
+            results[place] = _refusal(calls[place], f"{why}; nothing was handed over")
+    return tuple(results[place] for place in range(len(calls)))
+
+
+def _refusal(call: ToolCall, text: str) -> ToolResult:
+    return ToolResult(call.id, call.name, text, ok=False)
 
 
 def _cut_off(reply: Reply, ctx: Context) -> dict[int, ToolResult]:
@@ -105,11 +143,11 @@ def _cut_off(reply: Reply, ctx: Context) -> dict[int, ToolResult]:
     if why is None:
         return {}
     text = f"{why} in an answer of agent {ctx.node.name!r}; nothing was called"
-    return {
-        n: ToolResult(call.id, call.name, text, ok=False)
-        for n, call in enumerate(reply.calls)
-        if not has_arguments(call)
-    }
+    refusals: dict[int, ToolResult] = {}
+    for place, call in enumerate(reply.calls):
+        if not has_arguments(call):
+            refusals[place] = _refusal(call, text)
+    return refusals
 
 
 def has_arguments(call: ToolCall) -> bool:
@@ -122,38 +160,43 @@ def has_arguments(call: ToolCall) -> bool:
 
 
 def _hand_over(
-    reply: Reply, at: int, offer: Offer, ctx: Context, said: Sequence[Turn], done: dict[int, ToolResult]
+    reply: Reply, place: int, offer: Offer, ctx: Context, earlier: Sequence[Turn], results: dict[int, ToolResult]
 ) -> Handover | None:
-    """The hand-over that the call at this place is; None if it is not possible, and `done` tells the model why."""
-    call = reply.calls[at]
+    """The hand-over that the call at this place is; None if it is not possible, and `results` tell the model why."""
+    call = reply.calls[place]
     handoff, target = offer.handoffs[call.name]
     try:
-        message = read_for(target, _spelled(call))
+        message = read_for(target, _arguments(call))
         ctx.frame.permit(ctx, target, message)
     except Exception as error:
-        done[at] = _failed(call, error)
+        results[place] = _failed(call, error)
         return None
     ctx.frame.record(HandedOver, ctx.activation, node=ctx.node.name, target=target.name)
-    return Handover(target.name, message, _so_far(reply, done, said) if handoff.conversation else ())
+    turns = _conversation(reply, results, earlier) if handoff.conversation else ()
+    return Handover(target.name, message, turns)
 
 
-def _so_far(reply: Reply, done: dict[int, ToolResult], said: Sequence[Turn]) -> tuple[Turn, ...]:
+def _conversation(reply: Reply, results: dict[int, ToolResult], earlier: Sequence[Turn]) -> tuple[Turn, ...]:
     """The conversation that travels: without the call that hands it over, which nobody answers."""
-    if not done:
-        return (*said, *([AssistantTurn(reply.text)] if reply.text else []))
-    answered = sorted(done)
-    turn = AssistantTurn(reply.text, tuple(reply.calls[n] for n in answered))
-    return (*said, turn, ToolTurn(tuple(done[n] for n in answered)))
+    places = sorted(results)
+    if places:
+        calls = tuple(reply.calls[place] for place in places)
+        answers = ToolTurn(tuple(results[place] for place in places))
+        return (*earlier, AssistantTurn(reply.text, calls), answers)
+    if reply.text:
+        return (*earlier, AssistantTurn(reply.text))
+    return tuple(earlier)
 
 
 async def _results(
     calls: Sequence[ToolCall], offer: Offer, ctx: Context, max_parallel_calls: int
 ) -> tuple[ToolResult, ...]:
     if len(calls) == 1:
-        return (await _one(calls[0], offer, ctx),)
+        return (await _call(calls[0], offer, ctx),)
     results: list[ToolResult] = []
     for group in _groups(calls, offer):
-        results += await _together([lambda call=call: _one(call, offer, ctx) for call in group], max_parallel_calls)  # type: ignore[misc]  # mypy cannot type a lambda's default
+        jobs = [partial(_call, call, offer, ctx) for call in group]
+        results += await _together(jobs, max_parallel_calls)
     return tuple(results)
 
 
@@ -172,15 +215,14 @@ def _groups(calls: Sequence[ToolCall], offer: Offer) -> list[list[ToolCall]]:
     return groups
 
 
-async def _together(jobs: Sequence[Callable[[], Any]], max_parallel_calls: int) -> list[ToolResult]:
+async def _together(jobs: Sequence[Job], max_parallel_calls: int) -> list[ToolResult]:
     if len(jobs) == 1:
         return [await jobs[0]()]
     gate = asyncio.Semaphore(max_parallel_calls)
 
-    async def work(job: Callable[[], Any]) -> ToolResult:
+    async def work(job: Job) -> ToolResult:
         async with gate:
-            result: ToolResult = await job()
-            return result
+            return await job()
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -190,15 +232,18 @@ async def _together(jobs: Sequence[Callable[[], Any]], max_parallel_calls: int) 
     return [task.result() for task in tasks]
 
 
-async def _one(call: ToolCall, offer: Offer, ctx: Context) -> ToolResult:
+async def _call(call: ToolCall, offer: Offer, ctx: Context) -> ToolResult:
+    """The result of one call; a failure is a result, too.
+
+    Raises:
+        LimitExceeded: the agent's own frame has reached a limit.
+    """
     node = offer.find(call.name)
     limit = getattr(node, "output_limit", OUTPUT_LIMIT)
     try:
-        if node is None and call.name not in offer.hidden:
-            have = ", ".join([*(n.name for n in offer.nodes), *offer.handoffs]) or "nothing"
-            raise NotReachable(f"there is no tool named {call.name!r}; you can call: {have}")
-        spelled = _spelled(call)
-        answer: Any = await ctx.frame.call(ctx, call.name, spelled, read_for)
+        if node is None:
+            offer.check(call.name)
+        answer = await ctx.frame.call(ctx, call.name, _arguments(call), read_for)
         return ToolResult(call.id, call.name, _shown(call.name, answer, limit))
     except LimitExceeded as error:
         if ctx.frame.ends(error):
@@ -208,17 +253,19 @@ async def _one(call: ToolCall, offer: Offer, ctx: Context) -> ToolResult:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise  # we are to stop; else the tool awaited something that somebody else has cancelled
-        return ToolResult(call.id, call.name, f"the tool was cancelled: {error}", ok=False)
+        return _refusal(call, f"the tool was cancelled: {error}")
     except Exception as error:
         return _failed(call, error, limit)
 
 
-def _spelled(call: ToolCall) -> str:
-    return "{}" if call.arguments.strip() in ("", "null") else call.arguments
+def _arguments(call: ToolCall) -> str:
+    text = call.arguments.strip()
+    return "{}" if text in ("", "null") else call.arguments
 
 
 def _failed(call: ToolCall, error: BaseException, limit: int = OUTPUT_LIMIT) -> ToolResult:
-    return ToolResult(call.id, call.name, cut(scrub(f"{type(error).__name__}: {error_text(error)}"), limit), ok=False)
+    text = scrub(f"{type(error).__name__}: {error_text(error)}")
+    return _refusal(call, cut(text, limit))
 
 
 def _shown(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ...]:
@@ -226,9 +273,14 @@ def _shown(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ...]:
     media = () if type(answer) is str else _media(answer)
     if not media:
         return result_text(node, answer, limit)
-    if isinstance(answer, list) and all(isinstance(part, (str, Media)) for part in answer):
-        return tuple(part if isinstance(part, Media) else result_text(node, part, limit) for part in answer)
-    return media if isinstance(answer, Media) else (result_text(node, without_media(answer), limit), *media)
+    if isinstance(answer, Media):
+        return media
+    if not isinstance(answer, list) or not all(isinstance(part, (str, Media)) for part in answer):
+        return (result_text(node, without_media(answer), limit), *media)
+    parts: list[str | Media] = []
+    for part in answer:
+        parts.append(part if isinstance(part, Media) else result_text(node, part, limit))
+    return tuple(parts)
 
 
 def _media(answer: Any) -> tuple[Media, ...]:

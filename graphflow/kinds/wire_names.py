@@ -27,13 +27,15 @@ _FITS = re.compile(rf"[A-Za-z_][A-Za-z0-9_-]{{0,{LONGEST - 1}}}")
 """What OpenAI, Anthropic and Gemini all take; Gemini alone wants a letter or _ at the beginning."""
 _DIGITS = 8
 """Digits of the digest that tells two names apart which would be spelled alike."""
+_ACCENTS = re.compile(r"[\u0300-\u036f]")
+"""Combining marks, which NFKD puts behind their letters."""
 NO_NAMES = ("auto", "none", "required")
 """What `tool_choice` can be beside the name of a tool."""
 
 
 def cleaned(name: str) -> str:
     """A name in letters, digits, _ and -, at most 64; accents are dropped. Two names may come out alike."""
-    bare = "".join(c for c in normalize("NFKD", name) if not 0x300 <= ord(c) < 0x370)
+    bare = _ACCENTS.sub("", normalize("NFKD", name))
     return re.sub(r"[^A-Za-z0-9_-]", "_", bare)[:LONGEST]
 
 
@@ -54,26 +56,36 @@ class WireNames:
 
     def learn(self, names: Iterable[str]) -> None:
         """Spells names that are new; those that can be sent as they are come first, as they shall be."""
-        new = [name for name in dict.fromkeys(names) if name not in self._spellings]
-        odd: dict[str, list[str]] = {}
-        for name in new:
+        alike: dict[str, list[str]] = {}
+        for name in dict.fromkeys(names):
+            if name in self._spellings:
+                continue
             if _FITS.fullmatch(name) and name not in self._names:
-                self._spellings[name] = self._names[name] = name
+                self._give(name, name)
             else:
-                odd.setdefault(_stem(name), []).append(name)
-        for stem, alike in odd.items():
-            alone = stem and stem not in self._names and len(alike) == 1
-            for name in alike:
-                self._all_fit = False
-                spelling = stem if alone else self._told_apart(stem or "tool", name)
-                self._spellings[name] = spelling
-                self._names[spelling] = name
+                alike.setdefault(_stem(name), []).append(name)
+        for stem, odd in alike.items():
+            self._all_fit = False
+            is_free = stem != "" and stem not in self._names
+            if is_free and len(odd) == 1:
+                self._give(odd[0], stem)
+                continue
+            for name in odd:
+                self._give(name, self._digested(stem or "tool", name))
 
-    def _told_apart(self, stem: str, name: str) -> str:
+    def _give(self, name: str, spelling: str) -> None:
+        self._spellings[name] = spelling
+        self._names[spelling] = name
+
+    def _digested(self, stem: str, name: str) -> str:
         """A spelling with as much of the name's digest as makes it the only one."""
         digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-        longer = (f"{stem[: LONGEST - size - 1]}_{digest[:size]}" for size in range(_DIGITS, LONGEST - 1))
-        return next(spelling for spelling in longer if spelling not in self._names)
+        for size in range(_DIGITS, LONGEST - 1):
+            beginning = stem[: LONGEST - size - 1]
+            spelling = f"{beginning}_{digest[:size]}"
+            if spelling not in self._names:
+                return spelling
+        raise AssertionError("two names have the same digest")
 
     def spelling(self, name: str) -> str:
         """How a name is sent."""
@@ -88,7 +100,7 @@ class WireNames:
         """The request as it is sent."""
         if self._all_fit:
             return request
-        turns = tuple(self._sent_turn(turn) for turn in request.turns)
+        turns = tuple(map(self._sent_turn, request.turns))
         tools = tuple(replace(spec, name=self.spelling(spec.name)) for spec in request.tools)
         settings = request.settings
         choice = settings.tool_choice
@@ -102,8 +114,8 @@ class WireNames:
             return
         self.learn(call.name for call in reply.calls if call.name not in self._names)
         if not self._all_fit:
-            reply.parts = tuple(self._read_part(part) for part in reply.parts)
-            reply.calls = tuple(self._read_call(call) for call in reply.calls)
+            reply.parts = tuple(map(self._read_part, reply.parts))
+            reply.calls = tuple(map(self._read_call, reply.calls))
 
     def _read_part(self, part: Part) -> Part:
         return self._read_call(part) if type(part) is ToolCall else part
@@ -119,13 +131,17 @@ class WireNames:
             return known[1]
         twin: Turn
         if isinstance(turn, AssistantTurn):
-            calls = tuple(self._sent_call(call) for call in turn.calls)
-            parts = tuple(self._sent_call(part) if type(part) is ToolCall else part for part in turn.parts)
+            calls = tuple(map(self._sent_call, turn.calls))
+            parts = tuple(map(self._sent_part, turn.parts))
             twin = AssistantTurn(turn.text, calls, parts, turn.wire)
         else:
-            twin = ToolTurn(tuple(replace(result, name=self.spelling(result.name)) for result in turn.results))
+            results = [replace(result, name=self.spelling(result.name)) for result in turn.results]
+            twin = ToolTurn(tuple(results))
         self._twins[id(turn)] = (turn, twin)  # the turn is kept, so that its id stays its own
         return twin
+
+    def _sent_part(self, part: Part) -> Part:
+        return self._sent_call(part) if type(part) is ToolCall else part
 
     def _sent_call(self, call: ToolCall) -> ToolCall:
         return replace(call, name=self.spelling(call.name))
@@ -134,6 +150,8 @@ class WireNames:
 def _stem(name: str) -> str:
     """A name that every API takes and that reads like this one, or nothing where there is nothing to be read."""
     stem = cleaned(name)
-    if not any(c.isalnum() for c in stem):
+    if not re.search(r"[A-Za-z0-9]", stem):
         return ""
-    return stem if _FITS.fullmatch(stem) else f"_{stem}"[:LONGEST]
+    if _FITS.fullmatch(stem):
+        return stem
+    return f"_{stem}"[:LONGEST]

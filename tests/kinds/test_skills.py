@@ -140,7 +140,7 @@ def test_no_path_leads_out(root: Path, tmp_path: Path, file: str) -> None:
 def test_files_that_are_no_text_or_too_large_are_refused(root: Path) -> None:
     (root / "bread" / "photo.png").write_bytes(b"\x89PNG\xff")
     (root / "bread" / "huge.md").write_bytes(b"x" * (2**20 + 1))
-    assert told(Skills(root), skill="bread", file="photo.png") == "ToolError: photo.png is no text (UTF-8)"
+    assert told(Skills(root), skill="bread", file="photo.png") == "ToolError: photo.png is not text (UTF-8)"
     assert "1048576 are read at most" in told(Skills(root), skill="bread", file="huge.md")
     assert "there is no skill 'nope'; there is: bread, fine-cakes" in told(Skills(root), skill="nope")
 
@@ -174,9 +174,9 @@ def test_many_skills_share_a_bounded_list(tmp_path: Path) -> None:
         ("name: bread\n", "the front matter has no `description`"),
         ("name: bread\ndescription: ' '\n", "the front matter has no `description`"),
         ("name: bread\ndescription: " + "x" * 1025 + "\n", "has 1025 characters, and may have 1024"),
-        ("name: [bread\n", "its front matter is no YAML"),
-        ("- name\n", "its front matter is no mapping"),
-        ("name: !!python/object:os.system bread\n", "is no YAML"),
+        ("name: [bread\n", "its front matter is not YAML"),
+        ("- name\n", "its front matter is not a mapping"),
+        ("name: !!python/object:os.system bread\n", "is not YAML"),
     ],
 )
 def test_what_does_not_keep_to_the_format_is_told_at_the_declaration(tmp_path: Path, head: str, says: str) -> None:
@@ -203,10 +203,10 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         "two skills are named 'bread'",
         "'pie' is not that of its folder",
         "does not begin with front matter",
-        "is no text (UTF-8)",
+        "is not text (UTF-8)",
         "is a link; give the folder that it leads to",
         "holds no skill",
-        "nowhere is no folder",
+        "nowhere is not a folder",
     ):
         assert said in text
     with pytest.raises(DeclarationError, match="at least one folder"):
