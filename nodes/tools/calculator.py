@@ -21,9 +21,9 @@ from graphflow import Message, ToolError, tool
 
 DIGITS = 1_000
 BITS = int(DIGITS * math.log2(10))
-DEEPEST = 60
+MAX_DEPTH = 60
 """Parentheses and operators within each other."""
-SHOWN = 17
+SHOWN_DIGITS = 17
 """Digits that are shown of a number without an end, as many as tell every float from its neighbours."""
 
 Number = Fraction | float
@@ -61,7 +61,9 @@ def calculate(expression: Expression) -> Answer:
         expression: the sum, for example (1 + 2) * 3 ** 4 / 7.
     """
     value = evaluate(expression)
-    return Answer(value=str(value).lower(), exact=True) if isinstance(value, bool) else shown(value)
+    if isinstance(value, bool):
+        return Answer(value=str(value).lower(), exact=True)
+    return shown(value)
 
 
 def evaluate(expression: str) -> Number | bool:
@@ -71,18 +73,21 @@ def evaluate(expression: str) -> Number | bool:
         ToolError: it cannot be read or worked out; the text says where.
     """
     text = expression.strip()
-    odd = WORDS.fullmatch(text)
-    if not odd:
-        place = WORDS.match(text).end()  # type: ignore[union-attr]  # it matches at least the empty text
+    known = WORDS.match(text)
+    place = known.end() if known is not None else 0
+    if place < len(text):
         raise ToolError(
             f"{text[place]!r} at character {place + 1} means nothing here; write ** for a power, * for times, / for by"
         )
+    line = " ".join(text.split())
     try:
-        tree = ast.parse(" ".join(text.split()), mode="eval")
+        tree = ast.parse(line, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        where = f" near character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-        raise ToolError(f"{text[:80]!r} cannot be read{where}: {error.args[0] if error.args else error}") from None
-    return _Sum(" ".join(text.split())).value(tree.body, DEEPEST)
+        offset = getattr(error, "offset", None)
+        where = f" near character {offset}" if offset else ""
+        reason = error.args[0] if error.args else error
+        raise ToolError(f"{text[:80]!r} cannot be read{where}: {reason}") from None
+    return _Sum(line).value(tree.body, MAX_DEPTH)
 
 
 class _Sum:
@@ -93,31 +98,15 @@ class _Sum:
 
     def fail(self, node: ast.AST, why: str) -> NoReturn:
         piece = ast.get_source_segment(self.text, node) or ""
-        raise ToolError(f"{piece[:80]!r} at character {getattr(node, 'col_offset', 0) + 1}: {why}")
+        place = getattr(node, "col_offset", 0) + 1
+        raise ToolError(f"{piece[:80]!r} at character {place}: {why}")
 
     def value(self, node: ast.expr, depth: int) -> Number | bool:
         """The value of one part."""
         if depth == 0:
-            self.fail(node, f"more than {DEEPEST} within each other; work it out in parts")
+            self.fail(node, f"more than {MAX_DEPTH} within each other; work it out in parts")
         try:
-            match node:
-                case ast.Constant():
-                    return self.constant(node)
-                case ast.Name(id=name) if name in CONSTANTS:
-                    return CONSTANTS[name]
-                case ast.UnaryOp(op=ast.USub() | ast.UAdd() as op, operand=operand):
-                    value = self.number(operand, depth - 1)
-                    return -value if isinstance(op, ast.USub) else value
-                case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATIONS:
-                    return self.bounded(
-                        node, OPERATIONS[type(op)](self.number(left, depth - 1), self.number(right, depth - 1))
-                    )
-                case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in COMPARISONS for op in ops):
-                    values = [self.number(each, depth - 1) for each in (left, *others)]
-                    pairs = zip(values, ops, values[1:], strict=False)
-                    return all(COMPARISONS[type(op)](one, other) for one, op, other in pairs)
-                case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
-                    return self.bounded(node, FUNCTIONS[name](*(self.number(each, depth - 1) for each in args)))
+            value = self._part(node, depth - 1)
         except ZeroDivisionError:
             self.fail(node, "division by zero")
         except OverflowError:
@@ -126,7 +115,40 @@ class _Sum:
             self.fail(node, "that many numbers do not fit this function")
         except ValueError as error:
             self.fail(node, f"{error}; change the number")
-        self.fail(node, f"means nothing here; there are numbers, {', '.join(CONSTANTS)}, and {', '.join(FUNCTIONS)}")
+        if value is None:
+            constants, functions = ", ".join(CONSTANTS), ", ".join(FUNCTIONS)
+            self.fail(node, f"means nothing here; there are numbers, {constants}, and {functions}")
+        return value
+
+    def _part(self, node: ast.expr, depth: int) -> Number | bool | None:
+        """The value of one part, or None if there is nothing of its kind here."""
+        match node:
+            case ast.Constant():
+                return self.constant(node)
+            case ast.Name(id=name) if name in CONSTANTS:
+                return CONSTANTS[name]
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return self.number(operand, depth)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -self.number(operand, depth)
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATIONS:
+                one, other = self.number(left, depth), self.number(right, depth)
+                return self.bounded(node, OPERATIONS[type(op)](one, other))
+            case ast.Compare():
+                return self._comparison(node, depth)
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
+                numbers = [self.number(argument, depth) for argument in args]
+                return self.bounded(node, FUNCTIONS[name](*numbers))
+        return None
+
+    def _comparison(self, node: ast.Compare, depth: int) -> bool | None:
+        """`1 < x <= 3`: every pair of neighbours."""
+        tests = [COMPARISONS.get(type(op)) for op in node.ops]
+        if None in tests:
+            return None
+        values = [self.number(operand, depth) for operand in (node.left, *node.comparators)]
+        pairs = zip(values, tests, values[1:], strict=False)
+        return all(test is not None and test(one, other) for one, test, other in pairs)
 
     def number(self, node: ast.expr, depth: int) -> Number:
         """The value of a part that has to be a number."""
@@ -141,7 +163,7 @@ class _Sum:
         if type(node.value) is int and written[:2].lower() in ("0x", "0b", "0o"):
             return Fraction(node.value)
         if not NUMBER.fullmatch(written):
-            self.fail(node, "is no number that can be worked with")
+            self.fail(node, "is not a number that can be worked with")
         mantissa, _, exponent = written.lower().partition("e")
         if abs(int(exponent or 0)) + len(mantissa) > DIGITS:
             self.fail(node, f"has more than {DIGITS} digits")
@@ -161,19 +183,24 @@ def power(base: Number, exponent: Number) -> Number:
     """A power, exact for whole exponents; refused by OverflowError before it gets large."""
     if isinstance(base, Fraction) and isinstance(exponent, Fraction):
         if exponent.denominator == 1:
-            bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-            # The power has at least (bits - 1) * exponent bits; 0, 1 and -1 stay as they are.
-            if abs(base) not in (0, 1) and (bits - 1) * abs(exponent) > BITS:
-                raise OverflowError
-            if abs(base) in (0, 1):
-                whole = int(exponent)
-                exponent = Fraction(max(-2, min(2, whole)) if whole % 2 == 0 else max(-1, min(1, whole)))
-            return Fraction(base**exponent)
+            return _whole_power(base, exponent.numerator)
         if exponent == Fraction(1, 2):
             return root(base)
     if base < 0 and exponent != int(exponent):
         raise ValueError("a negative number has no such root")
     return math.pow(base, exponent)
+
+
+def _whole_power(base: Fraction, exponent: int) -> Fraction:
+    if abs(base) in (0, 1):
+        # Only the sign of the exponent and whether it is even matter, however large it is.
+        most = 2 if exponent % 2 == 0 else 1
+        return Fraction(base ** max(-most, min(most, exponent)))
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+    # The power has at least (bits - 1) * exponent bits.
+    if (bits - 1) * abs(exponent) > BITS:
+        raise OverflowError
+    return Fraction(base**exponent)
 
 
 def root(x: Number) -> Number:
@@ -189,8 +216,12 @@ def root(x: Number) -> Number:
 
 def whole(x: Number, most: int | None = None) -> int:
     """A number that has to be whole, and perhaps from 0 to `most`."""
-    if x != int(x) or (most is not None and not 0 <= x <= most):
-        raise ValueError("takes whole numbers" if most is None else f"takes whole numbers from 0 to {most}")
+    is_whole = x == int(x)
+    if most is None:
+        if not is_whole:
+            raise ValueError("takes whole numbers")
+    elif not is_whole or not 0 <= x <= most:
+        raise ValueError(f"takes whole numbers from 0 to {most}")
     return int(x)
 
 
@@ -212,10 +243,12 @@ def ln(x: Number) -> float:
     """The natural logarithm. A fraction's is taken in two parts, which fit a float each."""
     if x <= 0:
         raise ValueError("only numbers above 0 have logarithms")
-    return math.log(x.numerator) - math.log(x.denominator) if isinstance(x, Fraction) else math.log(x)
+    if isinstance(x, Fraction):
+        return math.log(x.numerator) - math.log(x.denominator)
+    return math.log(x)
 
 
-def added(*numbers: Number) -> Number:
+def total(*numbers: Number) -> Number:
     """The sum of some numbers."""
     return sum(numbers, Fraction(0))
 
@@ -252,7 +285,7 @@ FUNCTIONS: dict[str, Callable[..., Number]] = {
     "trunc": lambda x: Fraction(math.trunc(x)),
     "min": lambda *numbers: min(numbers),
     "max": lambda *numbers: max(numbers),
-    "sum": added,
+    "sum": total,
     "factorial": _whole(math.factorial, 450),
     "comb": _whole(math.comb, 3_000),
     "gcd": _whole(math.gcd),
@@ -268,7 +301,8 @@ def shown(value: Number) -> Answer:
         return Answer(value=str(value.numerator), exact=True)
     places = _places(value.denominator)
     if places is not None:
-        digits = str(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
+        scaled = abs(value.numerator) * 10**places // value.denominator
+        digits = str(scaled).rjust(places + 1, "0")
         sign = "-" if value < 0 else ""
         return Answer(value=f"{sign}{digits[:-places]}.{digits[-places:]}", exact=True)
     return Answer(value=_near(value), exact=False, fraction=str(value))
@@ -276,6 +310,7 @@ def shown(value: Number) -> Answer:
 
 def _places(denominator: int) -> int | None:
     """Digits after the point of 1/denominator, or None if they never end."""
+    # They end if it has no other factors than 2 and 5: 1/40 = 0.025, 1/30 = 0.0333...
     twos = (denominator & -denominator).bit_length() - 1
     rest, fives = denominator >> twos, 0
     while rest % 5 == 0:
@@ -286,5 +321,5 @@ def _places(denominator: int) -> int | None:
 def _near(value: Fraction) -> str:
     from decimal import Context, Decimal
 
-    context = Context(prec=SHOWN, Emax=10**6, Emin=-(10**6))
+    context = Context(prec=SHOWN_DIGITS, Emax=10**6, Emin=-(10**6))
     return str(context.divide(Decimal(value.numerator), Decimal(value.denominator)))

@@ -22,24 +22,24 @@ from nodes._support.root import Entry, Root
 
 FILE_LIMIT = 5_000_000
 """Bytes of a file that is read or written, unless said otherwise."""
-SEARCHED = 32_000_000
+MAX_SEARCHED = 32_000_000
 """Bytes that one search looks at, in files of at most FILE_LIMIT."""
-LOOKED_AT = 50_000
+MAX_ENTRIES = 50_000
 """Files and folders that one listing or search visits."""
-LOOKED_S = 10.0
+VISITING_S = 10.0
 """Seconds that visiting them may take: a disk may be slow, or at the other end of a network."""
-SEARCHED_S = 5.0
+MATCHING_S = 5.0
 """Seconds that matching a pattern may take."""
-LINE = 2_000
+MAX_LINE = 2_000
 """Characters of a line that are shown."""
 WHOLE_OUTPUT = 100_000
 """What a model is shown of a file at once: the lines it asked for, not the tool's usual 30,000 characters."""
 
-COMPARED = 200
+MAX_COMPARED = 200
 """Characters of a line that are compared when the nearest one is looked for."""
-LIKE = 0.6
+MIN_LIKENESS = 0.6
 """How much of a line has to be the same for it to be named as the nearest."""
-CLOSELY = 200
+MAX_CLOSE = 200
 """Lines that are compared closely; one takes some milliseconds at most."""
 
 FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -59,16 +59,14 @@ def files(
         hidden: whether names that begin with a point are in reach; `.git` never is.
         file_limit: bytes that a file may have to be read or written.
     """
-    rooted = Root(root, hidden=hidden)
-    return (
-        _read_file(rooted, file_limit),
-        _list_files(rooted),
-        _grep_files(rooted, file_limit),
-        *(_writing(rooted, file_limit) if write else ()),
-    )
+    folder_root = Root(root, hidden=hidden)
+    readers = (_read_file(folder_root, file_limit), _list_files(folder_root), _grep_files(folder_root, file_limit))
+    if not write:
+        return readers
+    return (*readers, *_writers(folder_root, file_limit))
 
 
-def _read_file(rooted: Root, file_limit: int) -> Tool[Any, Any]:
+def _read_file(folder_root: Root, file_limit: int) -> Tool[Any, Any]:
     @tool(effects=["reads"], timeout_s=20, output_limit=WHOLE_OUTPUT)
     def read_file(
         path: FilePath,
@@ -82,24 +80,30 @@ def _read_file(rooted: Root, file_limit: int) -> Tool[Any, Any]:
             start: the first line to show.
             lines: how many lines to show.
         """
-        have = NEWLINE.split(text_of(path, rooted.read(path, file_limit)).removeprefix("\ufeff"))
-        if have[-1] == "":
-            have.pop()
-        if not have:
+        text = text_of(path, folder_root.read(path, file_limit))
+        every = NEWLINE.split(text.removeprefix("\ufeff"))
+        if every[-1] == "":
+            every.pop()
+        count = len(every)
+        if not count:
             return f"[{path} is empty]"
-        if start > len(have):
-            raise ToolError(f"{path!r} has {len(have)} lines, so none from line {start} on; choose a smaller start")
-        part = have[start - 1 : start - 1 + lines]
-        shown = [f"{number}\t{short(line)}" for number, line in enumerate(part, start)]
+        if start > count:
+            raise ToolError(f"{path!r} has {count} lines, so none from line {start} on; choose a smaller start")
+        part = every[start - 1 : start - 1 + lines]
         last = start + len(part) - 1
-        if start > 1 or last < len(have):
-            shown.append(f"[lines {start} to {last} of {len(have)}]")
+        shown = [f"{number}\t{short(line)}" for number, line in enumerate(part, start)]
+        if start > 1 or last < count:
+            shown.append(f"[lines {start} to {last} of {count}]")
         return "\n".join(shown)
 
     return read_file
 
 
-def _list_files(rooted: Root) -> Tool[Any, Any]:
+_MARKS = {"folder": "/", "link": " (a link, not followed)", "other": " (no file)"}
+"""What stands behind the path of what is not a file."""
+
+
+def _list_files(folder_root: Root) -> Tool[Any, Any]:
     @tool(effects=["reads"], timeout_s=20)
     def list_files(
         folder: FolderPath = ".",
@@ -116,19 +120,19 @@ def _list_files(rooted: Root) -> Tool[Any, Any]:
             most: how many paths at most.
         """
         shown: list[str] = []
-        for entry in visited(rooted, folder, recursive=recursive):
+        for entry in visited(folder_root, folder, recursive=recursive):
             if not fits(entry.path, pattern):
                 continue
             if len(shown) == most:
                 return "\n".join([*shown, f"[the first {most}; there are more: narrow the folder or the pattern]"])
-            mark = {"folder": "/", "link": " (a link, not followed)", "other": " (no file)"}.get(entry.kind)
-            shown.append(visible(entry.path) + (f"  {entry.size}" if mark is None else mark))
+            mark = _MARKS.get(entry.kind, f"  {entry.size}")
+            shown.append(visible(entry.path) + mark)
         return "\n".join(shown) or f"[nothing like {pattern!r} in {folder!r}]"
 
     return list_files
 
 
-def _grep_files(rooted: Root, file_limit: int) -> Tool[Any, Any]:
+def _grep_files(folder_root: Root, file_limit: int) -> Tool[Any, Any]:
     @tool(effects=["reads"], timeout_s=30)
     def grep_files(
         pattern: Annotated[str, Field(min_length=1, max_length=1_000)],
@@ -146,32 +150,41 @@ def _grep_files(rooted: Root, file_limit: int) -> Tool[Any, Any]:
             ignore_case: whether capitals do not matter.
             most: how many lines at most.
         """
-        paths: list[str] = []
-        texts: list[str] = []
-        left, note = SEARCHED, ""
-        for entry in visited(rooted, folder, recursive=True):
-            if entry.kind != "file" or entry.size > file_limit or not fits(entry.path, files):
-                continue
-            if entry.size > left:
-                note = f"[only {SEARCHED - left} bytes were searched, up to {visible(entry.path)}: narrow the folder]"
-                break
-            with contextlib.suppress(ToolError):  # a binary file, or one that was there a moment ago
-                content = rooted.read(entry.path, file_limit)
-                texts.append(text_of(entry.path, content))
-                paths.append(visible(entry.path))
-                left -= len(content)
-        found = matching_lines(pattern, texts, ignore_case=ignore_case, most=most + 1, seconds=SEARCHED_S)
+        paths, texts, note = _texts(folder_root, folder, files, file_limit)
+        found = matching_lines(pattern, texts, ignore_case=ignore_case, most=most + 1, seconds=MATCHING_S)
         shown = [f"{paths[text]}:{line}: {words}" for text, line, words in found[:most]]
         if len(found) > most:
             shown.append(f"[the first {most} lines; there are more: narrow the pattern or the folder]")
         elif not shown:
             shown.append(f"[no line matches in {len(texts)} text files]")
-        return "\n".join([*shown, note] if note else shown)
+        if note:
+            shown.append(note)
+        return "\n".join(shown)
 
     return grep_files
 
 
-def _writing(rooted: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[Any, Any]]:
+def _texts(folder_root: Root, folder: str, files: str, file_limit: int) -> tuple[list[str], list[str], str]:
+    """The paths and texts of the files below a folder that are searched, and a note if there are more."""
+    paths: list[str] = []
+    texts: list[str] = []
+    left = MAX_SEARCHED
+    for entry in visited(folder_root, folder, recursive=True):
+        if entry.kind != "file" or entry.size > file_limit or not fits(entry.path, files):
+            continue
+        path = visible(entry.path)
+        if entry.size > left:
+            note = f"[only {MAX_SEARCHED - left} bytes were searched, up to {path}: narrow the folder]"
+            return paths, texts, note
+        with contextlib.suppress(ToolError):  # a binary file, or one that was there a moment ago
+            content = folder_root.read(entry.path, file_limit)
+            texts.append(text_of(entry.path, content))
+            paths.append(path)
+            left -= len(content)
+    return paths, texts, ""
+
+
+def _writers(folder_root: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[Any, Any]]:
     # `concurrency_safe` keeps the calls of one turn apart; two agents at the same time are kept apart by this.
     lock = threading.Lock()
 
@@ -185,11 +198,11 @@ def _writing(rooted: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[Any, A
         """
         with lock:
             try:
-                old = rooted.read(path, file_limit)
+                old = folder_root.read(path, file_limit)
             except ToolError:
                 old = b""
             written = stored(path, stored_like(old, content), file_limit)
-            rooted.write(path, written)
+            folder_root.write(path, written)
         return f"{path} has {len(written)} bytes now"
 
     @tool(effects=["reads", "writes"], concurrency_safe=False, timeout_s=20)
@@ -203,7 +216,7 @@ def _writing(rooted: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[Any, A
             every: whether to replace it everywhere it is.
         """
         with lock:
-            before = rooted.read(path, file_limit)
+            before = folder_root.read(path, file_limit)
             text = text_of(path, before)
             if only_crlf(text):
                 old, new = with_crlf(old), with_crlf(new)
@@ -217,32 +230,33 @@ def _writing(rooted: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[Any, A
                     "or set every=true"
                 )
             count = text.count(old)
-            if (
-                len(text) + count * (len(new) - len(old)) > file_limit
-            ):  # before it is made: a file times a file fills any memory
+            size = len(text) + count * (len(new) - len(old))  # before it is made: a file times a file fills any memory
+            if size > file_limit:
                 raise ToolError(f"{path!r} would have more than {file_limit} characters; replace it by less")
-            rooted.write(path, stored(path, text.replace(old, new), file_limit))
+            folder_root.write(path, stored(path, text.replace(old, new), file_limit))
         return f"{path}: replaced {count} at line {line_of(text, places[0])}"
 
     return write_file, edit_file
 
 
-def visited(rooted: Root, folder: str, *, recursive: bool) -> Iterator[Entry]:
+def visited(folder_root: Root, folder: str, *, recursive: bool) -> Iterator[Entry]:
     """What is in a folder, bounded in number and time.
 
     Raises:
         ToolError: it is too much.
     """
-    end = time.monotonic() + LOOKED_S
-    for count, entry in enumerate(rooted.entries(folder, recursive=recursive), 1):
-        if count > LOOKED_AT or time.monotonic() > end:
+    end = time.monotonic() + VISITING_S
+    for count, entry in enumerate(folder_root.entries(folder, recursive=recursive), 1):
+        if count > MAX_ENTRIES or time.monotonic() > end:
             raise ToolError(f"{folder!r} has too much in it to look at (over {count - 1} entries); name a folder in it")
         yield entry
 
 
 def fits(path: str, pattern: str) -> bool:
     """Whether a file's name, or with a slash in the pattern its path, is like a pattern such as `*.py`."""
-    return fnmatchcase(path if "/" in pattern else path.rsplit("/", 1)[-1], pattern)
+    if "/" in pattern:
+        return fnmatchcase(path, pattern)
+    return fnmatchcase(path.rsplit("/", 1)[-1], pattern)
 
 
 def text_of(path: str, content: bytes) -> str:
@@ -315,14 +329,14 @@ def line_of(text: str, place: int) -> int:
 
 def nearest(piece: str, text: str) -> str:
     """What the text has that is most like the first line of a piece, in words."""
-    wanted = next((line.strip() for line in NEWLINE.split(piece) if line.strip()), "")[:COMPARED]
-    lines = [line.strip()[:COMPARED] for line in NEWLINE.split(text)[:20_000]]
-    found = most_like(wanted, lines) if wanted else None
-    if found is None:
+    stripped = [line.strip() for line in NEWLINE.split(piece)]
+    first = next((line for line in stripped if line), "")[:MAX_COMPARED]
+    lines = [line.strip()[:MAX_COMPARED] for line in NEWLINE.split(text)[:20_000]]
+    place = most_like(first, lines) if first else None
+    if place is None:
         return "no line is like its first; read the file again"
-    return (
-        f"the nearest to its first line is line {found + 1}: {lines[found]!r}; compare spaces and the lines that follow"
-    )
+    line = f"line {place + 1}: {lines[place]!r}"
+    return f"the nearest to its first line is {line}; compare spaces and the lines that follow"
 
 
 def most_like(wanted: str, lines: list[str]) -> int | None:
@@ -332,7 +346,7 @@ def most_like(wanted: str, lines: list[str]) -> int | None:
     grows with the product of their lengths: only so many of those that come close are compared.
     """
     matcher = difflib.SequenceMatcher(b=wanted)
-    best, place, left = LIKE, None, CLOSELY
+    best, place, left = MIN_LIKENESS, None, MAX_CLOSE
     for number, line in enumerate(lines):
         matcher.set_seq1(line)
         if matcher.real_quick_ratio() < best or matcher.quick_ratio() < best:
@@ -348,10 +362,12 @@ def most_like(wanted: str, lines: list[str]) -> int | None:
 
 def short(line: str) -> str:
     """A line, cut if it is very long."""
-    return line if len(line) <= LINE else f"{line[:LINE]} [and {len(line) - LINE} more characters]"
+    if len(line) <= MAX_LINE:
+        return line
+    return f"{line[:MAX_LINE]} [and {len(line) - MAX_LINE} more characters]"
 
 
 def visible(path: str) -> str:
-    """A path as text: bytes of a name that are no UTF-8 are written as escapes, newlines too."""
+    """A path as text: bytes of a name that are not UTF-8 are written as escapes, newlines too."""
     shown = os.fsencode(path).decode("utf-8", "backslashreplace")
     return re.sub(r"[\x00-\x1f\x7f]", lambda match: f"\\x{ord(match[0]):02x}", shown)

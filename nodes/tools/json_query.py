@@ -11,25 +11,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Annotated, Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn, TypeAlias
 
 from pydantic import Field
 
 from graphflow import Message, ToolError, tool
 
-LOOKED_AT = 500_000
+MAX_VALUES = 500_000
 """Values that one query looks at: about a second."""
-DEEPEST = 40
+MAX_BRACKETS = 40
 """Brackets within brackets of a path."""
-NESTED = 100
+MAX_LEVELS = 100
 """Levels of a document that are looked into."""
-CHEAP = 10
-"""So many values are listed in the time in which one is looked at."""
-ALIKE = 1_000
-"""So many characters of two texts are compared in that time."""
-ANSWERED = 5_000_000
+LISTED_A_LOOK = 10
+"""Values that are listed in the time in which one is looked at."""
+COMPARED_A_LOOK = 1_000
+"""Characters of two texts that are compared in that time."""
+MAX_ANSWER = 5_000_000
 """Characters and values of all matches together: as much as a document has, however often a path leads to the same part."""
 
 Document = Annotated[str, Field(min_length=1, max_length=5_000_000)]
@@ -43,10 +43,13 @@ SPACE = re.compile(r"[ \t\n\r]*")
 LITERALS = {"true": True, "false": False, "null": None}
 OPERATORS = ("==", "!=", "<=", ">=", "<", ">")
 
+Json: TypeAlias = Any
+"""A value of JSON; `root` is always the whole document, `here` the value that a filter looks at (`@`)."""
 Place = tuple[str | int, ...]
-Located = tuple[Place, Any]
-Selector = Callable[["_Budget", Any, Located], Iterator[Located]]
-Test = Callable[["_Budget", Any, Any], bool]
+Located = tuple[Place, Json]
+Selector = Callable[["_Budget", Json, Located], Iterator[Located]]
+Test = Callable[["_Budget", Json, Json], bool]
+Get = Callable[["_Budget", Json, Json], Json]
 NOTHING = object()
 """The result of a path that leads to no value; equal to itself alone (RFC 9535, 2.3.5.2.2)."""
 
@@ -55,7 +58,7 @@ class Match(Message):
     """One value, and where in the document it stands."""
 
     path: str
-    value: Any
+    value: Json
 
 
 class Matches(Message):
@@ -76,7 +79,7 @@ def query_json(document: Document, path: Path, most: Annotated[int, Field(ge=1, 
     """
     value = read(document)
     found: list[Match] = []
-    left = ANSWERED
+    left = MAX_ANSWER
     for place, each in query(value, path):
         left -= size_of(each)
         if len(found) == most or left < 0:
@@ -85,7 +88,7 @@ def query_json(document: Document, path: Path, most: Annotated[int, Field(ge=1, 
     return Matches(matches=tuple(found))
 
 
-def size_of(value: Any) -> int:
+def size_of(value: Json) -> int:
     """About as many characters as a value has as JSON."""
     size, todo = 0, [value]
     while todo:
@@ -96,39 +99,42 @@ def size_of(value: Any) -> int:
         elif isinstance(part, list):
             todo += part
         elif isinstance(part, dict):
-            size += sum(map(len, part))
+            size += sum(len(key) for key in part)
             todo += part.values()
     return size
 
 
-def read(document: str) -> Any:
+def read(document: str) -> Json:
     """The value that a JSON text stands for.
 
     Raises:
-        ToolError: it is no JSON, or nested deeper than an answer could be shown.
+        ToolError: it is not JSON, or nested deeper than an answer could be shown.
     """
     try:
         value = json.loads(document, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise ToolError(f"the document is no JSON: {error}; send the whole text") from None
-    level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(NESTED):
-        level = [
-            each
-            for above in level
-            for each in (above.values() if isinstance(above, dict) else above)
-            if isinstance(each, (dict, list))
-        ]
+        raise ToolError(f"the document is not JSON: {error}; send the whole text") from None
+    level = _containers([value])
+    for _ in range(MAX_LEVELS):
+        level = _containers(inner for above in level for inner in _inside(above))
     if level:
-        raise ToolError(f"the document is more than {NESTED} levels deep; send the part that matters")
+        raise ToolError(f"the document is more than {MAX_LEVELS} levels deep; send the part that matters")
     return value
 
 
+def _containers(values: Iterable[Json]) -> list[Json]:
+    return [value for value in values if isinstance(value, (dict, list))]
+
+
+def _inside(value: Json) -> Iterable[Json]:
+    return value.values() if isinstance(value, dict) else value
+
+
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
-def query(value: Any, path: str) -> Iterator[Located]:
+def query(value: Json, path: str) -> Iterator[Located]:
     """Places and values that a path leads to, in order.
 
     Raises:
@@ -140,12 +146,13 @@ def query(value: Any, path: str) -> Iterator[Located]:
     segments = reader.segments()
     if reader.at < len(reader.text):
         reader.fail("this means nothing here")
-    return _walked(segments, _Budget(), value, ((), value))
+    return _walk(segments, _Budget(), value, ((), value))
 
 
 def normalized(place: Place) -> str:
     """A place as RFC 9535 writes it: `$['store']['book'][0]`."""
-    return "$" + "".join(f"[{each}]" if isinstance(each, int) else f"[{_quoted(each)}]" for each in place)
+    steps = [str(step) if isinstance(step, int) else _quoted(step) for step in place]
+    return "$" + "".join(f"[{step}]" for step in steps)
 
 
 def _quoted(name: str) -> str:
@@ -155,13 +162,13 @@ def _quoted(name: str) -> str:
 
 @dataclass
 class _Budget:
-    left: int = LOOKED_AT
+    left: int = MAX_VALUES
 
     def spend(self, values: int = 1) -> None:
         """Counts values that are looked at; a comparison looks at all that is in them."""
         self.left -= values
         if self.left < 0:
-            raise ToolError(f"the path looks at more than {LOOKED_AT} values; name more of the way, use .. less")
+            raise ToolError(f"the path looks at more than {MAX_VALUES} values; name more of the way, use .. less")
 
 
 @dataclass(frozen=True)
@@ -170,28 +177,31 @@ class _Segment:
 
     selectors: tuple[Selector, ...]
     below: bool = False
-    single: bool = field(default=False)
+    single: bool = False
     """Whether it leads to one value at most."""
 
 
-def _walked(segments: tuple[_Segment, ...], budget: _Budget, root: Any, start: Located) -> Iterator[Located]:
+def _walk(segments: tuple[_Segment, ...], budget: _Budget, root: Json, start: Located) -> Iterator[Located]:
     if not segments:
         yield start
         return
     first, rest = segments[0], segments[1:]
-    for located in _below(budget, start) if first.below else (start,):
+    places = _below(budget, start) if first.below else (start,)
+    for located in places:
         for selector in first.selectors:
             for found in selector(budget, root, located):
                 budget.spend()
-                yield from _walked(rest, budget, root, found)
+                yield from _walk(rest, budget, root, found)
 
 
 def _children(located: Located) -> Iterator[Located]:
     place, value = located
     if isinstance(value, dict):
-        yield from (((*place, key), each) for key, each in value.items())
+        for key, inner in value.items():
+            yield (*place, key), inner
     elif isinstance(value, list):
-        yield from (((*place, index), each) for index, each in enumerate(value))
+        for index, inner in enumerate(value):
+            yield (*place, index), inner
 
 
 def _below(budget: _Budget, start: Located) -> Iterator[Located]:
@@ -202,7 +212,7 @@ def _below(budget: _Budget, start: Located) -> Iterator[Located]:
         budget.spend()
         yield located
         inner = list(_children(located))
-        budget.spend(len(inner) // CHEAP)  # they are listed here, whether the search goes on to them or not
+        budget.spend(len(inner) // LISTED_A_LOOK)  # they are listed here, whether the search goes on to them or not
         todo += reversed(inner)
 
 
@@ -215,7 +225,8 @@ class _Reader:
         self.depth = 0
 
     def fail(self, why: str) -> NoReturn:
-        raise ToolError(f"the path goes wrong at character {self.at + 1} ({self.text[self.at :][:20]!r}): {why}")
+        rest = self.text[self.at :][:20]
+        raise ToolError(f"the path goes wrong at character {self.at + 1} ({rest!r}): {why}")
 
     def takes(self, text: str) -> bool:
         if self.text.startswith(text, self.at):
@@ -263,8 +274,8 @@ class _Reader:
     def brackets(self) -> tuple[tuple[Selector, ...], bool]:
         """The selectors up to `]`, and whether they lead to one value at most."""
         self.depth += 1
-        if self.depth > DEEPEST:
-            self.fail(f"more than {DEEPEST} brackets within each other")
+        if self.depth > MAX_BRACKETS:
+            self.fail(f"more than {MAX_BRACKETS} brackets within each other")
         selectors = [self.selector()]
         self.space()
         while self.takes(","):
@@ -273,7 +284,8 @@ class _Reader:
         if not self.takes("]"):
             self.fail("] or , belongs here")
         self.depth -= 1
-        return tuple(each for each, _ in selectors), len(selectors) == 1 and selectors[0][1]
+        single = len(selectors) == 1 and selectors[0][1]
+        return tuple(selector for selector, _ in selectors), single
 
     def selector(self) -> tuple[Selector, bool]:
         self.space()
@@ -287,7 +299,8 @@ class _Reader:
         while len(parts) < 3 and self.takes(":"):
             parts.append(self.integer())
         if len(parts) > 1:
-            return _sliced(slice(*parts) if len(parts) > 2 else slice(parts[0], parts[1])), False
+            start, stop, step = (*parts, None)[:3]
+            return _sliced(slice(start, stop, step)), False
         if parts[0] is None:
             self.fail("a name in quotes, a number, a slice, * or ? belongs here")
         return _indexed(parts[0]), True
@@ -302,9 +315,9 @@ class _Reader:
         found = TEXT.match(self.text, self.at)
         if found is None:
             self.fail("this text in quotes has no end, or a character that must be escaped")
-        inner = (
-            found[2] if found[1] is None else found[1].replace("\\'", "'").replace('"', '\\"').replace('\\\\"', '\\"')
-        )
+        inner = found[2]
+        if inner is None:  # in single quotes: as JSON has it, `'` needs no escape there, and `"` does
+            inner = found[1].replace("\\'", "'").replace('"', '\\"').replace('\\\\"', '\\"')
         try:
             text: str = json.loads(f'"{inner}"')
         except ValueError:
@@ -314,8 +327,8 @@ class _Reader:
 
     def either(self) -> Test:
         self.depth += 1
-        if self.depth > DEEPEST:
-            self.fail(f"more than {DEEPEST} brackets within each other")
+        if self.depth > MAX_BRACKETS:
+            self.fail(f"more than {MAX_BRACKETS} brackets within each other")
         tests = [self.both()]
         self.space()
         while self.takes("||"):
@@ -336,56 +349,80 @@ class _Reader:
         self.space()
         negated = self.takes("!")
         self.space()
-        if self.takes("("):
-            test = self.either()
-            self.space()
-            if not self.takes(")"):
-                self.fail(") belongs here")
-            return (lambda budget, root, here: not test(budget, root, here)) if negated else test
+        test = self.group() if self.takes("(") else self.comparison(negated)
+        if negated:
+            return lambda budget, root, here: not test(budget, root, here)
+        return test
+
+    def group(self) -> Test:
+        test = self.either()
+        self.space()
+        if not self.takes(")"):
+            self.fail(") belongs here")
+        return test
+
+    def comparison(self, negated: bool) -> Test:
+        """A comparison, or only a path: whether there is anything. Only a path can be negated without brackets."""
         left, exists = self.comparable()
         self.space()
-        operator = None if negated else next((each for each in OPERATORS if self.takes(each)), None)
+        operator = None if negated else self.one_of(OPERATORS)
         if operator is None:
             if exists is None:
                 self.fail("a comparison (== != < <= > >=) belongs here")
-            return lambda budget, root, here: exists(budget, root, here) != negated
+            return exists
         self.space()
         right, _ = self.comparable()
         if left is None or right is None:
             self.fail("only a path to one value can be compared, without *, slices, filters and ..")
         return lambda budget, root, here: _holds(budget, left(budget, root, here), operator, right(budget, root, here))
 
-    def comparable(self) -> tuple[Callable[[_Budget, Any, Any], Any] | None, Test | None]:
+    def one_of(self, texts: Iterable[str]) -> str | None:
+        for text in texts:
+            if self.takes(text):
+                return text
+        return None
+
+    def comparable(self) -> tuple[Get | None, Test | None]:
         """What gives one value (None: it may give several), and the test whether it is there (None for a literal)."""
-        word = next((each for each in LITERALS if self.takes(each)), None)
+        if self.text.startswith(("@", "$"), self.at):
+            return self.path()
+        value = self.literal()
+        return (lambda budget, root, here: value), None
+
+    def literal(self) -> Json:
+        word = self.one_of(LITERALS)
         if word is not None:
-            return (lambda budget, root, here: LITERALS[word]), None
+            return LITERALS[word]
         if self.text[self.at : self.at + 1] in ("'", '"'):
-            text = self.quoted()
-            return (lambda budget, root, here: text), None
-        if not self.text.startswith(("@", "$"), self.at):
-            number = self.match(NUMBER)
-            if number is None:
-                self.fail("@, $, a number, a text in quotes, true, false or null belongs here; there are no functions")
-            value = json.loads(number)
-            return (lambda budget, root, here: value), None
-        relative = self.takes("@") or not self.takes("$")
+            return self.quoted()
+        number = self.match(NUMBER)
+        if number is None:
+            self.fail("@, $, a number, a text in quotes, true, false or null belongs here; there are no functions")
+        return json.loads(number)
+
+    def path(self) -> tuple[Get | None, Test]:
+        is_relative = self.takes("@") or not self.takes("$")
         segments = self.segments()
 
-        def first(budget: _Budget, root: Any, here: Any) -> Any:
-            start = here if relative else root
-            return next((value for _, value in _walked(segments, budget, root, ((), start))), NOTHING)
+        def first(budget: _Budget, root: Json, here: Json) -> Json:
+            start = here if is_relative else root
+            for _, value in _walk(segments, budget, root, ((), start)):
+                return value
+            return NOTHING
+
+        def exists(budget: _Budget, root: Json, here: Json) -> bool:
+            return first(budget, root, here) is not NOTHING
 
         single = all(segment.single for segment in segments)
-        return first if single else None, lambda budget, root, here: first(budget, root, here) is not NOTHING
+        return (first if single else None), exists
 
 
-def _wildcard(budget: _Budget, root: Any, located: Located) -> Iterator[Located]:
+def _wildcard(budget: _Budget, root: Json, located: Located) -> Iterator[Located]:
     return _children(located)
 
 
 def _named(name: str) -> Selector:
-    def select(budget: _Budget, root: Any, located: Located) -> Iterator[Located]:
+    def select(budget: _Budget, root: Json, located: Located) -> Iterator[Located]:
         place, value = located
         if isinstance(value, dict) and name in value:
             yield (*place, name), value[name]
@@ -394,7 +431,7 @@ def _named(name: str) -> Selector:
 
 
 def _indexed(index: int) -> Selector:
-    def select(budget: _Budget, root: Any, located: Located) -> Iterator[Located]:
+    def select(budget: _Budget, root: Json, located: Located) -> Iterator[Located]:
         place, value = located
         if isinstance(value, list) and -len(value) <= index < len(value):
             yield (*place, index % len(value)), value[index]
@@ -403,16 +440,17 @@ def _indexed(index: int) -> Selector:
 
 
 def _sliced(part: slice) -> Selector:
-    def select(budget: _Budget, root: Any, located: Located) -> Iterator[Located]:
+    def select(budget: _Budget, root: Json, located: Located) -> Iterator[Located]:
         place, value = located
         if isinstance(value, list) and part.step != 0:  # a step of 0 selects nothing (2.3.4.2.2)
-            yield from (((*place, index), value[index]) for index in range(*part.indices(len(value))))
+            for index in range(*part.indices(len(value))):
+                yield (*place, index), value[index]
 
     return select
 
 
 def _filter(test: Test) -> Selector:
-    def select(budget: _Budget, root: Any, located: Located) -> Iterator[Located]:
+    def select(budget: _Budget, root: Json, located: Located) -> Iterator[Located]:
         for child in _children(located):
             budget.spend()
             if test(budget, root, child[1]):
@@ -421,7 +459,7 @@ def _filter(test: Test) -> Selector:
     return select
 
 
-def _holds(budget: _Budget, left: Any, operator: str, right: Any) -> bool:
+def _holds(budget: _Budget, left: Json, operator: str, right: Json) -> bool:
     match operator:
         case "==":
             return _same(budget, left, right)
@@ -437,28 +475,41 @@ def _holds(budget: _Budget, left: Any, operator: str, right: Any) -> bool:
             return _less(budget, right, left) or _same(budget, left, right)
 
 
-def _same(budget: _Budget, left: Any, right: Any) -> bool:
+def _same(budget: _Budget, left: Json, right: Json) -> bool:
     """Equality as in JSON: 1 is 1.0, and neither is true."""
     budget.spend()
-    if isinstance(left, bool) or isinstance(right, bool) or left is NOTHING or right is NOTHING:
+    if _is_special(left) or _is_special(right):
         return left is right
     if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(
-            _same(budget, one, other) for one, other in zip(left, right, strict=True)
-        )
+        if len(left) != len(right):
+            return False
+        return all(_same(budget, one, other) for one, other in zip(left, right, strict=True))
     if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_same(budget, each, right[key]) for key, each in left.items())
+        if left.keys() != right.keys():
+            return False
+        return all(_same(budget, inner, right[key]) for key, inner in left.items())
     _spend_on_texts(budget, left, right)
     return bool(left == right)
 
 
-def _less(budget: _Budget, left: Any, right: Any) -> bool:
+def _is_special(value: Json) -> bool:
+    """Whether a value is equal to itself alone; to Python, True would be 1."""
+    return isinstance(value, bool) or value is NOTHING
+
+
+def _less(budget: _Budget, left: Json, right: Json) -> bool:
     """Order among numbers, and among texts; nothing else has one."""
-    numbers = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in (left, right))
     _spend_on_texts(budget, left, right)
-    return (numbers or (isinstance(left, str) and isinstance(right, str))) and left < right
+    are_texts = isinstance(left, str) and isinstance(right, str)
+    if not are_texts and not (_is_number(left) and _is_number(right)):
+        return False
+    return bool(left < right)
 
 
-def _spend_on_texts(budget: _Budget, left: Any, right: Any) -> None:
+def _is_number(value: Json) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _spend_on_texts(budget: _Budget, left: Json, right: Json) -> None:
     if isinstance(left, str) and isinstance(right, str):
-        budget.spend(min(len(left), len(right)) // ALIKE)
+        budget.spend(min(len(left), len(right)) // COMPARED_A_LOOK)

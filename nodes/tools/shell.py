@@ -5,8 +5,8 @@ Rules:
 2. Only what the list begins with is judged. A program that runs others (`env`, `find -exec`, `git -c`, `python`) runs
    anything once it is allowed: allow the longest beginning that will do, `("git", "status")` rather than `"git"`.
 3. What a command finds in its folder is input, too, and a model may have written it (`files(write=True)`). git is kept from
-   taking programs out of it (`nodes._support.programs`). What is made to run what it finds does so: `make`, `npm`, `pytest`, `cargo`
-   and the like run anything once they are allowed in a folder that can be written.
+   taking programs out of it (`nodes._support.programs`). Programs whose work is to run what they find (`make`, `npm`,
+   `pytest`, `cargo`) run anything once they are allowed in a folder that can be written.
 4. A command leads a session of its own. However it ends, everything left in its process group is killed. A program that
    makes itself another session (a daemon) gets away; only a container holds that.
 """
@@ -28,8 +28,8 @@ from graphflow import Message, Tool, ToolError, tool
 from graphflow.errors import DeclarationError
 from nodes._support.programs import environment, runs_more
 
-KEPT = 16_000
-"""Bytes of each stream that are kept, unless said otherwise: its beginning and its end."""
+KEPT_BYTES = 16_000
+"""Bytes of each stream that are kept by default: its beginning and its end."""
 DRAIN_S = 0.5
 """Seconds to wait for the rest of the output when all are dead: somebody in another session may hold the pipe open."""
 
@@ -53,7 +53,7 @@ def shell(
     env: Mapping[str, str] | None = None,
     path: str | None = None,
     seconds: float = 60,
-    kept: int = KEPT,
+    kept: int = KEPT_BYTES,
 ) -> Tool[Any, Any]:
     """The tool run_command, for the commands that begin like one of `allowed`.
 
@@ -67,19 +67,15 @@ def shell(
         seconds: how long a command may take.
         kept: bytes of each output stream that are kept.
     """
-    beginnings = [(each,) if isinstance(each, str) else tuple(each) for each in allowed]
-    if isinstance(allowed, str) or not beginnings or not all(each and all(each) for each in beginnings):
-        raise DeclarationError(f"shell({allowed!r}): give a list of programs or beginnings of commands")
+    beginnings = _beginnings(allowed)
     folder = os.path.realpath(cwd)
     if not os.path.isdir(folder):
         raise DeclarationError(f"shell(cwd={str(cwd)!r}): there is no such folder")
     if not hasattr(os, "killpg"):
         raise DeclarationError("this system has no process groups, so a command's children could not be stopped")
-    # A relative folder in PATH would be looked for in `cwd`, where an agent may have put a program called `ls`.
-    given = os.environ.get("PATH", os.defpath) if path is None else path
-    places = os.pathsep.join(place for place in given.split(os.pathsep) if os.path.isabs(place))
+    places = _absolute(os.environ.get("PATH", os.defpath) if path is None else path)
     variables = {**(env or {}), "PATH": places}
-    listed = ", ".join(" ".join(each) for each in beginnings)
+    listed = ", ".join(" ".join(beginning) for beginning in beginnings)
 
     @tool(
         effects=["executes"],
@@ -94,24 +90,45 @@ def shell(
         Args:
             command: the program and its arguments, each an item of the list, unquoted.
         """
-        beginning = min((each for each in beginnings if tuple(command[: len(each)]) == each), key=len, default=None)
+        beginning = _allowed_beginning(command, beginnings)
         if beginning is None:
             raise ToolError(f"{' '.join(command)[:200]!r} is not allowed; commands must begin with one of: {listed}")
-        if any("\0" in each or not encodable(each) for each in command):
+        if not all(_is_argument(argument) for argument in command):
             raise ToolError("an argument has a NUL or half a character in it; write it without")
         name = command[0]
         program = name if "/" in name else shutil.which(name, path=places)
         if program is None:
             raise ToolError(f"there is no program {name!r} here; use another of: {listed}")
-        if more := runs_more(beginning, command):
+        more = runs_more(beginning, command)
+        if more:
             raise ToolError(f"{more[:200]!r} would run another program, or write any file; leave it out")
         return await run(command, program, folder, {**environment(beginning), **variables}, seconds, kept)
 
     return run_command
 
 
+def _beginnings(allowed: Sequence[str | Sequence[str]]) -> list[tuple[str, ...]]:
+    beginnings = [(each,) if isinstance(each, str) else tuple(each) for each in allowed]
+    is_list = not isinstance(allowed, str) and bool(beginnings)
+    if not is_list or not all(beginning and all(beginning) for beginning in beginnings):
+        raise DeclarationError(f"shell({allowed!r}): give a list of programs or beginnings of commands")
+    return beginnings
+
+
+def _absolute(path: str) -> str:
+    """A PATH without its relative folders: they would be looked for in `cwd`, where an agent may have put an `ls`."""
+    places = [place for place in path.split(os.pathsep) if os.path.isabs(place)]
+    return os.pathsep.join(places)
+
+
+def _allowed_beginning(command: Sequence[str], beginnings: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The shortest beginning that allows a command: whoever has allowed all of git has not only allowed its status."""
+    fitting = [beginning for beginning in beginnings if tuple(command[: len(beginning)]) == beginning]
+    return min(fitting, key=len, default=None)
+
+
 async def run(command: Sequence[str], program: str, cwd: str, env: Mapping[str, str], seconds: float, kept: int) -> Ran:
-    """A command's end, within some seconds. Whether it ends, takes too long or is cancelled: its group is killed."""
+    """Runs a command, for so long at most. Whether it ends, takes too long or is cancelled: its group is killed."""
     timed_out = False
     with Drain(kept) as out, Drain(kept) as err:
         try:
@@ -136,7 +153,7 @@ async def run(command: Sequence[str], program: str, cwd: str, env: Mapping[str, 
         except TimeoutError:
             timed_out = True
         finally:
-            # The number stays the group's while anybody is in it, and a number just freed is not given again for long.
+            # The number stays the group's while anybody is in it, and once freed it is not given again for long.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             code = await end_of(process)
@@ -202,16 +219,16 @@ class Drain:
         del self.tail[: -self.half]
 
     def text(self) -> str:
-        """What was kept, with a mark where something is missing; bytes that are no UTF-8 are shown as U+FFFD."""
+        """What was kept, with a mark where something is missing; bytes that are not UTF-8 are shown as U+FFFD."""
         missing = self.size - len(self.head) - len(self.tail)
         mark = f"\n[{missing} bytes left out]\n".encode() if missing else b""
         return (bytes(self.head) + mark + bytes(self.tail)).decode("utf-8", "replace")
 
 
-def encodable(text: str) -> bool:
-    """Whether a text can be written as UTF-8 at all."""
+def _is_argument(text: str) -> bool:
+    """Whether a text can be given to a program: as UTF-8, and without a NUL, which would end it."""
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in text

@@ -21,8 +21,8 @@ from graphflow import Message, Tool, ToolError, tool
 from graphflow.errors import DeclarationError
 from nodes._support.worker import ask_worker
 
-ROWS = 200
-SECONDS = 5.0
+MAX_ROWS = 200
+MAX_SECONDS = 5.0
 WORKER = Path(__file__).parents[1] / "_support" / "sql_worker.py"
 Cell = str | int | float | None
 Statement = Annotated[str, Field(min_length=1, max_length=20_000)]
@@ -47,7 +47,7 @@ class Table(Message):
 
 
 def sql(
-    path: str | Path, *, write: bool = False, rows: int = ROWS, seconds: float = SECONDS
+    path: str | Path, *, write: bool = False, rows: int = MAX_ROWS, seconds: float = MAX_SECONDS
 ) -> tuple[Tool[Any, Any], ...]:
     """Tools for one SQLite file: list_tables, query_sql, and with `write` change_sql.
 
@@ -60,7 +60,7 @@ def sql(
     file = Path(path).resolve()
     if not file.is_file():
         raise DeclarationError(f"sql({str(path)!r}): there is no such file; make it first")
-    base = Base(file, rows, seconds)
+    base = Database(file, rows, seconds)
 
     @tool(effects=["reads"], timeout_s=seconds + 5)
     def list_tables() -> list[Table]:
@@ -75,7 +75,8 @@ def sql(
             statement: the SQL, with ? or :name for values.
             values: the values, in order or by name.
         """
-        return base.ask(statement, values, write=False)[0]
+        rows, _ = base.ask(statement, values, write=False)
+        return rows
 
     @tool(effects=["reads", "writes"], concurrency_safe=False, timeout_s=seconds + 5)
     def change_sql(statement: Statement, values: Values = []) -> str:  # noqa: B006  # pydantic copies it
@@ -85,12 +86,15 @@ def sql(
             statement: the SQL, with ? or :name for values.
             values: the values, in order or by name.
         """
-        return f"done, {max(0, base.ask(statement, values, write=True)[1])} rows changed"
+        _, changed = base.ask(statement, values, write=True)
+        return f"done, {max(0, changed)} rows changed"
 
-    return (list_tables, query_sql, change_sql) if write else (list_tables, query_sql)
+    if write:
+        return list_tables, query_sql, change_sql
+    return list_tables, query_sql
 
 
-class Base:
+class Database:
     """One file, asked within bounds."""
 
     def __init__(self, file: Path, rows: int, seconds: float) -> None:
@@ -106,7 +110,10 @@ class Base:
             [],
             write=False,
         )
-        return [Table(name=str(n), kind=str(k), rows=self._count(str(n), str(k)), sql=str(s)) for n, k, s in found.rows]
+        return [self._table(str(name), str(kind), str(sql)) for name, kind, sql in found.rows]
+
+    def _table(self, name: str, kind: str, sql: str) -> Table:
+        return Table(name=name, kind=kind, rows=self._count(name, kind), sql=sql)
 
     def _count(self, name: str, kind: str) -> int | None:
         if kind == "view":
@@ -117,29 +124,37 @@ class Base:
             return int(found.rows[0][0] or 0)
         return None
 
-    def ask(self, statement: str, values: Any, *, write: bool) -> tuple[Rows, int]:
+    def ask(self, statement: str, values: Values, *, write: bool) -> tuple[Rows, int]:
         """The rows of one statement, and how many it changed.
 
         Raises:
             ToolError: it is wrong, not allowed, or takes too long.
         """
-        task = {"statement": statement, "values": values, "write": write, "rows": self.rows, "seconds": self.seconds}
+        task = {
+            "file": self.file.as_uri(),
+            "statement": statement,
+            "values": values,
+            "write": write,
+            "rows": self.rows,
+            "seconds": self.seconds,
+        }
         try:
-            told = ask_worker(WORKER, {**task, "file": self.file.as_uri()}, self.seconds + 0.5)
+            answer = ask_worker(WORKER, task, self.seconds + 0.5)
         except TimeoutError:
-            told = {"error": "", "refused": [], "late": True}
-        if told is None:
+            answer = {"error": "", "refused": [], "late": True}
+        if answer is None:
             raise ToolError("the statement needs too much memory; ask for less")
-        if "error" in told:
-            raise ToolError(self._why(told, write))
-        return Rows(columns=told["columns"], rows=told["rows"], cut=told["cut"]), told["changed"]
+        if "error" in answer:
+            raise ToolError(self._problem(answer, write))
+        rows = Rows(columns=answer["columns"], rows=answer["rows"], cut=answer["cut"])
+        return rows, answer["changed"]
 
-    def _why(self, told: dict[str, Any], write: bool) -> str:
-        if told["refused"]:
+    def _problem(self, answer: dict[str, Any], write: bool) -> str:
+        if answer["refused"]:
             may = "read and changed" if write else "only read"
-            return f"{told['refused'][0]} is not allowed: this one file may be {may}; ask without it"
-        if told["late"]:
+            return f"{answer['refused'][0]} is not allowed: this one file may be {may}; ask without it"
+        if answer["late"]:
             return f"the statement took longer than {self.seconds:g} s; ask for less, or use an index"
-        if "one statement" in told["error"]:
+        if "one statement" in answer["error"]:
             return "that is more than one statement; send them one by one"
-        return f"SQLite: {told['error']}; mend the statement or its values (list_tables shows the tables)"
+        return f"SQLite: {answer['error']}; mend the statement or its values (list_tables shows the tables)"

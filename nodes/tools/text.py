@@ -13,13 +13,13 @@ from graphflow import Message, Tool, ToolError, tool
 from nodes._support.pattern_worker import NEWLINE
 from nodes._support.patterns import matches, replaced
 
-LONGEST = 500_000
-SECONDS = 5.0
-"""What matching a pattern may take."""
-COMPARED = 5_000
+MAX_CHARACTERS = 500_000
+MATCHING_S = 5.0
+"""Seconds that matching a pattern may take."""
+MAX_COMPARED = 5_000
 """Lines of each of two texts that are compared; difflib's time grows with the square where many lines are alike."""
 
-Text = Annotated[str, Field(max_length=LONGEST)]
+Text = Annotated[str, Field(max_length=MAX_CHARACTERS)]
 Pattern = Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
@@ -58,11 +58,13 @@ def count_text(text: Text, piece: str = "") -> Counts | int:
     """
     if piece:
         return text.count(piece)
+    words = text.split()
+    lines = NEWLINE.split(text.removesuffix("\n")) if text else []
     return Counts(
         characters=len(text),
-        characters_without_spaces=sum(map(len, text.split())),
-        words=len(text.split()),
-        lines=len(NEWLINE.split(text.removesuffix("\n"))) if text else 0,
+        characters_without_spaces=sum(len(word) for word in words),
+        words=len(words),
+        lines=len(lines),
         bytes=len(text.encode("utf-8", "surrogatepass")),
     )
 
@@ -79,7 +81,7 @@ def extract_text(
         ignore_case: whether capitals do not matter.
         most: how many matches at most.
     """
-    found = matches(pattern, text, ignore_case=ignore_case, most=most, seconds=SECONDS)
+    found = matches(pattern, text, ignore_case=ignore_case, most=most, seconds=MATCHING_S)
     return [Found(start=start, text=whole, groups=tuple(groups)) for start, _, whole, groups in found]
 
 
@@ -93,14 +95,15 @@ def replace_text(text: Text, old: Pattern, new: Text, regex: bool = False) -> Re
         new: what to put there; with a regular expression, \1 is its first group.
         regex: whether `old` is a regular expression (Python's syntax).
     """
+    most = 2 * MAX_CHARACTERS
     if regex:
-        done, count = replaced(old, new, text, most=2 * LONGEST, seconds=SECONDS)
-    else:
-        count = text.count(old)
-        if len(text) + count * (len(new) - len(old)) > 2 * LONGEST:
-            raise ToolError(f"the result would have more than {2 * LONGEST} characters; replace less at a time")
-        done = text.replace(old, new)
-    return Replaced(text=done, count=count)
+        result, count = replaced(old, new, text, most=most, seconds=MATCHING_S)
+        return Replaced(text=result, count=count)
+    count = text.count(old)
+    size = len(text) + count * (len(new) - len(old))  # before it is made: a text times a text fills any memory
+    if size > most:
+        raise ToolError(f"the result would have more than {most} characters; replace less at a time")
+    return Replaced(text=text.replace(old, new), count=count)
 
 
 @tool(timeout_s=30)
@@ -115,8 +118,8 @@ def diff_texts(old: Text, new: Text, context: Annotated[int, Field(ge=0, le=20)]
     if old == new:
         return ""
     before, after = NEWLINE.split(old), NEWLINE.split(new)
-    if len(before) > COMPARED or len(after) > COMPARED:
-        raise ToolError(f"a text has more than {COMPARED} lines; compare it part by part")
+    if len(before) > MAX_COMPARED or len(after) > MAX_COMPARED:
+        raise ToolError(f"a text has more than {MAX_COMPARED} lines; compare it part by part")
     shown = list(difflib.unified_diff(before, after, "old", "new", n=context, lineterm=""))
     return "\n".join(shown) or "[the lines are the same, only their ends differ]"
 
@@ -137,9 +140,9 @@ def change_case(
         case "upper":
             return text.upper()
         case "title":
-            return re.sub(r"\w[\w'\u2019]*", lambda word: word[0][:1].upper() + word[0][1:].lower(), text)
+            return re.sub(r"\w[\w'\u2019]*", lambda word: _capitalized(word[0]), text)
         case "sentence":
-            return text[:1].upper() + text[1:].lower()
+            return _capitalized(text)
         case "snake":
             return "_".join(words_of(text)).lower()
         case "kebab":
@@ -147,8 +150,13 @@ def change_case(
         case "camel":
             first, *rest = words_of(text) or [""]
             return first.lower() + "".join(word.capitalize() for word in rest)
-    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    decomposed = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    plain = decomposed.encode("ascii", "ignore").decode()
     return "-".join(words_of(plain)).lower()
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:].lower()
 
 
 def words_of(text: str) -> list[str]:

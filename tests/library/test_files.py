@@ -295,7 +295,7 @@ def test_a_long_listing_is_cut_and_says_so(root: Path) -> None:
 
 
 def test_a_tree_that_is_too_large_is_refused_not_waited_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOOKED_AT", 2)
+    monkeypatch.setattr(module, "MAX_ENTRIES", 2)
     assert "too much" in refusal(tools(root)["list_files"], recursive=True)
 
 
@@ -306,7 +306,7 @@ def test_names_that_are_no_utf8_or_have_newlines_cannot_pretend(root: Path) -> N
 
 
 def test_a_search_is_cut_and_a_pattern_that_never_ends_is_stopped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SEARCHED_S", 0.5)
+    monkeypatch.setattr(module, "MATCHING_S", 0.5)
     grep = tools(root)["grep_files"]
     assert "first 1 lines" in use(grep, pattern="t", most=1)
     assert use(grep, pattern="TWO", ignore_case=True, files="*.txt") == "a.txt:2: two"

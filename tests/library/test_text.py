@@ -22,7 +22,7 @@ def test_a_model_counts_letters() -> None:
 
 
 def test_a_model_extracts_and_a_pattern_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SECONDS", 0.5)
+    monkeypatch.setattr(module, "MATCHING_S", 0.5)
     _, text = asked(text_tools, "extract_text", text="a1 b2", pattern=r"(\w)(\d)", most=1)
     assert json.loads(text) == [{"start": 0, "text": "a1", "groups": ["a", "1"]}]
     assert use(extract_text, text="Tea tea", pattern="tea", ignore_case=True)[0].start == 0
