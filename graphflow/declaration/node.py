@@ -43,17 +43,20 @@ from graphflow.declaration.arrows import (
 from graphflow.declaration.background import Background
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphflowError, ModelError, NotReachable
+from graphflow.events import Emitted, Event
 from graphflow.keywords import Keywords, check, former_name, keywords_of, present_names, refuse, spelled
-from graphflow.limits import Answered, Ledger, Limits
+from graphflow.limits import Answered, Ledger, Limits, Meter
 from graphflow.messages.artifacts import Artifact
 from graphflow.messages.types import Type, type_name
 from graphflow.model.conversation import Conversation
+from graphflow.model.seam import Model
 from graphflow.places import Asking, Place
 from graphflow.policy import Effect, Policy
 from graphflow.values import check_values
 
 A = TypeVar("A")
 B = TypeVar("B")
+H = TypeVar("H")
 
 
 @spelled
@@ -135,13 +138,19 @@ class NodeOptions(TypedDict, total=False):
     approval: bool | Callable[[Any], bool]
 
 
+Read = Callable[["AnyNode", Any], Any]
+"""Makes of what a caller gives what the callee takes."""
+
+
 class Frame(Protocol):
-    """What a context asks of the frame it looks into; the executor implements it."""
+    """What a context asks of the frame it looks into; the runtime implements it."""
 
     @property
     def path(self) -> tuple[str, ...]: ...
     @property
     def depth(self) -> int: ...
+    @property
+    def number(self) -> int: ...
     @property
     def deps(self) -> Any: ...
     @property
@@ -156,28 +165,24 @@ class Frame(Protocol):
     @property
     def conversation(self) -> Conversation | None: ...
 
-    async def call(
-        self,
-        ctx: Context,
-        callee: Node[Any, Any] | str,
-        message: Any,
-        read: Callable[[Node[Any, Any], Any], Any] = ...,
-    ) -> Any: ...
-    async def enter(self, activation: int, graph: Node[Any, Any], message: Any, limits: Limits | None) -> Any: ...
-    def handoffs(self, node: Node[Any, Any]) -> Sequence[Any]: ...
-    def permit(self, ctx: Context, node: Node[Any, Any], given: Any) -> None: ...
-    def background(self, caller: Node[Any, Any] | None, handle: str) -> Background | None: ...
-    def keep(self, activation: int, node: str, name: str, payload: Any, kind: str, mime: str) -> Artifact: ...
-    def place_of(self, node: Node[Any, Any], inputs: Mapping[str, Any], activation: int) -> Place: ...
-    def reachable(self, caller: Node[Any, Any], ctx: Context | None = None) -> Sequence[Node[Any, Any]]: ...
-    def held(self, name: str, make: Callable[[], Any]) -> Any: ...
-    def model(self, caller: Node[Any, Any]) -> Any: ...
-    @property
-    def number(self) -> int: ...
-    def record(self, kind: type[Any], activation: int, **fields: Any) -> None: ...
-    def tell(self, event: Any) -> None: ...
+    # What happens, and when.
     def clock(self) -> float: ...
+    def tell(self, event: Event) -> None: ...
+    def keep(self, activation: int, node: str, name: str, payload: object, kind: str, mime: str) -> Artifact: ...
+
+    # Calls, frames, hand-overs. What is asked of the outside has a place.
+    async def call(self, ctx: Context, callee: AnyNode | str, message: object, read: Read = ...) -> Any: ...
+    async def enter(self, activation: int, node: AnyNode, message: object, limits: Limits | None) -> Any: ...
+    def reachable(self, caller: AnyNode, ctx: Context | None = None) -> Sequence[AnyNode]: ...
+    def handoffs(self, node: AnyNode) -> Sequence[tuple[Any, AnyNode]]: ...
+    def permit(self, ctx: Context, node: AnyNode, given: object) -> None: ...
+    def background(self, caller: AnyNode | None, handle: str) -> Background | None: ...
+    def place_of(self, node: AnyNode, inputs: Mapping[str, object], activation: int) -> Place: ...
+    def held(self, name: str, make: Callable[[], H]) -> H: ...
     def ends(self, error: BaseException) -> bool: ...
+
+    # Models.
+    def model(self, caller: AnyNode) -> Model: ...
     def charge_model_call(self) -> int: ...
     def add_model_call(self, reply: Answered) -> None: ...
 
@@ -252,6 +257,12 @@ class Context:
         return self.place.key
 
     @property
+    def stamp(self) -> tuple[float, int, int]:
+        """What every event of this activation begins with: the time, the frame, the activation. Internal to kinds."""
+        frame = self.frame
+        return frame.clock(), frame.number, self.activation
+
+    @property
     def place(self) -> Place:
         """Where this activation or call stands in the run. Internal to kinds."""
         if self._place is None:
@@ -278,9 +289,7 @@ class Context:
 
     def emit(self, name: str, value: Any = None) -> None:
         """Tells something to whoever watches the run; it is journaled, too."""
-        from graphflow.events import Emitted
-
-        self.frame.record(Emitted, self.activation, node=self.node.name, name=name, value=value)
+        self.frame.tell(Emitted(*self.stamp, self.node.name, name, value))
 
     async def call(self, node: Node[Any, B] | str, message: Any) -> B:
         """Asks another node along a call edge and returns its answer.
@@ -309,8 +318,12 @@ class Node(Entry[In, Out], Generic[In, Out]):
     kind: ClassVar[str] = "node"
     enters: ClassVar[Literal["never", "called", "always"]] = "never"
     """Whether an activation pushes a frame: a graph always does, an agent when it is called."""
-    meter: ClassVar[str | None] = None
+    meter: ClassVar[Meter | None] = None
     """What a call of this node counts as, besides a step."""
+    prepares: ClassVar[bool] = False
+    """Whether `prepare()` has something to find out before a run begins."""
+    model: Model | str | None = None
+    """The model it asks, or its name; None: it asks none, or that of its graph."""
     source: ClassVar[bool] = False
     """Whether it stands for other nodes, which are only known when a run begins (the tools of a server)."""
     handoffs: tuple[Any, ...] = ()
@@ -411,6 +424,24 @@ class Node(Entry[In, Out], Generic[In, Out]):
         return self, None
 
     @property
+    def asks_model(self) -> bool:
+        """Whether an activation may ask a model."""
+        return False
+
+    @property
+    def askers(self) -> tuple[AnyNode, ...]:
+        """Who asks a model when this is activated: it, or nodes that stand in it."""
+        return (self,) if self.asks_model else ()
+
+    @property
+    def max_model_calls(self) -> int:
+        """How many questions to models one activation asks at most."""
+        return 1 if self.asks_model else 0
+
+    def prepare(self) -> None:
+        """Finds out before a run begins whether the node can work at all (`prepares`); raises, if it cannot."""
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Every name it goes by, its own first: those before `.named()`, and those of what is walked in its place.
 
@@ -429,7 +460,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """
         if self.in_background:
             return True
-        if self.enters != "never" or getattr(self, "asks_model", False):
+        if self.enters != "never" or self.asks_model:
             return False
         return self.undeclared or not self.effects <= {"reads"}
 

@@ -100,7 +100,6 @@ class Agent(Node[In, Out]):
 
     kind: ClassVar[str] = "agent"
     enters: ClassVar[Literal["never", "called", "always"]] = "called"
-    asks_model: ClassVar[bool] = True
 
     model: Model | str | None
     prompt: Prompt | None
@@ -213,6 +212,11 @@ class Agent(Node[In, Out]):
         own["system"] = _standing(system, name)
         own["handoffs"] = read_handoffs(name, handoffs)
         own["settings"] = settings.checked(f"agent {name!r}")
+
+    @property
+    def asks_model(self) -> bool:
+        """It does."""
+        return True
 
     @property
     def max_model_calls(self) -> int:

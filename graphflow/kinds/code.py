@@ -168,6 +168,8 @@ class Code(Tool[Any, Computed]):
             lines += [signature_line(node) for node in reachable]
         return ToolSpec(self.name, "\n".join(lines), schema_of(self.arguments))
 
+    prepares: ClassVar[bool] = True
+
     def prepare(self) -> None:
         """Whether there is a sandbox: asked before a run begins.
 

@@ -55,7 +55,7 @@ async def ask(
     frame, name = ctx.frame, ctx.node.name
     number = frame.charge_model_call()
     started = frame.clock()
-    frame.record(ModelStarted, ctx.activation, node=name, model=model.name, question=number)
+    frame.tell(ModelStarted(*ctx.stamp, name, model.name, number))
     listen = Teller(ctx, number, partial=partial) if frame.observed else None
     builder = ReplyBuilder()
     try:
@@ -98,9 +98,8 @@ def _count(reply: Reply, model: Model, started: float, number: int, ctx: Context
     """Charges an answer, and tells of it; the error that ends the walk, if its cost is not known and that is to end it."""
     frame = ctx.frame
     frame.add_model_call(reply)
-    frame.record(
-        ModelFinished,
-        ctx.activation,
+    finished = ModelFinished(
+        *ctx.stamp,
         node=ctx.node.name,
         model=model.name,
         text=reply.text,
@@ -118,6 +117,7 @@ def _count(reply: Reply, model: Model, started: float, number: int, ctx: Context
         question=number,
         sources=reply.sources,
     )
+    frame.tell(finished)
     return _unpriced(model.name, ctx) if reply.usd is None else None
 
 
@@ -127,7 +127,7 @@ def _unpriced(model: str, ctx: Context) -> LimitExceeded | None:
     if not books:
         return None
     if books[-1].first_time(f"the cost of {model}"):
-        ctx.frame.record(CostUnknown, ctx.activation, node=ctx.node.name, model=model)
+        ctx.frame.tell(CostUnknown(*ctx.stamp, ctx.node.name, model))
     ending = [book for book in books if book.limits.unpriced == "end"]
     return ending[-1].exceeded("usd", f"nobody knows what an answer of {model!r} costs") if ending else None
 
@@ -136,13 +136,12 @@ def _noter(ctx: Context) -> Callable[[Notice], None]:
     """Notes retries and switches: facts, whether anybody listens or not."""
 
     def note(event: Notice) -> None:
-        record, name = ctx.frame.record, ctx.node.name
+        name = ctx.node.name
+        why = f"{type(event.error).__name__}: {event.error}"
         if isinstance(event, Retried):
-            why = f"{type(event.error).__name__}: {event.error}"
-            record(ModelRetried, ctx.activation, node=name, attempt=event.attempt, wait_s=event.wait_s, error=why)
+            ctx.frame.tell(ModelRetried(*ctx.stamp, name, event.attempt, event.wait_s, why))
         else:
-            why = f"{type(event.error).__name__}: {event.error}"
-            record(ModelSwitched, ctx.activation, node=name, source=event.source, target=event.target, error=why)
+            ctx.frame.tell(ModelSwitched(*ctx.stamp, name, event.source, event.target, why))
 
     return note
 

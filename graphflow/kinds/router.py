@@ -249,14 +249,8 @@ class Router(Node[In, Out]):
         choice = decision.choice
         if choice is None and self.passes_input:
             choice = self._otherwise(decision.reason)
-        ctx.frame.record(
-            RouteDecided,
-            ctx.activation,
-            node=self.name,
-            choice=str(_plain(choice)) if self.passes_input else type(choice).__name__,
-            reason=decision.reason,
-            scores=decision.scores,
-        )
+        label = str(_plain(choice)) if self.passes_input else type(choice).__name__
+        ctx.frame.tell(RouteDecided(*ctx.stamp, self.name, label, decision.reason, decision.scores))
         output: Out = choice
         return output
 

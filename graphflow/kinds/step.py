@@ -156,7 +156,7 @@ def _bound(
 
 def _abandoning(ctx: Context) -> Callable[[], None]:
     """Tells that a thread was left behind."""
-    return lambda: ctx.frame.record(NodeAbandoned, ctx.activation, node=ctx.node.name)
+    return lambda: ctx.frame.tell(NodeAbandoned(*ctx.stamp, ctx.node.name))
 
 
 async def pieces_of(

@@ -40,6 +40,7 @@ from graphflow.events import ToolPartial
 from graphflow.kinds.docstrings import read_docstring
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number, takes_no_number
 from graphflow.kinds.step import AnyFunction, call_function, check_decorated, pieces_of, place_of
+from graphflow.limits import Meter
 from graphflow.messages.types import Type, adapter_of, origin_of, type_name
 from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import JsonSchema, ToolSpec
@@ -71,7 +72,7 @@ class Tool(Node[In, Out]):
     """A function that models (and nodes, along call edges) may call."""
 
     kind: ClassVar[str] = "tool"
-    meter: ClassVar[str | None] = "tool_calls"
+    meter: ClassVar[Meter | None] = "tool_calls"
     function: AnyFunction
     arguments: ArgumentModel
     output_limit: int = OUTPUT_LIMIT

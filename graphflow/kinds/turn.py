@@ -171,7 +171,7 @@ def _hand_over(
     except Exception as error:
         results[place] = _failed(call, error)
         return None
-    ctx.frame.record(HandedOver, ctx.activation, node=ctx.node.name, target=target.name)
+    ctx.frame.tell(HandedOver(*ctx.stamp, ctx.node.name, target.name))
     turns = _conversation(reply, results, earlier) if handoff.conversation else ()
     return Handover(target.name, message, turns)
 

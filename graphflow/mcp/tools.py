@@ -14,6 +14,7 @@ from graphflow.errors import ArgumentsInvalid, ServerFailed
 from graphflow.events import ToolPartial
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number
 from graphflow.kinds.wire_names import cleaned
+from graphflow.limits import Meter
 from graphflow.mcp.content import answer_of
 from graphflow.mcp.schema import check_schema, problems_of
 from graphflow.model.seam import ToolSpec
@@ -40,7 +41,7 @@ class ServerTool(Node[Any, Any]):
     """
 
     kind: ClassVar[str] = "tool"
-    meter: ClassVar[str | None] = "tool_calls"
+    meter: ClassVar[Meter | None] = "tool_calls"
     undeclared: bool = False
     tool: str
     spec: ToolSpec

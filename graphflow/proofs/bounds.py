@@ -119,7 +119,7 @@ def _model_calls(node: Any, graph: AnyGraph, seen: tuple[str, ...]) -> list[tupl
     """
     target, _ = node.entry()
     found: list[tuple[str, Count]] = []
-    if most := int(getattr(target, "max_model_calls", getattr(target, "asks_model", False))):
+    if most := target.max_model_calls:
         found.append((target.name, Count(most)))
     if isinstance(target, ProvenGraph):
         inner = bound(target).model_calls

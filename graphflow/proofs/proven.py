@@ -94,7 +94,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     _needed: bool | None
     _needs_nothing: bool | None
     _sources: tuple[tuple[str, tuple[AnyNode, ...], tuple[str, ...]], ...] | None
-    _preparing: tuple[Any, ...] | None
+    _preparing: tuple[AnyNode, ...] | None
     _deps_wanted: tuple[tuple[str, Type], ...] | None
     _caps_dollars: bool | None
 
@@ -175,12 +175,12 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             self.__dict__["_deps_wanted"] = tuple(wanted)
         return self._deps_wanted or ()
 
-    def preparing(self) -> tuple[Any, ...]:
+    def preparing(self) -> tuple[AnyNode, ...]:
         """The nodes, here and in graphs below, whose `prepare()` tells before a run whether they can work at all."""
         if self._preparing is None:
             reached = self.reach()
             below = [other for node in reached if isinstance(node, ProvenGraph) for other in node.preparing()]
-            own = [node for node in reached if hasattr(node, "prepare")]
+            own = [node for node in reached if node.prepares]
             self.__dict__["_preparing"] = (*below, *own)
         return self._preparing or ()
 
@@ -190,10 +190,9 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         for node in self.reach():
             if isinstance(node, ProvenGraph):
                 found += node.models_needed(node.model if node.model is not None else default)
-            elif getattr(node, "asks_model", False):
-                for asker in getattr(node, "askers", (node,)):
-                    named: Model | str | None = getattr(asker, "model", None)
-                    found.append((node.name, named if named is not None else default))
+            else:
+                for asker in node.askers:
+                    found.append((node.name, asker.model if asker.model is not None else default))
         return found
 
     def reach(self) -> Sequence[AnyNode]:

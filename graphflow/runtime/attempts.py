@@ -1,85 +1,237 @@
-"""One attempt of a node: how long it may take, and what it means that it ends in a cancellation."""
+"""Attempts: how one activation or call is carried out. Approved, looked up, retried, timed and checked, as its node says.
+
+    perform     >  approve  >  from_cache  >  in_turn  >  retried  >  attempt  >  answer  >  node.activate
+
+A node without any of these options goes from `perform` to `answer` at once.
+
+Rules:
+1. What is retried is the node, not the consent: a call is allowed and approved once, and its key stays the same.
+2. Each attempt has messages of its own, and begins with the context variables that were set before the first.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from contextvars import Context as Variables
-from typing import TYPE_CHECKING, Any
+from contextvars import copy_context
+from random import random
+from typing import Any
 
-from graphflow.concurrency import Queueing
-from graphflow.errors import NodeTimeout, StrayCancellation
-from graphflow.events import NodeAbandoned
+from graphflow.contexts import adopt, within
+from graphflow.declaration.node import AnyNode, Context, Retry
+from graphflow.errors import LimitExceeded, PolicyRefused, ToolError
+from graphflow.events import CacheHit, NodeRetried
+from graphflow.messages.copies import copy_of
 from graphflow.messages.message import error_text
-
-if TYPE_CHECKING:
-    from graphflow.declaration.node import Frame, Node
-
-GRACE_S = 5.0
-"""Seconds that what was told to stop gets to end before it is abandoned: asyncio cannot end a task that refuses."""
-
-
-def stray(node: str, cancelled: BaseException) -> StrayCancellation:
-    """The failure of a node that raised `CancelledError` with nobody cancelling it."""
-    error = StrayCancellation(node, error_text(cancelled))
-    error.__cause__ = cancelled
-    return error
+from graphflow.proofs.program import Slot
+from graphflow.redaction import scrub
+from graphflow.runtime.cache import Cache, Key, copied
+from graphflow.runtime.cancellation import may_be_told_to_stop, stray
+from graphflow.runtime.consent import approve
+from graphflow.runtime.effects import answered_once
+from graphflow.runtime.frame import Frame, Invocation, is_done_once
+from graphflow.runtime.time_limits import in_time
+from graphflow.runtime.validation import check_output
+from graphflow.runtime.waits import is_for_us, waiting_for, working_on
 
 
-async def of_its_own(node: str, work: Coroutine[Any, Any, Any]) -> Any:
-    """The answer that `work` gives; a cancellation that nobody has asked for is a failure of the node like any other."""
+async def activate(frame: Frame, slot: Slot, inputs: dict[str, Any], activation: int) -> Any:
+    """The output of one activation on a graph's arrows."""
+    node = slot.node
+    assert node is not None
+    if frame.denied is not None and slot.name in frame.denied:
+        raise PolicyRefused(f"{slot.name!r} may not be activated here: {frame.denied[slot.name]}")
+    if slot.enters:
+        inputs = {"": next(iter(inputs.values()))}
+    invocation = Invocation(frame, node, inputs, activation)
+    try:
+        if frame.origin is not None and not slot.enters and is_done_once(node):
+            output = await answered_once(invocation, perform)
+        else:
+            output = await perform(invocation)
+        return copy_of(output)  # the node may keep what it has returned, and go on changing it
+    finally:
+        if frame.places:
+            frame.places.pop(activation, None)
+
+
+async def perform(invocation: Invocation) -> Any:
+    """The output of one activation or call."""
+    frame, node = invocation.frame, invocation.node
+    on_arrow = invocation.call is None
+    # A call has been judged already, by whoever makes it. On an arrow that matters is judged which acts on the world.
+    judged = on_arrow and frame.policies and (node.effects or node.meter is not None)
+    if node.plain and node.concurrency_safe and not judged:
+        try:
+            output = await _answer(invocation)
+        except ToolError as error:
+            # A tool may ask for another try although its node has no retry of its own.
+            retry = error.retry
+            if retry is None or retry.attempts < 2 or may_be_told_to_stop(frame, 0, error):
+                raise
+            await _pause(invocation, 2, retry, error)
+            return await _retried(invocation, attempt=2)
+        check_output(node, output)
+        return output
+    if on_arrow:
+        invocation = invocation.given({port: node.read(message) for port, message in invocation.inputs.items()})
+    if judged:
+        frame.judge(node, invocation.message, invocation.place, frame.policies)
+    if node.approval:
+        await approve(invocation)
+    if node.cache:
+        return await _from_cache(invocation)
+    return await _in_turn(invocation)
+
+
+# -- the cache ---------------------------------------------------------------------------------------------------------
+async def _from_cache(invocation: Invocation) -> Any:
+    """The answer that the node has given to the same before; else its answer, kept for those who ask the same."""
+    frame, node = invocation.frame, invocation.node
+    cache = frame.shared.cache_of(node)
+    around = _surroundings(invocation) if node.sees_run else ()
+    key = cache.key(node, invocation.inputs, around)
+    if key is None:
+        return await _in_turn(invocation)
+    known = await _known_answer(cache, key)
+    if known is _MINE:
+        return await _in_turn(invocation)
+    if known is not _NONE:
+        frame.tell(CacheHit(frame.clock(), frame.number, invocation.activation, node.name))
+        return copied(known)
+    future = cache.begin(key, float(node.cache))
+    try:
+        with working_on(future):
+            output = await _in_turn(invocation)
+    except BaseException:
+        cache.forget(key, future)
+        future.cancel()
+        raise
+    future.set_result(copied(output))
+    return output
+
+
+_NONE = object()
+"""Nobody has an answer."""
+_MINE = object()
+"""Who works on the answer waits for us: waiting for it would be waiting for ourselves."""
+
+
+async def _known_answer(cache: Cache, key: Key) -> Any:
+    """An answer that is there, or that somebody is working on just now."""
+    while True:
+        future = cache.get(key)
+        if future is None:
+            return _NONE
+        if not future.done():
+            if is_for_us(future):
+                return _MINE
+            with waiting_for(future):
+                await asyncio.wait([future])
+        if not future.cancelled() and future.exception() is None:
+            return future.result()
+        cache.forget(key, future)  # who worked on it has failed; perhaps somebody else has begun meanwhile
+
+
+def _surroundings(invocation: Invocation) -> tuple[Any, ...]:
+    """What an answer may depend on beside what was asked."""
+    frame, node = invocation.frame, invocation.node
+    if node.enters == "never" and not node.calls and not node.asks_model:
+        return frame.deps, frame.session
+    return frame.deps, frame.session, frame.default, invocation.policies
+
+
+# -- tries -------------------------------------------------------------------------------------------------------------
+async def _in_turn(invocation: Invocation) -> Any:
+    """The output of a node, which waits for its turn if it must not run twice at a time."""
+    node = invocation.node
+    if node.concurrency_safe:
+        return await _retried(invocation)
+    turn = invocation.frame.shared.turn_of(node)
+    # A node that calls itself by a detour has its turn already.
+    if is_for_us(turn):
+        return await _retried(invocation)
+    with waiting_for(turn):
+        await turn.acquire()
+    try:
+        with working_on(turn):
+            return await _retried(invocation)
+    finally:
+        turn.release()
+
+
+async def _retried(invocation: Invocation, attempt: int = 1) -> Any:
+    """The output of the first attempt that succeeds."""
+    frame, node = invocation.frame, invocation.node
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task is not None else 0
+    while True:
+        variables = copy_context()
+        try:
+            output = await _attempt(invocation, variables)
+            check_output(node, output)
+            adopt(variables)
+            return output
+        except Exception as error:
+            retry = _retry_after(node, error)
+            if retry is None or attempt >= retry.attempts or may_be_told_to_stop(frame, cancelled, error):
+                adopt(variables)
+                raise
+            problem = error
+        attempt += 1
+        await _pause(invocation, attempt, retry, problem)
+
+
+def _retry_after(node: AnyNode, error: Exception) -> Retry | None:
+    """How an error is retried: as the tool itself asks, else as its node says."""
+    if isinstance(error, LimitExceeded):
+        return None
+    if isinstance(error, ToolError) and error.retry is not None:
+        return error.retry
+    retry = node.retry
+    return retry if retry is not None and retry.wants(error) else None
+
+
+async def _pause(invocation: Invocation, attempt: int, retry: Retry, problem: Exception) -> None:
+    """Tells that attempt number so much is to come, and waits as long as `retry` says."""
+    frame = invocation.frame
+    wait_s = retry.wait_before(attempt, problem, random())
+    why = error_line(problem)
+    frame.tell(
+        NodeRetried(frame.clock(), frame.number, invocation.activation, invocation.node.name, attempt, why, wait_s)
+    )
+    await asyncio.sleep(wait_s)
+
+
+async def _attempt(invocation: Invocation, variables: Variables) -> Any:
+    """One attempt, with these context variables."""
+    work = _answer(invocation)
+    if invocation.node.timeout_s is None:
+        return await within(variables, work)
+    return await in_time(invocation, work, variables)
+
+
+async def _answer(invocation: Invocation) -> Any:
+    """The answer of the node itself. A cancellation that nobody has asked for is a failure of the node like any other."""
+    frame, node, call = invocation.frame, invocation.node, invocation.call
+    if node.enters == "always":
+        return await frame.shell.enter(invocation, copy_of(invocation.message), None)
+    inputs = {port: copy_of(message) for port, message in invocation.inputs.items()}
+    if call is None:
+        ctx = Context(frame, node, invocation.activation, inputs)
+    else:
+        ctx = Context(frame, node, invocation.activation, inputs, call.place)
+        ctx.policies, ctx.caller, ctx.conversation = call.policies, call.caller, call.conversation
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
     try:
-        return await work
+        return await node.activate(inputs, ctx)
     except asyncio.CancelledError as cancelled:
         if task is None or task.cancelling() > before:
             raise
-        raise stray(node, cancelled) from cancelled
+        raise stray(node.name, cancelled) from cancelled
 
 
-async def in_time(
-    frame: Frame, node: Node[Any, Any], activation: int, work: Coroutine[Any, Any, Any], variables: Variables
-) -> Any:
-    """The answer that `work` gives within the node's `timeout_s`.
-
-    It is a task of its own, so that one that refuses to stop can be left behind.
-
-    Raises:
-        NodeTimeout: it took longer; also if it has blocked the event loop, so that no timer could stop it.
-    """
-    assert node.timeout_s is not None
-    loop, queueing = asyncio.get_running_loop(), Queueing(node.timeout_s)
-    began = loop.time()
-    took = 0.0
-
-    async def timed() -> Any:
-        nonlocal took
-        answer = await work
-        took = loop.time() - began - queueing.seconds
-        return answer
-
-    task = queueing.task(timed(), variables)
-    task.add_done_callback(lambda _: work.close())  # if its time was over before its first step, `work` never began
-    try:
-        await queueing.wait(task)
-    except asyncio.CancelledError:
-        await _stop(frame, node, activation, task)
-        raise
-    if task.done():
-        answer = task.result()
-        if took < node.timeout_s:
-            return answer
-    else:
-        await _stop(frame, node, activation, task)
-    raise NodeTimeout(node.name, node.timeout_s)
-
-
-async def _stop(frame: Frame, node: Node[Any, Any], activation: int, task: asyncio.Task[Any]) -> None:
-    """Ends an attempt; one that does not end is left behind, and said to be."""
-    task.cancel()
-    await asyncio.wait([task], timeout=GRACE_S)
-    if not task.done():
-        frame.record(NodeAbandoned, activation, node=node.name)
-    elif not task.cancelled():
-        task.exception()  # whatever it says now comes too late
+def error_line(error: BaseException) -> str:
+    """An error in a line, without what is secret."""
+    return scrub(f"{type(error).__name__}: {error_text(error)}")

@@ -3,21 +3,24 @@
 Rules:
 1. What is known to have no price is refused when a run starts, wherever the limit stands: at the run, at a graph, at a call
    edge. A limit that counts nothing is worse than none.
-2. What turns out to have told no cost is said by an event (`cost.unknown`), or ends the walk (`Limits(unpriced="end")`).
+2. An answer whose cost turns out to be unknown is told by an event (`cost.unknown`), or ends the walk
+   (`Limits(unpriced="end")`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from graphflow.errors import PriceUnknown
 from graphflow.limits import Limits
 from graphflow.model.seam import Model
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
+Named = Model | str | None
+"""A model, or the name of one; None: nobody names any."""
 
-def check_prices(graph: AnyGraph, limits: Limits, default: Any, opened: Callable[[Any], Model]) -> None:
+
+def check_prices(graph: AnyGraph, limits: Limits, default: Named, opened: Callable[[Model | str], Model]) -> None:
     """Refuses a limit in dollars over a model whose price is known to be missing.
 
     Args:
@@ -27,11 +30,12 @@ def check_prices(graph: AnyGraph, limits: Limits, default: Any, opened: Callable
         opened: the model of a model string.
 
     Raises:
-        PriceUnknown: there is one; the text says how its price can be told.
+        PriceUnknown: there is one; the text says how to set its price.
     """
     if limits.usd is None and not graph.caps_dollars:
         return
     for asker, named in _under_a_limit(graph, default, limits.usd is not None):
+        assert named is not None  # a run without one is refused before
         for model in getattr(opened(named), "unpriced", ()):
             raise PriceUnknown(
                 f"Limits(usd=...) cannot hold for {asker!r}: nobody knows what {model!r} costs. Say it with "
@@ -39,18 +43,18 @@ def check_prices(graph: AnyGraph, limits: Limits, default: Any, opened: Callable
             )
 
 
-def _under_a_limit(graph: AnyGraph, default: Any, limited: bool) -> Iterator[tuple[str, Any]]:
+def _under_a_limit(graph: AnyGraph, default: Named, limited: bool) -> Iterator[tuple[str, Named]]:
     """Nodes that ask a model while dollars are limited, with the model that each asks."""
     limited = limited or _caps(graph.limits)
     for node in graph.reach():
         target, edge = node.entry()
         within = limited or _caps(edge)
         if isinstance(target, ProvenGraph):
-            yield from _under_a_limit(target, target.model if target.model is not None else default, within)
-        elif within and getattr(target, "asks_model", False):
-            for asker in getattr(target, "askers", (target,)):
-                named = getattr(asker, "model", None)
-                yield node.name, named if named is not None else default
+            inner = target.model if target.model is not None else default
+            yield from _under_a_limit(target, inner, within)
+        elif within:
+            for asker in target.askers:
+                yield node.name, asker.model if asker.model is not None else default
 
 
 def _caps(limits: Limits | None) -> bool:

@@ -27,11 +27,11 @@ from pydantic import BaseModel
 from graphflow.declaration.node import Node
 
 Key = tuple[Any, ...]
-MOST = 4096
+MAX_ANSWERS = 4096
 """Answers in a table; the oldest goes first."""
 
 
-class Memory:
+class Cache:
     """A table of answers."""
 
     __slots__ = ("_known",)
@@ -64,7 +64,9 @@ class Memory:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         until = float("inf") if key[0].cache is True else time.monotonic() + seconds
         self._known[key] = (until, future)
-        while self._known and (len(self._known) > MOST or next(iter(self._known.values()))[0] < time.monotonic()):
+        while self._known and (
+            len(self._known) > MAX_ANSWERS or next(iter(self._known.values()))[0] < time.monotonic()
+        ):
             self._known.popitem(last=False)
         return future
 
@@ -138,6 +140,6 @@ def _of_run(value: Any) -> Any:
 
 
 @lru_cache(maxsize=1)
-def lasting() -> Memory:
+def lasting() -> Cache:
     """The table of this process."""
-    return Memory()
+    return Cache()

@@ -1,42 +1,65 @@
-"""Consents: what is asked of policies and of people before something is done."""
+"""Consents: what people are asked before something is done."""
 
 from __future__ import annotations
 
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any
 
 from graphflow.concurrency import in_thread
-from graphflow.declaration.node import Node
-from graphflow.policy import Approve, Policy, Use
-from graphflow.proofs.program import Program
+from graphflow.errors import ApprovalRefused
+from graphflow.events import ApprovalAsked, Approved
+from graphflow.policy import Approve, Use
+from graphflow.runtime.effects import Consent, Decision, decided_once
+from graphflow.runtime.frame import Invocation
 
 NOBODY = "nobody is there to give it; pass run(..., approve=a function of the call), or walk it with `graphflow run` on a terminal"
 
 
-async def answer_of(ask: Approve, use: Use) -> bool | str:
-    """What a hook says of a call; a plain function may block, so it is asked in a thread."""
-    answer = await ask(use) if iscoroutinefunction(ask) else await in_thread(ask, use, kind="hook")
-    said: bool | str = await answer if isawaitable(answer) else answer
-    return said
+async def approve(invocation: Invocation) -> None:
+    """Has somebody agree to an invocation whose node needs approval.
 
-
-def denied_on_arrows(
-    program: Program, policies: tuple[Policy, ...], entered: Node[Any, Any] | None
-) -> dict[str, str] | None:
-    """The nodes on a graph's arrows that a policy denies, with the reason.
-
-    What was entered itself (an agent that was called stands alone on the arrows of its frame) was judged by its caller's
-    policies when it was called; its own policy is about what it calls.
+    Raises:
+        ApprovalRefused: nobody did; nothing has been done.
     """
-    denying = [policy for policy in policies if policy.deny]
-    if not denying:
-        return None
-    denied: dict[str, str] = {}
-    for slot in program.slots:
-        if slot.node is None or slot.node is entered:
-            continue
-        reasons = (policy.denies(slot.node.names) for policy in denying)
-        why = next((reason for reason in reasons if reason is not None), None)
-        if why is not None:
-            denied[slot.name] = why
-    return denied or None
+    node, message = invocation.node, invocation.message
+    if callable(node.approval) and not node.approval(message):
+        return
+
+    async def ask() -> Consent:
+        return await _asked(invocation)
+
+    consent = await decided_once(invocation.place, ask)
+    if consent.decision is not True:
+        why = f": {consent.decision}" if consent.decision else "; nothing was done"
+        raise ApprovalRefused(f"{node.name!r} needs approval, and it was not given{why}") from consent.failure
+
+
+async def _asked(invocation: Invocation) -> Consent:
+    """Asks, and tells what came of it."""
+    frame, node, activation = invocation.frame, invocation.node, invocation.activation
+    use = frame.use_of(node, invocation.message, invocation.place)
+    hook = frame.shared.approve
+    if hook is None:
+        consent = Consent(NOBODY, lasts=False)
+    else:
+        frame.tell(ApprovalAsked(frame.clock(), frame.number, activation, node.name, use.key))
+        consent = await _decision_of(hook, use)
+    granted = consent.decision is True
+    why = consent.decision if isinstance(consent.decision, str) else ""
+    frame.tell(Approved(frame.clock(), frame.number, activation, node.name, use.key, granted, why))
+    return Consent(granted or why, consent.failure, consent.lasts)
+
+
+async def _decision_of(hook: Approve, use: Use) -> Consent:
+    try:
+        return Consent(await answer_of(hook, use))
+    except Exception as error:
+        # What the hook raised is for those who wrote it, not for the model, which is told that a call was refused.
+        why = f"asking for it failed with {type(error).__name__}"
+        return Consent(why, error, lasts=False)
+
+
+async def answer_of(hook: Approve, use: Use) -> Decision:
+    """What a hook says of a call; a plain function may block, so it is asked in a thread."""
+    answer = await hook(use) if iscoroutinefunction(hook) else await in_thread(hook, use, kind="hook")
+    decision: Decision = await answer if isawaitable(answer) else answer
+    return decision

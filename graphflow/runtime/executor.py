@@ -23,12 +23,15 @@ from graphflow.policy import Approve, Policy, also
 from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub
 from graphflow.runtime.budget import check_prices
-from graphflow.runtime.calls import status_of
-from graphflow.runtime.frame import Frame, uncancel
+from graphflow.runtime.calls import SHELL
+from graphflow.runtime.cancellation import uncancel
+from graphflow.runtime.endings import status_of
+from graphflow.runtime.frame import Frame
 from graphflow.runtime.options import RunOptions
 from graphflow.runtime.run_record import RunRecord
-from graphflow.runtime.run_scope import Shared, Sources
+from graphflow.runtime.run_scope import RunScope, Sources
 from graphflow.runtime.validation import check_deps, check_input
+from graphflow.runtime.walks import walked
 
 R = TypeVar("R", bound=RunRecord[Any])
 Make = Callable[[str, Ledger], R]
@@ -76,9 +79,9 @@ def begin(
     if model is not None:
         check_model(model, f"the run of {graph.name!r}")
     default = model if model is not None else graph.model
-    shared = Shared(run, default, session, approve, plain=plain and not observed)
+    shared = RunScope(run, default, session, approve, plain=plain and not observed)
     policies = also((), policy, graph.policy)
-    frame = Frame(shared, graph.program, ledger, default, deps, policies)
+    frame = Frame(SHELL, shared, graph.program, ledger, default, deps, policies)
     ledger.on_warning = frame.warn
     if not graph.needs_nothing:
         _prepare(graph, frame, default)
@@ -96,12 +99,11 @@ def _prepare(graph: AnyGraph, frame: Frame, default: Model | str | None) -> None
         for agent, named in graph.models_needed(default):
             if named is None:
                 raise ModelUnset(agent, graph.name)
-            model: Any = shared.open(named) if isinstance(named, str) else named
-            if (prepare := getattr(model, "prepare", None)) is not None:
+            # A model on this machine finds its weights before anything is spent on others.
+            prepare = getattr(shared.model_of(named), "prepare", None)
+            if prepare is not None:
                 prepare()
-        check_prices(
-            graph, frame.ledger.limits, default, lambda named: shared.open(named) if isinstance(named, str) else named
-        )
+        check_prices(graph, frame.ledger.limits, default, shared.model_of)
 
 
 def _check_scope(graph: AnyGraph, limits: Limits | None, session: str | None) -> None:
@@ -156,7 +158,7 @@ async def drive(run: R, frame: Frame, message: Any) -> R:
         try:
             if frame.shared.sources is not None:
                 await frame.shared.sources.open(run)
-            output = await frame.walked(message)
+            output = await walked(frame, message)
             run._output = output if frame.program.copy_output is None else frame.program.copy_output(output)
         finally:
             if not frame.shared.idle:
@@ -177,7 +179,7 @@ async def drive(run: R, frame: Frame, message: Any) -> R:
     return run
 
 
-async def _close(shared: Shared) -> None:
+async def _close(shared: RunScope) -> None:
     """Ends what goes on beside the walk, even while the walk is being cancelled."""
     closing = asyncio.get_running_loop().create_task(shared.close())
     cancelled = False

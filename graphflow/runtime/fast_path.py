@@ -9,10 +9,9 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphflow.concurrency import attempt, let_timers_stop
 from graphflow.declaration.handoffs import Handover, without_turns
@@ -22,14 +21,12 @@ from graphflow.journal.stretch import LONG, Stretch
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages.message import Failure, LimitReached, error_text
 from graphflow.proofs.program import Link, Slot, arm_of
-from graphflow.runtime.attempts import stray
+from graphflow.runtime.attempts import activate
+from graphflow.runtime.cancellation import asked_to_stop, stray
+from graphflow.runtime.frame import Frame
 from graphflow.runtime.validation import wrong_output
 from graphflow.walk.dead_ends import DeadEnd, no_output
 from graphflow.walk.laps import laps_used_up
-
-if TYPE_CHECKING:
-    from graphflow.runtime.calls import Reach
-    from graphflow.runtime.frame import Frame
 
 GIVE_WAY = 512
 """Hops between turns for others: 0.04 µs a hop, measured; giving way at each hop costs 2.8 µs."""
@@ -52,27 +49,6 @@ async def walk_straight(frame: Frame, message: Any) -> Any:
 
 
 NONE: list[int] = []
-EXACT = sys.version_info >= (3, 13)
-"""Whether asyncio takes back the requests to stop that it makes itself: before 3.13 a `TaskGroup` with a failing task left
-one behind (https://github.com/python/cpython/issues/116720)."""
-CHAIN = 50
-"""Errors that are looked at for the cancellation they came of: a chain may be a ring."""
-
-
-def asked_to_stop(frame: Reach, task: asyncio.Task[Any], before: int, error: BaseException | None) -> bool:
-    """Whether somebody wants the task to end: after a node answered, or raised `error`, and the requests have become more."""
-    if task.cancelling() <= before:
-        return False
-    if EXACT or isinstance(error, asyncio.CancelledError) or frame.shared.run._cancelled:
-        return True
-    book = frame.ledger.first_deadline()
-    if book is not None and asyncio.get_running_loop().time() >= (book.deadline or 0.0):
-        return True
-    for _ in range(CHAIN):
-        if error is None or isinstance(error, asyncio.CancelledError):
-            break
-        error = error.__cause__ or error.__context__
-    return isinstance(error, asyncio.CancelledError)
 
 
 class _Straight:
@@ -145,7 +121,7 @@ class _Straight:
                         raise wrong_output(slot.node, output)
                 else:
                     self.flush(count)
-                    output = await frame.activate(slot, {slot.port: message}, count)
+                    output = await activate(frame, slot, {slot.port: message}, count)
                 if cancelling() > cancelled:
                     if asked_to_stop(frame, self.task, cancelled, None):  # the node has swallowed the request
                         raise asyncio.CancelledError

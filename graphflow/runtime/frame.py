@@ -1,408 +1,393 @@
-"""A frame: one walk of one graph, performed. It carries out the walk's commands and reports what came of them.
+"""A frame: one walk of one graph as its nodes see it, and what is under way in it.
+
+    Frame           which graph, under which limits and policies, with which dependencies, entered from where
+    Invocation      one activation or call of a node: what it was given, where it stands
+    Call            what a call adds to that: who calls, with whose consent, out of which conversation
 
 Rules:
-1. It decides nothing. What a message, a failure or a cancellation means is the walk's business; what may be used is the
-   ledger's; what a node does is the node's; what a node may reach is on the page before (`calls.py`).
-2. A task per branch, never per node: the activation that follows from a result goes on in the same task.
-3. Every task it starts has ended when the frame is left, however it is left.
-4. A graph without forks and joins, with nobody listening, is walked by plain awaits (`fast_path.py`), with the same journal.
+1. A frame decides nothing and does nothing by itself. What carries out its calls stands above it (`Shell`); a frame is
+   handed down what its parent has.
+2. It is what contexts look into. What they may ask is in `declaration/node.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Sequence
-from contextvars import Context, copy_context
-from time import perf_counter
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from graphflow.concurrency import attempt, let_timers_stop
-from graphflow.contexts import within
-from graphflow.errors import LimitExceeded, PolicyRefused, WalkCancelled
-from graphflow.events import (
-    Event,
-    LimitWarning,
-    NodeAbandoned,
-    NodeCancelled,
-    NodeFailed,
-    NodeFinished,
-    NodeRefused,
-    NodeStarted,
-    RunStarted,
-    Scope,
-    Stopped,
-)
-from graphflow.journal.stretch import LONG
-from graphflow.limits import Ledger
-from graphflow.messages.copies import copy_of
-from graphflow.proofs.program import Slot
-from graphflow.runtime.attempts import GRACE_S, stray
-from graphflow.runtime.calls import Reach, is_done_once
-from graphflow.runtime.fast_path import walk_straight
-from graphflow.runtime.validation import wrong_output
-from graphflow.walk.commands import Activation, Cancel, Command, Finish
+from graphflow.declaration.background import Background
+from graphflow.declaration.handoffs import Handoff
+from graphflow.declaration.node import AnyNode, Context, read_message
+from graphflow.errors import LimitExceeded, ModelUnset, PolicyRefused
+from graphflow.events import ArtifactKept, Event, LimitWarning, Scope
+from graphflow.limits import Answered, Ledger, Limits
+from graphflow.messages.artifacts import Artifact, pack
+from graphflow.model.conversation import Conversation
+from graphflow.model.seam import Model
+from graphflow.places import Asking, Place, outermost, place_in
+from graphflow.policy import Policy, Use, also
+from graphflow.proofs.program import Program
+from graphflow.runtime.cache import copied
+from graphflow.runtime.run_scope import RunScope
 from graphflow.walk.machine import Walk
-from graphflow.walk.snapshot import Snapshot
 
-GIVE_WAY = 64
-"""Activations between turns for others: listeners, timers, whoever wants to cancel."""
+Read = Callable[[AnyNode, Any], Any]
+"""Makes of what a caller gives what the callee takes."""
 
 
-class Frame(Reach):
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What a frame has from above: the two ways in which a node under way begins something new.
+
+    Attributes:
+        call: calls a node along a call edge.
+        enter: enters a graph or an agent as a frame of its own.
+    """
+
+    call: Callable[[Frame, Context, AnyNode | str, Any, Read], Coroutine[Any, Any, Any]]
+    enter: Callable[[Invocation, Any, Limits | None], Coroutine[Any, Any, Any]]
+
+
+class Call:
+    """One call under way, for those it goes through."""
+
+    __slots__ = ("caller", "conversation", "place", "policies")
+
+    def __init__(
+        self,
+        caller: AnyNode,
+        place: Place,
+        policies: tuple[Policy, ...],
+        conversation: Conversation | None,
+    ) -> None:
+        self.caller = caller
+        self.place = place
+        self.policies = policies
+        """What has agreed to the call, and has to agree to those that it makes."""
+        self.conversation = conversation
+
+
+class Invocation:
+    """One activation or call of a node, as it is carried out. Never changed: what reads its messages makes another one."""
+
+    __slots__ = ("activation", "call", "frame", "inputs", "node")
+
+    def __init__(
+        self,
+        frame: Frame,
+        node: AnyNode,
+        inputs: Mapping[str, Any],
+        activation: int,
+        call: Call | None = None,
+    ) -> None:
+        self.frame = frame
+        self.node = node
+        self.inputs = inputs
+        """What each port got; what is entered as a frame has one without a name."""
+        self.activation = activation
+        """Of a call, the activation that makes it."""
+        self.call = call
+
+    def given(self, inputs: Mapping[str, Any]) -> Invocation:
+        """The same with other messages."""
+        return Invocation(self.frame, self.node, inputs, self.activation, self.call)
+
+    @property
+    def message(self) -> Any:
+        """What the node was given: its message, or the messages by port."""
+        return sole_message(self.inputs)
+
+    @property
+    def place(self) -> Place:
+        """Where it stands: the same for all of its tries."""
+        if self.call is not None:
+            return self.call.place
+        return self.frame.place_of(self.node, self.inputs, self.activation)
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """What calls from within need the consent of."""
+        return self.frame.policies if self.call is None else self.call.policies
+
+
+class Frame:
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
 
     __slots__ = (
-        "attempted",
-        "began",
-        "busy",
-        "clearing",
-        "done",
-        "graces",
-        "loop",
-        "metered",
-        "started",
-        "starting",
-        "tasks",
+        "_within",
+        "asking",
+        "callees",
+        "conversation",
+        "default",
+        "denied",
+        "deps",
+        "ledger",
+        "number",
+        "origin",
+        "places",
+        "policies",
+        "program",
+        "shared",
+        "shell",
         "walk",
     )
 
-    walk: Walk | None
-    clearing: int
-    """The activation after which old rows of the record are dropped; only where the walk is not straight, as the next."""
-    tasks: dict[int, asyncio.Task[None]]
-    """The task that carries out each activation; only where the walk is not straight, as the next three."""
-    started: dict[int, float]
-    """When each activation under way has begun, in seconds of the run; those that are not here are no step yet."""
-    busy: set[asyncio.Task[None]]
-    done: asyncio.Future[Finish] | None
-    loop: asyncio.AbstractEventLoop
-    """The running one, asked for once: asking costs a system call, before Python 3.12."""
-    began: float
-    """When the run began, by the process clock."""
-    attempted: bool
-    """Whether this is part of an attempt with a time limit."""
-    metered: bool
-    """Whether each step has to be charged before it is made; else they are only counted."""
-    graces: list[asyncio.TimerHandle]
-    """When those that were told to stop are abandoned."""
-    starting: dict[int, NodeStarted]
-    """What will be told of activations when they begin, if somebody listens: one that is refused is no step."""
+    def __init__(
+        self,
+        shell: Shell,
+        shared: RunScope,
+        program: Program,
+        ledger: Ledger,
+        default: Model | str | None,
+        deps: object,
+        policies: tuple[Policy, ...] = (),
+        callees: Mapping[str, tuple[AnyNode, ...]] | None = None,
+        conversation: Conversation | None = None,
+        origin: Invocation | None = None,
+        entered: AnyNode | None = None,
+    ) -> None:
+        self.shell = shell
+        self.shared = shared
+        self.program = program
+        self.ledger = ledger
+        self.default = default
+        """The model for nodes that name none."""
+        self.deps = deps
+        self.policies = policies
+        """What calls need the consent of, the outermost first."""
+        self.denied: dict[str, str] | None = None
+        """Nodes on this frame's arrows that a policy denies, and why; None = there are none."""
+        if policies:
+            self.denied = denied_on_arrows(program, policies, entered)
+        self.callees = program.callees if callees is None else callees
+        self.conversation = conversation
+        """What the agents of this frame go on from; None: each begins anew."""
+        self.origin = origin
+        """What has entered this frame; None: it is the outermost."""
+        self.walk: Walk | None = None
+        """The machine, once it is at work; None where the graph is walked straight."""
+        self._within: Place | None = None
+        self.asking: Asking | None = None
+        self.places: dict[int, Place] | None = None
+        """Where the activations under way stand, of those that have asked."""
+        self.number = len(shared.run.frames)
+        shared.run.frames.append((program, ledger.path, ledger.limits))
 
-    async def activate(self, slot: Slot, inputs: dict[str, Any], activation: int) -> Any:
-        """The output of one activation, retried, timed and checked as the node says."""
-        node = slot.node
-        assert node is not None
-        if self.denied is not None and slot.name in self.denied:
-            raise PolicyRefused(f"{slot.name!r} may not be activated here: {self.denied[slot.name]}")
-        try:
-            if slot.enters:
-                message = next(iter(inputs.values()))
-                output = await self.perform(node, {"": message}, activation)
-            elif self.origin is not None and is_done_once(node):
-                output = await self.perform_once(node, inputs, activation)
-            else:
-                output = await self.perform(node, inputs, activation)
-            return copy_of(output)  # the node may keep what it has returned, and go on changing it
-        finally:
-            if self.places:
-                self.places.pop(activation, None)
+    # -- what a context asks -------------------------------------------------------------------------------------------
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Names of the frames from the outermost to this one."""
+        return self.ledger.path
 
-    def scope_of(self, activation: int) -> Scope:
-        """The forks and laps that led to an activation under way; empty where only one can be under way at a time."""
-        act = None if self.program.straight or self.walk is None else self.walk.running.get(activation)
-        return () if act is None else act.scope
+    @property
+    def depth(self) -> int:
+        """Frames around this one."""
+        return self.ledger.depth
+
+    @property
+    def session(self) -> str | None:
+        """The session's name, if the run was given one."""
+        return self.shared.session
+
+    @property
+    def limits(self) -> Limits:
+        """What is left of the limits, ancestors' included."""
+        return self.ledger.left()
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody listens to the run."""
+        return self.shared.run.observed
+
+    def clock(self) -> float:
+        """Seconds since the run began."""
+        return time.perf_counter() - self.shared.run.began
+
+    def tell(self, event: Event) -> None:
+        """Keeps an event and hands it to those who listen."""
+        self.shared.run.tell(event)
 
     def warn(self, book: Ledger, limit: str, used: float) -> None:
         """Tells that a limit is nearly used up."""
-        self.shared.run.tell(LimitWarning(self.clock(), self.number, limit, used, getattr(book.limits, limit)))
+        value = getattr(book.limits, limit)
+        self.tell(LimitWarning(self.clock(), self.number, limit, used, value))
 
-    # -- the walk ------------------------------------------------------------------------------------------------------
-    def walked(self, message: Any) -> Awaitable[Any]:
-        """Walks to the graph's output, within this frame's own deadline. No coroutine is made that only waits for another."""
-        seconds = self.ledger.limits.seconds
-        return self._walked(message) if seconds is None else self._in_time(seconds, message)
+    def held(self, name: str, make: Callable[[], Any]) -> Any:
+        """What the run holds under that name, made when it is first asked for; its `close()` is awaited when the run ends."""
+        return self.shared.hold(name, make)
 
-    async def _in_time(self, seconds: float, message: Any) -> Any:
-        clock = asyncio.timeout_at(self.ledger.begin(seconds))
-        try:
-            async with clock:
-                output = await self._walked(message)
-        except TimeoutError:
-            if not clock.expired():
-                raise
-            raise self.ledger.exceeded("seconds") from None
-        self.ledger.check_time()  # the last node has blocked the event loop, or swallowed the cancellation
-        return output
+    def model(self, caller: AnyNode) -> Model:
+        """The model that a node asks: its own, or the one for those that name none."""
+        named = caller.model or self.default
+        if named is None:
+            raise ModelUnset(caller.name, self.program.name)
+        return self.shared.model_of(named)
 
-    def _walked(self, message: Any) -> Awaitable[Any]:
-        straight = self.program.straight and self.shared.plain and self.denied is None
-        return within(copy_context(), walk_straight(self, message)) if straight else self._general(message)
+    def ends(self, error: BaseException) -> bool:
+        """Whether an error is a limit of this frame or of one around it, which nothing inside may swallow."""
+        return isinstance(error, LimitExceeded) and error.ledger is not None and self.ledger.contains(error.ledger)
 
-    async def _general(self, message: Any) -> Any:
-        finish = await self._walk(message)
-        if finish.error is not None:
-            raise finish.error
-        return finish.output
+    def charge_model_call(self) -> int:
+        """Allows one question to a model, and gives it its number within the run."""
+        self.ledger.check_spent()
+        self.ledger.charge("model_calls")
+        self.shared.questions += 1
+        return self.shared.questions
 
-    async def _walk(self, message: Any) -> Finish:
-        walk = self.walk = Walk(
-            self.program, self.ledger.limits, frame=self.number, path=self.path, observed=self.observed
-        )
-        self.tasks, self.started, self.busy, self.graces, self.starting = {}, {}, set(), [], {}
-        self.clearing = LONG
-        self.began = self.shared.run.began
-        self.loop = asyncio.get_running_loop()
-        self.attempted = attempt() is not None
-        self.metered = self.ledger.timed or self.ledger.metered("steps")
-        self.done = self.loop.create_future()
-        begun = RunStarted(self.clock(), self.number, self.program.name, message)
-        first = self._perform(walk.apply(begun, copy_context()))
-        if first is not None:
-            self._spawn(first)
-        self._publish()
-        try:
-            return await asyncio.shield(self.done)
-        except asyncio.CancelledError:
-            await self._wind_down()
-            raise
-        finally:
-            for handle in self.graces:
-                handle.cancel()
-            for task in list(self.busy):  # each has reported its end; let it be over, too
-                if task is not asyncio.current_task() and not task.done():
-                    await asyncio.wait([task], timeout=GRACE_S)
+    def add_model_call(self, reply: Answered) -> None:
+        """Counts what an answer of a model has cost."""
+        self.ledger.add_model_call(reply)
 
-    async def _wind_down(self) -> None:
-        """The frame's own task was cancelled: stop the walk and wait until all of it has stopped."""
-        assert self.done is not None
-        if not self.done.done():
-            self._take(
-                Stopped(
-                    self.clock(),
-                    self.number,
-                    "cancelled",
-                    WalkCancelled(f"the walk of {self.program.name!r} was cancelled"),
-                )
-            )
-        while not self.done.done():
-            try:
-                await asyncio.wait([self.done])
-            except asyncio.CancelledError:
-                continue  # cancelled again while cleaning up: the clean-up still has to end
+    def background(self, caller: AnyNode | None, handle: str) -> Background | None:
+        """The background call of that handle, if it is one that the caller has an edge for: handles are easy to guess."""
+        found = self.shared.backgrounds.get(handle)
+        if found is None or caller is None:
+            return None
+        return found if any(found.called is node for node in self.edges_of(caller)) else None
 
-    def _abandon(self, ids: Sequence[int]) -> None:
-        """What was told to stop and would not is left behind, and said to be."""
-        assert self.walk is not None
-        for id in ids:
-            act = self.walk.running.get(id)
-            if act is not None and id in self.walk.cancelling:
-                self.shared.run.tell(NodeAbandoned(self.clock(), self.number, id, act.slot.name))
-                task = self.tasks.pop(id, None)
-                if task is not None:
-                    self.busy.discard(task)
-                more = self._take(self._ended(act))
-                self.started.pop(id, None)
-                if more is not None:
-                    self._spawn(more)
+    def keep(self, activation: int, node: str, name: str, payload: object, kind: str, mime: str) -> Artifact:
+        """Keeps an artifact with the run."""
+        artifact, content = pack(name, payload, kind, mime)
+        self.shared.run.kept.setdefault(artifact.digest, content)
+        self.tell(ArtifactKept(self.clock(), self.number, activation, node, artifact))
+        return artifact
 
-    def _take(self, fact: Event, context: Context | None = None) -> Activation | None:
-        """Journals a fact, applies it, performs what follows; returns the first activation for the caller to go on with."""
-        assert self.walk is not None
-        self.shared.run.tell(fact)
-        follow = self._perform(self.walk.apply(fact, context), inline=True)
-        if self.walk.outbox:
-            self._publish()
-        elif self.walk.count >= self.clearing:
-            self._drop_old(self.walk)
-        return follow
+    def call(
+        self, ctx: Context, callee: AnyNode | str, message: Any, read: Read = read_message
+    ) -> Coroutine[Any, Any, Any]:
+        """Calls a node along a call edge."""
+        return self.shell.call(self, ctx, callee, message, read)
 
-    def _drop_old(self, walk: Walk) -> None:
-        """Keeps how the walk stands, and drops what is old: in a loop that goes on, with nobody listening."""
-        self.clearing = walk.count + max(LONG, len(walk.running) + len(walk.waiting))
-        if self.observed or not self.program.laps:
+    def enter(self, activation: int, node: AnyNode, message: Any, limits: Limits | None) -> Coroutine[Any, Any, Any]:
+        """Enters a graph or an agent as a frame of its own, and walks it to its end."""
+        return self.shell.enter(Invocation(self, node, {"": message}, activation), message, limits)
+
+    # -- edges and policies --------------------------------------------------------------------------------------------
+    def edges_of(self, caller: AnyNode) -> tuple[AnyNode, ...]:
+        """What a node has call edges to, the tools of servers that are open now included."""
+        callees = self.callees.get(caller.name, ())
+        sources = self.shared.sources
+        return callees if sources is None else sources.expanded(callees)
+
+    def reachable(self, caller: AnyNode, ctx: Context | None = None) -> Sequence[AnyNode]:
+        """What a node may call now: no sub-agents at the depth limit, nothing that a policy refuses anyway.
+
+        `ctx`: of who would call it, or its own; their policies hold for its calls, too.
+        """
+        around = None if ctx is None else self.policies_of(ctx.node, ctx.policies)
+        policies = self.policies_of(caller, around)
+        callees = self.edges_of(caller)
+        if self.ledger.at_depth_limit:
+            callees = tuple(callee for callee in callees if callee.enters == "never")
+        if policies:
+            callees = tuple(callee for callee in callees if not _is_refused(callee, policies))
+        return callees
+
+    def handoffs(self, node: AnyNode) -> Sequence[tuple[Handoff, AnyNode]]:
+        """The hand-over edges of a node that this frame's graph has, as (handoff, target)."""
+        policies = self.policies_of(node)
+        pairs = self.program.handoffs.get(node.name, ())
+        return [(handoff, target) for handoff, target in pairs if not _is_refused(target, policies)]
+
+    def policies_of(self, caller: AnyNode, around: tuple[Policy, ...] | None = None) -> tuple[Policy, ...]:
+        """What the calls of a node need the consent of; `around`: of who has called it, where that was a call."""
+        return also(self.policies if around is None else around, caller.policy)
+
+    def permit(self, ctx: Context, node: AnyNode, given: Any) -> None:
+        """Refuses a hand-over that a policy does not allow."""
+        place = Asking(ctx.place).ask(f"handing over to {node.name}", given, lasting=False)
+        self.judge(node, given, place, self.policies_of(ctx.node, ctx.policies))
+
+    def judge(self, node: AnyNode, given: Any, place: Place, policies: Sequence[Policy]) -> None:
+        """Refuses what one of these policies does not allow.
+
+        Raises:
+            PolicyRefused: the text says which, and why.
+        """
+        if not policies:
             return
-        self.shared.run.journal.append(Snapshot(walk, self.started))
-        self.shared.run.drop_old(self.number, 2 * self.program.size)
+        use = self.use_of(node, given, place)
+        for policy in policies:
+            why = policy.judge(use)
+            if why is not None:
+                raise PolicyRefused(f"{node.name!r} may not be called here: {why}")
 
-    def _publish(self) -> None:
-        assert self.walk is not None
-        if self.walk.outbox:
-            for event in self.walk.outbox:
-                if type(event) is NodeStarted:
-                    self.starting[event.activation] = event
-                else:
-                    self.shared.run.tell(event)
-            self.walk.outbox.clear()
+    def use_of(self, node: AnyNode, given: Any, place: Place) -> Use:
+        """A call as policies and people are shown it."""
+        target = node.entry()[0].name
+        shown = copied(given)  # who is asked may change what is shown, and not what is done
+        return Use(node.name, node.kind, node.effects, shown, self.path, place.key, target, node.names)
 
-    def _perform(self, commands: list[Command], *, inline: bool = False) -> Activation | None:
-        """Carries out commands; returns an activation for the caller to go on with."""
-        follow: Activation | None = None
-        for command in commands:
-            if type(command) is Activation:
-                if inline and follow is None:
-                    follow = command
-                else:
-                    self._spawn(command)
-            elif type(command) is Cancel:
-                follow = self._cancel(command, follow)
-            elif type(command) is Finish:
-                assert self.done is not None
-                if not self.done.done():
-                    self.done.set_result(command)
-        return follow
+    # -- places --------------------------------------------------------------------------------------------------------
+    def scope_of(self, activation: int) -> Scope:
+        """The forks and laps that led to an activation under way; empty where only one can be under way at a time."""
+        if self.walk is None or self.program.straight:
+            return ()
+        act = self.walk.running.get(activation)
+        return () if act is None else act.scope
 
-    def _spawn(self, act: Activation) -> None:
-        assert act.context is not None
-        context = act.context.copy()
-        task = self.loop.create_task(self._branch(act, context), context=context)
-        self.tasks[act.id] = task
-        self.busy.add(task)
+    @property
+    def within(self) -> Place:
+        """The place that this frame lies in."""
+        if self._within is None:
+            origin = self.origin
+            self._within = outermost(self.shared.run.id) if origin is None else origin.place
+        return self._within
 
-    def _cancel(self, command: Cancel, follow: Activation | None) -> Activation | None:
-        assert self.walk is not None
-        self.graces.append(self.loop.call_later(GRACE_S, self._abandon, command.ids))
-        for id in command.ids:
-            act = self.walk.running.get(id)
-            task = self.tasks.get(id)
-            if act is None:
-                continue
-            if task is not None:
-                if id in self.started:
-                    task.cancel()  # else its branch sees at its first step that it was cancelled
-                continue
-            if follow is not None and follow.id == id:
-                follow = None
-            more = self._take(self._ended(act))
-            if more is not None and follow is not None:
-                self._spawn(more)
-            elif more is not None:
-                follow = more
-        return follow
+    def place_of(self, node: AnyNode, inputs: Mapping[str, Any], activation: int) -> Place:
+        """Where an activation stands: the same for all of its tries."""
+        if self.places is None:
+            self.places, self.asking = {}, Asking(self.within)
+        place = self.places.get(activation)
+        if place is None:
+            place = self.places[activation] = self._new_place(node, inputs, activation)
+        return place
 
-    async def _branch(self, first: Activation, context: Context) -> None:
-        """Activates, reports, and goes on with what follows, until nothing does."""
-        act: Activation | None = first
-        task = self.tasks[first.id]
-        driven = False  # whether this is another context than the task's
-        try:
-            while act is not None:
-                number = act.id
-                fact = await (within(context, self._report(act)) if driven else self._report(act))
-                if self.walk is None or number not in self.walk.running:
-                    return  # it was abandoned meanwhile
-                self.tasks.pop(number, None)
-                left = context.copy() if act.slot.forks else context  # its other branches go on from it
-                act = self._take(fact, left)
-                self.started.pop(number, None)
-                if act is not None:
-                    self.tasks[act.id] = task
-                    if act.context is not left:
-                        assert act.context is not None
-                        context, driven = act.context.copy(), True
-        except BaseException as error:  # a bug of ours: let the frame end with it rather than hang
-            if self.done is not None and not self.done.done():
-                bug = RuntimeError(f"a bug in graphflow, please report it: {type(error).__name__}: {error}")
-                bug.__cause__ = error
-                self.done.set_exception(bug)
-                for other in self.busy - {task}:
-                    other.cancel()
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            self.busy.discard(task)
-
-    async def _report(self, act: Activation) -> Event:
-        """The fact that an activation ends in."""
-        if self.attempted:
-            try:
-                await let_timers_stop()
-            except asyncio.CancelledError:
-                return self._ended(act)
-        started = perf_counter() - self.began
-        refused = self._begin(act, started)
-        if refused is not None:
-            return refused
-        slot = act.slot
-        try:
-            if not act.id % GIVE_WAY:
-                await asyncio.sleep(0)
-            direct = slot.direct if self.denied is None else None
-            if direct is not None:
-                output = await direct(act.message if slot.entry is None else slot.entry(act.message))
-                if type(output) is not slot.expected and slot.fits is not None and not slot.fits(output):
-                    raise wrong_output(slot.node, output)
-            else:
-                inputs = act.inputs if act.inputs is not None else {slot.port: act.message}
-                output = await self.activate(slot, inputs, act.id)
-        except BaseException as error:
-            if isinstance(error, GeneratorExit) and is_closed(self.tasks.get(act.id)):
-                raise
-            return self._failure(act, error, started)
-        if act.id in self.walk.cancelling:  # type: ignore[union-attr]  # it has swallowed the request to stop
-            return self._stopped(act)
-        return NodeFinished(perf_counter() - self.began, self.number, act.id, slot.name, output, started)
-
-    def _begin(self, act: Activation, started: float) -> Event | None:
-        """Charges the step that an activation is; the fact that ends it at once, if it must not begin."""
-        assert self.walk is not None
-        if act.id in self.walk.cancelling:
-            return self._ended(act)
-        if self.metered:
-            try:
-                self.ledger.charge("steps")
-            except LimitExceeded as limit:
-                return Stopped(started, self.number, "limited", limit)
-        else:
-            self.ledger.count_steps()
-        self.started[act.id] = started
-        if self.starting:
-            self.shared.run.tell(self.starting.pop(act.id))
-        return None
-
-    def _failure(self, act: Activation, error: BaseException, started: float) -> Event:
-        """The fact that an activation ends in which has raised."""
-        assert self.walk is not None
-        if self.ends(error):
-            return Stopped(self.clock(), self.number, "limited", error)
-        if act.id in self.walk.cancelling:
-            return self._stopped(act)
-        if isinstance(error, asyncio.CancelledError):
-            error = cancellation(act.slot.name, error)
-        return NodeFailed(self.clock(), self.number, act.id, act.slot.name, error, started)
-
-    def _stopped(self, act: Activation) -> Event:
-        uncancel()
-        return self._ended(act)
-
-    def _ended(self, act: Activation) -> Event:
-        """The fact that an activation has ended because the walk told it to."""
-        started = self.started.get(act.id)
-        if started is not None:
-            return NodeCancelled(self.clock(), self.number, act.id, act.slot.name, started)
-        return NodeRefused(self.clock(), self.number, act.id, act.slot.name)
+    def _new_place(self, node: AnyNode, inputs: Mapping[str, Any], activation: int) -> Place:
+        if self.origin is not None:
+            assert self.asking is not None
+            whom = f"{node.name} {self.scope_of(activation)}"
+            return self.asking.ask(whom, sole_message(inputs), lasting=is_done_once(node))
+        # Nobody around the outermost frame could walk here again, so there is nothing to meet and nothing to remember: one
+        # activation comes after another, or its scope is its own.
+        way = str(activation) if self.program.straight else str(self.scope_of(activation))
+        return place_in(self.within, f"{node.name} {way}")
 
 
-def cancellation(node: str, cancelled: asyncio.CancelledError) -> Exception:
-    """What a cancellation means that the walk has not asked for."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        return WalkCancelled(f"node {node!r} was cancelled from outside of the walk")
-    return stray(node, cancelled)
+def denied_on_arrows(program: Program, policies: Sequence[Policy], entered: AnyNode | None) -> dict[str, str] | None:
+    """The nodes on a graph's arrows that a policy denies, with the reason; None if there are none.
 
-
-def is_closed(task: asyncio.Task[Any] | None) -> bool:
-    """Whether a `GeneratorExit` comes from outside: the event loop is gone, and nothing can be awaited any more.
-
-    One that a node raises itself arises while its task runs.
+    What was entered itself (an agent that was called stands alone on the arrows of its frame) was judged by its caller's
+    policies when it was called; its own policy is about what it calls.
     """
-    try:
-        return task is None or asyncio.current_task() is not task
-    except RuntimeError:  # no event loop runs
-        return True
+    denying = [policy for policy in policies if policy.deny]
+    if not denying:
+        return None
+    denied: dict[str, str] = {}
+    for slot in program.slots:
+        if slot.node is None or slot.node is entered:
+            continue
+        names = slot.node.names
+        for policy in denying:
+            why = policy.denies(names)
+            if why is not None:
+                denied[slot.name] = why
+                break
+    return denied or None
 
 
-def uncancel() -> None:
-    """Takes back the requests to cancel the current task that the walk itself has made."""
-    task = asyncio.current_task()
-    while task is not None and task.cancelling():
-        task.uncancel()
+def _is_refused(callee: AnyNode, policies: Sequence[Policy]) -> bool:
+    """Whether a policy refuses a node whatever it is given."""
+    return any(policy.refuses(callee.name, callee.effects, callee.names) for policy in policies)
+
+
+def is_done_once(node: AnyNode) -> bool:
+    """Whether an activation on an arrow is not repeated when its frame is walked again: a tool that does something."""
+    return node.meter is not None and node.asked_once
+
+
+def sole_message(inputs: Mapping[str, Any]) -> Any:
+    """What a node was given: its message, or the messages by port."""
+    return next(iter(inputs.values())) if len(inputs) == 1 else inputs

@@ -13,7 +13,7 @@ from graphflow.errors import GraphError
 from graphflow.model.resolve import open_model
 from graphflow.model.seam import Model
 from graphflow.policy import Approve
-from graphflow.runtime.cache import Memory, lasting
+from graphflow.runtime.cache import Cache, lasting
 from graphflow.runtime.run_record import RunRecord
 
 GRACE_S = 5.0
@@ -24,15 +24,15 @@ _TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Node[An
 """Locks of nodes that must not run twice at a time, for as long as somebody holds or awaits them."""
 
 
-class Shared:
+class RunScope:
     """The run's own: its models, background calls, servers, and answers that are kept for its time."""
 
     __slots__ = (
         "approve",
         "backgrounds",
+        "cache",
         "calls",
         "holds",
-        "memory",
         "model",
         "models",
         "plain",
@@ -62,7 +62,7 @@ class Shared:
         self.questions = 0
         self.backgrounds: dict[str, Background] = {}
         self.holds: dict[str, Any] = {}
-        self.memory: Memory | None = None
+        self.cache: Cache | None = None
         self.sources: Sources | None = None
 
     def open(self, named: str) -> Model:
@@ -73,18 +73,22 @@ class Shared:
             self.models[named] = open_model(named)
         return self.models[named]
 
+    def model_of(self, named: Model | str) -> Model:
+        """A model, by its name or as it is."""
+        return self.open(named) if isinstance(named, str) else named
+
     def turn_of(self, node: Node[Any, Any]) -> asyncio.Lock:
         """What a node holds that must not run twice at a time, in whatever run of this event loop."""
         turns = _TURNS.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
         return turns.setdefault(node, asyncio.Lock())
 
-    def remembered(self, node: Node[Any, Any]) -> Memory:
+    def cache_of(self, node: Node[Any, Any]) -> Cache:
         """Where a node's answers are kept: with the run, or with the process if the node says for how long."""
         if node.cache is not True:
             return lasting()
-        if self.memory is None:
-            self.memory = Memory()
-        return self.memory
+        if self.cache is None:
+            self.cache = Cache()
+        return self.cache
 
     def hold(self, name: str, make: Callable[[], Any]) -> Any:
         """What nodes of this run share under that name, made once; its `close()` is awaited at the run's end."""

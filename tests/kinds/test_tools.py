@@ -199,7 +199,7 @@ def test_a_tool_that_answers_when_told_to_stop_is_too_late(observed: bool) -> No
 
 
 def test_a_tool_that_will_not_stop_is_left_behind_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphflow.runtime.attempts.GRACE_S", 0.05)
+    monkeypatch.setattr("graphflow.runtime.time_limits.GRACE_S", 0.05)
 
     async def main() -> Any:
         free = asyncio.Event()

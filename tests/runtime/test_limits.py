@@ -207,7 +207,7 @@ def test_cancelling_the_task_cancels_the_walk(plain: bool) -> None:
 
 
 def test_a_node_that_refuses_to_end_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphflow.runtime.frame.GRACE_S", 0.05)
+    monkeypatch.setattr("graphflow.runtime.general_walk.GRACE_S", 0.05)
     released = asyncio.Event()
 
     @node

@@ -81,7 +81,7 @@ def test_who_asks_for_more_than_may_be_waited_gets_no_further_try() -> None:
 
 def test_jitter_only_makes_a_wait_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     chances = iter([0.0, 0.5, 1.0])
-    monkeypatch.setattr("graphflow.runtime.calls.random", lambda: next(chances))
+    monkeypatch.setattr("graphflow.runtime.attempts.random", lambda: next(chances))
     tries, waits = failing(ValueError("x"), Retry(4, wait_s=0.001, factor=1, jitter=0.2))
     assert tries == 4
     assert waits == pytest.approx([0.001, 0.0011, 0.0012])

@@ -241,7 +241,7 @@ def test_observed_runs_give_others_their_turn() -> None:
 
 
 def test_what_refuses_to_end_is_abandoned_whoever_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphflow.runtime.frame.GRACE_S", 0.05)
+    monkeypatch.setattr("graphflow.runtime.general_walk.GRACE_S", 0.05)
 
     released = asyncio.Event()
 

@@ -1,0 +1,118 @@
+"""Background calls: a call that goes on while its caller does, in a task of the run's.
+
+Rules:
+1. What can be refused is refused to the caller, here and now: depth, the message. The rest shows in the handle.
+2. It ends with the run at the latest (`run_scope.py`), and exactly one event tells how.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from graphflow.declaration.background import Background, cut_off
+from graphflow.events import BackgroundFinished, BackgroundStarted, Status
+from graphflow.model.conversation import Conversation
+from graphflow.proofs.proven import ProvenGraph, solo
+from graphflow.runtime.endings import status_of
+from graphflow.runtime.frame import Frame, Invocation
+from graphflow.runtime.validation import check_input
+
+Work = Callable[[Invocation], Awaitable[Any]]
+
+
+def begin_background(invocation: Invocation, work: Work) -> Background:
+    """Begins a call in the background and returns its handle; `work` brings its answer."""
+    frame, node, call = invocation.frame, invocation.node, invocation.call
+    target, _ = node.entry()
+    check_input(target if isinstance(target, ProvenGraph) else solo(target), invocation.message)
+    frame.ledger.enter(node.name, None)
+    assert call is not None  # on an arrow nothing is in the background
+    if call.conversation is not None:
+        # As it is now, not as it will be when the call comes to look at it.
+        call.conversation = Conversation(call.conversation.settled())
+    handle = _new_handle(frame, node.name)
+    background = Background(handle=handle, node=node.name)
+    frame.shared.backgrounds[handle] = background
+    frame.tell(BackgroundStarted(frame.clock(), frame.number, invocation.activation, node.name, handle))
+    begun = frame.clock()
+    task = asyncio.get_running_loop().create_task(_in_background(invocation, work, background))
+    background.begin(node, task)
+
+    def tell_if_never_begun(_: asyncio.Task[Any]) -> None:
+        if not background.has_ended:  # it was cancelled before its first step
+            _tell_ended(invocation, background, Ending("cancelled"), begun)
+
+    task.add_done_callback(tell_if_never_begun)
+    return background
+
+
+def _new_handle(frame: Frame, name: str) -> str:
+    count = 1
+    for other in frame.shared.backgrounds.values():
+        if other.node == name:
+            count += 1
+    return f"{name}-{count}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call in the background has ended."""
+
+    status: Status
+    output: object = None
+    error: BaseException | None = None
+
+
+async def _in_background(invocation: Invocation, work: Work, background: Background) -> Any:
+    started = invocation.frame.clock()
+    ending = Ending("cancelled")
+    try:
+        output = await _until_deadline(invocation, work)
+        ending = Ending("completed", output)
+        return output
+    except BaseException as error:
+        ending = Ending(status_of(error), None, error)
+        raise
+    finally:
+        _tell_ended(invocation, background, ending, started)
+
+
+def _tell_ended(invocation: Invocation, background: Background, ending: Ending, started: float) -> None:
+    background.note_end()
+    if background.was_cut_off and ending.status == "cancelled":
+        ending = Ending("cancelled", None, cut_off(background))
+    frame = invocation.frame
+    frame.tell(
+        BackgroundFinished(
+            frame.clock(),
+            frame.number,
+            invocation.activation,
+            background.node,
+            background.handle,
+            ending.status,
+            ending.output,
+            ending.error,
+            started,
+        )
+    )
+
+
+async def _until_deadline(invocation: Invocation, work: Work) -> Any:
+    """A background call is in nobody's scope, so the deadlines around it are kept here."""
+    ledger = invocation.frame.ledger
+    book = ledger.first_deadline()
+    if book is None:
+        return await work(invocation)
+    clock = asyncio.timeout_at(book.deadline)
+    try:
+        async with clock:
+            output = await work(invocation)
+    except TimeoutError:
+        if clock.expired():
+            raise book.exceeded("seconds") from None
+        raise
+    ledger.check_time()
+    return output

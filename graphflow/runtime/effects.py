@@ -1,0 +1,72 @@
+"""The door to the outside: what it answers comes in here, each answer with its place (`graphflow/places.py`).
+
+Rules:
+1. A question is known by its place: where it is asked, of whom, what, and how many equal ones were asked before. So every
+   try meets the answers of those before it.
+2. What may have left something behind in the world is not asked for twice: the answer of an earlier try counts.
+3. Whoever wants to keep answers, or give back kept ones, does it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from graphflow.declaration.background import Background
+from graphflow.events import AnswerKept
+from graphflow.places import Effect, Place
+from graphflow.runtime.cache import copied
+from graphflow.runtime.frame import Invocation
+
+Decision = bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What came of asking whether something may be done.
+
+    Attributes:
+        decision: True, or why not (perhaps an empty text, or False).
+        failure: what went wrong with asking.
+        lasts: whether somebody has decided; where nobody could be asked, the next try asks again.
+    """
+
+    decision: Decision
+    failure: Exception | None = None
+    lasts: bool = True
+
+
+async def answered_once(invocation: Invocation, ask: Callable[[Invocation], Awaitable[Any]]) -> Any:
+    """The answer to an invocation: an earlier try's, if there is one that must not be asked for again."""
+    place = invocation.place
+    effect = place.effect
+    if effect is None:
+        return await ask(invocation)
+    _forget_what_failed(effect)
+    was_known = await effect.once(lambda: ask(invocation))
+    if not was_known:
+        return effect.answer
+    frame, node = invocation.frame, invocation.node
+    frame.tell(AnswerKept(frame.clock(), frame.number, invocation.activation, node.name, place.key))
+    # A handle stands for one and the same call in the background; of anything else each try has its own.
+    return effect.answer if node.in_background else copied(effect.answer)
+
+
+def _forget_what_failed(effect: Effect) -> None:
+    """A call in the background has answered with a handle at once. Whether that is an answer shows later."""
+    answer = effect.answer
+    if isinstance(answer, Background) and answer.status not in ("running", "completed"):
+        effect.answered = False
+
+
+async def decided_once(place: Place, ask: Callable[[], Awaitable[Consent]]) -> Consent:
+    """What somebody has decided of the call at this place. Nobody is asked twice."""
+    decisions = place.effects.consents
+    known = decisions.get(place.key)
+    if known is not None:
+        return Consent(known)
+    consent = await ask()
+    if consent.lasts:
+        decisions[place.key] = consent.decision
+    return consent

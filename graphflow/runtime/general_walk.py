@@ -1,0 +1,349 @@
+"""The general walk of a frame: it carries out the machine's commands and reports what came of them.
+
+Rules:
+1. It decides nothing. What a message, a failure or a cancellation means is the machine's business; what may be used is the
+   ledger's; what a node does is the node's.
+2. A task per branch, never per node: the activation that follows from a result goes on in the same task.
+3. Every task it starts has ended when the frame is left, however it is left.
+
+    START >> a >> (b, c) >> d        a task for `a`, which goes on with `b`; another one for `c`; whoever comes last to the
+                                     join goes on with `d`
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextvars import Context, copy_context
+from time import perf_counter
+from typing import Any
+
+from graphflow.concurrency import attempt, let_timers_stop
+from graphflow.contexts import within
+from graphflow.errors import LimitExceeded, WalkCancelled
+from graphflow.events import (
+    Event,
+    NodeAbandoned,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeRefused,
+    NodeStarted,
+    RunStarted,
+    Stopped,
+)
+from graphflow.journal.stretch import LONG
+from graphflow.runtime.attempts import activate
+from graphflow.runtime.cancellation import is_closed, unasked, uncancel
+from graphflow.runtime.frame import Frame
+from graphflow.runtime.time_limits import GRACE_S
+from graphflow.runtime.validation import wrong_output
+from graphflow.walk.commands import Activation, Cancel, Command, Finish
+from graphflow.walk.machine import Walk
+from graphflow.walk.snapshot import Snapshot
+
+GIVE_WAY = 64
+"""Activations between turns for others: listeners, timers, whoever wants to cancel."""
+
+
+class GeneralWalk:
+    """One frame at work."""
+
+    __slots__ = (
+        "attempted",
+        "began",
+        "busy",
+        "clearing",
+        "done",
+        "frame",
+        "graces",
+        "ledger",
+        "loop",
+        "metered",
+        "number",
+        "started",
+        "starting",
+        "tasks",
+        "tell",
+        "walk",
+    )
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.ledger = frame.ledger
+        self.number = frame.number
+        self.tell = frame.shared.run.tell
+        self.walk = Walk(
+            frame.program,
+            frame.ledger.limits,
+            frame=frame.number,
+            path=frame.path,
+            observed=frame.observed,
+        )
+        frame.walk = self.walk
+        self.loop = asyncio.get_running_loop()
+        """Asked for once: asking costs a system call, before Python 3.12."""
+        self.done: asyncio.Future[Finish] = self.loop.create_future()
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        """The task that carries out each activation."""
+        self.busy: set[asyncio.Task[None]] = set()
+        """All tasks that have not ended; an activation that was abandoned has one no more."""
+        self.started: dict[int, float] = {}
+        """When each activation under way has begun, in seconds of the run; those that are not here are no step yet."""
+        self.starting: dict[int, NodeStarted] = {}
+        """What will be told of activations when they begin, if somebody listens: one that is refused is no step."""
+        self.graces: list[asyncio.TimerHandle] = []
+        """When those that were told to stop are abandoned."""
+        self.began = frame.shared.run.began
+        """When the run began, by the process clock."""
+        self.clearing = LONG
+        """The activation after which old rows of the record are dropped."""
+        self.attempted = attempt() is not None
+        """Whether this is part of an attempt with a time limit."""
+        self.metered = frame.ledger.timed or frame.ledger.metered("steps")
+        """Whether each step has to be charged before it is made; else they are only counted."""
+
+    async def output(self, message: Any) -> Any:
+        """Walks to the graph's output."""
+        finish = await self._finish(message)
+        if finish.error is not None:
+            raise finish.error
+        return finish.output
+
+    def clock(self) -> float:
+        """Seconds since the run began."""
+        return perf_counter() - self.began
+
+    async def _finish(self, message: Any) -> Finish:
+        begun = RunStarted(self.clock(), self.number, self.frame.program.name, message)
+        first = self._perform(self.walk.apply(begun, copy_context()))
+        if first is not None:
+            self._spawn(first)
+        self._publish()
+        try:
+            return await asyncio.shield(self.done)
+        except asyncio.CancelledError:
+            await self._wind_down()
+            raise
+        finally:
+            for handle in self.graces:
+                handle.cancel()
+            for task in list(self.busy):  # each has reported its end; let it be over, too
+                if task is not asyncio.current_task() and not task.done():
+                    await asyncio.wait([task], timeout=GRACE_S)
+
+    async def _wind_down(self) -> None:
+        """The frame's own task was cancelled: stop the walk and wait until all of it has stopped."""
+        if not self.done.done():
+            reason = WalkCancelled(f"the walk of {self.frame.program.name!r} was cancelled")
+            self._take(Stopped(self.clock(), self.number, "cancelled", reason))
+        while not self.done.done():
+            try:
+                await asyncio.wait([self.done])
+            except asyncio.CancelledError:
+                continue  # cancelled again while cleaning up: the clean-up still has to end
+
+    # -- facts and commands --------------------------------------------------------------------------------------------
+    def _take(self, fact: Event, context: Context | None = None) -> Activation | None:
+        """Journals a fact, applies it, performs what follows; returns the first activation for the caller to go on with."""
+        self.tell(fact)
+        walk = self.walk
+        follow = self._perform(walk.apply(fact, context), inline=True)
+        if walk.outbox:
+            self._publish()
+        elif walk.count >= self.clearing:
+            self._drop_old()
+        return follow
+
+    def _drop_old(self) -> None:
+        """Keeps how the walk stands, and drops what is old: in a loop that goes on, with nobody listening."""
+        walk, frame = self.walk, self.frame
+        # A snapshot is as large as the walk is wide, so wide walks make them less often.
+        self.clearing = walk.count + max(LONG, len(walk.running) + len(walk.waiting))
+        if frame.observed or not frame.program.laps:
+            return
+        run = frame.shared.run
+        run.journal.append(Snapshot(walk, self.started))
+        run.drop_old(self.number, 2 * frame.program.size)
+
+    def _publish(self) -> None:
+        """Tells what follows from the facts, if somebody listens."""
+        outbox = self.walk.outbox
+        if not outbox:
+            return
+        for event in outbox:
+            if type(event) is NodeStarted:
+                self.starting[event.activation] = event
+            else:
+                self.tell(event)
+        outbox.clear()
+
+    def _perform(self, commands: list[Command], *, inline: bool = False) -> Activation | None:
+        """Carries out commands; returns an activation for the caller to go on with."""
+        follow: Activation | None = None
+        for command in commands:
+            if type(command) is Activation:
+                if inline and follow is None:
+                    follow = command
+                else:
+                    self._spawn(command)
+            elif type(command) is Cancel:
+                follow = self._cancel(command, follow)
+            elif type(command) is Finish and not self.done.done():
+                self.done.set_result(command)
+        return follow
+
+    def _spawn(self, act: Activation) -> None:
+        assert act.context is not None
+        context = act.context.copy()
+        task = self.loop.create_task(self._branch(act, context), context=context)
+        self.tasks[act.id] = task
+        self.busy.add(task)
+
+    def _cancel(self, command: Cancel, follow: Activation | None) -> Activation | None:
+        """Tells activations to stop. Those that have not begun have ended with that; what follows may be gone on with."""
+        self.graces.append(self.loop.call_later(GRACE_S, self._abandon, command.ids))
+        for id in command.ids:
+            act = self.walk.running.get(id)
+            if act is None:
+                continue
+            task = self.tasks.get(id)
+            if task is not None:
+                # One that has not begun yet sees at its first step that it was cancelled.
+                if id in self.started:
+                    task.cancel()
+                continue
+            if follow is not None and follow.id == id:
+                follow = None
+            more = self._take(self._ended(act))
+            if more is None:
+                continue
+            if follow is None:
+                follow = more
+            else:
+                self._spawn(more)
+        return follow
+
+    def _abandon(self, ids: Sequence[int]) -> None:
+        """What was told to stop and would not is left behind, and an event says so."""
+        for id in ids:
+            act = self.walk.running.get(id)
+            if act is None or id not in self.walk.cancelling:
+                continue
+            self.tell(NodeAbandoned(self.clock(), self.number, id, act.slot.name))
+            task = self.tasks.pop(id, None)
+            if task is not None:
+                self.busy.discard(task)
+            more = self._take(self._ended(act))
+            self.started.pop(id, None)
+            if more is not None:
+                self._spawn(more)
+
+    # -- branches ------------------------------------------------------------------------------------------------------
+    async def _branch(self, first: Activation, context: Context) -> None:
+        """Activates, reports, and goes on with what follows, until nothing does."""
+        act: Activation | None = first
+        task = self.tasks[first.id]
+        driven = False  # whether this is another context than the task's
+        try:
+            while act is not None:
+                id = act.id
+                fact = await (within(context, self._report(act)) if driven else self._report(act))
+                if id not in self.walk.running:
+                    return  # it was abandoned meanwhile
+                self.tasks.pop(id, None)
+                left = context.copy() if act.slot.forks else context  # its other branches go on from it
+                act = self._take(fact, left)
+                self.started.pop(id, None)
+                if act is None:
+                    break
+                self.tasks[act.id] = task
+                # Behind a join the context may be that of another branch.
+                if act.context is not left:
+                    assert act.context is not None
+                    context, driven = act.context.copy(), True
+        except BaseException as error:
+            self._break_down(error, task)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self.busy.discard(task)
+
+    def _break_down(self, error: BaseException, task: asyncio.Task[None]) -> None:
+        """A bug of ours: the frame ends with it rather than hang."""
+        if self.done.done():
+            return
+        bug = RuntimeError(f"a bug in graphflow, please report it: {type(error).__name__}: {error}")
+        bug.__cause__ = error
+        self.done.set_exception(bug)
+        for other in self.busy - {task}:
+            other.cancel()
+
+    async def _report(self, act: Activation) -> Event:
+        """The fact that an activation ends in."""
+        if self.attempted:
+            try:
+                await let_timers_stop()
+            except asyncio.CancelledError:
+                return self._ended(act)
+        started = perf_counter() - self.began
+        refused = self._begin(act, started)
+        if refused is not None:
+            return refused
+        slot = act.slot
+        try:
+            if not act.id % GIVE_WAY:
+                await asyncio.sleep(0)
+            direct = slot.direct
+            if direct is not None and self.frame.denied is None:
+                message = act.message if slot.entry is None else slot.entry(act.message)
+                output = await direct(message)
+                if type(output) is not slot.expected and slot.fits is not None and not slot.fits(output):
+                    raise wrong_output(slot.node, output)
+            else:
+                inputs = {slot.port: act.message} if act.inputs is None else act.inputs
+                output = await activate(self.frame, slot, inputs, act.id)
+        except BaseException as error:
+            if isinstance(error, GeneratorExit) and is_closed(self.tasks.get(act.id)):
+                raise
+            return self._failure(act, error, started)
+        if act.id in self.walk.cancelling:  # it has swallowed the request to stop
+            return self._stopped(act)
+        return NodeFinished(perf_counter() - self.began, self.number, act.id, slot.name, output, started)
+
+    def _begin(self, act: Activation, started: float) -> Event | None:
+        """Charges the step that an activation is; the fact that ends it at once, if it must not begin."""
+        if act.id in self.walk.cancelling:
+            return self._ended(act)
+        if self.metered:
+            try:
+                self.ledger.charge("steps")
+            except LimitExceeded as limit:
+                return Stopped(started, self.number, "limited", limit)
+        else:
+            self.ledger.count_steps()
+        self.started[act.id] = started
+        if self.starting:
+            self.tell(self.starting.pop(act.id))
+        return None
+
+    def _failure(self, act: Activation, error: BaseException, started: float) -> Event:
+        """The fact that an activation ends in which has raised."""
+        if self.frame.ends(error):
+            return Stopped(self.clock(), self.number, "limited", error)
+        if act.id in self.walk.cancelling:
+            return self._stopped(act)
+        if isinstance(error, asyncio.CancelledError):
+            error = unasked(act.slot.name, error)
+        return NodeFailed(self.clock(), self.number, act.id, act.slot.name, error, started)
+
+    def _stopped(self, act: Activation) -> Event:
+        uncancel()
+        return self._ended(act)
+
+    def _ended(self, act: Activation) -> Event:
+        """The fact that an activation has ended because the walk told it to."""
+        started = self.started.get(act.id)
+        if started is None:
+            return NodeRefused(self.clock(), self.number, act.id, act.slot.name)
+        return NodeCancelled(self.clock(), self.number, act.id, act.slot.name, started)
