@@ -1,4 +1,4 @@
-"""The notebooks run from a clean kernel, cell by cell, and are kept without outputs; a graph shows itself there."""
+"""The notebooks run from a clean kernel, cell by cell, and three are kept as they then look; a graph shows itself there."""
 
 from __future__ import annotations
 
@@ -12,38 +12,16 @@ from typing import Any
 
 import nbformat
 import pytest
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
 
 from graphflow import END, START, Graph, GraphError, node
 from graphflow.providers.embedded import weights
 from tests.conftest import Msg
+from tests.notebook.kernel import FOLDER, ROOT, execute
+from tests.tools.notebooks import KEPT, kept_of
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-CELL_S = 600
-"""Seconds one cell may take; the slowest takes about five on an idle machine."""
-
-
-class ThisPython(KernelSpecManager):
-    """Whatever kernel a notebook names, it gets the interpreter of the tests, and no way to the network."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        offline = ROOT / "tests" / "stand_ins" / "offline.py"
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(
-            argv=[*command, f"--IPKernelApp.exec_files={offline}"], display_name="Python", language="python"
-        )
-
-
-class InThisPython(AsyncKernelManager):
-    """Given as a class and not as an object, so that the client closes what it opens."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{**options, "kernel_spec_manager": ThisPython()})
+ANEW = "look at what has changed; if it is right: python -m tests.tools.notebooks"
 
 
 @pytest.fixture
@@ -64,7 +42,7 @@ def test_there_are_notebooks_and_they_are_numbered() -> None:
 
 @each_notebook
 def test_a_notebook_is_kept_clean(path: Path) -> None:
-    """No outputs, nothing of the machine it was written on, and a form that makes small differences small."""
+    """Nothing of the machine it was written on, no outputs but in those that are to show them, small differences small."""
     book = nbformat.read(path, as_version=4)
     nbformat.validate(book)
     assert book.metadata == {
@@ -73,10 +51,22 @@ def test_a_notebook_is_kept_clean(path: Path) -> None:
     }
     for cell in book.cells:
         assert cell.metadata == {}
-        assert cell.cell_type == "markdown" or (cell.outputs, cell.execution_count) == ([], None)
+        if path.stem not in KEPT:
+            assert cell.cell_type == "markdown" or (cell.outputs, cell.execution_count) == ([], None)
         assert cell.source.strip() == cell.source != ""
         assert not re.search(r"/home/|/root/|/tmp/|/Users/|[A-Z]:\\", cell.source)
     assert len({cell.id for cell in book.cells}) == len(book.cells)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_kept_of_a_run_is_of_one_run_from_top_to_bottom(name: str) -> None:
+    text = (FOLDER / f"{name}.ipynb").read_text(encoding="utf-8")
+    cells = [cell for cell in nbformat.reads(text, as_version=4).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert any(cell.outputs for cell in cells)
+    assert not re.search(r"/home/|/root/|/tmp/|/Users/|[A-Z]:\\\\", text)
+    assert str(ROOT) not in text
+    assert len(text) < 300_000
 
 
 @each_notebook
@@ -94,10 +84,8 @@ def test_a_notebook_begins_and_ends_as_a_story(path: Path) -> None:
 @each_notebook
 def test_a_notebook_runs(path: Path) -> None:
     """From top to bottom, in a kernel of its own; whatever a cell expects to fail, it catches and looks at itself."""
-    book = nbformat.read(path, as_version=4)
     begun = time.perf_counter()
-    place = {"metadata": {"path": str(FOLDER)}}
-    NotebookClient(book, timeout=CELL_S, resources=place, kernel_manager_class=InThisPython).execute()
+    book = execute(path)
     print(f"{path.stem}: {time.perf_counter() - begun:.1f} s")
     outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
     shown = {kind for output in outputs for kind in output.get("data", {})}
@@ -105,6 +93,9 @@ def test_a_notebook_runs(path: Path) -> None:
     told = "".join(output.text for output in outputs if output.output_type == "stream")
     assert "ipykernel_" not in told, "a place in the source is shown as a file that nobody has seen"
     assert not [output.text for output in outputs if output.get("name") == "stderr"]
+    if path.stem in KEPT:
+        kept = nbformat.read(path, as_version=4)
+        assert view_of(path.stem, kept) == view_of(path.stem, kept_of(book)), ANEW
 
 
 def test_a_mistake_in_a_notebook_is_told_by_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
