@@ -710,8 +710,16 @@ def test_a_killed_worker_is_an_error_and_the_next_code_works() -> None:
 
 def test_a_stopped_worker_is_killed_when_its_time_is_over() -> None:
     async def main() -> Run[Any]:
-        run = Graph("g", START >> Code("code", seconds=0.5) >> END).start("while True: pass")
-        await eventually(workers)
+        computing = asyncio.Event()
+
+        @tool
+        async def begin() -> None:
+            """Begin."""
+            computing.set()
+
+        code = Code("code", calls=[begin], seconds=0.5)
+        run = Graph("g", START >> code >> END).start("begin()\nwhile True: pass")
+        await computing.wait()  # a worker that is stopped before has not begun its time
         for pid in children():
             os.kill(pid, signal.SIGSTOP)
         await run.settled()

@@ -17,7 +17,7 @@ from graphflow import END, START, Graph, GraphError, node
 from graphflow.providers.embedded import weights
 from tests.conftest import Msg
 from tests.notebook.kernel import FOLDER, ROOT, execute
-from tests.tools.notebooks import KEPT, kept_of
+from tests.tools.notebooks import KEPT, kept_of, view_of
 
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

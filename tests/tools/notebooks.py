@@ -75,10 +75,10 @@ def view_of(name: str, book: nbformat.NotebookNode) -> list[tuple[str, str, obje
 
 
 def _content(kind: str, content: str) -> object:
-    if kind == "image/svg+xml":
+    if kind == "image/svg+xml" and 'class="graphflow"' in content:
         return read(content).lines()
-    if kind == "text/html":
-        return ""  # the same as the text beside it, as a table
+    if kind in ("image/svg+xml", "text/html"):
+        return ""  # a timeline, whose bars are as long as things took; a table of what stands in the text beside it
     return _steady(content)
 
 
