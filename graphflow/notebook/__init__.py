@@ -13,15 +13,18 @@ from graphflow.notebook.frames import to_frame
 from graphflow.notebook.live import Live
 from graphflow.notebook.tables import Shown, shown
 
+IPython = Any
+"""The interactive shell, whose package has no types."""
+
 __all__ = ["Live", "Shown", "load_ipython_extension", "show", "shown", "to_frame"]
 
 
-def show(value: Any) -> Shown:
+def show(value: object) -> Shown:
     """What shows a value in a notebook: a run, events, a message, a list of messages, a prompt, a usage."""
     return Shown(value)
 
 
-def load_ipython_extension(ipython: Any) -> None:
+def load_ipython_extension(ipython: IPython) -> None:
     """What `%load_ext graphflow` does: pydantic models, and lists of them or of events, are shown as tables.
 
     Classes stay as they are; what a class says of its own looks is left to it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from graphflow.errors import MissingExtra
 from graphflow.plain import to_json_value
@@ -10,14 +10,13 @@ from graphflow.redaction import scrub, scrubbed
 from graphflow.render.xml import error_words, was_cancelled
 from graphflow.runtime.run_record import RunRecord, Step
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
-def _status(step: Step) -> str:
-    if step.error is None:
-        return "done"
-    return "cancelled" if was_cancelled(step.error) else "failed"
+COLUMNS = ("node", "path", "depth", "caller", "started", "ended", "seconds", "status", "input", "output", "error")
 
 
-def to_frame(run: RunRecord[Any], *, events: bool = False) -> Any:
+def to_frame(run: RunRecord[object], *, events: bool = False) -> DataFrame:
     """A frame with a row for each step (or event); times in seconds since the run began.
 
     Raises:
@@ -29,21 +28,27 @@ def to_frame(run: RunRecord[Any], *, events: bool = False) -> Any:
         raise MissingExtra("run.to_frame()", "frames", "or pip install pandas") from None
     if events:
         return pandas.DataFrame(run.records())
-    columns = ["node", "path", "depth", "caller", "started", "ended", "seconds", "status", "input", "output", "error"]
-    rows = [
-        (
-            step.node,
-            " > ".join(step.path),
-            len(step.path) - 1,
-            step.caller,
-            step.started,
-            step.ended,
-            step.seconds,
-            _status(step),
-            scrubbed(to_json_value(step.input)),
-            scrubbed(to_json_value(step.output)),
-            scrub(error_words(step.error)) or None,
-        )
-        for step in run.steps
-    ]
-    return pandas.DataFrame(rows, columns=columns)
+    rows = [_row(step) for step in run.steps]
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(step: Step) -> dict[str, object]:
+    return {
+        "node": step.node,
+        "path": " > ".join(step.path),
+        "depth": len(step.path) - 1,
+        "caller": step.caller,
+        "started": step.started,
+        "ended": step.ended,
+        "seconds": step.seconds,
+        "status": _status(step),
+        "input": scrubbed(to_json_value(step.input)),
+        "output": scrubbed(to_json_value(step.output)),
+        "error": scrub(error_words(step.error)) or None,
+    }
+
+
+def _status(step: Step) -> str:
+    if step.error is None:
+        return "done"
+    return "cancelled" if was_cancelled(step.error) else "failed"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -26,6 +26,7 @@ from graphflow.render import Overlay, dot_binary, mimebundle
 from graphflow.render.builder import picture
 from graphflow.render.forms.svg import write_svg
 from graphflow.render.picture import Open, Picture
+from graphflow.render.records import AnyEvent, Source, read_events
 from graphflow.render.writing import check_options
 from graphflow.runtime.options import RunOptions
 from graphflow.runtime.run_record import RunRecord
@@ -34,9 +35,15 @@ PAUSE_S = 0.05
 """Between two messages to the browser: twenty a second."""
 _NUMBERS = count(1)
 
+AnyRun = RunRecord[Any]
+Widget = Any
+"""A widget of anywidget's, which has no types. Its traits are those of `LiveWidget`, below."""
+Bundle = dict[str, Any]
+"""What a notebook shows: texts by their kind; a widget's are JSON."""
+
 
 @lru_cache(maxsize=1)
-def _widget_class() -> Any:
+def _widget_class() -> Callable[..., Widget] | None:
     """The widget's class, or None where anywidget is not installed; importing it takes a third of a second."""
     try:
         import anywidget
@@ -51,21 +58,21 @@ def _widget_class() -> Any:
         name = traitlets.Unicode().tag(sync=True)
         svg = traitlets.Unicode().tag(sync=True)
         title = traitlets.Unicode().tag(sync=True)
-        rows: Any = traitlets.List().tag(sync=True)
+        rows: object = traitlets.List().tag(sync=True)
         beyond = traitlets.Int(0).tag(sync=True)
 
     return LiveWidget
 
 
-R = TypeVar("R", bound=RunRecord[Any])
-R_co = TypeVar("R_co", bound=RunRecord[Any], covariant=True)
+R = TypeVar("R", bound=AnyRun)
+R_co = TypeVar("R_co", bound=AnyRun, covariant=True)
 
 
 @runtime_checkable
 class Startable(Protocol[R_co]):
     """What `Live` asks of a graph besides what is proven of it: `Graph`, which can do this, stands above this room."""
 
-    def start(self, message: Any, **options: Unpack[RunOptions]) -> R_co:
+    def start(self, message: object, **options: Unpack[RunOptions]) -> R_co:
         """Starts a walk."""
 
 
@@ -94,12 +101,14 @@ class Live(Generic[R]):
         self._overlay = Overlay(graph)
         self.rows = Rows(graph, drawn)
         kind = _widget_class() if self.svg else None
-        self.widget: Any = None if kind is None else kind(name=token_hex(8), svg=self.svg, title=graph.name)
+        self.widget: Widget = None
+        if kind is not None:
+            self.widget = kind(name=token_hex(8), svg=self.svg, title=graph.name)
         self._shown_as: str | None = None
         self._shown_in = -1
         self._due = 0.0
 
-    async def run(self, message: Any, **options: Unpack[RunOptions]) -> R:
+    async def run(self, message: object, **options: Unpack[RunOptions]) -> R:
         """Walks the graph as `graph.run` does; the picture moves meanwhile.
 
         Raises: what `graph.run` raises.
@@ -124,31 +133,29 @@ class Live(Generic[R]):
 
     async def _watch(self, reader: AsyncIterator[Event]) -> None:
         self._begin()
-        told = asyncio.Event()
-        pulse = asyncio.get_running_loop().create_task(self._pulse(told))
+        has_rows = asyncio.Event()
+        pulse = asyncio.get_running_loop().create_task(self._pulse(has_rows))
         try:
             async for event in reader:
                 self._take(event)
-                told.set()
+                has_rows.set()
                 self._flush()  # a walk that never waits leaves the pulse no turn
         finally:
             pulse.cancel()
             await asyncio.wait([pulse])
             self._end()
 
-    def replay(self, events: Any) -> Live[R]:
+    def replay(self, events: Source) -> Live[R]:
         """Shows what was recorded: a run that has ended, its events, or a file of `--events`; the slider goes through it."""
-        from graphflow.render.records import read_events
-
-        told = read_events(events)
-        Overlay(self.graph).take_all(told)  # what is of another graph is refused before anything is shown
+        found = read_events(events)
+        Overlay(self.graph).take_all(found)  # what is of another graph is refused before anything is shown
         self._begin()
-        for event in told:
+        for event in found:
             self._take(event)
         self._end()
         return self
 
-    def _take(self, event: Any) -> None:
+    def _take(self, event: AnyEvent) -> None:
         self.rows.take(event)
         self._overlay.take(event)
 
@@ -157,18 +164,17 @@ class Live(Generic[R]):
         self.rows = Rows(self.graph, self._picture())
         self._due = 0.0
         if self.widget is not None:
-            self.widget._trait_values["rows"] = (
-                self.rows.kept
-            )  # grows without being told: a new page asks for all of it
+            # The list grows without telling anybody: a page that is opened later asks for all of it.
+            self.widget._trait_values["rows"] = self.rows.kept
             self.widget.beyond = 0
             self.widget.send({"begin": True})
         if self._shown_as is None and _in_notebook():
             self._ipython_display_()
 
-    async def _pulse(self, told: asyncio.Event) -> None:
+    async def _pulse(self, has_rows: asyncio.Event) -> None:
         while True:
-            await told.wait()
-            told.clear()
+            await has_rows.wait()
+            has_rows.clear()
             await asyncio.sleep(max(0.0, self._due - time.monotonic()))
             self._flush()
 
@@ -200,17 +206,19 @@ class Live(Generic[R]):
         """Every node, whatever room that takes: what moves must have a place of its own."""
         return picture(self.graph, open=self.open, fold=False)
 
-    def _bundle(self) -> dict[str, Any]:
+    def _bundle(self) -> Bundle:
         if not self.svg:
             return dict(mimebundle(self.graph))
-        bundle: dict[str, Any] = {"text/plain": repr(self), "image/svg+xml": self.to_svg()}
+        bundle: Bundle = {"text/plain": repr(self), "image/svg+xml": self.to_svg()}
         if self.widget is not None:
             made = self.widget._repr_mimebundle_() or {}
             data = made[0] if isinstance(made, tuple) else made
-            bundle |= {kind: value for kind, value in data.items() if "widget" in kind}
+            for kind, value in data.items():
+                if "widget" in kind:
+                    bundle[kind] = value
         return bundle
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         return self._bundle()
 
     def _ipython_display_(self) -> None:
@@ -227,7 +235,8 @@ class Live(Generic[R]):
 
     def __repr__(self) -> str:
         count = len(self.rows.kept)
-        return f"<live picture of {self.graph.name}: {f'{count} things happened' if count else 'nothing has run yet'}>"
+        what = f"{count} things happened" if count else "nothing has run yet"
+        return f"<live picture of {self.graph.name}: {what}>"
 
 
 def _in_notebook() -> bool:

@@ -7,34 +7,58 @@ Rules:
 2. What happens within an activation or call carries its number, and what a model says the number of the question: what goes
    on side by side in one node is never mixed.
 3. Text is cut, secrets are scrubbed. Beyond so many rows nothing is kept, only counted: memory is bounded.
+
+The operations: `0` the run begins, `x` it ends, `+` something begins, `.` it ends, `s` a node is skipped, `>` a message goes
+along an edge, `t` a piece of what a model says, `m` its whole answer, `?` and `!` an approval is asked for and given, `w` a
+warning.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
-from graphflow.events import Event
 from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub
 from graphflow.render.compare.marks import nearest
 from graphflow.render.compare.places import EdgeWords, Place, Places
-from graphflow.render.picture import Area, Picture, Shape, edge_id
+from graphflow.render.picture import Area, Level, Picture, Shape, edge_id, node_id
+from graphflow.render.records import AnyEvent
 from graphflow.render.talk import json_text
 from graphflow.render.timeline import How
 from graphflow.render.xml import clean, error_words, was_cancelled
 
-Row = list[Any]
-MOST_ROWS = 20_000
-MOST_TEXT = 4_000_000
+Row = list[object]
+OP = 1
+TEXT = 5
+"""Where a row has its operation, and where a piece of what a model says."""
+MAX_ROWS = 20_000
+MAX_KEPT_TEXT = 4_000_000
 """Characters of messages that are kept of one walk."""
-LONGEST = 2_000
+MAX_TEXT = 2_000
 """Characters of one message that are shown."""
+MAX_REASON = 300
+MAX_LABEL = 120
+MAX_NAME = 60
 
 
-def pretty(value: Any, limit: int = LONGEST) -> str:
+class Spot(NamedTuple):
+    """Where something is in the picture: the first fields of a row after its operation."""
+
+    id: str
+    home: str
+    label: str
+
+
+def pretty(value: object, limit: int = MAX_TEXT) -> str:
     """A message as a person reads it: text as it is, everything else as indented JSON; cut and scrubbed."""
     text = value if isinstance(value, str) else json_text(value)
-    return clean(text if len(text) > limit else scrub(text), limit)
+    if len(text) <= limit:
+        text = scrub(text)
+    return clean(text, limit)
+
+
+def _reason(text: object) -> str:
+    return scrub(clean(text, MAX_REASON))
 
 
 class Rows:
@@ -43,6 +67,8 @@ class Rows:
     Attributes:
         kept: all rows so far, as far as they are kept.
         beyond: how many are not.
+        pending: the rows since the last flush.
+        text_left: how many more characters of messages are kept.
     """
 
     def __init__(self, graph: AnyGraph, picture: Picture) -> None:
@@ -51,178 +77,188 @@ class Rows:
         self.kept: list[Row] = []
         self.beyond = 0
         self.pending: list[Row] = []
-        self.text_left = MOST_TEXT
-        self._spots: dict[tuple[tuple[str, ...], str], tuple[str, str, str]] = {}
-        self._called: dict[tuple[int, Any], str] = {}
+        self.text_left = MAX_KEPT_TEXT
+        self._spots: dict[tuple[Level, str], Spot] = {}
+        self._callees: dict[tuple[int, int], str] = {}
+        """The name under which each open call is drawn, by frame and number."""
 
     # -- where ---------------------------------------------------------------------------------------------------------
-    def spot(self, place: Place, node: str) -> tuple[str, str, str]:
-        """Where a node is in the picture: (id, home, label)."""
-        key = place.level, place.named(node)
-        found = self._spots.get(key)
-        if found is None:
-            found = self._spots[key] = self._find(*key)
-        return found
+    def spot(self, place: Place, node: str) -> Spot:
+        """Where a node is in the picture."""
+        key = (place.level, place.named(node))
+        spot = self._spots.get(key)
+        if spot is None:
+            spot = self._find(*key)
+            self._spots[key] = spot
+        return spot
 
-    def _find(self, level: tuple[str, ...], node: str) -> tuple[str, str, str]:
-        label = clean(" > ".join((*level[1:], node)), 120)
+    def _find(self, level: Level, node: str) -> Spot:
+        way = " > ".join((*level[1:], node))
+        label = clean(way, MAX_LABEL)
         drawn = self.picture.places.get((level, node))
         if drawn is not None:
             id = _id_of(drawn, level, node)
-            return id, id, label
+            return Spot(id, id, label)
         around = nearest(self.picture, level, node)
-        return "", "" if around is None else around.id, label
+        home = "" if around is None else around.id
+        return Spot("", home, label)
 
     # -- taking --------------------------------------------------------------------------------------------------------
-    def take(self, event: Event | Any) -> None:
+    def take(self, event: AnyEvent) -> None:
         """Adds what one event has to tell."""
         row = self._row(event)
         if row is None:
             return
-        last = self.pending[-1] if self.pending else None
-        if row[1] == "t" and last and last[1] == "t" and last[2:5] == row[2:5] and last[6:] == row[6:]:
-            last[5] = (last[5] + row[5])[-LONGEST:]  # pieces of one answer, in one batch
+        before = self.pending[-1] if self.pending else None
+        if before is not None and _continues(before, row):
+            text = f"{before[TEXT]}{row[TEXT]}"
+            before[TEXT] = text[-MAX_TEXT:]
             return
         self.pending.append(row)
 
     def flush(self) -> list[Row]:
         """The rows since the last flush; those that fit are kept."""
-        batch, self.pending = self.pending, []
-        room = MOST_ROWS - len(self.kept)
+        batch = self.pending
+        self.pending = []
+        room = MAX_ROWS - len(self.kept)
         self.kept += batch[:room]
         self.beyond += max(0, len(batch) - room)
         return batch
 
-    def _text(self, value: Any) -> str:
+    def _text(self, value: object) -> str:
         if self.text_left <= 0:
             return "(not kept: the walk has said too much)"
         text = pretty(value)
         self.text_left -= len(text)
         return text
 
-    def _row(self, event: Any) -> Row | None:
+    # -- rows ----------------------------------------------------------------------------------------------------------
+    def _row(self, event: AnyEvent) -> Row | None:
         at = round(event.at, 6)
         place = self.places.of(event.frame)
         match event.kind:
             case "frame.enter":
-                path = [str(name) for name in event.path]
-                self.places.enter(event.frame, event.parent, path[-1] if path else "")
+                path = [str(name) for name in event.path] or [""]
+                self.places.enter(event.frame, event.parent, path[-1])
                 return None
             case "run.start":
-                id = self.spot(place, "START")[0]
-                return [at, "0", id, id, clean(event.graph, 120), self._text(event.input)]
+                id = self.spot(place, "START").id
+                return [at, "0", id, id, clean(event.graph, MAX_LABEL), self._text(event.input)]
             case "run.end":
-                told = event.error or ("" if event.output is None else event.output)
-                id = self.spot(place, "END")[0]
-                return [at, "x", id, id, event.status, self._text(told)]
+                id = self.spot(place, "END").id
+                return [at, "x", id, id, event.status, self._text(_result(event))]
             case "edge.send" | "edge.skip":
                 return self._edge_row(event, at, place)
             case "limit.warning":
                 return [at, "w", "", "", "limit", f"{event.limit}: {event.used:g} of {event.value:g} used"]
             case "cost.unknown":
                 return [at, "w", "", "", "limit", f"usd: nobody knows what {event.model} costs"]
-            case _:
-                return self._node_row(event, at, place) if getattr(event, "node", None) is not None else None
+            case "call.start":
+                return self._call_row(event, at, place)
+            case "call.end" | "call.error":
+                return self._call_end_row(event, at, place)
+        if getattr(event, "node", None) is None:
+            return None
+        return self._node_row(event, at, place)
 
-    def _edge_row(self, event: Any, at: float, place: Place) -> Row | None:
+    def _edge_row(self, event: AnyEvent, at: float, place: Place) -> Row | None:
         """A message, or its tombstone, went along an edge: which one, and the ends of it in words."""
         if place.alone is not None:
             return None
-        told = EdgeWords(getattr(event, "origin", ""), event.source, event.target, getattr(event, "port", ""))
-        index = self.places.edge(place, told, getattr(event, "edge", -1))
-        target = self.spot(place, event.target)[0]
+        origin = getattr(event, "origin", "")
+        port = getattr(event, "port", "")
+        words = EdgeWords(origin, event.source, event.target, port)
+        index = self.places.edge(place, words, getattr(event, "edge", -1))
+        target = self.spot(place, event.target).id
         if index is None or not target:
             return None
-        words = f"{clean(event.source, 60)} \u2192 {clean(event.target, 60)}"
-        return [at, ">", target, "", words, edge_id(place.level, index), event.kind == "edge.skip"]
+        label = f"{clean(event.source, MAX_NAME)} \u2192 {clean(event.target, MAX_NAME)}"
+        is_skipped = event.kind == "edge.skip"
+        return [at, ">", target, "", label, edge_id(place.level, index), is_skipped]
 
-    def _node_row(self, event: Any, at: float, place: Place) -> Row | None:
+    def _node_row(self, event: AnyEvent, at: float, place: Place) -> Row | None:
         spot = self.spot(place, event.node)
         match event.kind:
-            case "call.start" | "call.end" | "call.error":
-                return self._call_row(event, at, place)
             case "node.start" | "node.end" | "node.error" | "node.cancel" if place.owns(event.node):
                 return None  # a sub-agent alone in its frame: its call is in the picture, its own activation is not
             case "node.start":
-                return [at, "+", *spot, self._text(event.input), f"{event.frame}.{event.activation}"]
+                return [at, "+", *spot, self._text(event.input), _activation(event)]
             case "node.end" | "node.error" | "node.cancel":
-                return self._ending(event, at, spot, f"{event.frame}.{event.activation}")
+                return self._end_row(event, at, spot, _activation(event))
             case "node.skip":
-                return [at, "s", *spot, clean(event.why, 300)]
+                return [at, "s", *spot, clean(event.why, MAX_REASON)]
             case "approval.ask":
                 return [at, "?", *spot, "waits for approval", event.key]
             case "approval":
-                said = "approved" if event.granted else f"not approved {event.why}".strip()
-                return [at, "!", *spot, scrub(clean(said, 300)), event.key]
-            case "model.delta" | "model.end" | "node.retry" | "model.retry" | "model.switch":
-                return self._said(event, at, (spot[1], spot[1], spot[2]))
-            case _:
-                return None
+                answer = "approved" if event.granted else f"not approved {event.why}".strip()
+                return [at, "!", *spot, _reason(answer), event.key]
+        return self._model_row(event, at, Spot(spot.home, spot.home, spot.label))
 
-    def _said(self, event: Any, at: float, spot: tuple[str, str, str]) -> Row:
-        """What a model says, and what goes wrong meanwhile."""
-        who = f"{event.frame}.{event.activation}"
+    def _model_row(self, event: AnyEvent, at: float, spot: Spot) -> Row | None:
+        """What a model says, and what goes wrong meanwhile: shown where its node is, or where that is folded in."""
         question = getattr(event, "question", 0)
         match event.kind:
             case "model.delta":
-                return [at, "t", *spot, scrub(clean(event.text, LONGEST)), event.channel, who, question]
+                text = scrub(clean(event.text, MAX_TEXT))
+                return [at, "t", *spot, text, event.channel, _activation(event), question]
             case "model.end":
                 tokens = event.input_tokens + event.output_tokens
-                return [at, "m", *spot, self._text(event.text), event.model, tokens, who, question]
-            case _:
-                return [at, "w", *spot, scrub(clean(event.error, 300))]
+                text = self._text(event.text)
+                return [at, "m", *spot, text, event.model, tokens, _activation(event), question]
+            case "node.retry" | "model.retry" | "model.switch":
+                return [at, "w", *spot, _reason(event.error)]
+        return None
 
-    def _call_row(self, event: Any, at: float, place: Place) -> Row:
-        number = f"{event.frame}c{event.call}"
-        if event.kind != "call.start":
-            name = self._called.pop((event.frame, event.call), event.node)
-            return self._ending(event, at, self.spot(place, name), number)
-        name = self.places.callee(place, event.node, event.caller)
-        self._called[event.frame, event.call] = name
-        edge = edge_id(place.level, (place.named(event.caller), place.named(name)))
-        return [at, "+", *self.spot(place, name), self._text(event.input), number, edge]
+    def _call_row(self, event: AnyEvent, at: float, place: Place) -> Row:
+        callee = self.places.callee(place, event.node, event.caller)
+        self._callees[event.frame, event.call] = callee
+        ends = (place.named(event.caller), place.named(callee))
+        spot = self.spot(place, callee)
+        return [at, "+", *spot, self._text(event.input), _call(event), edge_id(place.level, ends)]
 
-    def _ending(self, event: Any, at: float, spot: tuple[str, str, str], number: str) -> Row:
-        how: How = "done"
-        told = getattr(event, "output", None)
-        if event.kind in ("node.error", "call.error"):
-            how, told = "failed", error_words(event.error)
-        if event.kind == "node.cancel" or (how == "failed" and was_cancelled(event.error)):
-            how, told = "cancelled", "stopped by the walk"
-        return [at, ".", *spot, self._text(told), number, how, round(event.at - event.started, 6)]
+    def _call_end_row(self, event: AnyEvent, at: float, place: Place) -> Row:
+        callee = self._callees.pop((event.frame, event.call), event.node)
+        return self._end_row(event, at, self.spot(place, callee), _call(event))
+
+    def _end_row(self, event: AnyEvent, at: float, spot: Spot, number: str) -> Row:
+        how, answer = _outcome(event)
+        seconds = round(event.at - event.started, 6)
+        return [at, ".", *spot, self._text(answer), number, how, seconds]
 
 
-def _id_of(drawn: Shape | Area, level: tuple[str, ...], node: str) -> str:
+def _continues(before: Row, row: Row) -> bool:
+    """Whether both are pieces of one answer, in one batch: all but the time and the text is the same."""
+    if before[OP] != "t" or row[OP] != "t":
+        return False
+    return before[2:TEXT] == row[2:TEXT] and before[TEXT + 1 :] == row[TEXT + 1 :]
+
+
+def _result(event: AnyEvent) -> object:
+    if event.error:
+        return event.error
+    return "" if event.output is None else event.output
+
+
+def _outcome(event: AnyEvent) -> tuple[How, object]:
+    """How an activation or call ended, and its answer."""
+    is_error = event.kind in ("node.error", "call.error")
+    if event.kind == "node.cancel" or (is_error and was_cancelled(event.error)):
+        return "cancelled", "stopped by the walk"
+    if is_error:
+        return "failed", error_words(event.error)
+    return "done", getattr(event, "output", None)
+
+
+def _activation(event: AnyEvent) -> str:
+    return f"{event.frame}.{event.activation}"
+
+
+def _call(event: AnyEvent) -> str:
+    return f"{event.frame}c{event.call}"
+
+
+def _id_of(drawn: Shape | Area, level: Level, node: str) -> str:
     """The id of what a node is drawn as: its own, or that of the row that it is folded into."""
-    return drawn.id if isinstance(drawn, Area) or len(drawn.members) > 1 else " > ".join((*level, node))
-
-
-def states(rows: list[Row]) -> dict[str, tuple[str, str]]:
-    """How each node of the picture stands after these rows, and how often it has ended."""
-    running: dict[str, int] = {}
-    asking: dict[str, int] = {}
-    ended: dict[str, dict[str, int]] = {}
-    for row in rows:
-        key = row[2]
-        if not key:
-            continue
-        if row[1] == "+":
-            running[key] = running.get(key, 0) + 1
-        elif row[1] in ("?", "!"):
-            asking[key] = asking.get(key, 0) + (1 if row[1] == "?" else -1)
-        elif row[1] == "." or row[1] == "s":
-            running[key] = max(0, running.get(key, 0) - (row[1] == "."))
-            how = row[7] if row[1] == "." else "skipped"
-            ended.setdefault(key, {})[how] = ended.get(key, {}).get(how, 0) + 1
-    told: dict[str, tuple[str, str]] = {key: ("running", "") for key, count in running.items() if count}
-    told |= {key: ("asking", "") for key, count in asking.items() if count > 0}
-    for key, hows in ended.items():
-        if key not in told:
-            how = next(h for h in ("mixed", "failed", "done", "cancelled", "skipped") if h in _with_mixed(hows))
-            told[key] = (how, str(sum(hows.values())) if sum(hows.values()) > 1 else "")
-    return told
-
-
-def _with_mixed(hows: dict[str, int]) -> set[str]:
-    """How activations ended, "mixed" among it where some failed and others did not."""
-    return {*hows, "mixed"} if "failed" in hows and "done" in hows else set(hows)
+    if isinstance(drawn, Area) or len(drawn.members) > 1:
+        return drawn.id
+    return node_id(level, node)

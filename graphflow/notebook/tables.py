@@ -1,52 +1,53 @@
-"""Values as small HTML tables. Everything in a value is text: escaped, cut, and scrubbed of secrets.
-
-Rules:
-1. Colours are those of the page around, with half-transparent lines, so that light and dark need no guess.
-2. Every table is bounded, and says what it leaves out.
-"""
+"""What each kind of value looks like in a notebook: runs, events, steps, messages, prompts, usages."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeGuard, TypeVar
 
 from pydantic import BaseModel
 
 from graphflow.events import Event, to_record
 from graphflow.kinds.prompts import Prompt
 from graphflow.limits import Usage
+from graphflow.notebook.html import MAX_ROWS, STYLE, cell, details, dim, head, more, table, text, tree
 from graphflow.plain import to_json_value
 from graphflow.proofs.report import counted
 from graphflow.redaction import scrub
 from graphflow.render.page import walked_picture
-from graphflow.render.talk import json_text
 from graphflow.render.timeline import Timeline, read_story
-from graphflow.render.xml import clean, error_words, seconds_text, was_cancelled, xml
+from graphflow.render.xml import error_words, seconds_text, was_cancelled, xml
 from graphflow.runtime.run_record import RunRecord, Step
 
-MOST_ROWS, MOST_ITEMS, DEEPEST, LONGEST = 60, 40, 8, 600
 DULL = ("activation", "scope", "started", "call", "port", "parent")
 """Fields of events that a table leaves out."""
-MOST_NODES = 60
+NOTHING: tuple[object, ...] = ((), [], {}, "", None)
+MAX_FIELDS = 12
+"""Columns of a table of messages."""
+MAX_NODES = 60
 """Nodes up to which a run shows its graph unasked."""
-TIMELINE_STEPS = 3000
+MAX_TIMELINE_STEPS = 3000
 """Steps up to which a run shows its timeline unasked."""
-
-STYLE = (
-    "<style>.gf-v{font:13px/1.45 system-ui,sans-serif;max-width:1000px}.gf-v table{border-collapse:collapse;margin:2px 0;text-align:left}"
-    ".gf-v td,.gf-v th{border:1px solid rgba(128,128,128,.35);padding:2px 8px;vertical-align:top;text-align:left!important;"
-    "overflow-wrap:anywhere;white-space:pre-wrap;max-width:520px;unicode-bidi:isolate}"
-    ".gf-v th{font-weight:600;background:rgba(128,128,128,.12);white-space:nowrap}"
-    ".gf-v .d{opacity:.68}.gf-v .n{text-align:right!important;font-variant-numeric:tabular-nums}"
-    ".gf-v pre{white-space:pre-wrap;border:1px solid rgba(128,128,128,.35);border-radius:5px;padding:6px 9px;margin:4px 0}"
-    ".gf-v .var{background:rgba(29,111,143,.2);border-radius:3px;font-weight:600}.gf-v .blk{background:rgba(180,83,9,.2);border-radius:3px}"
-    ".gf-v .cmt{opacity:.55;font-style:italic}.gf-v summary{cursor:pointer}"
-    ".gf-v .pic svg{max-width:100%;max-height:520px;width:auto;height:auto}.gf-v .head{font-weight:600;font-size:14px}</style>"
+MAX_PROMPT = 20_000
+USAGE_FIELDS = (
+    "steps",
+    "tool_calls",
+    "model_calls",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "reasoning_tokens",
 )
+_JINJA = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
+_JINJA_CLASSES = {"{{": "var", "{%": "blk", "{#": "cmt"}
+
+AnyRun = RunRecord[object]
+T = TypeVar("T")
 
 
-def shown(value: Any) -> dict[str, str]:
+def shown(value: object) -> dict[str, str]:
     """The mime bundle of a value."""
     return {"text/html": html_of(value), "text/plain": scrub(repr(value))}
 
@@ -54,17 +55,17 @@ def shown(value: Any) -> dict[str, str]:
 class Shown:
     """A value that shows itself."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return shown(self.value)
 
     def __repr__(self) -> str:
         return repr(self.value)
 
 
-def html_of(value: Any) -> str:
+def html_of(value: object) -> str:
     """A value as HTML that may stand anywhere in a page."""
     match value:
         case RunRecord():
@@ -73,173 +74,209 @@ def html_of(value: Any) -> str:
             inner = _usage(value)
         case Prompt():
             inner = _prompt(value)
-        case list() if value and all(isinstance(item, Event) for item in value):
-            inner = _events(value)
-        case list() if value and all(isinstance(item, BaseModel) for item in value):
-            inner = _messages(value)
-        case list() if value and all(isinstance(item, Step) for item in value):
-            inner = _steps(value)
         case Event():
-            inner = f'<div class="head">{xml(value.kind)}</div>{_tree(_plain_event(value))}'
+            inner = head(xml(value.kind)) + tree(_event_fields(value))
+        case list():
+            inner = _list(value) or _anything(value)
         case _:
-            name = type(value).__name__
-            inner = f'<div class="head">{xml(name)}</div>{_tree(to_json_value(value))}'
+            inner = _anything(value)
+    return _framed(inner)
+
+
+def _framed(inner: str) -> str:
     return f'{STYLE}<div class="gf-v">{inner}</div>'
 
 
-def html_of_message(value: Any) -> str | None:
+def html_of_message(value: object) -> str | None:
     """HTML for a model or event; None for a class that knows better how to show itself."""
-    return None if hasattr(type(value), "_repr_html_") else html_of(value)
+    if hasattr(type(value), "_repr_html_"):
+        return None
+    return html_of(value)
 
 
-def html_of_list(value: Any) -> str | None:
+def html_of_list(value: list[object]) -> str | None:
     """HTML for a list of messages, events or steps; None for any other, so that it looks as always."""
-    kinds = (BaseModel, Event, Step)
-    for kind in kinds:
-        if value and isinstance(value[0], kind) and all(isinstance(item, kind) for item in value):
-            return html_of(value)
+    inner = _list(value)
+    return None if inner is None else _framed(inner)
+
+
+def _list(values: list[object]) -> str | None:
+    if _all_are(values, Event):
+        return _events(values)
+    if _all_are(values, BaseModel):
+        return _messages(values)
+    if _all_are(values, Step):
+        return _steps(values)
     return None
 
 
-def _text(value: Any, limit: int = LONGEST) -> str:
-    return xml(scrub(clean(value, limit)), limit + 60)
+def _all_are(values: list[object], kind: type[T]) -> TypeGuard[list[T]]:
+    """Whether a list has such values only; a long list of others is told by its first."""
+    if not values or not isinstance(values[0], kind):
+        return False
+    return all(isinstance(value, kind) for value in values)
 
 
-def _tree(data: Any, depth: int = 0) -> str:
-    """Plain data as nested tables."""
-    if isinstance(data, dict) and data and depth < DEEPEST:
-        rows = "".join(
-            f"<tr><th>{_text(key, 120)}</th><td>{_tree(inner, depth + 1)}</td></tr>"
-            for key, inner in list(data.items())[:MOST_ITEMS]
-        )
-        return f"<table>{rows}</table>{_more(len(data), MOST_ITEMS)}"
-    if isinstance(data, list) and data and depth < DEEPEST:
-        if all(isinstance(item, (str, int, float, bool)) for item in data) and len(data) <= 6:
-            return _text(", ".join(map(str, data)))
-        rows = "".join(
-            f'<tr><th class="n">{number}</th><td>{_tree(inner, depth + 1)}</td></tr>'
-            for number, inner in enumerate(data[:MOST_ITEMS])
-        )
-        return f"<table>{rows}</table>{_more(len(data), MOST_ITEMS)}"
-    return _text(data if isinstance(data, str) else "" if data is None else data)
+def _anything(value: object) -> str:
+    name = type(value).__name__
+    return head(xml(name)) + tree(to_json_value(value))
 
 
-def _more(count: int, most: int) -> str:
-    left = count - most
-    return f'<div class="d">{left:,} more {"is" if left == 1 else "are"} not shown</div>' if left > 0 else ""
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are HTML already; numbers are told by their heads' leading '#'."""
-    numeric = [head.startswith("#") for head in heads]
-    top = "".join(f"<th>{xml(head.removeprefix('#'))}</th>" for head in heads)
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{' class=n' * right}>{cell}</td>" for cell, right in zip(row, numeric, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    return f"<table><tr>{top}</tr>{body}</table>"
-
-
+# -- messages and events ---------------------------------------------------------------------------------------------------
 def _messages(messages: list[BaseModel]) -> str:
-    kinds = list(dict.fromkeys(type(message).__name__ for message in messages))
-    fields = list(dict.fromkeys(name for m in messages[:MOST_ROWS] for name in type(m).model_fields))[:12]
-    heads = [*(["type"] if len(kinds) > 1 else []), *fields]
-    rows = []
-    for message in messages[:MOST_ROWS]:
+    names = dict.fromkeys(type(message).__name__ for message in messages)
+    is_mixed = len(names) > 1
+    fields = _fields_of(messages[:MAX_ROWS])
+    rows: list[list[str]] = []
+    for message in messages[:MAX_ROWS]:
         data = to_json_value(message)
-        cells = [_text(type(message).__name__)] if len(kinds) > 1 else []
-        rows.append([*cells, *(_tree(data.get(f), 1) if isinstance(data, dict) else "" for f in fields)])
-    name = _text(kinds[0]) if len(kinds) == 1 else "messages"
-    return f'<div class="head">{len(messages):,} {name}</div>{_table(heads, rows)}{_more(len(messages), MOST_ROWS)}'
+        values = data if isinstance(data, dict) else {}
+        row = [tree(values.get(field), 1) for field in fields]
+        if is_mixed:
+            row.insert(0, text(type(message).__name__))
+        rows.append(row)
+    heads = ["type", *fields] if is_mixed else fields
+    name = "messages" if is_mixed else text(next(iter(names)))
+    count = len(messages)
+    return head(f"{count:,} {name}") + table(heads, rows) + more(count, MAX_ROWS)
 
 
-def _plain_event(event: Event) -> dict[str, Any]:
-    record = to_record(event)
-    return {name: value for name, value in record.items() if name != "kind" and value not in ((), [], {}, "", None)}
+def _fields_of(messages: list[BaseModel]) -> list[str]:
+    """The names of the fields of all of them, in the order in which they are first met."""
+    fields: dict[str, None] = {}
+    for message in messages:
+        fields |= dict.fromkeys(type(message).model_fields)
+    return list(fields)[:MAX_FIELDS]
+
+
+def _event_fields(event: Event) -> dict[str, object]:
+    """What an event has to tell: its fields, without those that are empty."""
+    fields: dict[str, object] = {}
+    for name, value in to_record(event).items():
+        if name != "kind" and value not in NOTHING:
+            fields[name] = value
+    return fields
 
 
 def _events(events: list[Event]) -> str:
-    counts: dict[str, int] = {}
-    for event in events:
-        counts[event.kind] = counts.get(event.kind, 0) + 1
-    told = ", ".join(f"{xml(kind)} {count:,}" for kind, count in sorted(counts.items(), key=lambda p: (-p[1], p[0])))
     kept = [event for event in events if not event.passing]
-    rows = []
-    for event in kept[:MOST_ROWS]:
-        record = _plain_event(event)
-        at, frame = record.pop("at", 0.0), record.pop("frame", 0)
-        who = record.pop("node", None) or record.pop("source", None) or record.pop("graph", "")
-        rest = ", ".join(f"{name}={value!r}" for name, value in record.items() if name not in DULL)
-        rows.append((f"{at * 1e3:,.2f}", xml(event.kind), str(frame), _text(who, 80), _text(rest, 240)))
-    table = _table(("#ms", "event", "#frame", "node", "what"), rows)
-    count = counted(len(events), "event")
-    return f'<div class="head">{count}</div><div class="d">{told}</div>{table}{_more(len(kept), MOST_ROWS)}'
+    rows = [_event_row(event) for event in kept[:MAX_ROWS]]
+    parts = [
+        head(counted(len(events), "event")),
+        dim(_kind_counts(events)),
+        table(("#ms", "event", "#frame", "node", "what"), rows),
+        more(len(kept), MAX_ROWS),
+    ]
+    return "".join(parts)
 
 
-def _steps(steps: Sequence[Step]) -> str:
-    rows = []
-    for step in steps[:MOST_ROWS]:
-        answer = _text(error_words(step.error)) if step.error is not None else _short(step.output)
-        who = step.node if step.caller is None else f"{step.caller} calls {step.node}"
-        sign = "\u2713" if step.error is None else "\u2298" if was_cancelled(step.error) else "\u2717"
-        times = (f"{step.started * 1e3:,.1f}", f"{step.seconds * 1e3:,.1f}")
-        where = (_text(" > ".join(step.path[1:]), 80), _text(who, 80))
-        rows.append((*times, *where, _short(step.input), f"{sign} {answer}"))
-    return _table(("#from ms", "#took ms", "in", "node", "input", "answer"), rows) + _more(len(steps), MOST_ROWS)
+def _kind_counts(events: list[Event]) -> str:
+    """How many events there are of each kind, the most frequent first."""
+    counts = Counter(event.kind for event in events)
+    by_count = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{xml(kind)} {count:,}" for kind, count in by_count)
 
 
-def _short(value: Any) -> str:
-    return _text(value if isinstance(value, str) else json_text(value), 160)
-
-
-def _usage(usage: Usage) -> str:
-    names = (
-        "steps",
-        "tool_calls",
-        "model_calls",
-        "input_tokens",
-        "output_tokens",
-        "cache_read_tokens",
-        "reasoning_tokens",
+def _event_row(event: Event) -> tuple[str, ...]:
+    fields = _event_fields(event)
+    fields.pop("at", None)
+    frame = fields.pop("frame", 0)
+    who = fields.pop("node", None) or fields.pop("source", None) or fields.pop("graph", "")
+    words = [f"{name}={value!r}" for name, value in fields.items() if name not in DULL]
+    milliseconds = event.at * 1e3
+    return (
+        f"{milliseconds:,.2f}",
+        xml(event.kind),
+        str(frame),
+        text(who, 80),
+        text(", ".join(words), 240),
     )
-    heads = [f"#{name.replace('_', ' ')}" for name in names if getattr(usage, name)]
-    cells = [f"{getattr(usage, name):,}" for name in names if getattr(usage, name)]
-    cost = "unknown" if usage.usd is None else f"{usage.usd:.6g}"
-    return _table([*heads, "#usd", "#time"], [[*cells, cost, seconds_text(usage.seconds)]])
 
 
-_JINJA = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
+# -- prompts and usages ----------------------------------------------------------------------------------------------------
+def _usage(usage: Usage) -> str:
+    heads: list[str] = []
+    cells: list[str] = []
+    for name in USAGE_FIELDS:
+        used = getattr(usage, name)
+        if used:
+            heads.append(f"#{name.replace('_', ' ')}")
+            cells.append(f"{used:,}")
+    heads += ["#usd", "#time"]
+    cells.append("unknown" if usage.usd is None else f"{usage.usd:.6g}")
+    cells.append(seconds_text(usage.seconds))
+    return table(heads, [cells])
 
 
 def _prompt(prompt: Prompt) -> str:
-    kinds: Mapping[str, str] = {"{{": "var", "{%": "blk", "{#": "cmt"}
-    pieces = []
-    for piece in _JINJA.split(prompt.source[:20_000]):
-        kind = kinds.get(piece[:2]) if _JINJA.fullmatch(piece) else None
-        text = xml(scrub(piece), 20_000)
-        pieces.append(f'<span class="{kind}">{text}</span>' if kind else text)
-    names = ", ".join(prompt.names)
-    where = f' <span class="d">{xml(prompt.where)}</span>' if prompt.where else ""
-    uses = f'<div class="d">uses: {xml(names)}</div>' if names else ""
-    return f'<div class="head">prompt{where}</div><pre>{"".join(pieces)}</pre>{uses}'
-
-
-def _run(run: RunRecord[Any]) -> str:
-    head = f'<div class="head">run of {_text(run.graph, 120)}: {xml(run.status)}</div>'
-    parts = [head, _usage(run.usage)]
-    if run.error is not None:
-        parts.append(f"<pre>{_text(error_words(run.error), 2000)}</pre>")
-    if run.output is not None:
-        parts.append(f'<div class="d">answer</div>{_tree(to_json_value(run.output))}')
-    steps = run.steps
-    if run.status != "running" and run.declared is not None and len(run.declared.nodes) <= MOST_NODES:
-        picture = walked_picture(run, run.declared, run.events)
-        if picture is not None:
-            parts.append(f'<details open><summary>graph</summary><div class="pic">{picture}</div></details>')
-    if run.status != "running" and 0 < len(steps) <= TIMELINE_STEPS:
-        svg = Timeline(read_story(run)).svg
-        parts.append(f"<details open><summary>timeline</summary>{svg}</details>")
-    parts.append(f"<details><summary>{counted(len(steps), 'step')}</summary>{_steps(steps)}</details>")
+    source = ""
+    for piece in _JINJA.split(prompt.source[:MAX_PROMPT]):
+        escaped = xml(scrub(piece), MAX_PROMPT)
+        kind = _JINJA_CLASSES.get(piece[:2]) if _JINJA.fullmatch(piece) else None
+        source += f'<span class="{kind}">{escaped}</span>' if kind else escaped
+    title = "prompt"
+    if prompt.where:
+        title += f' <span class="d">{xml(prompt.where)}</span>'
+    parts = [head(title), f"<pre>{source}</pre>"]
+    if prompt.names:
+        names = ", ".join(prompt.names)
+        parts.append(dim(f"uses: {xml(names)}"))
     return "".join(parts)
+
+
+# -- runs ------------------------------------------------------------------------------------------------------------------
+def _run(run: AnyRun) -> str:
+    title = f"run of {text(run.graph, 120)}: {xml(run.status)}"
+    parts = [head(title), _usage(run.usage)]
+    if run.error is not None:
+        parts.append(f"<pre>{text(error_words(run.error), 2000)}</pre>")
+    if run.output is not None:
+        parts.append(dim("answer"))
+        parts.append(tree(to_json_value(run.output)))
+    steps = run.steps
+    if run.status != "running":
+        parts += _pictures(run, len(steps))
+    parts.append(details(counted(len(steps), "step"), _steps(steps)))
+    return "".join(parts)
+
+
+def _pictures(run: AnyRun, steps: int) -> list[str]:
+    """The graph with the walk on it, and the timeline, as far as they are of a size that can be read."""
+    parts: list[str] = []
+    graph = run.declared
+    if graph is not None and len(graph.nodes) <= MAX_NODES:
+        picture = walked_picture(run, graph, run.events)
+        if picture is not None:
+            parts.append(details("graph", f'<div class="pic">{picture}</div>', is_open=True))
+    if 0 < steps <= MAX_TIMELINE_STEPS:
+        timeline = Timeline(read_story(run))
+        parts.append(details("timeline", timeline.svg, is_open=True))
+    return parts
+
+
+def _steps(steps: Sequence[Step]) -> str:
+    heads = ("#from ms", "#took ms", "in", "node", "input", "answer")
+    rows = [_step_row(step) for step in steps[:MAX_ROWS]]
+    return table(heads, rows) + more(len(steps), MAX_ROWS)
+
+
+def _step_row(step: Step) -> tuple[str, ...]:
+    started = step.started * 1e3
+    took = step.seconds * 1e3
+    frames = " > ".join(step.path[1:])
+    who = step.node if step.caller is None else f"{step.caller} calls {step.node}"
+    return (
+        f"{started:,.1f}",
+        f"{took:,.1f}",
+        text(frames, 80),
+        text(who, 80),
+        cell(step.input),
+        _answer(step),
+    )
+
+
+def _answer(step: Step) -> str:
+    if step.error is None:
+        return f"\u2713 {cell(step.output)}"
+    sign = "\u2298" if was_cancelled(step.error) else "\u2717"
+    return f"{sign} {text(error_words(step.error))}"

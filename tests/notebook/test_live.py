@@ -18,7 +18,8 @@ from graphflow.events import ModelDelta, NodeStarted, RunStarted, to_record
 from graphflow.notebook import Live
 from graphflow.notebook import live as live_module
 from graphflow.notebook import rows as rows_module
-from graphflow.notebook.rows import Rows, states
+from graphflow.notebook.rows import Rows
+from graphflow.notebook.states import states
 from graphflow.render.builder import picture
 from tests.conftest import walk
 from tests.notebook.walks import Question, desk, script, walked
@@ -242,7 +243,7 @@ def test_pieces_of_one_answer_are_sent_together() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_module, "MOST_ROWS", 100)
+    monkeypatch.setattr(rows_module, "MAX_ROWS", 100)
     rows = Rows(one_node, picture(one_node))
     rows.text_left = 5_000
     for number in range(500):

@@ -34,7 +34,8 @@ from graphflow.events import (
     RunStarted,
     to_record,
 )
-from graphflow.notebook.rows import Rows, states
+from graphflow.notebook.rows import Rows
+from graphflow.notebook.states import states
 from graphflow.render import timeline
 from graphflow.render.builder import picture
 from graphflow.render.timeline import read_story
