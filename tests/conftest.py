@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -83,6 +84,9 @@ def kinds(run: Run[Any]) -> list[str]:
 
 PATIENCE_S = 1800
 """What takes long has so much time: it ends what hangs, and says nothing of how fast the machine is."""
+# A shell has what it puts into the background ignore SIGINT, and so would all that tests start: nobody there would hear Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # A single example has no time limit, nor are too few of them a failure: both depend on what else the machine does.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
