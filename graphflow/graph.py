@@ -7,9 +7,9 @@ stands above all that it calls, and loads that when it is called: a graph that i
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from graphflow.declaration.arrows import Entry, In, Out
 from graphflow.declaration.node import NodeOptions
@@ -23,6 +23,8 @@ from graphflow.runtime.options import RunOptions
 
 A = TypeVar("A")
 B = TypeVar("B")
+PlainData: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""What becomes a message, or a list of messages, when it is checked: data as JSON holds it."""
 
 if TYPE_CHECKING:
     from graphflow.events import Event
@@ -125,7 +127,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         return bound(self)
 
     # -- running -------------------------------------------------------------------------------------------------------
-    async def run(self, message: Any, **options: Unpack[RunOptions]) -> Run[Out]:
+    async def run(self, message: In | PlainData, **options: Unpack[RunOptions]) -> Run[Out]:
         """Walks the graph and returns the `Run` when it has completed.
 
         Args:
@@ -145,11 +147,11 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         """
         return await _executor().run(self, message, **options)
 
-    def start(self, message: Any, **options: Unpack[RunOptions]) -> Run[Out]:
+    def start(self, message: In | PlainData, **options: Unpack[RunOptions]) -> Run[Out]:
         """Starts a walk in the running event loop; iterate, await or `cancel()` the `Run` it returns."""
         return _executor().start(self, message, **options)
 
-    async def stream(self, message: Any, **options: Unpack[RunOptions]) -> AsyncIterator[Event]:
+    async def stream(self, message: In | PlainData, **options: Unpack[RunOptions]) -> AsyncIterator[Event]:
         """Yields every event of a walk; the last one is terminal. Leaving the loop early cancels the walk.
 
         Raises: what `run` raises, after the terminal event.
@@ -164,7 +166,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
                 run.cancel()
                 await run.settled()
 
-    def run_sync(self, message: Any, **options: Unpack[RunOptions]) -> Run[Out]:
+    def run_sync(self, message: In | PlainData, **options: Unpack[RunOptions]) -> Run[Out]:
         """`run` for code that is not async. Inside a running loop the walk gets a loop and thread of its own.
 
         Warns:

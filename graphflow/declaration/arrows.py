@@ -256,6 +256,10 @@ class Arm(Entry[In, Out]):
         return self.origin.text()
 
 
+class NoArm:
+    """What `node["label"]` is to a type checker where the node sends models, which have no labels: no arrow takes it."""
+
+
 class Into(Entry[In, Out]):
     """A node, entered at a named port."""
 

@@ -34,6 +34,7 @@ from graphflow.declaration.arrows import (
     ForkPolicy,
     In,
     Into,
+    NoArm,
     Origin,
     Out,
     Terminal,
@@ -54,9 +55,14 @@ from graphflow.places import Asking, Place
 from graphflow.policy import Effect, Policy
 from graphflow.values import check_values
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 A = TypeVar("A")
 B = TypeVar("B")
 H = TypeVar("H")
+Label: TypeAlias = str | int | Enum
+"""What names an arm that is no type: a text, a number or a truth of a `Literal`, or a member of an enum."""
 
 
 @spelled
@@ -505,11 +511,15 @@ class Node(Entry[In, Out], Generic[In, Out]):
             raise DeclarationError(f"{self.name!r} has no port {port!r}; its ports are: {have}")
         return Into(self, port)
 
+    # A node that sends models has no labels, and no arms of plain types. That a model is none of those that it sends, no
+    # type checker can be told: the graph says so when it is built.
+    @overload
+    def __getitem__(self: Node[A, BaseModel], arm: Label | type[str | int | float], /) -> NoArm: ...  # type: ignore[overload-overlap]
     @overload
     def __getitem__(self, arm: type[B], /) -> Arm[In, B]: ...
     @overload
-    def __getitem__(self, arm: str | int | Enum | UnionType | None, /) -> Arm[In, Any]: ...
-    def __getitem__(self, arm: Any, /) -> Arm[In, Any]:
+    def __getitem__(self, arm: Label | UnionType | None, /) -> Arm[In, Any]: ...
+    def __getitem__(self, arm: Any, /) -> Arm[In, Any] | NoArm:
         return Arm(Origin(self, arm=type(None) if arm is None else arm))
 
     @property

@@ -129,14 +129,8 @@ class Agent(Node[In, Out]):
     def __init__(
         self: Agent[A, B], name: str, *, input: type[A], output: type[B], **options: Unpack[Options]
     ) -> None: ...
-    @overload
-    def __init__(
-        self: Agent[A, Any], name: str, *, input: type[A], output: Any, **options: Unpack[Options]
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Agent[Any, Any], name: str, *, input: Any = ..., output: Any = ..., **options: Unpack[Options]
-    ) -> None: ...
+    @overload  # a union is no `type[...]`: a type checker asks for an annotation, `judge: Agent[Draft, Yes | No] = Agent(...)`
+    def __init__(self, name: str, *, input: object = ..., output: object = ..., **options: Unpack[Options]) -> None: ...
     def __init__(
         self,
         name: str,

@@ -10,10 +10,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any, ClassVar, TypeAlias, Unpack
+from types import UnionType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, Unpack, overload
 
-from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import AnyNode, Context, Inputs, Node, NodeOptions
+from graphflow.declaration.arrows import Arm, In, Out
+from graphflow.declaration.node import AnyNode, Context, Inputs, Label, Node, NodeOptions
 from graphflow.declaration.ports import Port, Signature, read_signature
 from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.events import RouteDecided
@@ -25,6 +26,7 @@ from graphflow.messages.message import to_text
 from graphflow.messages.types import Type, arms, type_name
 from graphflow.model.seam import Embedder, Model
 
+B = TypeVar("B")
 Guard: TypeAlias = Callable[[Any], bool]
 
 
@@ -133,6 +135,15 @@ class Router(Node[In, Out]):
     _input: Type
     _context: str | None
     """The parameter of the rule that gets the frame's view, if any."""
+
+    if TYPE_CHECKING:  # a router has labels, whatever messages it sends on
+
+        @overload
+        def __getitem__(self, arm: type[B], /) -> Arm[In, B]: ...
+        @overload
+        def __getitem__(self, arm: Label | UnionType | None, /) -> Arm[In, Any]: ...
+        def __getitem__(self, arm: Any, /) -> Arm[In, Any]:
+            raise NotImplementedError
 
     def settle(self) -> None:
         """Reads the annotations again: a class that stands below the router is defined by the time of the graph."""

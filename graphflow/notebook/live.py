@@ -72,8 +72,8 @@ R_co = TypeVar("R_co", bound=AnyRun, covariant=True)
 class Startable(Protocol[R_co]):
     """What `Live` asks of a graph besides what is proven of it: `Graph`, which can do this, stands above this room."""
 
-    def start(self, message: object, **options: Unpack[RunOptions]) -> R_co:
-        """Starts a walk."""
+    def start(self, message: Any, **options: Unpack[RunOptions]) -> R_co:
+        """Starts a walk; what kind of message it takes is the graph's own business."""
 
 
 class Live(Generic[R]):

@@ -1,10 +1,10 @@
 """Arrows that mypy accepts, with the types it infers. Checked by mypy, never run."""
 
-from typing import assert_type
+from typing import Literal, assert_type
 
 from pydantic import BaseModel
 
-from graphflow import END, START, Agent, Graph, node
+from graphflow import END, START, Agent, Failure, Graph, Router, Run, node
 from graphflow.declaration.arrows import Path
 from graphflow.kinds.step import Step
 
@@ -59,8 +59,15 @@ async def pair(f: Finding, d: Draft) -> str:
     return f.claim + d.text
 
 
+@node
+async def sort(d: Draft) -> Literal["short"] | Approved:
+    return "short"
+
+
 writer = Agent("writer", input=Rejected, output=Draft, prompt="{{ why }}")
 chat = Agent("chat", prompt="{{ text }}")
+judge: Agent[Draft, Approved | Rejected] = Agent("judge", input=Draft, output=Approved | Rejected, prompt="{{ text }}")
+lengths: Router[Draft, Draft] = Router("lengths", labels=["short", "long"])
 
 assert_type(plan, Step[Question, list[Question]])
 assert_type(critic, Step[Draft, Approved | Rejected])
@@ -76,10 +83,20 @@ assert_type(desk, Graph[Question, list[Question]])
 
 async def run() -> None:
     done = await desk.run(Question(text="x"))
+    assert_type(done, Run[list[Question]])
     assert_type(done.output, list[Question])
+    await desk.run({"text": "x"})  # plain data becomes a message
+    assert_type(await desk.live().run(Question(text="x")), Run[list[Question]])
+    await Graph("all", START >> merge >> END).run([{"claim": "x"}])
 
 
 fan = START >> research >> merge.named("m")
 whole = Graph("whole", START >> plan, plan.each >> research >> merge >> critic, critic[Rejected] >> write >> critic, critic[Approved] >> END)
+critic[Failure] >> END
+critic[Approved | Rejected] >> END
+sort["short"] >> END
+sort[Approved] >> END
+lengths["short"] >> critic
+judge[Rejected] >> write
 nested = Graph("nested", START >> desk >> END)
 (research, merge) >> pair
