@@ -93,8 +93,10 @@ settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives tests that take long a limit of their own."""
+    """Gives tests that take long a limit of their own; while speed is measured, nobody counts lines."""
     for item in items:
+        if "bench" in item.path.parts:
+            item.add_marker(pytest.mark.no_cover)
         long = any(map(item.get_closest_marker, ("slow", "local_model"))) or is_hypothesis_test(
             getattr(item, "obj", None)
         )
