@@ -254,7 +254,7 @@ class _Counter:
             by_source.setdefault(wire.source, []).append(wire)
         total: Counts = {}
         for group in by_source.values():
-            exclusive = all(self.proof.exclusive(a, b) for i, a in enumerate(group) for b in group[i + 1 :])
+            exclusive = self.proof.exclusive.all_apart(group)
             sent = [self._moved(w.source, self._sent(w), around, [w]) for w in group]
             for laps in {laps for counts in sent for laps in counts}:
                 counts = [c[laps] for c in sent if laps in c]

@@ -85,7 +85,8 @@ class _Compiler:
             self._say_what_goes(edge, link)
         if origin.arm is not None:
             link.group = repr(origin.arm)
-        if self._top.loops:
+        loop_of = self._top.loop_of
+        if edge.lap_of is not None or loop_of[edge.source] != loop_of[edge.target]:
             self._cross_loops(edge, link)
         return link
 

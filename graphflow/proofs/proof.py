@@ -13,7 +13,7 @@ from functools import reduce
 from operator import or_
 from typing import Any, Literal
 
-from graphflow.declaration.arrows import AnyEntry, Edge, edges_of
+from graphflow.declaration.arrows import Edge
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.limits import DEFAULT_DEPTH, Limits
 from graphflow.messages.types import Type
@@ -39,7 +39,7 @@ class Proof:
     def __init__(
         self,
         name: str,
-        paths: Iterable[AnyEntry],
+        written: Iterable[Edge],
         *,
         input: Type,
         ends: Ends,
@@ -58,7 +58,6 @@ class Proof:
         """How deep graphs are nested in this one."""
         self.output: Type = Any
         self._problems = Problems()
-        written = [edge for path in paths for edge in edges_of(path)]
         self.members = Membership(written, self._problems, alone=alone)
         self._check_nodes(alone)
         self.wiring = Wiring(self.members, input, self._problems)

@@ -9,9 +9,9 @@ This page holds what is known; `loops.py` and `joins.py` find it out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 NOTHING: frozenset[int] = frozenset()
 
@@ -36,8 +36,14 @@ class GraphEdge:
         """Joins that a token can no longer reach once it has taken this edge."""
 
 
-Exclusive = Callable[[GraphEdge, GraphEdge], bool]
-"""Whether at most one of two edges of the same node is taken for one message."""
+class Exclusive(Protocol):
+    """Tells which edges of one node exclude each other."""
+
+    def __call__(self, one: GraphEdge, other: GraphEdge, /) -> bool:
+        """Whether at most one of the two is taken for one message."""
+
+    def all_apart(self, edges: Sequence[GraphEdge]) -> bool:
+        """Whether at most one of them all is."""
 
 
 class Group(NamedTuple):
@@ -141,6 +147,9 @@ def maps(groups: Sequence[Group]) -> bool:
 
 def taken_together(groups: Sequence[Group], exclusive: Exclusive) -> tuple[GraphEdge, GraphEdge] | None:
     """Two edges of different groups that may both be taken for one message, or None."""
+    # A router may have thousands of labels: that their edges are all apart is told without looking at each pair.
+    if len(groups) > 2 and exclusive.all_apart([edge for group in groups for edge in group.edges]):
+        return None
     for place, group in enumerate(groups):
         for other in groups[place + 1 :]:
             pair = _pair_of(group, other, exclusive)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, START, Graph, node
+from graphflow import END, START, Graph, Router, node
 from tests.bench.beside import assert_costs, at_once
 from tests.conftest import Msg
 
@@ -74,6 +74,19 @@ def test_building_is_linear() -> None:
         Graph("chain", path >> END)
 
     assert_costs(at_once(lambda: build(5000)), at_once(lambda: build(500)), 35)
+
+
+def test_proofs_of_labels_are_linear() -> None:
+    """A router with ten times the labels takes far less than a hundred times as long to prove."""
+    step = node(bump)
+
+    def build(count: int) -> None:
+        labels = [f"label {number}" for number in range(count)]
+        choice = Router("choice", input=Msg, labels=labels)
+        paths = [choice[label] >> step.named(label) >> END for label in labels]
+        Graph("labels", START >> choice, *paths)
+
+    assert_costs(at_once(lambda: build(1000)), at_once(lambda: build(100)), 35)
 
 
 @pytest.mark.parametrize("shape", ["ladder", "nest", "loops"])
