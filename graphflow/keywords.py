@@ -18,86 +18,82 @@ from graphflow.values import OF_KIND, SHAPES, Shape, check_values
 
 C = TypeVar("C", bound=type)
 
-SYSTEM = ("system=...", "prompt=...")
-OUTPUT = ("output=...",)
-LIMITS = ("limits=Limits(...)",)
-TURNS = ("max_turns=...", "limits=Limits(steps=...)", "steps=...")
-SESSION = ("session=...",)
 
-ELSEWHERE: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("system_prompt", "system_message", "instructions", "instruction", "system_instruction"), SYSTEM),
-    **dict.fromkeys(("backstory", "goal", "role", "persona", "preamble", "developer", "state_modifier"), SYSTEM),
-    **dict.fromkeys(("template", "prompt_template", "user_prompt", "input_prompt", "user"), ("prompt=...",)),
-    **dict.fromkeys(("output_type", "output_schema", "output_model", "output_pydantic", "output_cls"), OUTPUT),
-    **dict.fromkeys(("result_type", "response_format", "response_model", "response_schema", "returns"), OUTPUT),
-    **dict.fromkeys(("input_type", "input_schema", "input_model"), ("input=...",)),
-    **dict.fromkeys(("llm", "lm", "model_name", "model_id", "chat_model", "engine", "model_client"), ("model=...",)),
-    **dict.fromkeys(
-        ("functions", "toolsets", "tool_functions", "function_tools", "skills", "plugins"), ("tools=[...]",)
-    ),
-    **dict.fromkeys(("calls", "callees"), ("tools=[...]",)),
-    **dict.fromkeys(
-        ("agents", "subagents", "team", "members", "participants", "managed_agents"), ("sub_agents=[...]",)
-    ),
-    **dict.fromkeys(("mcp_servers", "servers", "mcps"), ("mcp=[...]",)),
-    **dict.fromkeys(("handoff", "transfers", "transfer_to", "swarm"), ("handoffs=[...]",)),
-    **dict.fromkeys(("few_shot", "few_shots", "few_shot_examples", "demos", "shots"), ("examples=[...]",)),
-    **dict.fromkeys(("max_turns", "max_iterations", "max_iter", "max_rounds", "max_loops", "iterations"), TURNS),
-    **dict.fromkeys(("max_steps", "max_supersteps", "recursion_limit", "step_limit"), TURNS),
-    **dict.fromkeys(("max_depth", "depth_limit"), ("limits=Limits(depth=...)", "depth=...")),
-    **dict.fromkeys(("budget", "max_cost", "max_budget", "cost_limit"), ("limits=Limits(usd=...)", "usd=...")),
-    **dict.fromkeys(("usage_limits", "limit"), LIMITS),
-    **dict.fromkeys(("max_output_tokens", "max_completion_tokens", "max_new_tokens"), ("max_tokens=...",)),
-    **dict.fromkeys(("stop_sequences", "stop_words", "stops"), ("stop=[...]",)),
-    **dict.fromkeys(("reasoning", "reasoning_effort", "thinking_budget", "effort"), ("thinking=...",)),
-    **dict.fromkeys(("parallel_tool_calls",), ("parallel_calls=...",)),
-    **dict.fromkeys(("model_kwargs", "extra_body", "provider_options", "generation_config"), ("extra={...}",)),
-    **dict.fromkeys(
-        ("max_concurrency", "max_parallel", "max_workers", "parallelism"), ("max_parallel_calls=...", *LIMITS)
-    ),
-    **dict.fromkeys(("max_retries", "num_retries", "retries", "retry_policy", "tries"), ("retry=...", "attempts=...")),
-    **dict.fromkeys(("max_attempts", "retry_attempts"), ("attempts=...", "retry=...")),
-    **dict.fromkeys(
-        ("delay", "wait", "backoff", "min_wait", "initial_interval"), ("wait_s=...", "retry=Retry(wait_s=...)")
-    ),
-    **dict.fromkeys(("max_wait", "max_delay", "max_interval"), ("max_wait_s=...", "retry=Retry(max_wait_s=...)")),
-    **dict.fromkeys(("backoff_factor", "multiplier", "exponential_base"), ("factor=...", "retry=Retry(factor=...)")),
-    **dict.fromkeys(("retry_on", "exceptions", "retry_if"), ("on=(...)", "retry=Retry(on=...)")),
-    **dict.fromkeys(
-        ("timeout", "timeout_seconds", "timeout_sec", "execution_timeout", "max_execution_time"),
-        ("timeout_s=...", "timeouts=Timeouts(...)", "limits=Limits(seconds=...)", "seconds=..."),
-    ),
-    **dict.fromkeys(("cached", "use_cache", "cache_policy", "memoize"), ("cache=...",)),
-    **dict.fromkeys(
-        ("interrupt_before", "needs_approval", "require_approval", "requires_approval", "confirm", "human_in_the_loop"),
-        ("approval=True", "approve=..."),
-    ),
-    **dict.fromkeys(("requires_confirmation", "on_approval", "confirmation"), ("approval=True", "approve=...")),
-    **dict.fromkeys(("guardrails", "permissions", "allowed_tools"), ("policy=Policy(...)", "allow=[...]")),
-    **dict.fromkeys(
-        ("disallowed_tools", "denied", "blocked", "forbidden"), ("deny=[...]", "policy=Policy(deny=[...])")
-    ),
-    **dict.fromkeys(("allowed", "only"), ("allow=[...]", "policy=Policy(allow=[...])")),
-    **dict.fromkeys(("deps_type", "context_type", "context_schema"), ("deps=...",)),
-    **dict.fromkeys(("dependencies", "context", "ctx", "resources", "services"), ("deps=...",)),
-    **dict.fromkeys(("session_id", "thread_id", "conversation_id", "thread"), SESSION),
-    **dict.fromkeys(("choices", "options", "routes", "classes", "categories", "destinations"), ("labels=[...]",)),
-    **dict.fromkeys(("default", "fallback", "else_", "default_route"), ("otherwise='label'",)),
-    **dict.fromkeys(("condition", "function", "func", "fn", "path", "selector"), ("rule=...",)),
-    **dict.fromkeys(("conditions", "tests", "predicates"), ("guards={...}",)),
-    **dict.fromkeys(("utterances", "samples"), ("examples={...}",)),
-    **dict.fromkeys(("cutoff", "score_threshold", "min_score"), ("threshold=...",)),
-    **dict.fromkeys(
-        ("doc", "docstring", "about", "help", "handoff_description", "tool_description"), ("description=...",)
-    ),
-    **dict.fromkeys(("id", "title", "tool_name", "name_override"), ("name=...",)),
-    **dict.fromkeys(("agent", "graph", "node"), ("target=...",)),
-    **dict.fromkeys(("question", "ask_fn", "handler"), ("ask=...",)),
-    **dict.fromkeys(("api_key", "apikey", "token"), ("key=...",)),
-    **dict.fromkeys(("api_base", "endpoint", "base"), ("base_url=...",)),
-    **dict.fromkeys(("rate_limit", "requests_per_minute"), ("rpm=...",)),
-    **dict.fromkeys(("tokens_per_minute",), ("tpm=...",)),
-}
+def _by_word(table: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """A table of words by their meanings, turned around."""
+    meanings: dict[str, tuple[str, ...]] = {}
+    for meant, words in table.items():
+        for word in words.split():
+            meanings[word] = tuple(meant.split(" | "))
+    return meanings
+
+
+ELSEWHERE = _by_word(
+    {
+        "system=... | prompt=...": (
+            "system_prompt system_message instructions instruction system_instruction backstory goal role "
+            "persona preamble developer state_modifier"
+        ),
+        "prompt=...": "template prompt_template user_prompt input_prompt user",
+        "output=...": (
+            "output_type output_schema output_model output_pydantic output_cls result_type response_format "
+            "response_model response_schema returns"
+        ),
+        "input=...": "input_type input_schema input_model",
+        "model=...": "llm lm model_name model_id chat_model engine model_client",
+        "tools=[...]": "functions toolsets tool_functions function_tools skills plugins calls callees",
+        "sub_agents=[...]": "agents subagents team members participants managed_agents",
+        "mcp=[...]": "mcp_servers servers mcps",
+        "handoffs=[...]": "handoff transfers transfer_to swarm",
+        "examples=[...]": "few_shot few_shots few_shot_examples demos shots",
+        "max_turns=... | limits=Limits(steps=...) | steps=...": (
+            "max_turns max_iterations max_iter max_rounds max_loops iterations max_steps max_supersteps "
+            "recursion_limit step_limit"
+        ),
+        "limits=Limits(depth=...) | depth=...": "max_depth depth_limit",
+        "limits=Limits(usd=...) | usd=...": "budget max_cost max_budget cost_limit",
+        "limits=Limits(...)": "usage_limits limit",
+        "max_tokens=...": "max_output_tokens max_completion_tokens max_new_tokens",
+        "stop=[...]": "stop_sequences stop_words stops",
+        "thinking=...": "reasoning reasoning_effort thinking_budget effort",
+        "parallel_calls=...": "parallel_tool_calls",
+        "extra={...}": "model_kwargs extra_body provider_options generation_config",
+        "max_parallel_calls=... | limits=Limits(...)": "max_concurrency max_parallel max_workers parallelism",
+        "retry=... | attempts=...": "max_retries num_retries retries retry_policy tries",
+        "attempts=... | retry=...": "max_attempts retry_attempts",
+        "wait_s=... | retry=Retry(wait_s=...)": "delay wait backoff min_wait initial_interval",
+        "max_wait_s=... | retry=Retry(max_wait_s=...)": "max_wait max_delay max_interval",
+        "factor=... | retry=Retry(factor=...)": "backoff_factor multiplier exponential_base",
+        "on=(...) | retry=Retry(on=...)": "retry_on exceptions retry_if",
+        "timeout_s=... | timeouts=Timeouts(...) | limits=Limits(seconds=...) | seconds=...": (
+            "timeout timeout_seconds timeout_sec execution_timeout max_execution_time"
+        ),
+        "cache=...": "cached use_cache cache_policy memoize",
+        "approval=True | approve=...": (
+            "interrupt_before needs_approval require_approval requires_approval confirm human_in_the_loop "
+            "requires_confirmation on_approval confirmation"
+        ),
+        "policy=Policy(...) | allow=[...]": "guardrails permissions allowed_tools",
+        "deny=[...] | policy=Policy(deny=[...])": "disallowed_tools denied blocked forbidden",
+        "allow=[...] | policy=Policy(allow=[...])": "allowed only",
+        "deps=...": "deps_type context_type context_schema dependencies context ctx resources services",
+        "session=...": "session_id thread_id conversation_id thread",
+        "labels=[...]": "choices options routes classes categories destinations",
+        "otherwise='label'": "default fallback else_ default_route",
+        "rule=...": "condition function func fn path selector",
+        "guards={...}": "conditions tests predicates",
+        "examples={...}": "utterances samples",
+        "threshold=...": "cutoff score_threshold min_score",
+        "description=...": "doc docstring about help handoff_description tool_description",
+        "name=...": "id title tool_name name_override",
+        "target=...": "agent graph node",
+        "ask=...": "question ask_fn handler",
+        "key=...": "api_key apikey token",
+        "base_url=...": "api_base endpoint base",
+        "rpm=...": "rate_limit requests_per_minute",
+        "tpm=...": "tokens_per_minute",
+    }
+)
 """What words of other frameworks are called here, best first: the first whose keyword there is counts. A keyword that there is
 is never looked up."""
 
@@ -233,10 +229,13 @@ def present_names(whose: str, kind: str, options: Mapping[str, object]) -> dict[
         DeclarationError: one was given under both its names.
     """
     renamed = RENAMED.get(kind, {})
-    for old, new in renamed.items():
-        if old in options and new in options:
-            raise DeclarationError(f"{whose} was given {new}= twice, the second time as {old}=; leave {old}= out")
-    return {renamed.get(name, name): value for name, value in options.items()}
+    present: dict[str, object] = {}
+    for name, value in options.items():
+        new = renamed.get(name, name)
+        if new != name and new in options:
+            raise DeclarationError(f"{whose} was given {new}= twice, the second time as {name}=; leave {name}= out")
+        present[new] = value
+    return present
 
 
 def take_renamed(kind: str, options: Any) -> dict[str, Any]:
@@ -246,10 +245,11 @@ def take_renamed(kind: str, options: Any) -> dict[str, Any]:
     """
     taken: dict[str, Any] = {}
     for old, new in RENAMED.get(kind, {}).items():
-        if old in options:
-            whose = kind[:1].upper() + kind[1:]
-            _warn_of_old_name(f"{whose}({old}=...)", f"{whose}({new}=...)", stacklevel=4)
-            taken[new] = options.pop(old)
+        if old not in options:
+            continue
+        taken[new] = options.pop(old)
+        whose = kind[:1].upper() + kind[1:]
+        _warn_of_old_name(f"{whose}({old}=...)", f"{whose}({new}=...)", stacklevel=4)
     return taken
 
 
@@ -281,7 +281,10 @@ def refuse(whose: str, unknown: Iterable[str], have: Iterable[str], kind: str = 
         DeclarationError: always; the text says what was meant.
     """
     shown = [word for word in have if not word.startswith("_")]
-    problems = [f"{whose} has no option {word!r}; {meant_by(word, shown, kind)}" for word in unknown]
+    problems: list[str] = []
+    for word in unknown:
+        advice = meant_by(word, shown, kind)
+        problems.append(f"{whose} has no option {word!r}; {advice}")
     raise DeclarationError("\n".join(problems))
 
 
@@ -291,42 +294,62 @@ def check(whose: str, known: Keywords, given: Sequence[object], options: Mapping
     Raises:
         DeclarationError: so it is.
     """
-    if unknown := known.unknown(options):
+    unknown = known.unknown(options)
+    if unknown:
         refuse(whose, unknown, known.named, kind)
-    if beyond := known.beyond(given):
-        others = [f"{word}=" for word in known.named if word not in known.places]
-        hint = f"say what it is: {', '.join(others)}" if others else "leave it out"
-        raise DeclarationError(f"{whose} was given {beyond[0]!r} without a keyword; {hint}")
-    if twice := [word for word in known.places[: len(given)] if word in options]:
-        raise DeclarationError(f"{whose} was given {twice[0]!r} twice, in its place and by its name; leave one out")
-    if lacking := known.lacking(given, options):
-        raise DeclarationError(f"{whose} lacks {' and '.join(repr(word) for word in lacking)}; add it")
+    beyond = known.beyond(given)
+    if beyond:
+        raise DeclarationError(f"{whose} was given {beyond[0]!r} without a keyword; {_keyword_hint(known)}")
+    for word in known.places[: len(given)]:
+        if word in options:
+            raise DeclarationError(f"{whose} was given {word!r} twice, in its place and by its name; leave one out")
+    lacking = known.lacking(given, options)
+    if lacking:
+        listed = " and ".join(map(repr, lacking))
+        raise DeclarationError(f"{whose} lacks {listed}; add it")
+
+
+def _keyword_hint(known: Keywords) -> str:
+    """What to do with a value that has no place."""
+    others = [f"{word}=" for word in known.named if word not in known.places]
+    if not others:
+        return "leave it out"
+    listed = ", ".join(others)
+    return f"say what it is: {listed}"
 
 
 def translated(word: str, have: Iterable[str]) -> str | None:
     """The keyword that a word of another framework is here, if it is one of those that there are."""
     known = set(have)
-    every = (meant.partition("=")[0] for meant in ELSEWHERE.get(word, ()))
-    return next((keyword for keyword in every if keyword in known), None)
+    for meant in ELSEWHERE.get(word, ()):
+        keyword, _, _ = meant.partition("=")
+        if keyword in known:
+            return keyword
+    return None
 
 
 def meant_by(word: str, have: Sequence[str], kind: str = "") -> str:
     """What to write for a keyword that there is not."""
-    note = NOTES.get(kind, {}).get(word)
-    if note is not None:
-        return note
+    notes = NOTES.get(kind, {})
+    if word in notes:
+        return notes[word]
     for meant in ELSEWHERE.get(word, ()):
-        if meant.partition("=")[0] in have:
+        keyword, _, _ = meant.partition("=")
+        if keyword in have:
             return f"write {meant}"
     if word in SAMPLING:
         return f"write Agent({word}=...)"
     near = difflib.get_close_matches(word.lower(), have, n=2)
     if near:
-        return f"did you mean {' or '.join(f'{each}=' for each in near)}?"
-    return f"there are: {', '.join(have)}" if have else "it takes none"
+        listed = " or ".join(f"{keyword}=" for keyword in near)
+        return f"did you mean {listed}?"
+    if not have:
+        return "it takes none"
+    listed = ", ".join(have)
+    return f"there are: {listed}"
 
 
-def spelled(kind: C) -> C:
+def strict_keywords(kind: C) -> C:
     """Makes the constructor of a dataclass refuse keywords and values as nodes do. A class decorator."""
     made = kind.__init__  # type: ignore[misc]  # of this very class
     known = keywords_of(made)

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from graphflow.display import Displayed
 from graphflow.errors import DeclarationError, DepthExceeded, LimitExceeded
-from graphflow.keywords import spelled
+from graphflow.keywords import strict_keywords
 
 Meter = Literal["steps", "tool_calls", "model_calls", "tokens", "usd"]
 METERS: tuple[Meter, ...] = ("steps", "tool_calls", "model_calls", "tokens", "usd")
@@ -32,7 +32,7 @@ WARN_AT = 0.8
 """Share of a limit at which `limit.warning` is emitted, once."""
 
 
-@spelled
+@strict_keywords
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a walk may use. `None` means not stated here; where several limits apply, the tightest wins.

@@ -15,14 +15,14 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from inspect import iscoroutinefunction
 from typing import Any, Literal, get_args
 
 from graphflow.errors import DeclarationError
-from graphflow.keywords import spelled
+from graphflow.keywords import strict_keywords
 
 Effect = Literal["reads", "writes", "network", "executes"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
@@ -59,7 +59,7 @@ Approve = Callable[[Use], Awaitable[bool | str] | bool | str]
 it is asked in a thread, and may block."""
 
 
-@spelled
+@strict_keywords
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What may be called.
@@ -91,34 +91,46 @@ class Policy:
     def denies(self, names: Sequence[str]) -> str | None:
         """Why a node that goes by these names may not be activated at all, or None."""
         for name in names:
-            if any(fnmatchcase(name, pattern) for pattern in self.deny):
+            if _matches(name, self.deny):
                 return f"the policy denies {name!r}"
         return None
 
     def refuses(self, name: str, effects: frozenset[Effect], others: Sequence[str] = ()) -> str | None:
         """Why a node of that name (and of other names, inside) may never be called; None if that depends."""
-        if (denied := self.denies((name, *others))) is not None:
+        denied = self.denies((name, *others))
+        if denied is not None:
             return denied
-        if self.allow is not None and not any(fnmatchcase(name, pattern) for pattern in self.allow):
-            return f"the policy allows only {', '.join(self.allow) or 'nothing'}"
-        beyond = [] if self.effects is None else sorted(effects - set(self.effects))
-        if beyond:
-            return f"{name!r} {' and '.join(beyond)}, and the policy allows {', '.join(self.effects or ()) or 'no effects'}"
-        return None
+        if self.allow is not None and not _matches(name, self.allow):
+            allowed = ", ".join(self.allow) or "nothing"
+            return f"the policy allows only {allowed}"
+        if self.effects is None:
+            return None
+        beyond = sorted(effects.difference(self.effects))
+        if not beyond:
+            return None
+        does = " and ".join(beyond)
+        allowed = ", ".join(self.effects) or "no effects"
+        return f"{name!r} {does}, and the policy allows {allowed}"
 
     def judge(self, use: Use) -> str | None:
         """Why this call is refused, or None."""
-        return self.refuses(use.node, use.effects, (use.target or use.node, *use.names)) or (
-            None if self.check is None else self.check(use)
-        )
+        refused = self.refuses(use.node, use.effects, (use.target or use.node, *use.names))
+        if refused or self.check is None:
+            return refused
+        return self.check(use)
 
 
-def check_effects(whose: str, effects: Sequence[Any]) -> frozenset[Effect]:
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def check_effects(whose: str, effects: Sequence[str]) -> frozenset[Effect]:
     """The effects, if each is one."""
     for effect in effects:
         if effect not in EFFECTS:
-            raise DeclarationError(f"{whose}: {effect!r} is no effect; there are: {', '.join(EFFECTS)}")
-    return frozenset(effects)
+            have = ", ".join(EFFECTS)
+            raise DeclarationError(f"{whose}: {effect!r} is not an effect; there are: {have}")
+    return frozenset(effect for effect in EFFECTS if effect in effects)
 
 
 def also(policies: tuple[Policy, ...], *more: Policy | None) -> tuple[Policy, ...]:

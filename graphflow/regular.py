@@ -12,26 +12,34 @@ def read_regular(path: str | Path, largest: int | None = None) -> str:
     """The text of a regular file, of so many bytes at most.
 
     Raises:
-        FileUnreadable: it is missing, is something else, is too large, or is no UTF-8.
+        FileUnreadable: it is missing, is something else, is too large, or is not UTF-8.
     """
     file = Path(path)
-    odd = content = None
     try:
-        mode = file.stat().st_mode
-        if not stat.S_ISREG(mode):
-            odd = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
-        else:
-            with file.open("rb") as opened:
-                content = opened.read(-1 if largest is None else largest + 1)
+        kind = _irregular(file.stat().st_mode)
+        content = b"" if kind else _read(file, largest)
     except FileNotFoundError:
         raise FileUnreadable(f"there is no file {file}") from None
     except (OSError, ValueError) as error:
         raise FileUnreadable(f"{file} cannot be read: {error}") from None
-    if content is None:
-        raise FileUnreadable(f"{file} cannot be read: it is {odd}; give a file")
+    if kind:
+        raise FileUnreadable(f"{file} cannot be read: it is {kind}; give a file")
     if largest is not None and len(content) > largest:
         raise FileUnreadable(f"{file} cannot be read: it has more than {largest:,} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileUnreadable(f"{file} cannot be read: byte {error.start} is not UTF-8; save it as UTF-8") from None
+
+
+def _irregular(mode: int) -> str:
+    """What it is instead of a file; empty for a file."""
+    if stat.S_ISREG(mode):
+        return ""
+    return "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+
+
+def _read(file: Path, largest: int | None) -> bytes:
+    """The content, or one byte more than is allowed, which tells that it is too large."""
+    with file.open("rb") as opened:
+        return opened.read(-1 if largest is None else largest + 1)

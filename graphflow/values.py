@@ -19,8 +19,8 @@ class Shape(NamedTuple):
     """A kind of value."""
 
     words: str
-    fits: Callable[[Any], bool]
-    meant: Callable[[Any], str] | None = None
+    fits: Callable[[object], bool]
+    meant: Callable[[object], str] | None = None
     """What was probably meant by a value that does not fit; empty if nothing is known."""
 
 
@@ -29,11 +29,15 @@ def _is_text(value: object) -> bool:
 
 
 def _is_list(value: object) -> bool:
-    return isinstance(value, Collection) and not isinstance(value, (str, bytes, bytearray, Mapping, type))
+    return isinstance(value, Collection) and not isinstance(value, _NO_LISTS)
+
+
+_NO_LISTS = (str, bytes, bytearray, Mapping, type)
+"""Collections that nobody means by a list."""
 
 
 def _are_texts(value: object) -> bool:
-    return _is_list(value) and all(isinstance(each, str) for each in value)  # type: ignore[attr-defined]
+    return _is_list(value) and all(map(_is_text, value))  # type: ignore[call-overload]  # a list, as it says
 
 
 def _is_whole(value: object) -> bool:
@@ -52,18 +56,37 @@ def _is_type(value: object) -> bool:
     """Whether a value can be an annotation of a message."""
     if value is Any or isinstance(value, (type, UnionType, GenericAlias, NewType, TypeVar)):
         return True
-    return get_origin(value) is not None or type(value).__name__ in ("TypeAliasType", "_SpecialForm")
+    if get_origin(value) is not None:
+        return True
+    return type(value).__name__ in ("TypeAliasType", "_SpecialForm")
 
 
-def _are_named(value: object, fits: Callable[[Any], bool]) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(key, str) and fits(each) for key, each in value.items())
+def _is_by_name(value: object) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, value))
+
+
+def _are_texts_by_name(value: object) -> bool:
+    return isinstance(value, Mapping) and _is_by_name(value) and all(map(_is_text, value.values()))
+
+
+def _are_lists_by_name(value: object) -> bool:
+    return isinstance(value, Mapping) and _is_by_name(value) and all(map(_are_texts, value.values()))
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2
 
 
 def _are_pairs(value: object) -> bool:
-    return _is_list(value) and all(
-        isinstance(pair, (tuple, list)) and len(pair) == 2
-        for pair in value  # type: ignore[attr-defined]
-    )
+    return _is_list(value) and all(map(_is_pair, value))  # type: ignore[call-overload]  # a list, as it says
+
+
+def _is_error_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Exception)
+
+
+def _are_error_classes(value: object) -> bool:
+    return isinstance(value, tuple) and all(map(_is_error_class, value))
 
 
 def _instead_of_rule(value: object) -> str:
@@ -71,21 +94,29 @@ def _instead_of_rule(value: object) -> str:
     if isinstance(value, str):
         return "a model is given as model=..."
     if isinstance(value, Mapping):
-        behind = list(value.values())
-        if behind and all(callable(each) for each in behind):
-            return "tests of the message by label are given as guards={...}"
-        if behind and all(_is_list(each) for each in behind):
-            return "texts by label are given as examples={...}"
-        return "labels are given as labels={...}"
+        return _instead_of_mapping(value)
     return "labels are given as labels=[...]" if _is_list(value) else ""
+
+
+def _instead_of_mapping(value: Mapping[object, object]) -> str:
+    behind = list(value.values())
+    if behind and all(map(callable, behind)):
+        return "tests of the message by label are given as guards={...}"
+    if behind and all(map(_is_list, behind)):
+        return "texts by label are given as examples={...}"
+    return "labels are given as labels={...}"
 
 
 def _instead_of_type(value: object) -> str:
     if isinstance(value, str):
-        return f"write {value} without quotes" if value.isidentifier() else "write the type without quotes"
+        name = value if value.isidentifier() else "the type"
+        return f"write {name} without quotes"
     if isinstance(value, dict):
         return "declare a pydantic model for a schema"
-    return f"write list[{getattr(value[0], '__name__', 'T')}]" if isinstance(value, list) and len(value) == 1 else ""
+    if isinstance(value, list) and len(value) == 1:
+        item = getattr(value[0], "__name__", "T")
+        return f"write list[{item}]"
+    return ""
 
 
 TEXT = Shape("a text", _is_text)
@@ -98,19 +129,19 @@ TYPE = Shape("a type", _is_type, _instead_of_type)
 TEXTS = Shape("a list of texts", _are_texts)
 TEXT_OR_TEXTS = Shape("a text, or a list of texts", lambda value: _is_text(value) or _are_texts(value))
 PLACE = Shape("an address, or a command as a list of texts", lambda value: _is_text(value) or _is_list(value))
-BY_NAME = Shape("a mapping by name", lambda value: _are_named(value, lambda _: True))
-TEXTS_BY_NAME = Shape("a mapping of texts", lambda value: _are_named(value, _is_text))
+BY_NAME = Shape("a mapping by name", _is_by_name)
+TEXTS_BY_NAME = Shape("a mapping of texts", _are_texts_by_name)
 LABELS = Shape(
     "a list of labels, or a mapping of a description to each",
-    lambda value: _are_texts(value) or _are_named(value, _is_text),
+    lambda value: _are_texts(value) or _are_texts_by_name(value),
 )
 RULE = Shape("a function of the message", callable, _instead_of_rule)
 EXAMPLES = Shape("a list of pairs (message, answer)", _are_pairs)
-EXAMPLES_BY_LABEL = Shape("a mapping of a list of texts to each label", lambda value: _are_named(value, _are_texts))
+EXAMPLES_BY_LABEL = Shape("a mapping of a list of texts to each label", _are_lists_by_name)
 FUNCTION = Shape("a function", callable)
 ERRORS = Shape(
     "classes of exceptions, in a tuple",
-    lambda value: isinstance(value, tuple) and all(isinstance(e, type) and issubclass(e, Exception) for e in value),
+    _are_error_classes,
 )
 
 SHAPES: Mapping[str, Shape] = {
@@ -146,7 +177,7 @@ HIDDEN = ("token", "headers", "env")
 """What may hold a secret is not shown."""
 
 
-def check_values(whose: str, kind: str, given: Iterable[tuple[str, Any]]) -> None:
+def check_values(whose: str, kind: str, given: Iterable[tuple[str, object]]) -> None:
     """Refuses values of the wrong kind. None is left to whoever has the option.
 
     Raises:
@@ -158,8 +189,11 @@ def check_values(whose: str, kind: str, given: Iterable[tuple[str, Any]]) -> Non
         if shape is None or value is None or shape.fits(value):
             continue
         shown = type(value).__name__ if name in HIDDEN else _shown(value)
+        text = f"{whose}: {name}={shown}; give {shape.words}"
         meant = "" if shape.meant is None else shape.meant(value)
-        raise DeclarationError(f"{whose}: {name}={shown}; give {shape.words}" + (f" ({meant})" if meant else ""))
+        if meant:
+            text += f" ({meant})"
+        raise DeclarationError(text)
 
 
 def _shown(value: object) -> str:

@@ -15,11 +15,11 @@ from typing import Any
 
 from graphflow.declaration.node import Node
 from graphflow.errors import DeclarationError
-from graphflow.keywords import spelled
+from graphflow.keywords import strict_keywords
 from graphflow.model.turns import Turn
 
 
-@spelled
+@strict_keywords
 @dataclass(frozen=True, slots=True)
 class Handoff:
     """One hand-over edge, tuned. `Agent(handoffs=[billing, Handoff(support, conversation=True)])`.

@@ -45,7 +45,7 @@ from graphflow.declaration.background import Background
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphflowError, ModelError, NotReachable
 from graphflow.events import Emitted, Event
-from graphflow.keywords import Keywords, check, former_name, keywords_of, present_names, refuse, spelled
+from graphflow.keywords import Keywords, check, former_name, keywords_of, present_names, refuse, strict_keywords
 from graphflow.limits import Answered, Ledger, Limits, Meter
 from graphflow.messages.artifacts import Artifact
 from graphflow.messages.types import Type, type_name
@@ -65,7 +65,7 @@ Label: TypeAlias = str | int | Enum
 """What names an arm that is no type: a text, a number or a truth of a `Literal`, or a member of an enum."""
 
 
-@spelled
+@strict_keywords
 @dataclass(frozen=True, slots=True)
 class Retry:
     """How often a failing node is tried again, and how long to wait before.

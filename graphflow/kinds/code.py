@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -122,7 +122,7 @@ class Code(Tool[Any, Computed]):
         **options: Unpack[NodeOptions],
     ) -> None:
         max_calls = take_renamed("code", options).get("max_calls", max_calls)
-        limits: dict[str, Any] = {
+        limits: dict[str, float] = {
             "memory_mib": memory_mib,
             "seconds": seconds,
             "printed_limit": printed_limit,
@@ -130,23 +130,24 @@ class Code(Tool[Any, Computed]):
             "recursion": recursion,
             "output_limit": output_limit,
         }
-        for limit, value in limits.items():
-            kinds = (int, float) if limit == "seconds" else int
-            if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
-                raise DeclarationError(f"code {name!r}: {limit}={value!r} is no positive number")
-        if any(isinstance(each, Node) and each.in_background for each in calls):
+        _check_limits(name, limits)
+        if any(isinstance(callee, Node) and callee.in_background for callee in calls):
             calls = (*calls, background)
+        names = [callee if isinstance(callee, str) else getattr(callee, "name", "") for callee in calls]
         self._declare(
             name,
             ports=(Port("arguments", CodeArguments | str),),
             output=Computed,
             description=description,
             calls=calls,
-            problems=tuple(clashes([each if isinstance(each, str) else getattr(each, "name", "") for each in calls])),
+            problems=tuple(clashes(names)),
             **options,
         )
-        own: dict[str, Any] = {"arguments": CodeArguments, "effects": frozenset(["executes"]), "streams": False}
-        self.__dict__.update(limits, **own)
+        own = self.__dict__
+        own.update(limits)
+        own["arguments"] = CodeArguments
+        own["effects"] = frozenset(["executes"])
+        own["streams"] = False
 
     @property
     def spec(self) -> ToolSpec:
@@ -156,16 +157,17 @@ class Code(Tool[Any, Computed]):
     def spec_within(self, reachable: Sequence[AnyNode]) -> ToolSpec:
         """The tool as a model sees it that can reach so much through it."""
         about = self.description or "Run Python in a sandbox."
+        modules = ", ".join(module for module in MODULES if module not in _OF_NO_USE)
         lines = [
-            f"{about} Without files, network, third-party packages, class inheritance, or `yield`; modules: "
-            f"{', '.join(m for m in MODULES if m not in ('os', 'pathlib', 'sys'))}. Nothing is kept from one run to the next."
+            f"{about} Without files, network, third-party packages, class inheritance, or `yield`; modules: {modules}. "
+            "Nothing is kept from one run to the next."
         ]
         if reachable:
             lines.append(
                 "Functions it can call, as they are or at the same time with `await asyncio.gather(f(1), f(2))`; "
                 "do not import them:"
             )
-            lines += [signature_line(node) for node in reachable]
+            lines += map(signature_line, reachable)
         return ToolSpec(self.name, "\n".join(lines), schema_of(self.arguments))
 
     prepares: ClassVar[bool] = True
@@ -189,16 +191,18 @@ class Code(Tool[Any, Computed]):
             CodeFailed: it raised, or used up its time, memory or calls; `printed` is what it had printed.
         """
         given = next(iter(inputs.values()))
-        code = (
-            given if isinstance(given, str) else str(self._by_name(self.read(given))["code"])
-        )  # on an edge, text is code
+        if isinstance(given, str):  # on an edge, text is code
+            code = given
+        else:
+            code = str(self._by_name(self.read(given))["code"])
         if len(code) > LONGEST:
             raise CodeFailed(f"the code has {len(code)} characters, and may have {LONGEST}")
         functions = _Functions(self, ctx)
+        names = list(functions.nodes)
         execution = Execution(
             code,
-            awaited_calls(code, list(functions.nodes)),
-            list(functions.nodes),
+            awaited_calls(code, names),
+            names,
             functions.call,
             max_calls=self.max_calls,
             seconds=self.seconds,
@@ -229,14 +233,27 @@ class Code(Tool[Any, Computed]):
         if isinstance(error, (MontyRuntimeError, MontySyntaxError)):
             text = error.display("traceback")
         elif isinstance(error, MontyCrashedError):
-            text = "the sandbox died; nothing is known of why" if not error.timed_out else "it took too long"
+            text = "it took too long" if error.timed_out else "the sandbox died; nothing is known of why"
         elif isinstance(error, (MontyError, CodeFailed, ResultInvalid, ValueError)):
             text = str(error)
         else:
             return error
-        failed = CodeFailed(text + (f"\nIt had printed:\n{printed}" if printed else ""))
+        if printed:
+            text += f"\nIt had printed:\n{printed}"
+        failed = CodeFailed(text)
         failed.printed = printed
         return failed
+
+
+_OF_NO_USE = ("os", "pathlib", "sys")
+"""Modules that can be imported, and reach nothing."""
+
+
+def _check_limits(name: str, limits: Mapping[str, float]) -> None:
+    for limit, value in limits.items():
+        kinds = (int, float) if limit == "seconds" else int
+        if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
+            raise DeclarationError(f"code {name!r}: {limit}={value!r} must be a positive number")
 
 
 class _Functions:
@@ -287,9 +304,18 @@ class _Functions:
 
 def _raised(error: BaseException) -> Answer:
     """An error as an exception of the sandbox."""
+    text = error_text(error)
+    if isinstance(error, KeyError) and error.args:  # its own text is the repr of what it was given
+        text = str(error.args[0])
+    text = text.encode(errors="replace").decode()
+    return {"exc_type": _known_class(error), "message": text[:OUTPUT_LIMIT]}
+
+
+def _known_class(error: BaseException) -> str:
+    """The nearest of its classes that the sandbox knows."""
     if isinstance(error, NotReachable):
-        known = "RuntimeError"
-    else:
-        known = next((kind.__name__ for kind in type(error).__mro__ if kind in RAISED), "Exception")
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else error_text(error)
-    return {"exc_type": known, "message": text.encode(errors="replace").decode()[:OUTPUT_LIMIT]}
+        return "RuntimeError"
+    for kind in type(error).__mro__:
+        if kind in RAISED:
+            return kind.__name__
+    return "Exception"

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
 from graphflow.messages.types import Type, adapter_of
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 NO_NUMBER = "NaN and infinities are no numbers in JSON; give finite ones"
 
@@ -24,7 +27,7 @@ _NEVER = (str, int, bool, type(None))
 """Types whose values are always numbers of JSON or none at all: most arguments are of these, and need no second look."""
 
 
-def holds_no_number(value: Any) -> bool:
+def holds_no_number(value: object) -> bool:
     """Whether NaN or an infinity was given somewhere in a value; what a declaration has as its default was not given."""
     if isinstance(value, float):
         return not isfinite(value)
@@ -34,25 +37,32 @@ def holds_no_number(value: Any) -> bool:
     return False
 
 
-def _given_parts(value: Any) -> Iterable[Any]:
+def _given_parts(value: object) -> Iterable[object]:
     if isinstance(value, BaseModel):
-        given = value.__pydantic_fields_set__
-        parts = [part for name, part in value.__dict__.items() if name in given]
-        return [*parts, *value.__pydantic_extra__.values()] if value.__pydantic_extra__ else parts
+        return [getattr(value, name) for name in value.model_fields_set]
     if isinstance(value, Mapping):
         return value.values()
     if isinstance(value, (list, tuple, set, frozenset)):
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        held = [(field, getattr(value, field.name)) for field in fields(value)]
-        return [part for field, part in held if part is not field.default]
+        return _changed_fields(value)
     return ()
+
+
+def _changed_fields(value: DataclassInstance) -> list[object]:
+    """The fields of a dataclass that are not their defaults; what was given is not known of these."""
+    parts: list[object] = []
+    for field in fields(value):
+        part = getattr(value, field.name)
+        if part is not field.default:
+            parts.append(part)
+    return parts
 
 
 @lru_cache(maxsize=4096)
 def takes_no_number(kind: Type) -> bool:
     """Whether a type says itself that it takes NaN and infinities, as `Annotated[float, AllowInfNan(True)]` does."""
-    todo: list[Any] = [adapter_of(kind).core_schema]
+    todo: list[object] = [adapter_of(kind).core_schema]
     while todo:
         part = todo.pop()
         if isinstance(part, Mapping):

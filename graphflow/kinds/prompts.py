@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from graphflow.messages.message import error_text, to_text
 from graphflow.messages.types import Type, arms, type_name
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Template, nodes
 
     from graphflow.kinds.templates import Bounded
 
@@ -53,7 +53,7 @@ class Prompt(Displayed):
         """The template in a file.
 
         Raises:
-            PromptError: there is no such file, or it is no UTF-8 text.
+            PromptError: there is no such file, or it is not UTF-8 text.
         """
         try:
             return cls(path.read_text(encoding="utf-8"), path.name)
@@ -73,11 +73,11 @@ class Prompt(Displayed):
         try:
             return render(_compiled(self.source), names)
         except Exception as error:  # of jinja2, of Python within it, or of what a message does when it is written
-            have = ", ".join(sorted(names))
-            lacking = " (deps is None: pass run(..., deps=...))" if ctx.deps is None and "deps" in self.source else ""
-            raise PromptError(
-                f"prompt{self._place()}: {_why(error)}{lacking}; a template here can use: {have}"
-            ) from None
+            problem = _why(error)
+        if ctx.deps is None and "deps" in self.source:
+            problem += " (deps is None: pass run(..., deps=...))"
+        have = ", ".join(sorted(names))
+        raise PromptError(f"prompt{self._place()}: {problem}; a template here can use: {have}")
 
     def prove(self, kinds: Sequence[Type], deps: Type | None) -> list[str]:
         """What the template names that messages of these types do not have."""
@@ -90,37 +90,44 @@ class Prompt(Displayed):
             return [f"prompt{self._place()} line {error.lineno}: {error.message}"]
         except (RecursionError, SyntaxError, ValueError, MemoryError) as error:
             return [f"prompt{self._place()} cannot be compiled: {_why(error)}"]
+        used = meta.find_undeclared_variables(tree) - ALWAYS - set(_environment().globals)
         problems: list[str] = []
-        wanted = meta.find_undeclared_variables(tree) - ALWAYS - set(_environment().globals)
         for kind in dict.fromkeys(kinds):
-            have = known_fields(kind)
-            if have is None:
-                continue
-            for name in sorted(wanted - have):
-                near = _near(name, have)
-                problems.append(
-                    f"prompt{self._place()} uses {{{{ {name} }}}}, and {type_name(kind)} has no such field{near}; "
-                    f"it has: {', '.join(sorted(have)) or 'none'} (and message, deps, ctx)"
-                )
+            problems += self._prove_names(used, kind)
         return problems + self._prove_attributes(tree, kinds, deps)
 
-    def _prove_attributes(self, tree: Any, kinds: Sequence[Type], deps: Type | None) -> list[str]:
+    def _prove_names(self, used: Set[str], kind: Type) -> list[str]:
+        """Names that a message of this type does not bring."""
+        have = known_fields(kind)
+        if have is None:
+            return []
+        listed = ", ".join(sorted(have)) or "none"
+        problems: list[str] = []
+        for name in sorted(used - have):
+            lacking = f"{type_name(kind)} has no such field{_near(name, have)}"
+            problems.append(
+                f"prompt{self._place()} uses {{{{ {name} }}}}, and {lacking}; it has: {listed} (and message, deps, ctx)"
+            )
+        return problems
+
+    def _prove_attributes(self, tree: nodes.Template, kinds: Sequence[Type], deps: Type | None) -> list[str]:
+        """Attributes of `ctx`, `deps` and `message` that these do not have."""
         from jinja2 import nodes
 
+        owners = {"message": list(kinds), "deps": [] if deps is None else [deps]}
         problems: list[str] = []
         for access in tree.find_all(nodes.Getattr):
             if not isinstance(access.node, nodes.Name):
                 continue
             base, name = access.node.name, access.attr
+            where = f"prompt{self._place()} uses {base}.{name}"
             if base == "ctx" and name not in CONTEXT_FIELDS:
-                problems.append(f"prompt{self._place()} uses ctx.{name}; ctx has: {', '.join(sorted(CONTEXT_FIELDS))}")
-            owners = [deps] if base == "deps" and deps is not None else list(kinds) if base == "message" else []
-            for owner in owners:
-                have = known_fields(owner)
-                if have is not None and name not in have and not hasattr(owner, name):
-                    problems.append(
-                        f"prompt{self._place()} uses {base}.{name}, and {type_name(owner)} has no {name!r}{_near(name, have)}"
-                    )
+                have = ", ".join(sorted(CONTEXT_FIELDS))
+                problems.append(f"{where}; ctx has: {have}")
+            for owner in owners.get(base, ()):
+                if not _may_have(owner, name):
+                    near = _near(name, known_fields(owner) or frozenset())
+                    problems.append(f"{where}, and {type_name(owner)} has no {name!r}{near}")
         return problems
 
     @property
@@ -158,12 +165,17 @@ def _compiled(source: str) -> Template:
 
 def _why(error: BaseException) -> str:
     """What went wrong, in words."""
-    text = str(getattr(error, "message", None) or error_text(error))
     if isinstance(error, RecursionError):
         return "it is nested too deep, or calls itself without an end"
-    if type(error).__module__.startswith("jinja2") or type(error).__module__ == "graphflow.kinds.templates":
+    kind = type(error)
+    text = str(getattr(error, "message", None) or error_text(error))
+    if kind.__module__ in _OWN_MODULES or kind.__module__.startswith("jinja2"):
         return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{kind.__name__}: {text}" if text else kind.__name__
+
+
+_OWN_MODULES = ("graphflow.kinds.templates",)
+"""Errors of these are about templates, so that their class says nothing more."""
 
 
 def fields_of(message: Any) -> Mapping[str, Any]:
@@ -179,22 +191,31 @@ def fields_of(message: Any) -> Mapping[str, Any]:
 
 def known_fields(kind: Type) -> frozenset[str] | None:
     """The names that messages of a type bring into a template; None if that is only known at run time."""
-    names: list[frozenset[str]] = []
+    common: frozenset[str] | None = None
     for arm in arms(kind):
-        if isinstance(arm, type) and issubclass(arm, BaseModel):
-            names.append(frozenset(arm.model_fields))
-        elif isinstance(arm, type) and dataclasses.is_dataclass(arm):
-            names.append(frozenset(field.name for field in dataclasses.fields(arm)))
-        elif (
-            arm is Any
-            or arm is object
-            or (isinstance(arm, type) and issubclass(arm, Mapping))
-            or str(arm).startswith("dict")
-        ):
+        names = _arm_fields(arm)
+        if names is None:
             return None
-        else:
-            names.append(frozenset({"text"}))
-    return frozenset.intersection(*names) if names else None
+        common = names if common is None else common & names
+    return common
+
+
+def _arm_fields(arm: Type) -> frozenset[str] | None:
+    if arm is Any or arm is object or str(arm).startswith("dict"):
+        return None
+    if not isinstance(arm, type):
+        return frozenset({"text"})
+    if issubclass(arm, BaseModel):
+        return frozenset(arm.model_fields)
+    if dataclasses.is_dataclass(arm):
+        return frozenset(field.name for field in dataclasses.fields(arm))
+    return None if issubclass(arm, Mapping) else frozenset({"text"})
+
+
+def _may_have(owner: Type, name: str) -> bool:
+    """Whether a value of this type may have an attribute of that name."""
+    fields = known_fields(owner)
+    return fields is None or name in fields or hasattr(owner, name)
 
 
 def _near(name: str, have: frozenset[str]) -> str:

@@ -17,9 +17,9 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from graphflow.concurrency import in_thread
@@ -42,6 +42,7 @@ PER_CALL = 4
 
 Answer = dict[str, Any]
 """`{"return_value": ...}`, or `{"exc_type": ..., "message": ...}`, as pydantic-monty wants it."""
+Answering: TypeAlias = Coroutine[Any, Any, Answer]
 _POOLS: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 _LEVEL: ContextVar[int] = ContextVar("level of code within code", default=0)
 
@@ -83,6 +84,12 @@ class Pool:
         """The places of one level."""
         return self._gates.setdefault(level, asyncio.Semaphore(WORKERS))
 
+    def watching(self, session: MontySession) -> AbstractContextManager[None]:
+        """While a session's worker may compute."""
+        if self.warden is None:
+            return nullcontext()
+        return self.warden.watching(session.worker_pid)
+
     async def close(self) -> None:
         """Ends the workers."""
         workers, self._workers = self._workers, None
@@ -117,10 +124,11 @@ class Lease:
         async with self.pool.gate(level):
             outer = _LEVEL.set(level + 1)
             try:
-                session = (await self.pool.opened()).checkout(limits=limits)
+                workers = await self.pool.opened()
+                session = workers.checkout(limits=limits)
                 try:
                     await turn(session.__enter__)
-                    with self.pool.warden.watching(session.worker_pid) if self.pool.warden else nullcontext():
+                    with self.pool.watching(session):
                         yield session
                 finally:
                     await turn(session.__exit__, None, None, None)
@@ -160,8 +168,10 @@ class Printed:
     @property
     def text(self) -> str:
         """All of it, and how much is missing."""
-        cut = f"\n[cut: {self.dropped} more characters were printed; print less]" if self.dropped else ""
-        return "".join(self.parts) + cut
+        text = "".join(self.parts)
+        if self.dropped:
+            text += f"\n[cut: {self.dropped} more characters were printed; print less]"
+        return text
 
 
 class Execution:
@@ -181,7 +191,7 @@ class Execution:
         code: str,
         awaited: frozenset[int],
         functions: Sequence[str],
-        call: Callable[[str, Sequence[Any], dict[str, Any]], Coroutine[Any, Any, Answer]],
+        call: Callable[[str, Sequence[Any], dict[str, Any]], Answering],
         *,
         max_calls: int,
         seconds: float,
@@ -231,20 +241,26 @@ class Execution:
         if hasattr(state, "variable_name"):
             return await self._named(state)
         if not state.is_os_function:
-            self.calls += 1
-            if self.calls > self.max_calls:
-                raise CodeFailed(f"the code made more than {self.max_calls} calls")
-            work = self.call(state.function_name, state.args, state.kwargs)
-            if state.position.filename.startswith("<python-input") and state.position.start in self.awaited:
-                return await self._later(state, work)
-            return await self._turn(state.resume, await work)
+            return await self._called(state)
         if state.function_name == "system.sleep":
             return await self._turn(state.resume, await self._slept(state.args[0]))
         if state.function_name == "system.async_sleep":
             return await self._later(state, self._slept(state.args[0]))
         return await self._turn(state.resume_not_handled)  # no files, no environment, no modules: it is told so
 
-    async def _later(self, state: Any, work: Coroutine[Any, Any, Answer]) -> Any:
+    async def _called(self, state: Any) -> Any:
+        """A call of a node, answered at once or as something to await."""
+        self.calls += 1
+        if self.calls > self.max_calls:
+            raise CodeFailed(f"the code made more than {self.max_calls} calls")
+        work = self.call(state.function_name, state.args, state.kwargs)
+        # What the code compiles itself has places of its own, which mean nothing here.
+        is_in_code = state.position.filename.startswith("<python-input")
+        if is_in_code and state.position.start in self.awaited:
+            return await self._later(state, work)
+        return await self._turn(state.resume, await work)
+
+    async def _later(self, state: Any, work: Answering) -> Any:
         self.tasks[state.call_id] = asyncio.get_running_loop().create_task(work)
         return await self._turn(state.resume, {"future": ...})
 
@@ -261,8 +277,14 @@ class Execution:
 
     async def _settled(self, ids: Sequence[int]) -> dict[int, Answer]:
         """The answers that there are, as soon as there is one."""
-        await asyncio.wait([self.tasks[id] for id in ids], return_when=asyncio.FIRST_COMPLETED)
-        return {id: self.tasks.pop(id).result() for id in ids if self.tasks[id].done()}
+        tasks = {number: self.tasks[number] for number in ids}
+        await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+        answers: dict[int, Answer] = {}
+        for number, task in tasks.items():
+            if task.done():
+                answers[number] = task.result()
+                del self.tasks[number]
+        return answers
 
     async def _slept(self, seconds: float) -> Answer:
         self.sleep_left -= seconds

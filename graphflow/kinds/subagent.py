@@ -47,23 +47,10 @@ class SubAgent(Node[In, Out]):
         description: str = "",
         **options: Unpack[NodeOptions],
     ) -> None:
-        if not isinstance(target, Node) or target.enters == "never":
-            raise DeclarationError(
-                f"SubAgent({target!r}): the target is an agent or a graph; tools go into tools=[...]"
-            )
-        if isolation not in get_args(Isolation):
-            raise DeclarationError(
-                f"SubAgent({target.name!r}): isolation={isolation!r}; it is {', '.join(get_args(Isolation))}"
-            )
-        if background and isolation == "shared":
-            raise DeclarationError(
-                f"SubAgent({target.name!r}): in the background it would talk into its caller's conversation; use 'forked'"
-            )
+        _check(target, isolation, background)
         if target.enters == "always":
-            inherited: NodeOptions = {
-                key: target.__dict__[key] for key in NodeOptions.__annotations__ if key != "policy"
-            }  # type: ignore[assignment]  # the options of any node
-            options = {**inherited, **options}
+            inherited = {key: target.__dict__[key] for key in NodeOptions.__annotations__ if key != "policy"}
+            options = {**inherited, **options}  # type: ignore[typeddict-item]  # the options of any node
         self._declare(
             name or target.name,
             ports=target.ports,
@@ -102,3 +89,15 @@ class SubAgent(Node[In, Out]):
         """Walks the target in a frame of its own."""
         output: Out = await ctx.frame.enter(ctx.activation, self, next(iter(inputs.values())), None)
         return output
+
+
+def _check(target: object, isolation: str, background: bool) -> None:
+    if not isinstance(target, Node) or target.enters == "never":
+        raise DeclarationError(f"SubAgent({target!r}): the target is an agent or a graph; tools go into tools=[...]")
+    whose = f"SubAgent({target.name!r})"
+    allowed = get_args(Isolation)
+    if isolation not in allowed:
+        listed = ", ".join(allowed)
+        raise DeclarationError(f"{whose}: isolation={isolation!r}; it is {listed}")
+    if background and isolation == "shared":
+        raise DeclarationError(f"{whose}: in the background it would talk into its caller's conversation; use 'forked'")

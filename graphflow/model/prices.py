@@ -19,7 +19,7 @@ from types import NoneType
 from typing import Any
 
 from graphflow.errors import DeclarationError, FileUnreadable
-from graphflow.keywords import spelled
+from graphflow.keywords import strict_keywords
 
 TABLE = Path(__file__).with_name("prices.json")
 CHARACTERS_PER_TOKEN = 4
@@ -27,7 +27,7 @@ CHARACTERS_PER_TOKEN = 4
 languages take more tokens; an estimate is for pacing and for a first look, never for a bill."""
 
 
-@spelled
+@strict_keywords
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a model costs, in US dollars per million tokens.

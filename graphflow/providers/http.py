@@ -16,7 +16,7 @@ from weakref import ReferenceType, ref
 
 from graphflow.errors import BadRequest, ConnectionFailed, DeclarationError, MalformedReply, ModelError, ModelTimeout
 from graphflow.keepalive import Idle, keep_alive, set_late
-from graphflow.keywords import spelled
+from graphflow.keywords import strict_keywords
 from graphflow.model.seam import ModelEvent, Opened
 from graphflow.providers.reply_reader import ReplyReader
 
@@ -31,7 +31,7 @@ DRAIN_S = 0.5
 """Seconds that a server has to end a reply whose last event has come, so that its connection can be used again."""
 
 
-@spelled
+@strict_keywords
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long to wait, in seconds; None waits for ever.

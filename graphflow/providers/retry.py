@@ -6,10 +6,10 @@ import random
 from dataclasses import dataclass
 
 from graphflow.errors import DeclarationError, ModelError
-from graphflow.keywords import former_name, spelled
+from graphflow.keywords import former_name, strict_keywords
 
 
-@spelled
+@strict_keywords
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often a request is tried, and how long between two tries.

@@ -622,7 +622,7 @@ def test_names_that_become_the_same_do_not_build() -> None:
     "wrong", [{"seconds": 0}, {"seconds": float("nan")}, {"memory_mib": 1.5}, {"max_calls": True}, {"recursion": -1}]
 )
 def test_wrong_limits_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(DeclarationError, match=f"{next(iter(wrong))}=.* is no positive number"):
+    with pytest.raises(DeclarationError, match=f"{next(iter(wrong))}=.* must be a positive number"):
         Code(**wrong)
 
 

@@ -423,7 +423,7 @@ def test_a_bad_signature_does_not_build_and_says_why(function: Any, words: str) 
     [
         ({"output_limit": 0}, "output_limit=0 must be a number of characters"),
         ({"output_limit": True}, "output_limit=True"),
-        ({"effects": ["flies"]}, "'flies' is no effect; there are: reads, writes, network, executes"),
+        ({"effects": ["flies"]}, "'flies' is not an effect; there are: reads, writes, network, executes"),
         ({"timeout_s": 0}, "timeout_s=0 is no positive"),
         ({"retry": "often"}, "neither a number of attempts nor Retry"),
         ({"cache": -1}, "cache=-1"),

@@ -460,7 +460,7 @@ def test_in_a_sub_graph_it_is_opened_once_for_the_run() -> None:
         (lambda: MCP("s", "http://h/mcp", env={"A": "b"}), "env and cwd are for a command"),
         (lambda: MCP("s", ["a"], include="x*"), "give a list of texts"),
         (lambda: MCP("s", ["a"], scope="forever"), "'run' or 'process'"),  # type: ignore[arg-type]
-        (lambda: MCP("s", ["a"], effects=["melts"]), "'melts' is no effect"),  # type: ignore[list-item]
+        (lambda: MCP("s", ["a"], effects=["melts"]), "'melts' is not an effect"),  # type: ignore[list-item]
     ],
 )
 def test_wrong_declarations(make: Any, problem: str) -> None:
