@@ -41,7 +41,7 @@ from graphflow.errors import (
 from graphflow.events import Approved, CallFailed, CallFinished, CallStarted, FrameEntered
 from graphflow.kinds import sandbox
 from graphflow.kinds.code import Computed
-from graphflow.kinds.functions import function_name, told
+from graphflow.kinds.functions import function_name, signature_line
 from graphflow.kinds.future_calls import awaited_calls
 from graphflow.kinds.tool import result_text
 from graphflow.run import Run
@@ -607,7 +607,7 @@ def test_names_become_identifiers() -> None:
     assert [function_name(n) for n in names] == ["web_search", "print_", "class_", "_2nd", "json_", "größe", "a_b"]
     found = search.named("web-search"), search.named("print"), search.named("json")
     assert value("import json\nprint(web_search('x'))\n[print_('y'), json_('z', 1)]", *found) == [["y0", "y1"], ["z0"]]
-    assert told(found[0]).startswith("web_search(query: str")
+    assert signature_line(found[0]).startswith("web_search(query: str")
 
 
 def test_names_that_become_the_same_do_not_build() -> None:
