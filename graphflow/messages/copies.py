@@ -22,13 +22,14 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
+from operator import is_
 from pathlib import PurePath
 from typing import Any, Literal, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from graphflow.messages.types import UNION_ORIGINS, Type, arms, is_typed_dict, origin_of, plain
+from graphflow.messages.types import UNION_ORIGINS, Type, arms, is_typed_dict, origin_of, plain, says_nothing
 
 T = TypeVar("T")
 Copier = Callable[[Any], object]
@@ -46,7 +47,8 @@ _CONTAINERS = (list, dict, set, bytearray, deque)
 @lru_cache(maxsize=4096)
 def mutability_of(kind: Type) -> Mutability:
     """Whether the values of a type can be changed, as far as the type says."""
-    found = {_mutability_of_arm(arm, frozenset()) for arm in arms(kind)}
+    nobody: frozenset[type] = frozenset()
+    found = {_mutability_of_arm(arm, nobody) for arm in arms(kind)}
     for mutability in _MOST_MUTABLE_FIRST:
         if mutability in found:
             return mutability
@@ -62,7 +64,7 @@ def _mutability_of_arm(kind: Type, within: frozenset[type]) -> Mutability:
     origin = origin_of(kind)
     if kind is None or origin is Literal:
         return "fixed"
-    if kind is Any or kind is object or is_typed_dict(kind):
+    if says_nothing(kind) or is_typed_dict(kind):
         return "loose"
     if kind in _FIXED_CONTAINERS:  # bare, as in `-> tuple`: it may hold anything
         return "loose"
@@ -135,13 +137,17 @@ def unfrozen_in(kind: Type) -> tuple[type, ...]:
     while todo:
         each = plain(todo.pop())
         todo += get_args(each)
-        if not isinstance(each, type) or each in seen or origin_of(each) is not None:
+        if not isinstance(each, type) or origin_of(each) is not None:
+            continue
+        if each in seen:
             continue
         seen.add(each)
-        if issubclass(each, BaseModel) or dataclasses.is_dataclass(each):
-            if not is_frozen(each):
-                found[each] = None
-            todo += _field_types(each)
+        has_fields = issubclass(each, BaseModel) or dataclasses.is_dataclass(each)
+        if not has_fields:
+            continue
+        todo += _field_types(each)
+        if not is_frozen(each):
+            found[each] = None
     return tuple(found)
 
 
@@ -162,9 +168,9 @@ def copier_of(kind: Type) -> Copier | None:
     """What copies values of a type; None if there is nothing to copy."""
     if mutability_of(kind) == "fixed":
         return None
-    is_class = isinstance(kind, type) and kind not in (Any, object)
-    own = _copier_of(kind) if is_class else None
-    return own or copy_of
+    if says_nothing(kind) or not isinstance(kind, type):
+        return copy_of
+    return _copier_of(kind) or copy_of
 
 
 @lru_cache(maxsize=4096)
@@ -236,14 +242,17 @@ def _copy_model(value: BaseModel) -> BaseModel:
 
 
 def _are_same(parts: Mapping[str, object], others: Mapping[str, object]) -> bool:
-    return all(parts[name] is others[name] for name in parts)
+    """Whether two mappings with the same names in the same order hold the very same values."""
+    return all(map(is_, parts.values(), others.values()))
 
 
 def _copy_dataclass(value: Any) -> object:
-    names = [field.name for field in dataclasses.fields(value)]
-    given = {name: getattr(value, name) for name in names if hasattr(value, name)}
-    parts = {name: copy_of(part) for name, part in given.items()}
-    if is_frozen(type(value)) and _are_same(parts, given):
+    fields: dict[str, object] = {}
+    for field in dataclasses.fields(value):
+        if hasattr(value, field.name):
+            fields[field.name] = getattr(value, field.name)
+    parts = {name: copy_of(part) for name, part in fields.items()}
+    if is_frozen(type(value)) and _are_same(parts, fields):
         return value
     made = copy(value)
     for name, part in parts.items():
@@ -260,9 +269,9 @@ def _copy_dict(value: dict[object, T]) -> dict[object, T]:
 
 
 def _copy_tuple(value: tuple[object, ...]) -> tuple[object, ...]:
-    items = [copy_of(item) for item in value]
-    is_same = all(item is old for item, old in zip(items, value, strict=True))
-    return value if is_same else tuple(items)
+    items = tuple(copy_of(item) for item in value)
+    is_same = all(map(is_, items, value))
+    return value if is_same else items
 
 
 def _copy_deque(value: deque[T]) -> deque[T]:

@@ -129,7 +129,8 @@ def _parts(message: object) -> Iterable[object]:
 def _fields(message: object) -> list[str]:
     """The names of a model's or dataclass's fields that this one has a value for."""
     names: Iterable[str] = getattr(type(message), "model_fields", ())
-    if not names and is_dataclass(message) and not isinstance(message, type):
+    is_instance = not isinstance(message, type)
+    if not names and is_instance and is_dataclass(message):
         names = [field.name for field in fields(message)]
     return [name for name in names if hasattr(message, name)]
 

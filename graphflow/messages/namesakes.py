@@ -50,9 +50,9 @@ class Namesakes:
         return "; these are different classes of one name: import the same one in both places"
 
     def _tell_apart(self, twins: list[type]) -> None:
-        full = [f"{each.__module__}.{each.__qualname__}" for each in twins]
-        if len(set(full)) == len(full):
-            self.labels.update(zip(twins, full, strict=True))
+        places = [f"{each.__module__}.{each.__qualname__}" for each in twins]
+        if len(set(places)) == len(places):  # their modules tell them apart
+            self.labels.update(zip(twins, places, strict=True))
             return
         self.same_place = True
         for each in twins:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import product, starmap
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -113,11 +113,10 @@ def _accepts_one(port: Type, arm: Type) -> bool:
     if port_class is float and arm_class is int:
         return True  # the numeric tower of PEP 484
     try:
-        if not issubclass(arm_class, port_class):
-            return False
+        is_subclass = issubclass(arm_class, port_class)
     except TypeError:  # a protocol that isinstance cannot ask
         return False
-    return _accepts_arguments(port, arm)
+    return is_subclass and _accepts_arguments(port, arm)
 
 
 def _accepts_literal(port: Type, values: tuple[object, ...]) -> bool:
@@ -133,19 +132,26 @@ def _accepts_arguments(port: Type, arm: Type) -> bool:
         return True
     if tuple in (origin_of(port), origin_of(arm)):
         return _accepts_tuple(port, arm)
-    given = get_args(arm) or (Any,) * len(wanted)  # a bare `list` is a list of anything
+    given = get_args(arm)
+    if not given:  # a bare `list` is a list of anything
+        return True
     return len(wanted) == len(given) and all(map(accepts, wanted, given))
 
 
 def _accepts_tuple(port: Type, arm: Type) -> bool:
     wanted = get_args(port)
     given = get_args(arm)
-    if wanted[-1] is Ellipsis or origin_of(port) is not tuple:  # any number of one type: tuple[int, ...], list[int]
-        items = [item for item in given if item is not Ellipsis]
-        return all(accepts(wanted[0], item) for item in items)
-    if len(wanted) != len(given) or given[-1] is Ellipsis:
-        return False
-    return all(map(accepts, wanted, given))
+    is_record = origin_of(port) is tuple and wanted[-1] is not Ellipsis  # tuple[int, str], place by place
+    if is_record:
+        if len(wanted) != len(given) or given[-1] is Ellipsis:
+            return False
+        return all(map(accepts, wanted, given))
+    # Any number of one type: tuple[int, ...], list[int], Sequence[int].
+    item = wanted[0]
+    for given_item in given:
+        if given_item is not Ellipsis and not accepts(item, given_item):
+            return False
+    return True
 
 
 def _runtime_class(kind: Type) -> type:
@@ -158,12 +164,14 @@ def _runtime_class(kind: Type) -> type:
 def disjoint(one: Type, other: Type) -> bool:
     """Whether no value can be of both types: then at most one of two edges that carry them is taken."""
     pairs = product(arms(one), arms(other))
-    return not any(_overlap(arm, other_arm) for arm, other_arm in pairs)
+    return not any(starmap(_overlap, pairs))
 
 
 def _overlap(one: Type, other: Type) -> bool:
-    if origin_of(one) is Literal and origin_of(other) is Literal:
-        return bool(set(get_args(one)) & set(get_args(other)))
+    both_literal = origin_of(one) is Literal and origin_of(other) is Literal
+    if both_literal:
+        values = set(get_args(one))
+        return not values.isdisjoint(get_args(other))
     return accepts(one, other) or accepts(other, one)
 
 
@@ -174,8 +182,9 @@ def by_specificity(kinds: Sequence[Type]) -> list[int]:
     """
     order: list[int] = []
     for number, kind in enumerate(kinds):
-        wider = [place for place, other in enumerate(order) if is_wider(kinds[other], kind)]
-        place = min(wider, default=len(order))
+        place = 0
+        while place < len(order) and not is_wider(kinds[order[place]], kind):
+            place += 1
         order.insert(place, number)
     return order
 
@@ -184,7 +193,9 @@ def is_wider(one: Type, other: Type) -> bool:
     """Whether every value of `other` is one of `one`, and not the other way round; what says `Any` is wide."""
     if not accepts(one, other):
         return False
-    return not accepts(other, one) or _unsaid(one) > _unsaid(other)
+    if not accepts(other, one):
+        return True
+    return _unsaid(one) > _unsaid(other)
 
 
 def _unsaid(kind: Type) -> int:
@@ -214,10 +225,10 @@ def matcher(kind: Type) -> Callable[[object], bool]:
         return lambda value: isinstance(value, (float, int)) and not isinstance(value, bool)
     if kind is int:
         return lambda value: isinstance(value, int) and not isinstance(value, bool)
-    is_class = isinstance(kind, type) and not get_args(kind)
-    if is_class and not is_typed_dict(kind):
-        return lambda value: isinstance(value, kind)
-    adapter = adapter_of(kind)
+    expected = _plain_class(kind)
+    if expected is not None:
+        return lambda value: isinstance(value, expected)
+    adapter = adapter_of(kind)  # slow, and right for what isinstance cannot ask: list[int], typed dicts, literals
 
     def fits(value: object) -> bool:
         try:
@@ -235,13 +246,24 @@ def output_check(kind: Type) -> tuple[type | None, Callable[[object], bool] | No
     kinds = arms(kind)
     if any(map(says_nothing, kinds)):
         return None, None
-    first = kinds[0]
-    is_class = isinstance(first, type) and origin_of(first) is None
-    expected = first if is_class and not is_typed_dict(first) else None
+    expected = _plain_class(kinds[0])
     tests = [matcher(member) for member in kinds]
     if len(tests) == 1:
         return expected, tests[0]
-    return expected, lambda value: any(test(value) for test in tests)
+
+    def fits_one(value: object) -> bool:
+        return any(test(value) for test in tests)
+
+    return expected, fits_one
+
+
+def _plain_class(kind: Type) -> type | None:
+    """The type itself, if it is a class that isinstance can ask for."""
+    if not isinstance(kind, type) or origin_of(kind) is not None:
+        return None
+    if is_typed_dict(kind):
+        return None
+    return kind
 
 
 @lru_cache(maxsize=4096)
@@ -277,15 +299,20 @@ def type_name(kind: Type, labels: Mapping[Type, str] | None = None) -> str:
     inner = get_args(kind)
     if origin is Literal:
         return " | ".join(map(repr, inner))
-    names = ["..." if part is Ellipsis else type_name(part, labels) for part in inner]
+    parts: list[str] = []
+    for part in inner:
+        name = "..." if part is Ellipsis else type_name(part, labels)
+        parts.append(name)
     if origin in UNION_ORIGINS:
-        return " | ".join(names)
+        return " | ".join(parts)
     if origin is not None:
-        return f"{_own_name(origin)}[{', '.join(names)}]"
+        items = ", ".join(parts)
+        return f"{_own_name(origin)}[{items}]"
     if labels and kind in labels:
         return labels[kind]
     return _own_name(kind)
 
 
 def _own_name(kind: Type) -> str:
-    return getattr(kind, "__name__", None) or str(kind)
+    name = getattr(kind, "__name__", None)
+    return name or str(kind)

@@ -234,7 +234,7 @@ class ReplyBuilder:
 
     def _count_tokens(self, reply: Reply) -> None:
         """Sums up what all tries have used. One whose price is unknown makes the price of all unknown."""
-        usages = list(self.before)
+        usages = [*self.before]
         if self.usage is not None:
             usages.append(self.usage)
         if not usages:

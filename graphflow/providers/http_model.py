@@ -79,7 +79,8 @@ class HttpModel:
     @property
     def unpriced(self) -> tuple[str, ...]:
         """Its name, if nobody will know what an answer costs."""
-        is_priced = self.endpoint.free or self.endpoint.tells_cost or price_of(self.name) is not None
+        endpoint = self.endpoint
+        is_priced = endpoint.free or endpoint.tells_cost or price_of(self.name) is not None
         return () if is_priced else (self.name,)
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
@@ -140,8 +141,9 @@ class HttpModel:
             return ""
         endpoint = self.endpoint
         for name in (endpoint.name, endpoint.dialect.name, endpoint.wire.name):
-            if text.startswith((name + ": ", name + " ")):
-                return self.name + text[len(name) :]
+            if text.startswith((f"{name}: ", f"{name} ")):
+                rest = text.removeprefix(name)
+                return self.name + rest
         return text
 
     # -- one try -------------------------------------------------------------------------------------------------------

@@ -77,7 +77,9 @@ class Keyring:
         return None
 
     def _is_ready(self, key: Key) -> bool:
-        return key.label not in self._refused and self._rest_s(key) == 0
+        if key.label in self._refused:
+            return False
+        return not self._rest_s(key)
 
     def _rest_s(self, key: Key) -> float:
         """Seconds for which a key still rests; 0 if it does not."""
@@ -115,7 +117,10 @@ class Keyring:
     @property
     def state(self) -> dict[str, str]:
         """The state of each key, by its label: ready, resting or refused."""
-        return {key.label: self._state_of(key) for key in self.keys}
+        states: dict[str, str] = {}
+        for key in self.keys:
+            states[key.label] = self._state_of(key)
+        return states
 
     def _state_of(self, key: Key) -> str:
         if key.label in self._refused:
@@ -162,7 +167,7 @@ def _passed_key(provider: str, number: int, text: str) -> Key:
     label = f"{provider} key {number}"
     if not text.startswith("$"):
         return Key(text, label)
-    variable = text[1:]
+    variable = text.removeprefix("$")
     value = os.environ.get(variable, "")
     if not value:
         raise KeyMissing(f"the variable {variable} is not set, and a key was to be read from it")

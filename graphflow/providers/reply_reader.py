@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Literal
 
 from pydantic_core import from_json
@@ -30,14 +31,19 @@ from graphflow.model.seam import (
 from graphflow.providers.faults import CUT, fault, read_body
 from graphflow.providers.wires.wire import Dialect, Parser, Wire
 
-LARGEST_EVENT = 16 * 1024 * 1024
+MAX_EVENT_BYTES = 16 * 1024 * 1024
 """Bytes of one event at most."""
-LARGEST_REPLY = 128 * 1024 * 1024
+MAX_REPLY_BYTES = 128 * 1024 * 1024
 """Bytes of a whole reply at most."""
-MOST_TOKENS = 10**12
+MAX_TOKENS = 10**12
 """Tokens that no reply has."""
-LARGEST_FAULT = 256 * 1024
+MAX_FAULT_BYTES = 256 * 1024
 """Bytes of a failure's body that are read."""
+SNIFFED_BYTES = 6
+"""Bytes that tell a stream from anything else: the longest names of its fields, "event:" and "retry:", have as many."""
+
+SHOWN_BYTES = 200
+"""Bytes of what cannot be read that an error shows."""
 
 KEPT_ALIVE = frozenset({b"", b"ping", b"pong", b"keepalive", b"keep-alive", b"heartbeat"})
 """What gateways send as data so that the connection stays open, in place of a comment."""
@@ -46,7 +52,18 @@ Mode = Literal["", "sse", "ndjson", "whole", "fault"]
 
 
 class ReplyReader:
-    """Reads one HTTP reply. `feed` it bytes as they come, then `end` it."""
+    """Reads one HTTP reply. `feed` it bytes as they come, then `end` it.
+
+    ```
+    bytes --feed--> lines --_sse, _ndjson--> payloads --_take--> parser.event --checked--> events
+    ```
+
+    Attributes:
+        mode: what kind of reply it is; "" until its first bytes have shown it.
+        rest: bytes behind the last line end, of a line that has not ended yet.
+        data: the `data:` lines of the event that has not ended yet.
+        failure: what is raised once everything before it has been handed on.
+    """
 
     def __init__(
         self,
@@ -57,31 +74,30 @@ class ReplyReader:
         headers: Mapping[str, str] | None = None,
         *,
         whole: bool = False,
-        largest_event: int = LARGEST_EVENT,
-        largest_reply: int = LARGEST_REPLY,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
         self.wire = wire
         self.provider = provider
-        self.status = status
-        self.headers = headers or {}
         self.parser: Parser = wire.parser(dialect)
-        self.mode: Mode = "" if 200 <= status < 300 else "fault"
+        self.begin(status, headers or {})
         self.streaming = False
         self.asked_whole = whole
         self.data_size = 0
-        self.largest_event = largest_event
-        self.largest_reply = largest_reply
+        self.max_event_bytes = max_event_bytes
+        self.max_reply_bytes = max_reply_bytes
         self.total = 0
-        self.held: list[bytes] = []
-        self.held_size = 0
+        self.rest: list[bytes] = []
+        self.rest_size = 0
         self.data: list[bytes] = []
         self.name = ""
         self.failure: ModelError | None = None
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Takes note of what came before the body."""
-        self.status, self.headers = status, headers
-        self.mode = "" if 200 <= status < 300 else "fault"
+        self.status = status
+        self.headers = headers
+        self.mode: Mode = "" if 200 <= status < 300 else "fault"
 
     @property
     def complete(self) -> bool:
@@ -92,47 +108,49 @@ class ReplyReader:
         """The events that these bytes complete.
 
         Raises:
-            ModelError: the stream says that it failed, is no stream at all, or is larger than the cap.
+            ModelError: the stream says that it failed, is not a stream at all, or is larger than the cap.
         """
         if self.failure is not None:
             raise self.failure
         self.total += len(piece)
-        if self.total > self.largest_reply:
-            raise self._malformed(f"the reply is larger than {self.largest_reply} bytes")
+        if self.total > self.max_reply_bytes:
+            raise self._malformed(f"the reply is larger than {self.max_reply_bytes} bytes")
         if not self.streaming:
             piece = self._sniff(piece)
             if not piece:
                 return []
-        if self.held:
+        if self.rest:
             if b"\n" not in piece:  # joined once, not at every piece: an event may come in thousands
-                self._hold(piece)
+                self._keep(piece)
                 return []
-            piece = b"".join((*self.held, piece))
-            self.held, self.held_size = [], 0
+            piece = b"".join((*self.rest, piece))
+            self.rest = []
+            self.rest_size = 0
         lines = piece.split(b"\n")
         rest = lines.pop()
         if rest:
-            self._hold(rest)
+            self._keep(rest)
         return self._sse(lines) if self.mode == "sse" else self._ndjson(lines)
 
     def end(self) -> list[ModelEvent]:
-        """The events that only the end of the reply tells.
+        """The events that only the end of the reply brings.
 
         Raises:
             ModelError: it was a failure, or it ended before its terminal event.
         """
         if self.failure is not None:
             raise self.failure
-        body = b"".join(self.held)
-        self.held = []
+        body = b"".join(self.rest)
+        self.rest = []
         try:
             if self.mode == "fault":
                 raise fault(self.provider, self.status, read_body(body), self.headers)
             if self.mode in ("whole", ""):
                 return self._whole(body)
             events = self._last(body)
-            ended = [] if self.failure else self._ended(events)
-            return [*events, *ended]
+            if self.failure is None:
+                events += self._ended(events)
+            return events
         except ModelError as error:
             raise self._placed(error) from None
 
@@ -140,35 +158,43 @@ class ReplyReader:
     def _sniff(self, piece: bytes) -> bytes:
         """Finds out what it is that comes; bytes to go on with, or none while they are only collected."""
         if self.mode == "fault":
-            if self.held_size < LARGEST_FAULT:
-                self._hold(piece)
+            if self.rest_size < MAX_FAULT_BYTES:
+                self._keep(piece)
             return b""
         if self.mode == "whole":
-            self._hold(piece)
+            self._keep(piece)
             return b""
-        start = (b"".join(self.held) + piece).lstrip(b"\xef\xbb\xbf \r\n\t")
-        self.held = []
-        if len(start) < 6 and start[:1] not in (b"{", b"[", b"<"):
+        start = (b"".join(self.rest) + piece).lstrip(b"\xef\xbb\xbf \r\n\t")
+        self.rest = []
+        mode = self._mode_of(start)
+        if mode == "":  # too little to tell
             if start:
-                self.held.append(start)  # too little to tell
+                self.rest.append(start)
             return b""
-        if start[:1] in (b"{", b"[", b"<") or not start.startswith(_FIELDS):
-            lines = start[:1] == b"{" and self.wire.framing == "ndjson" and not self.asked_whole
-            self.mode = "ndjson" if lines else "whole"
-        else:
-            self.mode = "sse"
-        self.held, self.held_size = [], 0
-        if self.mode == "whole":
-            self._hold(start)
+        self.mode = mode
+        self.rest_size = 0
+        if mode == "whole":
+            self._keep(start)
             return b""
         self.streaming = True
         return start
 
-    def _hold(self, piece: bytes) -> None:
-        self.held.append(piece)
-        self.held_size += len(piece)
-        if self.held_size > self.largest_event:
-            raise self._malformed(f"one event is larger than {self.largest_event} bytes")
+    def _mode_of(self, start: bytes) -> Mode:
+        """What a reply is that begins so; "" if that does not show yet."""
+        is_document = start[:1] in (b"{", b"[", b"<")
+        if len(start) < SNIFFED_BYTES and not is_document:
+            return ""
+        if not is_document and start.startswith(_FIELDS):
+            return "sse"
+        has_lines = self.wire.framing == "ndjson" and not self.asked_whole
+        return "ndjson" if has_lines and start[:1] == b"{" else "whole"
+
+    def _keep(self, piece: bytes) -> None:
+        """Keeps bytes until more has come."""
+        self.rest.append(piece)
+        self.rest_size += len(piece)
+        if self.rest_size > self.max_event_bytes:
+            raise self._too_large()
 
     def _sse(self, lines: list[bytes]) -> list[ModelEvent]:
         events: list[ModelEvent] = []
@@ -178,8 +204,8 @@ class ReplyReader:
             if line.startswith(b"data:"):
                 self.data.append(line[5:])
                 self.data_size += len(line)
-                if self.data_size > self.largest_event:
-                    raise self._malformed(f"one event is larger than {self.largest_event} bytes")
+                if self.data_size > self.max_event_bytes:
+                    raise self._too_large()
             elif not line:
                 if self.data and not self._take(events):
                     return events
@@ -196,20 +222,22 @@ class ReplyReader:
         parser = self.parser
         if data == b"[DONE]":
             parser.done = True
-        elif data and not parser.done and not (len(data) < 16 and data.strip(b'[]"').lower() in KEPT_ALIVE):
-            try:
-                told = parser.event(self._object(data), self.name)
-                first = told[0] if len(told) == 1 else None
-                if type(first) is TextDelta and type(first.text) is str and type(first.index) is int:
-                    events.append(first)  # nearly every event of a stream
-                else:
-                    events += checked(told)
-            except ModelError as error:
-                self._fail(error, events)
-                return False
-            except ODD as error:
-                self._fail(_odd(error, data), events)
-                return False
+            return True
+        if not data or parser.done or (len(data) < 16 and data.strip(b'[]"').lower() in KEPT_ALIVE):
+            return True
+        try:
+            new = parser.event(self._object(data), self.name)
+            first = new[0] if len(new) == 1 else None
+            if type(first) is TextDelta and type(first.text) is str and type(first.index) is int:
+                events.append(first)  # nearly every event of a stream
+            else:
+                events += checked(new)
+        except ModelError as error:
+            self._fail(error, events)
+            return False
+        except ODD as error:
+            self._fail(_odd(error, data), events)
+            return False
         return True
 
     def _ndjson(self, lines: list[bytes]) -> list[ModelEvent]:
@@ -221,14 +249,17 @@ class ReplyReader:
         return events
 
     def _fail(self, error: ModelError, events: list[ModelEvent]) -> None:
-        """Keeps the failure until what came before it has been handed on, the tokens spent included."""
+        """Keeps the failure until what came before it has been handed on, the tokens spent included.
+
+        They were paid for: a limit in dollars counts them, whatever became of the answer.
+        """
         self.failure = self._placed(error)
         try:
             spent = self.parser.spent
             if spent is not None:
                 events += checked([spent])
         except (ModelError, *ODD):
-            pass
+            pass  # a broken count on top of a failure is not news
 
     def _ended(self, events: list[ModelEvent]) -> list[ModelEvent]:
         try:
@@ -242,7 +273,7 @@ class ReplyReader:
     def _object(self, text: bytes) -> dict[str, Any]:
         data = load(text)
         if not isinstance(data, dict):
-            raise MalformedReply(f"an event is no JSON object: {_shown(text)}")
+            raise MalformedReply(f"an event is not a JSON object: {_shown(text)}")
         return data
 
     def _last(self, line: bytes) -> list[ModelEvent]:
@@ -269,16 +300,19 @@ class ReplyReader:
             data = load(body)
         except MalformedReply:
             raise MalformedReply(f"the reply is neither a stream nor JSON ({kind}): {_shown(body)}") from None
-        if not isinstance(data, (dict, list)) or (isinstance(data, list) and self.wire.name != "gemini"):
-            raise MalformedReply(f"the reply is no JSON object ({kind}): {_shown(body)}")
+        may_be_list = self.wire.name == "gemini"  # a stream that was not asked for as server-sent events
+        if not isinstance(data, (dict, list) if may_be_list else dict):
+            raise MalformedReply(f"the reply is not a JSON object ({kind}): {_shown(body)}")
         try:
             events = checked(self.parser.reply(data))
         except ModelError:
             raise
         except ODD as error:
             raise _odd(error, body) from None
-        ended = self._ended(events)
-        return [*events, *ended]
+        return events + self._ended(events)
+
+    def _too_large(self) -> MalformedReply:
+        return self._malformed(f"one event is larger than {self.max_event_bytes} bytes")
 
     def _malformed(self, text: str) -> MalformedReply:
         return MalformedReply(f"{self.provider}: {text}", provider=self.provider, status=self.status)
@@ -288,9 +322,11 @@ class ReplyReader:
         if isinstance(error, MalformedReply) and not error.provider:
             error.args = (f"{self.provider}: {error}",)
         error.provider = self.provider
-        error.status = self.status if error.status is None else error.status
+        if error.status is None:
+            error.status = self.status
         if not error.request_id:
-            error.request_id = self.headers.get("x-request-id") or self.headers.get("request-id") or ""
+            headers = self.headers
+            error.request_id = headers.get("x-request-id") or headers.get("request-id") or ""
         return error
 
 
@@ -299,60 +335,75 @@ ODD = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowErro
 
 
 def _odd(error: Exception, payload: bytes) -> MalformedReply:
-    return MalformedReply(
-        f"an event is not as the wire format has it ({type(error).__name__}: {error}): {_shown(payload)}"
-    )
+    kind = type(error).__name__
+    return MalformedReply(f"an event is not as the wire format has it ({kind}: {error}): {_shown(payload)}")
 
 
 def checked(events: list[ModelEvent]) -> list[ModelEvent]:
     """The events, if each holds what it must: replies are untrusted, and what is wrong here would break far away.
 
     Raises:
-        TypeError: a text is none, an index is none.
+        TypeError: a text is not a text, an index is not a number.
     """
     for event in events:
         kind = type(event)
         if kind is TextDelta or kind is ThinkingDelta or kind is RefusalDelta:
             if type(event.text) is not str:  # type: ignore[union-attr]  # these three have one
-                raise TypeError("a text that is none")
+                raise TypeError("a text that is not a text")
             if type(getattr(event, "index", 0)) is not int:
-                raise TypeError("a part whose number is none")
-        elif isinstance(event, Kept):
-            if type(event.index) is not int or not isinstance(event.keep, dict):
-                raise TypeError("a part whose number is none")
+                raise TypeError(_BAD_INDEX)
         elif isinstance(event, CallDelta):
-            if not (type(event.id) is type(event.name) is type(event.arguments) is str and type(event.index) is int):
-                raise TypeError("a call whose id, name or arguments are no texts")
-        elif isinstance(event, UsageDelta):
-            clamp(event)
-        elif isinstance(event, Cited):
-            _check_source(event)
-        elif isinstance(event, Opened):
-            event.model, event.response_id = str(event.model), str(event.response_id)
+            if not (type(event.id) is type(event.name) is type(event.arguments) is str):
+                raise TypeError("a call whose id, name or arguments are not texts")
+            if type(event.index) is not int:
+                raise TypeError(_BAD_INDEX)
+        else:
+            _check_rare(event)
     return events
+
+
+_BAD_INDEX = "a part whose index is not a number"
+
+
+def _check_rare(event: ModelEvent) -> None:
+    match event:
+        case Kept():
+            if type(event.index) is not int or not isinstance(event.keep, dict):
+                raise TypeError(_BAD_INDEX)
+        case UsageDelta():
+            clamp(event)
+        case Cited():
+            _check_source(event)
+        case Opened():
+            event.model = str(event.model)
+            event.response_id = str(event.response_id)
 
 
 def _check_source(source: Cited) -> None:
     if not type(source.url) is type(source.title) is type(source.quote) is str:
-        raise TypeError("a source whose address, title or words are no texts")
-    if not all(place is None or (type(place) is int and place >= 0) for place in (source.start, source.end)):
-        raise TypeError("a source whose place is none")
+        raise TypeError("a source whose address, title or words are not texts")
+    for place in (source.start, source.end):
+        is_place = type(place) is int and place >= 0
+        if place is not None and not is_place:
+            raise TypeError("a source whose place is not a number")
 
 
 def clamp(usage: UsageDelta) -> None:
     """Token counts as they can be: whole, finite, not negative. Limits and bills are counted with them."""
-    for name in ("input_tokens", "output_tokens"):
-        setattr(usage, name, _count(getattr(usage, name)) or 0)
-    for name in ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens"):
-        setattr(usage, name, _count(getattr(usage, name)))
-    if not (isinstance(usage.usd, (int, float)) and 0 <= usage.usd < float("inf")):
+    usage.input_tokens = _count(usage.input_tokens) or 0
+    usage.output_tokens = _count(usage.output_tokens) or 0
+    usage.cache_read_tokens = _count(usage.cache_read_tokens)
+    usage.cache_write_tokens = _count(usage.cache_write_tokens)
+    usage.reasoning_tokens = _count(usage.reasoning_tokens)
+    is_price = isinstance(usage.usd, (int, float)) and 0 <= usage.usd < inf
+    if not is_price:
         usage.usd = None
 
 
 def _count(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MOST_TOKENS:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value)
+    return int(value) if 0 <= value < MAX_TOKENS else None  # NaN is in no range
 
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -370,4 +421,7 @@ def load(text: bytes) -> Any:
 
 
 def _shown(text: bytes) -> str:
-    return repr(text[:200].decode("utf-8", "replace") + (CUT if len(text) > 200 else ""))
+    start = text[:SHOWN_BYTES].decode("utf-8", "replace")
+    if len(text) > SHOWN_BYTES:
+        start += CUT
+    return repr(start)

@@ -23,7 +23,7 @@ from graphflow.errors import CommandFailed, MalformedReply, ModelError, ModelTim
 from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import ModelEvent
 from graphflow.providers.http import Timeouts
-from graphflow.providers.reply_reader import LARGEST_EVENT, ODD, checked
+from graphflow.providers.reply_reader import MAX_EVENT_BYTES, ODD, checked
 
 GRACE_S = 2.0
 """Seconds between asking a tool to stop and making it."""
@@ -108,7 +108,7 @@ async def talk(
     except ValueError as error:  # asyncio's word for a line beyond the limit
         if isinstance(error, ModelError):
             raise
-        text = f"{program.tool}: a line of more than {LARGEST_EVENT} bytes"
+        text = f"{program.tool}: a line of more than {MAX_EVENT_BYTES} bytes"
         raise MalformedReply(text, provider=program.tool) from None
     except asyncio.CancelledError:
         grace_s = SHORT_GRACE_S
@@ -234,7 +234,7 @@ async def _start(program: Program, call: Invocation, folder: str) -> asyncio.sub
             cwd=folder,
             env=dict(call.variables),
             start_new_session=True,
-            limit=LARGEST_EVENT,
+            limit=MAX_EVENT_BYTES,
         )
     except OSError as error:
         raise CommandFailed(

@@ -18,7 +18,7 @@ from graphflow.concurrency import in_thread
 from graphflow.errors import DeclarationError, ModelError, WeightsError
 from graphflow.messages.media import Media
 from graphflow.model.seam import CallDelta, Finish, Finished, ModelEvent, Request, TextDelta, UsageDelta
-from graphflow.model.turns import AssistantTurn, ToolTurn, Turn, UserTurn
+from graphflow.model.turns import AssistantTurn, ToolResult, ToolTurn, Turn, UserTurn
 from graphflow.providers.embedded import engine, weights
 from graphflow.providers.prompted_tools import read_call_or_answer, render_call, render_tools, schema_of
 from graphflow.providers.wires.wire import cannot, present, read_logprobs
@@ -40,7 +40,7 @@ class LocalModel:
         self.name = f"local:{name}"
 
     def prepare(self) -> None:
-        """Tells before a walk begins that there is nothing to ask.
+        """Fails before a walk begins if there is nothing to ask.
 
         Raises:
             WeightsError: its weights are not here, and are not fetched unasked.
@@ -55,11 +55,13 @@ class LocalModel:
         self.prepare()
         path = weights.path_of(self.weights)
         if not path.is_file():
-            path = await in_thread(partial(weights.pull, self.weights.name, say=_tell))
+            pull = partial(weights.pull, self.weights.name, say=_print_progress)
+            path = await in_thread(pull)
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[engine.Chunk | BaseException | None] = asyncio.Queue()
 
         def put(piece: engine.Chunk | BaseException | None) -> None:
+            # Called by the engine's thread, which must never touch the queue of a loop itself.
             try:
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
             except RuntimeError:
@@ -99,7 +101,7 @@ def open_model(name: str, **options: Any) -> LocalModel:
     return model
 
 
-def _tell(line: str) -> None:
+def _print_progress(line: str) -> None:
     print(f"graphflow: {line}", file=sys.stderr, flush=True)
 
 
@@ -108,31 +110,32 @@ def render_request(request: Request) -> dict[str, Any]:
     settings = request.settings
     if settings.thinking:
         raise cannot("local", f"thinking={settings.thinking!r}")
-    system = "\n\n".join(part for part in (request.system_text, render_tools(request.tools)) if part)
+    standing = (request.system_text, render_tools(request.tools))
+    system = "\n\n".join(text for text in standing if text)
     messages = [{"role": "system", "content": system}] if system else []
     for turn in request.turns:
         messages += _render_turn(turn)
+    temperature = 0.0 if settings.temperature is None else settings.temperature
     body: dict[str, Any] = {
         "messages": messages,
-        "temperature": settings.temperature if settings.temperature is not None else 0,
+        "temperature": temperature,
         "max_tokens": settings.max_tokens or MAX_TOKENS,
         "stream_options": {"include_usage": True},
     }
-    if settings.stop:
-        body["stop"] = list(settings.stop)
-    body |= present(
+    if request.top_logprobs:
+        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
+    schema = schema_of(request, MAX_TEXT)
+    if schema is not None:
+        shape = {"name": "answer", "schema": schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": shape}
+    return body | present(
+        stop=list(settings.stop) or None,
         seed=settings.seed,
         top_p=settings.top_p,
         top_k=settings.top_k,
         presence_penalty=settings.presence_penalty,
         frequency_penalty=settings.frequency_penalty,
     )
-    if request.top_logprobs:
-        body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
-    schema = schema_of(request, MAX_TEXT)
-    if schema is not None:
-        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
-    return body
 
 
 def _render_turn(turn: Turn) -> list[dict[str, str]]:
@@ -142,11 +145,17 @@ def _render_turn(turn: Turn) -> list[dict[str, str]]:
                 raise cannot("local", "pictures or files")
             return [{"role": "user", "content": turn.text}]
         case AssistantTurn():
-            spelled = [render_call(call.name, call.arguments) for call in turn.calls]
-            return [{"role": "assistant", "content": "\n".join([*([turn.text] if turn.text else []), *spelled])}]
+            lines = [turn.text] if turn.text else []
+            lines += [render_call(call.name, call.arguments) for call in turn.calls]
+            return [{"role": "assistant", "content": "\n".join(lines)}]
         case ToolTurn():
-            lines = [f"{r.name}: {r.text}" if r.ok else f"{r.name} failed: {r.text}" for r in turn.results]
+            lines = [_result_line(result) for result in turn.results]
             return [{"role": "user", "content": "\n".join(lines)}]
+
+
+def _result_line(result: ToolResult) -> str:
+    name = result.name if result.ok else f"{result.name} failed"
+    return f"{name}: {result.text}"
 
 
 class _Parser:
@@ -154,7 +163,7 @@ class _Parser:
 
     def __init__(self, *, has_tools: bool) -> None:
         self.has_tools = has_tools
-        self.held: list[str] = []
+        self.texts: list[str] = []
         self.reason: Finish = "other"
         self.usage: UsageDelta | None = None
 
@@ -162,30 +171,34 @@ class _Parser:
         events: list[ModelEvent] = []
         for choice in chunk.get("choices", ()):
             text = choice.get("delta", {}).get("content")
-            if choice.get("logprobs"):
-                events += read_logprobs(choice["logprobs"].get("content"))
+            likely = choice.get("logprobs")
+            if likely:
+                events += read_logprobs(likely.get("content"))
             if text and self.has_tools:
-                self.held.append(text)
+                self.texts.append(text)
             elif text:
                 events.append(TextDelta(text))
-            if choice.get("finish_reason"):
-                self.reason = "length" if choice["finish_reason"] == "length" else "stop"
+            reason = choice.get("finish_reason")
+            if reason:
+                self.reason = "length" if reason == "length" else "stop"
         usage = chunk.get("usage")
         if usage:
-            self.usage = UsageDelta(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0), 0.0)
+            read = usage.get("prompt_tokens", 0)
+            written = usage.get("completion_tokens", 0)
+            self.usage = UsageDelta(read, written, 0.0)
         return events
 
     def end(self) -> list[ModelEvent]:
         events: list[ModelEvent] = []
-        if self.held:
-            events.append(read_call_or_answer("".join(self.held)))
-            if isinstance(events[0], CallDelta):
+        if self.texts:
+            answer = read_call_or_answer("".join(self.texts))
+            events.append(answer)
+            if isinstance(answer, CallDelta):
                 self.reason = "tool_calls"
-        if self.usage is not None:
-            events.append(self.usage)
         if self.reason == "other":
             raise ModelError("the embedded model's stream ended before its answer did")
-        return [
-            *events,
-            Finished(self.reason, limited=True),
-        ]  # at MAX_TOKENS at the latest: our choice, not the model's
+        if self.usage is not None:
+            events.append(self.usage)
+        # At MAX_TOKENS it ends at the latest: that is our choice, not the model's own limit.
+        events.append(Finished(self.reason, limited=True))
+        return events

@@ -14,7 +14,8 @@ BETWEEN_THOUGHTS = "\n\n"
 
 def part_of(full: Json) -> str:
     """Which kind of part an item becomes."""
-    return PARTS.get(full.get("type") or "", "block")
+    type_ = full.get("type") or ""
+    return PARTS.get(type_, "block")
 
 
 class Item:
@@ -103,7 +104,7 @@ class Item:
         # An empty text contradicts nothing: some servers leave out of the full form what they have streamed.
         text_agrees = not text or text.startswith(before)
         refusal_agrees = not refusal or refusal.startswith(self.refusal)
-        if not (text_agrees and refusal_agrees):
+        if not text_agrees or not refusal_agrees:
             self.texts = {0: [text]}
             self.refusal = refusal
             return None
@@ -200,8 +201,9 @@ class Item:
 def _source(annotation: Json, start: int, index: int) -> Cited:
     """A source, and the stretch that rests on it in a text that begins after so many characters of its item."""
     url = annotation.get("url") or ""
-    names = [annotation.get(field) for field in ("title", "filename", "file_id")]
-    title = next(filter(None, names), "")
+    title = annotation.get("title") or ""
+    for field in ("filename", "file_id"):  # a file that was sent along has no title
+        title = title or annotation.get(field) or ""
     first = annotation.get("start_index")
     last = annotation.get("end_index")
     if first is None or last is None:  # a file is cited at a point
@@ -234,7 +236,8 @@ def refusal_of(full: Json) -> str:
     """The words in which an item's full form declines."""
     if full.get("type") != "message":
         return ""
-    return "".join(part.get("refusal") or "" for part in _content(full))
+    refusals = [part.get("refusal") or "" for part in _content(full)]
+    return "".join(refusals)
 
 
 def _content(full: Json) -> list[Json]:

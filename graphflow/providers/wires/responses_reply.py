@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from graphflow.errors import MalformedReply
@@ -231,7 +231,8 @@ class ResponsesParser:
 
     def _new_item(self, part: str) -> Item:
         index = 1 + max(self.items, default=-1)
-        item = self.items[index] = Item(index, part, self.stored)
+        item = Item(index, part, self.stored)
+        self.items[index] = item
         return item
 
     def _matches(self, output: list[Json]) -> list[Item | None]:
@@ -240,22 +241,23 @@ class ResponsesParser:
         Ids decide for all of them before anything else decides for one: else an item without an id could take the place of
         one that has it.
         """
-        free = dict(self.items)
-        matches: list[Item | None] = [None] * len(output)
+        free = list(self.items.values())
+        matches: dict[int, Item] = {}
 
-        def take(position: int, candidates: Iterable[Item]) -> None:
-            for item in candidates:
-                matches[position] = free.pop(item.index)
-                return
+        def take(position: int, candidates: list[Item]) -> None:
+            if candidates:
+                item = candidates[0]
+                free.remove(item)
+                matches[position] = item
 
         for position, full in enumerate(output):
-            same = [item for item in free.values() if item.has_id_of(full)]
+            same = [item for item in free if item.has_id_of(full)]
             take(position, same)
         for position, full in enumerate(output):  # without ids, or with ids that change from event to event
-            if matches[position] is None:
-                alike = [item for item in free.values() if item.may_be(full, position)]
+            if position not in matches:
+                alike = [item for item in free if item.may_be(full, position)]
                 take(position, alike)
-        return matches
+        return [matches.get(position) for position in range(len(output))]
 
     def _reorder(self, items: list[Item]) -> None:
         """Numbers the items anew: in the output's order, and those that it lacks where they stood."""
@@ -300,10 +302,11 @@ _HANDLERS: dict[str, Callable[[ResponsesParser, Json], list[ModelEvent]]] = {
 
 def _in_order(streamed: list[Item | None]) -> bool:
     """Whether what is new only follows, and what was streamed comes in its order: reasoning must precede its call."""
-    known = [item.index for item in streamed if item is not None]
-    is_sorted = known == sorted(known)
-    leading = streamed[: len(known)]
-    return is_sorted and None not in leading
+    indices = [item.index for item in streamed if item is not None]
+    if indices != sorted(indices):
+        return False
+    leading = streamed[: len(indices)]
+    return None not in leading
 
 
 def parse_usage(usage: Json) -> UsageDelta:
