@@ -106,6 +106,7 @@ def set_price(named: str, price: Price | None) -> None:
 def price_of(named: str) -> Price | None:
     """The price of the model "provider:model", or None if nobody knows it."""
     file = os.environ.get("GRAPHFLOW_PRICES", "")
+    # The user's word first, and the file only if there is none: it may be unreadable, and then says so.
     own = _best(_own, named) or _best(_from_file(file), named)
     if own is not None:
         return own
@@ -152,7 +153,7 @@ def _best(table: Mapping[str, Price], name: str) -> Price | None:
     patterns = [pattern for pattern in table if "*" in pattern and fnmatchcase(name, pattern)]
     if not patterns:
         return None
-    closest = max(patterns, key=len)
+    closest = max(patterns, key=len)  # "gpt-5-mini*" says more about a model than "gpt-5*"
     return table[closest]
 
 
@@ -203,7 +204,7 @@ def _price(row: Mapping[str, Any]) -> Price:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from pydantic_core import from_json
+    from pydantic_core import from_json  # here, since `import graphflow` loads nothing heavy
 
     try:
         data: dict[str, Any] = from_json(path.read_bytes())

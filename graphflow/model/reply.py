@@ -151,7 +151,7 @@ class ReplyBuilder:
 
     def _part(self, kind: str, index: int) -> _Growing:
         key = (kind, index)
-        if key != self._last_key:
+        if key != self._last_key:  # pieces of one part come in a row: nearly every event finds its part at once
             part = self.growing.get(key)
             if part is None:
                 part = self.growing[key] = _Growing(kind)
@@ -175,7 +175,7 @@ class ReplyBuilder:
                 part.keep = {**(part.keep or {}), **event.keep}
             case UsageDelta():
                 self.usage = event
-            case _:
+            case _:  # a second function, so that what comes with every token is decided by a few comparisons
                 self._add_rare(event)
 
     def _add_rare(self, event: ModelEvent) -> None:
@@ -200,7 +200,7 @@ class ReplyBuilder:
             case Restarted():
                 self._bank()
                 self.clear()
-            case Retried() | Switched():
+            case Retried() | Switched():  # nothing of the answer is void, but what the try has used is spent
                 self._bank()
             case _:
                 raise MalformedReply(
@@ -208,6 +208,8 @@ class ReplyBuilder:
                     "TextDelta, CallDelta, UsageDelta and, as the last one, Finished"
                 )
 
+    # Later counts of one try replace the earlier ones; those of several tries add up. So the count of a try is put aside when
+    # the next one begins.
     def _bank(self) -> None:
         if self.usage is not None:
             self.before.append(self.usage)
@@ -269,6 +271,8 @@ class ReplyBuilder:
         """The sources, each with the stretch of the whole text that rests on it."""
         stretches: dict[int | None, tuple[int, int]] = {}
         length = 0
+        # Sources are counted in their part, and users read the whole text:
+        #   parts "Rain." "Sun."  ->  stretches (0, 5) (5, 9)
         for (kind, index), part in zip(self.growing, parts, strict=True):
             if kind == "text" and type(part) is TextPart:
                 end = length + len(part.text)

@@ -82,6 +82,7 @@ def _opener(named: str, table: dict[str, str], group: str) -> Callable[..., Any]
     place = table.get(provider)
     if place is None:
         return _installed(provider, table, group)
+    # The name comes from our own table, never from data: a model string only chooses among its rows.
     module, _, function = place.partition(":")
     opener: Callable[..., Any] = getattr(import_module(module), function)
     return opener
@@ -129,7 +130,7 @@ def _unnamed(named: str) -> str:
 
 
 def _unknown(provider: str, have: Sequence[str]) -> str:
-    import difflib
+    import difflib  # only for an error
 
     low = provider.lower()
     alias = ALIASES.get(low) or low

@@ -19,6 +19,7 @@ from graphflow._faces import renamed
 if TYPE_CHECKING:
     from graphflow.messages.media import Media
 
+# One for all parts that keep nothing, which are nearly all of them. Nobody writes into a `keep`.
 NOTHING: Mapping[str, Any] = {}
 
 

@@ -83,6 +83,7 @@ def open_at(
             f"{named} needs the address of a server: set {endpoint.base_variable}, "
             f"or connect('{named}', base_url='http://127.0.0.1:8000/v1')"
         )
+    # Another address than the vendor's is a server of one's own or a gateway: it may want no key.
     is_own_server = address.rstrip("/") != endpoint.base_url.rstrip("/")
     needs_key = endpoint.needs_key and not is_own_server
     ring = keys_for(endpoint.name, endpoint.key_variables, endpoint.key_page, key, keys, needs_key)

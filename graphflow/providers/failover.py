@@ -132,6 +132,7 @@ class Failover:
             try:
                 async with aclosing(self._answer(member, request)) as events:
                     async for event in events:
+                        # Who has seen pieces of an earlier model is told before the first piece of the next one.
                         if is_void and not isinstance(event, (Retried, Switched)):
                             is_void = False
                             yield Restarted()
@@ -196,6 +197,7 @@ class Failover:
     ) -> _Member | None:
         """Who is asked next, and first in the queue then; None if the error ends it. Nobody is asked twice."""
         asked = [member for member, _ in failed]
+        # A route goes before the line: it was declared for this very kind of error.
         for kind, target in self.route.items():
             if isinstance(error, kind) and target not in asked:
                 if target in queue:

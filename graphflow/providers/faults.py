@@ -236,12 +236,7 @@ def _failure(body: Any) -> _Failure:
     if not isinstance(body, dict):
         words = " ".join(str(body or "").split())
         return _Failure(clipped(words))
-    error = body.get("error") or _in_choice(body) or body
-    if isinstance(error, str):
-        return _Failure(error)
-    response = body.get("response")
-    if isinstance(response, dict):  # response.failed
-        error = response.get("error") or error
+    error = _error_in(body)
     if not isinstance(error, dict):
         return _Failure(str(error))
     code = _named_in_details(error) or error.get("code")
@@ -251,6 +246,15 @@ def _failure(body: Any) -> _Failure:
         type="" if type_ == "error" else type_,
         code="" if code is None else str(code),
     )
+
+
+def _error_in(body: Json) -> Any:
+    """The error in a body: under "error", in a choice, in a response; else the body itself."""
+    error = body.get("error") or _in_choice(body) or body
+    response = body.get("response")
+    if isinstance(response, dict) and not isinstance(error, str):  # response.failed
+        return response.get("error") or error
+    return error
 
 
 def _message(error: Json, body: Json) -> str:
@@ -370,16 +374,22 @@ def retry_after(headers: Mapping[str, str], body: Any = None, now: datetime | No
     `retry-after-ms` (OpenAI) goes before `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), that before Gemini's
     `RetryInfo` in the body (google.rpc.RetryInfo) and before ChatGPT's `resets_in_seconds`.
     """
+    asked = _wait_in_headers(headers, now or datetime.now(UTC))
+    return _wait_in_body(body) if asked is None else asked
+
+
+def _wait_in_headers(headers: Mapping[str, str], now: datetime) -> float | None:
     exact_ms = _number(headers.get("retry-after-ms"))
     if exact_ms is not None:
         return exact_ms / 1000
     header = headers.get("retry-after")
-    if header:
-        seconds = _number(header)
-        if seconds is None:
-            seconds = _seconds_until(header, now or datetime.now(UTC))
-        if seconds is not None:
-            return seconds
+    if not header:
+        return None
+    seconds = _number(header)
+    return _seconds_until(header, now) if seconds is None else seconds
+
+
+def _wait_in_body(body: object) -> float | None:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return None

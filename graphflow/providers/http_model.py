@@ -102,7 +102,7 @@ class HttpModel:
                         for event in batch if answer is None else answer.events(batch):
                             kind = type(event)
                             if kind is Opened:
-                                if tries.void:
+                                if tries.void:  # pieces of an earlier try were shown: they are void from here on
                                     yield Restarted()
                                     tries.void = False
                             elif type(event) is Finished:
@@ -151,6 +151,8 @@ class HttpModel:
         """Yields what one request brings, with its price, and keeps to the pace."""
         endpoint, options = self.endpoint, self.options
         pace = options.pace
+        # The estimate is taken from the pace before the request goes out, so that requests at once do not all pass; what it
+        # was wrong by is given back, or taken, once the provider has counted.
         estimate = estimated_tokens(body, request)
         if pace is not None:
             await pace.admit(estimate)
@@ -173,6 +175,7 @@ class HttpModel:
     def call(self, body: bytes, key: Key | None) -> Call:
         """A request as it goes out: where to, and with which headers."""
         endpoint = self.endpoint
+        # Later ones win: the endpoint's own, then the key's, then the user's, in whatever case they were written.
         headers = {"content-type": "application/json", **endpoint.headers}
         if key is not None:
             headers[endpoint.key_header] = endpoint.key_prefix + key.reveal()

@@ -67,6 +67,7 @@ class Keyring:
 
     def take(self) -> Key | None:
         """The next key that may be used now, or None."""
+        # In turn, beginning behind the last one: requests spread over the keys, and so do their limits.
         count = len(self.keys)
         for offset in range(count):
             position = (self._next + offset) % count
@@ -107,7 +108,7 @@ class Keyring:
         """Leaves a key alone for a while: a second at least, an hour at most."""
         pause = min(max(seconds, SHORTEST_REST_S), LONGEST_REST_S)
         until = self.clock() + pause
-        earlier = self._until.get(key.label, 0.0)
+        earlier = self._until.get(key.label, 0.0)  # two requests may be refused at once: the longer rest counts
         self._until[key.label] = max(until, earlier)
 
     def refuse(self, key: Key) -> None:

@@ -23,6 +23,7 @@ class Bucket:
 
     def take(self, amount: float) -> float:
         """Takes `amount` and returns the seconds to wait until it is there. What exceeds the bucket is cut to it."""
+        # The level may fall below zero: who comes next then waits behind all who came before, each for their own share.
         self._refill()
         self.level -= min(amount, self.size)
         lacking = max(0.0, -self.level)
@@ -71,7 +72,7 @@ class Pace:
             return
         try:
             await asyncio.sleep(wait_s)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # nothing went out
             self._give_back(tokens)
             raise
 

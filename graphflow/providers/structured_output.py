@@ -88,6 +88,7 @@ class _Fitting:
         if not isinstance(part, dict):
             return part
         shape = _narrowed(part, self.flavour)
+        # A schema that is open anywhere is not strict as a whole, and is still narrowed: all of it is rendered.
         if _is_open(shape):
             self.is_strict = False
         if "oneOf" in shape:  # pydantic's spelling of a tagged union

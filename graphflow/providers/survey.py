@@ -78,7 +78,7 @@ def _endpoint(endpoint: Endpoint) -> Provider:
     address = os.environ.get(endpoint.base_variable, "") or endpoint.base_url
     is_ready, state = _readiness(endpoint, address)
     where = address or "any server"
-    without_password = where.split("@")[-1]
+    without_password = where.split("@")[-1]  # an address of a variable may hold one: it is not shown
     return Provider(endpoint.name, is_ready, state, without_password, endpoint.wire.name)
 
 
@@ -178,7 +178,7 @@ async def ping(named: str) -> Ping:
         ModelError: it could not; the kind tells why.
     """
     model = open_model(named)
-    request = Request((UserTurn("Say OK."),), max_tokens=16)
+    request = Request((UserTurn("Say OK."),), max_tokens=16)  # a tiny answer: this is paid for, too
     started = time.perf_counter()
     first_s: float | None = None
 

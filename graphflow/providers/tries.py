@@ -92,6 +92,7 @@ class Tries:
             switched = self._switch(key, error)
             if switched is not None:
                 return switched
+        # No other key can take over: the same key, or the next one that is ready, after a while.
         self.number += 1
         wait_s = self.policy.wait_before(self.number, error, self.waited_s)
         if wait_s is None:

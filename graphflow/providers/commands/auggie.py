@@ -79,6 +79,7 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
         arguments += ["--remove-tool", tool]
     if model != "default":
         arguments += ["--model", model]
+    # It takes neither a schema nor our tools: both are put into words, and the answer is read back.
     system = paragraphs(instructions(request), schema_instruction(schema_of(request)))
     files = {SYSTEM_FILE: system} if system else {}
     if system:

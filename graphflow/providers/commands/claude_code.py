@@ -170,6 +170,7 @@ class ClaudeLines:
         if text.startswith(shown) and text != shown:
             rest = text[len(shown) :]
             events.append(TextDelta(rest))
+        # Its own count and price of all that it has asked: it may have asked more than once.
         usage = parse_usage(result.get("usage") or {})
         usage.usd = result.get("total_cost_usd")
         events.append(usage)

@@ -89,6 +89,7 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
 
 def _settings(folder: Path, effort: str | None) -> list[str]:
     """Its configuration, in the words of its own file."""
+    # Values are TOML: a JSON text is one, too.
     settings = ['web_search="disabled"', "project_doc_max_bytes=0"]
     settings += [f"{name}=false" for name in SILENT]
     settings += [f"features.{name}=false" for name in OFF]

@@ -129,6 +129,7 @@ class CommandModel:
             lines = self.command.lines(request)
             program = Program(self.command.name, self.command.program, self.path, self.command.install)
             yield Opened(self.command.name, self.model)
+            # With tools, no text is shown before all of it is there: it may turn out to be a call.
             async with aclosing(talk(program, call, folder, self.timeouts, lines)) as events:
                 texts: list[str] = []
                 async for event in events:

@@ -86,6 +86,7 @@ async def talk(
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
+    # All three pipes are served at once: a tool that blocks on one of them would never end.
     complaint = asyncio.create_task(_read_complaint(process.stderr))
     feeding = asyncio.create_task(_feed(process.stdin, call.prompt))
     waits = _Waits(program.tool, timeouts)
@@ -100,7 +101,7 @@ async def talk(
                 waits.answer_began = True
                 yield event
         code = 0
-        if not lines.done:
+        if not lines.done:  # the exit code matters only where the lines have not said how it ended
             async with waits.limited():
                 code = await process.wait()
         for event in _last_events(lines, code, await _complaint(complaint), program.tool):

@@ -42,6 +42,7 @@ class Engine:
     """One loaded model and the thread that talks to it."""
 
     def __init__(self, path: Path) -> None:
+        # One thread owns the engine for good: it is loaded, asked and freed there, and a request waits for its turn.
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._current: Job | None = None
         self._path = path
@@ -70,7 +71,7 @@ class Engine:
             try:
                 if not job.stop.is_set():
                     self._answer(job)
-            except BaseException as raised:
+            except BaseException as raised:  # whoever asked gets it; the thread goes on for the next
                 error = raised
             self._current = None
             job.on_end(error)

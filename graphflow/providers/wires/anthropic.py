@@ -94,6 +94,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     if system:
         body["system"] = system
     body |= _render_tool_fields(request)
+    # Format and effort share one object: how the answer is to be, not how it is sampled.
     output: Json = {}
     if request.output_schema is not None:
         output["format"] = {"type": "json_schema", "schema": request.output_schema}
@@ -511,6 +512,7 @@ class MessagesParser:
         return [Kept("block", index, {"item": block})]
 
     def _stop(self, index: int) -> list[ModelEvent]:
+        # The input came whole with the block's beginning, and no piece has come since: it is handed on at the end.
         whole_input = self.whole_inputs.get(index)
         if whole_input:
             self.whole_inputs[index] = {}

@@ -36,6 +36,12 @@ class OpenCall:
         """Its arguments so far."""
         return "".join(self.pieces)
 
+    def may_go_on(self, id: str, name: str) -> bool:
+        """Whether a piece under the number of this call can be its own. An id alone may have been made up for the piece."""
+        if not name or not self.name:
+            return True
+        return name == self.name and (not id or self.id in ("", id))
+
     @property
     def is_whole(self) -> bool:
         """Whether its arguments are a whole object, so that no piece can follow."""
@@ -88,12 +94,7 @@ class CallPieces:
         if call is None:  # a number that nothing began under
             begins = id or name or not self.calls
             return None if begins else self.calls[-1]
-        if not name or not call.name:
-            return call  # an id alone may have been made up for this piece
-        if name != call.name:
-            return None
-        has_another_id = id and call.id not in ("", id)
-        return None if has_another_id else call
+        return call if call.may_go_on(id, name) else None
 
     def _begin(self, number: int, id: str, name: str, arguments: str) -> list[ModelEvent]:
         used = {call.index for call in self.calls}

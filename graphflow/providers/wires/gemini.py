@@ -203,6 +203,7 @@ def _render_content(part: str | Media) -> Json:
 
 def _render_answer(turn: AssistantTurn) -> list[Json]:
     is_own = turn.wire == NAME
+    # Calls of another provider's model have no signature, and Gemini 3 refuses a turn whose first call lacks one.
     rendered = [_part(part, is_own) for part in turn.in_order]
     parts = [part for part in rendered if part]
     if not is_own:
@@ -366,6 +367,8 @@ class GeminiParser:
         reason = finish_of(FINISH, raw, NAME, self.explanation)
         return "tool_calls" if reason == "stop" and self.called else reason
 
+    # Parts have no numbers: those of one kind in a row are one part, and each call is one of its own.
+    #   text text thinking text call call   ->   1 1 2 3 4 5
     def _at(self, kind: str) -> int:
         if kind != self.kind or kind == "call":
             self.kind = kind
@@ -428,18 +431,19 @@ def _opened(chunk: Json) -> Opened:
 
 def parse_grounding(grounding: Json, text: str) -> list[Cited]:
     """The sources of an answer (ai.google.dev/gemini-api/docs/google-search): which chunks support which stretch of it."""
-    chunks = [_only_value(chunk) for chunk in grounding.get("groundingChunks") or ()]
+    pages = dict(enumerate(map(_only_value, grounding.get("groundingChunks") or ())))
     cited: list[Cited] = []
     used: set[int] = set()
     for support in grounding.get("groundingSupports") or ():
         start, end = _stretch(support.get("segment") or {}, text)
         for number in support.get("groundingChunkIndices") or ():
-            if number < len(chunks):
+            page = pages.get(number)
+            if page is not None:
                 used.add(number)
-                cited.append(_source(chunks[number], start, end))
-    for number, chunk in enumerate(chunks):
+                cited.append(_source(page, start, end))
+    for number, page in pages.items():
         if number not in used:
-            cited.append(_source(chunk))
+            cited.append(_source(page))
     return cited
 
 

@@ -25,6 +25,7 @@ from graphflow.model.seam import (
     ThinkingDelta,
     UsageDelta,
 )
+from graphflow.model.settings import Settings
 from graphflow.model.turns import CacheMark, Thinking, ToolCall, ToolResult, Turn
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.openai_chat import render_tool
@@ -56,7 +57,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         raise cannot(NAME, f"tool_choice={settings.tool_choice!r}")
     one_at_a_time(NAME, request)
     body: Json = {"model": model, "stream": stream}
-    if request.tools and settings.tool_choice != "none":
+    if request.tools and settings.tool_choice != "none":  # it knows no choice: without tools it calls none
         body["tools"] = [render_tool(tool, dialect) for tool in request.tools]
     if request.output_schema is not None:
         body["format"] = request.output_schema
@@ -66,7 +67,14 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         body["think"] = render_thinking(settings.thinking)
     if request.top_logprobs:  # docs.ollama.com/api/chat, from 0.12.11 on
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
-    options = present(
+    options = _render_options(settings)
+    if options:
+        body["options"] = options
+    return body
+
+
+def _render_options(settings: Settings) -> Json:
+    return present(
         temperature=settings.temperature,
         top_p=settings.top_p,
         top_k=settings.top_k,
@@ -76,9 +84,6 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         frequency_penalty=settings.frequency_penalty,
         stop=list(settings.stop) or None,
     )
-    if options:
-        body["options"] = options
-    return body
 
 
 def render_thinking(thinking: bool | int | str) -> bool | str:
@@ -175,7 +180,7 @@ class OllamaParser:
             events += read_logprobs(data["logprobs"])
         for call in message.get("tool_calls") or ():
             events += self._call(call)
-        if data.get("done"):
+        if data.get("done"):  # the last line holds the counts and why it ended
             self.done = True
             self.last = data
         return events

@@ -40,6 +40,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     refuse(NAME, request, ("stop", "seed", "top_k", "presence_penalty", "frequency_penalty"))
     if dialect.lean:
         refuse("ChatGPT's backend", request, ("temperature", "top_p", "max_tokens"))
+    # Reasoning goes back encrypted, since nothing is stored; models that do not reason refuse to hear of it.
     reasons = REASONS.search(model) is not None
     body: Json = {"model": model, "stream": stream}
     include: list[str] = []
@@ -166,27 +167,29 @@ def _item(part: Part, is_own: bool, is_lost: bool) -> Json | None:
     """
     keep = dict(part.keep) if is_own else {}
     keep.pop("stored", None)
-    match part:
-        case Thinking():
-            if not keep or _is_lost(part):
-                return None
-            return {"type": "reasoning", "summary": [], **keep}
-        case Block():
-            return dict(keep["item"]) if keep else None
-    if is_lost:
+    if is_lost and type(part) is not Thinking:
         keep.pop("id", None)
     match part:
         case TextPart():
             return _message(part.text, keep) if part.text else None
         case ToolCall():
-            arguments = part.arguments if arguments_of(part.arguments) else "{}"
-            call: Json = {
-                "type": "function_call",
-                "call_id": part.id,
-                "name": part.name,
-                "arguments": arguments,
-            }
-            return call | present(id=keep.get("id"))
+            return _call(part, keep)
+        case Thinking():
+            may_go_back = keep and not _is_lost(part)
+            return {"type": "reasoning", "summary": [], **keep} if may_go_back else None
+        case Block():
+            return dict(keep["item"]) if keep else None
+
+
+def _call(call: ToolCall, keep: Json) -> Json:
+    arguments = call.arguments if arguments_of(call.arguments) else "{}"
+    item: Json = {
+        "type": "function_call",
+        "call_id": call.id,
+        "name": call.name,
+        "arguments": arguments,
+    }
+    return item | present(id=keep.get("id"))
 
 
 def _message(text: str, keep: Json) -> Json:

@@ -109,9 +109,7 @@ class ResponsesParser:
 
     def _finish(self, final: Json) -> Finished:
         status = str(final.get("status") or self.kind.removeprefix("response."))
-        details = final.get("incomplete_details") or {}
-        why = str(details.get("reason") or "")
-        raw = f"{status}:{why}" if why else status
+        raw = _raw_finish(status, final)
         hint = ""
         if status in UNFINISHED:
             hint = "it is made in the background, and nobody here waits for it"
@@ -215,6 +213,8 @@ class ResponsesParser:
         agrees = _in_order(streamed)
         events: list[ModelEvent] = []
         items: list[Item] = []
+        # What the full forms say beyond the pieces may be handed on as it is only if no piece was wrong and none is missing
+        # in the middle; else the answer begins again, in the output's order.
         for full, item in zip(output, streamed, strict=True):
             if item is None:
                 item = self._new_item(part_of(full))
@@ -298,6 +298,13 @@ _HANDLERS: dict[str, Callable[[ResponsesParser, Json], list[ModelEvent]]] = {
     "error": ResponsesParser._response_failed,
 }
 """What an event of each type does; all others are ignored."""
+
+
+def _raw_finish(status: str, final: Json) -> str:
+    """Why it ended, in the API's words: "completed", "incomplete:max_output_tokens"."""
+    details = final.get("incomplete_details") or {}
+    why = str(details.get("reason") or "")
+    return f"{status}:{why}" if why else status
 
 
 def _in_order(streamed: list[Item | None]) -> bool:
