@@ -244,9 +244,7 @@ class ReplyBuilder:
                 reply.usd = None  # it was stopped before it said what it cost
             return
         for name in _COUNTS:
-            counts = [getattr(usage, name) for usage in usages]
-            known = [count for count in counts if count is not None]
-            setattr(reply, name, sum(known) if known else None)
+            setattr(reply, name, _total(usages, name))
         if any(usage.usd is None for usage in usages):
             reply.usd = None
 
@@ -281,6 +279,13 @@ class ReplyBuilder:
         stretches[None] = (0, length)
         sources = [_source(cited, stretches.get(cited.index)) for cited in self.cited]
         return tuple(dict.fromkeys(sources))
+
+
+def _total(usages: list[UsageDelta], name: str) -> float | None:
+    """The sum of a count over several tries; None if none of them has said it."""
+    counts = [getattr(usage, name) for usage in usages]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _source(cited: Cited, part: tuple[int, int] | None) -> Source:

@@ -121,8 +121,9 @@ _MAKERS = (
 def _unnamed(named: str) -> str:
     """What somebody meant who gave a model without its provider."""
     provider, slash, model = named.partition("/")
-    if slash and (provider in ENDPOINTS or provider in ALIASES):
-        return f"did you mean '{ALIASES.get(provider, provider)}:{model}'?"
+    provider = ALIASES.get(provider, provider)
+    if slash and provider in ENDPOINTS:
+        return f"did you mean '{provider}:{model}'?"
     for pattern, maker in _MAKERS:
         if re.match(pattern, named, re.IGNORECASE):
             return f"did you mean '{maker}:{named}'?"

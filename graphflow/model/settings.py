@@ -6,7 +6,7 @@ those that it has words for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, Literal, TypedDict
@@ -71,6 +71,7 @@ class Settings:
     def __post_init__(self) -> None:
         if isinstance(self.stop, tuple):
             return
+        # One text, or a list of them, as people write it. The class is frozen for everybody else.
         texts = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
         object.__setattr__(self, "stop", texts)
 
@@ -80,33 +81,46 @@ class Settings:
         Raises:
             DeclarationError: one has not; the text names it.
         """
-        for problem in self._problems():
+        problem = self._problem()
+        if problem:
             raise DeclarationError(f"{whose}: {problem}")
-        if self.thinking == "none" or _is_zero(self.thinking):
+        is_no_budget = self.thinking == 0 and self.thinking is not False
+        if is_no_budget or self.thinking == "none":
             return replace(self, thinking=False)
         return self
 
-    def _problems(self) -> Iterator[str]:
+    def _problem(self) -> str:
+        """What is wrong with the first setting that has a value it cannot have; empty if all is well."""
         for name, (kinds, words) in _KINDS.items():
             value = getattr(self, name)
-            if value is not None and not _is_of(kinds, value):
-                yield f"{name}={value!r} must be {words}"
-        for name in _FRACTIONS:
-            value = getattr(self, name)
-            if value is not None and not isfinite(value):
-                yield f"{name}={value!r} must be a finite number"
-        if isinstance(self.thinking, int) and self.thinking < 0:
-            yield f"thinking={self.thinking!r} must not be negative"
+            if value is None:
+                continue
+            if not _is_of(kinds, value):
+                return f"{name}={value!r} must be {words}"
+            if name in _FRACTIONS and not isfinite(value):
+                return f"{name}={value!r} must be a finite number"
         if self.max_tokens is not None and self.max_tokens < 1:
-            yield f"max_tokens={self.max_tokens!r} must be at least 1"
-        if isinstance(self.thinking, str) and self.thinking not in (*EFFORTS, "none"):
-            yield f"thinking={self.thinking!r} must be one of {', '.join(EFFORTS)}, a budget in tokens, True or False"
+            return f"max_tokens={self.max_tokens!r} must be at least 1"
+        return self._problem_of_thinking()
+
+    def _problem_of_thinking(self) -> str:
+        thinking = self.thinking
+        if isinstance(thinking, int) and thinking < 0:
+            return f"thinking={thinking!r} must not be negative"
+        if isinstance(thinking, str) and thinking not in (*EFFORTS, "none"):
+            efforts = ", ".join(EFFORTS)
+            return f"thinking={thinking!r} must be one of {efforts}, a budget in tokens, True or False"
+        return ""
 
     @property
     def stated(self) -> dict[str, Any]:
         """The settings that are not the default."""
-        values = {name: getattr(self, name) for name in SETTINGS}
-        return {name: value for name, value in values.items() if value != getattr(DEFAULTS, name)}
+        stated: dict[str, Any] = {}
+        for name in SETTINGS:
+            value = getattr(self, name)
+            if value != getattr(DEFAULTS, name):
+                stated[name] = value
+        return stated
 
 
 SETTINGS = tuple(setting.name for setting in fields(Settings))
@@ -114,13 +128,21 @@ SETTINGS = tuple(setting.name for setting in fields(Settings))
 DEFAULTS = Settings()
 
 _FRACTIONS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
-_COUNTS = ("max_tokens", "seed", "top_k")
-_FLAGS = ("parallel_calls", "prompt_cache")
+_NUMBER = ((int, float), "a number")
+_COUNT = ((int,), "a whole number")
+_FLAG = ((bool,), "True or False")
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    **dict.fromkeys(_FRACTIONS, ((int, float), "a number")),
-    **dict.fromkeys(_COUNTS, ((int,), "a whole number")),
+    "temperature": _NUMBER,
+    "top_p": _NUMBER,
+    "presence_penalty": _NUMBER,
+    "frequency_penalty": _NUMBER,
+    "max_tokens": _COUNT,
+    "seed": _COUNT,
+    "top_k": _COUNT,
     "tool_choice": ((str,), 'the name of a tool, "auto", "none" or "required"'),
-    **dict.fromkeys(_FLAGS, ((bool,), "True or False")),
+    "parallel_calls": _FLAG,
+    "prompt_cache": _FLAG,
+    # A number of tokens, an effort, or on and off: the wires say it in their vendors' words.
     "thinking": ((bool, int, str), "a budget in tokens, an effort, True or False"),
 }
 """What each setting can be. True and False are numbers to Python, and to nobody else."""
@@ -130,7 +152,3 @@ def _is_of(kinds: tuple[type, ...], value: object) -> bool:
     if isinstance(value, bool):
         return bool in kinds
     return isinstance(value, kinds)
-
-
-def _is_zero(thinking: object) -> bool:
-    return thinking == 0 and thinking is not False

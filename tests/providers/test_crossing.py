@@ -190,7 +190,7 @@ def test_what_a_picture_is_follows_from_its_media_type() -> None:
 
     assert Media(mime="audio/wav", data=b"x").kind == "audio"
     assert Media(mime="application/pdf", data=b"x").kind == "document"
-    with pytest.raises(ValueError, match="is no image"):
+    with pytest.raises(ValueError, match="is not a type of image"):
         Media(kind="image", mime="audio/wav", data=b"x")
 
 
