@@ -15,14 +15,14 @@ IDLE_S = 10
 """Seconds of silence before the first question."""
 EACH_S = 5
 """Seconds from one question to the next."""
-ASKED = 3
+MAX_QUESTIONS = 3
 """Questions without an answer, after which the connection is lost."""
 OPTIONS = (
     ("TCP_KEEPIDLE", IDLE_S),
     ("TCP_KEEPALIVE", IDLE_S),  # what macOS calls it
     ("TCP_KEEPINTVL", EACH_S),
-    ("TCP_KEEPCNT", ASKED),
-    ("TCP_USER_TIMEOUT", 1000 * (IDLE_S + ASKED * EACH_S)),  # the same for what was sent and never received
+    ("TCP_KEEPCNT", MAX_QUESTIONS),
+    ("TCP_USER_TIMEOUT", 1000 * (IDLE_S + MAX_QUESTIONS * EACH_S)),  # the same for what was sent and never received
 )
 
 
@@ -37,7 +37,7 @@ def set_late(stream: Any) -> None:
     try:
         sock = stream.get_extra_info("socket")
         is_set = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-    except (OSError, AttributeError):  # a stream that is no socket has none
+    except (OSError, AttributeError):  # a stream that is not a socket has none
         return
     if not is_set:
         set_keep_alive(sock)
@@ -72,8 +72,9 @@ class Idle:
 
 def set_keep_alive(sock: Any) -> None:
     """Has the system ask for signs of life."""
-    with suppress(OSError, AttributeError):  # a stream that is no socket has none
+    with suppress(OSError, AttributeError):  # a stream that is not a socket has none
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in OPTIONS:
-            if (number := getattr(socket, option, None)) is not None:
+            number = getattr(socket, option, None)
+            if number is not None:  # systems differ in which of them they have
                 sock.setsockopt(socket.IPPROTO_TCP, number, value)

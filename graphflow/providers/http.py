@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-LARGEST_LIST = 8 * 1024 * 1024
+MAX_LIST_BYTES = 8 * 1024 * 1024
 """Bytes of a plain reply at most."""
 DRAIN_S = 0.5
 """Seconds that a server has to end a reply whose last event has come, so that its connection can be used again."""
@@ -51,8 +51,11 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in ("connect_s", "first_s", "idle_s", "whole_s"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
-                raise DeclarationError(f"Timeouts({name}={value!r}): give a positive number of seconds, or None")
+            if value is None:
+                continue
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not is_number or not value > 0:  # NaN is not more than 0
+                raise DeclarationError(f"Timeouts({name}={value!r}) must be a positive number of seconds, or None")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +71,57 @@ class Call:
 
 
 # -- clients ---------------------------------------------------------------------------------------------------------------
-_clients: dict[int, tuple[ReferenceType[asyncio.AbstractEventLoop], Any, Any, Idle]] = {}
-"""By the loop's id: the loop, weakly, its client, what closes that with it, and which of its connections are idle."""
 EXPIRY_S = 60
 """Seconds after which an idle connection is closed."""
+MAX_IDLE_CONNECTIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _LoopClient:
+    """The client of one event loop.
+
+    Attributes:
+        loop: the loop, weakly: the client must not keep it alive.
+        client: the client itself.
+        keeper: what closes the client with the loop.
+        idle: which of its connections are idle.
+    """
+
+    loop: ReferenceType[asyncio.AbstractEventLoop]
+    client: httpx.AsyncClient
+    keeper: AsyncGenerator[None, None]
+    idle: Idle
+
+
+_clients: dict[int, _LoopClient] = {}
+"""By the loop's id."""
 _tls: list[ssl.SSLContext] = []
 
 
 async def client() -> httpx.AsyncClient:
     """The client of this event loop. It is closed when the loop shuts down its generators, as `asyncio.run` does."""
-    found, _ = await _client_and_idle()
-    return found
+    own = await _loop_client()
+    return own.client
 
 
-async def _client_and_idle() -> tuple[httpx.AsyncClient, Idle]:
+async def _loop_client() -> _LoopClient:
     loop = asyncio.get_running_loop()
-    held = _clients.get(id(loop))
-    if held is None or held[0]() is not loop:
+    number = id(loop)
+    own = _clients.get(number)
+    if own is None or own.loop() is not loop:  # an id is given anew when its loop is gone
         _forget_closed_loops()
         made = _new_client()
-        keeper = _keep(id(loop), made)
-        _clients[id(loop)] = held = (ref(loop), made, keeper, Idle(EXPIRY_S))
-        await anext(keeper)
-    return held[1], held[3]
+        own = _LoopClient(ref(loop), made, _keep(number, made), Idle(EXPIRY_S))
+        _clients[number] = own
+        await anext(own.keeper)
+    return own
 
 
 def _forget_closed_loops() -> None:
     """Forgets loops that were closed without a word to their generators."""
-    for number, (other, *_) in list(_clients.items()):
-        gone = other()
-        if gone is None or gone.is_closed():
+    for number, own in list(_clients.items()):
+        loop = own.loop()
+        if loop is None or loop.is_closed():
             del _clients[number]
 
 
@@ -106,7 +130,12 @@ def _new_client() -> httpx.AsyncClient:
 
     if not _tls:
         _tls.append(httpx.create_ssl_context())  # reads the CA bundle: 20 ms, once a process
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=EXPIRY_S)
+    # The number of requests at once is for `Pace` and the limits of a run to decide, and each wait has a timer of ours.
+    limits = httpx.Limits(
+        max_connections=None,
+        max_keepalive_connections=MAX_IDLE_CONNECTIONS,
+        keepalive_expiry=EXPIRY_S,
+    )
     return httpx.AsyncClient(verify=_tls[0], limits=limits, timeout=None, follow_redirects=False)
 
 
@@ -121,9 +150,10 @@ async def _keep(number: int, made: httpx.AsyncClient) -> AsyncGenerator[None, No
 
 async def aclose() -> None:
     """Closes this loop's connections now; the next request opens new ones."""
-    held = _clients.get(id(asyncio.get_running_loop()))
-    if held is not None:
-        await held[2].aclose()
+    loop = asyncio.get_running_loop()
+    own = _clients.get(id(loop))
+    if own is not None:
+        await own.keeper.aclose()
 
 
 async def get(
@@ -147,7 +177,7 @@ async def get(
         async with sender.stream("GET", url, headers=dict(headers), timeout=limit, extensions=trace) as response:
             async for piece in response.aiter_bytes():
                 body += piece
-                if len(body) > LARGEST_LIST:
+                if len(body) > MAX_LIST_BYTES:
                     break
             return response.status_code, response.headers, bytes(body)
     except httpx.TimeoutException:
@@ -168,7 +198,9 @@ class Watch:
         self._task: asyncio.Task[Any] | None = None
         self._cancelling = 0
         self._handle: asyncio.TimerHandle | None = None
-        self.end = None if whole_s is None else self._loop.time() + whole_s
+        self.end: float | None = None
+        if whole_s is not None:
+            self.end = self._loop.time() + whole_s
         self.deadline: float | None = None
         self.phase = ""
         self.expired = False
@@ -186,7 +218,7 @@ class Watch:
     def until(self, deadline: float | None, phase: str) -> None:
         """From here the task waits for the network, until then at most."""
         task = asyncio.current_task()
-        if task is not self._task and task is not None:
+        if task is not self._task and task is not None:  # a stream may be read on by another task
             self._task, self._cancelling = task, task.cancelling()
         self.phase = phase
         if self.end is not None and (deadline is None or self.end < deadline):
@@ -206,7 +238,7 @@ class Watch:
 
     def _fire(self) -> None:
         self._handle = None
-        if self.deadline is None:
+        if self.deadline is None:  # the task computes, or its consumer does: nobody waits for the network
             return
         if self._loop.time() < self.deadline:
             self._arm(self.deadline)
@@ -223,18 +255,17 @@ class Watch:
 
     def took_back(self) -> bool:
         """Whether a cancellation was this timer's and nobody else's; it is undone then."""
-        return self.expired and self._task is not None and self._task.uncancel() <= self._cancelling
+        if not self.expired or self._task is None:
+            return False
+        return self._task.uncancel() <= self._cancelling
 
 
 class Unsendable(Exception):
     """A request that cannot even be built here: a proxy, a certificate file, a header. Its text names no header."""
 
 
-_SETUP = (Unsendable,)
-
-
 # -- one exchange ----------------------------------------------------------------------------------------------------------
-async def exchange(call: Call, reading: ReplyReader, timeouts: Timeouts) -> AsyncGenerator[list[ModelEvent], None]:
+async def exchange(call: Call, reader: ReplyReader, timeouts: Timeouts) -> AsyncGenerator[list[ModelEvent], None]:
     """Sends one request and yields the events of its reply as they come, those of one piece at once.
 
     Raises:
@@ -244,27 +275,26 @@ async def exchange(call: Call, reading: ReplyReader, timeouts: Timeouts) -> Asyn
 
     watch = Watch(timeouts.whole_s)
     pieces = _Pieces(call, timeouts, watch)
-    ended = False
+    is_complete = False
     failure: ModelError | None = None
     try:
         headers, status = await pieces.open()
-        reading.begin(status, headers)
-        while not ended and (piece := await pieces.next()) is not None:
-            if events := reading.feed(piece):
-                pieces.begun = pieces.begun or any(type(event) is not Opened for event in events)
+        reader.begin(status, headers)
+        while not is_complete and (piece := await pieces.next()) is not None:
+            if events := reader.feed(piece):
+                pieces.answer_began = pieces.answer_began or any(type(event) is not Opened for event in events)
                 yield events
-            ended = reading.complete
-        yield reading.end()
-        if reading.failure is not None:
-            raise reading.failure
+            is_complete = reader.complete
+        yield reader.end()
+        if reader.failure is not None:
+            raise reader.failure
         await pieces.drain()
     except asyncio.CancelledError:
-        if watch.took_back():
-            failure = _late(reading.provider, watch.phase, timeouts)
-        else:
+        if not watch.took_back():
             raise
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, *_SETUP) as error:
-        failure = _failed(reading.provider, call.url, error, timeouts)
+        failure = _late(reader.provider, watch.phase, timeouts)
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, Unsendable) as error:
+        failure = _failed(reader.provider, call.url, error, timeouts)
     finally:
         watch.close()
         await pieces.aclose()
@@ -279,8 +309,9 @@ class _Pieces:
         self.call = call
         self.timeouts = timeouts
         self.watch = watch
-        self.begun = False
+        self.answer_began = False
         self.first: float | None = None
+        """When the answer has to have begun."""
         self.idle: Idle | None = None
         self.response: httpx.Response | None = None
         self.stream: AsyncIterator[bytes] | None = None
@@ -290,23 +321,27 @@ class _Pieces:
         import httpx
 
         try:
-            sender, self.idle = await _client_and_idle()
+            own = await _loop_client()
+            self.idle = own.idle
             connect = httpx.Timeout(None, connect=self.timeouts.connect_s)
             is_open = self.idle.take(self.call.url, self.watch.now())
-            request = self._built(sender, connect, {} if is_open else {"trace": keep_alive})
+            extensions = {} if is_open else {"trace": keep_alive}
+            request = self._built(own.client, connect, extensions)
         except (ImportError, OSError, TypeError, ValueError) as error:
             raise Unsendable(type(error).__name__, str(error)) from None
         self.first = self.watch.wait(self.timeouts.first_s, "first")
         try:
-            self.response = await sender.send(request, stream=True)
+            self.response = await own.client.send(request, stream=True)
         except (OverflowError, ExceptionGroup) as error:
             raise Unsendable(type(error).__name__, "the address cannot be reached") from None
         self.watch.pause()
         if is_open:  # it may have been closed by the other side, and a new one opened
             set_late(self.response.extensions.get("network_stream"))
-        plain = "content-encoding" not in self.response.headers
-        self.stream = (self.response.aiter_raw() if plain else self.response.aiter_bytes()).__aiter__()
-        return self.response.headers, self.response.status_code
+        response = self.response
+        is_compressed = "content-encoding" in response.headers
+        pieces = response.aiter_bytes() if is_compressed else response.aiter_raw()
+        self.stream = pieces.__aiter__()
+        return response.headers, response.status_code
 
     def _built(self, sender: httpx.AsyncClient, connect: httpx.Timeout, extensions: dict[str, Any]) -> httpx.Request:
         return sender.build_request(
@@ -320,7 +355,7 @@ class _Pieces:
 
     async def next(self) -> bytes | None:
         """The next piece, or None at the end."""
-        if self.begun:
+        if self.answer_began:
             self.watch.wait(self.timeouts.idle_s, "idle")
         else:
             self.watch.until(self.first, "first")
@@ -333,7 +368,7 @@ class _Pieces:
             self.watch.pause()
 
     async def drain(self) -> None:
-        """Reads what follows the last event, so that the connection can be used again; what goes wrong now is no matter."""
+        """Reads what follows the last event, so that the connection can be used again; what fails now does not matter."""
         import httpx
 
         assert self.stream is not None
@@ -353,15 +388,16 @@ class _Pieces:
 
 
 def _late(provider: str, phase: str, timeouts: Timeouts) -> ModelTimeout:
-    waited = {"first": timeouts.first_s, "idle": timeouts.idle_s, "whole": timeouts.whole_s}.get(phase)
-    what = {
-        "first": f"did not begin to answer within first_s={waited:g} s",
-        "idle": f"said nothing for idle_s={waited:g} s in the middle of an answer",
-        "whole": f"did not finish an answer within whole_s={waited:g} s",
-    }[phase]
+    match phase:
+        case "first":
+            what = f"did not begin to answer within first_s={timeouts.first_s:g} s"
+        case "idle":
+            what = f"said nothing for idle_s={timeouts.idle_s:g} s in the middle of an answer"
+        case _:
+            what = f"did not finish an answer within whole_s={timeouts.whole_s:g} s"
     error = ModelTimeout(f"{provider} {what}; allow more with connect(..., timeouts=Timeouts(...))", provider=provider)
     error.phase = phase
-    error.retryable = phase != "whole"
+    error.retryable = phase != "whole"  # another try would have to be faster by luck
     return error
 
 
@@ -369,27 +405,37 @@ def _failed(provider: str, url: str, error: Exception, timeouts: Timeouts) -> Mo
     import httpx
 
     where = _host(url)
-    if isinstance(error, Unsendable):
-        kind, text = error.args
-        why = "a header holds what HTTP does not allow" if "Unicode" in kind or kind == "TypeError" else text[:300]
-        return BadRequest(f"{provider}: the request to {where} cannot be sent from here: {why}", provider=provider)
-    if isinstance(error, httpx.ConnectTimeout):
-        late = ModelTimeout(f"{provider}: no connection to {where} within {timeouts.connect_s:g} s", provider=provider)
-        late.phase = "connect"
-        return late
-    if isinstance(error, httpx.DecodingError):
-        return MalformedReply(f"{provider}: the reply cannot be decompressed", provider=provider)
-    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
-        return BadRequest(f"{provider}: {where!r} is no address of a server; give base_url='https://host/v1'")
-    if isinstance(error, httpx.LocalProtocolError):  # its text quotes the header, and so the key
-        return BadRequest(f"{provider}: a header of the request holds what HTTP does not allow")
-    if isinstance(error, httpx.ConnectError):
-        text = f"{provider}: no connection to {where}: {_reason(error)}"
-    elif isinstance(error, httpx.RemoteProtocolError):
-        text = f"{provider}: the connection to {where} broke before the reply was whole"
-    else:
-        text = f"{provider}: the connection to {where} failed ({type(error).__name__})"
+    match error:
+        case Unsendable():
+            why = _why_unsendable(error)
+            return BadRequest(f"{provider}: the request to {where} cannot be sent from here: {why}", provider=provider)
+        case httpx.ConnectTimeout():
+            text = f"{provider}: no connection to {where} within {timeouts.connect_s:g} s"
+            late = ModelTimeout(text, provider=provider)
+            late.phase = "connect"
+            return late
+        case httpx.DecodingError():
+            return MalformedReply(f"{provider}: the reply cannot be decompressed", provider=provider)
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return BadRequest(f"{provider}: {where!r} is not the address of a server; give base_url='https://host/v1'")
+        case httpx.LocalProtocolError():  # its text quotes the header, and so the key
+            return BadRequest(f"{provider}: a header of the request holds what HTTP does not allow")
+        case httpx.ConnectError():
+            text = f"{provider}: no connection to {where}: {_reason(error)}"
+        case httpx.RemoteProtocolError():
+            text = f"{provider}: the connection to {where} broke before the reply was whole"
+        case _:
+            kind = type(error).__name__
+            text = f"{provider}: the connection to {where} failed ({kind})"
     return ConnectionFailed(text, provider=provider)
+
+
+def _why_unsendable(error: Unsendable) -> str:
+    kind, text = error.args
+    is_header = kind == "TypeError" or "Unicode" in kind
+    if is_header:
+        return "a header holds what HTTP does not allow"  # its own text quotes the header
+    return str(text[:300])
 
 
 def _reason(error: BaseException) -> str:
@@ -411,4 +457,7 @@ def _host(url: str) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return "the address"
-    return f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else url.split("?")[0][:100]
+    if parts.hostname:
+        return f"{parts.scheme}://{parts.hostname}{port}"
+    without_query = url.partition("?")[0]
+    return without_query[:100]

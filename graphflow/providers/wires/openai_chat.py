@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-from graphflow.errors import MalformedReply, ModelError
+from graphflow.errors import BadRequest, MalformedReply, ModelError
 from graphflow.messages.media import Media
 from graphflow.model.seam import (
     Cited,
@@ -43,8 +43,8 @@ from graphflow.providers.wires.wire import (
     cannot,
     effort_of,
     finish_of,
-    hosted_tools,
     later_usage,
+    offers_tools,
     present,
     read_logprobs,
     refuse,
@@ -54,6 +54,12 @@ NAME = "openai-chat"
 
 AUDIO = frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/mpeg", "audio/mp3"})
 """The sounds that OpenAI takes: wav and mp3."""
+AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}
+"""What the API calls a format, where a media type calls it otherwise."""
+WITHOUT_TOP_K = (NAME, "groq", "mistral")
+"""Dialects that refuse the parameter."""
+BRIDGE: Json = {"role": "assistant", "content": "OK"}
+"""What stands between tool results and a user's message, where a dialect wants an assistant's there."""
 REASONS = re.compile(r"(^|[/:])(o\d|gpt-[5-9]|codex)")
 """Names of OpenAI's models that reason, fine-tuned ones (`ft:o4-mini:...`) among them."""
 FINISH: dict[str, Finish] = {
@@ -84,65 +90,102 @@ FINISH: dict[str, Finish] = {
 # -- rendering -------------------------------------------------------------------------------------------------------------
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A chat completion request without its messages."""
-    refuse(NAME, request, ("top_k",) if dialect.name in (NAME, "groq", "mistral") else ())
-    body = {"model": model, "stream": stream}
+    if dialect.name in WITHOUT_TOP_K:
+        refuse(NAME, request, ("top_k",))
+    settings = request.settings
+    body: Json = {"model": model, "stream": stream}
     if stream and dialect.stream_usage:
         body["stream_options"] = {"include_usage": True}
-    if request.tools:
-        body["tools"] = [render_tool(tool, dialect) for tool in request.tools]
-    has_tools = bool(request.tools or hosted_tools(request))  # without any, words about them are refused
-    if request.settings.tool_choice is not None and has_tools:
-        body["tool_choice"] = render_tool_choice(request.settings.tool_choice, dialect)
-    if request.output_schema is not None and dialect.schema:
-        shape = present(name=request.output_name, schema=request.output_schema, strict=dialect.strict or None)
-        body["response_format"] = {"type": "json_schema", "json_schema": shape}
-    elif request.json_mode or request.output_schema is not None:
-        body["response_format"] = {"type": "json_object"}
+    body |= _render_tool_fields(request, dialect)
+    body |= _render_format(request, dialect)
     if request.top_logprobs:
         body |= {"logprobs": True, "top_logprobs": request.top_logprobs}
-    if request.settings.thinking is not None:
-        body |= render_thinking(request.settings.thinking, model, dialect)
-    return body | present(
-        temperature=request.settings.temperature,
-        top_p=request.settings.top_p,
-        top_k=request.settings.top_k,
-        presence_penalty=request.settings.presence_penalty,
-        frequency_penalty=request.settings.frequency_penalty,
-        parallel_tool_calls=request.settings.parallel_calls if has_tools else None,
-        stop=list(request.settings.stop) or None,
-        **{dialect.max_tokens: request.settings.max_tokens, dialect.seed: request.settings.seed},
+    if settings.thinking is not None:
+        body |= render_thinking(settings.thinking, model, dialect)
+    body |= present(
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        presence_penalty=settings.presence_penalty,
+        frequency_penalty=settings.frequency_penalty,
+        stop=list(settings.stop) or None,
     )
+    if settings.max_tokens is not None:
+        body[dialect.max_tokens] = settings.max_tokens
+    if settings.seed is not None:
+        body[dialect.seed] = settings.seed
+    return body
+
+
+def _render_tool_fields(request: Request, dialect: Dialect) -> Json:
+    """The tools, and how they may be called; without any, the API refuses to hear of calls."""
+    fields: Json = {}
+    if request.tools:
+        fields["tools"] = [render_tool(tool, dialect) for tool in request.tools]
+    if not offers_tools(request):
+        return fields
+    settings = request.settings
+    if settings.tool_choice is not None:
+        fields["tool_choice"] = render_tool_choice(settings.tool_choice, dialect)
+    if settings.parallel_calls is not None:
+        fields["parallel_tool_calls"] = settings.parallel_calls
+    return fields
+
+
+def _render_format(request: Request, dialect: Dialect) -> Json:
+    """The form of the answer; a dialect that takes no schema is asked for any JSON object."""
+    schema = request.output_schema
+    if schema is not None and dialect.schema:
+        shape: Json = {"name": request.output_name, "schema": schema}
+        if dialect.strict:
+            shape["strict"] = True
+        return {"response_format": {"type": "json_schema", "json_schema": shape}}
+    if request.json_mode or schema is not None:
+        return {"response_format": {"type": "json_object"}}
+    return {}
 
 
 def render_thinking(thinking: bool | int | str, model: str, dialect: Dialect) -> Json:
     """How much a model reasons, in the dialect's words."""
-    off = thinking is False or thinking == "none"
+    is_off = thinking is False or thinking == "none"
     match dialect.effort:
-        case "reasoning_effort" if off and dialect.name == NAME and not REASONS.search(model):
-            return {}  # it does not reason, and refuses the word
         case "reasoning_effort":
+            refuses_the_word = dialect.name == NAME and not REASONS.search(model)
+            if is_off and refuses_the_word:  # it does not reason anyway
+                return {}
             return {"reasoning_effort": effort_of(thinking, model)}
         case "high or none":  # docs.mistral.ai/capabilities/reasoning
-            return {"reasoning_effort": "none" if off or thinking == "minimal" else "high"}
+            is_least = is_off or thinking == "minimal"
+            return {"reasoning_effort": "none" if is_least else "high"}
         case "type":  # api-docs.deepseek.com/guides/thinking_mode
-            return {"thinking": {"type": "disabled" if off else "enabled"}}
+            return {"thinking": {"type": "disabled" if is_off else "enabled"}}
         case "reasoning":  # openrouter.ai/docs/use-cases/reasoning-tokens
-            if isinstance(thinking, bool):
-                return {"reasoning": {"enabled": thinking}}
-            return {"reasoning": {"effort": thinking} if isinstance(thinking, str) else {"max_tokens": thinking}}
+            return {"reasoning": _render_reasoning(thinking)}
+
+
+def _render_reasoning(thinking: bool | int | str) -> Json:
+    if isinstance(thinking, bool):
+        return {"enabled": thinking}
+    if isinstance(thinking, str):
+        return {"effort": thinking}
+    return {"max_tokens": thinking}
 
 
 def render_tool(tool: ToolSpec, dialect: Dialect) -> Json:
     """One tool."""
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function | present(strict=tool.strict)}
+    function: Json = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
 
 
 def render_tool_choice(choice: str, dialect: Dialect) -> str | Json:
     """Which tool it is to call."""
     if choice == "required":
         return dialect.required
-    return choice if choice in ("auto", "none") else {"type": "function", "function": {"name": choice}}
+    if choice in ("auto", "none"):
+        return choice
+    return {"type": "function", "function": {"name": choice}}
 
 
 def render_system(request: Request, dialect: Dialect) -> list[Json]:
@@ -154,11 +197,10 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
     """One turn as messages."""
     match turn:
         case UserTurn():
-            bridge: list[Json] = [{"role": "assistant", "content": "OK"}]
-            return [
-                *(bridge if dialect.bridge and isinstance(before, ToolTurn) else ()),
-                {"role": "user", "content": render_content(turn.content, dialect)},
-            ]
+            message: Json = {"role": "user", "content": render_content(turn.content, dialect)}
+            if dialect.bridge and isinstance(before, ToolTurn):
+                return [BRIDGE, message]
+            return [message]
         case AssistantTurn():
             return [_assistant(turn, dialect)]
         case ToolTurn():
@@ -166,20 +208,33 @@ def render_turn(turn: Turn, before: Turn | None, dialect: Dialect) -> list[Json]
 
 
 def _assistant(turn: AssistantTurn, dialect: Dialect) -> Json:
-    message: Json = {"role": "assistant", "content": turn.text or (None if turn.calls else "")}
-    own = turn.wire == dialect.name
-    thought = "".join(p.text for p in turn.parts if type(p) is Thinking) if own else ""
-    details = next((p.keep["details"] for p in turn.parts if "details" in p.keep), None) if own else None
-    if details:
-        message["reasoning_details"] = details
-    elif thought and dialect.effort == "high or none":  # Mistral: typed parts, as it sends them
-        spoken = [{"type": "text", "text": turn.text}] if turn.text else []
-        message["content"] = [{"type": "thinking", "thinking": [{"type": "text", "text": thought}]}, *spoken]
-    elif thought and dialect.reasoning_back:
-        message[dialect.reasoning] = thought
+    content: str | None = turn.text
+    if not content and turn.calls:
+        content = None
+    message: Json = {"role": "assistant", "content": content}
+    if turn.wire == dialect.name:  # what another provider's model thought is not for this one
+        message |= _render_thoughts(turn, dialect)
     if turn.calls:
         message["tool_calls"] = [_call(call, dialect) for call in turn.calls]
     return message
+
+
+def _render_thoughts(turn: AssistantTurn, dialect: Dialect) -> Json:
+    """The reasoning of a turn, in the field where the dialect wants it back."""
+    for part in turn.parts:
+        if part.keep.get("details"):  # OpenRouter: signed or encrypted, as it came
+            return {"reasoning_details": part.keep["details"]}
+    thought = "".join([part.text for part in turn.parts if type(part) is Thinking])
+    if not thought:
+        return {}
+    if dialect.effort == "high or none":  # Mistral: typed parts, as it sends them
+        parts: list[Json] = [{"type": "thinking", "thinking": [{"type": "text", "text": thought}]}]
+        if turn.text:
+            parts.append({"type": "text", "text": turn.text})
+        return {"content": parts}
+    if dialect.reasoning_back:
+        return {dialect.reasoning: thought}
+    return {}
 
 
 def _call(call: ToolCall, dialect: Dialect) -> Json:
@@ -192,19 +247,22 @@ def call_id(id: str, dialect: Dialect) -> str:
     """An id of a call as the dialect spells it; another provider's id becomes one of nine letters where it must."""
     if not dialect.short_ids or (len(id) == 9 and id.isalnum()):
         return id
-    return hashlib.sha256(id.encode()).hexdigest()[:9]
+    digest = hashlib.sha256(id.encode()).hexdigest()
+    return digest[:9]
 
 
 def _results(turn: ToolTurn, dialect: Dialect) -> list[Json]:
     messages: list[Json] = []
     media: list[Media] = []
     for result in turn.results:
-        text = result.text or ("File attached" if result.media else "")
+        text = result.text
+        if not text and result.media:
+            text = "File attached"
         messages.append({"role": "tool", "tool_call_id": call_id(result.id, dialect), "content": text})
         media += result.media
     if media:  # this wire format has no place for them in a tool's result: a user's message follows
         if dialect.bridge:
-            messages.append({"role": "assistant", "content": "OK"})
+            messages.append(BRIDGE)
         messages.append({"role": "user", "content": render_content(tuple(media), dialect)})
     return messages
 
@@ -213,35 +271,64 @@ def render_content(content: str | tuple[str | Media | CacheMark, ...], dialect: 
     """What a user said."""
     if isinstance(content, str):
         return content
-    parts = [part for part in content if not isinstance(part, CacheMark)]
-    return [{"type": "text", "text": p} if isinstance(p, str) else render_media(p, dialect) for p in parts]
+    return [_render_part(part, dialect) for part in content if not isinstance(part, CacheMark)]
+
+
+def _render_part(part: str | Media, dialect: Dialect) -> Json:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    return render_media(part, dialect)
 
 
 def render_media(media: Media, dialect: Dialect) -> Json:
     """A picture, sound or document."""
     match media.kind:
         case "image" if not media.file_id:
-            return {"type": "image_url", "image_url": {"url": media.data_url} | present(detail=media.detail or None)}
+            image: Json = {"url": media.data_url}
+            if media.detail:
+                image["detail"] = media.detail
+            return {"type": "image_url", "image_url": image}
         case "audio" if media.data and (dialect.video or media.mime in AUDIO):
-            format = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav"}.get(kind := media.mime.split("/")[-1], kind)
-            audio = media.base64 if dialect.documents == "document_url" else {"data": media.base64, "format": format}
-            return {"type": "input_audio", "input_audio": audio}  # Mistral takes the bytes alone
+            return {"type": "input_audio", "input_audio": _render_audio(media, dialect)}
         case "video" if dialect.video and not media.file_id:
             return {"type": "video_url", "video_url": {"url": media.data_url}}
-        case "document" if dialect.documents == "document_url" and not media.file_id:
-            return {"type": "document_url", "document_url": media.data_url}
-        case "document" if media.file_id:
-            return {"type": "file", "file": {"file_id": media.file_id}}
-        case "document" if media.data:
-            return {"type": "file", "file": {"file_data": media.data_url, "filename": media.name or "document"}}
+        case "document" if media.data or media.file_id or dialect.documents == "document_url":
+            return _render_document(media, dialect)
         case _:
-            source = "an address" if media.url else "a file id" if media.file_id else f"bytes of {media.mime}"
-            raise cannot(dialect.name, f"{media.kind} by {source}")
+            raise _no_place(media, dialect)
+
+
+def _render_audio(media: Media, dialect: Dialect) -> str | Json:
+    if dialect.documents == "document_url":  # Mistral takes the bytes alone
+        return media.base64
+    format = media.mime.rpartition("/")[2]
+    return {"data": media.base64, "format": AUDIO_FORMATS.get(format, format)}
+
+
+def _render_document(media: Media, dialect: Dialect) -> Json:
+    if media.file_id:
+        return {"type": "file", "file": {"file_id": media.file_id}}
+    if dialect.documents == "document_url":
+        return {"type": "document_url", "document_url": media.data_url}
+    name = media.name or "document"
+    return {"type": "file", "file": {"file_data": media.data_url, "filename": name}}
+
+
+def _no_place(media: Media, dialect: Dialect) -> BadRequest:
+    if media.url:
+        source = "an address"
+    elif media.file_id:
+        source = "a file id"
+    else:
+        source = f"bytes of {media.mime}"
+    return cannot(dialect.name, f"{media.kind} by {source}")
 
 
 # -- parsing ---------------------------------------------------------------------------------------------------------------
 _CHUNK = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices"})
 """The keys of a chunk that only says what the model says (platform.openai.com/docs/api-reference/chat-streaming)."""
+
+_IN_MOST_DELTAS = frozenset({"role", "content", "reasoning", "reasoning_content", "tool_calls"})
 
 
 class ChatParser:
@@ -267,7 +354,7 @@ class ChatParser:
         events: list[ModelEvent] = []
         if not self.opened:
             self.opened = True
-            events.append(Opened(self.dialect.name, data.get("model") or "", data.get("id") or ""))
+            events.append(self._opened(data))
         if not _CHUNK.issuperset(data):  # nearly every chunk of a stream has nothing else
             self._beside_choices(data)
         for choice in data.get("choices") or ():
@@ -280,6 +367,11 @@ class ChatParser:
                     events += read_logprobs(choice["logprobs"].get("content"))
         return events
 
+    def _opened(self, data: Json) -> Opened:
+        model = data.get("model") or ""
+        id = data.get("id") or ""
+        return Opened(self.dialect.name, model, id)
+
     def _beside_choices(self, data: Json) -> None:
         """What a chunk has that is not said by the model."""
         groq = data.get("x_groq") or {}
@@ -288,13 +380,15 @@ class ChatParser:
         usage = data.get("usage") or groq.get("usage")
         if usage:
             self.spent = later_usage(self.spent, parse_usage(usage))
-        if isinstance(data.get("citations"), list):  # xAI, Perplexity: all of them, in every chunk that has any
-            self.cited = [Cited(url) for url in data["citations"] if isinstance(url, str)]
+        citations = data.get("citations")
+        if isinstance(citations, list):  # xAI, Perplexity: all of them, in every chunk that has any
+            self.cited = [Cited(url) for url in citations if isinstance(url, str)]
 
     def reply(self, data: Any) -> list[ModelEvent]:
         """A whole chat completion."""
         if not data.get("choices") and not data.get("error") and data.get("object") != "error":
-            raise MalformedReply(f"a chat completion without choices: {str(data)[:200]}")
+            start = str(data)[:200]
+            raise MalformedReply(f"a chat completion without choices: {start}")
         events = self.event(data, "")
         self.done = True
         return events
@@ -305,11 +399,15 @@ class ChatParser:
             raise self.failure
         if not self.done and (self.dialect.marker or self.raw is None):
             raise MalformedReply("the stream ended without [DONE]")
-        events: list[ModelEvent] = [*self.cited, *([self.spent] if self.spent else [])]
-        reason = finish_of(FINISH, (self.raw or "").lower(), self.dialect.name)
+        raw = self.raw or ""
+        reason = finish_of(FINISH, raw.lower(), self.dialect.name)
         if reason in ("stop", "other") and self.calls.calls:
             reason = "tool_calls"
-        return [*events, Finished(reason, self.raw or "")]
+        events: list[ModelEvent] = [*self.cited]
+        if self.spent is not None:
+            events.append(self.spent)
+        events.append(Finished(reason, raw))
+        return events
 
     def _delta(self, delta: Json, events: list[ModelEvent]) -> None:
         content = delta.get("content")
@@ -328,19 +426,24 @@ class ChatParser:
         if thought and isinstance(thought, str):
             self.in_thought = True
             events.append(ThinkingDelta(thought, self.part))
-        if delta.get("refusal"):
-            events.append(RefusalDelta(delta["refusal"]))
-        calls = delta.get("tool_calls")
-        if calls:
-            for position, call in enumerate(calls):
-                self._call(call, position, events)
-        elif delta.get("function_call"):
+        for position, call in enumerate(delta.get("tool_calls") or ()):
+            self._call(call, position, events)
+        if not _IN_MOST_DELTAS.issuperset(delta):
+            self._rare(delta, events)
+
+    def _rare(self, delta: Json, events: list[ModelEvent]) -> None:
+        """What few deltas hold, and most streams never."""
+        refusal = delta.get("refusal")
+        if refusal:
+            events.append(RefusalDelta(refusal))
+        if delta.get("function_call") and not delta.get("tool_calls"):  # the old form of a call: one, and without an id
             self._call({"function": delta["function_call"]}, 0, events)
         for annotation in delta.get("annotations") or ():
             self.cited += parse_annotation(annotation)
-        for position, tool in enumerate(delta.get("executed_tools") or ()):
-            keep = {"name": tool.get("name") or tool.get("type") or "tool", "item": tool}
-            events.append(Kept("block", tool.get("index", position), keep))
+        for position, tool in enumerate(delta.get("executed_tools") or ()):  # Groq: tools that it has run itself
+            name = tool.get("name") or tool.get("type") or "tool"
+            index = tool.get("index", position)
+            events.append(Kept("block", index, {"name": name, "item": tool}))
 
     def _text(self, text: str, events: list[ModelEvent]) -> None:
         if self.in_thought:
@@ -351,8 +454,9 @@ class ChatParser:
     def _typed(self, parts: list[Json], events: list[ModelEvent]) -> None:
         """Mistral's content while it thinks: a list of typed parts (docs.mistral.ai/capabilities/reasoning)."""
         for part in parts:
-            if part.get("type") == "text" and part.get("text"):
-                self._text(part["text"], events)
+            text = part.get("text")
+            if text and part.get("type") == "text":
+                self._text(text, events)
             elif part.get("type") == "thinking":
                 self.in_thought = True
                 for thought in _thoughts(part.get("thinking")):
@@ -360,40 +464,47 @@ class ChatParser:
 
     def _call(self, call: Json, position: int, events: list[ModelEvent]) -> None:
         function = call.get("function") or {}
-        raw = call.get("index")
-        raw = position if raw is None else raw
+        number = call.get("index")
+        if number is None:
+            number = position
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
             arguments = json.dumps(arguments)
-        events += self.calls.take(raw, call.get("id") or "", function.get("name") or "", arguments or "")
+        id = call.get("id") or ""
+        name = function.get("name") or ""
+        events += self.calls.take(number, id, name, arguments or "")
 
 
 def parse_annotation(annotation: Json) -> list[Cited]:
     """A source of the text (OpenAI's search models, OpenRouter)."""
-    told = annotation.get("url_citation")
-    if not told:
+    citation = annotation.get("url_citation")
+    if not citation:
         return []
-    return [Cited(told.get("url") or "", told.get("title") or "", told.get("start_index"), told.get("end_index"))]
+    url = citation.get("url") or ""
+    title = citation.get("title") or ""
+    return [Cited(url, title, citation.get("start_index"), citation.get("end_index"))]
 
 
-def _thoughts(told: Any) -> list[str]:
+def _thoughts(thinking: Any) -> list[str]:
     """The texts of a part of thinking: a list of typed parts, or just a text."""
-    pieces = [told] if isinstance(told, str) else told or ()
-    texts = [piece if isinstance(piece, str) else piece.get("text") for piece in pieces]
+    if isinstance(thinking, str):
+        return [thinking] if thinking else []
+    texts = [piece if isinstance(piece, str) else piece.get("text") for piece in thinking or ()]
     return [text for text in texts if text]
 
 
 def parse_usage(usage: Json) -> UsageDelta:
     """Token counts; cached ones are part of the input here."""
-    read = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-    thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    read = usage.get("prompt_tokens_details") or {}
+    written = usage.get("completion_tokens_details") or {}
+    cost = usage.get("cost")  # OpenRouter, in US dollars
     return UsageDelta(
         usage.get("prompt_tokens") or 0,
         usage.get("completion_tokens") or 0,
-        usage.get("cost") if isinstance(usage.get("cost"), (int, float)) else None,  # OpenRouter, in US dollars
-        cache_read_tokens=read,
-        cache_write_tokens=(usage.get("prompt_tokens_details") or {}).get("cache_write_tokens"),
-        reasoning_tokens=thought,
+        cost if isinstance(cost, (int, float)) else None,
+        cache_read_tokens=read.get("cached_tokens"),
+        cache_write_tokens=read.get("cache_write_tokens"),
+        reasoning_tokens=written.get("reasoning_tokens"),
     )
 
 
