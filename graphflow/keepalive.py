@@ -33,7 +33,7 @@ async def keep_alive(name: str, info: dict[str, Any]) -> None:
 
 
 def set_late(stream: Any) -> None:
-    """Sets this for a connection that may have been opened without anybody being told."""
+    """Sets this for a connection that may have been opened without a word to `keep_alive`."""
     try:
         sock = stream.get_extra_info("socket")
         is_set = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

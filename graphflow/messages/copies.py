@@ -59,7 +59,7 @@ _MOST_MUTABLE_FIRST: tuple[Mutability, ...] = ("loose", "model")
 
 
 def _mutability_of_arm(kind: Type, within: frozenset[type]) -> Mutability:
-    """The same for a type that is no union; `within` are the classes that are being looked at."""
+    """The same for a type that is not a union; `within` are the classes that are being looked at."""
     kind = plain(kind)
     origin = origin_of(kind)
     if kind is None or origin is Literal:

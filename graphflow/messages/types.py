@@ -30,7 +30,7 @@ SEQUENCE_ORIGINS = (list, tuple, set, frozenset)
 
 
 def arms(kind: Type) -> tuple[Type, ...]:
-    """The members of a union type, flat and in order; a type that is no union is its own only arm."""
+    """The members of a union type, flat and in order; a type that is not a union is its own only arm."""
     if type(kind) is type:
         return (kind,)
     kind = plain(kind)
@@ -58,7 +58,7 @@ def plain(kind: Type) -> Type:
 
 
 def item_type(kind: Type) -> Type | None:
-    """The `T` of `list[T]` (or tuple, set, ...), or None if the type is no sequence that can be mapped."""
+    """The `T` of `list[T]` (or tuple, set, ...), or None if the type is not a sequence that can be mapped."""
     kind = plain(kind)
     if kind in SEQUENCE_ORIGINS:  # bare, as in `-> list`
         return Any
@@ -221,7 +221,7 @@ def matcher(kind: Type) -> Callable[[object], bool]:
     kind = plain(kind)
     if says_nothing(kind):
         return lambda value: True
-    if kind is float:  # the numeric tower of PEP 484; but True is no number to anybody who routes by type
+    if kind is float:  # the numeric tower of PEP 484; but whoever routes by type does not mean True by a number
         return lambda value: isinstance(value, (float, int)) and not isinstance(value, bool)
     if kind is int:
         return lambda value: isinstance(value, int) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""A conversation: what an agent and its model have said, as far as others may read it or join in.
+"""A conversation: the turns of an agent and its model, as far as others may read them or join in.
 
 Rules:
 1. Its owner's turns are never touched by others: what a sub-agent says in a shared conversation is kept beside them, at the

@@ -54,7 +54,7 @@ class Price:
             if rate is None and name.startswith("cache"):
                 continue
             if not isinstance(rate, (int, float)) or not rate >= 0:  # NaN is not at least 0
-                raise DeclarationError(f"Price({name}={rate!r}) must be dollars per million tokens, at least 0")
+                raise DeclarationError(f"Price({name}={rate!r}) must be at least 0, in dollars per million tokens")
 
     def cost(self, input_tokens: int, output_tokens: int, cache_read: int = 0, cache_write: int = 0) -> float:
         """US dollars for one answer; cached tokens are part of `input_tokens`."""
@@ -164,9 +164,8 @@ def _shipped() -> dict[str, dict[str, Price]]:
     for provider, rows in _read(TABLE)["prices"].items():
         models = prices[provider] = {}
         for row in rows:
-            price = _price(row)
-            for name in row["models"]:
-                models[name] = price
+            names = row["models"]
+            models |= dict.fromkeys(names, _price(row))
     return prices
 
 

@@ -241,7 +241,7 @@ class ReplyBuilder:
             usages.append(self.usage)
         if not usages:
             if not self.finished:
-                reply.usd = None  # it was stopped before it said what it cost
+                reply.usd = None  # it was stopped before its cost came
             return
         for name in _COUNTS:
             setattr(reply, name, _total(usages, name))
@@ -282,7 +282,7 @@ class ReplyBuilder:
 
 
 def _total(usages: list[UsageDelta], name: str) -> float | None:
-    """The sum of a count over several tries; None if none of them has said it."""
+    """The sum of a count over several tries; None if none of them has it."""
     counts = [getattr(usage, name) for usage in usages]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
@@ -324,8 +324,8 @@ async def gather(
 
     Args:
         events: what `Model.stream` gives.
-        listen: is told each event as it comes.
-        notice: is told only retries and switches.
+        listen: gets each event as it comes.
+        notice: gets retries and switches only.
         into: gathers the reply; what has come is there whatever happens.
 
     Raises:

@@ -40,7 +40,8 @@ def open_model(named: str, **options: Any) -> Model:
         MissingExtra: the provider needs packages that are not installed.
     """
     opener = _opener(named, PROVIDERS, "graphflow.providers")
-    model: Model = opener(named.split(":", 1)[1], **options)
+    _, _, name = named.partition(":")
+    model: Model = opener(name, **options)
     return model
 
 
@@ -62,12 +63,14 @@ def check_model(model: object, whose: str) -> None:
 
 def open_embedder(named: str) -> Embedder:
     """The embedder that a string `provider:model` names. Raises what `open_model` raises."""
-    embedder: Embedder = _opener(named, EMBEDDERS, "graphflow.embedders")(named.split(":", 1)[1])
+    opener = _opener(named, EMBEDDERS, "graphflow.embedders")
+    _, _, name = named.partition(":")
+    embedder: Embedder = opener(name)
     return embedder
 
 
 def known_problem(named: str) -> str:
-    """What is wrong with a model string, as far as that can be told without opening the model; empty if nothing is."""
+    """What is wrong with a model string, as far as that shows without opening the model; empty if nothing is."""
     try:
         _opener(named, PROVIDERS, "graphflow.providers")
     except (UnknownProvider, ImportError) as error:
@@ -90,13 +93,13 @@ def _opener(named: str, table: dict[str, str], group: str) -> Callable[..., Any]
 
 def _installed(provider: str, table: dict[str, str], group: str) -> Callable[..., Any]:
     """The opener of a provider that another package brings."""
-    points = entry_points(group=group)
-    for point in points:
+    names = list(table)
+    for point in entry_points(group=group):
         if point.name == provider:
             opener: Callable[..., Any] = point.load()
             return opener
-    names = [point.name for point in points]
-    raise UnknownProvider(_unknown(provider, [*table, *names]))
+        names.append(point.name)
+    raise UnknownProvider(_unknown(provider, names))
 
 
 ALIASES = {

@@ -51,7 +51,7 @@ class Request:
         settings: how it is asked: how it samples, how long it may answer, and so on.
         json_mode: the text is to be some JSON object; `output_schema` says more.
         restart: nobody sees the pieces of the answer, so that one that breaks off half way may be begun again.
-        top_logprobs: of how many likeliest tokens at each place the probability is to be told; 0 = of none. Only for models
+        top_logprobs: of how many likeliest tokens at each place the probability is wanted; 0 = of none. Only for models
             whose `top_logprobs` says that they do.
         output_name: what the schema is called, where a provider wants a name.
     """
@@ -160,7 +160,7 @@ class Kept:
 
 @dataclass(slots=True)
 class UsageDelta:
-    """Tokens of this answer; the last one told counts.
+    """Tokens of this answer; the last event of this kind counts.
 
     Attributes:
         input_tokens: the whole prompt, what was read from a cache included.
@@ -192,7 +192,7 @@ class Likely:
 
 @dataclass(slots=True)
 class LogprobsDelta:
-    """How likely the tokens of the answer were, place by place; told only where `Request.top_logprobs` asks."""
+    """How likely the tokens of the answer were, place by place; it comes only where `Request.top_logprobs` asks."""
 
     tokens: tuple[Likely, ...]
 

@@ -162,7 +162,8 @@ class ToolResult:
         """Its pictures and files."""
         if isinstance(self.content, str):
             return ()
-        return tuple(part for part in self.content if not isinstance(part, str))
+        parts = [part for part in self.content if not isinstance(part, str)]
+        return tuple(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class DeclaredModel:
         self._make = make
         self._model: Model | None = None
         with suppress(KeyMissing):  # a key need not be there where a graph is only looked at
-            self._model = make()  # whatever else is wrong is told when the file is read
+            self._model = make()  # whatever else is wrong is reported when the file is read
 
     @property
     def unpriced(self) -> tuple[str, ...]:

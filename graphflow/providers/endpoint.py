@@ -1,4 +1,4 @@
-"""Where a provider is: its host, its keys, and which wire format is spoken there."""
+"""Where a provider is: its host, its keys, and which wire format it speaks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Endpoint:
     Attributes:
         name: the provider's name in model strings.
         base_url: where its API is, without the path of the wire format.
-        wire, dialect: what is spoken there.
+        wire, dialect: the format that it speaks, and how its vendor differs.
         key_variables: environment variables that may hold the key, in order.
         key_page: where keys are made.
         key_header, key_prefix: how the key is sent.

@@ -115,7 +115,7 @@ class Failover:
         return tuple(names)
 
     def prepare(self) -> None:
-        """Opens all models, so that a missing key is told before anything is asked."""
+        """Opens all models, so that a missing key is reported before anything is asked."""
         for member in self._everyone:
             member.open()
 
@@ -132,7 +132,7 @@ class Failover:
             try:
                 async with aclosing(self._answer(member, request)) as events:
                     async for event in events:
-                        # Who has seen pieces of an earlier model is told before the first piece of the next one.
+                        # A listener that has seen pieces of an earlier model hears that they are void before the next one's first piece.
                         if is_void and not isinstance(event, (Retried, Switched)):
                             is_void = False
                             yield Restarted()
@@ -181,7 +181,7 @@ class Failover:
         return issubclass(kind, self.on) or issubclass(kind, tuple(self.route))
 
     def _error_of(self, end: Finished, refusal: list[ModelEvent]) -> ModelError | None:
-        """The error of an answer that is none, where such an error leads somewhere."""
+        """The error that an answer amounts to, where such an error leads to another model."""
         if end.reason == "content_filter" and self._leads(ContentFiltered):
             return ContentFiltered(f"a content filter stopped the answer ({end.raw})", code=end.raw)
         is_refusal = bool(refusal) or end.reason == "refusal"

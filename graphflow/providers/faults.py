@@ -400,7 +400,7 @@ def _wait_in_body(body: object) -> float | None:
 
 
 def _seconds_until(date: str, now: datetime) -> float | None:
-    """The seconds until a date of HTTP, 0 if it is past; None if it is no date."""
+    """The seconds until a date of HTTP, 0 if it is past; None if it is not a date."""
     try:
         when = parsedate_to_datetime(date)
     except (ValueError, OverflowError):

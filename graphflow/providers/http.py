@@ -419,7 +419,7 @@ def _failed(provider: str, url: str, error: Exception, timeouts: Timeouts) -> Mo
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return BadRequest(f"{provider}: {where!r} is not the address of a server; give base_url='https://host/v1'")
         case httpx.LocalProtocolError():  # its text quotes the header, and so the key
-            return BadRequest(f"{provider}: a header of the request holds what HTTP does not allow")
+            return BadRequest(f"{provider}: a header of the request contains what HTTP does not allow")
         case httpx.ConnectError():
             text = f"{provider}: no connection to {where}: {_reason(error)}"
         case httpx.RemoteProtocolError():
@@ -434,7 +434,7 @@ def _why_unsendable(error: Unsendable) -> str:
     kind, text = error.args
     is_header = kind == "TypeError" or "Unicode" in kind
     if is_header:
-        return "a header holds what HTTP does not allow"  # its own text quotes the header
+        return "a header contains what HTTP does not allow"  # its own text quotes the header
     return str(text[:300])
 
 

@@ -253,7 +253,7 @@ class HttpModel:
         endpoint = self.endpoint
         most = endpoint.top_logprobs
         if request.top_logprobs > most:
-            raise cannot(endpoint.name, f"top_logprobs={request.top_logprobs}", f"it tells {most or 'none'}")
+            raise cannot(endpoint.name, f"top_logprobs={request.top_logprobs}", f"it gives {most or 'none'}")
         return render_body(endpoint.wire, endpoint.dialect, request, self.model, self.options.stream)
 
     def __repr__(self) -> str:

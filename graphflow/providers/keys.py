@@ -39,14 +39,14 @@ class Key:
         return f"<{self.label}>"
 
     def __reduce__(self) -> str:
-        raise TypeError("a key is not written anywhere")
+        raise TypeError("a key must not be written anywhere")
 
 
 def _clean(value: str, label: str) -> str:
     value = value.strip()
     is_header_value = value.isascii() and value.isprintable() and " " not in value
     if not value or not is_header_value:
-        raise AuthError(f"{label} holds what no key can: it is empty, or has spaces, line breaks or non-ASCII letters")
+        raise AuthError(f"{label} cannot be a key: it is empty, or has spaces, line breaks or non-ASCII letters")
     return value
 
 
@@ -106,8 +106,9 @@ class Keyring:
 
     def rest(self, key: Key, seconds: float) -> None:
         """Leaves a key alone for a while: a second at least, an hour at most."""
-        pause = min(max(seconds, SHORTEST_REST_S), LONGEST_REST_S)
-        until = self.clock() + pause
+        seconds = max(seconds, SHORTEST_REST_S)
+        seconds = min(seconds, LONGEST_REST_S)
+        until = self.clock() + seconds
         earlier = self._until.get(key.label, 0.0)  # two requests may be refused at once: the longer rest counts
         self._until[key.label] = max(until, earlier)
 
@@ -171,7 +172,7 @@ def _passed_key(provider: str, number: int, text: str) -> Key:
     variable = text.removeprefix("$")
     value = os.environ.get(variable, "")
     if not value:
-        raise KeyMissing(f"the variable {variable} is not set, and a key was to be read from it")
+        raise KeyMissing(f"the variable {variable} is not set, and a key is to be read from it")
     return Key(value, f"{label} (${variable})")
 
 
@@ -179,12 +180,13 @@ def _keys_in(provider: str, variable: str) -> list[Key]:
     """The keys of an environment variable, numbered where it holds several."""
     value = os.environ.get(variable, "")
     texts = [text for text in value.split(",") if text.strip()]
-    label = f"{provider} key ${variable}"
     keys: list[Key] = []
-    for number, text in enumerate(texts, 1):
-        own_label = label if len(texts) == 1 else f"{label} no. {number}"
-        key = Key(text, own_label)
-        keys.append(key)
+    for text in texts:
+        label = f"{provider} key ${variable}"
+        if len(texts) > 1:
+            number = len(keys) + 1
+            label += f" no. {number}"
+        keys.append(Key(text, label))
     return keys
 
 

@@ -374,12 +374,12 @@ class Replayer:
         request = unasked[0]["request"]
         first = "\n".join(_pretty(request)[:MAX_DIFF_LINES])
         count = len(unasked)
-        raise ReplayMiss(f"{count} answers of {self.path} were never asked for; the first is to:\n{first}")
+        raise ReplayMiss(f"{count} answers of {self.path} were never asked for; the first one answers:\n{first}")
 
     def _miss(self, record: Json) -> str:
         """The text of a miss: how the nearest recorded request differs."""
         count = len(self.lines)
-        head = f"{self.path} holds {count} recorded answers, and none to this request"
+        head = f"{self.path} holds {count} recorded answers, and none of them is to this request"
         if not self.lines:
             return f"{head}; record it with record({str(self.path)!r}, model)"
         asked = _pretty(record)
@@ -389,7 +389,7 @@ class Replayer:
         left_out = len(diff) - len(shown)
         if left_out:
             shown.append(f"... {left_out} lines more")
-        return "\n".join([f"{head}; the nearest one differs so:", *shown])
+        return "\n".join([f"{head}; this is how the nearest one differs:", *shown])
 
     def _nearest(self, asked: list[str]) -> list[str]:
         """The recorded request that is most like the one that was asked."""
@@ -478,6 +478,6 @@ def replay(path: str | Path) -> Replayer:
     """A model that answers from what `record` wrote.
 
     Raises:
-        FileUnreadable: there is no such recording, or a line of it is none.
+        FileUnreadable: there is no such recording, or a line of it is not a recorded answer.
     """
     return Replayer(path)

@@ -336,7 +336,7 @@ ODD = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowErro
 
 def _odd(error: Exception, payload: bytes) -> MalformedReply:
     kind = type(error).__name__
-    return MalformedReply(f"an event is not as the wire format has it ({kind}: {error}): {_shown(payload)}")
+    return MalformedReply(f"an event does not fit the wire format ({kind}: {error}): {_shown(payload)}")
 
 
 def checked(events: list[ModelEvent]) -> list[ModelEvent]:
@@ -349,12 +349,12 @@ def checked(events: list[ModelEvent]) -> list[ModelEvent]:
         kind = type(event)
         if kind is TextDelta or kind is ThinkingDelta or kind is RefusalDelta:
             if type(event.text) is not str:  # type: ignore[union-attr]  # these three have one
-                raise TypeError("a text that is not a text")
+                raise TypeError("a text is not a string")
             if type(getattr(event, "index", 0)) is not int:
                 raise TypeError(_BAD_INDEX)
         elif isinstance(event, CallDelta):
             if not (type(event.id) is type(event.name) is type(event.arguments) is str):
-                raise TypeError("a call whose id, name or arguments are not texts")
+                raise TypeError("the id, name or arguments of a call are not strings")
             if type(event.index) is not int:
                 raise TypeError(_BAD_INDEX)
         else:
@@ -362,7 +362,7 @@ def checked(events: list[ModelEvent]) -> list[ModelEvent]:
     return events
 
 
-_BAD_INDEX = "a part whose index is not a number"
+_BAD_INDEX = "the index of a part is not a number"
 
 
 def _check_rare(event: ModelEvent) -> None:
@@ -381,11 +381,11 @@ def _check_rare(event: ModelEvent) -> None:
 
 def _check_source(source: Cited) -> None:
     if not type(source.url) is type(source.title) is type(source.quote) is str:
-        raise TypeError("a source whose address, title or words are not texts")
+        raise TypeError("the address, title or quote of a source is not a string")
     for place in (source.start, source.end):
         is_place = type(place) is int and place >= 0
         if place is not None and not is_place:
-            raise TypeError("a source whose place is not a number")
+            raise TypeError("the place of a source is not a number")
 
 
 def clamp(usage: UsageDelta) -> None:

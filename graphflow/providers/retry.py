@@ -53,7 +53,7 @@ class RetryPolicy:
         if error.retry_after is not None:
             wait_s = error.retry_after * (1 + 0.1 * jitter)
         else:
-            doublings = min(attempt - 2, 64)  # a power of a large number is no float any more
+            doublings = min(attempt - 2, 64)  # a larger power does not fit into a float
             longest_s = min(self.max_wait_s, self.wait_s * self.factor**doublings)
             wait_s = longest_s * (0.5 + 0.5 * jitter)
         return wait_s if waited_s + wait_s <= self.total_s else None

@@ -1,7 +1,7 @@
 """Structured output as each provider takes it: its flavour of JSON schema, a forced tool where it has no schema, or words.
 
 Rules:
-1. A schema is narrowed, never widened: what a flavour cannot say is said in the description, and the answer is checked
+1. A schema is narrowed, never widened: what a flavour cannot say goes into the description, and the answer is checked
    against the whole type afterwards.
 2. Where a tool stands in for the answer, the caller sees text, as everywhere else.
 """
@@ -35,7 +35,7 @@ Flavour = Literal["strict", "narrow", "plain"]
 ANSWER = "final_answer"
 """The name of the tool that stands in for the answer."""
 ASIDE = 10_000
-"""The index of what is said beside an answer: a part of its own."""
+"""The index of text beside an answer: a part of its own."""
 
 # platform.openai.com/docs/guides/structured-outputs and platform.claude.com/docs/en/build-with-claude/structured-outputs
 _BEYOND: dict[Flavour, frozenset[str]] = {
@@ -57,7 +57,7 @@ _SAYS_WHAT = frozenset(("type", "$ref", "enum", "const", "anyOf", "oneOf", "allO
 _MAPS = frozenset(("properties", "$defs"))
 """Keywords whose values are schemas by name."""
 _VALUES = frozenset(("enum", "const", "required", "default", "examples"))
-"""Keywords whose values are no schemas."""
+"""Keywords whose values are not schemas."""
 
 
 # -- schemas ---------------------------------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ class _Fitting:
         self.is_strict = True
 
     def walk(self, part: Any) -> Any:
-        """A part of the schema in the flavour; what is no schema as it is."""
+        """A part of the schema in the flavour; what is not a schema stays as it is."""
         if isinstance(part, list):
             return [self.walk(item) for item in part]
         if not isinstance(part, dict):
@@ -139,8 +139,8 @@ def _narrowed(part: Json, flavour: Flavour) -> Json:
     if not beyond:
         return dict(part)
     shape = {key: value for key, value in part.items() if key not in beyond}
-    told = sorted(beyond - {"default", "examples"})
-    words = "; ".join(f"{key}: {json.dumps(part[key])}" for key in told)
+    described = sorted(beyond - {"default", "examples"})
+    words = "; ".join(f"{key}: {json.dumps(part[key])}" for key in described)
     if words and "$ref" not in shape:
         description = shape.get("description")
         shape["description"] = f"{description} ({words})" if description else words

@@ -64,7 +64,10 @@ def providers() -> list[Provider]:
 def _local() -> Provider:
     if find_spec("xllamacpp") is None:
         return Provider("local", False, "needs the extra 'local'", "this process", "-")
-    present = [name for name, known in weights.KNOWN.items() if weights.path_of(known).is_file()]
+    present: list[str] = []
+    for name, known in weights.KNOWN.items():
+        if weights.path_of(known).is_file():
+            present.append(name)
     names = ", ".join(present) or "none yet"
     return Provider("local", True, f"weights here: {names}", "this process", "-")
 
@@ -109,20 +112,24 @@ async def offered(provider: str) -> list[str]:
     endpoint = ENDPOINTS.get(provider)
     if endpoint is None:
         known = ", ".join(ENDPOINTS)
-        raise UnknownProvider(f"{provider!r} has no list of models to ask for; there is one of: {known}")
-    listing = await _listing(open_at(endpoint, "any"))
-    rows = listing
-    if isinstance(listing, dict):
-        rows = listing.get("data") or listing.get("models")
-    if not isinstance(rows, list):
-        start = str(listing)[:200]
-        raise MalformedReply(f"{provider}: no list of models: {start}", provider=provider)
+        raise UnknownProvider(f"{provider!r} has no list of models; these have one: {known}")
+    model = open_at(endpoint, "any")
     names: list[str] = []
-    for row in rows:
+    for row in _rows(await _listing(model), provider):
         name = _model_name(row) if isinstance(row, dict) else ""
         if name:
             names.append(f"{provider}:{name}")
     return sorted(names)
+
+
+def _rows(listing: object, provider: str) -> list[object]:
+    rows = listing
+    if isinstance(listing, dict):
+        rows = listing.get("data") or listing.get("models")
+    if isinstance(rows, list):
+        return rows
+    start = str(listing)[:200]
+    raise MalformedReply(f"{provider}: not a list of models: {start}", provider=provider)
 
 
 async def _listing(model: HttpModel) -> object:

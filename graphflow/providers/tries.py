@@ -46,7 +46,7 @@ class Tries:
 
         Raises:
             AuthError: every key was refused.
-            RateLimited: every key rests for longer than this request may wait.
+            RateLimited: every key is resting for longer than this request may wait.
         """
         if not self.keys.keys:
             return None
@@ -57,7 +57,7 @@ class Tries:
                 raise AuthError(f"{self.model}: every key was refused", provider=self._provider)
             if wait_s > self.policy.total_s - self.waited_s:
                 raise RateLimited(
-                    f"{self.model}: every key rests, the first for {wait_s:.0f} s more",
+                    f"{self.model}: every key is resting, the first for another {wait_s:.0f} s",
                     provider=self._provider,
                     retry_after=wait_s,
                 )

@@ -134,7 +134,7 @@ def test_who_cannot_tell_says_so() -> None:
     async def main() -> Reply:
         return await gather(groq.stream(Request((UserTurn("x"),), top_logprobs=5)))
 
-    with pytest.raises(BadRequest, match="no way to send top_logprobs=5; it tells none"):
+    with pytest.raises(BadRequest, match="no way to send top_logprobs=5; it gives none"):
         asyncio.run(main())
     assert Failover(groq, connect("compatible:m", base_url="http://127.0.0.1:9/v1")).top_logprobs == 0
 

@@ -111,9 +111,9 @@ class AuggieLines:
     def end(self, code: int, complaint: str) -> list[ModelEvent]:
         """Finish; it counts no tokens."""
         if code:
-            raise _error(complaint or f"it ended with exit code {code}", code)
+            raise _error(complaint or f"the tool ended with exit code {code}", code)
         if not self.done:
-            raise MalformedReply(f"{NAME}: it ended without an answer", provider=NAME)
+            raise MalformedReply(f"{NAME}: the tool ended without an answer", provider=NAME)
         return [Finished("stop", "result")]
 
 

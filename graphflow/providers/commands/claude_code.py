@@ -156,12 +156,14 @@ class ClaudeLines:
         return shown
 
     def end(self, code: int, complaint: str) -> list[ModelEvent]:
-        """The result: its text as far as it was not told, usage, cost."""
+        """The result: the text that was not shown yet, usage, cost."""
         result = self.result
         if result is None:
             if code:
-                raise tool_error(NAME, complaint or f"it ended with exit code {code}", CommandFailed, code=str(code))
-            raise MalformedReply(f"{NAME}: it ended without a result", provider=NAME)
+                raise tool_error(
+                    NAME, complaint or f"the tool ended with exit code {code}", CommandFailed, code=str(code)
+                )
+            raise MalformedReply(f"{NAME}: the tool ended without a result", provider=NAME)
         if result.get("is_error"):
             raise self._error(result)
         events: list[ModelEvent] = []
@@ -179,7 +181,7 @@ class ClaudeLines:
         return events
 
     def _reason(self, raw: str) -> Finish:
-        if not raw or self.structured:  # a schema is met by a call of the tool's own, which is no end of the answer
+        if not raw or self.structured:  # a schema is met by a call of the tool's own, which does not end the answer
             return "stop"
         return finish_of(FINISH, raw, NAME)
 

@@ -140,9 +140,9 @@ class CodexLines:
     def end(self, code: int, complaint: str) -> list[ModelEvent]:
         """Usage and finish."""
         if code:
-            raise _error(self.complaint or complaint or f"it ended with exit code {code}", code)
+            raise _error(self.complaint or complaint or f"the tool ended with exit code {code}", code)
         if self.usage is None:
-            raise MalformedReply(f"{NAME}: it ended before its turn was completed", provider=NAME)
+            raise MalformedReply(f"{NAME}: the tool ended before its turn was completed", provider=NAME)
         events: list[ModelEvent] = [self.usage, Finished("stop", "turn.completed")]
         if self.answer:
             events.insert(0, TextDelta(self.answer))

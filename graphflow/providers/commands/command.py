@@ -122,7 +122,7 @@ class CommandModel:
         """Yields the answer; cancelling ends the tool and all it has started.
 
         Raises:
-            ModelError: of the kind that fits what the tool said.
+            ModelError: of the kind that fits the tool's words.
         """
         with tempfile.TemporaryDirectory(prefix="graphflow-", ignore_cleanup_errors=True) as folder:
             call = self._call(request, Path(folder))
@@ -225,7 +225,7 @@ def kind_by_words(text: str, words: KindsByWords) -> type[ModelError]:
 
 
 def tool_error(provider: str, text: str, kind: type[ModelError], **more: Any) -> ModelError:
-    """The error for what a tool said."""
+    """The error for a tool's own words."""
     shown = text[:MAX_ERROR_TEXT]
     error = kind(f"{provider}: {shown}", provider=provider, **more)
     error.said = shown

@@ -194,7 +194,7 @@ def _last_events(lines: Lines, code: int, complaint: str, tool: str) -> list[Mod
 
 def _odd(tool: str, error: Exception) -> MalformedReply:
     kind = type(error).__name__
-    return MalformedReply(f"{tool}: a line is not as its format has it ({kind}: {error})", provider=tool)
+    return MalformedReply(f"{tool}: a line does not fit its format ({kind}: {error})", provider=tool)
 
 
 async def _complaint(reading: asyncio.Task[str]) -> str:

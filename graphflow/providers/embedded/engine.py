@@ -4,7 +4,7 @@ Rules:
 1. One engine per file and process, one thread that talks to it, one request at a time: on few cores two at once are no
    faster, and as many threads as cores collapse when anything else runs (OpenMP spin barriers).
 2. The thread is stopped and joined before the interpreter exits: an exit during generation is a segmentation fault.
-3. The engine opens a port on 127.0.0.1 whether one wants it or not; it gets a random key that nobody is told.
+3. The engine opens a port on 127.0.0.1 whether one wants it or not; it gets a random key that is given to nobody.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ FINISH: dict[str, Finish] = {
     "model_context_window_exceeded": "length",
     "refusal": "refusal",
     "pause_turn": "pause",
-    "compaction": "pause",  # what was said before stands in a summary now, and the turn goes on from there
+    "compaction": "pause",  # a summary stands for the turns before it now, and the turn goes on from there
 }
 
 
@@ -155,7 +155,7 @@ def _effort(effort: str) -> str:
 
 
 def _may_think(request: Request) -> bool:
-    """Whether a request can say how much to think; a loop of calls that another model began can only be told not to."""
+    """Whether a request can say how much to think; in a loop of calls that another model began, only that it shall not."""
     return not request.settings.thinking or not begun_elsewhere(request)
 
 
@@ -499,7 +499,7 @@ class MessagesParser:
         return [source, Kept("text", index, {"citations": list(citations)})]
 
     def _summary(self, index: int, delta: Json) -> list[ModelEvent]:
-        """A piece of the summary that stands for what was said before (.../build-with-claude/compaction)."""
+        """A piece of the summary that stands for earlier turns (.../build-with-claude/compaction)."""
         block = dict(self.blocks[index])
         piece = delta.get("content")
         if piece is not None:
@@ -534,7 +534,7 @@ def _opened(message: Json) -> Opened:
 def parse_usage(usage: Json) -> UsageDelta:
     """Token counts: what was read from or written to the cache is counted beside the input here.
 
-    The totals leave out what was not the answer itself: summing up what was said before, asking another model for advice.
+    The totals leave out what was not the answer itself: summing up earlier turns, asking another model for advice.
     `iterations` lists these beside the passes that the totals do count ("message").
     """
     others = [each for each in usage.get("iterations") or () if each.get("type") not in ("message", None)]

@@ -22,7 +22,7 @@ class OpenCall:
     Attributes:
         index: the index of its events.
         id: its id as the server gave it, or "".
-        name: its name, or "" while nobody has said it.
+        name: its name, or "" while it has not come.
         pieces: its arguments so far.
     """
 
@@ -97,17 +97,28 @@ class CallPieces:
         return call if call.may_go_on(id, name) else None
 
     def _begin(self, number: int, id: str, name: str, arguments: str) -> list[ModelEvent]:
-        used = {call.index for call in self.calls}
-        index = 1 + max(used) if number in used else number
-        given_id = "" if id in self.by_id else id  # an id that another call has is none
-        call = OpenCall(index, given_id, name, [arguments])
+        is_own_id = bool(id) and id not in self.by_id  # an id that another call has is none
+        call = OpenCall(
+            index=self._free_index(number),
+            id=id if is_own_id else "",
+            name=name,
+            pieces=[arguments],
+        )
         self.calls.append(call)
         self.by_number[number] = call
-        if given_id:
-            self.by_id[given_id] = call
-            return [CallDelta(index, given_id, name, arguments)]
+        if is_own_id:
+            self.by_id[id] = call
+            return [CallDelta(call.index, id, name, arguments)]
         made_id = token_hex(5)[:9]
-        return [CallDelta(index, made_id, name, arguments), Kept("call", index, {"made_id": True})]
+        begin = CallDelta(call.index, made_id, name, arguments)
+        return [begin, Kept("call", call.index, {"made_id": True})]
+
+    def _free_index(self, number: int) -> int:
+        """The number itself, if no call has it as its index; else the one behind the last."""
+        indices = [call.index for call in self.calls]
+        if number not in indices:
+            return number
+        return 1 + max(indices)
 
 
 def _is_repeated(call: OpenCall, id: str, arguments: str) -> bool:

@@ -86,7 +86,7 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 # -- rendering -------------------------------------------------------------------------------------------------------------
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
-    """A generateContent request without its contents; whether it streams is said by the path."""
+    """A generateContent request without its contents; the path says whether it streams."""
     one_at_a_time(NAME, request)
     body: Json = {}
     system = [{"text": text} for text in request.system_parts if isinstance(text, str)]
@@ -346,7 +346,7 @@ class GeminiParser:
         for chunk in chunks:
             if not isinstance(chunk, dict):
                 start = str(chunk)[:200]
-                raise MalformedReply(f"no chunk of a reply: {start}")
+                raise MalformedReply(f"not a chunk of a reply: {start}")
             events += self.event(chunk, "")
         return events
 

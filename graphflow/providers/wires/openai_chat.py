@@ -84,7 +84,7 @@ FINISH: dict[str, Finish] = {
     "recitation": "content_filter",
     "refusal": "refusal",
 }
-"""By the word in small letters. What is not here is no end of a whole answer."""
+"""By the word in small letters. What is not here does not end a whole answer."""
 
 
 # -- rendering -------------------------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def _results(turn: ToolTurn, dialect: Dialect) -> list[Json]:
 
 
 def render_content(content: str | tuple[str | Media | CacheMark, ...], dialect: Dialect) -> str | list[Json]:
-    """What a user said."""
+    """The content of a user's message: text, or parts."""
     if isinstance(content, str):
         return content
     return [_render_part(part, dialect) for part in content if not isinstance(part, CacheMark)]
@@ -373,7 +373,7 @@ class ChatParser:
         return Opened(self.dialect.name, model, id)
 
     def _beside_choices(self, data: Json) -> None:
-        """What a chunk has that is not said by the model."""
+        """What stands in a chunk beside the model's own words."""
         groq = data.get("x_groq") or {}
         if groq.get("error"):  # why Groq has stopped early
             self.failure = fault(self.dialect.name, None, {"error": groq["error"]})

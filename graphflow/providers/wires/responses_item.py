@@ -191,8 +191,10 @@ class Item:
         if type_ != full.get("type"):
             return False
         if self.part == "call":
-            return not (self.call[0] and full.get("call_id"))
-        differ = self.full.get("id") and full.get("id")  # both have ids, and they are not the same
+            call_id, _ = self.call
+            return not (call_id and full.get("call_id"))
+        own_id = self.full.get("id")
+        differ = own_id and full.get("id")  # both have ids, and they are not the same
         if self.index == position or not differ:
             return True
         return text_of(full).startswith(self.text)
@@ -208,9 +210,12 @@ def _source(annotation: Json, start: int, index: int) -> Cited:
     last = annotation.get("end_index")
     if first is None or last is None:  # a file is cited at a point
         first = last = annotation.get("index")
-    if first is None or last is None:
-        return Cited(url, title)
-    return Cited(url, title, start + first, start + last, index=index)
+    source = Cited(url, title)
+    if first is not None and last is not None:
+        source.start = start + first
+        source.end = start + last
+        source.index = index
+    return source
 
 
 def text_of(full: Json) -> str:

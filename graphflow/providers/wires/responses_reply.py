@@ -254,9 +254,10 @@ class ResponsesParser:
             same = [item for item in free if item.has_id_of(full)]
             take(position, same)
         for position, full in enumerate(output):  # without ids, or with ids that change from event to event
-            if position not in matches:
-                alike = [item for item in free if item.may_be(full, position)]
-                take(position, alike)
+            if position in matches:
+                continue
+            alike = [item for item in free if item.may_be(full, position)]
+            take(position, alike)
         return [matches.get(position) for position in range(len(output))]
 
     def _reorder(self, items: list[Item]) -> None:
@@ -265,8 +266,9 @@ class ResponsesParser:
         lacking = [item for item in self.items.values() if item not in items]
         lacking.sort(key=lambda item: item.index)
         for item in lacking:
-            followers = [other for other in order if other.index > item.index]
-            place = order.index(followers[0]) if followers else len(order)
+            place = 0
+            while place < len(order) and order[place].index < item.index:
+                place += 1
             order.insert(place, item)
         self.items = dict(enumerate(order))
         for index, item in self.items.items():

@@ -40,7 +40,7 @@ class Dialect:
         bridge: whether an assistant's turn must stand between tool results and a user's turn (Mistral).
         short_ids: whether ids of calls have nine letters and digits (Mistral).
         strict: whether schemas carry `strict`.
-        documents: how a document is spelled: as a "file" (OpenAI) or a "document_url" (Mistral).
+        documents: how a document is sent: as a "file" (OpenAI) or a "document_url" (Mistral).
         schema: whether it takes a JSON schema for the answer.
         video: whether films can be sent, and sounds of any format (vLLM, OpenRouter).
         lean: whether it takes no sampling parameters and wants instructions (ChatGPT's backend).
@@ -73,7 +73,7 @@ class Parser(Protocol):
 
     @property
     def spent(self) -> UsageDelta | None:
-        """The tokens told so far."""
+        """The tokens counted so far."""
         ...
 
     def event(self, data: Any, name: str) -> list[ModelEvent]:
@@ -158,7 +158,7 @@ def merged(body: Json, extra: Mapping[str, Any]) -> Json:
 
 
 def arguments_of(text: str) -> Json:
-    """A call's arguments as an object. "", "null" and what is no object (a reply that was cut) are no arguments."""
+    """A call's arguments as an object. "", "null" and what is not an object (a reply that was cut) mean no arguments."""
     if not text:
         return {}
     try:
