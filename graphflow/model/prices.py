@@ -49,11 +49,15 @@ class Price:
     tiers: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("input", "output", "cache_read", "cache_write"):
-            rate = getattr(self, name)
-            if rate is None and name.startswith("cache"):
-                continue
-            if not isinstance(rate, (int, float)) or not rate >= 0:  # NaN is not at least 0
+        rates = {
+            "input": self.input,
+            "output": self.output,
+            "cache_read": 0.0 if self.cache_read is None else self.cache_read,
+            "cache_write": 0.0 if self.cache_write is None else self.cache_write,
+        }
+        for name, rate in rates.items():
+            is_rate = isinstance(rate, (int, float)) and rate >= 0  # NaN is not at least 0
+            if not is_rate:
                 raise DeclarationError(f"Price({name}={rate!r}) must be at least 0, in dollars per million tokens")
 
     def cost(self, input_tokens: int, output_tokens: int, cache_read: int = 0, cache_write: int = 0) -> float:
@@ -90,8 +94,8 @@ def set_price(named: str, price: Price | None) -> None:
         named: "provider:model"; the model may be a shell pattern ("openai:ft:*").
         price: the price, or None to go back to the table.
     """
-    provider, colon, model = named.partition(":")
-    if not provider or not colon or not model:
+    provider, _, model = named.partition(":")
+    if not provider or not model:
         raise DeclarationError(f"set_price({named!r}): name the model as 'provider:model'; the model may be a pattern")
     if not isinstance(price, (Price, NoneType)):
         raise DeclarationError(
@@ -124,7 +128,12 @@ def cost_of(
     price = price_of(named)
     if price is None:
         return None
-    return price.cost(input_tokens, output_tokens, cache_read or 0, cache_write or 0)
+    return price.cost(
+        input_tokens,
+        output_tokens,
+        cache_read=cache_read or 0,
+        cache_write=cache_write or 0,
+    )
 
 
 def context_window(named: str) -> int | None:

@@ -53,11 +53,14 @@ def check_model(model: object, whose: str) -> None:
     """
     if model is None or isinstance(model, str):
         return
-    if isinstance(model, type) or not callable(getattr(model, "stream", None)):
+    stream = getattr(model, "stream", None)
+    is_instance = not isinstance(model, type)
+    if not is_instance or not callable(stream):
         raise DeclarationError(
             f"{whose}: {model!r} is not a model; give 'provider:model', connect(...), or an object with `stream` and `name`"
         )
-    if not isinstance(getattr(model, "name", None), str):
+    name = getattr(model, "name", None)
+    if not isinstance(name, str):
         raise DeclarationError(f"{whose}: a model must have a name, and {model!r} has no attribute `name`")
 
 
@@ -86,8 +89,9 @@ def _opener(named: str, table: dict[str, str], group: str) -> Callable[..., Any]
     if place is None:
         return _installed(provider, table, group)
     # The name comes from our own table, never from data: a model string only chooses among its rows.
-    module, _, function = place.partition(":")
-    opener: Callable[..., Any] = getattr(import_module(module), function)
+    path, _, function = place.partition(":")
+    module = import_module(path)
+    opener: Callable[..., Any] = getattr(module, function)
     return opener
 
 
@@ -142,7 +146,8 @@ def _unknown(provider: str, have: Sequence[str]) -> str:
         return f"no provider is named {provider!r}; did you mean {alias!r}?"
     near = difflib.get_close_matches(low, have, n=2)
     if near:
-        names = " or ".join(map(repr, near))
+        quoted = map(repr, near)
+        names = " or ".join(quoted)
         return f"no provider is named {provider!r}; did you mean {names}?"
     names = ", ".join(sorted(have))
     return f"no provider is named {provider!r}; there is: {names}"

@@ -73,7 +73,7 @@ def test_media_is_read_from_files_and_travels_as_a_message(tmp_path: Path) -> No
     assert "data=" not in repr(read)
     with pytest.raises(errors.FileUnreadable):
         Media.read(tmp_path / "none.png")
-    with pytest.raises(errors.FileUnreadable, match="does not tell"):
+    with pytest.raises(errors.FileUnreadable, match="does not show"):
         Media.read(tmp_path / "dot")
     for wrong in ({}, {"url": "http://x", "file_id": "f"}, {"data": b"x"}):
         with pytest.raises(ValueError, match=r"exactly one|media type"):
