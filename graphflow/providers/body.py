@@ -15,7 +15,8 @@ from graphflow.model.prices import estimate_tokens
 from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import Request
 from graphflow.model.turns import ToolTurn, Turn, UserTurn
-from graphflow.providers.wires.wire import Dialect, Json, Wire, merged, render_request
+from graphflow.providers.wires.json_object import Json, merged
+from graphflow.providers.wires.wire import Dialect, Wire, render_request
 
 PICTURE_TOKENS = 1500
 """Tokens of a picture, for pacing: the vendors count between some hundred and a few thousand, whatever its bytes."""

@@ -21,7 +21,8 @@ from graphflow.providers.reply_reader import ReplyReader
 from graphflow.providers.retry import RetryPolicy
 from graphflow.providers.structured_output import AnswerReader, Way, answer_name, as_tool, as_words, fit
 from graphflow.providers.tries import Tries
-from graphflow.providers.wires.wire import Json, cannot, merged
+from graphflow.providers.wires.demands import cannot
+from graphflow.providers.wires.json_object import Json, merged
 from graphflow.redaction import is_secret
 
 MAX_FITTED_SCHEMAS = 256

@@ -11,7 +11,8 @@ from graphflow.messages.message import to_json_value
 from graphflow.model.reply import fenced_blocks
 from graphflow.model.seam import CallDelta, ModelEvent, Request, TextDelta, ToolSpec
 from graphflow.model.turns import AssistantTurn, ToolResult, ToolTurn, Turn, UserTurn
-from graphflow.providers.wires.wire import arguments_of, cannot
+from graphflow.providers.wires.demands import cannot
+from graphflow.providers.wires.json_object import arguments_of
 
 Json = dict[str, Any]
 

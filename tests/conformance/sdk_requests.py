@@ -26,7 +26,8 @@ from graphflow.model.turns import (
 )
 from graphflow.providers.endpoints import ENDPOINTS, Endpoint
 from graphflow.providers.structured_output import as_tool, as_words, fit
-from graphflow.providers.wires.wire import Json, render_request
+from graphflow.providers.wires.json_object import Json
+from graphflow.providers.wires.wire import render_request
 
 TARGETS: dict[str, tuple[Endpoint, str]] = {
     "openai-chat": (ENDPOINTS["openai"], "gpt-5.1"),

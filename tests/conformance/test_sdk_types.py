@@ -18,7 +18,8 @@ from graphflow.messages.media import Media
 from graphflow.model.seam import Request
 from graphflow.model.turns import AssistantTurn, TextPart, Thinking, ToolCall, ToolResult, ToolTurn, UserTurn
 from graphflow.providers.endpoints import open_at
-from graphflow.providers.wires.wire import Json, render_request
+from graphflow.providers.wires.json_object import Json
+from graphflow.providers.wires.wire import render_request
 from tests.conformance.corpus import Exchange, require_corpus
 from tests.conformance.dialects import WIRES
 from tests.conformance.neutral import read_request

@@ -31,7 +31,9 @@ from graphflow.providers.commands.command import Command, check_request, instruc
 from graphflow.providers.commands.process import Invocation
 from graphflow.providers.prompted_tools import schema_of
 from graphflow.providers.wires.anthropic import FINISH, MessagesParser, parse_usage
-from graphflow.providers.wires.wire import Dialect, cannot, finish_of
+from graphflow.providers.wires.demands import cannot
+from graphflow.providers.wires.reply_fields import finish_of
+from graphflow.providers.wires.wire import Dialect
 
 NAME = "claude-code"
 SYSTEM_FILE = "system.txt"

@@ -35,7 +35,7 @@ from graphflow.providers.commands.command import (
 from graphflow.providers.commands.process import Invocation
 from graphflow.providers.prompted_tools import schema_of
 from graphflow.providers.structured_output import fit, schema_instruction
-from graphflow.providers.wires.wire import cannot
+from graphflow.providers.wires.demands import cannot
 
 NAME = "codex"
 SYSTEM_FILE, SCHEMA_FILE = "instructions.md", "schema.json"

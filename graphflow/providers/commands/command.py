@@ -28,7 +28,7 @@ from graphflow.providers.commands.process import Invocation, Lines, Program, tal
 from graphflow.providers.commands.variables import environment_for
 from graphflow.providers.http import Timeouts
 from graphflow.providers.prompted_tools import read_call_or_answer, render_tools, transcript
-from graphflow.providers.wires.wire import cannot, refuse
+from graphflow.providers.wires.demands import cannot, refuse
 
 MAX_ERROR_TEXT = 2000
 """Characters of a tool's own words that an error shows."""

@@ -21,7 +21,9 @@ from graphflow.model.seam import CallDelta, Finish, Finished, ModelEvent, Reques
 from graphflow.model.turns import AssistantTurn, ToolResult, ToolTurn, Turn, UserTurn
 from graphflow.providers.embedded import engine, weights
 from graphflow.providers.prompted_tools import read_call_or_answer, render_call, render_tools, schema_of
-from graphflow.providers.wires.wire import cannot, present, read_logprobs
+from graphflow.providers.wires.demands import cannot
+from graphflow.providers.wires.json_object import present
+from graphflow.providers.wires.reply_fields import read_logprobs
 
 MAX_TOKENS = 256
 """Tokens of an answer when the request does not say: a model this small only repeats itself beyond."""

@@ -27,24 +27,25 @@ from graphflow.model.seam import (
     ToolSpec,
     UsageDelta,
 )
-from graphflow.model.turns import CACHE, Block, CacheMark, Part, TextPart, Thinking, ToolCall, ToolResult, Turn
-from graphflow.providers.faults import fault
-from graphflow.providers.wires.wire import (
+from graphflow.model.turns import (
+    CACHE,
     AssistantTurn,
-    Dialect,
-    Json,
+    Block,
+    CacheMark,
+    Part,
+    TextPart,
+    Thinking,
+    ToolCall,
+    ToolResult,
     ToolTurn,
+    Turn,
     UserTurn,
-    Wire,
-    arguments_of,
-    bounded,
-    cannot,
-    effort_of,
-    finish_of,
-    offers_tools,
-    present,
-    refuse,
 )
+from graphflow.providers.faults import fault
+from graphflow.providers.wires.demands import bounded, cannot, effort_of, offers_tools, refuse
+from graphflow.providers.wires.json_object import Json, arguments_of, present
+from graphflow.providers.wires.reply_fields import finish_of
+from graphflow.providers.wires.wire import Dialect, Wire
 
 NAME = "anthropic"
 VERSION = "2023-06-01"
@@ -85,7 +86,9 @@ FINISH: dict[str, Finish] = {
 def render_head(request: Request, model: str, stream: bool, dialect: Dialect) -> Json:
     """A Messages request without its messages."""
     settings = request.settings
-    refuse(NAME, request, ("seed", "presence_penalty", "frequency_penalty", "top_logprobs"))
+    refuse(NAME, request, ("seed", "presence_penalty", "frequency_penalty"))
+    if request.top_logprobs:
+        raise cannot(NAME, f"top_logprobs={request.top_logprobs}")
     if request.json_mode and request.output_schema is None:
         raise cannot(NAME, "json_mode", "give an output type")
     max_tokens = settings.max_tokens or max_tokens_of(model)

@@ -32,23 +32,24 @@ from graphflow.model.seam import (
     ToolSpec,
     UsageDelta,
 )
-from graphflow.model.turns import Block, CacheMark, Part, TextPart, Thinking, ToolCall, ToolResult, Turn
-from graphflow.providers.faults import fault
-from graphflow.providers.wires.wire import (
+from graphflow.model.turns import (
     AssistantTurn,
-    Dialect,
-    Json,
+    Block,
+    CacheMark,
+    Part,
+    TextPart,
+    Thinking,
+    ToolCall,
+    ToolResult,
     ToolTurn,
+    Turn,
     UserTurn,
-    Wire,
-    arguments_of,
-    bounded,
-    cannot,
-    finish_of,
-    hosted_tools,
-    one_at_a_time,
-    present,
 )
+from graphflow.providers.faults import fault
+from graphflow.providers.wires.demands import bounded, cannot, hosted_tools, one_at_a_time
+from graphflow.providers.wires.json_object import Json, arguments_of, present
+from graphflow.providers.wires.reply_fields import finish_of
+from graphflow.providers.wires.wire import Dialect, Wire
 
 NAME = "gemini"
 UNSIGNED = "skip_thought_signature_validator"

@@ -26,24 +26,13 @@ from graphflow.model.seam import (
     UsageDelta,
 )
 from graphflow.model.settings import Settings
-from graphflow.model.turns import CacheMark, Thinking, ToolCall, ToolResult, Turn
+from graphflow.model.turns import AssistantTurn, CacheMark, Thinking, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 from graphflow.providers.faults import fault
+from graphflow.providers.wires.demands import bounded, cannot, one_at_a_time
+from graphflow.providers.wires.json_object import Json, arguments_of, present
 from graphflow.providers.wires.openai_chat import render_tool
-from graphflow.providers.wires.wire import (
-    AssistantTurn,
-    Dialect,
-    Json,
-    ToolTurn,
-    UserTurn,
-    Wire,
-    arguments_of,
-    bounded,
-    cannot,
-    finish_of,
-    one_at_a_time,
-    present,
-    read_logprobs,
-)
+from graphflow.providers.wires.reply_fields import finish_of, read_logprobs
+from graphflow.providers.wires.wire import Dialect, Wire
 
 NAME = "ollama"
 FINISH: dict[str, Finish] = {"stop": "stop", "length": "length"}

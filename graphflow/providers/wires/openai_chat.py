@@ -28,27 +28,13 @@ from graphflow.model.seam import (
     ToolSpec,
     UsageDelta,
 )
-from graphflow.model.turns import CacheMark, Thinking, ToolCall, Turn
+from graphflow.model.turns import AssistantTurn, CacheMark, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.call_pieces import CallPieces
-from graphflow.providers.wires.wire import (
-    AssistantTurn,
-    Dialect,
-    Json,
-    ToolTurn,
-    UserTurn,
-    Wire,
-    arguments_of,
-    bounded,
-    cannot,
-    effort_of,
-    finish_of,
-    later_usage,
-    offers_tools,
-    present,
-    read_logprobs,
-    refuse,
-)
+from graphflow.providers.wires.demands import bounded, cannot, effort_of, offers_tools, refuse
+from graphflow.providers.wires.json_object import Json, arguments_of, present
+from graphflow.providers.wires.reply_fields import finish_of, later_usage, read_logprobs
+from graphflow.providers.wires.wire import Dialect, Wire
 
 NAME = "openai-chat"
 

@@ -9,25 +9,24 @@ from __future__ import annotations
 
 from graphflow.messages.media import Media
 from graphflow.model.seam import Request, ToolSpec
-from graphflow.model.turns import Block, CacheMark, Part, TextPart, Thinking, ToolCall, ToolResult, Turn
+from graphflow.model.turns import (
+    AssistantTurn,
+    Block,
+    CacheMark,
+    Part,
+    TextPart,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    ToolTurn,
+    Turn,
+    UserTurn,
+)
+from graphflow.providers.wires.demands import bounded, cannot, effort_of, hosted_tools, offers_tools, refuse
+from graphflow.providers.wires.json_object import Json, arguments_of, present
 from graphflow.providers.wires.openai_chat import REASONS
 from graphflow.providers.wires.responses_reply import NAME, ResponsesParser
-from graphflow.providers.wires.wire import (
-    AssistantTurn,
-    Dialect,
-    Json,
-    ToolTurn,
-    UserTurn,
-    Wire,
-    arguments_of,
-    bounded,
-    cannot,
-    effort_of,
-    hosted_tools,
-    offers_tools,
-    present,
-    refuse,
-)
+from graphflow.providers.wires.wire import Dialect, Wire
 
 LEAST_TOKENS = 16
 """Tokens of an answer that the API takes as a bound at least (platform.openai.com/docs/api-reference/responses/create)."""

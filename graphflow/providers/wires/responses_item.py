@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphflow.model.seam import CallDelta, Cited, Kept, ModelEvent, RefusalDelta, TextDelta, ThinkingDelta
-from graphflow.providers.wires.wire import Json, present
+from graphflow.providers.wires.json_object import Json, present
 
 PARTS = {"message": "text", "function_call": "call", "reasoning": "thinking"}
 """Which kind of part an item is; all others are blocks of the provider's own."""

@@ -16,8 +16,10 @@ from typing import Any
 from graphflow.errors import MalformedReply
 from graphflow.model.seam import Finish, Finished, ModelEvent, Opened, RefusalDelta, Restarted, UsageDelta
 from graphflow.providers.faults import fault
+from graphflow.providers.wires.json_object import Json
+from graphflow.providers.wires.reply_fields import finish_of, read_logprobs
 from graphflow.providers.wires.responses_item import Item, part_of
-from graphflow.providers.wires.wire import Dialect, Json, finish_of, read_logprobs
+from graphflow.providers.wires.wire import Dialect
 
 NAME = "openai-responses"
 FINISH: dict[str, Finish] = {
