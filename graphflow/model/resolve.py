@@ -23,7 +23,7 @@ ENDPOINTS = (
 """Providers that are reached by HTTP: vendors, gateways, servers of one's own."""
 _COMMANDS = ("claude-code", "codex", "auggie")
 PROVIDERS = {
-    "local": "graphflow.providers.embedded.local:open_model",
+    "local": "graphflow.providers.embedded.local_model:open_model",
     **{name: f"graphflow.providers.endpoints:open_{name.replace('-', '_')}" for name in ENDPOINTS},
     **{name: f"graphflow.providers.commands.table:open_{name.replace('-', '_')}" for name in _COMMANDS},
 }

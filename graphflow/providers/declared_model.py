@@ -8,7 +8,7 @@ from typing import Any
 
 from graphflow.errors import KeyMissing
 from graphflow.model.seam import Model, ModelEvent, Request
-from graphflow.providers.closing import aclosing
+from graphflow.providers.streams import aclosing
 
 
 class DeclaredModel:

@@ -32,8 +32,8 @@ from graphflow.model.seam import (
     Switched,
     UsageDelta,
 )
-from graphflow.providers.closing import aclosing
 from graphflow.providers.retry import RetryPolicy
+from graphflow.providers.streams import aclosing
 
 ON: tuple[type[ModelError], ...] = (
     RateLimited,

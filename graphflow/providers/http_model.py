@@ -11,7 +11,6 @@ from graphflow.errors import AuthError, ModelError, NotFound
 from graphflow.model.prices import cost_of, price_of
 from graphflow.model.seam import Finished, ModelEvent, Opened, Request, Restarted, Retried, UsageDelta
 from graphflow.providers.body import estimated_tokens, render_body
-from graphflow.providers.closing import aclosing
 from graphflow.providers.echoes import hide
 from graphflow.providers.endpoint import Endpoint
 from graphflow.providers.http import Call, Timeouts, exchange
@@ -19,6 +18,7 @@ from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.pace import Pace
 from graphflow.providers.reply_reader import ReplyReader
 from graphflow.providers.retry import RetryPolicy
+from graphflow.providers.streams import aclosing
 from graphflow.providers.structured_output import AnswerReader, Way, answer_name, as_tool, as_words, fit
 from graphflow.providers.tries import Tries
 from graphflow.providers.wires.demands import cannot

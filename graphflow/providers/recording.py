@@ -46,7 +46,7 @@ from graphflow.model.seam import (
     UsageDelta,
 )
 from graphflow.model.settings import Settings
-from graphflow.providers.closing import aclosing
+from graphflow.providers.streams import aclosing
 from graphflow.redaction import scrub, scrubbed
 from graphflow.regular import read_regular
 

@@ -21,7 +21,7 @@ from graphflow.model.resolve import open_embedder, open_model
 from graphflow.model.seam import Request, ToolSpec
 from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, UserTurn
 from graphflow.providers.embedded import weights
-from graphflow.providers.embedded.local import render_request
+from graphflow.providers.embedded.local_model import render_request
 from tests.conftest import heard, walk
 
 local_model = pytest.mark.local_model

@@ -216,7 +216,7 @@ def test_a_command_line_model_reads_spelled_names(
 
 
 def test_the_embedded_model_reads_spelled_names() -> None:
-    from graphflow.providers.embedded.local import render_request
+    from graphflow.providers.embedded.local_model import render_request
 
     asked = ScriptedModel(calls("price_clerk", item="tea"), "done")
     walk(Graph("g", START >> Agent("a", tools=[price_clerk]) >> END), "x", model=asked)

@@ -23,11 +23,11 @@ from graphflow.errors import CommandFailed, DeclarationError, ModelError
 from graphflow.model.prices import cost_of, price_of
 from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta, UsageDelta
-from graphflow.providers.closing import aclosing
 from graphflow.providers.commands.process import Invocation, Lines, Program, talk
 from graphflow.providers.commands.variables import environment_for
 from graphflow.providers.http import Timeouts
 from graphflow.providers.prompted_tools import read_call_or_answer, render_tools, transcript
+from graphflow.providers.streams import aclosing
 from graphflow.providers.wires.demands import cannot, refuse
 
 MAX_ERROR_TEXT = 2000

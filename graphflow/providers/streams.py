@@ -1,4 +1,4 @@
-"""Streams that are closed when their consumer is done, not when the garbage collector comes by."""
+"""Streams of events, which are closed when their consumer is done, not when the garbage collector comes by."""
 
 from __future__ import annotations
 
