@@ -177,9 +177,12 @@ def test_nothing_is_left_running(provider: str, how: str, monkeypatch: pytest.Mo
         asked = connect(f"{provider}:default", timeouts=Timeouts(first_s=300, idle_s=300))
         task = asyncio.create_task(gather(asked.stream(ASKED)))
         await eventually(runs)
-        while not task.done():  # the tool may run before anybody waits for what it says
-            block(1000)
-            await asyncio.sleep(0.05)
+
+        def is_over() -> bool:
+            block(1000)  # again and again: the tool may run before anybody waits for what it says
+            return task.done()
+
+        await eventually(is_over)
         with pytest.raises(errors.ModelTimeout):
             await task
 
