@@ -70,7 +70,9 @@ class Media(Message):
         path = Path(path)
         mime, encoding = mimetypes.guess_type(path.name)
         if mime is None or encoding is not None:  # a compressed file ("a.svg.gz") is not what its inner name says
-            raise FileUnreadable(f"{path.name!r} does not show by its name what it is; use Media(kind=..., mime=..., data=...)")
+            raise FileUnreadable(
+                f"{path.name!r} does not show by its name what it is; use Media(kind=..., mime=..., data=...)"
+            )
         try:
             data = path.read_bytes()
             return cls(kind=_kind(mime), mime=mime, data=data, name=path.name)
