@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from graphflow.declaration.node import AnyNode
 from graphflow.limits import DEFAULT_DEPTH, DEFAULT_LAPS
 from graphflow.model.prices import price_of
-from graphflow.proofs.proven import AnyGraph, ProvenGraph
+from graphflow.proofs.proven import AnyGraph, ProvenGraph, solo
 from graphflow.proofs.tokens import is_single
 
 if TYPE_CHECKING:
@@ -121,8 +122,9 @@ def _model_calls(node: Any, graph: AnyGraph, seen: tuple[str, ...]) -> list[tupl
     found: list[tuple[str, Count]] = []
     if most := target.max_model_calls:
         found.append((target.name, Count(most)))
-    if isinstance(target, ProvenGraph):
-        inner = bound(target).model_calls
+    behind = _graph_behind(node)
+    if behind is not None:
+        inner = bound(behind).model_calls
         found += [(f"{node.name} > {name}", count) for name, count in inner.items()]
     for callee in graph.program.callees.get(target.name, ()):
         if callee.name not in seen:
@@ -133,6 +135,15 @@ def _model_calls(node: Any, graph: AnyGraph, seen: tuple[str, ...]) -> list[tupl
                 for name, c in below
             ]
     return found
+
+
+def _graph_behind(node: AnyNode) -> AnyGraph | None:
+    """The graph that an activation of a node walks, if it walks one; a sub-agent of a sub-agent is one of a single node."""
+    target, _ = node.entry()
+    if isinstance(target, ProvenGraph):
+        return target
+    is_wrapped = target is not node and target.enters == "always"
+    return solo(target) if is_wrapped else None
 
 
 def _depth_of(node: Any, graph: AnyGraph, seen: tuple[str, ...], ceiling: int) -> int:
@@ -150,7 +161,8 @@ def _depth_of(node: Any, graph: AnyGraph, seen: tuple[str, ...], ceiling: int) -
             )
         elif callee.name not in seen:
             below = max(below, _depth_of(callee, graph, (*seen, callee.name), ceiling))
-    inner = max(target.nesting, bound(target).depth) if isinstance(target, ProvenGraph) else 0
+    behind = _graph_behind(node)
+    inner = 0 if behind is None else max(behind.nesting, bound(behind).depth)
     return min(ceiling, below + (inner + 1 if node.enters == "always" and not seen else inner))
 
 

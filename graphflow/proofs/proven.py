@@ -5,18 +5,19 @@
 
 Rules:
 1. Building one proves it: there is no graph that is not sound.
-2. What is derived later (`needs_models`, `sources_needed`, ...) is kept with the graph, which never changes.
+2. What is derived later (`needs_models`, `server_callers`, ...) is kept with the graph, which never changes.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, Unpack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, Unpack
 
-from graphflow.declaration.arrows import END, START, Entry, In, Out, edges_of
-from graphflow.declaration.node import AnyNode, Context, Node, NodeOptions
+from graphflow.declaration.arrows import END, START, AnyEntry, Entry, In, Out, edges_of
+from graphflow.declaration.node import AnyNode, Context, Inputs, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError
 from graphflow.limits import Limits
@@ -31,6 +32,19 @@ if TYPE_CHECKING:
 
 LARGE = 1000
 """Edges from which on a graph is built without looks of the garbage collector."""
+ModelOfNode: TypeAlias = "tuple[str, Model | str | None]"
+"""A node's name, and the model that it asks."""
+Ends: TypeAlias = Literal["one", "first", "all"]
+
+
+class ServerCaller(NamedTuple):
+    """A node that has an edge to a server."""
+
+    name: str
+    callees: tuple[AnyNode, ...]
+    """All that it can call."""
+    handoff_tools: tuple[str, ...]
+    """The names by which it hands over, which no tool of a server may have."""
 
 
 class ProvenGraph(Node[In, Out], Generic[In, Out]):
@@ -49,16 +63,19 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
     model: Model | str | None
     limits: Limits | None
     nesting: int
+    nodes: tuple[AnyNode, ...]
+    proof: Proof
+    """What was proven: topology, types, warnings. Rooms above ask for what they need of it by name."""
 
     def __init__(
         self,
         name: str,
-        paths: Iterable[Any],
+        paths: Iterable[object],
         *,
         model: Model | str | None = None,
         limits: Limits | None = None,
         input: Type = None,
-        ends: Literal["one", "first", "all"] = "one",
+        ends: Ends = "one",
         deps: Type | None = None,
         description: str = "",
         alone: bool = False,
@@ -81,144 +98,29 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             program = compile_program(proof)
         port = Port("input", proof.input)
         self._declare(name, ports=(port,), output=proof.output, description=description, **options)
-        own = self.__dict__
-        own["program"] = program
-        own["model"] = model
-        own["limits"] = limits
-        own["nesting"] = proof.nesting
-        own["nodes"] = tuple(proof.nodes)
-        own["proof"] = proof
-        own["_needed"] = None
-        own["_needs_nothing"] = None
-        own["_sources"] = None
-        own["_preparing"] = None
-        own["_deps_wanted"] = None
-        own["_caps_dollars"] = None
-
-    nodes: tuple[AnyNode, ...]
-    proof: Proof
-    """What was proven: topology, types, warnings. Rooms above ask for what they need of it by name."""
-    _needed: bool | None
-    _needs_nothing: bool | None
-    _sources: tuple[tuple[str, tuple[AnyNode, ...], tuple[str, ...]], ...] | None
-    _preparing: tuple[AnyNode, ...] | None
-    _deps_wanted: tuple[tuple[str, Type], ...] | None
-    _caps_dollars: bool | None
+        self.__dict__.update(
+            program=program,
+            model=model,
+            limits=limits,
+            nesting=proof.nesting,
+            nodes=tuple(proof.nodes),
+            proof=proof,
+        )
 
     @property
     def input(self) -> Type:
         """The type of message the graph takes."""
         return self.ports[0].type
 
-    def _value(self) -> tuple[Any, ...]:
-        edges = tuple(repr(d.edge) for d in self.proof.edges)
-        return (self.name, edges, self.nodes, self.model, self.limits, self.proof.ends, self.description)
+    def _value(self) -> tuple[object, ...]:
+        edges = tuple(repr(typed.edge) for typed in self.edges)
+        return (self.name, edges, self.nodes, self.model, self.limits, self.ends, self.description)
 
-    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+    async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Walks the graph in a frame of its own."""
-        output: Out = await ctx.frame.enter(ctx.activation, self, next(iter(inputs.values())), None)
+        message = next(iter(inputs.values()))
+        output: Out = await ctx.frame.enter(ctx.activation, self, message, None)
         return output
-
-    @property
-    def needs_models(self) -> bool:
-        """Whether any node here, or in a graph below, asks a model."""
-        if self._needed is None:
-            self.__dict__["_needed"] = any(True for _ in self.models_needed(None))
-        return bool(self._needed)
-
-    @property
-    def needs_nothing(self) -> bool:
-        """Whether a run can begin at once: no models or servers to open, nothing to prepare."""
-        if self._needs_nothing is None:
-            needs = self.needs_models or self.needs_sources or self.preparing()
-            self.__dict__["_needs_nothing"] = not needs
-        return bool(self._needs_nothing)
-
-    @property
-    def needs_sources(self) -> bool:
-        """Whether any node here, or in a graph below, may call the tools of a server."""
-        return bool(self.sources_needed())
-
-    @property
-    def caps_dollars(self) -> bool:
-        """Whether dollars are limited here, in a graph below, or on a call edge."""
-        if self._caps_dollars is None:
-            limits = [self.limits, *(node.entry()[1] for node in self.reach())]
-            below = any(node.caps_dollars for node in self.reach() if isinstance(node, ProvenGraph))
-            self.__dict__["_caps_dollars"] = below or any(each is not None and each.usd is not None for each in limits)
-        return bool(self._caps_dollars)
-
-    def sources_needed(self) -> tuple[tuple[str, tuple[AnyNode, ...], tuple[str, ...]], ...]:
-        """Every node that has an edge to a server, with all that it can call, and the names by which it hands over."""
-        if self._sources is None:
-            found: list[tuple[str, tuple[AnyNode, ...], tuple[str, ...]]] = []
-            for node in self.reach():
-                if isinstance(node, ProvenGraph):
-                    found += node.sources_needed()
-            for name, callees in self.program.callees.items():
-                if any(callee.source for callee in callees):
-                    tools = tuple(handoff.tool for handoff, _ in self.program.handoffs.get(name, ()))
-                    found.append((name, callees, tools))
-            self.__dict__["_sources"] = tuple(found)
-        return self._sources or ()
-
-    @property
-    def deps(self) -> Type | None:
-        """The type of `run(deps=...)`, if it was declared."""
-        return self.proof.deps
-
-    def deps_wanted(self) -> tuple[tuple[str, Type], ...]:
-        """What is declared of the dependencies of a run, by this graph and by those in it that get the same ones.
-
-        Whatever lies deeper is looked at when it is entered.
-        """
-        if self._deps_wanted is None:
-            wanted = [] if self.deps is None else [(self.name, self.deps)]
-            called = [callee for node in self.nodes for callee in self.program.callees.get(node.name, ())]
-            for node in (*self.nodes, *called):
-                target, _ = node.entry()
-                if isinstance(target, ProvenGraph) and node.inherits_deps:
-                    wanted += target.deps_wanted()
-            self.__dict__["_deps_wanted"] = tuple(wanted)
-        return self._deps_wanted or ()
-
-    def preparing(self) -> tuple[AnyNode, ...]:
-        """The nodes, here and in graphs below, whose `prepare()` tells before a run whether they can work at all."""
-        if self._preparing is None:
-            reached = self.reach()
-            below = [other for node in reached if isinstance(node, ProvenGraph) for other in node.preparing()]
-            own = [node for node in reached if node.prepares]
-            self.__dict__["_preparing"] = (*below, *own)
-        return self._preparing or ()
-
-    def models_needed(self, default: Model | str | None) -> Sequence[tuple[str, Model | str | None]]:
-        """Every node that asks a model, with the model it will ask (None: nothing names one)."""
-        found: list[tuple[str, Model | str | None]] = []
-        for node in self.reach():
-            if isinstance(node, ProvenGraph):
-                found += node.models_needed(node.model if node.model is not None else default)
-            else:
-                for asker in node.askers:
-                    found.append((node.name, asker.model if asker.model is not None else default))
-        return found
-
-    def reach(self) -> Sequence[AnyNode]:
-        """The graph's nodes and all that they can call, each once."""
-        found: dict[str, AnyNode] = {node.name: node for node in self.nodes}
-        todo = list(self.nodes)
-        while todo:
-            node = todo.pop()
-            target, _ = node.entry()
-            for other in (
-                *self.program.callees.get(node.name, ()),
-                *node.within(),
-                *(h.target for h in node.handoffs if isinstance(h.target, Node)),
-                *((target,) if target is not node else ()),
-            ):
-                if found.get(other.name) is not other and other not in found.values():
-                    found[other.name if other.name not in found else f"{other.name} (target)"] = other
-                    todo.append(other)
-        return list(found.values())
 
     # -- what was declared ---------------------------------------------------------------------------------------------
     @property
@@ -227,7 +129,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         return self.proof.edges
 
     @property
-    def ends(self) -> Literal["one", "first", "all"]:
+    def ends(self) -> Ends:
         """What is done when several messages may reach END."""
         return self.proof.ends
 
@@ -236,16 +138,129 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         """The type that was given as `input`, if one was."""
         return self.proof.declared_input
 
-    def is_implied(self, declared: TypedEdge) -> bool:
-        """Whether an edge was not written, but follows from a node's handoffs."""
-        return declared.edge in self.proof.implied
+    @property
+    def deps(self) -> Type | None:
+        """The type of `run(deps=...)`, if it was declared."""
+        return self.proof.deps
 
-    def laps_of(self, declared: TypedEdge) -> int | None:
+    def is_implied(self, typed: TypedEdge) -> bool:
+        """Whether an edge was not written, but follows from a node's handoffs."""
+        return typed.edge in self.proof.implied
+
+    def laps_of(self, typed: TypedEdge) -> int | None:
         """How many laps an edge allows, if it closes a loop."""
-        return self.proof.lap_limit(declared)
+        return self.proof.lap_limit(typed)
+
+    # -- what it reaches -----------------------------------------------------------------------------------------------
+    def reach(self) -> Sequence[AnyNode]:
+        """The graph's nodes and all that they can call, each once."""
+        found: dict[str, AnyNode] = {node.name: node for node in self.nodes}
+        todo = list(self.nodes)
+        while todo:
+            for other in self._reached_from(todo.pop()):
+                if found.get(other.name) is other or other in found.values():
+                    continue
+                # A caller may know its target by the name of another node: `SubAgent(target, name="editor")`.
+                name = f"{other.name} (target)" if other.name in found else other.name
+                found[name] = other
+                todo.append(other)
+        return list(found.values())
+
+    def _reached_from(self, node: AnyNode) -> Iterator[AnyNode]:
+        """What can be entered from a node, besides along arrows."""
+        yield from self.program.callees.get(node.name, ())
+        yield from node.within()
+        for handoff in node.handoffs:
+            if isinstance(handoff.target, Node):
+                yield handoff.target
+        target, _ = node.entry()
+        if target is not node:
+            yield target
+
+    @cached_property
+    def _graphs_below(self) -> tuple[AnyGraph, ...]:
+        """The graphs that it reaches, which know what is needed below them."""
+        return tuple(node for node in self.reach() if isinstance(node, ProvenGraph))
+
+    # -- what a run of it needs ----------------------------------------------------------------------------------------
+    @cached_property
+    def needs_nothing(self) -> bool:
+        """Whether a run can begin at once: no models or servers to open, nothing to prepare."""
+        return not (self.needs_models or self.needs_sources or self.preparing)
+
+    @cached_property
+    def needs_models(self) -> bool:
+        """Whether any node here, or in a graph below, asks a model."""
+        return bool(self.models_needed(None))
+
+    @property
+    def needs_sources(self) -> bool:
+        """Whether any node here, or in a graph below, may call the tools of a server."""
+        return bool(self.server_callers)
+
+    @cached_property
+    def caps_dollars(self) -> bool:
+        """Whether dollars are limited here, in a graph below, or on a call edge."""
+        if any(graph.caps_dollars for graph in self._graphs_below):
+            return True
+        limits = [self.limits]
+        limits += [node.entry()[1] for node in self.reach()]
+        return any(each is not None and each.usd is not None for each in limits)
+
+    def models_needed(self, default: Model | str | None) -> Sequence[ModelOfNode]:
+        """Every node that asks a model, with the model it will ask (None: nothing names one)."""
+        found: list[ModelOfNode] = []
+        for node in self.reach():
+            if isinstance(node, ProvenGraph):
+                inner = default if node.model is None else node.model
+                found += node.models_needed(inner)
+                continue
+            for asker in node.askers:
+                model = default if asker.model is None else asker.model
+                found.append((node.name, model))
+        return found
+
+    @cached_property
+    def server_callers(self) -> tuple[ServerCaller, ...]:
+        """Every node here, or in a graph below, that may call the tools of a server."""
+        found: list[ServerCaller] = []
+        for graph in self._graphs_below:
+            found += graph.server_callers
+        for name, callees in self.program.callees.items():
+            if any(callee.source for callee in callees):
+                tools = tuple(handoff.tool for handoff, _ in self.program.handoffs.get(name, ()))
+                found.append(ServerCaller(name, callees, tools))
+        return tuple(found)
+
+    @cached_property
+    def deps_wanted(self) -> tuple[tuple[str, Type], ...]:
+        """What is declared of the dependencies of a run, by this graph and by those in it that get the same ones.
+
+        Whatever lies deeper is looked at when it is entered.
+        """
+        wanted: list[tuple[str, Type]] = []
+        if self.deps is not None:
+            wanted.append((self.name, self.deps))
+        entered = list(self.nodes)
+        for node in self.nodes:
+            entered += self.program.callees.get(node.name, ())
+        for node in entered:
+            target, _ = node.entry()
+            if isinstance(target, ProvenGraph) and node.inherits_deps:
+                wanted += target.deps_wanted
+        return tuple(wanted)
+
+    @cached_property
+    def preparing(self) -> tuple[AnyNode, ...]:
+        """The nodes, here and in graphs below, whose `prepare()` tells before a run whether they can work at all."""
+        found: list[AnyNode] = []
+        for graph in self._graphs_below:
+            found += graph.preparing
+        found += [node for node in self.reach() if node.prepares]
+        return tuple(found)
 
     def __repr__(self) -> str:
-        count = len(self.proof.edges)
+        count = len(self.edges)
         edges = "edge" if count == 1 else "edges"
         types = f"{type_name(self.input)}) -> {type_name(self.output)}"
         return f"<graph {self.name}({types}: {len(self.nodes)} nodes, {count} {edges}>"
@@ -271,8 +286,8 @@ def _without_collecting(edges: int) -> Iterator[None]:
         gc.enable()
 
 
-def _flat(name: str, paths: Iterable[Any]) -> list[Entry[Any, Any]]:
-    flat: list[Entry[Any, Any]] = []
+def _flat(name: str, paths: Iterable[object]) -> list[AnyEntry]:
+    flat: list[AnyEntry] = []
     for path in paths:
         if isinstance(path, (list, tuple)):
             flat += _flat(name, path)

@@ -67,7 +67,7 @@ def begin(
     message = check_input(graph, message)
     if graph.program.copy_input is not None:
         message = graph.program.copy_input(message)
-    for name, kind in graph.deps_wanted():
+    for name, kind in graph.deps_wanted:
         check_deps(name, kind, deps)
     ledger = Ledger((graph.name,), tightest(graph.limits, limits))
     run = make(graph.name, ledger)
@@ -92,8 +92,8 @@ def _prepare(graph: AnyGraph, frame: Frame, default: Model | str | None) -> None
     """Opens the models of a run, and refuses what cannot work."""
     shared = frame.shared
     if graph.needs_sources:
-        shared.sources = Sources(graph.name, graph.sources_needed())
-    for node in graph.preparing():
+        shared.sources = Sources(graph.name, graph.server_callers)
+    for node in graph.preparing:
         node.prepare()
     if graph.needs_models:
         for agent, named in graph.models_needed(default):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphflow import END, START, Agent, Graph, Limits, Router, node
+from graphflow import END, START, Agent, Graph, Limits, Router, SubAgent, node
 from graphflow.events import NodeStarted
 from tests.blocks import Block, Jitter, blocks, build
 from tests.conftest import A, Msg, walk
@@ -192,3 +192,13 @@ def test_loops_in_loops_in_loops_are_counted_in_little_time() -> None:
     graph = Graph("g", *paths, twin.named("check0")[Msg].limit(1) >> twin.named("check0"), before >> END, input=Msg)
     assert graph.bounds().activations["check0"].times == 2**30
     assert graph.bounds().activations["check29"].times >= 2
+
+
+def test_a_sub_agent_of_a_sub_agent_counts_as_deep_as_it_goes() -> None:
+    asked = Agent("asked", input=str, output=str, model="local:smollm2", prompt="{{ message }}")
+    graph = Graph("inner", START >> asked >> END)
+    once, twice = SubAgent(graph), SubAgent(SubAgent(graph))
+    assert Graph("g", START >> once >> END).bounds().depth == 1
+    bounds = Graph("g", START >> twice >> END).bounds()
+    assert bounds.depth == 2
+    assert list(bounds.model_calls) == ["inner > inner > asked"]
