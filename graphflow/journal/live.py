@@ -78,19 +78,21 @@ class Live:
         # Of a piece and a row of the journal that piece comes first which was said when the row was not there yet. Pieces
         # that have gone before this reader came to them are passed by.
         row = reader.row
-        if self._pieces:
-            at = max(reader.piece - self._gone, 0)
-            if at < len(self._pieces):
-                after, piece = self._pieces[at]
+        pieces = self._pieces
+        if pieces:
+            at = reader.piece - self._gone
+            if at < 0:
+                at = 0
+            if at < len(pieces):
+                after, piece = pieces[at]
                 if after <= row:
                     reader.piece = self._gone + at + 1
                     return piece
-        if row < len(self.journal):
-            event = self.journal[row]
-            reader.row = row + 1
-            assert isinstance(event, Event)  # a run that is watched writes no stretches
-            return event
-        return None
+        journal = self.journal
+        if row == len(journal):
+            return None
+        reader.row = row + 1
+        return journal[row]  # type: ignore[return-value]  # a run that is watched writes no stretches
 
     async def more(self) -> None:
         """Waits until there is more."""

@@ -45,6 +45,8 @@ SNIFFED_BYTES = 6
 SHOWN_BYTES = 200
 """Bytes of what cannot be read that an error shows."""
 
+SHORT = 16
+"""Bytes that the mark of the end, and any of the following with its quotes and brackets, are shorter than."""
 KEPT_ALIVE = frozenset({b"", b"ping", b"pong", b"keepalive", b"keep-alive", b"heartbeat"})
 """What gateways send as data so that the connection stays open, in place of a comment."""
 
@@ -199,6 +201,12 @@ class ReplyReader:
     def _sse(self, lines: list[bytes]) -> list[ModelEvent]:
         events: list[ModelEvent] = []
         for line in lines:
+            if not line or line == b"\r":  # the end of an event
+                if self.data and not self._take(events):
+                    return events
+                self.name = ""
+                self.data_size = 0
+                continue
             if line.endswith(b"\r"):
                 line = line[:-1]
             if line.startswith(b"data:"):
@@ -206,11 +214,6 @@ class ReplyReader:
                 self.data_size += len(line)
                 if self.data_size > self.max_event_bytes:
                     raise self._too_large()
-            elif not line:
-                if self.data and not self._take(events):
-                    return events
-                self.name = ""
-                self.data_size = 0
             elif line.startswith(b"event:"):
                 self.name = line[6:].strip().decode("utf-8", "replace")
         return events
@@ -220,10 +223,9 @@ class ReplyReader:
         data = (self.data[0] if len(self.data) == 1 else b"\n".join(self.data)).strip()
         self.data = []
         parser = self.parser
-        if data == b"[DONE]":
-            parser.done = True
+        if len(data) < SHORT and self._is_mark(data):
             return True
-        if not data or parser.done or (len(data) < 16 and data.strip(b'[]"').lower() in KEPT_ALIVE):
+        if parser.done:
             return True
         try:
             new = parser.event(self._object(data), self.name)
@@ -239,6 +241,13 @@ class ReplyReader:
             self._fail(_odd(error, data), events)
             return False
         return True
+
+    def _is_mark(self, data: bytes) -> bool:
+        """Whether a short payload is no event: it marks the end, or only says that the connection is alive."""
+        if data == b"[DONE]":
+            self.parser.done = True
+            return True
+        return data.strip(b'[]"').lower() in KEPT_ALIVE
 
     def _ndjson(self, lines: list[bytes]) -> list[ModelEvent]:
         events: list[ModelEvent] = []

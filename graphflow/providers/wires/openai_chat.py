@@ -312,7 +312,9 @@ def _no_place(media: Media, dialect: Dialect) -> BadRequest:
 
 # -- parsing ---------------------------------------------------------------------------------------------------------------
 _CHUNK = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "choices"})
-"""The keys of a chunk that only says what the model says (platform.openai.com/docs/api-reference/chat-streaming)."""
+"""The keys of a chunk that only says what the model says, as nearly all do (platform.openai.com/docs/api-reference)."""
+_CHOICE = frozenset({"index", "delta", "message", "finish_reason"})
+"""The same of a choice in it."""
 
 _IN_MOST_DELTAS = frozenset({"role", "content", "reasoning", "reasoning_content", "tool_calls"})
 
@@ -335,22 +337,19 @@ class ChatParser:
 
     def event(self, data: Any, name: str) -> list[ModelEvent]:
         """One chunk."""
-        if name == "error" or data.get("error") or data.get("object") == "error":
-            raise fault(self.dialect.name, None, data)
+        choices = data.get("choices")
+        if name == "error" or not choices or not _CHUNK.issuperset(data):
+            self._beside_choices(data, name)
         events: list[ModelEvent] = []
         if not self.opened:
             self.opened = True
             events.append(self._opened(data))
-        if not _CHUNK.issuperset(data):  # nearly every chunk of a stream has nothing else
-            self._beside_choices(data)
-        for choice in data.get("choices") or ():
+        for choice in choices or ():
             if not choice.get("index"):  # several choices interleave; only the first is read
                 self._delta(choice.get("delta") or choice.get("message") or {}, events)
                 self.raw = choice.get("finish_reason") or self.raw
-                if choice.get("error"):  # OpenRouter: the model's own provider failed, after these words or before any
-                    self.failure = fault(self.dialect.name, None, data)
-                if choice.get("logprobs"):
-                    events += read_logprobs(choice["logprobs"].get("content"))
+                if not _CHOICE.issuperset(choice):
+                    self._beside_delta(choice, data, events)
         return events
 
     def _opened(self, data: Json) -> Opened:
@@ -358,8 +357,10 @@ class ChatParser:
         id = data.get("id") or ""
         return Opened(self.dialect.name, model, id)
 
-    def _beside_choices(self, data: Json) -> None:
+    def _beside_choices(self, data: Json, name: str) -> None:
         """What stands in a chunk beside the model's own words."""
+        if name == "error" or data.get("error") or data.get("object") == "error":
+            raise fault(self.dialect.name, None, data)
         groq = data.get("x_groq") or {}
         if groq.get("error"):  # why Groq has stopped early
             self.failure = fault(self.dialect.name, None, {"error": groq["error"]})
@@ -369,6 +370,13 @@ class ChatParser:
         citations = data.get("citations")
         if isinstance(citations, list):  # xAI, Perplexity: all of them, in every chunk that has any
             self.cited = [Cited(url) for url in citations if isinstance(url, str)]
+
+    def _beside_delta(self, choice: Json, data: Json, events: list[ModelEvent]) -> None:
+        """What stands in a choice beside the model's own words."""
+        if choice.get("error"):  # OpenRouter: the model's own provider failed, after these words or before any
+            self.failure = fault(self.dialect.name, None, data)
+        if choice.get("logprobs"):
+            events += read_logprobs(choice["logprobs"].get("content"))
 
     def reply(self, data: Any) -> list[ModelEvent]:
         """A whole chat completion."""
