@@ -157,9 +157,11 @@ class Asking:
             self._counts[asked] = number
             return Place((*asked, str(number)), effects)
         known = effects.known.get(asked)
-        if known is None:
-            known = effects.known[asked] = []
+        if known is None:  # nobody has asked this before, in any try
+            first = Effect(question)
+            effects.known[asked] = [first]
             self._left[asked] = _NONE_LEFT
+            return Place((*asked, "0"), effects, first)
         number = self._match(asked, known, question)
         return Place((*asked, str(number)), effects, known[number])
 
