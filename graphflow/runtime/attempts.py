@@ -40,9 +40,11 @@ async def activate(frame: Frame, slot: Slot, inputs: dict[str, Any], activation:
     node = slot.node
     assert node is not None
     if frame.denied is not None and slot.name in frame.denied:
-        raise PolicyRefused(f"{slot.name!r} may not be activated here: {frame.denied[slot.name]}")
+        why = frame.denied[slot.name]
+        raise PolicyRefused(f"{slot.name!r} may not be activated here: {why}")
     if slot.enters:
-        inputs = {"": next(iter(inputs.values()))}
+        (message,) = inputs.values()
+        inputs = {"": message}
     invocation = Invocation(frame, node, inputs, activation)
     try:
         if frame.origin is not None and not slot.enters and is_done_once(node):
@@ -60,21 +62,17 @@ async def perform(invocation: Invocation) -> Any:
     frame, node = invocation.frame, invocation.node
     on_arrow = invocation.call is None
     # A call has been judged already, by whoever makes it. On an arrow that matters is judged which acts on the world.
-    judged = on_arrow and frame.policies and (node.effects or node.meter is not None)
+    judged = on_arrow and frame.policies and _acts(node)
     if node.plain and node.concurrency_safe and not judged:
         try:
             output = await _answer(invocation)
         except ToolError as error:
-            # A tool may ask for another try although its node has no retry of its own.
-            retry = error.retry
-            if retry is None or retry.attempts < 2 or may_be_told_to_stop(frame, 0, error):
-                raise
-            await _pause(invocation, 2, retry, error)
-            return await _retried(invocation, attempt=2)
+            return await _tried_again(invocation, error)
         check_output(node, output)
         return output
     if on_arrow:
-        invocation = invocation.given({port: node.read(message) for port, message in invocation.inputs.items()})
+        read = {port: node.read(message) for port, message in invocation.inputs.items()}
+        invocation = invocation.given(read)
     if judged:
         frame.judge(node, invocation.message, invocation.place, frame.policies)
     if node.approval:
@@ -82,6 +80,20 @@ async def perform(invocation: Invocation) -> Any:
     if node.cache:
         return await _from_cache(invocation)
     return await _in_turn(invocation)
+
+
+def _acts(node: AnyNode) -> bool:
+    """Whether an activation is for policies to judge: one that may change the world, or that counts as a call."""
+    return bool(node.effects) or node.meter is not None
+
+
+async def _tried_again(invocation: Invocation, error: ToolError) -> Any:
+    """A tool may ask for another try although its node has no retry of its own."""
+    retry = error.retry
+    if retry is None or retry.attempts < 2 or may_be_told_to_stop(invocation.frame, 0, error):
+        raise error
+    await _pause(invocation, 2, retry, error)
+    return await _retried(invocation, attempt=2)
 
 
 # -- the cache ---------------------------------------------------------------------------------------------------------
@@ -97,7 +109,7 @@ async def _from_cache(invocation: Invocation) -> Any:
     if known is _MINE:
         return await _in_turn(invocation)
     if known is not _NONE:
-        frame.tell(CacheHit(frame.clock(), frame.number, invocation.activation, node.name))
+        frame.tell(CacheHit(*invocation.stamp, node.name))
         return copied(known)
     future = cache.begin(key, float(node.cache))
     try:
@@ -130,7 +142,8 @@ async def _known_answer(cache: Cache, key: Key) -> Any:
                 await asyncio.wait([future])
         if not future.cancelled() and future.exception() is None:
             return future.result()
-        cache.forget(key, future)  # who worked on it has failed; perhaps somebody else has begun meanwhile
+        # Whoever worked on it has failed. Perhaps somebody else has begun meanwhile.
+        cache.forget(key, future)
 
 
 def _surroundings(invocation: Invocation) -> tuple[Any, ...]:
@@ -189,17 +202,16 @@ def _retry_after(node: AnyNode, error: Exception) -> Retry | None:
     if isinstance(error, ToolError) and error.retry is not None:
         return error.retry
     retry = node.retry
-    return retry if retry is not None and retry.wants(error) else None
+    if retry is None or not retry.wants(error):
+        return None
+    return retry
 
 
 async def _pause(invocation: Invocation, attempt: int, retry: Retry, problem: Exception) -> None:
     """Tells that attempt number so much is to come, and waits as long as `retry` says."""
-    frame = invocation.frame
     wait_s = retry.wait_before(attempt, problem, random())
-    why = error_line(problem)
-    frame.tell(
-        NodeRetried(frame.clock(), frame.number, invocation.activation, invocation.node.name, attempt, why, wait_s)
-    )
+    name, why = invocation.node.name, error_line(problem)
+    invocation.frame.tell(NodeRetried(*invocation.stamp, name, attempt, why, wait_s))
     await asyncio.sleep(wait_s)
 
 
@@ -221,7 +233,9 @@ async def _answer(invocation: Invocation) -> Any:
         ctx = Context(frame, node, invocation.activation, inputs)
     else:
         ctx = Context(frame, node, invocation.activation, inputs, call.place)
-        ctx.policies, ctx.caller, ctx.conversation = call.policies, call.caller, call.conversation
+        ctx.caller = call.caller
+        ctx.conversation = call.conversation
+        ctx.policies = call.policies
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
     try:

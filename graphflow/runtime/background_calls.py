@@ -36,7 +36,7 @@ def begin_background(invocation: Invocation, work: Work) -> Background:
     handle = _new_handle(frame, node.name)
     background = Background(handle=handle, node=node.name)
     frame.shared.backgrounds[handle] = background
-    frame.tell(BackgroundStarted(frame.clock(), frame.number, invocation.activation, node.name, handle))
+    frame.tell(BackgroundStarted(*invocation.stamp, node.name, handle))
     begun = frame.clock()
     task = asyncio.get_running_loop().create_task(_in_background(invocation, work, background))
     background.begin(node, task)
@@ -84,20 +84,16 @@ def _tell_ended(invocation: Invocation, background: Background, ending: Ending, 
     background.note_end()
     if background.was_cut_off and ending.status == "cancelled":
         ending = Ending("cancelled", None, cut_off(background))
-    frame = invocation.frame
-    frame.tell(
-        BackgroundFinished(
-            frame.clock(),
-            frame.number,
-            invocation.activation,
-            background.node,
-            background.handle,
-            ending.status,
-            ending.output,
-            ending.error,
-            started,
-        )
+    finished = BackgroundFinished(
+        *invocation.stamp,
+        node=background.node,
+        handle=background.handle,
+        status=ending.status,
+        output=ending.output,
+        error=ending.error,
+        started=started,
     )
+    invocation.frame.tell(finished)
 
 
 async def _until_deadline(invocation: Invocation, work: Work) -> Any:

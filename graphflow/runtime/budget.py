@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from graphflow.errors import PriceUnknown
 from graphflow.limits import Limits
@@ -32,15 +32,21 @@ def check_prices(graph: AnyGraph, limits: Limits, default: Named, opened: Callab
     Raises:
         PriceUnknown: there is one; the text says how to set its price.
     """
-    if limits.usd is None and not graph.caps_dollars:
+    limited = limits.usd is not None
+    if not limited and not graph.caps_dollars:
         return
-    for asker, named in _under_a_limit(graph, default, limits.usd is not None):
+    for asker, named in _under_a_limit(graph, default, limited):
         assert named is not None  # a run without one is refused before
-        for model in getattr(opened(named), "unpriced", ()):
-            raise PriceUnknown(
-                f"Limits(usd=...) cannot hold for {asker!r}: nobody knows what {model!r} costs. Say it with "
-                f"set_price({model!r}, Price(input=..., output=...)) of graphflow.providers, or limit tokens instead"
-            )
+        unpriced: Sequence[str] = getattr(opened(named), "unpriced", ())
+        if unpriced:
+            raise _unknown_price(asker, unpriced[0])
+
+
+def _unknown_price(asker: str, model: str) -> PriceUnknown:
+    return PriceUnknown(
+        f"Limits(usd=...) cannot hold for {asker!r}: nobody knows what {model!r} costs. Say it with "
+        f"set_price({model!r}, Price(input=..., output=...)) of graphflow.providers, or limit tokens instead"
+    )
 
 
 def _under_a_limit(graph: AnyGraph, default: Named, limited: bool) -> Iterator[tuple[str, Named]]:
@@ -54,7 +60,8 @@ def _under_a_limit(graph: AnyGraph, default: Named, limited: bool) -> Iterator[t
             yield from _under_a_limit(target, inner, within)
         elif within:
             for asker in target.askers:
-                yield node.name, asker.model if asker.model is not None else default
+                named = asker.model if asker.model is not None else default
+                yield node.name, named
 
 
 def _caps(limits: Limits | None) -> bool:

@@ -20,13 +20,17 @@ from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 from pydantic import BaseModel
 
-from graphflow.declaration.node import Node
+from graphflow.declaration.node import AnyNode
 
 Key = tuple[Any, ...]
+"""The node, what it was asked, and what it could see of its run."""
+Entry = tuple[float, "asyncio.Future[Any]"]
+"""Until when an answer holds, by the process clock, and the answer."""
 MAX_ANSWERS = 4096
 """Answers in a table; the oldest goes first."""
 
@@ -37,12 +41,13 @@ class Cache:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Key, tuple[float, asyncio.Future[Any]]] = OrderedDict()
+        self._known: OrderedDict[Key, Entry] = OrderedDict()
 
-    def key(self, node: Node[Any, Any], inputs: Mapping[str, Any], around: tuple[Any, ...] = ()) -> Key | None:
+    def key(self, node: AnyNode, inputs: Mapping[str, object], around: tuple[object, ...] = ()) -> Key | None:
         """What an activation is known by; None if its messages cannot be compared."""
         try:
-            key = node, _frozen(list(inputs.values())), tuple(map(_of_run, around))
+            messages = _frozen(list(inputs.values()))
+            key = node, messages, _of_run(around)
             hash(key)
         except Exception:  # RecursionError of what holds itself, TypeError, whatever a message of the user's raises
             return None
@@ -54,7 +59,9 @@ class Cache:
         if entry is None:
             return None
         until, future = entry
-        if time.monotonic() > until or (not future.done() and future.get_loop() is not asyncio.get_running_loop()):
+        is_elsewhere = not future.done() and future.get_loop() is not asyncio.get_running_loop()
+        # What another event loop is still working on cannot be awaited here: it is worked out once more.
+        if time.monotonic() > until or is_elsewhere:
             self._known.pop(key, None)  # run_sync in another thread may have been faster
             return None
         return future
@@ -62,17 +69,25 @@ class Cache:
     def begin(self, key: Key, seconds: float) -> asyncio.Future[Any]:
         """A place for an answer that somebody is working on."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        until = float("inf") if key[0].cache is True else time.monotonic() + seconds
+        node: AnyNode = key[0]
+        now = time.monotonic()
+        until = inf if node.cache is True else now + seconds
         self._known[key] = (until, future)
-        while self._known and (
-            len(self._known) > MAX_ANSWERS or next(iter(self._known.values()))[0] < time.monotonic()
-        ):
-            self._known.popitem(last=False)
+        self._drop_old(now)
         return future
+
+    def _drop_old(self, now: float) -> None:
+        """Drops the oldest answers as far as they no longer hold, or are too many."""
+        while self._known:
+            until, _ = next(iter(self._known.values()))
+            if until >= now and len(self._known) <= MAX_ANSWERS:
+                return
+            self._known.popitem(last=False)
 
     def forget(self, key: Key, future: asyncio.Future[Any]) -> None:
         """Takes back an answer that was not given after all."""
-        if key in self._known and self._known[key][1] is future:
+        entry = self._known.get(key)
+        if entry is not None and entry[1] is future:
             del self._known[key]
 
 
@@ -89,7 +104,7 @@ def copied(value: Any) -> Any:
         return value
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: Any) -> object:
     """A value as something that can be hashed, equal to another's only if types and contents are.
 
     Raises:
@@ -99,19 +114,30 @@ def _frozen(value: Any) -> Any:
     if kind in _PLAIN or isinstance(value, Enum):
         return kind, value
     if isinstance(value, BaseModel):
-        parts = {**value.__dict__, **(value.__pydantic_extra__ or {})}
-        return kind, tuple((name, _frozen(part)) for name, part in parts.items())
+        return kind, _frozen_items({**value.__dict__, **(value.__pydantic_extra__ or {})})
     if isinstance(value, dict):
-        return kind, tuple((_frozen(name), _frozen(part)) for name, part in value.items())
+        return kind, _frozen_items(value)
     if isinstance(value, (list, tuple)):
         return kind, tuple(map(_frozen, value))
     if isinstance(value, (set, frozenset)):
         return kind, frozenset(map(_frozen, value))
     if is_dataclass(value) and not isinstance(value, type):
-        return kind, tuple(_frozen(getattr(value, field.name)) for field in fields(value))
+        attributes = [getattr(value, field.name) for field in fields(value)]
+        return kind, tuple(map(_frozen, attributes))
+    return _frozen_scalar(kind, value)
+
+
+def _frozen_scalar(kind: type, value: object) -> object:
     if getattr(kind, "__eq__", None) is object.__eq__:
         raise TypeError(f"{kind.__name__} cannot be compared")
     return kind, value, repr(value)  # 10:00 UTC equals 12:00 in Rome, and 1.0 equals 1.00, and yet they read otherwise
+
+
+def _frozen_items(items: Mapping[Any, Any]) -> tuple[object, ...]:
+    frozen: list[object] = []
+    for name, part in items.items():
+        frozen.append((_frozen(name), _frozen(part)))
+    return tuple(frozen)
 
 
 class _Same:
@@ -119,7 +145,7 @@ class _Same:
 
     __slots__ = ("value",)
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
@@ -129,7 +155,7 @@ class _Same:
         return id(self.value)
 
 
-def _of_run(value: Any) -> Any:
+def _of_run(value: object) -> object:
     """Something that a run was given: by its content where that can be compared, else by being the same object."""
     if isinstance(value, tuple):
         return tuple(map(_of_run, value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from inspect import isawaitable, iscoroutinefunction
 
 from graphflow.concurrency import in_thread
@@ -28,24 +29,26 @@ async def approve(invocation: Invocation) -> None:
         return await _asked(invocation)
 
     consent = await decided_once(invocation.place, ask)
-    if consent.decision is not True:
-        why = f": {consent.decision}" if consent.decision else "; nothing was done"
+    decision = consent.decision
+    if decision is not True:
+        why = f": {decision}" if decision else "; nothing was done"
         raise ApprovalRefused(f"{node.name!r} needs approval, and it was not given{why}") from consent.failure
 
 
 async def _asked(invocation: Invocation) -> Consent:
     """Asks, and tells what came of it."""
-    frame, node, activation = invocation.frame, invocation.node, invocation.activation
+    frame, node = invocation.frame, invocation.node
     use = frame.use_of(node, invocation.message, invocation.place)
     hook = frame.shared.approve
     if hook is None:
         consent = Consent(NOBODY, lasts=False)
     else:
-        frame.tell(ApprovalAsked(frame.clock(), frame.number, activation, node.name, use.key))
+        frame.tell(ApprovalAsked(*invocation.stamp, node.name, use.key))
         consent = await _decision_of(hook, use)
-    granted = consent.decision is True
-    why = consent.decision if isinstance(consent.decision, str) else ""
-    frame.tell(Approved(frame.clock(), frame.number, activation, node.name, use.key, granted, why))
+    decision = consent.decision
+    granted = decision is True
+    why = decision if isinstance(decision, str) else ""
+    frame.tell(Approved(*invocation.stamp, node.name, use.key, granted, why))
     return Consent(granted or why, consent.failure, consent.lasts)
 
 
@@ -60,6 +63,11 @@ async def _decision_of(hook: Approve, use: Use) -> Consent:
 
 async def answer_of(hook: Approve, use: Use) -> Decision:
     """What a hook says of a call; a plain function may block, so it is asked in a thread."""
-    answer = await hook(use) if iscoroutinefunction(hook) else await in_thread(hook, use, kind="hook")
-    decision: Decision = await answer if isawaitable(answer) else answer
-    return decision
+    answer: Decision | Awaitable[Decision]
+    if iscoroutinefunction(hook):
+        answer = await hook(use)
+    else:
+        answer = await in_thread(hook, use, kind="hook")
+    if isawaitable(answer):
+        return await answer
+    return answer

@@ -47,8 +47,8 @@ async def answered_once(invocation: Invocation, ask: Callable[[Invocation], Awai
     was_known = await effect.once(lambda: ask(invocation))
     if not was_known:
         return effect.answer
-    frame, node = invocation.frame, invocation.node
-    frame.tell(AnswerKept(frame.clock(), frame.number, invocation.activation, node.name, place.key))
+    node = invocation.node
+    invocation.frame.tell(AnswerKept(*invocation.stamp, node.name, place.key))
     # A handle stands for one and the same call in the background; of anything else each try has its own.
     return effect.answer if node.in_background else copied(effect.answer)
 

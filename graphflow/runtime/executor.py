@@ -13,32 +13,30 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from graphflow.errors import DeclarationError, ModelUnset, WalkCancelled
-from graphflow.events import NodeFailed, RunEnded, RunStarted, Status
+from graphflow.events import RunEnded, RunStarted, Status
 from graphflow.keywords import refuse
 from graphflow.limits import Ledger, Limits, tightest
-from graphflow.messages.message import error_text
 from graphflow.model.resolve import check_model
 from graphflow.model.seam import Model
 from graphflow.policy import Approve, Policy, also
 from graphflow.proofs.proven import AnyGraph
-from graphflow.redaction import scrub
+from graphflow.runtime.attempts import error_line
 from graphflow.runtime.budget import check_prices
 from graphflow.runtime.calls import SHELL
 from graphflow.runtime.cancellation import uncancel
 from graphflow.runtime.endings import status_of
 from graphflow.runtime.frame import Frame
+from graphflow.runtime.notes import note_deps, note_node
 from graphflow.runtime.options import RunOptions
 from graphflow.runtime.run_record import RunRecord
-from graphflow.runtime.run_scope import RunScope, Sources
+from graphflow.runtime.run_scope import RunScope
+from graphflow.runtime.sources import Sources
 from graphflow.runtime.validation import check_deps, check_input
 from graphflow.runtime.walks import walked
 
 R = TypeVar("R", bound=RunRecord[Any])
 Make = Callable[[str, Ledger], R]
 """Makes the record of a run: the class that users know, which stands above."""
-
-NO_DEPS = "ctx.deps is None: the run was given none; pass run(..., deps=...), and declare Graph(..., deps=Type) to be told at the start"
-"""What stands below an error of a node that looked for something in them."""
 
 
 def begin(
@@ -64,9 +62,10 @@ def begin(
         _check_scope(graph, limits, session)
     if policy is not None or approve is not None or keep_steps is not None:
         _check_options(graph, policy, approve, keep_steps)
+    program = graph.program
     message = check_input(graph, message)
-    if graph.program.copy_input is not None:
-        message = graph.program.copy_input(message)
+    if program.copy_input is not None:
+        message = program.copy_input(message)
     for name, kind in graph.deps_wanted:
         check_deps(name, kind, deps)
     ledger = Ledger((graph.name,), tightest(graph.limits, limits))
@@ -76,12 +75,15 @@ def begin(
         run.keep_steps = keep_steps
     if observed:
         run.watch()
+    default = graph.model
     if model is not None:
         check_model(model, f"the run of {graph.name!r}")
-    default = model if model is not None else graph.model
-    shared = RunScope(run, default, session, approve, plain=plain and not observed)
+        default = model
+    # Somebody who listens wants to be told what follows from the facts at once, which only the machine can do.
+    plain = plain and not observed
+    shared = RunScope(run, default, session, approve, plain=plain)
     policies = also((), policy, graph.policy)
-    frame = Frame(SHELL, shared, graph.program, ledger, default, deps, policies)
+    frame = Frame(SHELL, shared, program, ledger, default, deps, policies)
     ledger.on_warning = frame.warn
     if not graph.needs_nothing:
         _prepare(graph, frame, default)
@@ -107,65 +109,46 @@ def _prepare(graph: AnyGraph, frame: Frame, default: Model | str | None) -> None
 
 
 def _check_scope(graph: AnyGraph, limits: Limits | None, session: str | None) -> None:
+    whose = f"the run of {graph.name!r}"
     if limits is not None and not isinstance(limits, Limits):
-        raise DeclarationError(f"the run of {graph.name!r}: limits={limits!r}; give Limits(...)")
+        raise DeclarationError(f"{whose}: limits={limits!r}; give Limits(...)")
     if session is not None and not isinstance(session, str):
-        raise DeclarationError(f"the run of {graph.name!r}: session={session!r}; give a text")
+        raise DeclarationError(f"{whose}: session={session!r}; give a text")
 
 
 def _check_options(graph: AnyGraph, policy: Policy | None, approve: Approve | None, keep_steps: int | None) -> None:
+    whose = f"the run of {graph.name!r}"
     if policy is not None and not isinstance(policy, Policy):
-        raise DeclarationError(f"the run of {graph.name!r}: policy={policy!r}; give a Policy(...)")
+        raise DeclarationError(f"{whose}: policy={policy!r}; give a Policy(...)")
     if approve is not None and not callable(approve):
-        raise DeclarationError(f"the run of {graph.name!r}: approve={approve!r}; give a function of the call")
-    if keep_steps is not None and (not isinstance(keep_steps, int) or keep_steps < 0):
-        raise DeclarationError(
-            f"the run of {graph.name!r}: keep_steps={keep_steps!r}; it must be a number of activations, 0 or more"
-        )
-
-
-def _note(run: RunRecord[Any], error: BaseException) -> None:
-    """Says in the traceback which node raised, and in which graph."""
-    for fact in reversed(run.journal):
-        if isinstance(fact, NodeFailed) and fact.error is error:
-            note = f"raised by node {fact.node!r} of {' > '.join(run.frames[fact.frame][1])!r}"
-            if note not in getattr(error, "__notes__", ()):
-                error.add_note(note)
-            return
-
-
-def _note_deps(error: BaseException, deps: Any) -> None:
-    """Says in the traceback that the None in which a node looked for something is what the run was not given."""
-    missed = isinstance(error, AttributeError) and error.name is not None and error.obj is None
-    missed = missed or (isinstance(error, TypeError) and "'NoneType'" in str(error))
-    trace = error.__traceback__
-    if deps is not None or not missed or trace is None:
+        raise DeclarationError(f"{whose}: approve={approve!r}; give a function of the call")
+    if keep_steps is None or (isinstance(keep_steps, int) and keep_steps >= 0):
         return
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    if "deps" in trace.tb_frame.f_code.co_names and NO_DEPS not in getattr(error, "__notes__", ()):
-        error.add_note(NO_DEPS)
+    raise DeclarationError(f"{whose}: keep_steps={keep_steps!r}; it must be a number of activations, 0 or more")
 
 
 async def drive(run: R, frame: Frame, message: Any) -> R:
     """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
     run._task = asyncio.current_task()
     run.tell(RunStarted(0.0, 0, run.graph, message))
-    run.began, run.began_at = time.perf_counter(), time.time()
+    run.began = time.perf_counter()
+    run.began_at = time.time()
+    shared = frame.shared
     try:
         if run._cancelled:
             raise asyncio.CancelledError
         try:
-            if frame.shared.sources is not None:
-                await frame.shared.sources.open(run)
+            if shared.sources is not None:
+                await shared.sources.open(run.id)
             output = await walked(frame, message)
-            run._output = output if frame.program.copy_output is None else frame.program.copy_output(output)
+            copy = frame.program.copy_output
+            run._output = output if copy is None else copy(output)
         finally:
-            if not frame.shared.idle:
-                await _close(frame.shared)
+            if not shared.idle:
+                await _close(shared)
     except asyncio.CancelledError as cancelled:
         if not run._cancelled:
-            _end(run, frame, "cancelled", WalkCancelled(f"the task that walked {run.graph!r} was cancelled"))
+            _end(run, frame, "cancelled", _task_was_cancelled(run))
             cancelled.run = run  # type: ignore[attr-defined]  # as every error that ends a walk
             raise
         uncancel()
@@ -177,6 +160,10 @@ async def drive(run: R, frame: Frame, message: Any) -> R:
         raise
     _end(run, frame, "completed", None, output)
     return run
+
+
+def _task_was_cancelled(run: RunRecord[Any]) -> WalkCancelled:
+    return WalkCancelled(f"the task that walked {run.graph!r} was cancelled")
 
 
 async def _close(shared: RunScope) -> None:
@@ -196,19 +183,25 @@ def _end(run: RunRecord[Any], frame: Frame, status: Status, error: BaseException
     run.status = status
     run.error = error
     run.ended = time.perf_counter()
+    text = ""
     if error is not None:
-        try:
-            error.run = run  # type: ignore[attr-defined]  # promised by the design: partial work travels with the error
-        except AttributeError:  # an exception class with slots
-            error.add_note(f"in the walk of {run.graph!r}")
-    if error is not None:
-        _note(run, error)
-        _note_deps(error, frame.deps)
-    text = "" if error is None else scrub(f"{type(error).__name__}: {error_text(error)}")
-    run.tell(RunEnded(run.ended - run.began, 0, status, output, text))
+        _attach(run, error)
+        note_node(run, error)
+        note_deps(error, frame.deps)
+        text = error_line(error)
+    seconds = run.ended - run.began
+    run.tell(RunEnded(seconds, 0, status, output, text))
     run.close()
     run._task = None
     frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run
+
+
+def _attach(run: RunRecord[Any], error: BaseException) -> None:
+    """Partial work travels with the error that ended it."""
+    try:
+        error.run = run  # type: ignore[attr-defined]  # any exception of a node's
+    except AttributeError:  # an exception class with slots
+        error.add_note(f"in the walk of {run.graph!r}")
 
 
 class Executor(Generic[R]):
@@ -229,14 +222,15 @@ class Executor(Generic[R]):
     def start(self, graph: AnyGraph, message: Any, **options: Any) -> R:
         """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
         run, frame, message = begin(graph, message, self.make, observed=True, **options)
-        run._task = asyncio.get_running_loop().create_task(drive(run, frame, message))
+        loop = asyncio.get_running_loop()
+        run._task = loop.create_task(drive(run, frame, message))
 
         def retrieve(task: asyncio.Task[Any]) -> None:
             if not task.cancelled():
                 task.exception()  # it stays on `run.error`; asyncio need not complain that nobody asked
             elif run.status == "running":  # cancelled from outside before its first turn
                 run.tell(RunStarted(0.0, 0, run.graph, message))
-                _end(run, frame, "cancelled", WalkCancelled(f"the task that walked {run.graph!r} was cancelled"))
+                _end(run, frame, "cancelled", _task_was_cancelled(run))
 
         run._task.add_done_callback(retrieve)
         return run

@@ -9,14 +9,13 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
 from graphflow.concurrency import attempt, let_timers_stop
 from graphflow.declaration.handoffs import Handover, without_turns
 from graphflow.errors import LimitExceeded, WalkCancelled
-from graphflow.events import NodeCancelled, NodeFailed, NodeRefused, Stopped
+from graphflow.events import NodeCancelled, NodeFailed, NodeRefused, Status, Stopped
 from graphflow.journal.stretch import LONG, Stretch
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages.message import Failure, LimitReached, error_text
@@ -35,17 +34,20 @@ GIVE_WAY = 512
 async def walk_straight(frame: Frame, message: Any) -> Any:
     """The output of a graph without forks and joins."""
     path = _Straight(frame)
-    slots, end = frame.program.slots, frame.program.end
-    start = slots[frame.program.start]
-    try:
-        link, message = path.next(start, message, message) if start.alone is None else (start.alone, message)
-    except _Ended as ended:
-        raise ended.error from None
+    program = frame.program
+    slots = program.slots
+    start = slots[program.start]
+    link = start.alone
+    if link is None:
+        try:
+            link, message = path.next(start, message, message)
+        except _Ended as ended:
+            raise ended.error from None
     slot = slots[link.target]
-    while slot.index != end:
+    while slot.index != program.end:
         slot, message = await path.hops(slot, message)
     path.flush(path.count)
-    return [message] if frame.program.ends == "all" else message
+    return [message] if program.ends == "all" else message
 
 
 NONE: list[int] = []
@@ -71,10 +73,13 @@ class _Straight:
     )
 
     def __init__(self, frame: Frame) -> None:
+        program, ledger = frame.program, frame.ledger
         self.frame = frame
-        self.ledger = frame.ledger
-        self.laps = [0] * frame.program.laps if frame.program.laps else NONE
-        self.default = frame.ledger.limits.laps or DEFAULT_LAPS
+        self.ledger = ledger
+        self.laps = [0] * program.laps if program.laps else NONE
+        """How often each lap edge was taken."""
+        self.default = ledger.limits.laps or DEFAULT_LAPS
+        """How often one without a limit of its own may be taken."""
         self.count = 0
         self.cleared = 0
         """The activation at which old stretches were dropped last."""
@@ -82,7 +87,7 @@ class _Straight:
         """Steps that the ledger knows of."""
         self.attempted = attempt() is not None
         """Whether this is part of an attempt with a time limit."""
-        self.metered = self.attempted or frame.ledger.timed or frame.ledger.metered("steps")
+        self.metered = self.attempted or ledger.timed or ledger.metered("steps")
         """Whether each step has to be charged before it is made; else they are only counted."""
         self.started = 0.0
         self.given: Any = None
@@ -95,9 +100,10 @@ class _Straight:
 
     async def hops(self, slot: Slot, message: Any) -> tuple[Slot, Any]:
         """Goes on until END, or until a node fails and its `Failure` edge says where to go on."""
+        # What a hop reads is local: an attribute would be looked up again at each of millions of hops.
         frame = self.frame
-        program, metered, attempted = frame.program, self.metered, self.attempted
-        slots, end = program.slots, program.end
+        slots, end = frame.program.slots, frame.program.end
+        metered, attempted = self.metered, self.attempted
         cancelling, cancelled = self.task.cancelling, self.cancelled
         count = self.count
         stretch = self.stretch(count + 1, slot, message)  # facts are put in the order of time when they are read
@@ -107,10 +113,8 @@ class _Straight:
             while True:
                 count += 1
                 if not count % GIVE_WAY:
-                    await asyncio.sleep(0)
-                    if self.laps and count - stretch.first >= LONG:
-                        stretch = self.stretch(count, slot, message)
-                        note = stretch.hops.extend
+                    stretch = await self.give_way(stretch, slot, message, count)
+                    note = stretch.hops.extend
                     started = perf_counter()
                 if metered:
                     await self.charged(slot, count) if attempted else self.charge(slot, count)
@@ -123,37 +127,48 @@ class _Straight:
                     self.flush(count)
                     output = await activate(frame, slot, {slot.port: message}, count)
                 if cancelling() > cancelled:
-                    if asked_to_stop(frame, self.task, cancelled, None):  # the node has swallowed the request
-                        raise asyncio.CancelledError
-                    cancelled = self.cancelled = cancelling()
+                    cancelled = self.go_on_or_stop()
                 at = perf_counter()
                 note((slot.index, started, at, output))
                 started = at
+                given = message
+                if not slot.passes_input:
+                    message = output
                 link = slot.alone
-                if link is not None:
-                    message = message if slot.passes_input else output
-                else:
-                    self.given = message
-                    link, message = self.next(slot, output, message if slot.passes_input else output)
+                if link is None:
+                    self.given = given
+                    choose = self.next if slot.handoff_links is None else self.hand_over_or_next
+                    link, message = choose(slot, output, message)
                 slot = slots[link.target]
                 if slot.index == end:
                     return slot, message
         except BaseException as error:
             self.started = started
-            answered = stretch.first + len(stretch.hops) // 4 > count
+            answered = stretch.first + len(stretch) > count
             return self.failed(slot, message, error, count, answered)
         finally:
             self.count = count
+
+    async def give_way(self, stretch: Stretch, slot: Slot, message: Any, count: int) -> Stretch:
+        """Gives others their turn; the row of the journal to go on with."""
+        await asyncio.sleep(0)
+        if self.laps and count - stretch.first >= LONG:
+            return self.stretch(count, slot, message)
+        return stretch
+
+    def go_on_or_stop(self) -> int:
+        """Stops a walk whose node has swallowed a request to stop; else the request was the node's own business."""
+        if asked_to_stop(self.frame, self.task, self.cancelled, None):
+            raise asyncio.CancelledError
+        self.cancelled = self.task.cancelling()
+        return self.cancelled
 
     def charge(self, slot: Slot, count: int) -> None:
         """Charges a step, or ends the walk before it is made."""
         try:
             self.ledger.charge("steps")
         except LimitExceeded as limit:
-            frame = self.frame
-            at, tell = frame.clock(), frame.shared.run.tell
-            tell(Stopped(at, frame.number, "limited", limit))
-            tell(NodeRefused(at, frame.number, count, slot.name))
+            self.refuse(slot, count, "limited", limit)
             raise _Ended(limit) from None
 
     async def charged(self, slot: Slot, count: int) -> None:
@@ -161,70 +176,86 @@ class _Straight:
         try:
             await let_timers_stop()
         except asyncio.CancelledError as stopped:
-            frame = self.frame
-            at, tell = frame.clock(), frame.shared.run.tell
-            reason = WalkCancelled(f"the walk of {frame.program.name!r} was cancelled")
-            tell(Stopped(at, frame.number, "cancelled", reason))
-            tell(NodeRefused(at, frame.number, count, slot.name))
+            self.refuse(slot, count, "cancelled", self.cancelled_error())
             raise _Ended(stopped) from None
         self.charge(slot, count)
 
+    def refuse(self, slot: Slot, count: int, status: Status, error: BaseException) -> None:
+        """Journals that the walk stops before an activation has begun."""
+        frame = self.frame
+        at, number = frame.clock(), frame.number
+        frame.tell(Stopped(at, number, status, error))
+        frame.tell(NodeRefused(at, number, count, slot.name))
+
+    def cancelled_error(self) -> WalkCancelled:
+        return WalkCancelled(f"the walk of {self.frame.program.name!r} was cancelled")
+
     def stretch(self, first: int, slot: Slot, message: Any) -> Stretch:
         """A new row of the journal for the hops from here on."""
-        stretch = Stretch(self.frame.number, first, slot.index, message, self.laps)
-        run = self.frame.shared.run
+        frame = self.frame
+        stretch = Stretch(frame.number, first, slot.index, message, self.laps)
+        run = frame.shared.run
         run.journal.append(stretch)
         if self.laps and first - self.cleared >= LONG:
             self.cleared = first
-            run.drop_old(self.frame.number, 2 * self.frame.program.size)
+            run.drop_old(frame.number, 2 * frame.program.size)
         return stretch
 
     def next(self, slot: Slot, output: Any, message: Any) -> tuple[Link, Any]:
         """The one link that an output takes, and what travels on it."""
-        links: Sequence[Link] = slot.links
-        if slot.handoff_links is not None and type(output) is Handover:
-            links, message = (slot.handoff_links[output.target],), output.travelling
-        unit = arm_of(slot, output) if slot.arms and links is slot.links else -1
-        for link in links:  # nothing forks here, so the first link that fits is the only one
+        unit = arm_of(slot, output) if slot.arms else -1
+        # Nothing forks here, so the first link that fits is the only one.
+        for link in slot.links:
             if (link.units is None or unit in link.units) and (link.matches is None or link.matches(output)):
                 guard = link.guard
                 if guard is None or guard == "otherwise" or guard(message):
                     break
         else:
-            raise _Ended(self._lost(slot))
+            dead_end = DeadEnd(slot.name, "nothing takes what it sent")
+            raise _Ended(no_output(self.frame.program, [dead_end]))
         counter = link.lap_index
         if counter >= 0:
             laps = self.laps
             if laps[counter] >= (link.limit or self.default):
                 return self.crossed(slot, link, message)
             laps[counter] += 1
-        if link.resets:
-            for index in link.resets:
-                self.laps[index] = 0
-        return link, message
-
-    def crossed(self, slot: Slot, link: Link, message: Any) -> tuple[Link, Any]:
-        """Counts the laps of the link that is taken; where they are used up, `LimitReached` goes instead."""
-        if link.lap is not None and self._used_up(link):
-            over = link
-            value = self._most(over)
-            instead = next(iter(slot.limit_links), None)
-            if instead is not None:
-                over = instead
-            if instead is None or (instead.lap is not None and self._used_up(instead)):
-                raise _Ended(laps_used_up(self.frame.program, self.frame.path, over, self._most(over)))
-            message = LimitReached(limit="laps", value=value, message=without_turns(message))
-            link = instead
-        if link.lap is not None:
-            self.laps[link.lap_index] += 1
         for index in link.resets:
             self.laps[index] = 0
         return link, message
 
-    def _used_up(self, link: Link) -> bool:
-        return self.laps[link.lap_index] >= self._most(link)
+    def hand_over_or_next(self, slot: Slot, output: Any, message: Any) -> tuple[Link, Any]:
+        """The same for a node that may hand the walk over."""
+        if type(output) is not Handover or slot.handoff_links is None:
+            return self.next(slot, output, message)
+        return self.crossed(slot, slot.handoff_links[output.target], output.travelling)
 
-    def _most(self, link: Link) -> int:
+    def crossed(self, slot: Slot, link: Link, message: Any) -> tuple[Link, Any]:
+        """Counts the laps of the link that is taken; where they are used up, `LimitReached` goes instead."""
+        if self._is_used_up(link):
+            reached = LimitReached(limit="laps", value=self._limit_of(link), message=without_turns(message))
+            return self._counted(self._instead_of(slot, link)), reached
+        return self._counted(link), message
+
+    def _instead_of(self, slot: Slot, link: Link) -> Link:
+        """The link for `LimitReached`, which may be used up itself."""
+        if slot.limit_links:
+            link = slot.limit_links[0]
+            if not self._is_used_up(link):
+                return link
+        error = laps_used_up(self.frame.program, self.frame.path, link, self._limit_of(link))
+        raise _Ended(error)
+
+    def _counted(self, link: Link) -> Link:
+        if link.lap is not None:
+            self.laps[link.lap_index] += 1
+        for index in link.resets:
+            self.laps[index] = 0
+        return link
+
+    def _is_used_up(self, link: Link) -> bool:
+        return link.lap is not None and self.laps[link.lap_index] >= self._limit_of(link)
+
+    def _limit_of(self, link: Link) -> int:
         return link.limit or self.default
 
     def failed(self, slot: Slot, message: Any, error: BaseException, count: int, answered: bool) -> tuple[Slot, Any]:
@@ -236,44 +267,45 @@ class _Straight:
         self.flush(count)
         if isinstance(error, _Ended):
             raise error.error from None
-        clock, number, name = frame.clock(), frame.number, slot.name
+        at, number, name = frame.clock(), frame.number, slot.name
         started = self.started - frame.shared.run.began
-        tell = frame.shared.run.tell
         if frame.ends(error):
-            tell(Stopped(clock, number, "limited", error))
-            tell(NodeCancelled(clock, number, count, name, started))
+            frame.tell(Stopped(at, number, "limited", error))
+            frame.tell(NodeCancelled(at, number, count, name, started))
             raise error
         stop = asked_to_stop(frame, self.task, self.cancelled, error)
         self.cancelled = self.task.cancelling()
         if stop:
-            reason = WalkCancelled(f"the walk of {frame.program.name!r} was cancelled")
-            tell(Stopped(clock, number, "cancelled", reason))
-            tell(NodeCancelled(clock, number, count, name, started))
+            frame.tell(Stopped(at, number, "cancelled", self.cancelled_error()))
+            frame.tell(NodeCancelled(at, number, count, name, started))
             raise error if not isinstance(error, Exception) else asyncio.CancelledError
         if isinstance(error, asyncio.CancelledError):  # nobody asked this walk to stop: it is the node's own failure
             error = stray(name, error)
         if not answered:
-            tell(NodeFailed(clock, number, count, name, error, started))
+            frame.tell(NodeFailed(at, number, count, name, error, started))
+        return self.mended(slot, self.given if answered else message, error)
+
+    def mended(self, slot: Slot, given: Any, error: BaseException) -> tuple[Slot, Any]:
+        """Where a walk goes on behind a failure, and with what; without an edge for it, it ends."""
         if not slot.failure_links or not isinstance(error, Exception):
             raise error
-        given = without_turns(self.given if answered else message)
-        failure = Failure(node=name, error=error_text(error), kind=type(error).__name__, input=given)
+        failure = Failure(
+            node=slot.name,
+            error=error_text(error),
+            kind=type(error).__name__,
+            input=without_turns(given),
+        )
         try:
-            link, failing = self.crossed(slot, slot.failure_links[0], failure)
+            link, message = self.crossed(slot, slot.failure_links[0], failure)
         except _Ended as ended:
             raise ended.error from None
-        return frame.program.slots[link.target], failing
+        return self.frame.program.slots[link.target], message
 
     def flush(self, count: int) -> None:
         """Tells the ledger of the steps that were only counted."""
         if not self.metered and count > self.told:
             self.ledger.count_steps(count - self.told)
             self.told = count
-
-    def _lost(self, slot: Slot) -> BaseException:
-        """Why the walk ends where nothing takes what a node sent, in the walk's own words."""
-        dead_end = DeadEnd(slot.name, "nothing takes what it sent")
-        return no_output(self.frame.program, [dead_end])
 
 
 class _Ended(BaseException):

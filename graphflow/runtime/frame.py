@@ -111,6 +111,12 @@ class Invocation:
         """What calls from within need the consent of."""
         return self.frame.policies if self.call is None else self.call.policies
 
+    @property
+    def stamp(self) -> tuple[float, int, int]:
+        """What every event of it begins with: the time, the frame, the activation."""
+        frame = self.frame
+        return frame.clock(), frame.number, self.activation
+
 
 class Frame:
     """One walk of one graph: the outermost, or what entering a graph or sub-agent has pushed."""
@@ -227,7 +233,9 @@ class Frame:
 
     def ends(self, error: BaseException) -> bool:
         """Whether an error is a limit of this frame or of one around it, which nothing inside may swallow."""
-        return isinstance(error, LimitExceeded) and error.ledger is not None and self.ledger.contains(error.ledger)
+        if not isinstance(error, LimitExceeded) or error.ledger is None:
+            return False
+        return self.ledger.contains(error.ledger)
 
     def charge_model_call(self) -> int:
         """Allows one question to a model, and gives it its number within the run."""
@@ -245,7 +253,10 @@ class Frame:
         found = self.shared.backgrounds.get(handle)
         if found is None or caller is None:
             return None
-        return found if any(found.called is node for node in self.edges_of(caller)) else None
+        for node in self.edges_of(caller):
+            if found.called is node:
+                return found
+        return None
 
     def keep(self, activation: int, node: str, name: str, payload: object, kind: str, mime: str) -> Artifact:
         """Keeps an artifact with the run."""
@@ -288,17 +299,24 @@ class Frame:
     def handoffs(self, node: AnyNode) -> Sequence[tuple[Handoff, AnyNode]]:
         """The hand-over edges of a node that this frame's graph has, as (handoff, target)."""
         policies = self.policies_of(node)
-        pairs = self.program.handoffs.get(node.name, ())
-        return [(handoff, target) for handoff, target in pairs if not _is_refused(target, policies)]
+        allowed: list[tuple[Handoff, AnyNode]] = []
+        for handoff, target in self.program.handoffs.get(node.name, ()):
+            if not _is_refused(target, policies):
+                allowed.append((handoff, target))
+        return allowed
 
     def policies_of(self, caller: AnyNode, around: tuple[Policy, ...] | None = None) -> tuple[Policy, ...]:
         """What the calls of a node need the consent of; `around`: of who has called it, where that was a call."""
-        return also(self.policies if around is None else around, caller.policy)
+        if around is None:
+            around = self.policies
+        return also(around, caller.policy)
 
     def permit(self, ctx: Context, node: AnyNode, given: Any) -> None:
         """Refuses a hand-over that a policy does not allow."""
-        place = Asking(ctx.place).ask(f"handing over to {node.name}", given, lasting=False)
-        self.judge(node, given, place, self.policies_of(ctx.node, ctx.policies))
+        whom = f"handing over to {node.name}"
+        place = Asking(ctx.place).ask(whom, given, lasting=False)
+        policies = self.policies_of(ctx.node, ctx.policies)
+        self.judge(node, given, place, policies)
 
     def judge(self, node: AnyNode, given: Any, place: Place, policies: Sequence[Policy]) -> None:
         """Refuses what one of these policies does not allow.
@@ -316,9 +334,17 @@ class Frame:
 
     def use_of(self, node: AnyNode, given: Any, place: Place) -> Use:
         """A call as policies and people are shown it."""
-        target = node.entry()[0].name
-        shown = copied(given)  # who is asked may change what is shown, and not what is done
-        return Use(node.name, node.kind, node.effects, shown, self.path, place.key, target, node.names)
+        target, _ = node.entry()
+        return Use(
+            node=node.name,
+            kind=node.kind,
+            effects=node.effects,
+            arguments=copied(given),  # who is asked may change what is shown, and not what is done
+            path=self.path,
+            key=place.key,
+            target=target.name,
+            names=node.names,
+        )
 
     # -- places --------------------------------------------------------------------------------------------------------
     def scope_of(self, activation: int) -> Scope:
@@ -333,26 +359,32 @@ class Frame:
         """The place that this frame lies in."""
         if self._within is None:
             origin = self.origin
-            self._within = outermost(self.shared.run.id) if origin is None else origin.place
+            if origin is None:
+                self._within = outermost(self.shared.run.id)
+            else:
+                self._within = origin.place
         return self._within
 
     def place_of(self, node: AnyNode, inputs: Mapping[str, Any], activation: int) -> Place:
         """Where an activation stands: the same for all of its tries."""
         if self.places is None:
-            self.places, self.asking = {}, Asking(self.within)
+            self.places = {}
+            self.asking = Asking(self.within)
         place = self.places.get(activation)
         if place is None:
-            place = self.places[activation] = self._new_place(node, inputs, activation)
+            place = self._new_place(node, inputs, activation)
+            self.places[activation] = place
         return place
 
     def _new_place(self, node: AnyNode, inputs: Mapping[str, Any], activation: int) -> Place:
         if self.origin is not None:
             assert self.asking is not None
             whom = f"{node.name} {self.scope_of(activation)}"
-            return self.asking.ask(whom, sole_message(inputs), lasting=is_done_once(node))
+            message = sole_message(inputs)
+            return self.asking.ask(whom, message, lasting=is_done_once(node))
         # Nobody around the outermost frame could walk here again, so there is nothing to meet and nothing to remember: one
         # activation comes after another, or its scope is its own.
-        way = str(activation) if self.program.straight else str(self.scope_of(activation))
+        way = activation if self.program.straight else self.scope_of(activation)
         return place_in(self.within, f"{node.name} {way}")
 
 
@@ -380,7 +412,10 @@ def denied_on_arrows(program: Program, policies: Sequence[Policy], entered: AnyN
 
 def _is_refused(callee: AnyNode, policies: Sequence[Policy]) -> bool:
     """Whether a policy refuses a node whatever it is given."""
-    return any(policy.refuses(callee.name, callee.effects, callee.names) for policy in policies)
+    for policy in policies:
+        if policy.refuses(callee.name, callee.effects, callee.names) is not None:
+            return True
+    return False
 
 
 def is_done_once(node: AnyNode) -> bool:
@@ -390,4 +425,6 @@ def is_done_once(node: AnyNode) -> bool:
 
 def sole_message(inputs: Mapping[str, Any]) -> Any:
     """What a node was given: its message, or the messages by port."""
-    return next(iter(inputs.values())) if len(inputs) == 1 else inputs
+    if len(inputs) != 1:
+        return inputs
+    return next(iter(inputs.values()))

@@ -304,8 +304,6 @@ class GeneralWalk:
                 inputs = {slot.port: act.message} if act.inputs is None else act.inputs
                 output = await activate(self.frame, slot, inputs, act.id)
         except BaseException as error:
-            if isinstance(error, GeneratorExit) and is_closed(self.tasks.get(act.id)):
-                raise
             return self._failure(act, error, started)
         if act.id in self.walk.cancelling:  # it has swallowed the request to stop
             return self._stopped(act)
@@ -329,6 +327,9 @@ class GeneralWalk:
 
     def _failure(self, act: Activation, error: BaseException, started: float) -> Event:
         """The fact that an activation ends in which has raised."""
+        # Without an event loop nothing can be reported any more.
+        if isinstance(error, GeneratorExit) and is_closed(self.tasks.get(act.id)):
+            raise error
         if self.frame.ends(error):
             return Stopped(self.clock(), self.number, "limited", error)
         if act.id in self.walk.cancelling:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Container, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -27,33 +27,31 @@ from graphflow.events import (
     CallStarted,
     Event,
     Events,
-    FrameEntered,
     ModelFinished,
     NodeCancelled,
     NodeFailed,
     NodeFinished,
-    NodeRefused,
     NodeStarted,
     RunEnded,
-    RunStarted,
     Scope,
     Status,
-    Stopped,
     to_record,
 )
 from graphflow.journal.live import Live
 from graphflow.journal.stretch import KEPT, Row, Stretch, without_old
-from graphflow.limits import Ledger, Limits, Usage
+from graphflow.limits import Ledger, Usage
 from graphflow.messages.artifacts import Artifact
-from graphflow.proofs.program import Program
 from graphflow.proofs.report import counted
-from graphflow.walk.machine import Walk
+from graphflow.runtime.derivation import FrameInfo, beginnings_of, derived
 from graphflow.walk.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from graphflow.proofs.proven import AnyGraph
 
 Out = TypeVar("Out", covariant=True)
+
+
+Failed = NodeFailed | CallFailed | BackgroundFinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,7 @@ class RunRecord(Generic[Out]):
         self._dropped = 0
         self._shortened: set[int] = set()
         """Frames of which the oldest activations were dropped."""
-        self.frames: list[tuple[Program, tuple[str, ...], Limits]] = []
+        self.frames: list[FrameInfo] = []
         self.kept: dict[str, bytes] = {}
         """The bytes of artifacts, by their digest."""
         self.began = time.perf_counter()
@@ -309,7 +307,7 @@ class RunRecord(Generic[Out]):
             return self.facts
         mark = len(self.journal) + self.dropped
         if self._derived is None or self._derived[0] != mark:
-            self._derived = (mark, derive(self))
+            self._derived = (mark, derived(self.facts, self.frames, beginnings_of(self.journal, self._shortened)))
         return self._derived[1]
 
     @property
@@ -326,21 +324,18 @@ class RunRecord(Generic[Out]):
         return self.kept[artifact if isinstance(artifact, str) else artifact.digest]
 
     @property
-    def failures(self) -> list[NodeFailed | CallFailed | BackgroundFinished]:
+    def failures(self) -> list[Failed]:
         """Every node that raised, also where the walk went on without it.
 
         That is: forks that `isolate`, a `Failure` edge, an agent's tool, a call in the background, also one that was cut
         off because the run ended first. What a tool says on purpose (`ToolError`) is an answer, not a failure.
         """
-        found: list[NodeFailed | CallFailed | BackgroundFinished] = []
+        found: list[Failed] = []
         for event in self.facts:
-            if isinstance(event, BackgroundFinished):
-                if event.status not in ("failed", "limited") and not isinstance(event.error, BackgroundFailed):
-                    continue
-            elif not isinstance(event, (NodeFailed, CallFailed)) or _was_cancelled(event.error):
+            if not isinstance(event, Failed) or not _is_failure(event):
                 continue
-            said = isinstance(event, CallFailed) and isinstance(event.error, (ToolError, LimitExceeded, NotReachable))
-            if not said and all(event.error is not other.error for other in found):
+            # An error on its way outward is told of at each call and activation that it passes.
+            if all(event.error is not other.error for other in found):
                 found.append(event)
         return found
 
@@ -405,6 +400,15 @@ class RunRecord(Generic[Out]):
         return shown + ">"
 
 
+def _is_failure(event: Failed) -> bool:
+    """Whether an event tells of a failure, and not of an answer that says no, or of a call that was stopped."""
+    if isinstance(event, BackgroundFinished):
+        return event.status in ("failed", "limited") or isinstance(event.error, BackgroundFailed)
+    if isinstance(event, CallFailed) and isinstance(event.error, (ToolError, LimitExceeded, NotReachable)):
+        return False
+    return not _was_cancelled(event.error)
+
+
 def _was_cancelled(error: BaseException) -> bool:
     """Whether it ended because others stopped it: then it has not failed."""
     return isinstance(error, (asyncio.CancelledError, WalkCancelled))
@@ -433,42 +437,3 @@ class Recorder:
 async def _each(events: Sequence[Event]) -> AsyncIterator[Event]:
     for event in events:
         yield event
-
-
-def derive(run: RunRecord[Any]) -> list[Event]:
-    """The facts of a run with what follows from them, by pushing them through fresh walks."""
-    walks: dict[int, Walk] = {}
-    beginnings = {row.frame: row for row in reversed(run.journal) if isinstance(row, (Stretch, Snapshot))}
-    events: list[Event] = Events()
-    facts = run.facts
-    refused = {(fact.frame, fact.activation) for fact in facts if isinstance(fact, NodeRefused)}
-    for fact in facts:
-        events.append(fact)
-        walk = walks.get(fact.frame)
-        if isinstance(fact, (RunStarted, FrameEntered)):
-            begun = beginnings[fact.frame] if fact.frame in run._shortened else None
-            walk = walks[fact.frame] = _beginning_walk(run, fact, begun)
-        elif walk is not None and isinstance(fact, (NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped)):
-            walk.apply(fact)
-        if walk is not None and walk.outbox:
-            events += [event for event in walk.outbox if not (refused and _is_start_of(event, refused))]
-            walk.outbox.clear()
-    return events
-
-
-def _is_start_of(event: Event, activations: Container[tuple[int, int]]) -> bool:
-    """Whether it tells of the start of one of these activations."""
-    return isinstance(event, NodeStarted) and (event.frame, event.activation) in activations
-
-
-def _beginning_walk(run: RunRecord[Any], fact: Event, begun: Stretch | Snapshot | None) -> Walk:
-    """A frame's walk where its record begins: at its first fact, or in the middle if the oldest were dropped."""
-    if isinstance(begun, Snapshot):
-        return begun.resumed()
-    program, path, limits = run.frames[fact.frame]
-    walk = Walk(program, limits, frame=fact.frame, path=path, observed=True)
-    if begun is None:
-        walk.apply(fact)
-    else:
-        walk.begin_at(begun.first, begun.slot, begun.message, begun.laps, fact.at)
-    return walk

@@ -56,7 +56,6 @@ async def _stop(invocation: Invocation, task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task], timeout=GRACE_S)
     if not task.done():
-        frame = invocation.frame
-        frame.tell(NodeAbandoned(frame.clock(), frame.number, invocation.activation, invocation.node.name))
+        invocation.frame.tell(NodeAbandoned(*invocation.stamp, invocation.node.name))
     elif not task.cancelled():
         task.exception()  # whatever it raises now comes too late

@@ -8,7 +8,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from graphflow.declaration.node import Node
+from pydantic import ValidationError
+
+from graphflow.declaration.node import AnyNode
 from graphflow.errors import DepsInvalid, InputInvalid, OutputInvalid
 from graphflow.messages.message import shortened
 from graphflow.messages.namesakes import Namesakes
@@ -31,18 +33,24 @@ def check_input(graph: AnyGraph, message: Any) -> Any:
     try:
         return adapter_of(kind).validate_python(message)
     except ValueError as error:
-        errors = getattr(error, "errors", None)
-        details = (
-            [f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in errors()] if errors else [str(error)]
-        )
         apart = Namesakes(kind, type(message))
-        raise InputInvalid(
-            f"graph {graph.name!r} takes {apart.name(kind)}, and was given {apart.name(type(message))}: "
-            f"{'; '.join(details)}{apart.hint}"
-        ) from None
+        taken, given = apart.name(kind), apart.name(type(message))
+        why = _why_invalid(error)
+        raise InputInvalid(f"graph {graph.name!r} takes {taken}, and was given {given}: {why}{apart.hint}") from None
 
 
-def check_deps(graph: str, kind: Type | None, deps: Any) -> None:
+def _why_invalid(error: ValueError) -> str:
+    """What is wrong with each field, where the error tells: pydantic's does."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    details: list[str] = []
+    for problem in error.errors():
+        field = ".".join(map(str, problem["loc"])) or "message"
+        details.append(f"{field}: {problem['msg']}")
+    return "; ".join(details)
+
+
+def check_deps(graph: str, kind: Type | None, deps: object) -> None:
     """Refuses dependencies that are not what a graph declares, before a prompt or a tool misses something in them.
 
     Raises:
@@ -52,23 +60,26 @@ def check_deps(graph: str, kind: Type | None, deps: Any) -> None:
         return
     apart = Namesakes(kind, type(deps))
     wanted = apart.name(kind)
-    given = "none were given" if deps is None else f"{apart.name(type(deps))} was given"
+    given = "none were given"
+    if deps is not None:
+        given = f"{apart.name(type(deps))} was given"
     raise DepsInvalid(
         f"graph {graph!r} declares deps={wanted}, and {given}; pass run(..., deps=...) with a {wanted}{apart.hint}"
     )
 
 
-def _is_of(kind: Type, deps: Any) -> bool:
+def _is_of(kind: Type, deps: object) -> bool:
     """Whether an object is of a type; of a protocol that cannot be tested otherwise it has the members."""
     try:
         _, fits = output_check(kind)
         return fits is None or fits(deps)
     except TypeError:
-        members = [name for name in (*vars(kind), *getattr(kind, "__annotations__", ())) if not name.startswith("_")]
+        names = [*vars(kind), *getattr(kind, "__annotations__", ())]
+        members = [name for name in names if not name.startswith("_")]
         return all(hasattr(deps, name) for name in members)
 
 
-def check_output(node: Node[Any, Any], output: Any) -> None:
+def check_output(node: AnyNode, output: object) -> None:
     """Refuses an output that the node's declared type does not allow."""
     if node.enters != "never":
         return
@@ -77,16 +88,14 @@ def check_output(node: Node[Any, Any], output: Any) -> None:
         raise wrong_output(node, output)
 
 
-def wrong_output(node: Node[Any, Any] | None, output: Any) -> OutputInvalid:
+def wrong_output(node: AnyNode | None, output: object) -> OutputInvalid:
     """The error that names node, expected and got."""
     assert node is not None
     if inspect.iscoroutine(output):
         output.close()
-        return OutputInvalid(
-            f"node {node.name!r} returned a coroutine instead of {type_name(node.output)}; write `return await ...`"
-        )
+        expected = type_name(node.output)
+        return OutputInvalid(f"node {node.name!r} returned a coroutine instead of {expected}; write `return await ...`")
     apart = Namesakes(node.output, type(output))
-    return OutputInvalid(
-        f"node {node.name!r} says it returns {apart.name(node.output)} and returned {apart.name(type(output))}: "
-        f"{shortened(output)}{apart.hint or '; return that type, or change the annotation'}"
-    )
+    expected, got = apart.name(node.output), apart.name(type(output))
+    hint = apart.hint or "; return that type, or change the annotation"
+    return OutputInvalid(f"node {node.name!r} says it returns {expected} and returned {got}: {shortened(output)}{hint}")

@@ -1,0 +1,96 @@
+"""Derivation: what follows from the facts of a run, by pushing them through fresh walks.
+
+facts     run.start                                  node.end               node.end   run.end
+derived              edge.send  node.start                      edge.send
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+
+from graphflow.events import (
+    Event,
+    Events,
+    FrameEntered,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeRefused,
+    NodeStarted,
+    RunStarted,
+    Stopped,
+)
+from graphflow.journal.stretch import Row, Stretch
+from graphflow.limits import Limits
+from graphflow.proofs.program import Program
+from graphflow.walk.machine import Walk
+from graphflow.walk.snapshot import Snapshot
+
+FrameInfo = tuple[Program, tuple[str, ...], Limits]
+"""What a frame walks, its path, and the limits of its walk."""
+_MOVES = (NodeFinished, NodeFailed, NodeCancelled, NodeRefused, Stopped)
+"""Facts that a walk under way takes."""
+
+
+def derived(
+    facts: Sequence[Event], frames: Sequence[FrameInfo], beginnings: Mapping[int, Stretch | Snapshot]
+) -> list[Event]:
+    """The facts with what follows from them, in order.
+
+    Args:
+        facts: those of a run, in the order of time.
+        frames: its frames, by number.
+        beginnings: where the record of a frame begins whose oldest facts were dropped.
+    """
+    walks: dict[int, Walk] = {}
+    events: list[Event] = Events()
+    refused = _refused(facts)
+    for fact in facts:
+        events.append(fact)
+        if isinstance(fact, (RunStarted, FrameEntered)):
+            walks[fact.frame] = _beginning_walk(fact, frames[fact.frame], beginnings.get(fact.frame))
+        walk = walks.get(fact.frame)
+        if walk is None:
+            continue
+        if isinstance(fact, _MOVES):
+            walk.apply(fact)
+        if walk.outbox:
+            events += [event for event in walk.outbox if not _is_start_of(event, refused)]
+            walk.outbox.clear()
+    return events
+
+
+def beginnings_of(rows: Sequence[Row], shortened: Container[int]) -> dict[int, Stretch | Snapshot]:
+    """The oldest row of each shortened frame that everything later can be derived from."""
+    beginnings: dict[int, Stretch | Snapshot] = {}
+    for row in rows:
+        if isinstance(row, (Stretch, Snapshot)) and row.frame in shortened:
+            beginnings.setdefault(row.frame, row)
+    return beginnings
+
+
+def _refused(facts: Sequence[Event]) -> set[tuple[int, int]]:
+    """Activations that were refused before they began, by frame and number: no `node.start` tells of them."""
+    refused: set[tuple[int, int]] = set()
+    for fact in facts:
+        if isinstance(fact, NodeRefused):
+            refused.add((fact.frame, fact.activation))
+    return refused
+
+
+def _is_start_of(event: Event, activations: Container[tuple[int, int]]) -> bool:
+    """Whether it tells of the start of one of these activations."""
+    return isinstance(event, NodeStarted) and (event.frame, event.activation) in activations
+
+
+def _beginning_walk(fact: Event, frame: FrameInfo, begun: Stretch | Snapshot | None) -> Walk:
+    """A frame's walk where its record begins: at its first fact, or in the middle if the oldest were dropped."""
+    if isinstance(begun, Snapshot):
+        return begun.resumed()
+    program, path, limits = frame
+    walk = Walk(program, limits, frame=fact.frame, path=path, observed=True)
+    if begun is None:
+        walk.apply(fact)
+    else:
+        walk.begin_at(begun.first, begun.slot, begun.message, begun.laps, fact.at)
+    return walk
