@@ -296,15 +296,20 @@ class ModelError(GraphflowError):
         retry_after: seconds to wait that the provider asked for, or None.
         said: the provider's own words.
         partial: the `Reply` as far as it had come, if anything had.
+        source: who the text is about, which stands before it: a wire format, an endpoint, in the end the model; or empty.
+        hints: what else may help, which stands behind it.
     """
 
     kind: ClassVar[str] = "model"
     retryable: bool = False
+    source: str = ""
+    hints: tuple[str, ...] = ()
 
     def __init__(
         self,
         message: str,
         *,
+        source: str = "",
         provider: str = "",
         status: int | None = None,
         code: str = "",
@@ -312,6 +317,7 @@ class ModelError(GraphflowError):
         request_id: str = "",
         retry_after: float | None = None,
     ) -> None:
+        self.source = source
         self.provider = provider
         self.status = status
         self.code = code
@@ -321,6 +327,12 @@ class ModelError(GraphflowError):
         self.said = message
         self.partial: Reply | None = None
         super().__init__(message)
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if self.source:
+            text = f"{self.source}: {text}"
+        return "; ".join([text, *self.hints])
 
 
 class ModelUnset(ModelError, LookupError):

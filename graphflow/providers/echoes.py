@@ -33,8 +33,8 @@ def hide(error: ModelError, secret: str, label: str) -> None:
         return text
 
     [text] = error.args
-    text = cleaned(text)
-    error.args = (text,)
+    error.args = (cleaned(text),)
+    error.hints = tuple(map(cleaned, error.hints))
     for name in _QUOTED:
         quoted = getattr(error, name)
         quoted = cleaned(str(quoted))

@@ -149,7 +149,8 @@ def _fault(provider: str, status: int | None, body: Any, headers: Mapping[str, s
     headers = headers or {}
     kind = _kind(_meant_status(status, failure.code), failure)
     error = kind(
-        _text(provider, status, failure) + _advice(kind),
+        _text(status, failure) + _advice(kind),
+        source=provider,
         provider=provider,
         status=status,
         code=failure.code,
@@ -172,10 +173,8 @@ class _Failure:
     code: str = ""
 
 
-def _text(provider: str, status: int | None, failure: _Failure) -> str:
-    text = f"{provider} answered with HTTP status {status}"
-    if failure.message:
-        text = f"{provider}: {clipped(failure.message)}"
+def _text(status: int | None, failure: _Failure) -> str:
+    text = clipped(failure.message) or f"it answered with HTTP status {status}"
     if status is None or status < 400:
         return text
     if failure.code in ("", str(status)):
@@ -213,10 +212,10 @@ def broken_off(provider: str, raw: str, explanation: str = "") -> ModelError:
     transient = TRANSIENT.get(raw.lower())
     kind = transient or ServerError
     explanation = clipped(explanation)
-    text = f"{provider}: the answer broke off ({raw})"
+    text = f"the answer broke off ({raw})"
     if explanation:
         text += f": {explanation}"
-    error = kind(text, provider=provider, status=None, code=raw)
+    error = kind(text, source=provider, provider=provider, status=None, code=raw)
     error.said = explanation
     error.retryable = (
         transient is not None

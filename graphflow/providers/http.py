@@ -390,12 +390,13 @@ class _Pieces:
 def _late(provider: str, phase: str, timeouts: Timeouts) -> ModelTimeout:
     match phase:
         case "first":
-            what = f"did not begin to answer within first_s={timeouts.first_s:g} s"
+            what = f"it did not begin to answer within first_s={timeouts.first_s:g} s"
         case "idle":
-            what = f"said nothing for idle_s={timeouts.idle_s:g} s in the middle of an answer"
+            what = f"it said nothing for idle_s={timeouts.idle_s:g} s in the middle of an answer"
         case _:
-            what = f"did not finish an answer within whole_s={timeouts.whole_s:g} s"
-    error = ModelTimeout(f"{provider} {what}; allow more with connect(..., timeouts=Timeouts(...))", provider=provider)
+            what = f"it did not finish an answer within whole_s={timeouts.whole_s:g} s"
+    text = f"{what}; allow more with connect(..., timeouts=Timeouts(...))"
+    error = ModelTimeout(text, source=provider, provider=provider)
     error.phase = phase
     error.retryable = phase != "whole"  # another try would have to be faster by luck
     return error
@@ -408,26 +409,30 @@ def _failed(provider: str, url: str, error: Exception, timeouts: Timeouts) -> Mo
     match error:
         case Unsendable():
             why = _why_unsendable(error)
-            return BadRequest(f"{provider}: the request to {where} cannot be sent from here: {why}", provider=provider)
+            return BadRequest(
+                f"the request to {where} cannot be sent from here: {why}", source=provider, provider=provider
+            )
         case httpx.ConnectTimeout():
-            text = f"{provider}: no connection to {where} within {timeouts.connect_s:g} s"
-            late = ModelTimeout(text, provider=provider)
+            text = f"no connection to {where} within {timeouts.connect_s:g} s"
+            late = ModelTimeout(text, source=provider, provider=provider)
             late.phase = "connect"
             return late
         case httpx.DecodingError():
-            return MalformedReply(f"{provider}: the reply cannot be decompressed", provider=provider)
+            return MalformedReply("the reply cannot be decompressed", source=provider, provider=provider)
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
-            return BadRequest(f"{provider}: {where!r} is not the address of a server; give base_url='https://host/v1'")
+            return BadRequest(
+                f"{where!r} is not the address of a server; give base_url='https://host/v1'", source=provider
+            )
         case httpx.LocalProtocolError():  # its text quotes the header, and so the key
-            return BadRequest(f"{provider}: a header of the request contains what HTTP does not allow")
+            return BadRequest("a header of the request contains what HTTP does not allow", source=provider)
         case httpx.ConnectError():
-            text = f"{provider}: no connection to {where}: {_reason(error)}"
+            text = f"no connection to {where}: {_reason(error)}"
         case httpx.RemoteProtocolError():
-            text = f"{provider}: the connection to {where} broke before the reply was whole"
+            text = f"the connection to {where} broke before the reply was whole"
         case _:
             kind = type(error).__name__
-            text = f"{provider}: the connection to {where} failed ({kind})"
-    return ConnectionFailed(text, provider=provider)
+            text = f"the connection to {where} failed ({kind})"
+    return ConnectionFailed(text, source=provider, provider=provider)
 
 
 def _why_unsendable(error: Unsendable) -> str:

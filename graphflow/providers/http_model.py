@@ -121,31 +121,19 @@ class HttpModel:
 
     def explained(self, error: ModelError, key: Key | None) -> ModelError:
         """The error in the user's words: which model, which key (by its label), which address. No secret stays in it."""
-        text = self._with_own_name(error)
-        if isinstance(error, AuthError) and key is not None and key.label not in text:
-            text += f"; it was the {key.label}"
+        if error.source:
+            error.source = self.name
+        if isinstance(error, AuthError) and key is not None and key.label not in str(error):
+            error.hints += (f"it was the {key.label}",)
         if isinstance(error, NotFound) and self.base_url != self.endpoint.base_url:
             path = self.endpoint.wire.path(self.model, False)
-            text += f"; asked at {self.base_url}{path}"
-        error.args = (text,)
+            error.hints += (f"asked at {self.base_url}{path}",)
         if key is not None:
             hide(error, key.reveal(), key.label)
         for name, value in self.options.headers.items():
             if is_secret(name):
                 hide(error, value, f"header {name}")
         return error
-
-    def _with_own_name(self, error: ModelError) -> str:
-        """An error's text under the name of this model, where it begins with a wire format's or a dialect's."""
-        text = error.args[0] if error.args else ""
-        if not isinstance(text, str):
-            return ""
-        endpoint = self.endpoint
-        for name in (endpoint.name, endpoint.dialect.name, endpoint.wire.name):
-            if text.startswith((f"{name}: ", f"{name} ")):
-                rest = text.removeprefix(name)
-                return self.name + rest
-        return text
 
     # -- one try -------------------------------------------------------------------------------------------------------
     async def _try(self, body: bytes, key: Key | None, request: Request) -> AsyncGenerator[list[ModelEvent], None]:

@@ -324,12 +324,12 @@ class ReplyReader:
         return self._malformed(f"one event is larger than {self.max_event_bytes} bytes")
 
     def _malformed(self, text: str) -> MalformedReply:
-        return MalformedReply(f"{self.provider}: {text}", provider=self.provider, status=self.status)
+        return MalformedReply(text, source=self.provider, provider=self.provider, status=self.status)
 
     def _placed(self, error: ModelError) -> ModelError:
         """The error with what only the reply as a whole knows."""
-        if isinstance(error, MalformedReply) and not error.provider:
-            error.args = (f"{self.provider}: {error}",)
+        if isinstance(error, MalformedReply):
+            error.source = self.provider
         error.provider = self.provider
         if error.status is None:
             error.status = self.status

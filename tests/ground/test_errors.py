@@ -162,3 +162,12 @@ def test_another_process_can_raise_them() -> None:
     assert isinstance(error, LimitExceeded)
     assert error.limit == "steps"
     assert error.run.status == "limited"
+
+
+def test_a_model_error_says_who_it_is_about_and_what_may_help() -> None:
+    error = tree.NotFound("there is no such model", source="openai", status=404)
+    assert str(error) == "openai: there is no such model"
+    error.source = "openai:gpt-9"
+    error.hints += ("asked at http://localhost/v1",)
+    assert str(error) == "openai:gpt-9: there is no such model; asked at http://localhost/v1"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

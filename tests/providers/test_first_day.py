@@ -167,7 +167,7 @@ def test_errors_name_the_model_the_key_and_the_address(monkeypatch: pytest.Monke
         with pytest.raises(errors.NotFound, match=f"asked at {raw.url}/chat/completions"):
             asyncio.run(gather(connect("openai:m", base_url=raw.url).stream(Request((UserTurn("x"),)))))
         groq = connect("groq:m", key="k", base_url=raw.url)
-        with pytest.raises(errors.BadRequest, match=r"^groq:m has no way to send top_k=4"):
+        with pytest.raises(errors.BadRequest, match=r"^groq:m: there is no way to send top_k=4"):
             asyncio.run(gather(groq.stream(Request((UserTurn("x"),), top_k=4))))
     copied: Any = connect("openai:m", key="k", base_url="http://host/v1/chat/completions")
     assert copied.base_url == "http://host/v1"

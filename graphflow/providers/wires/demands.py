@@ -12,7 +12,8 @@ from graphflow.providers.wires.json_object import Json
 
 def cannot(wire: str, what: str, instead: str = "") -> BadRequest:
     """The error for something that a wire format cannot say."""
-    return BadRequest(f"{wire} has no way to send {what}; {instead or 'leave it out, or use another provider'}")
+    advice = instead or "leave it out, or use another provider"
+    return BadRequest(f"there is no way to send {what}; {advice}", source=wire)
 
 
 def hosted_tools(request: Request) -> list[Json]:
