@@ -23,20 +23,24 @@ class Demands(Message):
 
 def demands_of(task: str) -> Demands:
     """The demands in a task: `Say "fresh" and "bread" in at most 9 words.` has three."""
-    words = dict.fromkeys((straight or curly).strip() for straight, curly in _QUOTED.findall(task))
-    most = _AT_MOST.search(task)
-    return Demands(words=tuple(word for word in words if word), most=int(most[1]) if most else None)
+    quoted = [(straight or curly).strip() for straight, curly in _QUOTED.findall(task)]
+    words = dict.fromkeys(word for word in quoted if word)
+    limit = _AT_MOST.search(task)
+    most = int(limit[1]) if limit else None
+    return Demands(words=tuple(words), most=most)
 
 
 def unmet(text: str, demands: Demands) -> tuple[str, ...]:
     """What is missing, each as a sentence that a writer understands; empty if nothing is."""
     if not text.strip():
         return ("There is no text.",)
-    told = [f"It lacks {word!r}." for word in demands.words if word.casefold() not in text.casefold()]
+    folded = text.casefold()
+    missing = [f"It lacks {word!r}." for word in demands.words if word.casefold() not in folded]
     count = len(text.split())
     if demands.most is not None and count > demands.most:
-        told.append(f"It has {count} words; at most {demands.most} are allowed.")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+        missing.append(f"It has {count} words; at most {demands.most} are allowed.")
+    stripped = [line.strip() for line in text.splitlines()]
+    lines = [line for line in stripped if line]
     if len(lines) > len(set(lines)):
-        told.append("It says the same line twice.")
-    return tuple(told)
+        missing.append("It says the same line twice.")
+    return tuple(missing)

@@ -1,8 +1,8 @@
-"""Holds what a model says against what it read: which of its sentences hold, and what is to the point.
+"""Compares what a model says with what it has read: which of its sentences hold, and which are to the point.
 
 There are two measures. `verdicts` is for answers to people: a sentence holds only if it is one of the facts retold
-(`nodes._support.retelling`). `borne_out` is for summaries, which say things in other words: it counts the words in common, and
-compares numbers with their units, denials and conditions.
+(`nodes._support.retelling`). `borne_out` is for summaries, which say things in other words: it counts the words in common,
+and compares numbers with their units, denials and conditions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nodes._support.wording import UNITS, is_number, tokens
 from nodes._support.words import content_words
 from nodes.tools.search_documents import shares
 
-LONGEST = 60
+MAX_WORDS = 60
 """Words of what is still taken for a sentence."""
 _ODD = re.compile(r"[^\w\s.,;:!?'\u2019()-]")
 """What is rare in sentences, and common in code and tables."""
@@ -26,10 +26,10 @@ BORNE_OUT = 0.85
 """Share of a sentence's long words that its source must have; its numbers must all be there."""
 WINDOW = 12
 """How far apart two sentences may stand to be taken together."""
-
-
-MOST_SAID, MOST_KNOWN = 100, 500
-"""Statements of an answer, and of its facts, that are looked at; what is beyond does not hold, or bears out nothing."""
+MAX_STATEMENTS = 100
+"""Statements of an answer that are looked at; what is beyond does not hold."""
+MAX_FACTS = 500
+"""Facts that are looked at; what is beyond bears out nothing."""
 _WHOLE = re.compile(r"[.!][\"'\u201d\u2019)\]*]*$")
 
 
@@ -49,32 +49,37 @@ class Verdict(NamedTuple):
 
 
 def verdicts(answer: str, facts: Iterable[str]) -> list[Verdict]:
-    """Each statement of an answer, held against the facts; it must hold on one of them by itself."""
-    texts = (without_opening(fact) for text in facts for fact in statements(text))
-    known = [Fact(text) for text in islice(texts, MOST_KNOWN) if text]
-    spoken = (without_opening(said) for said in statements(answer, lists=False)[:MOST_SAID])
-    return [_verdict(said, known) for said in spoken if said]
+    """Each statement of an answer, compared with the facts; it must hold on one of them by itself."""
+    texts = (without_opening(statement) for text in facts for statement in statements(text))
+    known = [Fact(text) for text in islice(texts, MAX_FACTS) if text]
+    answers = statements(answer, lists=False)[:MAX_STATEMENTS]
+    sentences = [without_opening(statement) for statement in answers]
+    return [_verdict(sentence, known) for sentence in sentences if sentence]
 
 
 def nearest(sentence: str, facts: list[str]) -> str:
     """The fact that shares most with a sentence, rare words counting more; empty if none shares a word that matters."""
-    share = shares(point_of(sentence), facts)
-    best = max(range(len(facts)), key=lambda i: (share[i], -i), default=None)
-    return "" if best is None or not share[best] else facts[best]
+    best, most = "", 0.0
+    for fact, share in zip(facts, shares(point_of(sentence), facts), strict=True):
+        if share > most:
+            best, most = fact, share
+    return best
 
 
 def _verdict(sentence: str, known: list[Fact]) -> Verdict:
-    told = tokens(sentence)
-    whole = _WHOLE.search(sentence) is not None
+    words = tokens(sentence)
+    is_whole = _WHOLE.search(sentence) is not None
+    is_question = "?" in sentence
     faults: dict[str, str] = {}
     for fact in known:
         # a sentence that a token limit cut off may be the whole fact even so; its beginning alone may not go out
-        why = fact.fault(told) if whole or told == fact.readings[0] else "it is cut off"
-        if not why and "?" not in sentence:
+        fault = fact.fault(words) if is_whole or words == fact.readings[0] else "it is cut off"
+        if not fault and not is_question:
             return Verdict(sentence, fact.text, "")
-        faults.setdefault(fact.text, why or "it is a question")
+        faults.setdefault(fact.text, fault or "it is a question")
     near = nearest(sentence, list(faults))
-    return Verdict(sentence, near, "it is a question" if "?" in sentence else faults.get(near, "no fact says this"))
+    why = "it is a question" if is_question else faults.get(near, "no fact says this")
+    return Verdict(sentence, near, why)
 
 
 def borne_out(said: str, source: list[str]) -> str:
@@ -83,26 +88,37 @@ def borne_out(said: str, source: list[str]) -> str:
     A sentence with a number, a denial or a condition must rest on one sentence of the source; any other may take two
     together that have none.
     """
+    pairs = _pairs(source)
+    kept: dict[str, None] = {}
+    for sentence in sentences(said):
+        has_number = re.search(r"\d", sentence) is not None
+        rests_on = source if has_number else [*source, *pairs]
+        if any(_says(text, sentence) for text in rests_on):
+            kept[sentence] = None
+    return " ".join(kept)
+
+
+def _pairs(source: list[str]) -> list[str]:
+    """Two sentences together, near to each other, each without a denial or condition."""
     plain = [not CONDITIONS & set(tokens(sentence)) for sentence in source]
-    pairs = [
-        f"{one} {source[j]}"
-        for i, one in enumerate(source)
-        for j in range(i + 1, min(i + WINDOW, len(source)))
-        if plain[i] and plain[j]
-    ]
-    kept = [
-        sentence
-        for sentence in sentences(said)
-        if any(_says(each, sentence) for each in (source if re.search(r"\d", sentence) else [*source, *pairs]))
-    ]
-    return " ".join(dict.fromkeys(kept))
+    pairs: list[str] = []
+    for first, sentence in enumerate(source):
+        if not plain[first]:
+            continue
+        for second in range(first + 1, min(first + WINDOW, len(source))):
+            if plain[second]:
+                pairs.append(f"{sentence} {source[second]}")
+    return pairs
 
 
 def off_the_point(said: str, own: str, question: str) -> bool:
     """Whether no sentence of a text has as much to do with the question as one of its source's own has."""
-    told, quotes = sentences(said), sentences(own)
-    share = shares(point_of(question), [*told, *quotes])
-    return max(share[: len(told)], default=0) < max(share[len(told) :], default=0)
+    texts, quotes = sentences(said), sentences(own)
+    # In one go: how rare a word is depends on all of them.
+    share = shares(point_of(question), [*texts, *quotes])
+    best_text = max(share[: len(texts)], default=0)
+    best_quote = max(share[len(texts) :], default=0)
+    return best_text < best_quote
 
 
 def point_of(question: str) -> str:
@@ -113,17 +129,23 @@ def point_of(question: str) -> str:
 def _says(source: str, sentence: str) -> bool:
     if sentence[-1] not in ".!":
         return False
-    read, there = tokens(sentence), tokens(source)
-    added = (_numbers(read) - _numbers(there)) or (QUALIFIERS & set(read)) - set(there)
-    if added or (CONDITIONS & set(there)) - set(read):
+    words, known = tokens(sentence), tokens(source)
+    adds_number = bool(_numbers(words) - _numbers(known))
+    adds_qualifier = bool((QUALIFIERS & set(words)) - set(known))
+    drops_condition = bool((CONDITIONS & set(known)) - set(words))
+    if adds_number or adds_qualifier or drops_condition:
         return False
-    told, known = _stems(sentence), _stems(source)
-    return len(told & known) >= BORNE_OUT * len(told)
+    stems = _stems(sentence)
+    return len(stems & _stems(source)) >= BORNE_OUT * len(stems)
 
 
-def _numbers(told: list[str]) -> set[tuple[str, str]]:
+def _numbers(words: list[str]) -> set[tuple[str, str]]:
     """Each number with its unit, if it has one."""
-    return {(number, unit if unit in UNITS else "") for number, unit in pairwise([*told, ""]) if is_number(number)}
+    numbers: set[tuple[str, str]] = set()
+    for number, unit in pairwise([*words, ""]):
+        if is_number(number):
+            numbers.add((number, unit if unit in UNITS else ""))
+    return numbers
 
 
 def sentences(text: str) -> list[str]:
@@ -131,7 +153,14 @@ def sentences(text: str) -> list[str]:
     prose = re.sub(r"^```.*?(^```|\Z)", "", text, flags=re.MULTILINE | re.DOTALL)
     lines = [line.strip().lstrip("-*> ") for line in prose.splitlines() if not line.lstrip().startswith(("#", "|"))]
     parts = re.split(r"(?<=[.!?])\s+", " ".join(line for line in lines if line))
-    return [part for part in parts if 2 < len(part.split()) <= LONGEST and len(_ODD.findall(part)) <= len(part) / 10]
+    return [part for part in parts if _is_sentence(part)]
+
+
+def _is_sentence(text: str) -> bool:
+    count = len(text.split())
+    if not 2 < count <= MAX_WORDS:
+        return False
+    return len(_ODD.findall(text)) <= len(text) / 10
 
 
 def _stems(text: str) -> set[str]:

@@ -11,12 +11,15 @@ import sys
 from typing import Any
 
 NEWLINE = re.compile(r"\r\n|\r|\n")
-MEMORY = 1 << 30
+MAX_MEMORY = 1 << 30
 AROUND = 150
 """Characters of a long line that are kept on either side of a match."""
-
-FOUND = 5_000_000
+MAX_FOUND = 5_000_000
 """Characters of all matches together: a group that looks ahead may hold the whole text at each of a thousand places."""
+
+Task = dict[str, Any]
+Found = list[Any]
+"""What goes into JSON; `nodes._support.patterns` gives it its types."""
 
 
 def limit(seconds: float) -> None:
@@ -26,12 +29,12 @@ def limit(seconds: float) -> None:
     except ImportError:  # Windows has no such limits; the one that started it still kills it
         return
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
 
 
-def lines(pattern: re.Pattern[str], task: dict[str, Any]) -> list[Any]:
+def lines(pattern: re.Pattern[str], task: Task) -> Found:
     """Text number, line number and line of each line that matches, up to `most`."""
-    found: list[Any] = []
+    found: Found = []
     for number, text in enumerate(task["texts"]):
         for place, line in enumerate(NEWLINE.split(text), 1):
             match = pattern.search(line)
@@ -44,45 +47,57 @@ def lines(pattern: re.Pattern[str], task: dict[str, Any]) -> list[Any]:
 
 def around(line: str, start: int, end: int) -> str:
     """A line, or of a long one the part that matched."""
-    first, last = max(0, start - AROUND), min(end, start + AROUND) + AROUND
-    return ("..." if first else "") + line[first:last] + ("..." if last < len(line) else "")
+    first = max(0, start - AROUND)
+    last = min(end, start + AROUND) + AROUND
+    before = "..." if first else ""
+    after = "..." if last < len(line) else ""
+    return f"{before}{line[first:last]}{after}"
 
 
-def matches(pattern: re.Pattern[str], task: dict[str, Any]) -> list[Any]:
+def matches(pattern: re.Pattern[str], task: Task) -> Found:
     """Start, end, text and groups of each match, up to `most`."""
-    found: list[Any] = []
-    left = FOUND
+    found: Found = []
+    left = MAX_FOUND
     for match in pattern.finditer(task["texts"][0]):
-        left -= len(match[0]) + sum(len(group) for group in match.groups() if group)
+        groups = [group or "" for group in match.groups()]
+        left -= len(match[0]) + sum(len(group) for group in groups)
         if left < 0:
-            raise ValueError(f"its matches have more than {FOUND} characters together; ask for fewer, or shorter ones")
+            raise ValueError(
+                f"its matches have more than {MAX_FOUND} characters together; ask for fewer, or shorter ones"
+            )
         found.append([match.start(), match.end(), match[0], list(match.groups())])
         if len(found) >= task["most"]:
             break
     return found
 
 
-def replaced(pattern: re.Pattern[str], task: dict[str, Any]) -> list[Any]:
+def replaced(pattern: re.Pattern[str], task: Task) -> Found:
     """The text with every match replaced, and how many there were."""
-    text, pieces, at, count, size = task["texts"][0], [], 0, 0, 0
+    text: str = task["texts"][0]
+    pieces: list[str] = []
+    at = count = size = 0
     for match in pattern.finditer(text):
-        pieces += [text[at : match.start()], match.expand(task["new"])]
-        size += len(pieces[-1]) + len(pieces[-2])
-        at, count = match.end(), count + 1
+        before, new = text[at : match.start()], match.expand(task["new"])
+        pieces += [before, new]
+        size += len(before) + len(new)
+        at = match.end()
+        count += 1
         if size > task["most"]:
             raise ValueError(f"the result would have more than {task['most']} characters")
-    return ["".join([*pieces, text[at:]]), count]
+    pieces.append(text[at:])
+    return ["".join(pieces), count]
 
 
 def main() -> None:
     """One task from the standard input, its result to the standard output, both JSON."""
-    task = json.loads(sys.stdin.buffer.read())
+    task: Task = json.loads(sys.stdin.buffer.read())
     limit(task["seconds"])
+    do = {"lines": lines, "matches": matches, "replaced": replaced}[task["do"]]
+    flags = re.IGNORECASE if task["ignore_case"] else 0
+    result: dict[str, object]
     try:
-        pattern = re.compile(task["pattern"], re.IGNORECASE if task["ignore_case"] else 0)
-        result: dict[str, Any] = {
-            "found": {"lines": lines, "matches": matches, "replaced": replaced}[task["do"]](pattern, task)
-        }
+        pattern = re.compile(task["pattern"], flags)
+        result = {"found": do(pattern, task)}
     except (re.error, ValueError, IndexError, OverflowError, RecursionError, MemoryError) as error:
         result = {"error": str(error) or type(error).__name__}
     sys.stdout.write(json.dumps(result))

@@ -16,13 +16,13 @@ from graphflow import ToolError
 from nodes._support.pattern_worker import NEWLINE, around
 from nodes._support.worker import ask_worker
 
-SECONDS = 5.0
-"""What a match may take. All of a 20 MB source tree takes about a second."""
+MAX_SECONDS = 5.0
+"""Seconds that matching may take. All of a 20 MB source tree takes about one."""
 WORKER = Path(__file__).with_name("pattern_worker.py")
 
 
 def matching_lines(
-    pattern: str, texts: Sequence[str], *, ignore_case: bool = False, most: int = 1000, seconds: float = SECONDS
+    pattern: str, texts: Sequence[str], *, ignore_case: bool = False, most: int = 1000, seconds: float = MAX_SECONDS
 ) -> list[tuple[int, int, str]]:
     """Text number (from 0), line number (from 1) and line of each line that matches, at most `most`.
 
@@ -36,7 +36,7 @@ def matching_lines(
 
 
 def matches(
-    pattern: str, text: str, *, ignore_case: bool = False, most: int = 1000, seconds: float = SECONDS
+    pattern: str, text: str, *, ignore_case: bool = False, most: int = 1000, seconds: float = MAX_SECONDS
 ) -> list[tuple[int, int, str, list[str | None]]]:
     """Start, end, text and groups of each match, at most `most`. Raises as `matching_lines`."""
     found = _ask("matches", pattern, [text], ignore_case, most, seconds)
@@ -44,7 +44,7 @@ def matches(
 
 
 def replaced(
-    pattern: str, new: str, text: str, *, ignore_case: bool = False, most: int = 1_000_000, seconds: float = SECONDS
+    pattern: str, new: str, text: str, *, ignore_case: bool = False, most: int = 1_000_000, seconds: float = MAX_SECONDS
 ) -> tuple[str, int]:
     r"""The text with each match replaced (`\1` is a group), and how many there were. Raises as `matching_lines`."""
     result, count = _ask("replaced", pattern, [text], ignore_case, most, seconds, new=new)
@@ -65,10 +65,20 @@ def _literal(word: str, texts: Sequence[str], most: int) -> list[tuple[int, int,
     return found
 
 
-def _ask(do: str, pattern: str, texts: Sequence[str], ignore_case: bool, most: int, seconds: float, **more: Any) -> Any:
-    task = {"do": do, "pattern": pattern, "texts": texts, "ignore_case": ignore_case, "most": most, "seconds": seconds}
+def _ask(
+    do: str, pattern: str, texts: Sequence[str], ignore_case: bool, most: int, seconds: float, new: str = ""
+) -> Any:
+    task = {
+        "do": do,
+        "pattern": pattern,
+        "texts": texts,
+        "new": new,
+        "ignore_case": ignore_case,
+        "most": most,
+        "seconds": seconds,
+    }
     try:
-        result = ask_worker(WORKER, {**task, **more}, seconds)
+        result = ask_worker(WORKER, task, seconds)
     except TimeoutError:
         raise ToolError(
             f"the pattern {pattern!r} took longer than {seconds:g} s; write it without nested repeats such as (a+)+, "

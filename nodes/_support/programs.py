@@ -67,9 +67,11 @@ def _is_long(argument: str) -> bool:
     name = argument.partition("=")[0]
     if not name.startswith("--") or len(name) == 2 or name in HARMLESS:
         return False
+    # git takes the beginning of an option for the whole: --outp is --output.
     return any(option.startswith(name) for option in LONG)
 
 
 def _is_short(command: str, argument: str) -> bool:
-    letters = SHORT.get(command, "")
-    return argument.startswith("-") and not argument.startswith("--") and any(each in argument for each in letters)
+    if not argument.startswith("-") or argument.startswith("--"):
+        return False
+    return any(letter in argument for letter in SHORT.get(command, ""))

@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from nodes._support.wording import UNITS, is_number, tokens
 
-LONGEST = 200
+MAX_TOKENS = 200
 """Tokens of a sentence that is still looked at."""
 _SILENT = frozenset(("the", "be", "and", "do"))
 """What may come and go in both. `be` is the present; `was` and `will` must be in both."""
@@ -78,60 +78,63 @@ def _readings(text: str) -> list[str]:
     return [text, named[1] + rest, named[2] + rest]
 
 
-def _fault(said: list[str], fact: list[str]) -> tuple[int, str]:
+def _fault(sentence: list[str], fact: list[str]) -> tuple[int, str]:
     """Walks through both at the same time; the first difference that is not a small word is the fault, and its place."""
-    if not said or len(said) > LONGEST:
+    if not sentence or len(sentence) > MAX_TOKENS:
         return 0, "it is not one whole sentence"
     at = 0
-    for place, word in enumerate(said):
+    for place, word in enumerate(sentence):
         at = _behind_small_words(fact, at, word)
-        if at < len(fact) and _same(said, place, fact, at):
+        if at < len(fact) and _same(sentence, place, fact, at):
             at += 1
-        elif not _may_be_added(said, place, fact, at):
+        elif not _may_be_added(sentence, place, fact, at):
             return place, _difference(word, fact, at)
     rest = _behind_small_words(fact, at, "")
     if rest < len(fact) and not _may_be_left_out(fact, at, rest):
-        return len(said), f"it leaves out {fact[rest]!r}"
-    return len(said), ""
+        return len(sentence), f"it leaves out {fact[rest]!r}"
+    return len(sentence), ""
 
 
 def _behind_small_words(fact: list[str], at: int, word: str) -> int:
     """The next place in the fact that counts, as seen from a word of the sentence."""
     while at < len(fact) and fact[at] != word:
-        article = fact[at] == "a" and word != "1"
-        opening = fact[at] == "there" and at == 0
-        if not (fact[at] in _SILENT or article or opening):
+        is_article = fact[at] == "a" and word != "1"
+        is_opening = fact[at] == "there" and at == 0
+        if fact[at] not in _SILENT and not is_article and not is_opening:
             break
         at += 1
     return at
 
 
-def _same(said: list[str], place: int, fact: list[str], at: int) -> bool:
+def _same(sentence: list[str], place: int, fact: list[str], at: int) -> bool:
     """Whether both have the same word here; `1 egg` is also `an egg`."""
-    if said[place] == fact[at]:
+    if sentence[place] == fact[at]:
         return True
-    if {said[place], fact[at]} != {"a", "1"}:
+    if {sentence[place], fact[at]} != {"a", "1"}:
         return False
-    return said[place + 1 : place + 2] == fact[at + 1 : at + 2]
+    return sentence[place + 1 : place + 2] == fact[at + 1 : at + 2]
 
 
-def _may_be_added(said: list[str], place: int, fact: list[str], at: int) -> bool:
+def _may_be_added(sentence: list[str], place: int, fact: list[str], at: int) -> bool:
     """Whether a word that the fact does not have here says nothing new."""
-    word = said[place]
-    following = said[place + 1] if place + 1 < len(said) else ""
+    word = sentence[place]
+    following = sentence[place + 1] if place + 1 < len(sentence) else ""
     if word in _SILENT or word in _POLITE:
         return True
     if word == "a":
         return following not in UNITS
-    if word == "will":
-        return following in _ALSO_FUTURE and fact[at : at + 1] == [following] and not _PAST & set(fact)
+    if word == "will" and following in _ALSO_FUTURE:
+        return fact[at : at + 1] == [following] and not _PAST & set(fact)
     return False
 
 
 def _difference(word: str, fact: list[str], at: int) -> str:
     if word not in fact:
-        return f"it makes up {word!r}" if is_number(word) else f"it adds {word!r}"
-    return f"it leaves out {fact[at]!r}" if at < len(fact) else f"it says {word!r} twice"
+        verb = "makes up" if is_number(word) else "adds"
+        return f"it {verb} {word!r}"
+    if at < len(fact):
+        return f"it leaves out {fact[at]!r}"
+    return f"it says {word!r} twice"
 
 
 def _may_be_left_out(fact: list[str], at: int, rest: int) -> bool:
@@ -140,15 +143,17 @@ def _may_be_left_out(fact: list[str], at: int, rest: int) -> bool:
     It must be joined by "and", limit nothing, and give no other value of the same kind ("2 days and 5 days abroad").
     """
     kept, left = fact[:at], fact[rest:]
-    return (
-        "and" in fact[at:rest]
-        and len(left) <= len(kept)
-        and not _BINDS & set(kept)
-        and not QUALIFIERS & set(left)
-        and not _kinds(kept) & _kinds(left)
-    )
+    if "and" not in fact[at:rest] or len(left) > len(kept):
+        return False
+    if _BINDS & set(kept) or QUALIFIERS & set(left):
+        return False
+    return not _kinds(kept) & _kinds(left)
 
 
-def _kinds(told: list[str]) -> set[str]:
+def _kinds(words: list[str]) -> set[str]:
     """What the numbers count, each seen by the word behind it."""
-    return {unit if unit in UNITS else "" for number, unit in pairwise([*told, ""]) if is_number(number)}
+    kinds: set[str] = set()
+    for number, unit in pairwise([*words, ""]):
+        if is_number(number):
+            kinds.add(unit if unit in UNITS else "")
+    return kinds

@@ -24,11 +24,14 @@ from pathlib import Path
 from graphflow import ToolError
 from graphflow.errors import DeclarationError
 
-DEEPEST = 64
-"""Folders below each other that are looked into; each holds a descriptor open meanwhile."""
+MAX_DEPTH = 64
+"""Folders below each other that are looked into; each keeps a descriptor open meanwhile."""
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 # Without O_NONBLOCK, opening a FIFO that took the place of a file in this moment would wait for a writer.
 FILE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Root:
         self.root = os.path.realpath(root)
         self.hidden = hidden
         if not os.path.isdir(self.root):
-            raise DeclarationError(f"{str(root)!r} is no folder; make it first, or name another")
+            raise DeclarationError(f"{str(root)!r} is not a folder; make it first, or name another")
         if os.open not in os.supports_dir_fd or os.scandir not in os.supports_fd:
             raise DeclarationError("this system cannot open files relative to a folder, so none can be kept below one")
 
@@ -61,17 +64,22 @@ class Root:
             raise ToolError(f"the path {path!r} has a NUL in it; write it without")
         if any("\ud800" <= char <= "\udfff" for char in path):
             raise ToolError(f"{path!a} has half a character in it; such names are listed and cannot be opened")
-        if path.startswith("/"):
-            if path != self.root and not path.startswith(self.root.rstrip("/") + "/"):
-                raise ToolError(f"{path!r} is outside of {self.root!r}; give a path relative to that folder")
-            path = path[len(self.root) :]
-        parts = tuple(part for part in path.split("/") if part not in ("", "."))
-        for part in parts:
-            if part == "..":
+        names = tuple(name for name in self._below(path).split("/") if name not in ("", "."))
+        for name in names:
+            if name == "..":
                 raise ToolError(f"{path!r} goes upwards; give a path below the root, without '..'")
-            if not self.shows(part):
+            if not self.shows(name):
                 raise ToolError(f"{path!r} is hidden, and hidden files are out of reach; choose another")
-        return parts
+        return names
+
+    def _below(self, path: str) -> str:
+        """A path without the root in front of it: models give both."""
+        if not path.startswith("/"):
+            return path
+        root = self.root.rstrip("/")
+        if path != self.root and not path.startswith(f"{root}/"):
+            raise ToolError(f"{path!r} is outside of {self.root!r}; give a path relative to that folder")
+        return path[len(self.root) :]
 
     def shows(self, name: str) -> bool:
         """Whether a file or folder of that name is in reach."""
@@ -100,7 +108,7 @@ class Root:
             path = "/".join((*parts, name)) or "."
             yield current
         except OSError as error:
-            raise ToolError(_told(path, error)) from None
+            raise ToolError(_problem(path, error)) from None
         finally:
             os.close(current)
 
@@ -134,23 +142,10 @@ class Root:
         with self.folder(tuple(above), name, make=True) as folder:
             mode = None
             with contextlib.suppress(FileNotFoundError):
-                there = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                _check_regular(there, path)
-                mode = stat.S_IMODE(there.st_mode)
-            aside = f".{secrets.token_hex(8)}.part"
-            made = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666, dir_fd=folder)
-            try:
-                with os.fdopen(made, "wb") as file:
-                    if mode is not None:
-                        os.fchmod(file.fileno(), mode)
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(aside, dir_fd=folder)
-                raise
+                old = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                _check_regular(old, path)
+                mode = stat.S_IMODE(old.st_mode)
+            _replace(folder, name, content, mode)
 
     def entries(self, path: str, *, recursive: bool) -> Iterator[Entry]:
         """What is in a folder, by name; with `recursive`, in its folders, too. Links are not followed. A file is itself."""
@@ -162,12 +157,12 @@ class Root:
                 yield Entry("/".join(parts), KINDS.get(stat.S_IFMT(about.st_mode), "other"), about.st_size)
                 return
         with self.folder(parts) as folder:
-            yield from self._entries(folder, "/".join(parts), recursive, DEEPEST)
+            yield from self._entries(folder, "/".join(parts), recursive, MAX_DEPTH)
 
     def _entries(self, folder: int, above: str, recursive: bool, depth: int) -> Iterator[Entry]:
         with os.scandir(folder) as found:
-            names = sorted((item for item in found if self.shows(item.name)), key=lambda item: item.name)
-        for item in names:
+            items = [item for item in found if self.shows(item.name)]
+        for item in sorted(items, key=lambda item: item.name):
             path = f"{above}/{item.name}" if above else item.name
             try:
                 about = item.stat(follow_symlinks=False)
@@ -175,15 +170,34 @@ class Root:
                 continue
             kind = KINDS.get(stat.S_IFMT(about.st_mode), "other")
             yield Entry(path, kind, about.st_size)
-            if recursive and kind == "folder" and depth > 1:
-                try:
-                    below = os.open(item.name, FOLDER, dir_fd=folder)
-                except OSError:  # not allowed to look into it, or it is another thing by now
-                    continue
-                try:
-                    yield from self._entries(below, path, recursive, depth - 1)
-                finally:
-                    os.close(below)
+            if not recursive or kind != "folder" or depth <= 1:
+                continue
+            try:
+                below = os.open(item.name, FOLDER, dir_fd=folder)
+            except OSError:  # not allowed to look into it, or it is another thing by now
+                continue
+            try:
+                yield from self._entries(below, path, recursive, depth - 1)
+            finally:
+                os.close(below)
+
+
+def _replace(folder: int, name: str, content: bytes, mode: int | None) -> None:
+    """Writes a file beside the one it takes the place of, as only a rename happens in one step."""
+    aside = f".{secrets.token_hex(8)}.part"
+    made = os.open(aside, NEW_FILE, 0o666, dir_fd=folder)
+    try:
+        with os.fdopen(made, "wb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(aside, dir_fd=folder)
+        raise
 
 
 KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
@@ -198,9 +212,11 @@ def _check_regular(about: os.stat_result, path: str) -> None:
         raise ToolError(f"{path!r} is a pipe, socket or device, not a file; name a file")
 
 
-def _told(path: str, error: OSError) -> str:
+def _problem(path: str, error: OSError) -> str:
     if error.errno == errno.ENOENT:
         return f"there is no {path!r}; list_files shows what is there"
     if error.errno in (errno.ENOTDIR, errno.ELOOP):
-        return f"{path!r} is no folder (a file, or a link, and links are not followed); list_files shows what is there"
+        return (
+            f"{path!r} is not a folder (a file, or a link, and links are not followed); list_files shows what is there"
+        )
     return f"{path!r}: {error.strerror}; choose another path"

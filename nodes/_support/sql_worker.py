@@ -10,59 +10,58 @@ import json
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
-MEMORY = 1 << 30
-CELL = 2_000
+MAX_MEMORY = 1 << 30
+MAX_CELL = 2_000
 """Characters of a value that are shown."""
-VALUE = 10_000_000
+MAX_VALUE = 10_000_000
 """Bytes of any text or blob within a statement: `zeroblob(1e9)` and the like end there."""
 STEPS = 2_000
 """Steps of SQLite's machine between two looks at the clock: some 50 us."""
 
-READS = {
-    sqlite3.SQLITE_SELECT,
-    sqlite3.SQLITE_READ,
-    sqlite3.SQLITE_FUNCTION,
-    sqlite3.SQLITE_RECURSIVE,
-}
-WRITES = READS | {
-    getattr(sqlite3, f"SQLITE_{name}")
-    for name in (
-        *("INSERT", "UPDATE", "DELETE", "TRANSACTION", "ALTER_TABLE", "REINDEX", "ANALYZE"),
-        *(f"{verb}_{thing}" for verb in ("CREATE", "DROP") for thing in ("TABLE", "INDEX", "VIEW", "TRIGGER")),
-        *(f"{verb}_TEMP_{thing}" for verb in ("CREATE", "DROP") for thing in ("TABLE", "INDEX", "VIEW", "TRIGGER")),
-    )
-}
+Task = dict[str, Any]
+Authorizer = Callable[[int, str | None, str | None, str | None, str | None], int]
 
 
-ACTIONS = {
-    getattr(sqlite3, f"SQLITE_{name}"): name.replace("_", " ")
-    for name in (
-        *("ATTACH", "DETACH", "PRAGMA", "INSERT", "UPDATE", "DELETE", "TRANSACTION", "SAVEPOINT", "FUNCTION"),
-        *("CREATE_TABLE", "CREATE_INDEX", "CREATE_VIEW", "CREATE_TRIGGER", "CREATE_VTABLE", "ALTER_TABLE"),
-        *("CREATE_TEMP_TABLE", "DROP_TABLE", "DROP_INDEX", "DROP_VIEW", "DROP_TRIGGER", "ANALYZE", "REINDEX"),
-    )
-}
+def _codes(names: str) -> dict[int, str]:
+    """The numbers that SQLite gives to what a statement does, with their names."""
+    return {getattr(sqlite3, f"SQLITE_{name}"): name.replace("_", " ") for name in names.split()}
+
+
+_READS = _codes("SELECT READ FUNCTION RECURSIVE")
+_CHANGES = _codes(
+    "INSERT UPDATE DELETE TRANSACTION ALTER_TABLE REINDEX ANALYZE "
+    "CREATE_TABLE CREATE_INDEX CREATE_VIEW CREATE_TRIGGER DROP_TABLE DROP_INDEX DROP_VIEW DROP_TRIGGER "
+    "CREATE_TEMP_TABLE CREATE_TEMP_INDEX CREATE_TEMP_VIEW CREATE_TEMP_TRIGGER "
+    "DROP_TEMP_TABLE DROP_TEMP_INDEX DROP_TEMP_VIEW DROP_TEMP_TRIGGER"
+)
+_NEVER = _codes("ATTACH DETACH PRAGMA SAVEPOINT CREATE_VTABLE")
+READS = set(_READS)
+WRITES = READS | set(_CHANGES)
+ACTIONS = {**_codes("FUNCTION"), **_CHANGES, **_NEVER}
+"""What an error calls that which was refused."""
 
 
 def main() -> None:
     """One statement from the standard input, its rows to the standard output, both JSON."""
-    task = json.loads(sys.stdin.buffer.read())
+    task: Task = json.loads(sys.stdin.buffer.read())
     with contextlib.suppress(ImportError):  # Windows has no such limits; the one that started it still kills it
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CPU, (int(task["seconds"]) + 2, int(task["seconds"]) + 3))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        seconds = int(task["seconds"])
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds + 2, seconds + 3))
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     sys.stdout.write(json.dumps(answer(task)))
 
 
-def answer(task: dict[str, Any]) -> dict[str, Any]:
+def answer(task: Task) -> dict[str, Any]:
     """The rows of one statement, and how many it changed; or why there are none."""
     end = time.monotonic() + task["seconds"]
     refused: list[str] = []
     try:
-        base = opened(task, end, refused)
+        base = open_file(task, end, refused)
         try:
             cursor = base.execute(task["statement"], task["values"])
             found = cursor.fetchmany(task["rows"] + 1)
@@ -78,12 +77,13 @@ def answer(task: dict[str, Any]) -> dict[str, Any]:
     return {"columns": columns, "rows": rows, "cut": len(found) > task["rows"], "changed": changed}
 
 
-def opened(task: dict[str, Any], end: float, refused: list[str]) -> sqlite3.Connection:
+def open_file(task: Task, end: float, refused: list[str]) -> sqlite3.Connection:
     """The file, opened for no more than the task allows."""
     write = task["write"]
-    base = sqlite3.connect(f"{task['file']}?mode={'rw' if write else 'ro'}", uri=True, timeout=task["seconds"])
+    mode = "rw" if write else "ro"
+    base = sqlite3.connect(f"{task['file']}?mode={mode}", uri=True, timeout=task["seconds"])
     base.text_factory = lambda text: text.decode("utf-8", "replace")
-    base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE)
+    base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
     base.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     if not write:
         base.execute("PRAGMA query_only = ON")
@@ -92,25 +92,26 @@ def opened(task: dict[str, Any], end: float, refused: list[str]) -> sqlite3.Conn
     return base
 
 
-def authorizer(allowed: set[int], refused: list[str]) -> Any:
+def authorizer(allowed: set[int], refused: list[str]) -> Authorizer:
     """What SQLite asks before each thing that a statement does; what was refused is noted."""
 
     def judge(action: int, first: str | None, second: str | None, base: str | None, inner: str | None) -> int:
-        loads = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() == "load_extension"
-        if action in allowed and not loads:
+        is_extension = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() == "load_extension"
+        if action in allowed and not is_extension:
             return sqlite3.SQLITE_OK
-        refused.append(ACTIONS.get(action, "that") + (f" {first or second}" if first or second else ""))
+        name, thing = ACTIONS.get(action, "that"), first or second
+        refused.append(f"{name} {thing}" if thing else name)
         return sqlite3.SQLITE_DENY
 
     return judge
 
 
-def cell(value: Any) -> Any:
+def cell(value: object) -> object:
     """A value as a model can read it: blobs by their size, long texts cut, infinities in words."""
     if isinstance(value, bytes):
         return f"[blob of {len(value)} bytes]"
-    if isinstance(value, str) and len(value) > CELL:
-        return f"{value[:CELL]} [and {len(value) - CELL} more characters]"
+    if isinstance(value, str) and len(value) > MAX_CELL:
+        return f"{value[:MAX_CELL]} [and {len(value) - MAX_CELL} more characters]"
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return str(value)
     return value

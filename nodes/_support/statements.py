@@ -11,7 +11,7 @@ _SHORTENED = frozenset(_SHORT.split())
 """What ends in a full stop that does not end a sentence."""
 _POINTERS = "it they them this that these those he she its their such"
 _POINTS_BACK = frozenset(_POINTERS.split())
-"""Words that a sentence begins with when it speaks of what the sentence before it named."""
+"""First words of sentences that speak of what the sentence before them named."""
 _OPENING = re.compile(
     r"\W{0,3}(?:yes|yeah|yep|no|nope|sure|certainly|of course|absolutely|indeed|sorry|hello|hi)"
     r"(?:\s*[,.!:;]+|\s+[-\u2013\u2014]+)(?:\s+|$)",
@@ -25,15 +25,16 @@ def statements(text: str, lists: bool = True) -> list[str]:
     A sentence that begins with "It" or "This" means nothing, or something else, without the one before it: the two
     are one statement. So are a line that ends in a colon and the list behind it, as long as `lists` is true.
     """
-    found: list[list[str]] = []
+    found: list[str] = []
     for block in _blocks(text, lists):
-        begin = len(found)
-        for part in [block] if "\n" in block else sentences_of(block):
-            if len(found) > begin and points_back(part):
-                found[-1].append(part)
+        first = len(found)
+        is_list = "\n" in block
+        for sentence in [block] if is_list else sentences_of(block):
+            if len(found) > first and points_back(sentence):
+                found[-1] += f" {sentence}"
             else:
-                found.append(part.split())
-    return [" ".join(parts) for parts in found]
+                found.append(" ".join(sentence.split()))
+    return found
 
 
 def sentences_of(line: str) -> list[str]:
@@ -58,7 +59,9 @@ def without_opening(sentence: str) -> str:
         if opening is None:
             break
         rest = rest[opening.end() :]
-    return rest if rest == sentence.strip() else rest[:1].upper() + rest[1:]
+    if rest == sentence.strip():
+        return rest
+    return rest[:1].upper() + rest[1:]
 
 
 def points_back(sentence: str) -> bool:
@@ -72,26 +75,29 @@ def _goes_on(before: str, after: str) -> bool:
     if after.islower():
         return True
     words = before.lower().split()
-    return before.endswith(".") and bool(words) and words[-1].strip("([\"'").rstrip(".") in _SHORTENED
+    if not before.endswith(".") or not words:
+        return False
+    return words[-1].strip("([\"'").rstrip(".") in _SHORTENED
 
 
 def _blocks(text: str, lists: bool) -> list[str]:
     """Paragraphs and list items, each on one line; a list with the line that leads to it is one block of many lines."""
-    blocks: list[list[str]] = []
-    apart, leads = True, False
+    blocks: list[str] = []
+    is_apart, is_in_list = True, False
     for line in text.splitlines():
         mark = _LIST_ITEM.match(line)
-        told = line[mark.end() if mark else 0 :].strip()
-        if not told:
-            apart = True
+        words = line[mark.end() if mark else 0 :].strip()
+        if not words:
+            is_apart = True
             continue
-        if lists and mark is not None and (leads or (blocks and blocks[-1][-1].endswith(":"))):
-            leads = True
-            blocks[-1] += ["\n", told]
-        elif apart or mark is not None:
-            leads = False
-            blocks.append([told])
+        leads_on = is_in_list or (bool(blocks) and blocks[-1].endswith(":"))
+        if lists and mark is not None and leads_on:
+            is_in_list = True
+            blocks[-1] += f"\n{words}"
+        elif is_apart or mark is not None:
+            is_in_list = False
+            blocks.append(words)
         else:
-            blocks[-1] += [" ", told]
-        apart = False
-    return ["".join(parts) for parts in blocks]
+            blocks[-1] += f" {words}"
+        is_apart = False
+    return blocks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 from graphflow import ToolError
@@ -12,22 +13,38 @@ def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
     """The rows of a table, cells stripped; rows whose first needed cell is empty are left out.
 
     Raises:
-        ToolError: the file is missing, is no text, or lacks a column; the text says which it has.
+        ToolError: the file is missing, is not a text, or lacks a column; the text says which it has.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = [(name or "").strip() for name in reader.fieldnames or ()]
-            rows = [
-                {(k or "").strip(): (v or "").strip() for k, v in row.items() if isinstance(v, str | None)}
-                for row in reader
-            ]
+        columns, rows = _read(path)
     except FileNotFoundError:
         raise ToolError(f"there is no table {path}; it needs the columns {', '.join(needed)}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ToolError(f"{path} cannot be read as a UTF-8 CSV table: {error}") from None
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        hint = "; separate columns by commas" if any(";" in name for name in columns) else ""
-        raise ToolError(f"{path} has no column {missing[0]!r}; its columns are: {', '.join(columns) or 'none'}{hint}")
+    for name in needed:
+        if name not in columns:
+            raise ToolError(f"{path} has no column {name!r}; its columns are: {_listed(columns)}")
     return [row for row in rows if row.get(needed[0])]
+
+
+def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = [(name or "").strip() for name in reader.fieldnames or ()]
+        return columns, [_stripped(row) for row in reader]
+
+
+def _stripped(row: Mapping[str | None, str | list[str] | None]) -> dict[str, str]:
+    """A row with its cells stripped. Cells beyond the last column, which come as a list, are left out."""
+    cells: dict[str, str] = {}
+    for name, cell in row.items():
+        if not isinstance(cell, list):
+            cells[(name or "").strip()] = (cell or "").strip()
+    return cells
+
+
+def _listed(columns: list[str]) -> str:
+    names = ", ".join(columns) or "none"
+    if any(";" in name for name in columns):
+        return f"{names}; separate columns by commas"
+    return names

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 _PIECE = re.compile(r"\d+(?:[.,:/]\d+)*[^\W_]*|[^\W_]+(?:['\u2019][^\W\d_]+)*|[^\w\s]")
 _DIGITS = re.compile(r"(\d+(?:[.,:/]\d+)*)(.*)")
@@ -82,9 +83,12 @@ _ENDINGS = {"n't": "not", "'re": "be", "'m": "be", "'ll": "will", "'ve": "have",
 
 def tokens(text: str) -> list[str]:
     """What a text states, in order. Linear in its length."""
-    clean = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) != "Cf").casefold()
-    clean = _ISO_DATE.sub(_iso, clean.replace("\u2019", "'"))
-    return _amounts(_dates(_spelled_numbers(_pieces(clean))))
+    composed = unicodedata.normalize("NFC", text)
+    # Marks that nobody sees (soft hyphens, directions) state nothing.
+    visible = "".join(character for character in composed if unicodedata.category(character) != "Cf")
+    clean = visible.casefold().replace("\u2019", "'")
+    pieces = _pieces(_ISO_DATE.sub(_iso, clean))
+    return _amounts(_dates(_spelled_numbers(pieces)))
 
 
 def is_number(token: str) -> bool:
@@ -93,24 +97,26 @@ def is_number(token: str) -> bool:
 
 
 def _iso(date: re.Match[str]) -> str:
-    month = int(date[2])
-    return f"{int(date[3])} {_MONTHS[month - 1]} {date[1]}" if 1 <= month <= 12 else date[0]
+    year, month, day = date[1], int(date[2]), int(date[3])
+    if not 1 <= month <= 12:
+        return date[0]
+    return f"{day} {_MONTHS[month - 1]} {year}"
 
 
 def _pieces(text: str) -> list[str]:
     found: list[str] = []
     end = -1
     for piece in _PIECE.finditer(text):
-        told = piece[0]
-        digits = _DIGITS.fullmatch(told)
+        word = piece[0]
+        digits = _DIGITS.fullmatch(word)
         if digits is not None:
             found += _number(digits[1], digits[2])
-        elif told in _DASHES:
+        elif word in _DASHES:
             found += _dash(text, piece.start(), piece.end(), touches=piece.start() == end)
-        elif told in _PER_NUMBER and found and is_number(found[-1]):
-            found.append(_SPELLED.get(told, told))
-        elif told not in _SILENT:
-            found += _word(told)
+        elif word in _PER_NUMBER and found and is_number(found[-1]):
+            found.append(_SPELLED.get(word, word))
+        elif word not in _SILENT:
+            found += _word(word)
         end = piece.end()
     return found
 
@@ -122,7 +128,11 @@ def _number(digits: str, rest: str) -> list[str]:
         return [value]
     if rest in ("st", "nd", "rd", "th"):
         return [value, "th"]
-    return [value, _SPELLED.get(rest, rest)] if rest in _SPELLED or rest in ("am", "pm") else [value + rest]
+    if rest in ("am", "pm"):
+        return [value, rest]
+    if rest in _SPELLED:
+        return [value, _SPELLED[rest]]
+    return [value + rest]
 
 
 def _dash(text: str, start: int, end: int, touches: bool) -> list[str]:
@@ -134,16 +144,20 @@ def _dash(text: str, start: int, end: int, touches: bool) -> list[str]:
     return [] if touches else ["-"]
 
 
-def _word(told: str) -> list[str]:
-    if told in _SAME:
-        return _SAME[told].split()
-    if told in _SPELLED and told not in _PER_NUMBER:
-        return [told if told in _BEFORE_NUMBER else _SPELLED[told]]
-    for ending, means in _ENDINGS.items():
-        before = told.removesuffix(ending)
-        if before != told and before and "'" not in before:
-            return [*(_SAME[before].split() if before in _SAME else [stem(before)]), means]
-    return [stem(piece) for piece in told.split("'") if piece]
+def _word(word: str) -> list[str]:
+    if word in _SAME:
+        return _SAME[word].split()
+    if word in _BEFORE_NUMBER:
+        return [word]  # `_amounts` looks for its number first
+    if word in _SPELLED and word not in _PER_NUMBER:
+        return [_SPELLED[word]]
+    for ending, meaning in _ENDINGS.items():
+        before = word.removesuffix(ending)
+        if before in ("", word) or "'" in before:
+            continue
+        first = _SAME[before].split() if before in _SAME else [stem(before)]
+        return [*first, meaning]
+    return [stem(part) for part in word.split("'") if part]
 
 
 def stem(word: str) -> str:
@@ -158,34 +172,36 @@ def stem(word: str) -> str:
 
 def _spelled_numbers(found: list[str]) -> list[str]:
     """`two` is 2, `twenty-five` is 25, `a dozen` is 12."""
-    told: list[str] = []
-    tens = False
+    numbers: list[str] = []
+    after_tens = False
     for word in found:
-        if tens and word in _ONES[1:10]:
-            told[-1] = str(int(told[-1]) + _ONES.index(word))
-            tens = False
+        if after_tens and word in _ONES[1:10]:
+            numbers[-1] = str(int(numbers[-1]) + _ONES.index(word))
+            after_tens = False
             continue
-        tens = word in _TENS
-        if tens:
-            told.append(str(20 + 10 * _TENS.index(word)))
+        after_tens = word in _TENS
+        if after_tens:
+            numbers.append(str(20 + 10 * _TENS.index(word)))
         elif word in _ONES:
-            told.append(str(_ONES.index(word)))
-        elif word == "dozen" and told[-1:] == ["a"]:
-            told[-1] = "12"
+            numbers.append(str(_ONES.index(word)))
+        elif word == "dozen" and numbers[-1:] == ["a"]:
+            numbers[-1] = "12"
+        elif word == "an":
+            numbers.append("a")
         else:
-            told.append("a" if word == "an" else word)
-    return told
+            numbers.append(word)
+    return numbers
 
 
 def _dates(found: list[str]) -> list[str]:
     """`9 May`, `9th of May`, `May 9` and `May the 9th` are one token; a year behind it stays a number of its own."""
-    told: list[str] = []
+    merged: list[str] = []
     at = 0
     while at < len(found):
         date, size = _day_first(found, at) or _month_first(found, at) or ("", 1)
-        told.append(date or found[at])
+        merged.append(date or found[at])
         at += size
-    return told
+    return merged
 
 
 def _day_first(found: list[str], at: int) -> tuple[str, int] | None:
@@ -217,18 +233,19 @@ def _is_day(word: str) -> bool:
 
 def _amounts(found: list[str]) -> list[str]:
     """A currency stands behind its number, whose end zeros do not count: `€4` and `4.00 euros` are the same."""
-    told = list(found)
-    for at, word in enumerate(told):
+    amounts = list(found)
+    for at, word in enumerate(amounts):
         if word not in _BEFORE_NUMBER:
             continue
-        told[at] = _SPELLED[word]
-        counted = at > 0 and is_number(told[at - 1])
-        if not counted and at + 1 < len(told) and is_number(told[at + 1]):
-            told[at], told[at + 1] = told[at + 1], told[at]
-    for at in range(len(told) - 1):
-        if told[at + 1] in _CURRENCIES and is_number(told[at]):
-            told[at] = _sum_of_money(told[at])
-    return told
+        amounts[at] = _SPELLED[word]
+        has_number = at > 0 and is_number(amounts[at - 1])
+        next_is_number = at + 1 < len(amounts) and is_number(amounts[at + 1])
+        if next_is_number and not has_number:  # `€ 4` becomes `4 euro`; in `4 € 5` the first is its number
+            amounts[at], amounts[at + 1] = amounts[at + 1], amounts[at]
+    for at, (number, unit) in enumerate(pairwise(amounts)):
+        if unit in _CURRENCIES and is_number(number):
+            amounts[at] = _sum_of_money(number)
+    return amounts
 
 
 def _sum_of_money(number: str) -> str:

@@ -1,4 +1,4 @@
-"""Work that may never end, done in a process of its own: Python can kill that, and no thread."""
+"""Work that may never end, done in a process of its own: Python can kill a process, and no thread."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 
 
 def ask_worker(worker: Path, task: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-    """What a worker (a file that reads a task as JSON and prints its answer) says; None if it died of its own limits.
+    """The answer of a worker, a file that reads a task as JSON and prints its answer; None if it died of its own limits.
 
     Raises:
         TimeoutError: it took too long. It has been killed and waited for.
     """
     try:
+        # -I and -S: neither the environment nor the folder it runs in says what it imports, and it starts in 20 ms.
         done = subprocess.run(
             [sys.executable, "-I", "-S", str(worker)],
             input=json.dumps(task).encode(),

@@ -73,7 +73,7 @@ def test_without_write_nothing_can_be_written(root: Path) -> None:
 
 def test_a_root_that_is_no_folder_is_a_mistake_of_the_declaration(root: Path) -> None:
     for wrong in (root / "a.txt", root / "none"):
-        with pytest.raises(DeclarationError, match="is no folder"):
+        with pytest.raises(DeclarationError, match="is not a folder"):
             files(wrong)
 
 

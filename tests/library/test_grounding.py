@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nodes._support.grounding import MOST_SAID, borne_out, verdicts
+from nodes._support.grounding import MAX_STATEMENTS, borne_out, verdicts
 from nodes._support.retelling import Fact, fault
 from nodes._support.statements import statements, without_opening
 from nodes._support.wording import tokens
@@ -261,4 +261,4 @@ def test_the_work_grows_with_the_text_and_no_faster() -> None:
         return time.process_time() - begun
 
     assert seconds(40_000) < 40 * max(seconds(4_000), 0.005)
-    assert len(verdicts("A b c. " * 5000, [INSIDE] * 5000)) == MOST_SAID
+    assert len(verdicts("A b c. " * 5000, [INSIDE] * 5000)) == MAX_STATEMENTS
