@@ -24,13 +24,25 @@ async def add_up(question: PriceQuestion, ctx: Context) -> Fact | Unclear:
         parts.append(f"{item.quantity} {counted(item.quantity, row)}")
     if not parts:
         return Unclear(mail=question.mail, why=f"we have no price for {', '.join(missing)}")
-    text = f"{' and '.join(parts)} {'cost' if len(parts) > 1 or question.items[0].quantity > 1 else 'costs'} {total:.2f} euros."
+    is_one = len(parts) == 1 and question.items[0].quantity <= 1
+    verb = "costs" if is_one else "cost"
+    text = f"{' and '.join(parts)} {verb} {total:.2f} euros."
     return Fact(mail=question.mail, topic="price", text=text, must=(f"{total:.2f}",))
 
 
 def counted(quantity: int, row: dict[str, str]) -> str:
     """A thing as it is counted: `egg`, `eggs`, `loaves of bread`."""
-    word = row["item"] if row["unit"] == "piece" else row["unit"]
+    is_piece = row["unit"] == "piece"
+    word = row["item"] if is_piece else row["unit"]
     if quantity > 1:
-        word = word[:-1] + "ves" if word.endswith("f") else word + ("es" if word.endswith(("x", "s", "ch")) else "s")
-    return word if row["unit"] == "piece" else f"{word} of {row['item']}"
+        word = plural(word)
+    return word if is_piece else f"{word} of {row['item']}"
+
+
+def plural(word: str) -> str:
+    """An English noun in the plural, roughly."""
+    if word.endswith("f"):
+        return f"{word[:-1]}ves"
+    if word.endswith(("x", "s", "ch")):
+        return f"{word}es"
+    return f"{word}s"

@@ -7,7 +7,7 @@ from nodes._support.grounding import verdicts
 from nodes._support.wording import tokens
 from nodes.messages import Answer, Draft, Rejected
 
-LONGEST = 240
+MAX_CHARACTERS = 240
 """Characters of a reply that a writer may make of one fact."""
 
 
@@ -29,14 +29,19 @@ def checked(sentence: str, fact: str, must: tuple[str, ...]) -> tuple[str, str]:
     that holds remains.
     """
     judged = verdicts(sentence, [fact])
-    kept = " ".join(dict.fromkeys(verdict.sentence for verdict in judged if verdict.holds))
+    held = dict.fromkeys(verdict.sentence for verdict in judged if verdict.holds)
+    kept = " ".join(held)
     if not kept:
-        return "", judged[0].why if judged else "it is not one whole sentence"
+        why = judged[0].why if judged else "it is not one whole sentence"
+        return "", why
     lost = [word for word in must if word not in kept and not _stands_in(tokens(word), tokens(kept))]
     if lost:
         return "", f"it lacks {', '.join(lost)}"
-    return (kept, "") if len(kept) <= LONGEST else ("", "it is too long")
+    if len(kept) > MAX_CHARACTERS:
+        return "", "it is too long"
+    return kept, ""
 
 
 def _stands_in(part: list[str], whole: list[str]) -> bool:
-    return any(whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1))
+    size = len(part)
+    return any(whole[at : at + size] == part for at in range(len(whole) - size + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from graphflow import Context, node
-from nodes.messages import Mail, PriceArguments, PriceQuestion, Unclear, Wanted
+from nodes.messages import Item, Mail, PriceArguments, PriceQuestion, Unclear, Wanted
 from nodes.tools.price_of import singular
 from nodes.tools.sold_in import place_of, sold_in
 
@@ -19,19 +19,31 @@ async def check_prices(mail: Mail, asked: PriceArguments, ctx: Context) -> Price
     stems = [singular(word) for word in words]
     sold = await ctx.call(sold_in, {"text": mail.text, "shop": mail.shop})
     filled = {_place(item.item, stems): item for item in asked.items}
-    known: dict[int, str] = {place: item for item in sold if (place := place_of(item, stems)) is not None}
+    known: dict[int, str] = {}
+    for item in sold:
+        place = place_of(item, stems)
+        if place is not None:
+            known[place] = item
+    # What the price list has in the words of the mail; else what the model read in it.
     chosen = known or {place: item.item for place, item in filled.items() if place is not None}
     items: list[Wanted] = []
     for place, item in sorted(chosen.items()):
-        guess = filled.get(place)
-        spoken = guess.quantity if guess is not None and _says(guess.quantity, words) else None
-        quantity = (
-            quantity_before(words, place) or (spoken if len(chosen) == 1 else None) or quantity_after(words, place) or 1
-        )
-        items.append(Wanted(item=item, quantity=quantity))
+        guess = filled.get(place) if len(chosen) == 1 else None
+        items.append(Wanted(item=item, quantity=_quantity(words, place, guess)))
     if not items:
-        return Unclear(mail=mail, why=f"none of {', '.join(i.item for i in asked.items)} is in the message")
+        names = ", ".join(item.item for item in asked.items)
+        return Unclear(mail=mail, why=f"none of {names} is in the message")
     return PriceQuestion(mail=mail, items=tuple(items))
+
+
+def _quantity(words: list[str], place: int, guess: Item | None) -> int:
+    """How many are wanted: the number before the thing, the model's own if the mail has it, the one behind, else one."""
+    before = quantity_before(words, place)
+    if before:
+        return before
+    if guess is not None and _says(guess.quantity, words):
+        return guess.quantity
+    return quantity_after(words, place) or 1
 
 
 def quantity_before(words: list[str], place: int) -> int | None:
@@ -47,22 +59,29 @@ def quantity_before(words: list[str], place: int) -> int | None:
 
 def quantity_after(words: list[str], place: int) -> int | None:
     """The number right behind a thing ("cheese, two packs"), if it does not count the next thing."""
-    behind = words[place + 1 : place + 3]
-    numbers = [value_of(word) for word in behind]
-    return next((n for n in numbers if n is not None and n > 1), None)
+    for word in words[place + 1 : place + 3]:
+        number = value_of(word)
+        if number is not None and number > 1:
+            return number
+    return None
 
 
 def value_of(word: str) -> int | None:
     """What a number word counts: digits, one to twelve, a, an, dozen."""
     if word.isdigit():
-        return int(word) if 0 < int(word) < 1000 else None
+        number = int(word)
+        return number if 0 < number < 1000 else None
     if word in NUMBERS[1:]:
         return NUMBERS.index(word)
     return {"a": 1, "an": 1, "dozen": 12}.get(word)
 
 
 def _place(item: str, stems: list[str]) -> int | None:
-    return next((stems.index(singular(word)) for word in item.split() if singular(word) in stems), None)
+    for word in item.split():
+        stem = singular(word)
+        if stem in stems:
+            return stems.index(stem)
+    return None
 
 
 def _says(quantity: int, words: list[str]) -> bool:

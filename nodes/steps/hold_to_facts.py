@@ -1,7 +1,8 @@
-"""Holds an answer against the facts it may rest on, sentence by sentence. Code decides, no model."""
+"""Compares an answer with the facts it may rest on, sentence by sentence. Code decides, not a model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from graphflow import Message, node
@@ -62,8 +63,10 @@ class Grounded(Message):
 async def hold_to_facts(work: Said | Retold) -> Grounded | Unfounded:
     """The answer, if all that is left of it holds; else what has to be said again."""
     unfounded = _first(work) if isinstance(work, Said) else _again(work)
-    waits = any(not part.holds for part in unfounded.parts)
-    return unfounded if waits and unfounded.said.rewrite else grounded_by_facts(unfounded)
+    holds = all(part.holds for part in unfounded.parts)
+    if holds or not unfounded.said.rewrite:
+        return grounded_by_facts(unfounded)
+    return unfounded
 
 
 def grounded_by_facts(unfounded: Unfounded) -> Grounded:
@@ -71,13 +74,20 @@ def grounded_by_facts(unfounded: Unfounded) -> Grounded:
     parts = unfounded.parts
     if not parts:
         return Grounded(answer=unfounded.said.otherwise, rests_on=(), left_out=unfounded.left_out, by="nothing")
-    kept = sum(part.holds for part in parts)
+    sentences = [part.sentence if part.holds else part.fact for part in parts]
     return Grounded(
-        answer=" ".join(part.sentence if part.holds else part.fact for part in parts),
+        answer=" ".join(sentences),
         rests_on=tuple(part.fact for part in parts),
         left_out=unfounded.left_out,
-        by="model" if kept == len(parts) else "both" if kept else "facts",
+        by=_author(parts),
     )
+
+
+def _author(parts: Sequence[Part]) -> Literal["model", "facts", "both"]:
+    kept = sum(part.holds for part in parts)
+    if kept == len(parts):
+        return "model"
+    return "both" if kept else "facts"
 
 
 def _first(said: Said) -> Unfounded:
@@ -92,19 +102,21 @@ def _again(retold: Retold) -> Unfounded:
     before = retold.unfounded
     waiting = [part.fact for part in before.parts if not part.holds]
     found = {verdict.fact: verdict.sentence for verdict in verdicts(retold.draft, waiting) if verdict.holds}
-    parts = tuple(
-        part if part.holds or part.fact not in found else Part(sentence=found[part.fact], fact=part.fact, holds=True)
-        for part in before.parts
-    )
-    return before.model_copy(update={"parts": parts})
+    parts: list[Part] = []
+    for part in before.parts:
+        sentence = None if part.holds else found.get(part.fact)
+        parts.append(part if sentence is None else Part(sentence=sentence, fact=part.fact, holds=True))
+    return before.model_copy(update={"parts": tuple(parts)})
 
 
 def _each_fact_once(judged: list[Verdict]) -> tuple[Part, ...]:
     """A part for each fact that the answer speaks of. What is near to no fact, or to one that is said already, has none."""
     parts: dict[str, Part] = {}
     for verdict in judged:
+        if not verdict.fact:
+            continue
         known = parts.get(verdict.fact)
-        if not verdict.fact or (known is not None and (known.holds or not verdict.holds)):
+        if known is not None and (known.holds or not verdict.holds):
             continue
         parts[verdict.fact] = Part(sentence=verdict.sentence, fact=verdict.fact, holds=verdict.holds)
     return tuple(parts.values())
@@ -112,6 +124,9 @@ def _each_fact_once(judged: list[Verdict]) -> tuple[Part, ...]:
 
 def _stand_in(said: Said) -> tuple[Part, ...]:
     """For an answer that speaks of no fact: the only one there is, or the one nearest to the question."""
-    facts = [without_opening(fact) for fact in said.facts if without_opening(fact)]
+    sentences = [without_opening(fact) for fact in said.facts]
+    facts = [sentence for sentence in sentences if sentence]
     fact = facts[0] if len(facts) == 1 else nearest(said.question, facts)
-    return (Part(sentence="", fact=fact, holds=False),) if fact else ()
+    if not fact:
+        return ()
+    return (Part(sentence="", fact=fact, holds=False),)

@@ -20,15 +20,17 @@ KEY = {"on its way": "way", "being packed": "packed", "waiting for payment": "pa
 @node(calls=[find_order])
 async def look_up_order(question: OrderQuestion, ctx: Context) -> Fact:
     """What the order table says, as a sentence that is true."""
-    row = await ctx.call(find_order, {"order_id": question.order_id, "shop": question.mail.shop})
-    number = question.order_id
+    number, mail = question.order_id, question.mail
+    row = await ctx.call(find_order, {"order_id": number, "shop": mail.shop})
     if not row:
-        text, must = f"There is no order {number} in our books.", ("no order", number)
-    else:
-        status, detail = row.get("status", ""), row.get("detail", "")
-        text = f"Order {number} ({row.get('item') or 'goods'}) {state_of(status, detail)}."
-        must = (KEY.get(status, status), *([detail] if detail else []))
-    return Fact(mail=question.mail, topic="order", text=text, must=must)
+        text = f"There is no order {number} in our books."
+        return Fact(mail=mail, topic="order", text=text, must=("no order", number))
+    item, status, detail = row.get("item") or "goods", row.get("status", ""), row.get("detail", "")
+    text = f"Order {number} ({item}) {state_of(status, detail)}."
+    must = [KEY.get(status, status)]
+    if detail:
+        must.append(detail)
+    return Fact(mail=mail, topic="order", text=text, must=tuple(must))
 
 
 def state_of(status: str, detail: str) -> str:
@@ -39,4 +41,6 @@ def state_of(status: str, detail: str) -> str:
         return f"is {status}"
     if status in DATED:
         return DATED[status].format(detail)
-    return f"is {status} and arrives on {detail}" if status.startswith("delayed") else f"is {status}, {detail}"
+    if status.startswith("delayed"):
+        return f"is {status} and arrives on {detail}"
+    return f"is {status}, {detail}"

@@ -10,7 +10,7 @@ from graphflow.errors import FileUnreadable
 
 CHUNK = 120
 """Words of a chunk at most: what a small model reads well; a large one takes 2,000 (`--set words=2000`)."""
-MOST = 64
+MAX_CHUNKS = 64
 """Chunks at most; more are refused, so that nobody pays for a folder that was named by mistake."""
 ENDINGS = (".md", ".txt", ".rst")
 
@@ -53,40 +53,56 @@ def read_documents(documents: Documents) -> Chunks:
     Raises:
         FileUnreadable: there is nothing to read, or too much.
     """
-    named = [*_files(documents.source), *((f"text {i}", text) for i, text in enumerate(documents.texts, 1))]
-    chunks = [
-        Chunk(
-            name=name if number == 1 else f"{name} ({number})",
-            text=piece,
-            question=documents.question,
-            check=documents.check,
-        )
-        for name, text in named
-        for number, piece in enumerate(cut(text, max(1, documents.words)), 1)
-    ]
+    texts = _files(documents.source)
+    texts += [(f"text {number}", text) for number, text in enumerate(documents.texts, 1)]
+    chunks: list[Chunk] = []
+    for name, text in texts:
+        chunks += _chunks(name, text, documents)
     if not chunks:
         raise FileUnreadable("there is nothing to read; give a folder, a file or a text")
-    if len(chunks) > MOST:
+    count = len(chunks)
+    if count > MAX_CHUNKS:
+        words = documents.words * (count // MAX_CHUNKS + 1)
         raise FileUnreadable(
-            f"that makes {len(chunks)} chunks, and {MOST} are allowed; name a smaller folder, or give larger chunks: "
-            f"--set words={documents.words * (len(chunks) // MOST + 1)}"
+            f"that makes {count} chunks, and {MAX_CHUNKS} are allowed; name a smaller folder, or give larger chunks: "
+            f"--set words={words}"
         )
     return Chunks(chunks=tuple(chunks))
 
 
+def _chunks(name: str, text: str, documents: Documents) -> list[Chunk]:
+    chunks: list[Chunk] = []
+    for number, piece in enumerate(cut(text, max(1, documents.words)), 1):
+        title = name if number == 1 else f"{name} ({number})"
+        chunk = Chunk(name=title, text=piece, question=documents.question, check=documents.check)
+        chunks.append(chunk)
+    return chunks
+
+
 def _files(source: str) -> list[tuple[str, str]]:
+    """The texts of what a source names, with their names; of a source that names nothing, the source itself."""
     source = source.strip()
-    path = Path(source) if source and "\n" not in source and len(source) < 1000 else None
-    if path is not None and path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
-        if not files:
-            raise FileUnreadable(f"the folder {source} holds no {', '.join(ENDINGS)} file")
-        return [(str(p.relative_to(path)), _text(p)) for p in files]
-    if path is not None and path.is_file():
+    if not source:
+        return []
+    if "\n" in source or len(source) >= 1000:
+        return [("text", source)]
+    path = Path(source)
+    if path.is_dir():
+        return _folder(path)
+    if path.is_file():
         return [(path.name, _text(path))]
-    if path is not None and " " not in source and (path.suffix.lower() in ENDINGS or "/" in source):
+    looks_like_a_path = " " not in source and (path.suffix.lower() in ENDINGS or "/" in source)
+    if looks_like_a_path:
         raise FileUnreadable(f"there is no file or folder {source}")
-    return [("text", source)] if source else []
+    return [("text", source)]
+
+
+def _folder(folder: Path) -> list[tuple[str, str]]:
+    every = [path for path in folder.rglob("*") if path.is_file()]
+    files = sorted(path for path in every if path.suffix.lower() in ENDINGS)
+    if not files:
+        raise FileUnreadable(f"the folder {folder} holds no {', '.join(ENDINGS)} file")
+    return [(str(path.relative_to(folder)), _text(path)) for path in files]
 
 
 def _text(path: Path) -> str:
@@ -111,10 +127,18 @@ def _parts(text: str, words: int) -> list[str]:
     parts: list[str] = []
     for paragraph in re.split(r"\n\s*\n", text):
         short = paragraph.strip()
-        if len(short.split()) <= words:
-            parts += [short] if short else []
-            continue
-        for sentence in re.split(r"(?<=[.!?])\s+", " ".join(short.split())):
-            told = sentence.split()
-            parts += [" ".join(told[i : i + words]) for i in range(0, len(told), words)]
+        if len(short.split()) > words:
+            parts += _sentences(short, words)
+        elif short:
+            parts.append(short)
+    return parts
+
+
+def _sentences(paragraph: str, words: int) -> list[str]:
+    """The sentences of a paragraph, and of a sentence that is too long, its words."""
+    parts: list[str] = []
+    for sentence in re.split(r"(?<=[.!?])\s+", " ".join(paragraph.split())):
+        every = sentence.split()
+        for start in range(0, len(every), words):
+            parts.append(" ".join(every[start : start + words]))
     return parts

@@ -22,41 +22,46 @@ def read_inbox(inbox: Inbox) -> list[Mail]:
             f"the shop folder {inbox.shop} does not exist; name one that holds orders.csv, prices.csv and docs/"
         )
     source = inbox.source.strip() or str(shop / "inbox.csv")
-    if "\n" not in source and len(source) < 1000 and Path(source).is_dir():
+    is_path = "\n" not in source
+    if is_path and len(source) < 1000 and Path(source).is_dir():
         raise FileUnreadable(
             f"{source} is a folder; give a .csv or .txt file, or one message. A shop's folder goes into --set shop={source}"
         )
-    is_file = "\n" not in source and Path(source).suffix.lower() in (".csv", ".txt")
+    is_file = is_path and Path(source).suffix.lower() in (".csv", ".txt")
     rows = read_rows(Path(source)) if is_file else [("you", source)]
     return [Mail(number=i, sender=sender, text=text, shop=str(shop)) for i, (sender, text) in enumerate(rows, 1)]
 
 
 def read_rows(path: Path) -> list[tuple[str, str]]:
     """Sender and text of each message in a file: columns `from` and `message` of a .csv, or lines of a .txt."""
+    text = _text(path)
+    is_lines = path.suffix.lower() == ".txt"
+    rows = [("", line) for line in text.splitlines()] if is_lines else _table(path, text)
+    messages = [(sender.strip(), message.strip()) for sender, message in rows if message.strip()]
+    if not messages:
+        raise FileUnreadable(f"{path} holds no messages; put one in each line (.txt) or row (.csv, column 'message')")
+    return messages
+
+
+def _text(path: Path) -> str:
+    not_a_text = f"{path} is not a text file; give a .csv with a column 'message', or a .txt with a message a line"
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise FileUnreadable(f"there is no file {path}; give a .csv or .txt file, or one message in quotes") from None
     except UnicodeDecodeError:
-        raise FileUnreadable(
-            f"{path} is no text file; give a .csv with a column 'message', or a .txt with a message a line"
-        ) from None
+        raise FileUnreadable(not_a_text) from None
     except OSError as error:
         raise FileUnreadable(f"{path} cannot be read: {error.strerror}") from None
     if "\0" in text:
-        raise FileUnreadable(
-            f"{path} is no text file; give a .csv with a column 'message', or a .txt with a message a line"
-        )
-    if path.suffix.lower() == ".txt":
-        rows = [("", line.strip()) for line in text.splitlines() if line.strip()]
-    else:
-        reader = csv.DictReader(io.StringIO(text))
-        if text.strip() and "message" not in (reader.fieldnames or ()):
-            raise FileUnreadable(
-                f"{path} has no column 'message'; its columns are: {', '.join(reader.fieldnames or ()) or 'none'}"
-            )
-        rows = [((row.get("from") or "").strip(), (row["message"] or "").strip()) for row in reader]
-        rows = [row for row in rows if row[1]]
-    if not rows:
-        raise FileUnreadable(f"{path} holds no messages; put one in each line (.txt) or row (.csv, column 'message')")
-    return rows
+        raise FileUnreadable(not_a_text)
+    return text
+
+
+def _table(path: Path, text: str) -> list[tuple[str, str]]:
+    reader = csv.DictReader(io.StringIO(text))
+    columns = reader.fieldnames or ()
+    if text.strip() and "message" not in columns:
+        names = ", ".join(columns) or "none"
+        raise FileUnreadable(f"{path} has no column 'message'; its columns are: {names}")
+    return [(row.get("from") or "", row["message"] or "") for row in reader]

@@ -10,6 +10,8 @@ from nodes.tools.search_documents import search_documents
 NEAR = 0.2
 """Cosine below which the nearest sentence is taken to be about something else."""
 
+DENIALS = ("not", "no", "never", "closed", "free")
+
 
 @node(calls=[search_documents])
 async def retrieve(mail: Mail, ctx: Context) -> Fact | Answer:
@@ -26,5 +28,5 @@ async def retrieve(mail: Mail, ctx: Context) -> Fact | Answer:
 
 def key_words(sentence: str) -> tuple[str, ...]:
     """What a retelling must keep: its numbers, and what it denies."""
-    refused = ("not", "no", "never", "closed", "free")
-    return tuple(dict.fromkeys(word for word in tokens(sentence) if is_number(word) or word in refused))
+    words = [word for word in tokens(sentence) if is_number(word) or word in DENIALS]
+    return tuple(dict.fromkeys(words))

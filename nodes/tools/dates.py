@@ -59,7 +59,7 @@ def dates(*, zone: str = "UTC", clock: Callable[[], datetime] = system_clock) ->
         Args:
             zone: where, for example Europe/Paris or UTC.
         """
-        return told(clock().astimezone(zone_of(zone)).replace(microsecond=0))
+        return shown(clock().astimezone(zone_of(zone)).replace(microsecond=0))
 
     return now, shift_date, between_dates, _converter(zone)
 
@@ -80,7 +80,7 @@ def _converter(home: str) -> Tool[Any, Any]:
         try:
             if moment.tzinfo is None:
                 moment = existing(moment.replace(tzinfo=zone_of(zone)))
-            return told(moment.astimezone(zone_of(to)))
+            return shown(moment.astimezone(zone_of(to)))
         except OverflowError:
             raise ToolError(f"{when!r} would be outside of the years 1 to 9999 there; take another moment") from None
 
@@ -120,8 +120,8 @@ def shift_date(
         if isinstance(moment, datetime) and moment.tzinfo is not None:
             # Hours are added in UTC: Python adds them to what the wall clock shows, though both ends are aware.
             at = existing(moment).astimezone(UTC) + timedelta(hours=hours, minutes=minutes)
-            return told(at.astimezone(moment.tzinfo))
-        return told(moment + timedelta(hours=hours, minutes=minutes))
+            return shown(at.astimezone(moment.tzinfo))
+        return shown(moment + timedelta(hours=hours, minutes=minutes))
     except (OverflowError, ValueError):
         raise ToolError(f"{when!r} would leave the years 1 to 9999; add less") from None
 
@@ -137,13 +137,9 @@ def between_dates(start: When, end: When) -> Span:
     one, other = moment_of(start), moment_of(end)
     if isinstance(one, datetime) != isinstance(other, datetime):
         raise ToolError(f"{start!r} and {end!r}: one has a time and one has none; give both or neither")
-    if isinstance(one, datetime) and isinstance(other, datetime):
-        if (one.tzinfo is None) != (other.tzinfo is None):
-            raise ToolError(f"{start!r} and {end!r}: one has a zone and one has none; give both or neither")
-        span = other - one
-    else:
-        span = other - one
-    seconds = round(span.total_seconds())
+    if (_zone(one) is None) != (_zone(other) is None):
+        raise ToolError(f"{start!r} and {end!r}: one has a zone and one has none; give both or neither")
+    seconds = round((other - one).total_seconds())
     sign = "-" if seconds < 0 else ""
     first, last = sorted((one, other))
     return Span(days=round(seconds / 86_400, 6), seconds=seconds, calendar=sign + _calendar(first, last))
@@ -162,7 +158,7 @@ def moment_of(when: str) -> date | datetime:
         except ValueError:
             continue
     raise ToolError(
-        f"{when!r} is no date; write 2026-03-01, 2026-03-01T14:30 or 2026-03-01T14:30+01:00, and check the day"
+        f"{when!r} is not a date; write 2026-03-01, 2026-03-01T14:30 or 2026-03-01T14:30+01:00, and check the day"
     )
 
 
@@ -184,7 +180,8 @@ def existing(moment: datetime) -> datetime:
     Raises:
         ToolError: they did not.
     """
-    if moment.astimezone(UTC).astimezone(moment.tzinfo).replace(tzinfo=None) != moment.replace(tzinfo=None):
+    on_the_clock = moment.astimezone(UTC).astimezone(moment.tzinfo)
+    if on_the_clock.replace(tzinfo=None) != moment.replace(tzinfo=None):
         raise ToolError(
             f"{moment:%Y-%m-%dT%H:%M} does not exist in {moment.tzinfo}: the clocks go forward; take an hour later"
         )
@@ -193,9 +190,11 @@ def existing(moment: datetime) -> datetime:
 
 def _months_later(moment: date, months: int) -> date:
     year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    month += 1
     if not 1 <= year <= 9999:
         raise OverflowError
-    return moment.replace(year=year, month=month + 1, day=min(moment.day, calendar.monthrange(year, month + 1)[1]))
+    _, last = calendar.monthrange(year, month)
+    return moment.replace(year=year, month=month, day=min(moment.day, last))
 
 
 def _calendar(first: date, last: date) -> str:
@@ -204,16 +203,30 @@ def _calendar(first: date, last: date) -> str:
         months -= 1
     days = (last - _later(first, months)).days
     parts = ((months // 12, "year"), (months % 12, "month"), (days, "day"))
-    shown = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in parts if count]
-    return " ".join(shown) or ("0 days" if first == last else "less than a day")
+    counts = [_counted(count, word) for count, word in parts if count]
+    if not counts:
+        return "0 days" if first == last else "less than a day"
+    return " ".join(counts)
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}s" if count > 1 else f"{count} {word}"
 
 
 def _later(first: date, months: int) -> date:
     return _months_later(first, max(0, months))
 
 
-def told(moment: date) -> Moment:
-    """A date or moment as a model is told of it."""
-    zone = str(moment.tzinfo) if isinstance(moment, datetime) and moment.tzinfo is not None else ""
-    text = moment.isoformat(timespec="auto") if isinstance(moment, datetime) else moment.isoformat()
-    return Moment(iso=text, weekday=calendar.day_name[moment.weekday()], week=moment.isocalendar().week, zone=zone)
+def shown(moment: date) -> Moment:
+    """A date or moment as a model is shown it."""
+    zone = _zone(moment)
+    return Moment(
+        iso=moment.isoformat(),
+        weekday=calendar.day_name[moment.weekday()],
+        week=moment.isocalendar().week,
+        zone="" if zone is None else str(zone),
+    )
+
+
+def _zone(moment: date) -> tzinfo | None:
+    return moment.tzinfo if isinstance(moment, datetime) else None

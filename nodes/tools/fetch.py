@@ -29,11 +29,11 @@ from graphflow.errors import DeclarationError
 if TYPE_CHECKING:
     import httpx
 
-REDIRECTS = 5
-BYTES = 2_000_000
-"""Bytes of a body that are read, unless said otherwise, and the most it may unpack to."""
-SECONDS = 30.0
-TRIED = 3
+MAX_REDIRECTS = 5
+MAX_BYTES = 2_000_000
+"""Bytes of a body that are read by default, and the most that it may unpack to."""
+MAX_SECONDS = 30.0
+MAX_ADDRESSES = 3
 """Addresses of a name that are tried before giving up."""
 READABLE = ("text/", "application/json", "application/xml", "application/xhtml+xml", "application/javascript")
 
@@ -85,7 +85,7 @@ class Web:
     Attributes:
         hosts: names that may be asked; `*.example.com` stands for all below example.com. None = all.
         allow_private: `host:port` pairs, as they stand in the URL, that may have any address: one's own network.
-        headers: sent with every request to any host; no place for a key if `hosts` is None.
+        headers: sent with every request to any host; not the place for a key if `hosts` is None.
         most_bytes: of a body, packed and unpacked.
         seconds: for everything, redirects included.
         resolve: finds the addresses of a name.
@@ -94,8 +94,8 @@ class Web:
     hosts: Sequence[str] | None = None
     allow_private: Sequence[str] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
-    most_bytes: int = BYTES
-    seconds: float = SECONDS
+    most_bytes: int = MAX_BYTES
+    seconds: float = MAX_SECONDS
     resolve: Resolve = resolved
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ class Web:
         return await self._within(self._follow(url))
 
     async def post(self, url: str, body: bytes, kind: str) -> Fetched:
-        """What a server answers to a body; a redirect is told, not followed, as the body was not meant for its target."""
+        """What a server answers to a body; a redirect is reported, not followed, as the body was not meant for its target."""
         return await self._within(self._once("POST", url, body, kind))
 
     async def _within(self, answer: Awaitable[Fetched]) -> Fetched:
@@ -124,23 +124,25 @@ class Web:
     async def _follow(self, url: str) -> Fetched:
         import httpx
 
-        for _ in range(REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             answer = await self._once("GET", url)
             if not answer.location:
                 return answer
             try:
                 url = str(httpx.URL(url).join(answer.location))
             except (httpx.InvalidURL, ValueError):
-                raise ToolError(f"{url} leads to {answer.location[:200]!r}, which is no URL; ask another") from None
-        raise ToolError(f"more than {REDIRECTS} redirects, the last one to {url[:200]}; ask for another address")
+                raise ToolError(f"{url} leads to {answer.location[:200]!r}, which is not a URL; ask another") from None
+        raise ToolError(f"more than {MAX_REDIRECTS} redirects, the last one to {url[:200]}; ask for another address")
 
     async def _once(self, method: str, url: str, body: bytes | None = None, kind: str = "") -> Fetched:
         import httpx
 
         asked = self.checked(url)
         headers = {"User-Agent": "graphflow", **self.headers, "Accept-Encoding": "gzip, deflate"}
-        headers |= {"Host": asked.netloc.decode(), **({"Content-Type": kind} if kind else {})}
-        problem = ""
+        headers["Host"] = asked.netloc.decode()
+        if kind:
+            headers["Content-Type"] = kind
+        problem = "no address"
         # Nothing is kept from one hop to the next; addresses stand for names here, so cookies would go to the wrong ones.
         jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         async with httpx.AsyncClient(trust_env=False, cookies=jar, timeout=self.seconds) as client:
@@ -155,19 +157,19 @@ class Web:
                 try:
                     answer = await client.send(request, stream=True, follow_redirects=False)
                 except httpx.ConnectError as error:
-                    problem = str(error)
+                    problem = str(error) or problem
                     continue
                 except httpx.HTTPError as error:
-                    raise ToolError(
-                        f"{asked.host} does not answer: {error or type(error).__name__}; try later"
-                    ) from None
+                    reason = str(error) or type(error).__name__
+                    raise ToolError(f"{asked.host} does not answer: {reason}; try later") from None
                 try:
                     return await self._read(asked, answer)
                 except httpx.HTTPError as error:
-                    raise ToolError(f"{asked.host} broke off: {error or type(error).__name__}; try later") from None
+                    reason = str(error) or type(error).__name__
+                    raise ToolError(f"{asked.host} broke off: {reason}; try later") from None
                 finally:
                     await answer.aclose()
-        raise ToolError(f"{asked.host} cannot be reached: {problem or 'no address'}; check the name, or try later")
+        raise ToolError(f"{asked.host} cannot be reached: {problem}; check the name, or try later")
 
     def checked(self, url: str) -> httpx.URL:
         """A URL that may be asked.
@@ -181,7 +183,7 @@ class Web:
             asked = httpx.URL(url.strip())
             host = asked.raw_host.decode().lower().rstrip(".")
         except (httpx.InvalidURL, ValueError, TypeError) as error:
-            raise ToolError(f"{url[:200]!r} is no URL ({error}); write https://host/path") from None
+            raise ToolError(f"{url[:200]!r} is not a URL ({error}); write https://host/path") from None
         if asked.scheme not in ("http", "https") or not HOST.fullmatch(host):
             raise ToolError(f"{url[:200]!r} has no http or https address; write https://host/path")
         if asked.userinfo:
@@ -206,21 +208,22 @@ class Web:
             for address in found:
                 if not in_the_open(address):
                     raise ToolError(f"{host!r} is at {address}, which is not in the open internet; ask another host")
-        return found[:TRIED]
+        return found[:MAX_ADDRESSES]
 
     async def _read(self, asked: httpx.URL, answer: httpx.Response) -> Fetched:
+        status = answer.status_code
         kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
-        location = answer.headers.get("location", "") if answer.status_code in (301, 302, 303, 307, 308) else ""
-        if location:
-            return Fetched(url=str(asked), status=answer.status_code, type=kind, text="", location=location)
+        location = answer.headers.get("location", "")
+        if location and status in (301, 302, 303, 307, 308):
+            return Fetched(url=str(asked), status=status, type=kind, text="", location=location)
         if kind and not kind.startswith(READABLE) and not kind.endswith(("+json", "+xml")):
-            raise ToolError(f"{asked} is {kind}, which is no text; ask for a page, JSON or plain text")
+            raise ToolError(f"{asked} is {kind}, which is not text; ask for a page, JSON or plain text")
         content = bytearray()
         async for piece in unpacked(answer, self.most_bytes):
             content += piece
         text = bytes(content[: self.most_bytes]).decode(_charset(answer), "replace")
         cut = len(content) > self.most_bytes
-        return Fetched(url=str(asked), status=answer.status_code, type=kind, text=text, cut=cut)
+        return Fetched(url=str(asked), status=status, type=kind, text=text, cut=cut)
 
 
 async def unpacked(answer: httpx.Response, most: int) -> AsyncIterator[bytes]:
@@ -260,13 +263,15 @@ def in_the_open(address: str) -> bool:
 
 
 def _is_like(host: str, pattern: str) -> bool:
-    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:])
+    return host == pattern
 
 
 def _charset(answer: httpx.Response) -> str:
     """The charset that the server names, if it is one that pages are written in.
 
-    Python knows more: `punycode` and `idna` take quadratic time, and others are no charsets of texts at all.
+    Python knows more: `punycode` and `idna` take quadratic time, and others are not charsets of texts at all.
     """
     named = answer.charset_encoding or "utf-8"
     try:
@@ -304,10 +309,10 @@ def post(hosts: Sequence[str], **limits: Any) -> Tool[Any, Any]:
     @tool(effects=["network", "writes"], concurrency_safe=False, timeout_s=web.seconds + 5)
     async def post(
         url: Url,
-        body: Annotated[str, Field(max_length=BYTES)],
+        body: Annotated[str, Field(max_length=MAX_BYTES)],
         type: Annotated[str, Field(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=100)] = "application/json",
     ) -> Fetched:
-        """Send a text to a web address and get the answer; a redirect is told as `location`, not followed.
+        """Send a text to a web address and get the answer; a redirect is reported as `location`, not followed.
 
         Args:
             url: the address, beginning with https:// or http://.

@@ -16,7 +16,6 @@ def find_order(order_id: str, shop: str) -> dict[str, str]:
         order_id: the number of the order.
         shop: the folder with orders.csv.
     """
-    rows = {
-        row["order_id"]: row for row in read_table(Path(shop) / "orders.csv", "order_id", "item", "status", "detail")
-    }
+    table = read_table(Path(shop) / "orders.csv", "order_id", "item", "status", "detail")
+    rows = {row["order_id"]: row for row in table}
     return rows.get(order_id, {})

@@ -19,12 +19,15 @@ def price_of(item: str, shop: str) -> dict[str, str]:
         shop: the folder with prices.csv.
     """
     rows = {row["item"].lower(): row for row in read_table(Path(shop) / "prices.csv", "item", "price")}
-    words = item.lower().split()
-    for name in (item.lower(), *words, *(singular(word) for word in words)):
+    whole = item.lower()
+    words = whole.split()
+    for name in (whole, *words, *(singular(word) for word in words)):
         if name in rows:
             return priced(rows[name])
-    near = difflib.get_close_matches(singular(item.lower()), rows, n=1, cutoff=0.8)
-    return priced(rows[near[0]]) if near else {}
+    near = difflib.get_close_matches(singular(whole), rows, n=1, cutoff=0.8)
+    if not near:
+        return {}
+    return priced(rows[near[0]])
 
 
 def priced(row: dict[str, str]) -> dict[str, str]:
@@ -33,11 +36,10 @@ def priced(row: dict[str, str]) -> dict[str, str]:
         price = Decimal(row["price"])
     except InvalidOperation:
         price = Decimal(-1)
+    item, text = row["item"], row["price"]
     if not price.is_finite() or not 0 <= price < 10**9:
-        raise ToolError(
-            f"the price of {row['item']} is {row['price']!r}; mend prices.csv (a number with a point, not below 0)"
-        )
-    return {"item": row["item"].lower(), "price": row["price"], "unit": row.get("unit") or "piece"}
+        raise ToolError(f"the price of {item} is {text!r}; mend prices.csv (a number with a point, not below 0)")
+    return {"item": item.lower(), "price": text, "unit": row.get("unit") or "piece"}
 
 
 def singular(word: str) -> str:

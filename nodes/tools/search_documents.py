@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from graphflow import Message, ToolError, tool
 from graphflow.model.resolve import open_embedder
@@ -23,8 +24,16 @@ class Found(Message):
     score: float
 
 
-_index: dict[tuple[str, int], tuple[list[tuple[str, str]], list[list[float]]]] = {}
-"""Sentences and their vectors by folder and state of its files: what is in a file does not change with the run."""
+class Index(NamedTuple):
+    """The sentences of a folder, with the names of their files and their vectors."""
+
+    files: list[str]
+    sentences: list[str]
+    vectors: list[list[float]]
+
+
+_indexes: dict[tuple[str, int], Index] = {}
+"""By folder and state of its files: what is in a file does not change with the run."""
 
 
 @tool
@@ -35,44 +44,55 @@ async def search_documents(query: str, shop: str) -> list[Found]:
         query: the question, in plain words.
         shop: the folder with docs/.
     """
-    sentences, vectors = await _indexed(Path(shop))
+    index = await _index(Path(shop))
     [asked] = await open_embedder(EMBEDDER).embed([query])
-    shared = shares(query, [sentence for _, sentence in sentences])
-    scores = [
-        sum(a * b for a, b in zip(asked, v, strict=True)) + WORDS * s for v, s in zip(vectors, shared, strict=True)
+    scores: list[float] = []
+    for vector, share in zip(index.vectors, shares(query, index.sentences), strict=True):
+        cosine = sum(a * b for a, b in zip(asked, vector, strict=True))
+        scores.append(cosine + WORDS * share)
+    best = sorted(range(len(scores)), key=lambda place: -scores[place])[:3]
+    return [
+        Found(sentence=index.sentences[place], file=index.files[place], score=round(scores[place], 4)) for place in best
     ]
-    best = sorted(range(len(scores)), key=lambda i: -scores[i])[:3]
-    return [Found(sentence=sentences[i][1], file=sentences[i][0], score=round(scores[i], 4)) for i in best]
 
 
-async def _indexed(shop: Path) -> tuple[list[tuple[str, str]], list[list[float]]]:
+async def _index(shop: Path) -> Index:
     folder = shop / "docs" if (shop / "docs").is_dir() else shop
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".md", ".txt") and p.is_file())
-    key = (str(folder), hash(tuple((str(p), p.stat().st_mtime_ns) for p in files)))
-    if key not in _index:
-        sentences = [(p.name, s) for p in files for s in _sentences(p)]
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".md", ".txt") and path.is_file())
+    state = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
+    key = (str(folder), hash(state))
+    if key not in _indexes:
+        files: list[str] = []
+        sentences: list[str] = []
+        for path in paths:
+            of_file = _sentences(path)
+            sentences += of_file
+            files += [path.name] * len(of_file)
         if not sentences:
             raise ToolError(
                 f"{folder} holds no .md or .txt file with text in it; put what customers may ask into {shop / 'docs'}"
             )
-        _index[key] = (sentences, await open_embedder(EMBEDDER).embed([s for _, s in sentences]))
-    return _index[key]
+        _indexes[key] = Index(files, sentences, await open_embedder(EMBEDDER).embed(sentences))
+    return _indexes[key]
 
 
 def _sentences(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8", errors="replace")
-    prose = "\n".join("" if line.startswith("#") else line for line in text.splitlines())
-    told = (without_opening(part) for part in statements(prose))
-    return [part for part in told if len(part.split()) > 2]
+    lines = ["" if line.startswith("#") else line for line in text.splitlines()]
+    found = [without_opening(statement) for statement in statements("\n".join(lines))]
+    return [sentence for sentence in found if len(sentence.split()) > 2]
 
 
 def shares(query: str, sentences: list[str]) -> list[float]:
     """For each sentence the share of the query's words that it has, rare words counting more (inverse frequency)."""
     stems = [_stems(sentence) for sentence in sentences]
     asked = _stems(query)
-    weight = {word: math.log(1 + len(stems) / (1 + sum(word in s for s in stems))) for word in asked}
+    weight: dict[str, float] = {}
+    for word in asked:
+        count = sum(word in each for each in stems)
+        weight[word] = math.log(1 + len(stems) / (1 + count))
     total = sum(weight.values()) or 1.0
-    return [sum(weight[word] for word in asked & s) / total for s in stems]
+    return [sum(weight[word] for word in asked & each) / total for each in stems]
 
 
 def _stems(text: str) -> set[str]:

@@ -20,11 +20,19 @@ def sold_in(text: str, shop: str) -> list[str]:
     """
     items = [row["item"].lower() for row in read_table(Path(shop) / "prices.csv", "item", "price")]
     words = [singular(word) for word in re.findall(r"[^\W\d_]+", text.lower())]
-    places = {item: place for item in items if (place := place_of(item, words)) is not None}
+    places: dict[str, int] = {}
+    for item in items:
+        place = place_of(item, words)
+        if place is not None:
+            places[item] = place
     return sorted(places, key=places.__getitem__)
 
 
 def place_of(item: str, words: list[str]) -> int | None:
     """Where a thing of one or more words stands among singular words, or None."""
     wanted = [singular(word) for word in re.findall(r"[^\W\d_]+", item)]
-    return next((i for i in range(len(words)) if wanted and words[i : i + len(wanted)] == wanted), None)
+    size = len(wanted)
+    for place in range(len(words)):
+        if size and words[place : place + size] == wanted:
+            return place
+    return None

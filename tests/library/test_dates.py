@@ -51,9 +51,9 @@ def test_adding(when: str, added: dict[str, Any], iso: str) -> None:
 @pytest.mark.parametrize(
     ("when", "added", "why"),
     [
-        ("2026-02-30", {}, "is no date"),
-        ("tomorrow", {}, "is no date"),
-        ("\0", {}, "is no date"),
+        ("2026-02-30", {}, "is not a date"),
+        ("tomorrow", {}, "is not a date"),
+        ("\0", {}, "is not a date"),
         ("9999-12-31", {"days": 1}, "1 to 9999"),
         ("0001-01-01", {"months": -1}, "1 to 9999"),
         ("2026-01-01", {"years": 100_000}, "1 to 9999"),
