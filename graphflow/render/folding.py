@@ -23,6 +23,8 @@ WITHOUT_PLURAL = ("code", "skills")
 """Kinds that are called the same however many there are."""
 
 Row = list[Shape]
+Folded = dict[Shape, Shape]
+"""What each shape of a row is folded into."""
 
 
 def fold_rows(picture: Picture, room: int) -> None:
@@ -43,15 +45,15 @@ def _fold_once(picture: Picture, fewest: int, room: int) -> bool:
     rows += crowd.one_behind_another(fewest)
     rows.sort(key=len, reverse=True)
     size = picture.size
-    folded: dict[int, Shape] = {}
+    folded: Folded = {}
     for row in rows:
         if size <= room:
             break
-        if any(id(shape) in folded for shape in row):
+        if any(shape in folded for shape in row):
             continue
         whole = _whole(row)
         for shape in row:
-            folded[id(shape)] = whole
+            folded[shape] = whole
         size -= len(row) - 1
     if not folded:
         return False
@@ -66,66 +68,74 @@ class _Crowd:
 
     def __init__(self, picture: Picture) -> None:
         self.shapes = [shape for shape in picture.every_shape() if not shape.is_end]
-        self.homes: dict[int, str] = {}
-        self.into: dict[int, list[Line]] = {}
-        self.out: dict[int, list[Line]] = {}
+        self.homes: dict[Shape, str] = {}
+        self.into: dict[Shape, list[Line]] = {}
+        self.out: dict[Shape, list[Line]] = {}
         for shape in picture.every_shape():
-            self.homes[id(shape)] = ""
-            self.into[id(shape)] = []
-            self.out[id(shape)] = []
+            self.homes[shape] = ""
+            self.into[shape] = []
+            self.out[shape] = []
         for area in picture.every_area():
             for shape in area.shapes:
-                self.homes[id(shape)] = area.key
+                self.homes[shape] = area.key
         for line in picture.lines:
-            self.into[id(line.target)].append(line)
-            self.out[id(line.source)].append(line)
+            self.into[line.target].append(line)
+            self.out[line.source].append(line)
 
     def side_by_side(self, fewest: int) -> list[Row]:
         """Rows of shapes that are fed by the same and feed the same."""
         alike: dict[object, Row] = {}
         for shape in self.shapes:
-            fed = frozenset((id(line.source), line.style, line.parts) for line in self.into[id(shape)])
-            feeds = frozenset((id(line.target), line.style, line.parts) for line in self.out[id(shape)])
-            key = (self.homes[id(shape)], shape.kind, fed, feeds)
-            alike.setdefault(key, []).append(shape)
+            into = {(line.source, line.style, line.parts) for line in self.into[shape]}
+            out = {(line.target, line.style, line.parts) for line in self.out[shape]}
+            key = (self.homes[shape], shape.kind, frozenset(into), frozenset(out))
+            row = alike.setdefault(key, [])
+            row.append(shape)
         return [row for row in alike.values() if len(row) >= fewest]
 
     def one_behind_another(self, fewest: int) -> list[Row]:
         """Rows of shapes with one way in and one way out."""
-        free = {id(shape) for shape in self.shapes if self._is_inside(shape)}
+        free = set(filter(self._is_inside, self.shapes))
         rows: list[Row] = []
         for shape in self.shapes:
-            if id(shape) not in free:
+            if shape not in free:
                 continue
             first = self._first_of_row(shape, free)
-            home = self.homes[id(shape)]
+            home = self.homes[shape]
             row: Row = []
             following = first
-            while id(following) in free and self.homes[id(following)] == home:
+            while following in free and self.homes[following] == home:
                 row.append(following)
-                free.discard(id(following))
-                following = self.out[id(following)][0].target
+                free.discard(following)
+                following = self.out[following][0].target
             if len(row) >= fewest:
                 rows.append(row)
         return rows
 
     def _is_inside(self, shape: Shape) -> bool:
         """Whether a shape hands all it gets from one shape on to another one."""
-        lines = [*self.into[id(shape)], *self.out[id(shape)]]
-        has_one_way = len(self.into[id(shape)]) == len(self.out[id(shape)]) == 1
-        return has_one_way and all(line.plain and line.style == "flow" for line in lines)
+        into = self.into[shape]
+        out = self.out[shape]
+        if len(into) != 1 or len(out) != 1:
+            return False
+        return _is_plain(into[0]) and _is_plain(out[0])
 
-    def _first_of_row(self, shape: Shape, free: set[int]) -> Shape:
+    def _first_of_row(self, shape: Shape, free: set[Shape]) -> Shape:
         """Back to where the row begins that a shape stands in; in a circle, to where one is again."""
-        home = self.homes[id(shape)]
-        seen: set[int] = set()
-        while id(shape) not in seen:
-            seen.add(id(shape))
-            before = self.into[id(shape)][0].source
-            if id(before) not in free or self.homes[id(before)] != home:
+        home = self.homes[shape]
+        seen: set[Shape] = set()
+        while shape not in seen:
+            seen.add(shape)
+            before = self.into[shape][0].source
+            if before not in free or self.homes[before] != home:
                 break
             shape = before
         return shape
+
+
+def _is_plain(line: Line) -> bool:
+    """Whether a line says nothing that would be lost in a row: no guard, no arm, no hand-over."""
+    return line.plain and line.style == "flow"
 
 
 def _whole(row: Row) -> Shape:
@@ -138,7 +148,8 @@ def _whole(row: Row) -> Shape:
     is_mixed = len(kinds) > 1
     kind = "step" if is_mixed else first.kind
     noun = "nodes" if is_mixed else _plural(kind)
-    whole = Shape(first.key, f"{members[0]} {ELLIPSIS} {members[-1]}", kind, first.level)
+    name = f"{members[0]} {ELLIPSIS} {members[-1]}"
+    whole = Shape(first.key, name, kind, first.level)
     whole.members = tuple(members)
     whole.note = f"{FOLDED} {len(members)} {noun}"
     whole.detail = clip(", ".join(members), MAX_TOOLTIP)
@@ -149,21 +160,21 @@ def _plural(kind: str) -> str:
     return kind if kind in WITHOUT_PLURAL else f"{kind}s"
 
 
-def _replace_shapes(picture: Picture, folded: dict[int, Shape]) -> None:
+def _replace_shapes(picture: Picture, folded: Folded) -> None:
     homes: list[Picture | Area] = [picture, *picture.every_area()]
     for home in homes:
-        shapes = [folded.get(id(shape), shape) for shape in home.shapes]
+        shapes = [folded.get(shape, shape) for shape in home.shapes]
         home.shapes = list(dict.fromkeys(shapes))
     for whole in folded.values():
         for name in whole.members:
             picture.places[whole.level, name] = whole
 
 
-def _replace_lines(picture: Picture, folded: dict[int, Shape]) -> None:
+def _replace_lines(picture: Picture, folded: Folded) -> None:
     kept: list[Line] = []
     for line in picture.lines:
-        source = folded.get(id(line.source), line.source)
-        target = folded.get(id(line.target), line.target)
+        source = folded.get(line.source, line.source)
+        target = folded.get(line.target, line.target)
         is_loop = line.source is line.target
         if source is target and not is_loop:
             continue  # it lies within what was folded
@@ -177,11 +188,13 @@ def _merge_lines(picture: Picture) -> None:
     """Lines that now say the same between the same two shapes become one."""
     merged: dict[object, Line] = {}
     for line in picture.lines:
-        is_between_folded = len(line.source.members) > 1 or len(line.target.members) > 1
+        source = line.source
+        target = line.target
+        is_folded = len(source.members) > 1 or len(target.members) > 1
         # What was drawn as several lines between two shapes stays several.
-        indexes = () if is_between_folded else line.indexes
-        key = (line.source.key, line.target.key, line.style, line.parts, line.level, indexes)
-        first = merged.setdefault(key, line)
+        indexes = () if is_folded else line.indexes
+        what = (line.style, line.parts, line.level, indexes)
+        first = merged.setdefault((source, target, what), line)
         if first is not line:
             first.indexes += line.indexes
     picture.lines = list(merged.values())

@@ -176,6 +176,10 @@ class Area:
         return _tooltip(self.node, self.detail)
 
 
+Drawn = Shape | Area
+"""What a node is drawn as."""
+
+
 def node_id(level: Level, name: str) -> str:
     """The whole way of a node: the graphs around it, and its name."""
     return " > ".join((*level, name))
@@ -222,7 +226,7 @@ class Picture:
     shapes: list[Shape] = field(default_factory=list)
     areas: list[Area] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    places: dict[tuple[Level, str], Shape | Area] = field(default_factory=dict)
+    places: dict[tuple[Level, str], Drawn] = field(default_factory=dict)
     headline: str = ""
     about: str = ""
     overlay: Literal["", "walk", "difference"] = ""
@@ -253,29 +257,29 @@ def find_back(picture: Picture) -> None:
     This is a search in depth: a line that leads to a shape on the way to itself closes a circle. The way is kept on a list
     of its own, for a chain of thousands of nodes would be too deep for calls within calls.
     """
-    leaving: dict[int, list[Line]] = {}
+    leaving: dict[Shape, list[Line]] = {}
     for line in picture.lines:
         line.back = False
-        leaving.setdefault(id(line.source), []).append(line)
-    seen: set[int] = set()
-    on_the_way: set[int] = set()
+        leaving.setdefault(line.source, []).append(line)
+    seen: set[Shape] = set()
+    on_the_way: set[Shape] = set()
     for first in sorted(picture.every_shape(), key=lambda shape: shape.kind != "start"):
-        if id(first) in seen:
+        if first in seen:
             continue
-        stack = [(first, iter(leaving.get(id(first), ())))]
-        seen.add(id(first))
-        on_the_way.add(id(first))
+        stack = [(first, iter(leaving.get(first, ())))]
+        seen.add(first)
+        on_the_way.add(first)
         while stack:
             shape, lines = stack[-1]
             following = next(lines, None)
             if following is None:
-                on_the_way.discard(id(shape))
+                on_the_way.discard(shape)
                 stack.pop()
                 continue
             target = following.target
-            if id(target) in on_the_way:
+            if target in on_the_way:
                 following.back = target is not shape
-            elif id(target) not in seen:
-                seen.add(id(target))
-                on_the_way.add(id(target))
-                stack.append((target, iter(leaving.get(id(target), ()))))
+            elif target not in seen:
+                seen.add(target)
+                on_the_way.add(target)
+                stack.append((target, iter(leaving.get(target, ()))))

@@ -14,7 +14,7 @@ from graphflow.render.compare.difference import ADDED, CHANGED, REMOVED, Change,
 from graphflow.render.compare.merge import Key, Merge, Places, places_of
 from graphflow.render.labels import printable
 from graphflow.render.members import graph_within, members_of
-from graphflow.render.picture import Area, Open, Shape
+from graphflow.render.picture import Drawn, Open, Shape
 from graphflow.render.xml import clip
 
 
@@ -61,7 +61,7 @@ def _mark_first(before: Places, after: Places) -> list[Change]:
     return changes
 
 
-def _place_words(key: Key, place: Shape | Area) -> str:
+def _place_words(key: Key, place: Drawn) -> str:
     way, name = key
     return f"{place.kind} {' > '.join((*way, name))}"
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from graphflow.render.compare.tally import Tally, Traffic, badge_of, mark_of, traffic_words
 from graphflow.render.members import graph_within, members_of, way_to
-from graphflow.render.picture import Area, Level, Line, Picture, Shape
+from graphflow.render.picture import Area, Drawn, Level, Line, Picture, Shape
 
 
-def lay_on(picture: Picture, figures: dict[int, Tally], traffic: dict[int, Traffic], *, over: bool) -> None:
-    """Marks shapes and areas with their figures, and lines with what went along them; both by identity.
+def lay_on(picture: Picture, figures: dict[Drawn, Tally], traffic: dict[Line, Traffic], *, over: bool) -> None:
+    """Marks shapes and areas with their figures, and lines with what went along them.
 
     `over` is whether the walk has ended: what has not ended then never will.
     """
     picture.overlay = "walk"
     for line in picture.lines:
-        _mark_line(line, traffic[id(line)])
+        _mark_line(line, traffic[line])
     for place in dict.fromkeys(picture.places.values()):
         if isinstance(place, Shape) and place.is_end:
             place.mark = "done" if _is_reached(place, picture.lines) else "idle"
         else:
-            tally = figures.get(id(place), Tally())
+            tally = figures.get(place, Tally())
             _mark_place(place, tally, over)
     for area in picture.every_area():
         if not area.mark and not area.opens_level:
@@ -40,7 +42,7 @@ def _is_reached(end: Shape, lines: list[Line]) -> bool:
     return any(line.mark == "sent" for line in lines if end is line.source or end is line.target)
 
 
-def _mark_place(place: Shape | Area, tally: Tally, over: bool) -> None:
+def _mark_place(place: Drawn, tally: Tally, over: bool) -> None:
     place.mark = mark_of(tally, over)
     place.badge = badge_of(tally)
     if tally.error:
@@ -62,31 +64,31 @@ def _pass_on_skips(picture: Picture) -> None:
 
         way --skipped--> right --idle--> after        way --skipped--> right --skipped--> after, and both are skipped
     """
-    into: dict[int, list[Line]] = {}
-    out: dict[int, list[Line]] = {}
+    into: dict[Drawn, list[Line]] = defaultdict(list)
+    out: dict[Drawn, list[Line]] = defaultdict(list)
     for line in picture.lines:
-        if line.style != "call":
-            target = line.to_area or line.target
-            source = line.from_area or line.source
-            into.setdefault(id(target), []).append(line)
-            out.setdefault(id(source), []).append(line)
-    places = list(dict.fromkeys(picture.places.values()))
-    has_changed = True
-    while has_changed:
-        has_changed = False
-        for place in places:
-            if _was_skipped(place, into.get(id(place), [])):
-                place.mark = "skipped"
-                has_changed = True
-            if place.mark != "skipped":
-                continue
-            for line in out.get(id(place), []):
-                if line.mark == "idle" and line.style == "flow":
-                    line.mark = "skipped"
-                    has_changed = True
+        if line.style == "call":
+            continue
+        target = line.to_area or line.target
+        source = line.from_area or line.source
+        into[target].append(line)
+        out[source].append(line)
+    # Each place is looked at again when something that leads to it has turned out to be skipped.
+    todo = list(picture.places.values())
+    while todo:
+        place = todo.pop()
+        if _was_skipped(place, into[place]):
+            place.mark = "skipped"
+        if place.mark != "skipped":
+            continue
+        for line in out[place]:
+            if line.mark == "idle" and line.style == "flow":
+                line.mark = "skipped"
+                target = line.to_area or line.target
+                todo.append(target)
 
 
-def _was_skipped(place: Shape | Area, lines: list[Line]) -> bool:
+def _was_skipped(place: Drawn, lines: list[Line]) -> bool:
     """Whether a place that nothing was heard of must have been skipped, by what came along the lines to it."""
     if place.mark != "idle":
         return False
@@ -96,7 +98,7 @@ def _was_skipped(place: Shape | Area, lines: list[Line]) -> bool:
     return "skipped" in marks and "sent" not in marks
 
 
-def nearest(picture: Picture, level: Level, name: str) -> Shape | Area | None:
+def nearest(picture: Picture, level: Level, name: str) -> Drawn | None:
     """What holds a node that is not drawn itself."""
     graph = picture.graph
     for step in level[1:]:

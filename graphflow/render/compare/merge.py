@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from graphflow.render.compare.difference import ADDED, REMOVED, Change
-from graphflow.render.picture import Area, Level, Line, Picture, Shape, find_back
+from graphflow.render.picture import Area, Drawn, Level, Line, Picture, Shape, find_back
 
 FIRST_KEY = 100_000
 """Keys of what is taken over begin here: no picture has so many shapes of its own."""
 
 Key = tuple[Level, str]
 """The way to a node from the outermost graph, which may have another name in the other picture; and the node's name."""
-Places = dict[Key, Shape | Area]
+Places = dict[Key, Drawn]
 LineKey = tuple[Level, tuple[str, str], str, tuple[str, ...]]
 
 
@@ -107,7 +107,7 @@ class Merge:
         return place.shapes[0], place
 
 
-def _key(place: Shape | Area) -> Key:
+def _key(place: Drawn) -> Key:
     return place.level[1:], place.name
 
 

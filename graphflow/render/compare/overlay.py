@@ -21,7 +21,7 @@ from graphflow.render.compare.marks import lay_on, nearest
 from graphflow.render.compare.places import EdgeWords, Place, Places
 from graphflow.render.compare.tally import Tally, Traffic, duration, money
 from graphflow.render.labels import printable
-from graphflow.render.picture import Level, Line, Picture
+from graphflow.render.picture import Drawn, Level, Line, Picture
 from graphflow.render.records import AnyEvent, Source, recorded_events
 from graphflow.render.xml import clip, was_cancelled
 
@@ -281,20 +281,20 @@ class Overlay:
     def lay_on(self, picture: Picture) -> Picture:
         """Marks a picture of the same graph with what the walk did; the picture is changed in place."""
         picture.headline = self.headline
-        traffic = {id(line): self.traffic_on(line) for line in picture.lines}
+        traffic = {line: self.traffic_on(line) for line in picture.lines}
         lay_on(picture, self._placed(picture), traffic, over=self.status != "running")
         return picture
 
-    def _placed(self, picture: Picture) -> dict[int, Tally]:
+    def _placed(self, picture: Picture) -> dict[Drawn, Tally]:
         """The figures of each shape and area, what is folded into it included."""
-        figures: dict[int, Tally] = {}
+        figures: dict[Drawn, Tally] = {}
         for (level, name), tally in self.nodes.items():
             place = picture.places.get((level, name))
             is_drawn = place is not None
             if place is None:
                 place = nearest(picture, level, name)
             if place is not None:
-                figures.setdefault(id(place), Tally()).add(tally, whole=is_drawn)
+                figures.setdefault(place, Tally()).add(tally, whole=is_drawn)
         return figures
 
     def traffic_on(self, line: Line) -> Traffic:

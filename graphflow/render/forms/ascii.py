@@ -46,8 +46,9 @@ class _Listing:
         self.arrows = ARROWS if unicode else ASCII_ARROWS
         self.is_alone = is_alone
         """Whether there is no drawing: then nodes that nothing leaves are listed, too."""
-        widths = [columns(printable(line.names[1])) for line in picture.lines]
-        self.target_width = min(MAX_TARGET, max(widths, default=1))
+        names = [printable(line.names[1]) for line in picture.lines]
+        widest = max(map(columns, names), default=1)
+        self.target_width = min(MAX_TARGET, widest)
 
     def lines(self) -> list[str]:
         """The lines of the list."""
@@ -62,8 +63,8 @@ class _Listing:
 
     def _shape(self, shape: Shape) -> str:
         sign = SIGNS.get(shape.mark, "")
-        way = "".join(f"{name} > " for name in shape.level[1:])
-        text = f"{sign} {way}{printable(shape.name)}"
+        way = [*shape.level[1:], printable(shape.name)]
+        text = f"{sign} {' > '.join(way)}"
         if not shape.is_end:
             about = [shape.kind, shape.note, *shape.options, shape.waits]
             words = ", ".join(part for part in about if part)
@@ -75,13 +76,15 @@ class _Listing:
     def _line(self, line: Line) -> str:
         name = line.target.name if self.is_alone else line.names[1]
         target = fitted(one_line(name), self.target_width)
-        words = "call" if line.style == "call" else ", ".join(line.parts)
-        text = f"  {self.arrows[line.style]} {target}  {printable(words)}"
+        arrow = self.arrows[line.style]
+        words = "call" if line.style == "call" else printable(", ".join(line.parts))
+        text = f"  {arrow} {target}  {words}"
         if line.back:
             text += " (back)"
-        mark = f"{self._sign(line)} {line.badge}".strip()
-        if mark:
-            text += f"  {mark}"
+        sign = self._sign(line)
+        figures = f"{sign} {line.badge}".strip()
+        if figures:
+            text += f"  {figures}"
         return text
 
     def _sign(self, line: Line) -> str:

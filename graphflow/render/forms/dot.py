@@ -85,7 +85,7 @@ class _Writer:
         self._fill(dot, picture.shapes, picture.areas, depth=0)
         silent = self._silent_lines()
         for number, line in enumerate(picture.lines):
-            self._line(dot, line, number, silent=id(line) in silent)
+            self._line(dot, line, number, silent=line in silent)
         if picture.legend:
             self._legend(dot)
         source: str = dot.source
@@ -236,22 +236,22 @@ class _Writer:
         return title(lines, 10, ink, aside, area.under, self.look["faint"])
 
     # -- lines ---------------------------------------------------------------------------------------------------------
-    def _silent_lines(self) -> set[int]:
+    def _silent_lines(self) -> set[Line]:
         """Lines whose label one of their neighbours says for all: three or more equal ones from or to one shape."""
-        silent: set[int] = set()
+        silent: set[Line] = set()
         if len(self.picture.lines) <= MAX_SAYING_ALL:
             return silent
         for side in ("source", "target"):
             groups: dict[object, list[Line]] = {}
             for line in self.picture.lines:
                 is_common = line.plain and line.style == "flow" and not line.badge
-                if is_common and id(line) not in silent:
+                if is_common and line not in silent:
                     shape: Shape = getattr(line, side)
                     groups.setdefault((shape.key, line.parts), []).append(line)
             for group in groups.values():
                 if len(group) > 2:
                     del group[len(group) // 2]  # the one in the middle speaks for the others
-                    silent.update(map(id, group))
+                    silent.update(group)
         return silent
 
     def _line(self, dot: Digraph, line: Line, number: int, *, silent: bool) -> None:

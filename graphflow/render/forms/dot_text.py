@@ -30,14 +30,17 @@ def put(dot: Body, what: str, attributes: Attributes) -> None:
     """Writes one node or edge: graphviz's own way looks at each of many thousand values to see whether it needs quotes."""
     written: list[str] = []
     for name, value in attributes.items():
-        is_markup = value.startswith("<")
-        written.append(f"{name}={value}" if is_markup else f'{name}="{value}"')
-    dot.body.append(f"\t{what} [{' '.join(written)}]\n")
+        if not value.startswith("<"):  # markup stands without quotes
+            value = f'"{value}"'
+        written.append(f"{name}={value}")
+    line = " ".join(written)
+    dot.body.append(f"\t{what} [{line}]\n")
 
 
 def label(lines: list[str], size: float, ink: str, *, padding: int = 0) -> str:
     """A label of lines; the padding is so many spaces on both sides."""
-    return f"<{_font(size, ink, _rows(lines, '<BR/>', padding))}>"
+    text = _rows(lines, "<BR/>", padding)
+    return f"<{_font(size, ink, text)}>"
 
 
 def label_over(lines: list[str], size: float, ink: str, under: list[str], faint: str) -> str:
@@ -54,7 +57,8 @@ def title(lines: list[str], size: float, ink: str, aside: str, under: list[str],
     """The title of an area: lines at the left, with some words beside the last one, and smaller lines under them."""
     turn = '<BR ALIGN="LEFT"/>'
     text = _font(size, ink, _rows(lines, turn))
-    text += _font(SMALL_SIZE, faint, f"{NO_BREAK}{NO_BREAK}{escaped(aside)}")
+    beside = NO_BREAK * 2 + escaped(aside)
+    text += _font(SMALL_SIZE, faint, beside)
     for line in under:
         text += f"{turn}{_small(line, faint)}"
     if under or len(lines) > 1:
@@ -64,7 +68,11 @@ def title(lines: list[str], size: float, ink: str, aside: str, under: list[str],
 
 def _rows(lines: list[str], turn: str, padding: int = 0) -> str:
     pad = NO_BREAK * padding
-    return turn.join(f"{pad}{escaped(line)}{pad}" for line in lines)
+    rows: list[str] = []
+    for line in lines:
+        text = escaped(line)
+        rows.append(f"{pad}{text}{pad}")
+    return turn.join(rows)
 
 
 def _small(text: str, colour: str) -> str:
@@ -77,20 +85,24 @@ def _font(size: float, colour: str, text: str) -> str:
 
 def escaped(text: str) -> str:
     """A text in a label: no markup, and no escapes of graphviz's own, which are read inside of labels, too."""
-    return escape(one_line(text)).replace("\\", "\\\\") or " "
+    line = escape(one_line(text))
+    return line.replace("\\", "\\\\") or " "
 
 
 def quoted(text: str) -> str:
     """A text in a quoted attribute, also one that begins and ends as markup does."""
     shown = printable(text)[:MAX_TOOLTIP]
-    for sign, escape_sequence in (("\\", "\\\\"), ("\n", "\\n"), ('"', '\\"')):
-        shown = shown.replace(sign, escape_sequence)
+    shown = shown.replace("\\", "\\\\")  # first: the others bring backslashes of their own
+    shown = shown.replace("\n", "\\n")
+    shown = shown.replace('"', '\\"')
     return f" {shown}" if shown.startswith("<") else shown
 
 
 def css_class(kind: str, mark: str) -> str:
     """The classes of an element: what it is, and what a walk or a comparison says of it."""
-    return f"gf-{kind} gf-{mark}" if mark else f"gf-{kind}"
+    if not mark:
+        return f"gf-{kind}"
+    return f"gf-{kind} gf-{mark}"
 
 
 def kind_name(kind: str) -> str:

@@ -20,19 +20,24 @@ ROUNDS = 3
 Link = tuple[str, str]
 """A line from one row to the next: the keys of shapes, or of places where lines pass."""
 
+Row = list[str]
+
 
 class Layers:
     """The rows of a drawing, and the lines between each and the next."""
 
     def __init__(self, shapes: list[Shape], lines: list[Line]) -> None:
         self.ranks = _ranks(shapes, lines)
-        self.arrows = list(dict.fromkeys((line.source.key, line.target.key) for line in lines))
-        count = max(self.ranks.values()) + 1
-        self.rows: list[list[str]] = [[] for _ in range(count)]
-        self.links: list[list[Link]] = [[] for _ in range(count)]
+        self.rows: list[Row] = []
+        self.links: list[list[Link]] = []
+        for _ in range(max(self.ranks.values()) + 1):
+            self.rows.append([])
+            self.links.append([])
         for shape in shapes:
             rank = self.ranks[shape.key]
             self.rows[rank].append(shape.key)
+        arrows = [(line.source.key, line.target.key) for line in lines]
+        self.arrows = list(dict.fromkeys(arrows))
         for source, target in self.arrows:
             self._add(source, target)
         for _ in range(ROUNDS):
@@ -57,12 +62,12 @@ class Layers:
 
     def _settle(self) -> None:
         """Orders each row by the middle of what leads to it, then each by the middle of what it leads to."""
-        last = len(self.rows) - 1
-        for rank in range(1, last + 1):
-            upward = [(target, source) for source, target in self.links[rank - 1]]
-            _order(self.rows[rank], self.rows[rank - 1], upward)
-        for rank in range(last - 1, -1, -1):
-            _order(self.rows[rank], self.rows[rank + 1], self.links[rank])
+        gaps = list(zip(self.rows, self.rows[1:], self.links, strict=False))
+        for above, below, links in gaps:
+            upward = [(target, source) for source, target in links]
+            _order(below, above, upward)
+        for above, below, links in reversed(gaps):
+            _order(above, below, links)
 
 
 def _ranks(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
@@ -71,15 +76,18 @@ def _ranks(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
     missing = dict.fromkeys(following, 0)
     """How many of the shapes that lead to each have no rank yet."""
     for line in lines:
-        if not line.back:
-            following[line.source.key].append(line.target.key)
-            missing[line.target.key] += 1
+        if line.back:
+            continue
+        target = line.target.key
+        following[line.source.key].append(target)
+        missing[target] += 1
     ranks = dict.fromkeys(following, 0)
     todo = [key for key, count in missing.items() if count == 0]
     while todo:
         key = todo.pop()
+        below = ranks[key] + 1
         for target in following[key]:
-            ranks[target] = max(ranks[target], ranks[key] + 1)
+            ranks[target] = max(ranks[target], below)
             missing[target] -= 1
             if missing[target] == 0:
                 todo.append(target)
@@ -90,13 +98,14 @@ def _ranks(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
     return ranks
 
 
-def _order(row: list[str], beside: list[str], links: list[Link]) -> None:
+def _order(row: Row, beside: Row, links: list[Link]) -> None:
     """Orders a row by the middle of what each is linked to in the row beside it; what is linked to nothing stays."""
-    places = {key: place for place, key in enumerate(beside)}
-    wanted: dict[str, float] = {key: place for place, key in enumerate(row)}
-    linked: dict[str, list[int]] = {}
+    linked: dict[str, list[int]] = {key: [] for key in row}
     for key, other in links:
-        linked.setdefault(key, []).append(places[other])
-    for key, found in linked.items():
-        wanted[key] = sum(found) / len(found)
+        place = beside.index(other)
+        linked[key].append(place)
+    wanted: dict[str, float] = {}
+    for place, key in enumerate(row):
+        places = linked[key] or [place]
+        wanted[key] = sum(places) / len(places)
     row.sort(key=wanted.__getitem__)

@@ -24,8 +24,9 @@ class Canvas:
 
     def add(self, row: int, column: int, bits: int) -> None:
         """Adds strokes to a cell; over a sign that is not a stroke they are drawn."""
-        old = self.bits.get(self.cells[row][column], 0)
-        self.cells[row][column] = self.strokes[old | bits]
+        cells = self.cells[row]
+        old = self.bits.get(cells[column], 0)
+        cells[column] = self.strokes[old | bits]
 
     def go_down(self, column: int, first: int, last: int) -> None:
         """An upright line through the rows from `first` to the one before `last`."""

@@ -7,7 +7,6 @@ import re
 from graphflow.render.palette import DARK, LIGHT
 
 _COLOUR = re.compile(r'(fill|stroke)="(#[0-9a-f]{6})"')
-PROPERTIES = ("fill", "stroke")
 
 
 def style_sheet(body: str, prefix: str) -> str:
@@ -17,7 +16,10 @@ def style_sheet(body: str, prefix: str) -> str:
     weak that the style sheet of a page can overrule them.
     """
     used = set(_COLOUR.findall(body))
-    names = [name for name, colour in LIGHT.items() if _occurs(colour, used)]
+    names: list[str] = []
+    for name, colour in LIGHT.items():
+        if ("fill", colour) in used or ("stroke", colour) in used:
+            names.append(name)
     me = f"#{prefix}"
     light = _variables(names, LIGHT)
     dark = _variables(names, DARK)
@@ -29,16 +31,17 @@ def style_sheet(body: str, prefix: str) -> str:
     ]
     for name in names:
         colour = LIGHT[name]
-        for element_property in PROPERTIES:
-            if (element_property, colour) in used:
-                selector = f':where({me}) [{element_property}="{colour}"]'
-                rules.append(f"{selector}{{{element_property}:var(--gf-{name})}}")
+        variable = f"var(--gf-{name})"
+        for attribute in ("fill", "stroke"):
+            if (attribute, colour) not in used:
+                continue
+            selector = f':where({me}) [{attribute}="{colour}"]'
+            rules.append(f"{selector}{{{attribute}:{variable}}}")
     return "\n".join(rules) + "\n"
 
 
-def _occurs(colour: str, used: set[tuple[str, str]]) -> bool:
-    return any((element_property, colour) in used for element_property in PROPERTIES)
-
-
 def _variables(names: list[str], colours: dict[str, str]) -> str:
-    return "".join(f"--gf-{name}:{colours[name]};" for name in names)
+    values = ""
+    for name in names:
+        values += f"--gf-{name}:{colours[name]};"
+    return values

@@ -30,7 +30,7 @@ class Outline:
     is_area: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Edge:
     """An edge: its line, its label, and the attributes in which they are written."""
 

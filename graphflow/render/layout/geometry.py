@@ -22,8 +22,9 @@ class Point(NamedTuple):
 
     def angle_to(self, other: Point) -> float:
         """The direction in which another point lies, from 0 (to the right) to a full turn, against the clock."""
-        angle = atan2(other.y - self.y, other.x - self.x)
-        return angle % TURN
+        dx = other.x - self.x
+        dy = other.y - self.y
+        return atan2(dy, dx) % TURN
 
 
 class Box(NamedTuple):
@@ -48,27 +49,38 @@ class Box(NamedTuple):
 
     def overlaps(self, other: Box, room: float = 0.0) -> bool:
         """Whether the two touch, or come closer than `room`."""
-        if self.left >= other.right + room or other.left >= self.right + room:
+        # Most boxes are far from each other: the first question usually answers it.
+        if self.left >= other.right + room:
             return False
-        return self.low < other.high + room and other.low < self.high + room
+        if other.left >= self.right + room:
+            return False
+        if self.low >= other.high + room:
+            return False
+        return other.low < self.high + room
 
     def holds(self, inner: Box) -> bool:
         """Whether the other box lies within this one, and at least one point away from its border."""
-        if inner.left <= self.left + 1 or inner.right + 1 >= self.right:
-            return False
-        return self.low + 1 < inner.low and inner.high + 1 < self.high
+        margin = min(
+            inner.left - self.left,
+            self.right - inner.right,
+            inner.low - self.low,
+            self.high - inner.high,
+        )
+        return margin > 1
 
     def is_crossed_by(self, line: list[Point]) -> bool:
         """Whether a line, given as points along it, runs through the box."""
         for start, end in pairwise(line):
-            if max(start.x, end.x) < self.left or min(start.x, end.x) > self.right:
-                continue
-            if max(start.y, end.y) < self.low or min(start.y, end.y) > self.high:
+            (x0, y0), (x1, y1) = start, end
+            is_aside = max(x0, x1) < self.left or min(x0, x1) > self.right
+            if is_aside or max(y0, y1) < self.low or min(y0, y1) > self.high:
                 continue
             # Points along a line are a few units apart: looking at five places between two of them misses no label.
+            dx = x1 - x0
+            dy = y1 - y0
             for step in range(5):
-                x = start.x + (end.x - start.x) * step / 4
-                y = start.y + (end.y - start.y) * step / 4
+                x = x0 + dx * step / 4
+                y = y0 + dy * step / 4
                 if self.left <= x <= self.right and self.low <= y <= self.high:
                     return True
         return False
@@ -91,4 +103,6 @@ def box_around(points: Iterable[Point]) -> Box:
 
 def distance(one: Point, other: Point) -> float:
     """How far two points are from each other."""
-    return hypot(one.x - other.x, one.y - other.y)
+    dx = one.x - other.x
+    dy = one.y - other.y
+    return hypot(dx, dy)

@@ -36,7 +36,7 @@ def place_labels(edges: list[Edge], outlines: list[Outline], titles: list[Box]) 
         if place != edge.label:
             edge.label = place
             edge.has_moved = True
-            ground.labels[id(edge)] = edge.label_box(place)
+            ground.labels[edge] = edge.label_box(place)
 
 
 def _best_place(edge: Edge, label: Point, ground: _Ground) -> Point:
@@ -44,7 +44,7 @@ def _best_place(edge: Edge, label: Point, ground: _Ground) -> Point:
     least = ground.cost(edge, label, float("inf"))
     if least <= 0:
         return best
-    line = ground.lines[id(edge)]
+    line = ground.lines[edge]
     for place, extra in _candidates(edge, label, line):
         if extra >= least - LEAST_GAIN:
             continue
@@ -88,15 +88,15 @@ class _Ground:
         self.shapes = [outline.box for outline in outlines if not outline.is_area]
         self.areas = [outline.box for outline in outlines if outline.is_area]
         self.titles = titles
-        self.labels: dict[int, Box] = {}
-        self.lines: dict[int, list[Point]] = {}
-        self.line_boxes: dict[int, Box] = {}
+        self.labels: dict[Edge, Box] = {}
+        self.lines: dict[Edge, list[Point]] = {}
+        self.line_boxes: dict[Edge, Box] = {}
         for edge in edges:
             line = edge.curve.sampled()
-            self.lines[id(edge)] = line
-            self.line_boxes[id(edge)] = box_around(line)
+            self.lines[edge] = line
+            self.line_boxes[edge] = box_around(line)
             if edge.label is not None:
-                self.labels[id(edge)] = edge.label_box(edge.label)
+                self.labels[edge] = edge.label_box(edge.label)
 
     def cost(self, edge: Edge, place: Point, bound: float) -> float:
         """How bad a place for a label is: what it covers, and what runs through it. Beyond the bound nothing more is added."""
@@ -106,14 +106,14 @@ class _Ground:
             if box.overlaps(area, 1.0) and not area.holds(box):
                 cost += ON_A_BORDER
         cost += ON_A_SHAPE * sum(box.overlaps(title, 1.0) for title in self.titles)
-        for key, label in self.labels.items():
-            if key != id(edge) and box.overlaps(label, 0.5):
+        for other, label in self.labels.items():
+            if other is not edge and box.overlaps(label, 0.5):
                 cost += ON_A_SHAPE
         # Lines may come closer than borders: a label's box is taller and wider than its letters.
         inner = Box(box.left + 4.0, box.low + 1.0, box.right - 4.0, box.high - 1.0)
-        for key, line in self.lines.items():
+        for other, line in self.lines.items():
             if cost >= bound:
                 break
-            if inner.overlaps(self.line_boxes[key]) and inner.is_crossed_by(line):
-                cost += ON_ITS_LINE if key == id(edge) else ON_A_LINE
+            if inner.overlaps(self.line_boxes[other]) and inner.is_crossed_by(line):
+                cost += ON_ITS_LINE if other is edge else ON_A_LINE
         return cost

@@ -12,22 +12,27 @@ REQUEST_WORDS: dict[What, str] = {"model": "model", "call": "calls", "background
 def span_words(span: Span) -> str:
     """The tooltip of an activation."""
     name = clean(span.node, 80)
-    words = f"{name}: {span.how}, {seconds_text(span.seconds)} (from {seconds_text(span.started)})"
+    took = seconds_text(span.seconds)
+    started = seconds_text(span.started)
+    lines = [f"{name}: {span.how}, {took} (from {started})"]
     if len(span.path) > 1:
         frames = [clean(frame, 40) for frame in span.path]
-        words += f"\nin {' > '.join(frames)}"
+        way = " > ".join(frames)
+        lines.append(f"in {way}")
     tokens = sum(inner.tokens for inner in span.within)
     if tokens:
-        words += f"\n{tokens:,} tokens"
+        lines.append(f"{tokens:,} tokens")
     if span.detail:
-        words += f"\n{span.detail}"
-    return words
+        lines.append(span.detail)
+    return "\n".join(lines)
 
 
 def request_words(span: Span) -> str:
     """The tooltip of a model request or a call."""
+    what = REQUEST_WORDS[span.what]
     name = clean(span.label, 80)
-    words = f"{REQUEST_WORDS[span.what]} {name}: {span.how}, {seconds_text(span.seconds)}"
+    took = seconds_text(span.seconds)
+    words = f"{what} {name}: {span.how}, {took}"
     if span.tokens:
         words += f", {span.tokens:,} tokens"
     if span.detail:
@@ -38,12 +43,12 @@ def request_words(span: Span) -> str:
 def block_words(block: list[Span]) -> str:
     """The tooltip of several activations in one block."""
     name = clean(block[0].node, 80)
-    work = sum(span.seconds for span in block)
-    words = f"{len(block):,} activations of {name}, {seconds_text(work)} of work"
-    failed = sum(span.how == "failed" for span in block)
-    if failed:
-        words += f", {failed} failed"
-    stopped = sum(span.how == "cancelled" for span in block)
-    if stopped:
-        words += f", {stopped} cancelled"
+    count = len(block)
+    work = seconds_text(sum(span.seconds for span in block))
+    words = f"{count:,} activations of {name}, {work} of work"
+    outcomes = [span.how for span in block]
+    for how in ("failed", "cancelled"):
+        times = outcomes.count(how)
+        if times:
+            words += f", {times} {how}"
     return words

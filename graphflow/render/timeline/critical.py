@@ -18,8 +18,8 @@ from operator import attrgetter
 
 from graphflow.render.timeline.spans import Piece, Span, Stretch
 
-Answers = dict[int, Span | None]
-"""The activation that sent the answer of a frame, by the identity of the span that the frame belongs to."""
+Answers = dict[Span, Span | None]
+"""The activation that sent the answer of a frame, by the span that the frame belongs to."""
 
 
 def critical_path(final: Span | None, answers: Answers) -> list[Piece]:
@@ -32,17 +32,17 @@ def critical_path(final: Span | None, answers: Answers) -> list[Piece]:
 def _backwards(final: Span | None, answers: Answers) -> Iterator[Piece]:
     """Back along causes, and down into what was waited for."""
     todo = [(final, float("inf"))]
-    seen: set[int] = set()
+    seen: set[Span] = set()
     while todo:
         span, until = todo.pop()
-        if span is None or id(span) in seen or span.started > until:
+        if span is None or span in seen or span.started > until:
             continue
-        seen.add(id(span))
+        seen.add(span)
         end = min(span.ended, until)
         yield Piece(span, span.started, end)
         todo.append((span.cause, span.started))
         if _has_frame(span):  # its own chain, from its own answer
-            todo.append((answers.get(id(span)), end))
+            todo.append((answers.get(span), end))
         else:
             todo += _waited_for(span, end)
 
@@ -61,15 +61,15 @@ def _waited_for(span: Span, until: float) -> Iterator[tuple[Span, float]]:
 
 def leaves(path: Sequence[Piece]) -> list[Piece]:
     """The path without overlaps: each moment belongs to the innermost span of the path that was at work."""
-    inner: dict[int, list[Stretch]] = {}
+    inner: dict[Span, list[Stretch]] = {}
     for piece in path:
         parent = piece.span.parent
         if parent is not None:
-            stretches = inner.setdefault(id(parent), [])
+            stretches = inner.setdefault(parent, [])
             stretches.append((piece.start, piece.end))
     found: list[Piece] = []
     for piece in path:
-        covered = inner.get(id(piece.span), [])
+        covered = inner.get(piece.span, [])
         found += _uncovered(piece, covered)
     found.sort(key=attrgetter("start", "end"))
     return found

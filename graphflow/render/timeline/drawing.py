@@ -53,8 +53,8 @@ class Drawing:
         self.notes: list[str] = []
         self.requests_drawn = 0
         self.requests_left = 0
-        self.places: dict[int, float] = {}
-        """Where the lower edge of each span's bar is, by its identity."""
+        self.edges: dict[Span, float] = {}
+        """Where the lower edge of each span's bar is."""
 
     def _least(self) -> float:
         """The shortest time that is drawn as a bar of its own: three quarters of a point, or more if there are too many."""
@@ -174,7 +174,7 @@ class Drawing:
             y = lane.top + 1 + ROW * place
             for block in blocks_of(row, self.least):
                 lines += self._bar(block[0], y) if len(block) == 1 else self._block(block, y)
-                self.places.update((id(span), y + BAR) for span in block)
+                self.edges |= dict.fromkeys(block, y + BAR)
         if lane.hidden:
             name = clean(lane.label, 60)
             self.notes.append(
@@ -236,7 +236,7 @@ class Drawing:
             self.requests_left += 1
             return []
         self.requests_drawn += 1
-        self.places[id(span)] = y + BAR
+        self.edges[span] = y + BAR
         x = self.x(span.started)
         width = self.width(span.started, span.ended, least=1.0)
         kind = "call"
@@ -299,8 +299,8 @@ class Drawing:
     def _edge(self, span: Span | None) -> float | None:
         """The lower edge of the bar that a span is drawn as, or is drawn in."""
         while span is not None:
-            if id(span) in self.places:
-                return self.places[id(span)]
+            if span in self.edges:
+                return self.edges[span]
             span = span.parent
         return None
 

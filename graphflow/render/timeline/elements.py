@@ -8,21 +8,25 @@ def number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
+def element(name: str, attributes: dict[str, str], inner: str = "") -> str:
+    """An element with those of the attributes that have a value."""
+    opening = name
+    for key, value in attributes.items():
+        if value:
+            opening += f' {key}="{value}"'
+    return f"<{opening}>{inner}</{name}>" if inner else f"<{opening}/>"
+
+
 def text(kind: str, x: float, y: float, inner: str, anchor: str = "") -> str:
     """Words at a place; `anchor` says which end of them stands there."""
-    attributes = f'x="{number(x)}" y="{number(y)}"'
-    if kind:
-        attributes = f'class="{kind}" {attributes}'
-    if anchor:
-        attributes += f' text-anchor="{anchor}"'
-    return f"<text {attributes}>{inner}</text>"
+    attributes = {"class": kind, "x": number(x), "y": number(y), "text-anchor": anchor}
+    return element("text", attributes, inner)
 
 
 def path(kind: str, line: str, title: str = "") -> str:
     """A line, or a shape, with its tooltip."""
-    if title:
-        return f'<path class="{kind}" d="{line}"><title>{title}</title></path>'
-    return f'<path class="{kind}" d="{line}"/>'
+    inner = f"<title>{title}</title>" if title else ""
+    return element("path", {"class": kind, "d": line}, inner)
 
 
 def across(kind: str, x: float, y: float, to_x: float) -> str:
@@ -37,7 +41,12 @@ def down(kind: str, x: float, y: float, to_y: float) -> str:
 
 def bar(kind: str, x: float, y: float, width: float, height: float, title: str, radius: int = 0) -> str:
     """A rectangle with its tooltip, the corners of it rounded or not."""
-    size = f'width="{number(width)}" height="{number(height)}"'
-    if radius:
-        size += f' rx="{radius}"'
-    return f'<rect class="{kind}" x="{number(x)}" y="{number(y)}" {size}><title>{title}</title></rect>'
+    attributes = {
+        "class": kind,
+        "x": number(x),
+        "y": number(y),
+        "width": number(width),
+        "height": number(height),
+        "rx": str(radius or ""),
+    }
+    return element("rect", attributes, f"<title>{title}</title>")

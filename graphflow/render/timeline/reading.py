@@ -71,7 +71,7 @@ class _Reader:
         self.finished: dict[tuple[int, str], Span] = {}
         self.causes: dict[tuple[int, str], Span | None] = {}
         self.answers: dict[int, Span | None] = {}
-        self._owning: set[int] = set()
+        self._owning: set[Span] = set()
         self.takers: dict[str, Callable[[AnyEvent], None]] = {
             "run.start": self.run_start,
             "run.end": self.run_end,
@@ -141,14 +141,14 @@ class _Reader:
         self.entered[event.frame] = event.at
         owner = self._owner(event)
         if owner is not None:
-            self._owning.add(id(owner))
+            self._owning.add(owner)
             self.owners[event.frame] = owner
 
     def _owner(self, event: AnyEvent) -> Span | None:
         """What entered a frame: a call of that name without a frame of its own yet, or else the activation itself."""
         activation = (event.parent, event.activation)
         for call in self.open_calls.get(activation, ()):
-            if call.label == event.path[-1] and id(call) not in self._owning:
+            if call.label == event.path[-1] and call not in self._owning:
                 return call
         return self.activations.get(activation)
 
@@ -265,7 +265,7 @@ class _Reader:
         for span in story.spans:
             if span.ended < 0:
                 span.ended = max(story.seconds, span.started)
-        answers = {id(owner): self._answer(frame) for frame, owner in self.owners.items()}
+        answers = {owner: self._answer(frame) for frame, owner in self.owners.items()}
         story.critical = critical_path(self._answer(0), answers)
         for piece in story.critical:
             piece.span.critical = True

@@ -11,7 +11,7 @@ Stretch = tuple[float, float]
 """From when, to when, in seconds since the run began."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Span:
     """One stretch of time.
 
