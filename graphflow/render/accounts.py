@@ -8,12 +8,11 @@ from graphflow.render.records import AnyEvent
 from graphflow.render.talk import message_text
 from graphflow.render.timeline import Span, Story
 from graphflow.render.timeline.lanes import time_of
-from graphflow.render.timeline.spans import Stretch
+from graphflow.render.timeline.spans import Path, Stretch
 from graphflow.render.xml import seconds_text
 
 STEPS = ("node.start", "call.start")
 """The kinds of events that `run.usage` counts as steps."""
-Path = tuple[str, ...]
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from graphflow.render.layout.program import dot_binary
 from graphflow.render.records import AnyEvent, Source, read_events
 from graphflow.render.talk import message_text, read_talks
 from graphflow.render.timeline import Span, Story, Timeline, read_story
+from graphflow.render.timeline.critical import longest
 from graphflow.render.writing import run_svg
 from graphflow.render.xml import check_written, clean, error_words, seconds_text
 from graphflow.runtime.run_record import RunRecord
@@ -216,5 +217,4 @@ def _longest(pieces: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
     spent: dict[str, float] = {}
     for name, seconds in pieces:
         spent[name] = spent.get(name, 0.0) + seconds
-    by_time = sorted(spent.items(), key=lambda item: (-item[1], item[0]))
-    return by_time[:MAX_PIECES]
+    return longest(spent)[:MAX_PIECES]

@@ -16,7 +16,10 @@ LineKey = tuple[Level, tuple[str, str], str, tuple[str, ...]]
 
 def places_of(picture: Picture) -> Places:
     """Every place of a picture by its key."""
-    return {(level[1:], name): place for (level, name), place in picture.places.items()}
+    places: Places = {}
+    for (level, name), place in picture.places.items():
+        places[level[1:], name] = place
+    return places
 
 
 class Merge:
@@ -65,10 +68,12 @@ class Merge:
 
     def _take_over_area(self, area: Area) -> None:
         path = area.path[1:]
-        twin = Area(self._new_key("a"), area.name, area.kind, area.path, area.depth, area.level)
+        key = self._new_key("a")
+        twin = Area(key, area.name, area.kind, area.path, area.depth, area.level)
         twin.opens_level = area.opens_level
         twin.mark = "removed"
-        self._home(path[:-1]).areas.append(twin)
+        home = self._home(path[:-1])
+        home.areas.append(twin)
         self.areas[path] = twin
         if area.opens_level:
             self.before[_key(area)] = twin
@@ -91,7 +96,8 @@ class Merge:
         line.mark = "removed"
         line.source, line.from_area = self._end(line.level, source, "end")
         line.target, line.to_area = self._end(line.level, target, "start")
-        line.level = (self.new.name, *line.level[1:])
+        _, *way = line.level
+        line.level = (self.new.name, *way)
         line.indexes = ()  # it has no place among the edges of the second
         self.new.lines.append(line)
 

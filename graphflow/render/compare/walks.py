@@ -23,7 +23,7 @@ from graphflow.render.compare.overlay import CallKey, EdgeKey, NodeKey, Overlay,
 from graphflow.render.compare.tally import Tally, Traffic
 from graphflow.render.labels import printable
 from graphflow.render.members import graph_within, members_of
-from graphflow.render.picture import Level, Line, Open, Picture
+from graphflow.render.picture import Level, Line, Open, Picture, node_id
 from graphflow.render.records import Source, recorded_events
 from graphflow.render.talk import json_text
 from graphflow.render.xml import clip
@@ -36,7 +36,9 @@ LineKey = EdgeKey | CallKey
 
 def compare_walks(a: Source, b: Source, graph: AnyGraph | None, open: Open, names: Names) -> Difference:
     """What differs between two walks; the picture is that of the graph, with what they did otherwise."""
-    walks = _Walks(_read(a, graph), _read(b, graph), graph)
+    one = _read(a, graph)
+    other = _read(b, graph)
+    walks = _Walks(one, other, graph)
     changes: list[Change] = [(CHANGED, text) for text in walks.whole_differences()]
     changes += walks.compare_nodes()
     changes += walks.compare_lines()
@@ -89,12 +91,16 @@ class _Walks:
             after = clip(printable(other.name), 80)
             found.append(f"graph {before} -> {after}")
         if digest(one.input) != digest(other.input):
-            found.append(f"it was given {_message(one.input)} -> {_message(other.input)}")
+            before = _message(one.input)
+            after = _message(other.input)
+            found.append(f"it was given {before} -> {after}")
         has_same_end = one.status == other.status and one.error == other.error
         if not has_same_end:
             found.append(f"it {_end(one)} -> {_end(other)}")
         elif digest(one.output) != digest(other.output):
-            found.append(f"it answered {_message(one.output)} -> {_message(other.output)}")
+            before = _message(one.output)
+            after = _message(other.output)
+            found.append(f"it answered {before} -> {after}")
         return found
 
     def compare_nodes(self) -> list[Change]:
@@ -106,34 +112,40 @@ class _Walks:
             before_words = _did(before)
             after_words = _did(after)
             has_changed = before_words != after_words
-            sign = _sign(before.ended, after.ended, has_changed or before.answers != after.answers)
+            differs = has_changed or before.answers != after.answers
+            sign = _sign(before.ended, after.ended, differs)
             if sign is None:
                 continue
             self.nodes[key] = sign
             what = f"{before_words} -> {after_words}" if has_changed else "answered something else"
-            level, name = key
-            changes.append((sign, f"node {' > '.join((*level, name))}: {what}"))
+            changes.append((sign, f"node {node_id(*key)}: {what}"))
         return changes
 
     def compare_lines(self) -> list[Change]:
         """What went along edges and call edges otherwise."""
         changes: list[Change] = []
         for counts in self._counts():
-            sign = _sign(counts.before, counts.after, counts.before != counts.after)
+            before = counts.before
+            after = counts.after
+            sign = _sign(before, after, before != after)
             if sign is not None:
                 self.lines[counts.key] = sign
-                changes.append((sign, f"{counts.words}: {counts.before} -> {counts.after}"))
+                changes.append((sign, f"{counts.words}: {before} -> {after}"))
         return changes
 
     def _counts(self) -> Iterator[_Counts]:
         for edge in sorted({**self.one.edges, **self.other.edges}, key=str):
             before = self.one.edges.get(edge, Traffic())
             after = self.other.edges.get(edge, Traffic())
-            yield _Counts(edge, f"edge {self._edge_words(*edge)}", before.sent, after.sent)
+            words = self._edge_words(*edge)
+            yield _Counts(edge, f"edge {words}", before.sent, after.sent)
         for call in sorted({**self.one.calls, **self.other.calls}):
             level, caller, callee = call
-            words = f"call {' > '.join(level)}: {caller} >> {callee}"
-            yield _Counts(call, words, self.one.calls.get(call, 0), self.other.calls.get(call, 0))
+            where = " > ".join(level)
+            words = f"call {where}: {caller} >> {callee}"
+            calls_before = self.one.calls.get(call, 0)
+            calls_after = self.other.calls.get(call, 0)
+            yield _Counts(call, words, calls_before, calls_after)
 
     def _edge_words(self, level: Level, index: int | str) -> str:
         where = " > ".join(level)
@@ -159,10 +171,11 @@ class _Walks:
         for key, place in drawn.places.items():
             if not place.mark and key in self.nodes:
                 place.mark = MARKS[self.nodes[key]]
-            before = self.one.nodes.get(key)
-            after = self.other.nodes.get(key)
-            if place.mark and (before or after):
-                place.badge = f"{_did(before or Tally())} \u2192 {_did(after or Tally())}"
+            is_known = key in self.one.nodes or key in self.other.nodes
+            if place.mark and is_known:
+                before = _did(self.one.nodes.get(key, Tally()))
+                after = _did(self.other.nodes.get(key, Tally()))
+                place.badge = f"{before} \u2192 {after}"
         for line in drawn.lines:
             self._mark_line(line)
 
@@ -189,7 +202,8 @@ def _message(value: object) -> str:
 def _end(overlay: Overlay) -> str:
     if not overlay.error:
         return overlay.status
-    return f"{overlay.status} ({clip(printable(overlay.error), 80)})"
+    error = clip(printable(overlay.error), 80)
+    return f"{overlay.status} ({error})"
 
 
 def _did(tally: Tally) -> str:

@@ -63,7 +63,7 @@ class _Drawing:
         self.width = max(map(self._row_width, self.layers.rows))
         if self.width > width:
             return ""
-        if self.width + 2 + RAIL_WIDTH * len(self.rails) > width:
+        if self._width_with_rails() > width:
             self.rails = {}
         for row in self.layers.rows:
             self._centre(row)
@@ -84,11 +84,22 @@ class _Drawing:
         return dict(list(rails.items())[:MAX_RAILS])
 
     # -- places --------------------------------------------------------------------------------------------------------
+    def _width_with_rails(self) -> int:
+        return self._rail_column(len(self.rails))
+
+    def _rail_column(self, number: int) -> int:
+        """Where a rail goes up: right of the boxes, each two columns after the one before."""
+        return self.width + 2 + RAIL_WIDTH * number
+
     def _item_width(self, key: str) -> int:
-        return len(self.boxes[key][0]) if key in self.boxes else 1
+        if key not in self.boxes:
+            return 1  # a line that passes
+        top = self.boxes[key][0]
+        return len(top)
 
     def _row_width(self, row: list[str]) -> int:
-        return sum(map(self._item_width, row)) + GAP * (len(row) - 1)
+        gaps = len(row) - 1
+        return sum(map(self._item_width, row)) + GAP * gaps
 
     def _centre(self, row: list[str]) -> None:
         """Gives all that stands in a row its column; the row is in the middle."""
@@ -101,8 +112,11 @@ class _Drawing:
     # -- rows ----------------------------------------------------------------------------------------------------------
     def _rows(self) -> list[str]:
         ranks = self.layers.ranks
-        leaving = {ranks[source] for sources in self.rails.values() for source in sources}
-        entering = {ranks[target] for target in self.rails}
+        leaving: set[int] = set()
+        entering: set[int] = set()
+        for target, feeders in self.rails.items():
+            entering.add(ranks[target])
+            leaving.update(ranks[feeder] for feeder in feeders)
         last = len(self.layers.rows) - 1
         rows: list[str] = []
         for rank, layer in enumerate(self.layers.rows):
@@ -125,7 +139,8 @@ class _Drawing:
 
     def _layer(self, layer: list[str], leaving: set[str]) -> list[str]:
         """The boxes of one row, side by side; the lower ones have their line below them."""
-        height = max(len(self.boxes.get(key, ())) for key in layer)
+        boxes = [self.boxes[key] for key in layer if key in self.boxes]
+        height = max(map(len, boxes), default=0)
         rows: list[str] = []
         for number in range(height):
             row = ""
@@ -149,9 +164,8 @@ class _Drawing:
             return line
         if number < len(box):
             return box[number]
-        width = len(box[0])
         sign = line if has_line else " "
-        return " " * (width // 2) + sign + " " * (width - width // 2 - 1)
+        return sign.center(len(box[0]))  # the width is odd: the sign is in the middle
 
     def _passing(self, keys: Iterable[str]) -> str:
         """A row in which lines only go down."""
@@ -168,7 +182,8 @@ class _Drawing:
             targets.setdefault(source, []).append(target)
         tracks = self._ordered_tracks(targets)
         height = len(tracks)
-        canvas = Canvas([""] * (height + 1), self.width + 1, self.strokes)
+        empty = [""] * (height + 1)
+        canvas = Canvas(empty, self.width + 1, self.strokes)
         for source, ends in targets.items():
             start = self.centres[source]
             if source not in tracks:
@@ -189,8 +204,13 @@ class _Drawing:
 
     def _ordered_tracks(self, targets: dict[str, list[str]]) -> list[str]:
         """Tracks from top to bottom, so that no line runs through the stroke of another that stands in its column."""
-        columns_of = {source: {self.centres[end] for end in ends} for source, ends in targets.items()}
-        left = [source for source, ends in columns_of.items() if ends != {self.centres[source]}]
+        columns_of: dict[str, set[int]] = {}
+        left: list[str] = []
+        for source, ends in targets.items():
+            columns_of[source] = {self.centres[end] for end in ends}
+            goes_aside = columns_of[source] != {self.centres[source]}
+            if goes_aside:
+                left.append(source)
         left.sort(key=self.centres.__getitem__)
         ordered: list[str] = []
         while left:
@@ -208,9 +228,9 @@ class _Drawing:
     def _with_rails(self, rows: list[str]) -> list[str]:
         """The drawing with its rails: out under each source, up at the right, in above the target."""
         ranks = self.layers.ranks
-        canvas = Canvas(rows, self.width + 2 + RAIL_WIDTH * len(self.rails), self.strokes)
+        canvas = Canvas(rows, self._width_with_rails(), self.strokes)
         for number, (target, sources) in enumerate(self.rails.items()):
-            rail = self.width + 2 + RAIL_WIDTH * number
+            rail = self._rail_column(number)
             top = self.above[ranks[target]]
             end = self.centres[target] + 2
             canvas.add(top, end, DOWN)

@@ -68,7 +68,8 @@ class _Writer:
             if not shape.is_end:
                 lines.append(indent + _shape(shape))
         for area in home.areas:
-            lines.append(f'{indent}subgraph {area.key}["{_area_words(area)}"]')
+            title = _area_words(area)
+            lines.append(f'{indent}subgraph {area.key}["{title}"]')
             lines += self._home(area, indent + INDENT)
             lines.append(f"{indent}end")
         for shape in home.shapes:
@@ -85,8 +86,9 @@ class _Writer:
         if badge:
             words.append(badge)
         text = ", ".join(words)
-        label = f'|"{_text(text)}"|' if text else ""
-        return f"{line.source.key} {arrow}{label} {line.target.key}"
+        if text:
+            arrow += f'|"{_text(text)}"|'
+        return f"{line.source.key} {arrow} {line.target.key}"
 
     # -- styles --------------------------------------------------------------------------------------------------------
     def _kind_styles(self) -> list[str]:
@@ -112,22 +114,24 @@ class _Writer:
         look = self.look
         if kind == "end":
             fill = look["end-fill"]
-            return f"fill:{fill},stroke:{fill},color:{look['end-ink']}"
+            return _style(fill=fill, stroke=fill, color=look["end-ink"])
         if kind == "opened":
             line = look["sub-agent-line"]
-            return f"fill:{line},stroke:{line}"
+            return _style(fill=line, stroke=line)
         fill = look[f"{kind}-fill"]
         line = look[f"{kind}-line"]
-        style = f"fill:{fill},stroke:{line},color:{look['ink']}"
-        return f"{style},stroke-width:2px" if kind in BOLD_KINDS else style
+        width = "2px" if kind in BOLD_KINDS else ""
+        return _style(fill=fill, stroke=line, color=look["ink"], stroke_width=width)
 
     def _area_styles(self) -> list[str]:
         look = self.look
         lines: list[str] = []
         for area in self.picture.every_area():
-            shade = "area-deep-fill" if area.depth % 2 == 0 else "area-fill"
+            is_even = area.depth % 2 == 0
+            fill = look["area-deep-fill"] if is_even else look["area-fill"]
             line = look.get(f"{area.kind}-line", look["area-line"])
-            lines.append(f"{INDENT}style {area.key} fill:{look[shade]},stroke:{line},color:{look['ink']}")
+            style = _style(fill=fill, stroke=line, color=look["ink"])
+            lines.append(f"{INDENT}style {area.key} {style}")
         return lines
 
     def _line_styles(self) -> list[str]:
@@ -137,31 +141,38 @@ class _Writer:
             style = self._line_style(line)
             if style:
                 numbers.setdefault(style, []).append(str(number))
-        return [f"{INDENT}linkStyle {','.join(lines)} {style}" for style, lines in numbers.items()]
+        lines: list[str] = []
+        for style, found in numbers.items():
+            which = ",".join(found)
+            lines.append(f"{INDENT}linkStyle {which} {style}")
+        return lines
 
     def _line_style(self, line: Line) -> str:
         look = self.look
         if line.mark in ("added", "removed", "changed"):
-            return f"stroke:{look[line.mark]},stroke-width:2px"
+            return _style(stroke=look[line.mark], stroke_width="2px")
         if line.mark in ("skipped", "idle"):
-            return f"stroke:{look['pale']},stroke-width:1px"
-        return f"stroke:{look[line.style]}" if line.style != "flow" else ""
+            return _style(stroke=look["pale"], stroke_width="1px")
+        if line.style == "flow":
+            return ""
+        return _style(stroke=look[line.style])
 
     def _mark_styles(self) -> list[str]:
         """What a walk or a comparison says, as classes: signs say it, too."""
         look = self.look
-        trouble = f"stroke:{look['trouble']},stroke-width:3px"
+        faint = look["faint"]
+        trouble = _style(stroke=look["trouble"], stroke_width="3px")
         styles = {
             "failed": trouble,
             "stopped": trouble,
             "mixed": trouble,
-            "running": f"stroke:{look['running']},stroke-width:3px",
-            "asking": f"stroke:{look['hand']},stroke-width:3px,stroke-dasharray:6 3",
-            "skipped": f"stroke:{look['faint']},stroke-dasharray:5 4,color:{look['faint']}",
-            "idle": f"stroke:{look['pale']},stroke-dasharray:1 4,color:{look['faint']}",
-            "added": f"stroke:{look['added']},fill:{look['added-fill']},stroke-width:2px",
-            "removed": f"stroke:{look['removed']},fill:{look['removed-fill']},stroke-dasharray:5 4",
-            "changed": f"stroke:{look['changed']},fill:{look['changed-fill']},stroke-width:2px",
+            "running": _style(stroke=look["running"], stroke_width="3px"),
+            "asking": _style(stroke=look["hand"], stroke_width="3px", stroke_dasharray="6 3"),
+            "skipped": _style(stroke=faint, stroke_dasharray="5 4", color=faint),
+            "idle": _style(stroke=look["pale"], stroke_dasharray="1 4", color=faint),
+            "added": _style(stroke=look["added"], fill=look["added-fill"], stroke_width="2px"),
+            "removed": _style(stroke=look["removed"], fill=look["removed-fill"], stroke_dasharray="5 4"),
+            "changed": _style(stroke=look["changed"], fill=look["changed-fill"], stroke_width="2px"),
         }
         lines: list[str] = []
         for mark, style in styles.items():
@@ -171,8 +182,21 @@ class _Writer:
         return lines
 
 
+def _style(**properties: str) -> str:
+    """A style of those properties that have a value."""
+    values: list[str] = []
+    for name, value in properties.items():
+        if value:
+            property_name = name.replace("_", "-")
+            values.append(f"{property_name}:{value}")
+    return ",".join(values)
+
+
 def _class(name: str, style: str, shapes: list[str]) -> list[str]:
-    return [f"{INDENT}classDef {name} {style}", f"{INDENT}class {','.join(shapes)} {name}"]
+    members = ",".join(shapes)
+    definition = f"{INDENT}classDef {name} {style}"
+    use = f"{INDENT}class {members} {name}"
+    return [definition, use]
 
 
 def _shape(shape: Shape) -> str:
@@ -193,7 +217,9 @@ def _area_words(area: Area) -> str:
 
 def _with_sign(mark: str, text: str) -> str:
     sign = SIGNS.get(mark, "")
-    return f"{sign} {text}".strip() if sign else text
+    if not sign:
+        return text
+    return f"{sign} {text}".strip()
 
 
 def _text(text: str) -> str:

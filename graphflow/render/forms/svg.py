@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from hashlib import blake2s
 from html import escape, unescape
 
@@ -56,8 +57,10 @@ def write_svg(picture: Picture, theme: Theme = "auto", *, prefix: str | None = N
     source = write_dot(picture, theme)
     drawn = rendered(source, "svg").decode()
     if prefix is None:
-        digest = blake2s(source.encode(), digest_size=4).hexdigest()
-        prefix = f"gf{digest}" if once else f"gf{digest}-{next(_numbers)}"
+        digest = blake2s(source.encode(), digest_size=4)
+        prefix = f"gf{digest.hexdigest()}"
+        if not once:  # the same picture may stand in a page twice
+            prefix += f"-{next(_numbers)}"
     return dressed(drawn, picture, theme, prefix)
 
 
@@ -83,8 +86,9 @@ def _head(body: str, picture: Picture, prefix: str) -> str:
     title = _text(picture.headline or picture.name)
     description = _text(_description(picture))
     return (
-        f'<svg id="{prefix}" class="graphflow" role="img" aria-labelledby="{prefix}-t {prefix}-d"{sizes}'
-        f' font-family="{FACES}" xmlns="http://www.w3.org/2000/svg">\n'
+        f'<svg id="{prefix}" class="graphflow" role="img" '
+        f'aria-labelledby="{prefix}-t {prefix}-d"{sizes} '
+        f'font-family="{FACES}" xmlns="http://www.w3.org/2000/svg">\n'
         f'<title id="{prefix}-t">{title}</title>\n'
         f'<desc id="{prefix}-d">{description}</desc>\n'
     )
@@ -92,15 +96,16 @@ def _head(body: str, picture: Picture, prefix: str) -> str:
 
 def _description(picture: Picture) -> str:
     """The picture in a sentence, for those who hear it."""
-    kinds: dict[str, int] = {}
+    kinds: Counter[str] = Counter()
     for shape in picture.every_shape():
         if not shape.is_end:
-            count = len(_members(shape))
-            kinds[shape.kind] = kinds.get(shape.kind, 0) + count
-    counts = ", ".join(f"{count} of kind {kind}" for kind, count in kinds.items())
+            kinds[shape.kind] += len(_members(shape))
+    counts = [f"{count} of kind {kind}" for kind, count in kinds.items()]
     name = clip(picture.name, 200)
+    nodes = ", ".join(counts)
+    edges = len(picture.lines)
     about = clip(picture.about, 400)
-    return f"{name}: {counts}; {len(picture.lines)} edges. {about}".strip()
+    return f"{name}: {nodes}; {edges} edges. {about}".strip()
 
 
 def _in_place(found: re.Match[str]) -> str:
@@ -141,7 +146,8 @@ class _Names:
             title = _title(shape)
         elif letter == "a":
             area = self.areas[f"a{number}"]
-            attributes = _attributes({"data-node": " > ".join(area.path), "data-id": area.id})
+            way = " > ".join(area.path)
+            attributes = _attributes({"data-node": way, "data-id": area.id})
             title = _title(area)
         elif letter == "e" and number:
             line = self.lines[int(number)]
@@ -151,7 +157,8 @@ class _Names:
             attributes = ""
             title = ""
         kind = escape(unescape(kind))
-        return f'<g id="{self.prefix}-{escape(id)}" class="{kind}"{attributes}{rest}>{title}'
+        id = escape(f"{self.prefix}-{id}")
+        return f'<g id="{id}" class="{kind}"{attributes}{rest}>{title}'
 
     def _line(self, line: Line) -> tuple[str, str]:
         """The id of a line, and its attributes."""
@@ -162,7 +169,9 @@ class _Names:
         attributes["data-id"] = line.id
         prefix = self.level_prefixes.get(line.level, "")
         if not line.indexes:
-            id = f"{prefix}c-{line.source.key[1:]}-{line.target.key[1:]}"
+            source_number = line.source.key[1:]
+            target_number = line.target.key[1:]
+            id = f"{prefix}c-{source_number}-{target_number}"
         else:
             indexes = [str(index) for index in line.indexes]
             id = f"{prefix}e-{indexes[0]}"

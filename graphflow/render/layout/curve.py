@@ -80,8 +80,8 @@ class Curve:
         # The end and its handle go all the way, so that the line arrives at the same angle. In a line of several pieces
         # the next handle follows a little; in a line of one piece it is the handle of the other end, which stays.
         last_share = 0.35 if len(self.points) > 4 else 0.0
-        for number, share in enumerate((1.0, 1.0, last_share)):
-            place = number if at_first else len(self.points) - 1 - number
+        places = (0, 1, 2) if at_first else (-1, -2, -3)
+        for place, share in zip(places, (1.0, 1.0, last_share), strict=True):
             point = self.points[place]
             self.points[place] = point.moved(dx * share, dy * share)
         if at_first and self.first_tip is not None:
@@ -97,7 +97,12 @@ def _pair(point: Point) -> str:
 def _along(piece: list[Point], t: float) -> Point:
     """The point of a cubic Bezier piece at `t`, from 0 at its begin to 1 at its end (Bernstein's form)."""
     rest = 1 - t
-    weights = (rest**3, 3 * t * rest**2, 3 * t * t * rest, t**3)
+    weights = (
+        rest**3,
+        3 * t * rest**2,
+        3 * t * t * rest,
+        t**3,
+    )
     x = 0.0
     y = 0.0
     for weight, point in zip(weights, piece, strict=True):

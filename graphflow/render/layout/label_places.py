@@ -8,7 +8,6 @@ r"""Moves labels along their lines until they stand on nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import hypot
 
 from graphflow.render.layout.drawing import Edge, Outline
 from graphflow.render.layout.geometry import Box, Point, box_around, distance
@@ -23,6 +22,10 @@ ON_A_LINE = 2.0
 """another one."""
 BESIDE = 0.2
 """What any place but the first costs: a label is not moved for nothing."""
+ASIDE = 0.6
+"""What it costs to be away from the middle of the line, by its length, and"""
+FAR = 0.002
+"""to be away from where the label was, by a point."""
 LEAST_GAIN = 0.01
 
 
@@ -62,7 +65,7 @@ def _candidates(edge: Edge, label: Point, line: list[Point]) -> Iterable[tuple[P
     half_height = edge.label_height / 2 + 1
     for number in range(1, last):
         point = line[number]
-        aside = 0.6 * abs(number / last - 0.5)
+        aside = ASIDE * abs(number / last - 0.5)
         before = line[number - 1]
         after = line[number + 1]
         length = distance(before, after) or 1.0
@@ -70,15 +73,17 @@ def _candidates(edge: Edge, label: Point, line: list[Point]) -> Iterable[tuple[P
         across = (before.y - after.y) / length
         up = (after.x - before.x) / length
         clear = half_width * abs(across) + half_height * abs(up)
+        dx = across * clear
+        dy = up * clear
         places = (
-            Point(point.x + half_width, point.y),
-            Point(point.x - half_width, point.y),
-            Point(point.x + across * clear, point.y + up * clear),
-            Point(point.x - across * clear, point.y - up * clear),
+            point.moved(half_width, 0.0),
+            point.moved(-half_width, 0.0),
+            point.moved(dx, dy),
+            point.moved(-dx, -dy),
         )
         for place in places:
-            moved = hypot(place.x - label.x, place.y - label.y)
-            yield place, BESIDE + aside + 0.002 * moved
+            away = distance(place, label)
+            yield place, BESIDE + aside + FAR * away
 
 
 class _Ground:
@@ -101,19 +106,30 @@ class _Ground:
     def cost(self, edge: Edge, place: Point, bound: float) -> float:
         """How bad a place for a label is: what it covers, and what runs through it. Beyond the bound nothing more is added."""
         box = edge.label_box(place)
-        cost = ON_A_SHAPE * sum(box.overlaps(shape, 1.0) for shape in self.shapes)
-        for area in self.areas:
-            if box.overlaps(area, 1.0) and not area.holds(box):
-                cost += ON_A_BORDER
-        cost += ON_A_SHAPE * sum(box.overlaps(title, 1.0) for title in self.titles)
-        for other, label in self.labels.items():
-            if other is not edge and box.overlaps(label, 0.5):
-                cost += ON_A_SHAPE
+        cost = self._cost_of_boxes(edge, box)
         # Lines may come closer than borders: a label's box is taller and wider than its letters.
         inner = Box(box.left + 4.0, box.low + 1.0, box.right - 4.0, box.high - 1.0)
         for other, line in self.lines.items():
             if cost >= bound:
                 break
-            if inner.overlaps(self.line_boxes[other]) and inner.is_crossed_by(line):
+            may_cross = inner.overlaps(self.line_boxes[other])
+            if may_cross and inner.is_crossed_by(line):
                 cost += ON_ITS_LINE if other is edge else ON_A_LINE
+        return cost
+
+    def _cost_of_boxes(self, edge: Edge, box: Box) -> float:
+        """What it costs that a label covers shapes, titles and other labels, or stands on borders of areas."""
+        cost = 0.0
+        for shape in self.shapes:
+            if box.overlaps(shape, 1.0):
+                cost += ON_A_SHAPE
+        for title in self.titles:
+            if box.overlaps(title, 1.0):
+                cost += ON_A_SHAPE
+        for area in self.areas:
+            if box.overlaps(area, 1.0) and not area.holds(box):
+                cost += ON_A_BORDER
+        for other, label in self.labels.items():
+            if other is not edge and box.overlaps(label, 0.5):
+                cost += ON_A_SHAPE
         return cost

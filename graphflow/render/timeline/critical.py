@@ -13,7 +13,7 @@ Shortening what is not on the path makes no run end sooner.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 from graphflow.render.timeline.spans import Piece, Span, Stretch
@@ -48,7 +48,10 @@ def _backwards(final: Span | None, answers: Answers) -> Iterator[Piece]:
 
 
 def _has_frame(span: Span) -> bool:
-    return bool(span.within) and span.within[0].frame != span.frame
+    if not span.within:
+        return False
+    first = span.within[0]
+    return first.frame != span.frame
 
 
 def _waited_for(span: Span, until: float) -> Iterator[tuple[Span, float]]:
@@ -87,3 +90,8 @@ def _uncovered(piece: Piece, covered: Iterable[Stretch]) -> Iterator[Piece]:
     is_moment = piece.start == piece.end and is_whole
     if piece.end > at or is_moment:
         yield Piece(piece.span, at, piece.end)
+
+
+def longest(spent: Mapping[str, float]) -> list[tuple[str, float]]:
+    """What took time, and how long, the longest first; equal ones by name."""
+    return sorted(spent.items(), key=lambda item: (-item[1], item[0]))

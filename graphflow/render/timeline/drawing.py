@@ -6,7 +6,7 @@ from html import escape
 
 from graphflow.render.palette import FACES
 from graphflow.render.timeline.bars import MARKS, block_words, request_words, span_words
-from graphflow.render.timeline.critical import leaves
+from graphflow.render.timeline.critical import leaves, longest
 from graphflow.render.timeline.elements import across, bar, down, number, path, text
 from graphflow.render.timeline.lanes import MAX_ROWS, Lane, blocks_of, lanes_of
 from graphflow.render.timeline.load import Load, ticks
@@ -33,6 +33,8 @@ MAX_LANES = 120
 MAX_JOINS = 150
 """Times that the critical path is drawn from one bar to another."""
 MAX_NOTES = 6
+MAX_NAMED = 3
+"""Pieces of the critical path that the heading names."""
 MAX_MARKS = 20
 MAX_REQUEST_MARKS = 10
 
@@ -76,7 +78,8 @@ class Drawing:
 
     def width(self, start: float, end: float, least: float) -> float:
         """How wide a stretch of time is, and at least so wide."""
-        return max(least, self.x(end) - self.x(start))
+        width = self.x(end) - self.x(start)
+        return max(least, width)
 
     def svg(self) -> str:
         """The text of the picture."""
@@ -108,8 +111,9 @@ class Drawing:
     def _frame(self, height: float) -> str:
         title = xml(f"Timeline of {self.story.title}")
         return (
-            f'<svg class="gf-t" xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
-            f'viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{title}" '
+            f'<svg class="gf-t" xmlns="http://www.w3.org/2000/svg" '
+            f'width="{WIDTH}" height="{height:.0f}" viewBox="0 0 {WIDTH} {height:.0f}" '
+            f'role="img" aria-label="{title}" '
             f'font-family="{FACES}" font-size="11" fill="{COLOURS["ink"]}">'
             f"<style>{STYLE}</style>"
             '<defs><pattern id="gf-t-many" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -122,7 +126,8 @@ class Drawing:
         story = self.story
         activations = len(story.activations)
         requests = sum(span.what == "model" for span in story.spans)
-        words = f"{story.status} after {seconds_text(story.seconds)}, {_counted(activations, 'activation')}"
+        took = seconds_text(story.seconds)
+        words = f"{story.status} after {took}, {_counted(activations, 'activation')}"
         if requests:
             words += f", {_counted(requests, 'model request')}"
         title = xml(short(story.title, 60))
@@ -139,11 +144,14 @@ class Drawing:
         spent: dict[str, float] = {}
         for piece in leaves(self.story.critical):
             name = short(piece.span.words, 44)
-            spent[name] = spent.get(name, 0.0) + piece.end - piece.start
+            before = spent.get(name, 0.0)
+            spent[name] = before + piece.end - piece.start
             total += piece.seconds
-        by_time = sorted(spent.items(), key=lambda item: (-item[1], item[0]))
-        words = [f"{name} {seconds_text(seconds)}" for name, seconds in by_time[:3]]
-        return f"critical path {seconds_text(total)}: {', '.join(words)}"
+        words: list[str] = []
+        for name, seconds in longest(spent)[:MAX_NAMED]:
+            words.append(f"{name} {seconds_text(seconds)}")
+        pieces = ", ".join(words)
+        return f"critical path {seconds_text(total)}: {pieces}"
 
     def _load(self, bottom: float) -> list[str]:
         """How many activations were at work at each moment, and the marks of time."""
@@ -173,7 +181,8 @@ class Drawing:
         for place, row in enumerate(lane.rows):
             y = lane.top + 1 + ROW * place
             for block in blocks_of(row, self.least):
-                lines += self._bar(block[0], y) if len(block) == 1 else self._block(block, y)
+                is_single = len(block) == 1
+                lines += self._bar(block[0], y) if is_single else self._block(block, y)
                 self.edges |= dict.fromkeys(block, y + BAR)
         if lane.hidden:
             name = clean(lane.label, 60)
@@ -184,7 +193,8 @@ class Drawing:
 
     def _lane_label(self, lane: Lane) -> str:
         indent = 12 + 13 * min(lane.depth, 8)
-        count = f" \u00d7{len(lane.spans):,}" if len(lane.spans) > 1 else ""
+        spans = len(lane.spans)
+        count = f" \u00d7{spans:,}" if spans > 1 else ""
         room = int((LABELS - indent - 8) / 6.4)
         letters = max(8, room) - len(count)
         kind = ""
@@ -207,7 +217,8 @@ class Drawing:
         failed = any(span.how == "failed" for span in block)
         stopped = any(span.how == "cancelled" for span in block)
         kind = "act failed hatched" if failed else "act hatched"
-        title = f"{xml(block_words(block))} ({seconds_text(start)} to {seconds_text(end)})"
+        words = xml(block_words(block))
+        title = f"{words} ({seconds_text(start)} to {seconds_text(end)})"
         lines = [bar(kind, x, y, width, BAR, title)]
         if failed or stopped:
             sign = MARKS["failed"] if failed else MARKS["cancelled"]
@@ -282,7 +293,8 @@ class Drawing:
         heavy = ""
         for y, row in rows.items():
             for left, right in row:
-                heavy += f"M{number(left)} {number(y)}H{number(right)}"
+                start = f"M{number(left)} {number(y)}"
+                heavy += f"{start}H{number(right)}"
         if not heavy:
             return []
         return [*joins, path("path", heavy)]
@@ -311,14 +323,13 @@ class Drawing:
         activations = 0
         for lane in self.lanes:
             for row in lane.rows:
-                sizes = [len(block) for block in blocks_of(row, self.least) if len(block) > 1]
-                blocks += len(sizes)
-                activations += sum(sizes)
+                for block in blocks_of(row, self.least):
+                    if len(block) > 1:
+                        blocks += 1
+                        activations += len(block)
         if blocks:
-            note = (
-                f"{activations:,} activations shorter than {seconds_text(self.least)} "
-                f"are drawn as {blocks:,} hatched blocks."
-            )
+            least = seconds_text(self.least)
+            note = f"{activations:,} activations shorter than {least} are drawn as {blocks:,} hatched blocks."
             self.notes.insert(0, note)
         if self.requests_left:
             self.notes.append(f"{self.requests_left:,} model requests and calls are not drawn inside their bars.")
@@ -331,7 +342,8 @@ class Drawing:
         x = float(LABELS)
         lines = [f'<g transform="translate(0 {y:.0f})">']
         for sign, word in LEGEND:
-            lines.append(f'<g transform="translate({x:.0f} 0)">{sign}<text class="dim small" x="21">{word}</text></g>')
+            label = f'<text class="dim small" x="21">{word}</text>'
+            lines.append(f'<g transform="translate({x:.0f} 0)">{sign}{label}</g>')
             x += 38 + 6.0 * len(word)
         lines.append("</g>")
         return lines
@@ -359,7 +371,8 @@ def _mark(x: float, y: float, sign: str) -> str:
 def _join(before: tuple[float, float], x: float, y: float) -> str:
     """The dotted line from the end of one bar to the begin of the next on the critical path."""
     start = " ".join(map(number, before))
-    return path("thin", f"M{start}L{number(x)} {number(y)}")
+    end = f"{number(x)} {number(y)}"
+    return path("thin", f"M{start}L{end}")
 
 
 def _anchor(x: float) -> str:
@@ -377,4 +390,5 @@ def _append(row: list[Stretch], left: float, right: float) -> None:
 
 
 def _counted(count: int, word: str) -> str:
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+    noun = word if count == 1 else f"{word}s"
+    return f"{count:,} {noun}"

@@ -8,14 +8,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 from operator import attrgetter
 
-from graphflow.render.timeline.spans import Span, Story, Stretch
+from graphflow.render.timeline.spans import Path, Span, Story, Stretch
 
 MAX_ROWS = 16
 """Activations of one node that are drawn beside each other; more at the same time are only counted."""
 
-Path = tuple[str, ...]
 Key = tuple[Path, str]
 """A lane: the frames around it, and its node; no node for the lane of a frame."""
 
@@ -68,7 +68,8 @@ class _Lanes:
         """The paths of frames that a node of a graph entered, and not a call."""
         for span in story.activations:
             parent = span.parent
-            if len(span.path) > 1 and parent is not None and parent.what == "node":
+            is_entered_by_node = parent is not None and parent.what == "node"
+            if is_entered_by_node and len(span.path) > 1:
                 self.graphs.add(span.path)
 
     def add_span(self, span: Span) -> None:
@@ -121,14 +122,15 @@ class _Lanes:
 def blocks_of(row: list[Span], least: float) -> list[list[Span]]:
     """A row's spans, those shorter than `least` put together where less than `least` lies between them."""
     blocks: list[list[Span]] = []
-    before: Span | None = None
+    tiny_until = -inf
+    """When the last block ended, if it is of tiny spans: what is tiny, too, and begins soon after it belongs to it."""
     for span in row:
-        both_tiny = before is not None and before.seconds < least and span.seconds < least
-        if both_tiny and before is not None and span.started - before.ended < least:
+        is_tiny = span.seconds < least
+        if is_tiny and span.started - tiny_until < least:
             blocks[-1].append(span)
         else:
             blocks.append([span])
-        before = span
+        tiny_until = span.ended if is_tiny else -inf
     return blocks
 
 

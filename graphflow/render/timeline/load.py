@@ -10,7 +10,8 @@ from graphflow.render.timeline.lanes import at_once
 from graphflow.render.timeline.spans import Story
 
 MAX_TICKS = 10
-_STEPS = [base * 10.0**power for power in range(-7, 7) for base in (1, 2, 5)]
+_POWERS = [10.0**power for power in range(-7, 7)]
+_STEPS = [base * power for power in _POWERS for base in (1, 2, 5)]
 """Round lengths of time, from a tenth of a microsecond to months."""
 
 

@@ -9,16 +9,20 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from graphflow.redaction import scrub
 from graphflow.render.records import AnyEvent, Source, read_events
-from graphflow.render.timeline.critical import critical_path
-from graphflow.render.timeline.spans import How, Span, Story, What
+from graphflow.render.timeline.critical import Answers, critical_path
+from graphflow.render.timeline.spans import How, Path, Span, Story, What
 from graphflow.render.xml import clean, error_words, was_cancelled
 
 Activation = tuple[int, int]
 """The number of a frame, and that of an activation in it."""
+NodeKey = tuple[int, str]
+"""The number of a frame, and the name of a node in it."""
+CallKey = tuple[int, object]
+"""The number of a frame, and that of a call in it, or the handle of work in the background."""
+Taker = Callable[[AnyEvent], None]
 NODE_ENDS: dict[str, How] = {"node.end": "done", "node.error": "failed", "node.cancel": "cancelled"}
 BACKGROUND_ENDS: dict[str, How] = {"completed": "done", "cancelled": "cancelled"}
 
@@ -60,19 +64,19 @@ class _Reader:
 
     def __init__(self) -> None:
         self.story = Story()
-        self.paths: dict[int, tuple[str, ...]] = {}
+        self.paths: dict[int, Path] = {}
         self.owners: dict[int, Span] = {}
         self.entered: dict[int, float] = {}
         self.activations: dict[Activation, Span] = {}
-        self.calls: dict[tuple[int, Any], Span] = {}
+        self.calls: dict[CallKey, Span] = {}
         self.open_calls: dict[Activation, list[Span]] = {}
         self.requests: dict[Activation, list[Span]] = {}
         self.last: dict[int, Span] = {}
-        self.finished: dict[tuple[int, str], Span] = {}
-        self.causes: dict[tuple[int, str], Span | None] = {}
+        self.finished: dict[NodeKey, Span] = {}
+        self.causes: dict[NodeKey, Span | None] = {}
         self.answers: dict[int, Span | None] = {}
         self._owning: set[Span] = set()
-        self.takers: dict[str, Callable[[AnyEvent], None]] = {
+        self.takers: dict[str, Taker] = {
             "run.start": self.run_start,
             "run.end": self.run_end,
             "frame.enter": self.frame_enter,
@@ -147,16 +151,17 @@ class _Reader:
     def _owner(self, event: AnyEvent) -> Span | None:
         """What entered a frame: a call of that name without a frame of its own yet, or else the activation itself."""
         activation = (event.parent, event.activation)
+        name = event.path[-1]
         for call in self.open_calls.get(activation, ()):
-            if call.label == event.path[-1] and call not in self._owning:
+            if call.label == name and call not in self._owning:
                 return call
         return self.activations.get(activation)
 
     def frame_exit(self, event: AnyEvent) -> None:
-        stretch = (self.entered.get(event.frame, event.at), event.at)
+        entered = self.entered.get(event.frame, event.at)
         owner = self.owners.get(event.frame)
         while owner is not None:
-            owner.waits.append(stretch)
+            owner.waits.append((entered, event.at))
             # The activation that made the call waited as long.
             owner = owner.parent if owner.what == "call" else None
 
@@ -187,17 +192,20 @@ class _Reader:
         self.finished[event.frame, span.node] = span
 
     def edge(self, event: AnyEvent) -> None:
-        source = self.finished.get((event.frame, str(event.source)))
-        if event.target != "END":
-            self.causes[event.frame, str(event.target)] = source
+        frame = event.frame
+        source = self.finished.get((frame, str(event.source)))
+        target = str(event.target)
+        if target != "END":
+            self.causes[frame, target] = source
         elif event.kind == "edge.send":
-            self.answers[event.frame] = source
+            self.answers[frame] = source
 
     def retry(self, event: AnyEvent) -> None:
         span = self._retried(event)
         if span is None:
             return
-        what = "another model" if event.kind == "model.switch" else f"attempt {event.attempt}"
+        is_switch = event.kind == "model.switch"
+        what = "another model" if is_switch else f"attempt {event.attempt}"
         words = clean(f"{what}: {event.error}", 300)
         span.marks.append((event.at, scrub(words)))
 
@@ -211,7 +219,9 @@ class _Reader:
 
     # -- calls and requests --------------------------------------------------------------------------------------------
     def call_start(self, event: AnyEvent) -> None:
-        span = self.add_within("call", event, str(event.caller), str(event.node))
+        caller = str(event.caller)
+        callee = str(event.node)
+        span = self.add_within("call", event, caller, callee)
         self.calls[event.frame, event.call] = span
         calls = self.open_calls.setdefault(_activation(event), [])
         calls.append(span)
@@ -239,7 +249,9 @@ class _Reader:
             self.close(span, event, how)
 
     def model_start(self, event: AnyEvent) -> None:
-        span = self.add_within("model", event, str(event.node), str(event.model))
+        node = str(event.node)
+        model = str(event.model)
+        span = self.add_within("model", event, node, model)
         span.question = getattr(event, "question", 0)
         requests = self.requests.setdefault(_activation(event), [])
         requests.append(span)
@@ -249,15 +261,17 @@ class _Reader:
         question = getattr(event, "question", 0)
         for span in requests:
             # Records of older versions do not number their questions: there the model's name has to do.
-            is_it = span.question == question if question else span.label == event.model
-            if not is_it:
-                continue
-            requests.remove(span)
-            self.close(span, event, "done")
-            read = int(event.input_tokens or 0)
-            written = int(event.output_tokens or 0)
-            span.tokens = read + written
+            number_fits = span.question == question
+            name_fits = span.label == event.model
+            if number_fits if question else name_fits:
+                break
+        else:
             return
+        requests.remove(span)
+        self.close(span, event, "done")
+        read = int(event.input_tokens or 0)
+        written = int(event.output_tokens or 0)
+        span.tokens = read + written
 
     def finish(self) -> Story:
         """The story, when there are no more events; what has not ended goes on to the end of the run."""
@@ -265,7 +279,9 @@ class _Reader:
         for span in story.spans:
             if span.ended < 0:
                 span.ended = max(story.seconds, span.started)
-        answers = {owner: self._answer(frame) for frame, owner in self.owners.items()}
+        answers: Answers = {}
+        for frame, owner in self.owners.items():
+            answers[owner] = self._answer(frame)
         story.critical = critical_path(self._answer(0), answers)
         for piece in story.critical:
             piece.span.critical = True

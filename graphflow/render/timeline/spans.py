@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 
 How = Literal["done", "failed", "cancelled", "running"]
 What = Literal["node", "call", "model", "background"]
+Path = tuple[str, ...]
+"""The names of the frames around something, the outermost first."""
 Stretch = tuple[float, float]
 """From when, to when, in seconds since the run began."""
 
@@ -29,7 +31,7 @@ class Span:
 
     what: What
     node: str
-    path: tuple[str, ...]
+    path: Path
     frame: int
     started: float
     ended: float = -1.0
