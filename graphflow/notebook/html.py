@@ -76,11 +76,13 @@ def more(count: int, limit: int) -> str:
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of cells that are HTML already; the head of a column of numbers begins with '#'."""
     names = [head.removeprefix("#") for head in heads]
+    # Without quotes, as a long table has thousands of them.
     tags = ["<td class=n>" if head.startswith("#") else "<td>" for head in heads]
-    lines = ["".join(f"<th>{xml(name)}</th>" for name in names)]
+    cells = [f"<th>{xml(name)}</th>" for name in names]
+    lines = ["".join(cells)]
     for row in rows:
-        cells = zip(tags, row, strict=True)
-        lines.append("".join(f"{tag}{inner}</td>" for tag, inner in cells))
+        cells = [f"{tag}{inner}</td>" for tag, inner in zip(tags, row, strict=True)]
+        lines.append("".join(cells))
     body = "</tr><tr>".join(lines)
     return f"<table><tr>{body}</tr></table>"
 
@@ -100,7 +102,9 @@ def tree(data: object, depth: int = 0) -> str:
 def _object(data: dict[str, object], depth: int) -> str:
     rows = ""
     for key, value in list(data.items())[:MAX_ITEMS]:
-        rows += f"<tr><th>{text(key, 120)}</th><td>{tree(value, depth + 1)}</td></tr>"
+        name = text(key, 120)
+        inner = tree(value, depth + 1)
+        rows += f"<tr><th>{name}</th><td>{inner}</td></tr>"
     return f"<table>{rows}</table>{more(len(data), MAX_ITEMS)}"
 
 
@@ -110,5 +114,6 @@ def _list(data: list[object], depth: int) -> str:
         return text(", ".join(map(str, data)))
     rows = ""
     for number, item in enumerate(data[:MAX_ITEMS]):
-        rows += f'<tr><th class="n">{number}</th><td>{tree(item, depth + 1)}</td></tr>'
+        inner = tree(item, depth + 1)
+        rows += f'<tr><th class="n">{number}</th><td>{inner}</td></tr>'
     return f"<table>{rows}</table>{more(len(data), MAX_ITEMS)}"

@@ -52,6 +52,7 @@ class Spot(NamedTuple):
 def pretty(value: object, limit: int = MAX_TEXT) -> str:
     """A message as a person reads it: text as it is, everything else as indented JSON; cut and scrubbed."""
     text = value if isinstance(value, str) else json_text(value)
+    # A longer text is scrubbed where it is cut, with what goes on beyond the cut.
     if len(text) <= limit:
         text = scrub(text)
     return clean(text, limit)
@@ -112,6 +113,7 @@ class Rows:
         before = self.pending[-1] if self.pending else None
         if before is not None and _continues(before, row):
             text = f"{before[TEXT]}{row[TEXT]}"
+            # The end of a long answer: the browser shows what is being said now.
             before[TEXT] = text[-MAX_TEXT:]
             return
         self.pending.append(row)
@@ -129,6 +131,7 @@ class Rows:
         if self.text_left <= 0:
             return "(not kept: the walk has said too much)"
         text = pretty(value)
+        # Counted as shown: a message of a gigabyte takes no more than its beginning.
         self.text_left -= len(text)
         return text
 
@@ -150,9 +153,10 @@ class Rows:
             case "edge.send" | "edge.skip":
                 return self._edge_row(event, at, place)
             case "limit.warning":
-                return [at, "w", "", "", "limit", f"{event.limit}: {event.used:g} of {event.value:g} used"]
+                used = f"{event.used:g} of {event.value:g} used"
+                return _limit_row(at, f"{event.limit}: {used}")
             case "cost.unknown":
-                return [at, "w", "", "", "limit", f"usd: nobody knows what {event.model} costs"]
+                return _limit_row(at, f"usd: nobody knows what {event.model} costs")
             case "call.start":
                 return self._call_row(event, at, place)
             case "call.end" | "call.error":
@@ -172,9 +176,12 @@ class Rows:
         target = self.spot(place, event.target).id
         if index is None or not target:
             return None
-        label = f"{clean(event.source, MAX_NAME)} \u2192 {clean(event.target, MAX_NAME)}"
+        source_name = clean(event.source, MAX_NAME)
+        target_name = clean(event.target, MAX_NAME)
+        label = f"{source_name} \u2192 {target_name}"
+        edge = edge_id(place.level, index)
         is_skipped = event.kind == "edge.skip"
-        return [at, ">", target, "", label, edge_id(place.level, index), is_skipped]
+        return [at, ">", target, "", label, edge, is_skipped]
 
     def _node_row(self, event: AnyEvent, at: float, place: Place) -> Row | None:
         spot = self.spot(place, event.node)
@@ -192,7 +199,8 @@ class Rows:
             case "approval":
                 answer = "approved" if event.granted else f"not approved {event.why}".strip()
                 return [at, "!", *spot, _reason(answer), event.key]
-        return self._model_row(event, at, Spot(spot.home, spot.home, spot.label))
+        home = Spot(spot.home, spot.home, spot.label)
+        return self._model_row(event, at, home)
 
     def _model_row(self, event: AnyEvent, at: float, spot: Spot) -> Row | None:
         """What a model says, and what goes wrong meanwhile: shown where its node is, or where that is folded in."""
@@ -214,23 +222,33 @@ class Rows:
         self._callees[event.frame, event.call] = callee
         ends = (place.named(event.caller), place.named(callee))
         spot = self.spot(place, callee)
-        return [at, "+", *spot, self._text(event.input), _call(event), edge_id(place.level, ends)]
+        edge = edge_id(place.level, ends)
+        return [at, "+", *spot, self._text(event.input), _call(event), edge]
 
     def _call_end_row(self, event: AnyEvent, at: float, place: Place) -> Row:
         callee = self._callees.pop((event.frame, event.call), event.node)
-        return self._end_row(event, at, self.spot(place, callee), _call(event))
+        spot = self.spot(place, callee)
+        return self._end_row(event, at, spot, _call(event))
 
     def _end_row(self, event: AnyEvent, at: float, spot: Spot, number: str) -> Row:
         how, answer = _outcome(event)
         seconds = round(event.at - event.started, 6)
+        # The number says which of several activations of one node this is.
         return [at, ".", *spot, self._text(answer), number, how, seconds]
+
+
+def _limit_row(at: float, text: str) -> Row:
+    """A warning that is of the whole run."""
+    return [at, "w", "", "", "limit", text]
 
 
 def _continues(before: Row, row: Row) -> bool:
     """Whether both are pieces of one answer, in one batch: all but the time and the text is the same."""
     if before[OP] != "t" or row[OP] != "t":
         return False
-    return before[2:TEXT] == row[2:TEXT] and before[TEXT + 1 :] == row[TEXT + 1 :]
+    where = slice(OP + 1, TEXT)
+    rest = slice(TEXT + 1, None)
+    return before[where] == row[where] and before[rest] == row[rest]
 
 
 def _result(event: AnyEvent) -> object:

@@ -54,6 +54,7 @@ class _Counts:
         if self.running:
             return "running"
         ways = set(self.ended)
+        # As in a still picture: what failed is never covered by what went well.
         if {"failed", "done"} <= ways:
             ways.add("mixed")
         for way in WORST_FIRST:

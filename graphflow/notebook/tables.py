@@ -18,6 +18,7 @@ from graphflow.proofs.report import counted
 from graphflow.redaction import scrub
 from graphflow.render.page import walked_picture
 from graphflow.render.timeline import Timeline, read_story
+from graphflow.render.timeline.critical import longest
 from graphflow.render.xml import error_words, seconds_text, was_cancelled, xml
 from graphflow.runtime.run_record import RunRecord, Step
 
@@ -136,9 +137,14 @@ def _messages(messages: list[BaseModel]) -> str:
             row.insert(0, text(type(message).__name__))
         rows.append(row)
     heads = ["type", *fields] if is_mixed else fields
-    name = "messages" if is_mixed else text(next(iter(names)))
     count = len(messages)
-    return head(f"{count:,} {name}") + table(heads, rows) + more(count, MAX_ROWS)
+    name = "messages" if is_mixed else text(next(iter(names)))
+    parts = [
+        head(f"{count:,} {name}"),
+        table(heads, rows),
+        more(count, MAX_ROWS),
+    ]
+    return "".join(parts)
 
 
 def _fields_of(messages: list[BaseModel]) -> list[str]:
@@ -159,6 +165,7 @@ def _event_fields(event: Event) -> dict[str, object]:
 
 
 def _events(events: list[Event]) -> str:
+    # Pieces of what is being said are counted, but each of them says nothing.
     kept = [event for event in events if not event.passing]
     rows = [_event_row(event) for event in kept[:MAX_ROWS]]
     parts = [
@@ -173,15 +180,21 @@ def _events(events: list[Event]) -> str:
 def _kind_counts(events: list[Event]) -> str:
     """How many events there are of each kind, the most frequent first."""
     counts = Counter(event.kind for event in events)
-    by_count = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{xml(kind)} {count:,}" for kind, count in by_count)
+    words: list[str] = []
+    for kind, count in longest(counts):
+        words.append(f"{xml(kind)} {count:,}")
+    return ", ".join(words)
 
 
 def _event_row(event: Event) -> tuple[str, ...]:
     fields = _event_fields(event)
     fields.pop("at", None)
     frame = fields.pop("frame", 0)
-    who = fields.pop("node", None) or fields.pop("source", None) or fields.pop("graph", "")
+    who: object = ""
+    for name in ("node", "source", "graph"):
+        if name in fields:
+            who = fields.pop(name)
+            break
     words = [f"{name}={value!r}" for name, value in fields.items() if name not in DULL]
     milliseconds = event.at * 1e3
     return (
@@ -226,17 +239,21 @@ def _prompt(prompt: Prompt) -> str:
 
 # -- runs ------------------------------------------------------------------------------------------------------------------
 def _run(run: AnyRun) -> str:
-    title = f"run of {text(run.graph, 120)}: {xml(run.status)}"
+    name = text(run.graph, 120)
+    title = f"run of {name}: {xml(run.status)}"
     parts = [head(title), _usage(run.usage)]
     if run.error is not None:
-        parts.append(f"<pre>{text(error_words(run.error), 2000)}</pre>")
+        error = text(error_words(run.error), 2000)
+        parts.append(f"<pre>{error}</pre>")
     if run.output is not None:
         parts.append(dim("answer"))
         parts.append(tree(to_json_value(run.output)))
     steps = run.steps
+    # Pictures of a walk that goes on would be out of date as soon as they are shown.
     if run.status != "running":
         parts += _pictures(run, len(steps))
-    parts.append(details(counted(len(steps), "step"), _steps(steps)))
+    title = counted(len(steps), "step")
+    parts.append(details(title, _steps(steps)))
     return "".join(parts)
 
 

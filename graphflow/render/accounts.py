@@ -88,6 +88,7 @@ class Facts:
             return
         node = span.node if span.what == "node" else span.label
         for account in self.accounts(span.path, node):
+            # Stretches are kept, not summed: what goes on side by side counts once.
             account.steps += 1
             account.stretches.append((span.started, span.ended))
 
@@ -122,5 +123,6 @@ def read_facts(events: list[AnyEvent], story: Story) -> Facts:
                 account.count(event)
     for span in story.spans:
         facts.count_span(span)
+    # As `run.usage` counts: the activation of a sub-agent and its call are two steps there.
     facts.total.steps = steps
     return facts

@@ -55,6 +55,7 @@ def picture(
         drawn = built(0)
     if fold and drawn.size > ROOM:
         fold_rows(drawn, ROOM)
+    # After folding: a circle of nodes that became one shape is none any more.
     find_back(drawn)
     if drawn.size > MAX_LABELLED_SHAPES or len(drawn.lines) > MAX_LABELLED_LINES:
         drawn.labels = False
@@ -156,6 +157,7 @@ class _Builder:
             if level.drawn_ways[node.name] in level.areas:  # else it lies in what stays folded
                 level.ends[node.name] = self._add_node(level, node)
         home.shapes.append(end)
+        # Lines come when all their ends are there; those of inner graphs have been drawn with them.
         for declared in graph.edges:
             self._add_edge(level, declared)
         for node in level.nodes.values():
@@ -195,6 +197,7 @@ class _Builder:
         holds_more = inner is not None or size > 0
         if not holds_more or depth > self.levels:
             shape = self._add_shape(level, node, home)
+            # What is folded says so; what could not be opened says how deep it lies.
             shape.note = level.folded_words(node, inner, size, depth)
             return _Ends(shape, shape)
 

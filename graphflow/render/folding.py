@@ -32,6 +32,8 @@ def fold_rows(picture: Picture, room: int) -> None:
 
     The picture is changed in place.
     """
+    # All long rows at once, for a picture in which one is folded and another like it is not looks wrong; short ones only as
+    # far as they must be. Each time new rows may come about: of what has been folded, and what stands beside it.
     while picture.size > room and _fold_once(picture, LONG_ROW, 0):
         pass
     while picture.size > room and _fold_once(picture, SHORT_ROW, room):
@@ -43,13 +45,13 @@ def _fold_once(picture: Picture, fewest: int, room: int) -> bool:
     crowd = _Crowd(picture)
     rows = crowd.side_by_side(fewest)
     rows += crowd.one_behind_another(fewest)
-    rows.sort(key=len, reverse=True)
+    rows.sort(key=len, reverse=True)  # the longest first: it makes the most room
     size = picture.size
     folded: Folded = {}
     for row in rows:
         if size <= room:
             break
-        if any(shape in folded for shape in row):
+        if any(shape in folded for shape in row):  # a shape may stand in a row of either sort
             continue
         whole = _whole(row)
         for shape in row:
@@ -144,6 +146,7 @@ def _whole(row: Row) -> Shape:
     members: list[str] = []
     for shape in row:
         members += shape.members
+    # The key of the first is taken over, so that what is folded stands where the first stood.
     kinds = set(map(attrgetter("kind"), row))
     is_mixed = len(kinds) > 1
     kind = "step" if is_mixed else first.kind

@@ -37,7 +37,9 @@ def callees_of(graph: AnyGraph, node: AnyNode) -> tuple[AnyNode, ...]:
     if found:
         return found
     target, _ = node.entry()
-    return callees.get(target.name, ()) if target in node.within() else ()
+    if target not in node.within():
+        return ()
+    return callees.get(target.name, ())
 
 
 def graph_within(node: AnyNode) -> AnyGraph | None:
@@ -52,21 +54,20 @@ def ways_of(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, Way]:
     if len(on_arrows) == len(nodes):
         return dict.fromkeys(nodes, ())
     callers = _callers(graph, nodes)
-    areas = {name for name, node in nodes.items() if _opens_area(node, called=name not in on_arrows)}
+    areas: set[str] = set()
+    for name, node in nodes.items():
+        if _opens_area(node, called=name not in on_arrows):
+            areas.add(name)
     ways = {name: () if name in on_arrows else UNKNOWN for name in nodes}
 
     # Each round makes ways that are known at one end known one call further, until nothing changes: after as many rounds
     # as there are nodes everything is known that can be, whatever circles there are.
+    called = [name for name in nodes if name not in on_arrows]
     for _ in range(len(nodes) + 2):
-        has_changed = False
-        for name in nodes:
-            if name in on_arrows:
-                continue
-            way = _common_way(name, callers[name], ways, areas)
-            if way != ways[name]:
-                ways[name] = way
-                has_changed = True
-        if not has_changed:
+        before = dict(ways)
+        for name in called:
+            ways[name] = _common_way(name, callers[name], ways, areas)
+        if ways == before:
             break
     return ways
 

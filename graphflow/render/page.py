@@ -140,6 +140,7 @@ def _text_of(value: object) -> object:
     """Every value on its way into the page; what is markup was drawn by this package."""
     if hasattr(value, "__html__") or not isinstance(value, str):
         return value
+    # Shorter texts are numbers and signs, and there are thousands of them.
     if len(value) >= MIN_SECRET:
         value = scrub(value)
     return clean(value, MAX_VALUE)
@@ -155,6 +156,7 @@ def walked_picture(source: Source, graph: AnyGraph | None, events: list[AnyEvent
     """SVG of the graph with the walk on it; None where it cannot be drawn."""
     if graph is None or dot_binary() is None:
         return None
+    # The events have been read and checked: a file is not read a second time.
     walk = source if isinstance(source, RunRecord) else events
     return run_svg(walk, graph=graph, prefix="walk")
 

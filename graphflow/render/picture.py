@@ -193,6 +193,7 @@ def edge_id(level: Level, which: int | tuple[str, str]) -> str:
 
 def _small_lines(note: str, options: tuple[str, ...], waits: str, badge: str) -> list[str]:
     lines = [note, " \u00b7 ".join(options), waits]
+    # A badge has a line for counts, one for costs and one for an error.
     lines += badge.split("\n")
     return [line for line in lines if line]
 

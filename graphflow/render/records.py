@@ -113,6 +113,7 @@ def checked(record: object) -> Record:
     kind = record.get("kind")
     if not isinstance(kind, str):
         raise ValueError("an event is an object with a kind")
+    # Records of facts alone have no frames: then all is in the outermost one.
     whole = {"frame": 0, **record}
     event_class = _kinds().get(kind, Event)
     for field in fields(event_class):

@@ -76,6 +76,7 @@ def message_text(value: object, limit: int = MAX_TEXT) -> str:
 def json_text(value: object) -> str:
     """A value as JSON: on one line if it fits, else indented; a hand-over in words, with the message that it carries."""
     plain = to_json_value(value)
+    # A run has the object, a record only what became of it.
     if isinstance(value, Handover) or _is_handover(plain):
         return f"hands over to {plain['target']}\n{message_text(plain['message'])}"
     line = json.dumps(plain, ensure_ascii=False)
@@ -126,6 +127,7 @@ class _Reader:
                 given = message_text(event.input)
                 self.talks[event.frame, event.activation] = Talk(str(event.node), path, given, event.at)
             case _:
+                # Events of the run and its frames have no activation.
                 activation = getattr(event, "activation", -1)
                 talk = self.talks.get((event.frame, activation))
                 if talk is not None:

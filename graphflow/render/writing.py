@@ -169,6 +169,7 @@ def walked(
     Raises:
         DeclarationError: nothing says which graph was walked.
     """
+    # Another graph may be given: a later version of the one that was walked.
     if graph is None and isinstance(run, RunRecord):
         graph = run.declared
     if graph is None:

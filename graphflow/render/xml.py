@@ -32,6 +32,7 @@ def clean(value: object, limit: int = 400) -> str:
 
 def scrubbed_start(text: str, limit: int) -> str:
     """The first so many characters, without secrets: also without the beginning of one that goes on after them."""
+    # A secret that begins within the limit may end beyond it: cut first, half of it would not be known as one.
     head = text[: limit + MAX_SECRET]
     return current().name(head)[:limit]
 
@@ -59,7 +60,7 @@ def seconds_text(seconds: float) -> str:
     """A length of time as a person reads it: 840 us, 12.5 ms, 3.42 s, 2 min 5 s."""
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f} \u00b5s"
-    if seconds < 0.9995:
+    if seconds < 0.9995:  # with three digits, more would be written as 1e+03 ms
         return f"{seconds * 1e3:.3g} ms"
     if seconds < 1:
         return "1 s"
@@ -80,13 +81,15 @@ def check_written(path: str | Path, endings: tuple[str, ...], what: str) -> None
     if ending.lower() in endings:
         return
     fault = f"ends in {ending!r}" if ending else "has no ending"
-    raise DeclarationError(f"{str(path)!r} {fault}, but {what}: use {' or '.join(endings)}")
+    choice = " or ".join(endings)
+    raise DeclarationError(f"{str(path)!r} {fault}, but {what}: use {choice}")
 
 
 def was_cancelled(error: object) -> bool:
     """Whether something ended because others stopped it: then it has not failed."""
     if isinstance(error, BaseException):
         return isinstance(error, (CancelledError, WalkCancelled))
+    # A record has kept its type and its text.
     return isinstance(error, dict) and error.get("type") in CANCELLATIONS
 
 

@@ -43,7 +43,10 @@ def facts_of(node: AnyNode) -> Facts:
 
 
 def _graph_facts(graph: AnyGraph) -> Facts:
-    nodes = [(node.name, node.kind, sorted(facts_of(node).items())) for node in graph.nodes]
+    nodes: list[tuple[str, str, list[tuple[str, str]]]] = []
+    for node in graph.nodes:
+        facts = sorted(facts_of(node).items())
+        nodes.append((node.name, node.kind, facts))
     return {
         "edges": repr([repr(declared.edge) for declared in graph.edges]),
         "nodes": repr(nodes),
@@ -83,8 +86,8 @@ def text_of(value: object, depth: int = 0) -> str:
             return f"{type(value).__qualname__} {value!r}"
     origin = get_origin(value)
     if origin is not None:
-        arguments = _texts(get_args(value), depth)
-        return f"{text_of(origin, depth + 1)}[{', '.join(arguments)}]"
+        arguments = ", ".join(_texts(get_args(value), depth))
+        return f"{text_of(origin, depth + 1)}[{arguments}]"
     return _object_text(value, depth)
 
 
@@ -104,12 +107,14 @@ def _node_text(node: AnyNode, depth: int) -> str:
 def _function_text(function: FunctionType, depth: int) -> str:
     defaults = text_of(function.__defaults__, depth + 1)
     keyword_defaults = text_of(function.__kwdefaults__, depth + 1)
-    return f"{function.__qualname__} {_code_text(function.__code__)} {defaults} {keyword_defaults}"
+    code = _code_text(function.__code__)
+    return f"{function.__qualname__} {code} {defaults} {keyword_defaults}"
 
 
 def _code_text(code: CodeType) -> str:
     constants: list[str] = []
     for constant in code.co_consts:
+        # A function within a function is a constant of it; its repr has an address.
         text = _code_text(constant) if isinstance(constant, CodeType) else repr(constant)
         constants.append(text)
     return f"{code.co_code.hex()} {code.co_names} {constants}"
@@ -129,10 +134,13 @@ def _collection_text(values: object, depth: int) -> str:
     if isinstance(values, Mapping):
         items: list[str] = []
         for key, value in values.items():
-            items.append(f"{text_of(key, depth + 1)}: {text_of(value, depth + 1)}")
+            key_text = text_of(key, depth + 1)
+            value_text = text_of(value, depth + 1)
+            items.append(f"{key_text}: {value_text}")
         return f"{{{', '.join(items)}}}"
     texts = _texts(values, depth)
     if isinstance(values, (set, frozenset)):
+        # The order of a set is another one in each process.
         return f"{{{', '.join(sorted(texts))}}}"
     return f"[{', '.join(texts)}]"
 
@@ -141,7 +149,10 @@ def _object_text(value: object, depth: int) -> str:
     """An object of any other class: its attributes, or what its repr says without an address."""
     kind = type(value)
     attributes = {**getattr(value, "__dict__", {}), **_slot_values(value)}
-    own = {name: each for name, each in attributes.items() if not name.startswith("__")}
+    own: dict[str, object] = {}
+    for name, attribute in attributes.items():
+        if not name.startswith("__"):
+            own[name] = attribute
     if own:
         return f"{kind.__qualname__} {text_of(own, depth + 1)}"
     text = _ADDRESS.sub("", repr(value))

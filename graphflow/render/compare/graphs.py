@@ -42,6 +42,7 @@ def _mark_second(a: AnyGraph, b: AnyGraph, before: Places, after: Places) -> lis
             place.mark = "added"
             changes.append((ADDED, words))
             continue
+        # Start and end declare nothing that could differ.
         if isinstance(place, Shape) and place.is_end:
             continue
         differences = _differences(_node(a, key), _node(b, key))

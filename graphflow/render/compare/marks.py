@@ -67,6 +67,7 @@ def _pass_on_skips(picture: Picture) -> None:
     into: dict[Drawn, list[Line]] = defaultdict(list)
     out: dict[Drawn, list[Line]] = defaultdict(list)
     for line in picture.lines:
+        # A tombstone goes along the edges of messages only.
         if line.style == "call":
             continue
         target = line.to_area or line.target

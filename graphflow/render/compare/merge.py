@@ -45,6 +45,7 @@ class Merge:
             if _line_key(line) not in before:
                 line.mark = "added"
                 changes.append((ADDED, _line_words(line)))
+        # Shapes first: the lines that are taken over next may end at them.
         self._take_over(self.old, ())
         for line in self.old.lines:
             if _line_key(line) not in after:
@@ -75,6 +76,7 @@ class Merge:
         home = self._home(path[:-1])
         home.areas.append(twin)
         self.areas[path] = twin
+        # Lines to an open graph end at its dots, which come with it; those to a sub-agent at its own shape.
         if area.opens_level:
             self.before[_key(area)] = twin
 
@@ -97,6 +99,7 @@ class Merge:
         line.source, line.from_area = self._end(line.level, source, "end")
         line.target, line.to_area = self._end(line.level, target, "start")
         _, *way = line.level
+        # The outermost graph may be called otherwise in the first picture.
         line.level = (self.new.name, *way)
         line.indexes = ()  # it has no place among the edges of the second
         self.new.lines.append(line)

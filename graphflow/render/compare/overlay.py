@@ -108,7 +108,9 @@ class Overlay:
         name = ""
         if isinstance(path, (list, tuple)) and path:
             name = str(path[-1])
-        self.places.enter(_whole(event, "frame"), _whole(event, "parent"), name)
+        frame = _whole(event, "frame")
+        parent = _whole(event, "parent")
+        self.places.enter(frame, parent, name)
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
     def _tally(self, place: Place, node: str) -> Tally:
@@ -117,6 +119,7 @@ class Overlay:
         Raises:
             DeclarationError: the graph has no such node.
         """
+        # Without a graph nothing can be checked, and in the frame of a single agent there is only that agent.
         is_known = not node or place.graph is None or place.alone is not None
         if self.strict and not is_known and self.places.member(place, node) is None:
             raise DeclarationError(
@@ -130,6 +133,7 @@ class Overlay:
 
     def _node_started(self, event: AnyEvent, place: Place) -> None:
         node = _text(event, "node")
+        # A sub-agent alone in its frame was counted when it was called.
         if not place.owns(node):
             self._tally(place, node).started += 1
 
@@ -263,7 +267,8 @@ class Overlay:
         usd = sum(tally.usd for tally in self.nodes.values())
         if usd:
             figures.append(money(usd))
-        parts = [f"{self.name}: {self.status}, {', '.join(figures)}"]
+        numbers = ", ".join(figures)
+        parts = [f"{self.name}: {self.status}, {numbers}"]
         if self.status == "running":
             parts += self._now()
         if self.error:
@@ -272,10 +277,12 @@ class Overlay:
 
     def _now(self) -> list[str]:
         words: list[str] = []
-        if self.standing:
-            words.append(f"now at {', '.join(self.standing[:MAX_NAMES])}")
-        if self.asking:
-            words.append(f"waits for approval of {', '.join(self.asking[:MAX_NAMES])}")
+        standing = ", ".join(self.standing[:MAX_NAMES])
+        if standing:
+            words.append(f"now at {standing}")
+        asking = ", ".join(self.asking[:MAX_NAMES])
+        if asking:
+            words.append(f"waits for approval of {asking}")
         return words
 
     def lay_on(self, picture: Picture) -> Picture:
@@ -300,7 +307,8 @@ class Overlay:
     def traffic_on(self, line: Line) -> Traffic:
         """What went along a line of the picture, which may stand for several edges."""
         if line.style == "call":
-            return Traffic(sent=self.calls.get((line.level, *line.names), 0))
+            call = (line.level, *line.names)
+            return Traffic(sent=self.calls.get(call, 0))
         traffic = Traffic()
         for index in line.indexes:
             edge = self.edges.get((line.level, index))
@@ -347,7 +355,8 @@ def error_text(error: object) -> str:
     if isinstance(error, BaseException):
         text = f"{type(error).__name__}: {error}"
     elif isinstance(error, Mapping):
-        text = f"{error.get('type', 'Error')}: {error.get('text', '')}"
+        kind = error.get("type", "Error")
+        text = f"{kind}: {error.get('text', '')}"
     else:
         text = str(error) if error else ""
     return clip(printable(text), 400)

@@ -56,6 +56,7 @@ class Edges:
 
     def find(self, words: EdgeWords, index: int) -> int | None:
         """The place of the edge that is meant, or None where this graph has no such edge."""
+        # Two edges may read alike (two guards of one arm): there the place decides, as long as it fits.
         if 0 <= index < len(self.edges) and words.fits(self.edges[index]):
             return index
         for place, edge in enumerate(self.edges):
@@ -116,6 +117,7 @@ class Places:
         node = self.member(around, name)
         inner = None if node is None else graph_within(node)
         if inner is not None or around.graph is None:
+            # Without a graph, every frame is taken for a level: nothing says which of them are graphs.
             level = (*around.level, name)
             self.frames[frame] = Place(level, inner)
             return
@@ -130,6 +132,7 @@ class Places:
         graph = place.graph
         if graph is None:
             return None
+        # Looked up for each event, and gathering them walks the whole graph.
         members = self._members.get(id(graph))
         if members is None:
             members = members_of(graph)
@@ -143,6 +146,7 @@ class Places:
         member = self.member(place, place.named(caller))
         if member is None:
             return name
+        # What a server offers is known only at run time, and is not in the declaration.
         for callee in callees_of(place.graph, member):
             if callee.source:
                 return callee.name

@@ -107,6 +107,7 @@ def mark_of(tally: Tally, over: bool) -> str:
         if tally.started > tally.ended:
             return "running"
     if tally.failed:
+        # Before what went well: a node that failed once and succeeded after is not "done".
         return "mixed" if tally.done else "failed"
     if tally.done:
         return "done"

@@ -52,6 +52,7 @@ def compare_walks(a: Source, b: Source, graph: AnyGraph | None, open: Open, name
 
 def _read(walk: Source, graph: AnyGraph | None) -> Overlay:
     """What a walk did; one over another version of the graph is compared as it is, not refused."""
+    # Both are called "walk", so that records of graphs of two names can be compared node by node.
     overlay = Overlay(graph, "walk", strict=False, compares=True)
     return overlay.take_all(recorded_events(walk))
 
@@ -187,6 +188,7 @@ class _Walks:
         if not signs:
             return
         sign = signs.pop()
+        # A line that stands for several edges may have gained on one and lost on another.
         line.mark = MARKS[CHANGED] if signs else MARKS[sign]
         before = self.one.traffic_on(line).sent
         after = self.other.traffic_on(line).sent
@@ -207,6 +209,7 @@ def _end(overlay: Overlay) -> str:
 
 
 def _did(tally: Tally) -> str:
+    # How often, and not how long or for how much: two walks never take the same time.
     words = [f"{count} {word}" for word, count in tally.outcomes.items()]
     return ", ".join(words) or "nothing"
 

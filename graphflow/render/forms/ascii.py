@@ -25,6 +25,7 @@ MAX_SHAPES = 60
 def write_ascii(picture: Picture, *, width: int = 100, unicode: bool = True) -> str:
     """The picture as text."""
     width = max(LEAST_WIDTH, width)
+    # A drawing of more shapes is wider than any terminal.
     drawing = draw_boxes(picture, width, unicode) if picture.size <= MAX_SHAPES else ""
     listing = _Listing(picture, width, unicode, is_alone=not drawing)
     parts = listing.lines()
@@ -74,6 +75,7 @@ class _Listing:
         return text.strip()
 
     def _line(self, line: Line) -> str:
+        # Beside a drawing, names are those of the declaration; alone, those that the list has.
         name = line.target.name if self.is_alone else line.names[1]
         target = fitted(one_line(name), self.target_width)
         arrow = self.arrows[line.style]

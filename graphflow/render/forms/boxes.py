@@ -46,6 +46,7 @@ class _Drawing:
 
     def __init__(self, picture: Picture, unicode: bool) -> None:
         shapes = list(picture.every_shape())
+        # A line from a shape to itself has no place between two rows: it is listed only.
         lines = [line for line in picture.lines if line.source is not line.target]
         self.unicode = unicode
         self.strokes = STROKES if unicode else ASCII_STROKES
@@ -64,6 +65,7 @@ class _Drawing:
         if self.width > width:
             return ""
         if self._width_with_rails() > width:
+            # Without rails the drawing may fit; what leads back is listed with the edges.
             self.rails = {}
         for row in self.layers.rows:
             self._centre(row)
@@ -78,6 +80,7 @@ class _Drawing:
         rails: dict[str, list[str]] = {}
         ranks = self.layers.ranks
         for source, target in self.layers.arrows:
+            # Nothing leads back to the first row: there is no row above it in which a rail could lead in.
             leads_back = 0 < ranks[target] <= ranks[source]
             if leads_back:
                 rails.setdefault(target, []).append(source)
@@ -124,6 +127,7 @@ class _Drawing:
             sources = {source for source, _ in links}
             rows += self._layer(layer, sources)
             if rank in leaving:
+                # A row of its own: the rail leaves beside the lines that go down.
                 self.below[rank] = len(rows)
                 rows.append(self._passing(sources))
             if rank < last:
@@ -180,6 +184,7 @@ class _Drawing:
         targets: dict[str, list[str]] = {}
         for source, target in links:
             targets.setdefault(source, []).append(target)
+        # What goes straight down needs no track.
         tracks = self._ordered_tracks(targets)
         height = len(tracks)
         empty = [""] * (height + 1)
@@ -242,6 +247,7 @@ class _Drawing:
                 canvas.add(bottom, start, UP)
                 canvas.go_across(bottom, start, rail)
                 canvas.add(bottom, rail, UP)
+            # One rail for all that lead back to a target: it begins at the lowest.
             canvas.go_down(rail, top + 1, max(bottoms))
             canvas.put(top + 1, end, self.arrow)
         return canvas.rows()
@@ -252,6 +258,7 @@ def _box(shape: Shape) -> Box:
         return [f"({shape.name})"]
     sign = SIGNS.get(shape.mark, "")
     name = f"{sign} {shape.name}" if sign else shape.name
+    # A name of many lines would make its whole row as high as itself.
     texts = wrapped(name, BOX_WIDTH)[:MAX_NAME_LINES]
     small = list(shape.under)
     if shape.kind != "step":

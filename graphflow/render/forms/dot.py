@@ -146,13 +146,16 @@ class _Writer:
             attributes |= {"label": "", "width": size, "height": size}
         else:
             size = "0.34" if is_end else "0.42"
-            attributes |= {"label": shape.name, "fontsize": "6" if is_end else "6.5", "width": size, "height": size}
+            attributes["label"] = shape.name
+            attributes["fontsize"] = "6" if is_end else "6.5"
+            attributes |= {"width": size, "height": size}
             attributes["fontcolor"] = look["end-ink"] if is_reached else look["faint"]
         if self.tooltips:
             attributes["tooltip"] = shape.name
         if small:
             put(dot, shape.key, attributes)
             return
+        # Only the outermost start and end are held at the borders: those of an open graph stand where its lines lead.
         with dot.subgraph() as alone:
             alone.attr(rank="sink" if is_end else "source")
             put(alone, shape.key, attributes)
@@ -264,7 +267,8 @@ class _Writer:
             padding = 2 if line.count > 3 else 1  # a broad line needs more room
             attributes["label"] = label(words, 8.5, colour, padding=padding)
         if line.style == "flow" and not line.back:
-            attributes["weight"] = "3"
+            attributes["weight"] = "3"  # the way of messages is drawn straight, calls give way
+        # A line from or to an open graph is cut off at its border; one within it must not be.
         if line.from_area is not None and not _lies_in(line.target, line.from_area):
             attributes["ltail"] = f"cluster_{line.from_area.key}"
         if line.to_area is not None and not _lies_in(line.source, line.to_area):
@@ -320,7 +324,9 @@ class _Writer:
         kinds = {shape.kind for shape in self.picture.every_shape()}
         kinds |= {area.kind for area in self.picture.every_area()}
         styles = {line.style for line in self.picture.lines}
-        return [kind for kind in SHAPES if kind in kinds], [style for style in LINE_STYLES if style in styles]
+        known_kinds = [kind for kind in SHAPES if kind in kinds]
+        known_styles = [style for style in LINE_STYLES if style in styles]
+        return known_kinds, known_styles
 
     def _sample(self, row: Digraph, number: int, style: str) -> None:
         left = f"l{number}"

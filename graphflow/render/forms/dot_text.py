@@ -46,6 +46,7 @@ def label(lines: list[str], size: float, ink: str, *, padding: int = 0) -> str:
 def label_over(lines: list[str], size: float, ink: str, under: list[str], faint: str) -> str:
     """A label of lines, with smaller ones under them."""
     text = _font(size, ink, _rows(lines, "<BR/>"))
+    # Without small lines the name stands in the middle.
     if under:
         text += GAP
     for line in under:

@@ -48,7 +48,9 @@ def shape_look(shape: Shape, colours: Colours, *, compared: bool) -> Look:
     """How a node is drawn; where two things are compared, what does not differ is pale."""
     kind = known_kind(shape.kind, colours)
     width = 2.0 if kind in ("agent", "human") else 1.2
-    look = Look(colours[f"{kind}-fill"], colours[f"{kind}-line"], colours["ink"], width)
+    fill = colours[f"{kind}-fill"]
+    line = colours[f"{kind}-line"]
+    look = Look(fill, line, colours["ink"], width)
     if SHAPES.get(shape.kind, "box") == "box":
         look.style.append("rounded")
     mark = shape.mark
@@ -75,6 +77,7 @@ def shape_look(shape: Shape, colours: Colours, *, compared: bool) -> Look:
         if mark == "removed":
             look.style.append("dashed")
     elif compared:
+        # What is the same in both steps back, so that what differs is seen first.
         look.fill = colours["idle-fill"]
         look.line = colours["faint"]
     return look
@@ -150,6 +153,7 @@ def label_colour(line: Line, colour: str, colours: Colours) -> str:
 def turned(look: Attributes) -> Attributes:
     """The same line for an edge that is written from its head to its tail."""
     ends = {"ltail": "lhead", "lhead": "ltail", "arrowtail": "arrowhead", "arrowhead": "arrowtail"}
+    # Where a line has a head but no tail, "back" draws just the tail: the head of the line as it is read.
     other = {name: value for name, value in look.items() if name not in ends}
     other["dir"] = look.get("dir", "back")
     for name in ("arrowhead", "ltail", "lhead", "arrowtail"):

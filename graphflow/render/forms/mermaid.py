@@ -49,6 +49,7 @@ class _Writer:
 
     def lines(self) -> list[str]:
         """The lines of the flowchart."""
+        # Mermaid writes top to bottom as TD.
         direction = "LR" if self.picture.direction == "LR" else "TD"
         lines = [f"flowchart {direction}"]
         lines += self._home(self.picture, INDENT)
@@ -81,6 +82,7 @@ class _Writer:
         arrow = ARROWS[line.style]
         words: list[str] = []
         if self.picture.labels or len(self.picture.lines) <= MAX_LABELLED_LINES:
+            # That lists are gathered is said by the node that waits for them.
             words += [part for part in line.parts if part != "collect"]
         badge = _with_sign(line.mark, line.badge)
         if badge:
@@ -99,6 +101,7 @@ class _Writer:
             keys.setdefault(kind, []).append(shape.key)
         lines: list[str] = []
         for kind, shapes in keys.items():
+            # With a prefix, for `end` and `class` are words of Mermaid's own.
             name = f"kind_{kind.replace('-', '_')}"
             lines += _class(name, self._kind_style(kind), shapes)
         return lines

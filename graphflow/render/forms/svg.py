@@ -57,6 +57,7 @@ def write_svg(picture: Picture, theme: Theme = "auto", *, prefix: str | None = N
     source = write_dot(picture, theme)
     drawn = rendered(source, "svg").decode()
     if prefix is None:
+        # Made of the picture: other pictures on the page have other ids, in whatever order they are drawn.
         digest = blake2s(source.encode(), digest_size=4)
         prefix = f"gf{digest.hexdigest()}"
         if not once:  # the same picture may stand in a page twice
@@ -67,14 +68,17 @@ def write_svg(picture: Picture, theme: Theme = "auto", *, prefix: str | None = N
 def dressed(drawn: str, picture: Picture, theme: Theme, prefix: str) -> str:
     """What graphviz has drawn, with our names, titles and styles."""
     body = drawn[drawn.index("<svg") :]
+    # The face is said once, at the head, and the spacers under names were only there to be measured.
     for needless in (_COMMENT, _FACE, _SPACER):
         body = needless.sub("", body)
+    # Graphviz itself places each text by the font that it has found, and needs no help.
     if PURE_SIGN in drawn[:600]:
         body = _TEXT.sub(_in_place, body)
     body = _GROUP.sub(_Names(picture, prefix).group, body)
     head = _head(body, picture, prefix)
     if theme == "auto":
         head += f"<style>\n{style_sheet(body, prefix)}</style>"
+    # By a function: a name with a backslash in it would be read as a reference to a group.
     return _HEAD.sub(lambda _: head, body, count=1)
 
 
@@ -175,6 +179,7 @@ class _Names:
         else:
             indexes = [str(index) for index in line.indexes]
             id = f"{prefix}e-{indexes[0]}"
+            # Several edges may be drawn as one line: it is found by the first of them, and names them all.
             attributes["data-edge"] = indexes[0]
             if len(indexes) > 1:
                 attributes["data-edges"] = " ".join(indexes)

@@ -26,6 +26,7 @@ def style_sheet(body: str, prefix: str) -> str:
     rules = [
         f"{me}{{max-width:100%;height:auto;{light}}}",
         f"@media (prefers-color-scheme:dark){{{me}{{{dark}}}}}",
+        # JupyterLab and VS Code have themes of their own, whatever the system has.
         f'[data-jp-theme-light="true"] {me},.vscode-light {me}{{{light}}}',
         f'[data-jp-theme-light="false"] {me},.vscode-dark {me}{{{dark}}}',
     ]

@@ -84,6 +84,7 @@ def _tokens(text: str) -> list[_Token]:
         if text[at] == "<":
             end = _end_of_markup(text, at)
         else:
+            # A sign that fits nothing is a token of its own: what we cannot read must at least not be lost.
             found = _TOKEN.match(text, at)
             end = at + 1 if found is None else found.end()
         if not text[at].isspace():

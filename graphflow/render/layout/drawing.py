@@ -60,6 +60,7 @@ def outlines_of(blocks: list[Block]) -> list[Outline]:
             outlines.append(Outline(box, is_area=True))
         elif block.is_node and "pos" in block.values:
             x, y = numbers(block.values["pos"])
+            # Graphviz' defaults, for what is as it would be anyway is not written.
             width = block.inches("width", 0.75)
             height = block.inches("height", 0.4)
             box = box_at(Point(x, y), width, height)

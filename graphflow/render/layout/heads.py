@@ -55,6 +55,7 @@ def spread_heads(edges: list[Edge], outlines: list[Outline]) -> None:
     """Moves the heads of lines that meet on one side of a node; the edges are changed in place."""
     for (number, side), ends in _ends_by_side(edges, outlines).items():
         heads = [end for end in ends if end.is_head]
+        # A line that leaves where another arrives has to give way, too; one that leaves elsewhere stays where it is.
         crowded = [end for end in ends if end.is_head or _is_near_one(end, heads)]
         if not heads or len(crowded) < 2:
             continue
@@ -82,11 +83,11 @@ def _ends_by_side(edges: list[Edge], outlines: list[Outline]) -> _Touched:
 def _ends_of(edge: Edge) -> Iterable[_End]:
     curve = edge.curve
     line = curve.sampled()
-    first = curve.first_tip
-    yield _End(edge, True, line[0], _on_the_way(line), is_head=first is not None)
+    has_first = curve.first_tip is not None
+    yield _End(edge, True, line[0], _on_the_way(line), has_first)
     line.reverse()
-    last = curve.last_tip
-    yield _End(edge, False, line[0], _on_the_way(line), is_head=last is not None)
+    has_last = curve.last_tip is not None
+    yield _End(edge, False, line[0], _on_the_way(line), has_last)
 
 
 def _on_the_way(line: list[Point]) -> Point:
@@ -160,11 +161,13 @@ def _order(ends: list[_End], axis: int) -> None:
     """Sorts ends along a side; those that meet are in the order in which their lines come, so that these do not cross."""
     ends.sort(key=lambda end: end.tip[axis])
     for _ in ends:
+        # Neighbours change places as in a bubble sort: those that are far apart must keep the order of their tips.
         for place in range(len(ends) - 1):
             one = ends[place]
             other = ends[place + 1]
-            meet = abs(one.tip[axis] - other.tip[axis]) < APART
-            if meet and one.way[axis] > other.way[axis]:
+            gap = other.tip[axis] - one.tip[axis]
+            crosses = one.way[axis] > other.way[axis]
+            if abs(gap) < APART and crosses:
                 ends[place] = other
                 ends[place + 1] = one
 
@@ -198,10 +201,13 @@ def _spread_around(outline: Outline, ends: list[_End]) -> None:
     middle = outline.box.middle
     radius = outline.box.width / 2
     angles = _opened(ends, middle)
+    # The outermost may go a quarter of a turn outwards; where there are very many, they share the whole circle.
     quarter = pi / 2
     share = TURN / (len(ends) + 1)
     apart = APART / max(radius, 4.0)
-    wanted = _set_apart(angles, angles[0] - quarter, angles[-1] + quarter, min(apart, share))
+    first = angles[0] - quarter
+    last = angles[-1] + quarter
+    wanted = _set_apart(angles, first, last, min(apart, share))
     for end, angle, place in zip(ends, angles, wanted, strict=True):
         moved = radius * (place - angle)
         if abs(moved) <= UNSEEN:

@@ -31,6 +31,7 @@ def critical_path(final: Span | None, answers: Answers) -> list[Piece]:
 
 def _backwards(final: Span | None, answers: Answers) -> Iterator[Piece]:
     """Back along causes, and down into what was waited for."""
+    # A list of what is still to be followed, not calls within calls: a run of thousands of steps is as deep as long.
     todo = [(final, float("inf"))]
     seen: set[Span] = set()
     while todo:

@@ -45,7 +45,9 @@ class Drawing:
     def __init__(self, story: Story) -> None:
         self.story = story
         last_end = max((span.ended for span in story.spans), default=0.0)
+        # A run of no time at all is still drawn: everything else is divided by this.
         self.whole = max(story.seconds, last_end, 1e-6)
+        # What is beyond the bound is dropped before it is packed: that is what would take long.
         lanes = lanes_of(story)
         self.lanes = lanes[:MAX_LANES]
         self.lanes_left = len(lanes) - len(self.lanes)
@@ -62,6 +64,7 @@ class Drawing:
         """The shortest time that is drawn as a bar of its own: three quarters of a point, or more if there are too many."""
         least = self.whole / PLOT * 0.75
         while self._count_blocks(least) > MAX_BLOCKS:
+            # Doubling ends after a few rounds, however many spans there are.
             least *= 2
         return least
 
@@ -91,6 +94,7 @@ class Drawing:
             y += ROW * max(1, len(lane.rows))
             y += 4 if lane.is_frame else 2
         bottom = y + 4
+        # After the lanes, for the path runs under their bars, and before the notes, for it may add one.
         body += self._path()
         self._add_notes()
         foot = bottom + 36
@@ -157,6 +161,7 @@ class Drawing:
         """How many activations were at work at each moment, and the marks of time."""
         base = TOP + LOAD
         load = Load(self.story, self.whole, PLOT)
+        # A little lower than its room, so that the peak does not touch the heading.
         shape = load.shape(LABELS, base, LOAD - 4)
         side = LABELS - 8
         lines = [
@@ -181,6 +186,7 @@ class Drawing:
         for place, row in enumerate(lane.rows):
             y = lane.top + 1 + ROW * place
             for block in blocks_of(row, self.least):
+                # What is drawn alone says how it ended; a block only counts.
                 is_single = len(block) == 1
                 lines += self._bar(block[0], y) if is_single else self._block(block, y)
                 self.edges |= dict.fromkeys(block, y + BAR)
@@ -243,6 +249,7 @@ class Drawing:
 
     def _request(self, span: Span, y: float) -> list[str]:
         """What an activation waited for: model requests above, calls below."""
+        # The bars themselves are bounded already; what is in them could be any number.
         if self.requests_drawn == MAX_REQUESTS:
             self.requests_left += 1
             return []
@@ -281,9 +288,11 @@ class Drawing:
             right = max(self.x(piece.end), left + 1)
             if before is not None:
                 x0, y0 = before
+                # A piece that begins before the last one ended is within it: there is nothing to join.
                 goes_on = left >= x0 - 1.5
                 if goes_on and abs(y0 - y) > 1:
                     joins.append(_join(before, left, y))
+            # Strokes of one height become one path: a long run has thousands of them.
             row = rows.setdefault(y, [])
             _append(row, left, right)
             before = (right, y)
@@ -336,6 +345,7 @@ class Drawing:
         if self.lanes_left:
             self.notes.append(f"{self.lanes_left:,} more lanes are not drawn.")
         if len(self.notes) > MAX_NOTES:
+            # Each lane may add a note: a page of them would say less than a few.
             self.notes[MAX_NOTES:] = ["..."]
 
     def _legend(self, y: float) -> list[str]:

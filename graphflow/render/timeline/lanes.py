@@ -79,6 +79,7 @@ class _Lanes:
         inner = (*path, span.node)
         key: Key = (path, span.node)
         if inner in self.graphs:  # a graph that is a node here: its frame's lane is its own
+            # It has no lane of its own as a node, for both would show the same bars.
             key = (inner, "")
         elif span.is_alone:
             key = (path, "")
@@ -149,6 +150,7 @@ def at_once(story: Story) -> list[tuple[float, int]]:
     for at, change in changes:
         count += change
         if steps and steps[-1][0] == at:
+            # Two changes at one moment are one step: in between there was no time.
             steps.pop()
         steps.append((at, count))
     return steps
@@ -159,6 +161,7 @@ def union(stretches: Iterable[Stretch]) -> list[Stretch]:
     joined: list[Stretch] = []
     for start, end in sorted(stretches):
         if joined and start <= joined[-1][1]:
+            # Sorted by their begin, so that only the last one can touch what comes.
             first, last = joined.pop()
             joined.append((first, max(end, last)))
         else:

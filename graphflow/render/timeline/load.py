@@ -24,6 +24,7 @@ class Load:
         self.whole = whole
         self.width = width
         self.counts = [0] * (width + 1)
+        # The last step lasts to the end of the run.
         steps.append((whole, 0))
         for (at, count), (until, _) in pairwise(steps):
             first = self._column(at)
@@ -45,6 +46,7 @@ class Load:
                 continue
             before = count
             if column:
+                # A path of corners: to where the load changes, and up or down there.
                 path += f"H{left + column}"
             top = base - count * scale
             path += f"V{number(top)}"

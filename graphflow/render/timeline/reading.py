@@ -146,6 +146,7 @@ class _Reader:
         owner = self._owner(event)
         if owner is not None:
             self._owning.add(owner)
+            # From now on that call is taken: a second frame of the same name belongs to the next one.
             self.owners[event.frame] = owner
 
     def _owner(self, event: AnyEvent) -> Span | None:
@@ -173,6 +174,7 @@ class _Reader:
         if (frame, name) in self.causes:
             span.cause = self.causes[frame, name]
         else:
+            # A record of facts alone has no edges.
             span.cause = self.last.get(frame)
         span.parent = self.owners.get(frame)
         if span.parent is not None:
@@ -186,6 +188,7 @@ class _Reader:
         span = self.activations.pop(activation)
         how = NODE_ENDS[event.kind]
         self.close(span, event, how)
+        # What asked a model and ended before it answered, for it failed or was stopped, took its requests with it.
         for request in self.requests.pop(activation, ()):
             self.close(request, event, how, started=request.started)
         self.last[event.frame] = span
@@ -223,6 +226,7 @@ class _Reader:
         callee = str(event.node)
         span = self.add_within("call", event, caller, callee)
         self.calls[event.frame, event.call] = span
+        # Kept by activation, too: a frame tells who entered it, but not by which call.
         calls = self.open_calls.setdefault(_activation(event), [])
         calls.append(span)
 
