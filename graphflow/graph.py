@@ -259,6 +259,10 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         return mimebundle(self)
 
 
+RunnableGraph: TypeAlias = Graph[Any, Any]
+"""A graph that can be run, where it does not matter what it takes and answers."""
+
+
 @cache
 def _executor() -> Executor[Run[Any]]:
     """What runs graphs, loaded when something runs first: an import in `Graph.run` would cost every run a microsecond."""

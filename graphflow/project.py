@@ -16,21 +16,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import BaseModel
 
 from graphflow.errors import FileUnreadable, GraphflowError, InputInvalid, UnknownGraph
 from graphflow.files import is_graph_file, load_graph
 from graphflow.files.project_modules import project_above, shipped_root, widen
-from graphflow.graph import Graph
+from graphflow.graph import Graph, RunnableGraph
 from graphflow.messages.media import Media
 from graphflow.messages.types import arms, type_name
 
 ENDINGS = (".py", ".yaml", ".yml")
 """How files end that can hold a graph."""
-
-AnyGraph: TypeAlias = Graph[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def find_all(start: Path | None = None) -> list[Found]:
     return [found[name] for name in sorted(found)]
 
 
-def load(name_or_file: str, start: Path | None = None) -> AnyGraph:
+def load(name_or_file: str, start: Path | None = None) -> RunnableGraph:
     """The graph of that name, in that file, or `FILE:VARIABLE`.
 
     Raises:
@@ -131,7 +129,7 @@ def _files_like(stem: Path, name: str = "") -> list[Path]:
     return [stem.parent / near for near in difflib.get_close_matches(name, candidates, n=1)]
 
 
-def graph_in(file: Path, root: Path, variable: str = "") -> AnyGraph:
+def graph_in(file: Path, root: Path, variable: str = "") -> RunnableGraph:
     """The graph that a file declares: that of a variable, else the one that is called like the file, else the only one."""
     module = _imported(file, root)
     graphs = {name: value for name, value in vars(module).items() if isinstance(value, Graph)}
@@ -143,7 +141,7 @@ def graph_in(file: Path, root: Path, variable: str = "") -> AnyGraph:
     return graphs[variable]
 
 
-def _main_graph(file: Path, graphs: Mapping[str, AnyGraph]) -> AnyGraph:
+def _main_graph(file: Path, graphs: Mapping[str, RunnableGraph]) -> RunnableGraph:
     name = file.stem
     if name in graphs:
         return graphs[name]
@@ -196,7 +194,7 @@ def _line_in(error: BaseException, file: Path) -> str:
 
 
 # -- from a command line to a message --------------------------------------------------------------------------------------
-def read_message(graph: AnyGraph, text: str | None, settings: Mapping[str, str] | None = None) -> object:
+def read_message(graph: RunnableGraph, text: str | None, settings: Mapping[str, str] | None = None) -> object:
     """The message that a command line means: JSON, or text for a graph that takes text or has one field for it.
 
     Raises:
@@ -213,7 +211,7 @@ def read_message(graph: AnyGraph, text: str | None, settings: Mapping[str, str] 
     return _plain(graph, text)
 
 
-def _plain(graph: AnyGraph, text: str | None) -> object:
+def _plain(graph: RunnableGraph, text: str | None) -> object:
     """Text for a graph that takes text, JSON for any other."""
     takes = f"graph {graph.name!r} takes {type_name(graph.input)}"
     if text is None:
@@ -231,7 +229,7 @@ def _looks_like_object(text: str) -> bool:
 
 
 def _fields(
-    graph: AnyGraph, model: type[BaseModel], text: str | None, settings: Mapping[str, str]
+    graph: RunnableGraph, model: type[BaseModel], text: str | None, settings: Mapping[str, str]
 ) -> dict[str, object]:
     """The fields of a model: what the text is read as, and those that were set."""
     fields = _settings(graph, model, settings)
@@ -249,7 +247,7 @@ def _fields(
     return fields
 
 
-def _settings(graph: AnyGraph, model: type[BaseModel], settings: Mapping[str, str]) -> dict[str, object]:
+def _settings(graph: RunnableGraph, model: type[BaseModel], settings: Mapping[str, str]) -> dict[str, object]:
     for name in settings:
         if name not in model.model_fields:
             have = ", ".join(model.model_fields)
@@ -257,7 +255,7 @@ def _settings(graph: AnyGraph, model: type[BaseModel], settings: Mapping[str, st
     return {name: _value(name, value, model) for name, value in settings.items()}
 
 
-def _object(graph: AnyGraph, text: str) -> dict[str, Any]:
+def _object(graph: RunnableGraph, text: str) -> dict[str, Any]:
     try:
         fields: dict[str, Any] = json.loads(text)
     except ValueError as error:

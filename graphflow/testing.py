@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import log
-from typing import Any
 
 from graphflow.errors import ScriptError
 from graphflow.messages.message import to_text
@@ -46,24 +45,28 @@ def says(text: str, *, when: str | None = None, wait_s: float = 0.0) -> Scripted
     return Scripted(text=text, when=when, wait_s=wait_s)
 
 
-def gives(value: Any, *, when: str | None = None) -> Scripted:
+def gives(value: object, *, when: str | None = None) -> Scripted:
     """A reply of JSON: what an agent with a typed output expects."""
     return Scripted(text=to_text(value), when=when)
 
 
-def calls(name: str, /, *, when: str | None = None, **arguments: Any) -> Scripted:
+def calls(name: str, /, *, when: str | None = None, **arguments: object) -> Scripted:
     """A reply that calls one tool."""
     return Scripted(calls=[(name, to_text(arguments))], when=when)
 
 
 def both(*replies: Scripted) -> Scripted:
     """A reply that makes the calls of all these at once, in one turn."""
-    return Scripted("".join(r.text for r in replies), [call for r in replies for call in r.calls], replies[0].when)
+    together = Scripted(when=replies[0].when)
+    for reply in replies:
+        together.text += reply.text
+        together.calls += reply.calls
+    return together
 
 
 def weighs(**labels: float) -> Scripted:
-    """What a router's model says that tells probabilities: `weighs(billing=0.7, support=0.3)`."""
-    best = max(labels, key=lambda label: labels[label])
+    """A reply to a router, with the probability of each label: `weighs(billing=0.7, support=0.3)`."""
+    best = max(labels, key=labels.__getitem__)
     return Scripted(text=to_text({"label": best}), likely=tuple(labels.items()))
 
 
@@ -90,9 +93,9 @@ class ScriptedModel:
 
     top_logprobs = 20
 
-    def __init__(self, *replies: Any, tokens: tuple[int, int] = (10, 5), usd: float | None = 0.0) -> None:
+    def __init__(self, *replies: object, tokens: tuple[int, int] = (10, 5), usd: float | None = 0.0) -> None:
         self.name = "scripted"
-        self.left = [r if isinstance(r, Scripted) else says(r) if isinstance(r, str) else gives(r) for r in replies]
+        self.left = [_scripted(reply) for reply in replies]
         self.requests: list[Request] = []
         self.tokens = tokens
         self.usd = usd
@@ -107,11 +110,11 @@ class ScriptedModel:
             await asyncio.sleep(reply.wait_s)
         if reply.error is not None:
             raise reply.error
-        for position, word in enumerate(reply.text.split(" ")):
-            if reply.text:
-                yield TextDelta(word if position == 0 else " " + word)
+        for piece in _pieces(reply.text):
+            yield TextDelta(piece)
         for index, (name, arguments) in enumerate(reply.calls):
             yield CallDelta(index, id=f"call_{len(self.requests)}_{index}", name=name)
+            # In two pieces, as providers send them: whoever reads only the first is found out.
             half = len(arguments) // 2
             yield CallDelta(index, arguments=arguments[:half])
             yield CallDelta(index, arguments=arguments[half:])
@@ -126,25 +129,45 @@ class ScriptedModel:
             if reply.when is None or reply.when in last:
                 self.left.remove(reply)
                 return reply
-        left = ", ".join(_shown(r) for r in self.left) or "nothing"
+        left = self._shown_left() or "nothing"
         raise ScriptError(
             f"request {len(self.requests)} has no reply in the script; it ends with {last[-200:]!r}; left in the script: {left}"
         )
 
+    def _shown_left(self) -> str:
+        return ", ".join(_shown(reply) for reply in self.left)
+
     def done(self) -> None:
         """Fails if part of the script was never asked for."""
         if self.left:
-            raise ScriptError(
-                f"{len(self.left)} scripted replies were never asked for: {', '.join(_shown(r) for r in self.left)}"
-            )
+            raise ScriptError(f"{len(self.left)} scripted replies were never asked for: {self._shown_left()}")
 
     def __repr__(self) -> str:
         return f"<scripted model: {len(self.requests)} asked, {len(self.left)} left>"
 
 
+def _scripted(reply: object) -> Scripted:
+    """A reply as it may be given: made by one of the functions above, a text, or a value that goes as JSON."""
+    if isinstance(reply, Scripted):
+        return reply
+    if isinstance(reply, str):
+        return says(reply)
+    return gives(reply)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A text word by word, each with the space before it."""
+    if not text:
+        return
+    first, *others = text.split(" ")
+    yield first
+    for word in others:
+        yield f" {word}"
+
+
 def _places(text: str, likely: Sequence[tuple[str, float]]) -> tuple[Likely, ...]:
     """The tokens of `{"label":"..."}`: what is sure, the label with its rivals, and the rest."""
-    best = max(likely, key=lambda pair: pair[1])[0]
+    best, _ = max(likely, key=lambda pair: pair[1])
     head, tail = text.rsplit(best, 1)
     rivals = tuple((label, log(probability)) for label, probability in likely)
     return Likely(head, ((head, 0.0),)), Likely(best, rivals), Likely(tail, ((tail, 0.0),))
@@ -152,7 +175,8 @@ def _places(text: str, likely: Sequence[tuple[str, float]]) -> tuple[Likely, ...
 
 def _shown(reply: Scripted) -> str:
     if reply.calls:
-        return " and ".join(f"calls {name}({arguments})" for name, arguments in reply.calls)
+        calls = [f"calls {name}({arguments})" for name, arguments in reply.calls]
+        return " and ".join(calls)
     return f"says {reply.text[:60]!r}"
 
 
@@ -167,13 +191,19 @@ def _last_text(request: Request) -> str:
             return turn.text
 
 
+def _words(text: str) -> list[str]:
+    for sign in "?.,":
+        text = text.replace(sign, " ")
+    return text.lower().split()
+
+
 class FakeEmbedder:
     """Vectors of hashed words: texts that share words are near. Deterministic, no weights."""
 
     def __init__(self, size: int = 64, words: Callable[[str], Sequence[str]] | None = None) -> None:
         self.name = "fake"
         self.size = size
-        self.words = words or (lambda text: text.lower().replace("?", " ").replace(".", " ").replace(",", " ").split())
+        self.words = words or _words
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One unit vector per text."""
@@ -184,5 +214,5 @@ class FakeEmbedder:
         for word in self.words(text):
             digest = hashlib.sha256(word.encode()).digest()
             vector[digest[0] % self.size] += 1.0
-        length = sum(x * x for x in vector) ** 0.5 or 1.0
-        return [x / length for x in vector]
+        length = sum(value * value for value in vector) ** 0.5 or 1.0
+        return [value / length for value in vector]

@@ -5,17 +5,15 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from graphflow import errors
 from graphflow.cli.show import out
-from graphflow.graph import Graph
 from graphflow.project import load
+from graphflow.proofs.proven import AnyGraph
 from graphflow.render import Difference, diff, draw, draw_run, read_records, to_ascii, to_mermaid, walked
 from graphflow.render.forms.output import to_text
 from graphflow.render.layout.program import CannotWrite
-
-AnyGraph: TypeAlias = Graph[Any, Any]
 
 
 def levels(given: str | None) -> dict[str, Any]:

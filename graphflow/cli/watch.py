@@ -8,10 +8,11 @@ from collections.abc import Coroutine, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from graphflow.cli.approvals import Asker
 from graphflow.cli.event_file import EventFile
+from graphflow.cli.show import AnyRun
 from graphflow.cli.visible import visible
 from graphflow.errors import WalkCancelled
 from graphflow.events import (
@@ -28,17 +29,15 @@ from graphflow.events import (
     NodeFinished,
     NodeStarted,
 )
-from graphflow.graph import Graph
+from graphflow.graph import RunnableGraph
 from graphflow.redaction import scrub
 from graphflow.render.xml import was_cancelled
-from graphflow.run import Recorder, Run
+from graphflow.run import Recorder
 
 if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-AnyGraph: TypeAlias = Graph[Any, Any]
-AnyRun: TypeAlias = Run[Any]
 
 Place = tuple[str, ...]
 """Where something runs: the names of the graphs around it, from the outside in, and its own."""
@@ -51,7 +50,7 @@ class Terminated(WalkCancelled):
 
 
 def walk(
-    graph: AnyGraph,
+    graph: RunnableGraph,
     message: object,
     *,
     model: str | None,
@@ -105,7 +104,7 @@ async def _until_terminated(walking: Coroutine[Any, Any, AnyRun]) -> AnyRun:
             loop.remove_signal_handler(signal.SIGTERM)
 
 
-async def _quiet(graph: AnyGraph, message: object, model: str | None, asks: bool) -> AnyRun:
+async def _quiet(graph: RunnableGraph, message: object, model: str | None, asks: bool) -> AnyRun:
     approve = Asker(nullcontext).ask if asks else None
     try:
         return await graph.run(message, model=model, approve=approve)
@@ -113,7 +112,7 @@ async def _quiet(graph: AnyGraph, message: object, model: str | None, asks: bool
         raise _stopped(graph, getattr(cancelled, "run", None)) from None
 
 
-def _stopped(graph: AnyGraph, run: AnyRun | None) -> WalkCancelled:
+def _stopped(graph: RunnableGraph, run: AnyRun | None) -> WalkCancelled:
     """Ctrl-C as an error with the run: asyncio has cancelled the task, and the walk has wound down."""
     error = WalkCancelled(f"stopped while walking {graph.name!r}")
     if run is not None:
@@ -122,7 +121,7 @@ def _stopped(graph: AnyGraph, run: AnyRun | None) -> WalkCancelled:
 
 
 async def _watched(
-    graph: AnyGraph, message: object, model: str | None, sink: EventFile | None, live: bool, asks: bool
+    graph: RunnableGraph, message: object, model: str | None, sink: EventFile | None, live: bool, asks: bool
 ) -> AnyRun:
     picture = Picture(graph.name)
     screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()

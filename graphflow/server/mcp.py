@@ -19,14 +19,14 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from graphflow.errors import DeclarationError, GraphflowError, MissingExtra, ProjectError, ResultInvalid
 from graphflow.events import CallFinished, NodeFinished
-from graphflow.graph import Graph
+from graphflow.graph import RunnableGraph
 from graphflow.kinds.numbers import holds_no_number
 from graphflow.kinds.tool import read_for, result_text, spec_of
 from graphflow.kinds.wire_names import WireNames
@@ -51,9 +51,6 @@ HOST = "127.0.0.1"
 PATH = "/mcp"
 
 
-AnyGraph: TypeAlias = Graph[Any, Any]
-
-
 class GraphServer:
     """Graphs behind one server.
 
@@ -66,7 +63,7 @@ class GraphServer:
         MissingExtra: the extra `mcp` is not installed.
     """
 
-    def __init__(self, graphs: Sequence[AnyGraph], model: Model | str | None = None) -> None:
+    def __init__(self, graphs: Sequence[RunnableGraph], model: Model | str | None = None) -> None:
         names = WireNames(graph.name for graph in graphs)
         self.graphs = {names.spelling(graph.name): graph for graph in graphs}
         if len(self.graphs) < len(graphs):
@@ -106,7 +103,7 @@ class GraphServer:
         except Exception as error:  # a node's own
             return _failure(f"{graph.name} failed: {type(error).__name__}: {error_text(error)}")
 
-    async def _walk(self, graph: AnyGraph, message: object, progress: Progress) -> object:
+    async def _walk(self, graph: RunnableGraph, message: object, progress: Progress) -> object:
         run = graph.start(message, model=self.model)
         count = 0
         try:
@@ -192,7 +189,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def tool_of(name: str, graph: AnyGraph) -> Tool:
+def tool_of(name: str, graph: RunnableGraph) -> Tool:
     """A graph as a server lists it."""
     from mcp_types import Tool
 
@@ -230,7 +227,7 @@ def _is_object(output: Type) -> bool:
     return TypeAdapter(output).json_schema(mode="serialization").get("type") == "object"
 
 
-def _answer(graph: AnyGraph, output: object) -> CallToolResult:
+def _answer(graph: RunnableGraph, output: object) -> CallToolResult:
     from mcp_types import CallToolResult, TextContent
 
     media = media_in(output)
@@ -243,7 +240,7 @@ def _answer(graph: AnyGraph, output: object) -> CallToolResult:
     return CallToolResult(content=content, structured_content=_structured(graph, output))
 
 
-def _structured(graph: AnyGraph, output: object) -> Any:
+def _structured(graph: RunnableGraph, output: object) -> Any:
     if output_schema_of(graph.output) is None:
         return None
     if holds_no_number(output):
@@ -271,7 +268,7 @@ def _failure(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=scrub(text))], is_error=True)
 
 
-def serve(graphs: Sequence[AnyGraph], model: str | None, port: int | None, token: str) -> None:
+def serve(graphs: Sequence[RunnableGraph], model: str | None, port: int | None, token: str) -> None:
     """Serves until the client goes, or Ctrl-C."""
     server = GraphServer(graphs, model)
     try:
