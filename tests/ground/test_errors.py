@@ -44,6 +44,8 @@ MADE: dict[type[GraphflowError], Callable[[], GraphflowError]] = {
     tree.NodeTimeout: lambda: tree.NodeTimeout("slow", 0.5),
     tree.MissingExtra: lambda: tree.MissingExtra("it", "mcp", "no mcp"),
     tree.ToolError: lambda: ToolError("busy", retry=Retry(2)),
+    tree.RunOwned: lambda: tree.RunOwned("r1", "worker-2", 12.5),
+    tree.RunDamaged: lambda: tree.RunDamaged("r1", 7, "it is not JSON"),
 }
 
 
