@@ -116,7 +116,7 @@ NOTES: dict[str, dict[str, str]] = {
     "tool": dict.fromkeys(("parameters", "args_schema", "schema", "input_schema", "args"), FUNCTION),
     "server": dict.fromkeys(("args", "argv", "cmd", "command", "url"), PLACE),
 }
-"""What to do instead where it is no keyword that was meant, by what was given it."""
+"""What to do instead where no keyword was meant, by kind and word."""
 
 SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 

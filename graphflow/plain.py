@@ -32,9 +32,10 @@ DEEPEST = 100
 MOST = 1_000_000
 """Parts of a value that are shown, once it has to be looked at part by part."""
 LONGEST_REPR = 2_000
-"""Characters of a repr that stands for what is no data."""
+"""Characters of a repr that stands for what is not data."""
 
 ATOMS = frozenset({type(None), bool})
+LISTS = (list, tuple, set, frozenset, deque)
 
 
 def is_huge(value: int) -> bool:
@@ -48,10 +49,12 @@ def check_integers(value: Any) -> None:
     Raises:
         IntegerTooLong: there is one, as a value or as a key.
     """
-    if any(isinstance(part, int) and is_huge(part) for part in _parts(value)):
-        raise IntegerTooLong(
-            f"an integer of more than {DIGITS} digits cannot be written; hand over a smaller number, or what is needed of it"
-        )
+    for part in _parts(value):
+        if isinstance(part, int) and is_huge(part):
+            raise IntegerTooLong(
+                f"an integer of more than {DIGITS} digits cannot be written; hand over a smaller number, "
+                "or what is needed of it"
+            )
 
 
 def _parts(value: Any) -> Iterable[Any]:
@@ -71,17 +74,28 @@ def _parts(value: Any) -> Iterable[Any]:
 def _inner(part: Any) -> Iterable[Any] | None:
     """What is in a container, or None for everything else."""
     kind = type(part)
-    if kind is str or kind is int or kind is float or kind in ATOMS:
+    if kind is str or kind is int or kind is float or kind in ATOMS:  # nearly every part: asked first, and cheaply
         return None
     if isinstance(part, Mapping):
         return [*part.keys(), *part.values()]
-    if isinstance(part, (list, tuple, set, frozenset, deque)):
+    if isinstance(part, LISTS):
         return part
     if isinstance(part, BaseModel):
-        return [*part.__dict__.values(), *(part.__pydantic_extra__ or {}).values()]
-    if dataclasses.is_dataclass(part) and not isinstance(part, type):
-        return [getattr(part, field.name, None) for field in dataclasses.fields(part)]
+        extra = part.__pydantic_extra__ or {}
+        return [*part.__dict__.values(), *extra.values()]
+    if _is_dataclass(part):
+        return _named_fields(part).values()
     return None
+
+
+def _is_dataclass(value: object) -> bool:
+    """Whether a value is an instance of a dataclass, not the class."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _named_fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass; one that was never set is shown as None."""
+    return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
 
 
 def to_json_value(value: object) -> Any:
@@ -167,12 +181,11 @@ class _Careful:
         try:
             if isinstance(value, BaseModel):
                 return self._mapping(_fields_of(value), depth)
-            if dataclasses.is_dataclass(value) and not isinstance(value, type):
-                named = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
-                return self._mapping(named, depth)
+            if _is_dataclass(value):
+                return self._mapping(_named_fields(value), depth)
             if isinstance(value, Mapping):
                 return self._mapping(value, depth)
-            if isinstance(value, (list, tuple, set, frozenset, deque)):
+            if isinstance(value, LISTS):
                 return [self.shown(item, depth - 1) for item in _up_to(value, self.left)]
             return self._other(value)
         except Exception:  # a property, an iterator or a length of somebody's own that raises
@@ -183,8 +196,11 @@ class _Careful:
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         shown: dict[str, Any] = {}
         for key in _up_to(value, self.left):
-            name = self.shown(key, 1) if isinstance(key, (str, int, float, bytes)) else short_repr(key)
-            shown[name if isinstance(name, str) else str(name)] = self.shown(value[key], depth - 1)
+            if isinstance(key, (str, int, float, bytes)):
+                name = str(self.shown(key, 1))
+            else:
+                name = short_repr(key)
+            shown[name] = self.shown(value[key], depth - 1)
         return shown
 
     def _other(self, value: Any) -> Any:
@@ -198,8 +214,12 @@ class _Careful:
 
 def _fields_of(model: BaseModel) -> dict[str, Any]:
     """What a model shows of itself; a field that it leaves out everywhere is left out here as well."""
-    shown = {name: value for name, value in model.__dict__.items() if not _is_excluded(model, name)}
-    return {**shown, **(model.__pydantic_extra__ or {})}
+    shown: dict[str, Any] = {}
+    for name, value in model.__dict__.items():
+        if not _is_excluded(model, name):
+            shown[name] = value
+    shown.update(model.__pydantic_extra__ or {})
+    return shown
 
 
 def _is_excluded(model: BaseModel, name: str) -> bool:
@@ -216,7 +236,9 @@ def _up_to(values: Iterable[Any], most: int) -> Iterable[Any]:
 
 def _not_finite(value: float) -> str:
     """As JavaScript spells what JSON has no word for."""
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
 
 
 def bytes_text(data: bytes) -> str:

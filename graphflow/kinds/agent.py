@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, Unpack, cast, overload
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, Unpack, cast, overload
 
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.handoffs import Handoff, Handover, read_handoffs
@@ -41,6 +41,11 @@ from graphflow.model.turns import AssistantTurn, CacheMark, ToolTurn, Turn, User
 A = TypeVar("A")
 B = TypeVar("B")
 
+SystemPrompt: TypeAlias = Prompt | tuple[Prompt | CacheMark, ...]
+"""Standing instructions; of several texts those before a cache mark are worth keeping."""
+SystemTexts: TypeAlias = str | Sequence[str | CacheMark]
+ModelName: TypeAlias = Model | str
+
 TURNS = 16
 """Model calls of one activation at most, unless the agent says otherwise: what openagents allowed its ReAct loop."""
 PARALLEL_CALLS = 10
@@ -50,10 +55,10 @@ PARALLEL_CALLS = 10
 class Options(NodeOptions, SettingsOptions, total=False):
     """Everything about an agent but its name and types; `Agent` says what each means."""
 
-    model: Model | str | None
+    model: ModelName | None
     prompt: str | None
     prompt_file: str | None
-    system: str | Sequence[str | CacheMark] | None
+    system: SystemTexts | None
     tools: Sequence[Callee]
     sub_agents: Sequence[Callee]
     handoffs: Sequence[AnyNode | Handoff | str]
@@ -101,9 +106,9 @@ class Agent(Node[In, Out]):
     kind: ClassVar[str] = "agent"
     enters: ClassVar[Literal["never", "called", "always"]] = "called"
 
-    model: Model | str | None
+    model: ModelName | None
     prompt: Prompt | None
-    system: Prompt | tuple[Prompt | CacheMark, ...] | None
+    system: SystemPrompt | None
     examples: tuple[tuple[Any, Any], ...]
     max_turns: int
     max_parallel_calls: int
@@ -135,12 +140,12 @@ class Agent(Node[In, Out]):
         self,
         name: str,
         *,
-        model: Model | str | None = None,
+        model: ModelName | None = None,
         input: Type = None,
         output: Type = None,
         prompt: str | None = None,
         prompt_file: str | None = None,
-        system: str | Sequence[str | CacheMark] | None = None,
+        system: SystemTexts | None = None,
         tools: Sequence[Callee] = (),
         sub_agents: Sequence[Callee] = (),
         handoffs: Sequence[AnyNode | Handoff | str] = (),
@@ -422,24 +427,34 @@ class _Dialogue:
         return LimitExceeded("turns", turns, self.ctx.path, text=text)
 
 
-def _standing(system: Any, name: str) -> Prompt | tuple[Prompt | CacheMark, ...] | None:
+def _standing(system: object, name: str) -> SystemPrompt | None:
+    """The standing instructions: one template, or several with cache marks among them."""
     if system is None:
         return None
     if isinstance(system, str):
         return Prompt(system)
-    parts = tuple(system) if isinstance(system, (list, tuple)) else ()
-    if not parts or not all(isinstance(part, (str, CacheMark)) for part in parts):
+    given = tuple(system) if isinstance(system, (list, tuple)) else ()
+    parts: list[Prompt | CacheMark] = []
+    for part in given:
+        if isinstance(part, str):
+            parts.append(Prompt(part))
+        elif isinstance(part, CacheMark):
+            parts.append(part)
+    if not parts or len(parts) < len(given):
         raise DeclarationError(f"agent {name!r}: system={system!r} must be a text, or texts with CACHE among them")
-    return tuple(Prompt(part) if isinstance(part, str) else part for part in parts)
+    return tuple(parts)
 
 
 def _prompt(name: str, text: str | None, file: str | None, declared_in: str | None) -> Prompt | None:
-    if text is not None and file is not None:
-        raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
-    if file is not None:
-        base = Path(declared_in).parent if declared_in else Path.cwd()
-        return Prompt.read(base / file)
-    return None if text is None else Prompt(text)
+    """The template of the user's turn; a file lies beside the file that declares the agent."""
+    if text is not None:
+        if file is not None:
+            raise DeclarationError(f"agent {name!r} has both prompt and prompt_file; give one")
+        return Prompt(text)
+    if file is None:
+        return None
+    folder = Path(declared_in).parent if declared_in else Path.cwd()
+    return Prompt.read(folder / file)
 
 
 def _callees(*lists: Sequence[Callee]) -> tuple[Callee, ...]:

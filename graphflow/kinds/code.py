@@ -88,7 +88,7 @@ class Code(Tool[Any, Computed]):
 
     Args:
         name: what a model calls it.
-        calls: nodes (or names of nodes in the graph) that the code may call; a name that is no Python identifier becomes one.
+        calls: nodes (or names of nodes in the graph) that the code may call; a name that is not a Python identifier becomes one.
         memory_mib: memory of the code, in MiB.
         seconds: seconds it may compute, and seconds it may sleep. Waiting for calls does not count; `timeout_s` bounds all.
         printed_limit: characters of what it prints that are kept.

@@ -88,28 +88,32 @@ DEEPEST = 4
 
 def _python_type(schema: object, definitions: JsonSchema, depth: int = 0) -> str:
     """A JSON schema as Python writes the type."""
-    if not isinstance(schema, Mapping) or depth > DEEPEST:
+    if depth > DEEPEST:
         return "Any"
-    if "$ref" in schema:
-        name = str(schema["$ref"]).rsplit("/", 1)[-1]
-        return _python_type(definitions.get(name), definitions, depth + 1)
-    if "const" in schema or "enum" in schema:
-        values = schema.get("enum", [schema.get("const")])
-        listed = ", ".join(map(repr, values))
-        return f"Literal[{listed}]"
-    alternatives = schema.get("anyOf") or schema.get("oneOf")
-    if alternatives:
-        types = [_python_type(each, definitions, depth + 1) for each in alternatives]
-        return " | ".join(dict.fromkeys(types))
-    if schema.get("type") == "array":
-        item = _python_type(schema.get("items"), definitions, depth + 1)
-        return f"list[{item}]"
-    if schema.get("type") == "object":
-        return _object_type(schema, definitions, depth)
-    return _PLAIN_TYPES.get(str(schema.get("type")), "Any")
+    below = depth + 1
+    match schema:
+        case {"$ref": str(reference)}:
+            _, _, name = reference.rpartition("/")
+            return _python_type(definitions.get(name), definitions, below)
+        case {"enum": values}:
+            listed = ", ".join(map(repr, values))
+            return f"Literal[{listed}]"
+        case {"const": value}:
+            return f"Literal[{value!r}]"
+        case {"anyOf": [*alternatives]} | {"oneOf": [*alternatives]} if alternatives:
+            types = [_python_type(each, definitions, below) for each in alternatives]
+            return " | ".join(dict.fromkeys(types))
+        case {"type": "array", **rest}:
+            item = _python_type(rest.get("items"), definitions, below)
+            return f"list[{item}]"
+        case {"type": "object", **rest}:
+            return _object_type(rest, definitions, depth)
+        case {"type": str(kind)}:
+            return _PLAIN_TYPES.get(kind, "Any")
+    return "Any"
 
 
-def _object_type(schema: Mapping[str, Any], definitions: JsonSchema, depth: int) -> str:
+def _object_type(schema: Mapping[object, Any], definitions: JsonSchema, depth: int) -> str:
     """An object with fields as `{"name": str}`, one with any keys as `dict[str, int]`."""
     properties = schema.get("properties")
     if properties:
@@ -145,7 +149,7 @@ def arguments_for(node: AnyNode, args: Sequence[Any], kwargs: Mapping[str, Any])
     Raises:
         TypeError: there are too many arguments, or one twice.
         ArgumentsInvalid: they do not fit.
-        ResultInvalid: one is no plain data.
+        ResultInvalid: one is not plain data.
     """
     name = function_name(node.name)
     fields = _fields(node)

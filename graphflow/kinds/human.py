@@ -39,7 +39,7 @@ class Human(Node[In, Out]):
     ) -> None:
         if not callable(ask):
             raise DeclarationError(
-                f"human {name!r}: ask={ask!r} is no function; give an async function of (name, message)"
+                f"human {name!r}: ask={ask!r} is not a function; give an async function of (name, message)"
             )
         self._declare(name, ports=(Port("input", input),), output=output, description=description, **options)
         self.__dict__["ask"] = ask

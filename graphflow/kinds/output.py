@@ -14,7 +14,7 @@ from graphflow.messages.types import Type, adapter_of, type_name
 from graphflow.model.reply import Reply, fenced_blocks
 
 WRAPPER = "result"
-"""The field that carries what is no JSON object itself: providers want an object at the root of a schema."""
+"""The field that carries what is not a JSON object itself: providers want an object at the root of a schema."""
 
 
 @lru_cache(maxsize=1024)
@@ -105,7 +105,7 @@ def read_output(text: str, kind: Type, wrapped: bool) -> Any:
     """The value that a model's text spells.
 
     Raises:
-        OutputInvalid: it is no JSON, or does not fit; the text can be shown to the model.
+        OutputInvalid: it is not JSON, or does not fit; the text can be shown to the model.
     """
     data = _json_in(text, kind)
     if wrapped and isinstance(data, dict) and set(data) == {WRAPPER}:

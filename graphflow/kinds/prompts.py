@@ -114,20 +114,23 @@ class Prompt(Displayed):
         """Attributes of `ctx`, `deps` and `message` that these do not have."""
         from jinja2 import nodes
 
-        owners = {"message": list(kinds), "deps": [] if deps is None else [deps]}
+        owners: dict[str, list[Type]] = {"message": list(kinds)}
+        if deps is not None:
+            owners["deps"] = [deps]
+        have = ", ".join(sorted(CONTEXT_FIELDS))
         problems: list[str] = []
         for access in tree.find_all(nodes.Getattr):
-            if not isinstance(access.node, nodes.Name):
-                continue
-            base, name = access.node.name, access.attr
-            where = f"prompt{self._place()} uses {base}.{name}"
-            if base == "ctx" and name not in CONTEXT_FIELDS:
-                have = ", ".join(sorted(CONTEXT_FIELDS))
+            owner = access.node
+            if not isinstance(owner, nodes.Name):
+                continue  # of a value that is only known at run time
+            name = access.attr
+            where = f"prompt{self._place()} uses {owner.name}.{name}"
+            if owner.name == "ctx" and name not in CONTEXT_FIELDS:
                 problems.append(f"{where}; ctx has: {have}")
-            for owner in owners.get(base, ()):
-                if not _may_have(owner, name):
-                    near = _near(name, known_fields(owner) or frozenset())
-                    problems.append(f"{where}, and {type_name(owner)} has no {name!r}{near}")
+            for kind in owners.get(owner.name, ()):
+                if not _may_have(kind, name):
+                    near = _near(name, known_fields(kind) or frozenset())
+                    problems.append(f"{where}, and {type_name(kind)} has no {name!r}{near}")
         return problems
 
     @property

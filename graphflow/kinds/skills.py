@@ -142,7 +142,7 @@ class Skills(Tool[Any, str]):
         """The text that was asked for, or what a script answered.
 
         Raises:
-            ToolError: there is no such skill or file, or it is no text.
+            ToolError: there is no such skill or file, or it is not text.
         """
         given = next(iter(inputs.values()))
         if isinstance(given, str):  # on an edge, text is a name

@@ -136,7 +136,7 @@ def _refusal(call: ToolCall, text: str) -> ToolResult:
 def _cut_off(reply: Reply, ctx: Context) -> dict[int, ToolResult]:
     """The refusals of calls that may not be whole, by their place in the turn.
 
-    Where an answer broke off, a call without arguments is no call with the defaults: its arguments had not come yet. And
+    Where an answer broke off, a call without arguments is not one with the defaults: its arguments had not come yet. And
     wires whose arguments are objects show one that was cut as an empty object.
     """
     why = _BROKEN_OFF.get(reply.finish)
