@@ -131,14 +131,14 @@ class _Straight:
                 at = perf_counter()
                 note((slot.index, started, at, output))
                 started = at
-                given = message
-                if not slot.passes_input:
-                    message = output
                 link = slot.alone
                 if link is None:
-                    self.given = given
+                    self.given = message
+                    onward = message if slot.passes_input else output
                     choose = self.next if slot.handoff_links is None else self.hand_over_or_next
-                    link, message = choose(slot, output, message)
+                    link, message = choose(slot, output, onward)
+                elif not slot.passes_input:
+                    message = output
                 slot = slots[link.target]
                 if slot.index == end:
                     return slot, message
