@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic
 
 from graphflow.display import Displayed
-from graphflow.runtime.run_record import Out, Recorder, RunRecord, Step
+from graphflow.runtime.run_record import Out, Recorder, RunRecord
+from graphflow.runtime.steps import Step
 
 if TYPE_CHECKING:
     from graphflow.render import Timeline

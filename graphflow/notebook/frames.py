@@ -8,7 +8,8 @@ from graphflow.errors import MissingExtra
 from graphflow.plain import to_json_value
 from graphflow.redaction import scrub, scrubbed
 from graphflow.render.xml import error_words, was_cancelled
-from graphflow.runtime.run_record import RunRecord, Step
+from graphflow.runtime.run_record import RunRecord
+from graphflow.runtime.steps import Step
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -20,7 +20,8 @@ from graphflow.render.page import walked_picture
 from graphflow.render.timeline import Timeline, read_story
 from graphflow.render.timeline.critical import longest
 from graphflow.render.xml import error_words, seconds_text, was_cancelled, xml
-from graphflow.runtime.run_record import RunRecord, Step
+from graphflow.runtime.run_record import RunRecord
+from graphflow.runtime.steps import Step
 
 DULL = ("activation", "scope", "started", "call", "port", "parent")
 """Fields of events that a table leaves out."""

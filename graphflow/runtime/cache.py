@@ -29,7 +29,8 @@ from graphflow.declaration.node import AnyNode
 
 Key = tuple[Any, ...]
 """The node, what it was asked, and what it could see of its run."""
-Entry = tuple[float, "asyncio.Future[Any]"]
+Answer = asyncio.Future[Any]
+Entry = tuple[float, Answer]
 """Until when an answer holds, by the process clock, and the answer."""
 MAX_ANSWERS = 4096
 """Answers in a table; the oldest goes first."""
@@ -53,7 +54,7 @@ class Cache:
             return None
         return key
 
-    def get(self, key: Key) -> asyncio.Future[Any] | None:
+    def get(self, key: Key) -> Answer | None:
         """The answer, or what will be it; None if there is none, or it no longer holds."""
         entry = self._known.get(key)
         if entry is None:
@@ -66,9 +67,9 @@ class Cache:
             return None
         return future
 
-    def begin(self, key: Key, seconds: float) -> asyncio.Future[Any]:
+    def begin(self, key: Key, seconds: float) -> Answer:
         """A place for an answer that somebody is working on."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: Answer = asyncio.get_running_loop().create_future()
         node: AnyNode = key[0]
         now = time.monotonic()
         until = inf if node.cache is True else now + seconds
@@ -84,7 +85,7 @@ class Cache:
                 return
             self._known.popitem(last=False)
 
-    def forget(self, key: Key, future: asyncio.Future[Any]) -> None:
+    def forget(self, key: Key, future: Answer) -> None:
         """Takes back an answer that was not given after all."""
         entry = self._known.get(key)
         if entry is not None and entry[1] is future:

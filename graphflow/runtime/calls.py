@@ -35,12 +35,13 @@ UNFIT = "[arguments that do not fit]"
 
 
 # -- calls -------------------------------------------------------------------------------------------------------------
-async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: Any, read: Read) -> Any:
+async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: object, read: Read) -> Any:
     """The answer of a node that another one calls."""
     await let_timers_stop()
     caller, activation = ctx.node, ctx.activation
     node = find_callee(caller, callee, frame.edges_of(caller))
-    tell, clock = frame.shared.run.tell, frame.clock
+    tell = frame.shared.run.tell
+    clock = frame.clock
     frame.ledger.charge("steps")  # a call that is refused is no step: nothing is told of it
     frame.shared.calls += 1
     number = frame.shared.calls
@@ -49,23 +50,53 @@ async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: Any, 
         given = read(node, message)
     except Exception as error:
         given, unfit = UNFIT, error
-    tell(CallStarted(clock(), frame.number, activation, number, caller.name, node.name, copy_of(given)))
+    begun = CallStarted(
+        clock(),
+        frame.number,
+        activation,
+        call=number,
+        caller=caller.name,
+        node=node.name,
+        input=copy_of(given),
+    )
+    tell(begun)
     started = clock()
     try:
         if unfit is not None:
             raise unfit
         # Nothing has been awaited so far, so the order of equal questions is that of the code which asks them.
-        place = ctx.asking.ask(node.name, given, lasting=node.asked_once)
+        lasting = node.asked_once
+        place = ctx.asking.ask(node.name, given, lasting=lasting)
         policies = frame.policies_of(caller, ctx.policies)
         frame.judge(node, given, place, policies)
         under_way = Call(caller, place, policies, ctx.conversation)
         port = node.ports[0].name if node.enters == "never" else ""
         invocation = Invocation(frame, node, {port: given}, activation, under_way)
-        output = await within(copy_context(), answered_once(invocation, _carried_out))
+        answer = answered_once(invocation, _carried_out)
+        # What the callee sets in its context variables stays with it.
+        output = await within(copy_context(), answer)
     except BaseException as error:
-        tell(CallFailed(clock(), frame.number, activation, number, node.name, error, started))
+        failed = CallFailed(
+            clock(),
+            frame.number,
+            activation,
+            call=number,
+            node=node.name,
+            error=error,
+            started=started,
+        )
+        tell(failed)
         raise
-    tell(CallFinished(clock(), frame.number, activation, number, node.name, copy_of(output), started))
+    finished = CallFinished(
+        clock(),
+        frame.number,
+        activation,
+        call=number,
+        node=node.name,
+        output=copy_of(output),
+        started=started,
+    )
+    tell(finished)
     return output
 
 
@@ -87,10 +118,12 @@ async def _entered(invocation: Invocation) -> Any:
 
 
 # -- frames ------------------------------------------------------------------------------------------------------------
-async def enter(invocation: Invocation, message: Any, limits: Limits | None) -> Any:
+async def enter(invocation: Invocation, message: object, limits: Limits | None) -> Any:
     """Pushes a frame for a graph or agent and walks it to its end."""
     node, call = invocation.node, invocation.call
-    conversation = call.conversation if call is not None and node.isolation == "shared" else None
+    conversation = None
+    if call is not None and node.isolation == "shared":
+        conversation = call.conversation
     if conversation is None:
         return await _pushed_and_walked(invocation, message, limits)
     # Two agents that share a conversation speak one after the other.
@@ -98,11 +131,14 @@ async def enter(invocation: Invocation, message: Any, limits: Limits | None) -> 
         return await _pushed_and_walked(invocation, message, limits)
 
 
-async def _pushed_and_walked(invocation: Invocation, message: Any, limits: Limits | None) -> Any:
+async def _pushed_and_walked(invocation: Invocation, message: object, limits: Limits | None) -> Any:
     outer, node = invocation.frame, invocation.node
     target, edge_limits = node.entry()
-    is_graph = isinstance(target, ProvenGraph)
-    graph = target if isinstance(target, ProvenGraph) else solo(target)
+    if isinstance(target, ProvenGraph):
+        graph, callees = target, None
+    else:
+        # Alone on its arrows, it calls along the edges that it has in the graph around.
+        graph, callees = solo(target), outer.callees
     own = tightest(graph.limits, edge_limits, limits)
     ledger = outer.ledger.enter(node.name, own)  # refuses by depth, before anything is done
     message = check_input(graph, message)
@@ -116,12 +152,13 @@ async def _pushed_and_walked(invocation: Invocation, message: Any, limits: Limit
         graph.model if graph.model is not None else outer.default,
         deps,
         also(invocation.policies, node.policy, graph.policy),
-        None if is_graph else outer.callees,
+        callees,
         _conversation_for(invocation),
         invocation.given({"": message}),
         target,
     )
-    tell, clock, number = outer.shared.run.tell, frame.clock, frame.number
+    tell = outer.shared.run.tell
+    clock, number = frame.clock, frame.number
     tell(FrameEntered(clock(), number, outer.number, invocation.activation, ledger.path, message))
     try:
         output = await walked(frame, message)

@@ -41,10 +41,10 @@ Make = Callable[[str, Ledger], R]
 
 def begin(
     graph: AnyGraph,
-    message: Any,
+    message: object,
     make: Make[R],
     *,
-    deps: Any = None,
+    deps: object = None,
     model: Model | str | None = None,
     limits: Limits | None = None,
     session: str | None = None,
@@ -127,7 +127,7 @@ def _check_options(graph: AnyGraph, policy: Policy | None, approve: Approve | No
     raise DeclarationError(f"{whose}: keep_steps={keep_steps!r}; it must be a number of activations, 0 or more")
 
 
-async def drive(run: R, frame: Frame, message: Any) -> R:
+async def drive(run: R, frame: Frame, message: object) -> R:
     """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
     run._task = asyncio.current_task()
     run.tell(RunStarted(0.0, 0, run.graph, message))
@@ -179,7 +179,7 @@ async def _close(shared: RunScope) -> None:
         raise asyncio.CancelledError
 
 
-def _end(run: RunRecord[Any], frame: Frame, status: Status, error: BaseException | None, output: Any = None) -> None:
+def _end(run: RunRecord[Any], frame: Frame, status: Status, error: BaseException | None, output: object = None) -> None:
     run.status = status
     run.error = error
     run.ended = time.perf_counter()
@@ -214,12 +214,12 @@ class Executor(Generic[R]):
     def __init__(self, make: Make[R]) -> None:
         self.make = make
 
-    def run(self, graph: AnyGraph, message: Any, **options: Any) -> Coroutine[Any, Any, R]:
+    def run(self, graph: AnyGraph, message: object, **options: Any) -> Coroutine[Any, Any, R]:
         """`Graph.run`, up to what has to be awaited."""
         run, frame, message = begin(graph, message, self.make, **options)
         return drive(run, frame, message)
 
-    def start(self, graph: AnyGraph, message: Any, **options: Any) -> R:
+    def start(self, graph: AnyGraph, message: object, **options: Any) -> R:
         """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
         run, frame, message = begin(graph, message, self.make, observed=True, **options)
         loop = asyncio.get_running_loop()

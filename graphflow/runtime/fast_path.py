@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import Any
 
 from graphflow.concurrency import attempt, let_timers_stop
 from graphflow.declaration.handoffs import Handover, without_turns
@@ -31,7 +30,7 @@ GIVE_WAY = 512
 """Hops between turns for others: 0.04 µs a hop, measured; giving way at each hop costs 2.8 µs."""
 
 
-async def walk_straight(frame: Frame, message: Any) -> Any:
+async def walk_straight(frame: Frame, message: object) -> object:
     """The output of a graph without forks and joins."""
     path = _Straight(frame)
     program = frame.program
@@ -48,9 +47,6 @@ async def walk_straight(frame: Frame, message: Any) -> Any:
         slot, message = await path.hops(slot, message)
     path.flush(path.count)
     return [message] if program.ends == "all" else message
-
-
-NONE: list[int] = []
 
 
 class _Straight:
@@ -76,7 +72,7 @@ class _Straight:
         program, ledger = frame.program, frame.ledger
         self.frame = frame
         self.ledger = ledger
-        self.laps = [0] * program.laps if program.laps else NONE
+        self.laps = [0] * program.laps
         """How often each lap edge was taken."""
         self.default = ledger.limits.laps or DEFAULT_LAPS
         """How often one without a limit of its own may be taken."""
@@ -90,15 +86,18 @@ class _Straight:
         self.metered = self.attempted or ledger.timed or ledger.metered("steps")
         """Whether each step has to be charged before it is made; else they are only counted."""
         self.started = 0.0
-        self.given: Any = None
+        self.given: object = None
         """What the node was given whose answer is being sent on."""
-        task = asyncio.current_task() if frame.origin is not None else frame.shared.run._task
+        # The outermost frame is walked in the run's own task; asking asyncio for it costs more.
+        task = frame.shared.run._task
+        if frame.origin is not None:
+            task = asyncio.current_task()
         assert task is not None
         self.task = task
         self.cancelled = task.cancelling()
         """Requests to stop that were there before this walk, and are not meant for it."""
 
-    async def hops(self, slot: Slot, message: Any) -> tuple[Slot, Any]:
+    async def hops(self, slot: Slot, message: object) -> tuple[Slot, object]:
         """Goes on until END, or until a node fails and its `Failure` edge says where to go on."""
         # What a hop reads is local: an attribute would be looked up again at each of millions of hops.
         frame = self.frame
@@ -149,7 +148,7 @@ class _Straight:
         finally:
             self.count = count
 
-    async def give_way(self, stretch: Stretch, slot: Slot, message: Any, count: int) -> Stretch:
+    async def give_way(self, stretch: Stretch, slot: Slot, message: object, count: int) -> Stretch:
         """Gives others their turn; the row of the journal to go on with."""
         await asyncio.sleep(0)
         if self.laps and count - stretch.first >= LONG:
@@ -190,7 +189,7 @@ class _Straight:
     def cancelled_error(self) -> WalkCancelled:
         return WalkCancelled(f"the walk of {self.frame.program.name!r} was cancelled")
 
-    def stretch(self, first: int, slot: Slot, message: Any) -> Stretch:
+    def stretch(self, first: int, slot: Slot, message: object) -> Stretch:
         """A new row of the journal for the hops from here on."""
         frame = self.frame
         stretch = Stretch(frame.number, first, slot.index, message, self.laps)
@@ -201,7 +200,7 @@ class _Straight:
             run.drop_old(frame.number, 2 * frame.program.size)
         return stretch
 
-    def next(self, slot: Slot, output: Any, message: Any) -> tuple[Link, Any]:
+    def next(self, slot: Slot, output: object, message: object) -> tuple[Link, object]:
         """The one link that an output takes, and what travels on it."""
         unit = arm_of(slot, output) if slot.arms else -1
         # Nothing forks here, so the first link that fits is the only one.
@@ -223,17 +222,19 @@ class _Straight:
             self.laps[index] = 0
         return link, message
 
-    def hand_over_or_next(self, slot: Slot, output: Any, message: Any) -> tuple[Link, Any]:
+    def hand_over_or_next(self, slot: Slot, output: object, message: object) -> tuple[Link, object]:
         """The same for a node that may hand the walk over."""
         if type(output) is not Handover or slot.handoff_links is None:
             return self.next(slot, output, message)
-        return self.crossed(slot, slot.handoff_links[output.target], output.travelling)
+        link = slot.handoff_links[output.target]
+        return self.crossed(slot, link, output.travelling)
 
-    def crossed(self, slot: Slot, link: Link, message: Any) -> tuple[Link, Any]:
+    def crossed(self, slot: Slot, link: Link, message: object) -> tuple[Link, object]:
         """Counts the laps of the link that is taken; where they are used up, `LimitReached` goes instead."""
         if self._is_used_up(link):
-            reached = LimitReached(limit="laps", value=self._limit_of(link), message=without_turns(message))
-            return self._counted(self._instead_of(slot, link)), reached
+            value, instead = self._limit_of(link), self._instead_of(slot, link)
+            reached = LimitReached(limit="laps", value=value, message=without_turns(message))
+            return self._counted(instead), reached
         return self._counted(link), message
 
     def _instead_of(self, slot: Slot, link: Link) -> Link:
@@ -242,8 +243,8 @@ class _Straight:
             link = slot.limit_links[0]
             if not self._is_used_up(link):
                 return link
-        error = laps_used_up(self.frame.program, self.frame.path, link, self._limit_of(link))
-        raise _Ended(error)
+        frame, value = self.frame, self._limit_of(link)
+        raise _Ended(laps_used_up(frame.program, frame.path, link, value))
 
     def _counted(self, link: Link) -> Link:
         if link.lap is not None:
@@ -253,12 +254,17 @@ class _Straight:
         return link
 
     def _is_used_up(self, link: Link) -> bool:
-        return link.lap is not None and self.laps[link.lap_index] >= self._limit_of(link)
+        if link.lap is None:
+            return False
+        taken = self.laps[link.lap_index]
+        return taken >= self._limit_of(link)
 
     def _limit_of(self, link: Link) -> int:
         return link.limit or self.default
 
-    def failed(self, slot: Slot, message: Any, error: BaseException, count: int, answered: bool) -> tuple[Slot, Any]:
+    def failed(
+        self, slot: Slot, message: object, error: BaseException, count: int, answered: bool
+    ) -> tuple[Slot, object]:
         """Journals how an activation ended that gave no output; where to go on, or the error again.
 
         `answered` says that the node did answer, and a guard on its way raised: the answer is journaled already.
@@ -267,7 +273,8 @@ class _Straight:
         self.flush(count)
         if isinstance(error, _Ended):
             raise error.error from None
-        at, number, name = frame.clock(), frame.number, slot.name
+        name = slot.name
+        at, number = frame.clock(), frame.number
         started = self.started - frame.shared.run.began
         if frame.ends(error):
             frame.tell(Stopped(at, number, "limited", error))
@@ -278,14 +285,18 @@ class _Straight:
         if stop:
             frame.tell(Stopped(at, number, "cancelled", self.cancelled_error()))
             frame.tell(NodeCancelled(at, number, count, name, started))
-            raise error if not isinstance(error, Exception) else asyncio.CancelledError
+            # An ordinary error came of the cancellation, and would be taken for a failure further out.
+            if isinstance(error, Exception):
+                raise asyncio.CancelledError
+            raise error
         if isinstance(error, asyncio.CancelledError):  # nobody asked this walk to stop: it is the node's own failure
             error = stray(name, error)
         if not answered:
             frame.tell(NodeFailed(at, number, count, name, error, started))
-        return self.mended(slot, self.given if answered else message, error)
+        given = self.given if answered else message
+        return self.mended(slot, given, error)
 
-    def mended(self, slot: Slot, given: Any, error: BaseException) -> tuple[Slot, Any]:
+    def mended(self, slot: Slot, given: object, error: BaseException) -> tuple[Slot, object]:
         """Where a walk goes on behind a failure, and with what; without an edge for it, it ends."""
         if not slot.failure_links or not isinstance(error, Exception):
             raise error

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from graphflow.declaration.background import Background
 from graphflow.declaration.handoffs import Handoff
@@ -33,7 +33,10 @@ from graphflow.runtime.cache import copied
 from graphflow.runtime.run_scope import RunScope
 from graphflow.walk.machine import Walk
 
-Read = Callable[[AnyNode, Any], Any]
+H = TypeVar("H")
+Answer = Coroutine[Any, Any, Any]
+"""What has to be awaited for an answer. Its type is the callee's, which only the caller's code knows."""
+Read = Callable[[AnyNode, Any], object]
 """Makes of what a caller gives what the callee takes."""
 
 
@@ -46,8 +49,8 @@ class Shell:
         enter: enters a graph or an agent as a frame of its own.
     """
 
-    call: Callable[[Frame, Context, AnyNode | str, Any, Read], Coroutine[Any, Any, Any]]
-    enter: Callable[[Invocation, Any, Limits | None], Coroutine[Any, Any, Any]]
+    call: Callable[[Frame, Context, AnyNode | str, object, Read], Answer]
+    enter: Callable[[Invocation, object, Limits | None], Answer]
 
 
 class Call:
@@ -78,7 +81,7 @@ class Invocation:
         self,
         frame: Frame,
         node: AnyNode,
-        inputs: Mapping[str, Any],
+        inputs: Mapping[str, object],
         activation: int,
         call: Call | None = None,
     ) -> None:
@@ -90,12 +93,12 @@ class Invocation:
         """Of a call, the activation that makes it."""
         self.call = call
 
-    def given(self, inputs: Mapping[str, Any]) -> Invocation:
+    def given(self, inputs: Mapping[str, object]) -> Invocation:
         """The same with other messages."""
         return Invocation(self.frame, self.node, inputs, self.activation, self.call)
 
     @property
-    def message(self) -> Any:
+    def message(self) -> object:
         """What the node was given: its message, or the messages by port."""
         return sole_message(self.inputs)
 
@@ -220,7 +223,7 @@ class Frame:
         value = getattr(book.limits, limit)
         self.tell(LimitWarning(self.clock(), self.number, limit, used, value))
 
-    def held(self, name: str, make: Callable[[], Any]) -> Any:
+    def held(self, name: str, make: Callable[[], H]) -> H:
         """What the run holds under that name, made when it is first asked for; its `close()` is awaited when the run ends."""
         return self.shared.hold(name, make)
 
@@ -265,13 +268,11 @@ class Frame:
         self.tell(ArtifactKept(self.clock(), self.number, activation, node, artifact))
         return artifact
 
-    def call(
-        self, ctx: Context, callee: AnyNode | str, message: Any, read: Read = read_message
-    ) -> Coroutine[Any, Any, Any]:
+    def call(self, ctx: Context, callee: AnyNode | str, message: object, read: Read = read_message) -> Answer:
         """Calls a node along a call edge."""
         return self.shell.call(self, ctx, callee, message, read)
 
-    def enter(self, activation: int, node: AnyNode, message: Any, limits: Limits | None) -> Coroutine[Any, Any, Any]:
+    def enter(self, activation: int, node: AnyNode, message: object, limits: Limits | None) -> Answer:
         """Enters a graph or an agent as a frame of its own, and walks it to its end."""
         return self.shell.enter(Invocation(self, node, {"": message}, activation), message, limits)
 
@@ -311,14 +312,14 @@ class Frame:
             around = self.policies
         return also(around, caller.policy)
 
-    def permit(self, ctx: Context, node: AnyNode, given: Any) -> None:
+    def permit(self, ctx: Context, node: AnyNode, given: object) -> None:
         """Refuses a hand-over that a policy does not allow."""
         whom = f"handing over to {node.name}"
         place = Asking(ctx.place).ask(whom, given, lasting=False)
         policies = self.policies_of(ctx.node, ctx.policies)
         self.judge(node, given, place, policies)
 
-    def judge(self, node: AnyNode, given: Any, place: Place, policies: Sequence[Policy]) -> None:
+    def judge(self, node: AnyNode, given: object, place: Place, policies: Sequence[Policy]) -> None:
         """Refuses what one of these policies does not allow.
 
         Raises:
@@ -332,7 +333,7 @@ class Frame:
             if why is not None:
                 raise PolicyRefused(f"{node.name!r} may not be called here: {why}")
 
-    def use_of(self, node: AnyNode, given: Any, place: Place) -> Use:
+    def use_of(self, node: AnyNode, given: object, place: Place) -> Use:
         """A call as policies and people are shown it."""
         target, _ = node.entry()
         return Use(
@@ -365,7 +366,7 @@ class Frame:
                 self._within = origin.place
         return self._within
 
-    def place_of(self, node: AnyNode, inputs: Mapping[str, Any], activation: int) -> Place:
+    def place_of(self, node: AnyNode, inputs: Mapping[str, object], activation: int) -> Place:
         """Where an activation stands: the same for all of its tries."""
         if self.places is None:
             self.places = {}
@@ -376,7 +377,7 @@ class Frame:
             self.places[activation] = place
         return place
 
-    def _new_place(self, node: AnyNode, inputs: Mapping[str, Any], activation: int) -> Place:
+    def _new_place(self, node: AnyNode, inputs: Mapping[str, object], activation: int) -> Place:
         if self.origin is not None:
             assert self.asking is not None
             whom = f"{node.name} {self.scope_of(activation)}"
@@ -423,7 +424,7 @@ def is_done_once(node: AnyNode) -> bool:
     return node.meter is not None and node.asked_once
 
 
-def sole_message(inputs: Mapping[str, Any]) -> Any:
+def sole_message(inputs: Mapping[str, object]) -> object:
     """What a node was given: its message, or the messages by port."""
     if len(inputs) != 1:
         return inputs

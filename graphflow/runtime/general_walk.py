@@ -103,7 +103,7 @@ class GeneralWalk:
         self.metered = frame.ledger.timed or frame.ledger.metered("steps")
         """Whether each step has to be charged before it is made; else they are only counted."""
 
-    async def output(self, message: Any) -> Any:
+    async def output(self, message: object) -> Any:
         """Walks to the graph's output."""
         finish = await self._finish(message)
         if finish.error is not None:
@@ -114,7 +114,7 @@ class GeneralWalk:
         """Seconds since the run began."""
         return perf_counter() - self.began
 
-    async def _finish(self, message: Any) -> Finish:
+    async def _finish(self, message: object) -> Finish:
         begun = RunStarted(self.clock(), self.number, self.frame.program.name, message)
         first = self._perform(self.walk.apply(begun, copy_context()))
         if first is not None:

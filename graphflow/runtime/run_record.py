@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Generator, Sequence
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -23,17 +22,11 @@ from graphflow.events import (
     ArtifactKept,
     BackgroundFinished,
     CallFailed,
-    CallFinished,
-    CallStarted,
     Event,
     Events,
-    ModelFinished,
-    NodeCancelled,
     NodeFailed,
     NodeFinished,
-    NodeStarted,
     RunEnded,
-    Scope,
     Status,
     to_record,
 )
@@ -43,6 +36,8 @@ from graphflow.limits import Ledger, Usage
 from graphflow.messages.artifacts import Artifact
 from graphflow.proofs.report import counted
 from graphflow.runtime.derivation import FrameInfo, beginnings_of, derived
+from graphflow.runtime.steps import Step as Step
+from graphflow.runtime.steps import frames_of, node_of, steps_of, usage_by
 from graphflow.walk.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -52,38 +47,6 @@ Out = TypeVar("Out", covariant=True)
 
 
 Failed = NodeFailed | CallFailed | BackgroundFinished
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One activation or call that has ended: what went in, what came out, how long it took.
-
-    Attributes:
-        node: the node's name.
-        path: names of the frames around it.
-        scope: the forks and laps that led to it; empty for calls.
-        input: its message, or the messages by port.
-        output: its answer, if it gave one.
-        error: its exception, if it raised one.
-        started: seconds since the run began.
-        ended: seconds since the run began.
-        caller: the node that called it along a call edge, or None.
-    """
-
-    node: str
-    path: tuple[str, ...]
-    scope: Scope
-    input: Any
-    output: Any
-    error: BaseException | None
-    started: float
-    ended: float
-    caller: str | None = None
-
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        return self.ended - self.started
 
 
 class RunRecord(Generic[Out]):
@@ -158,9 +121,16 @@ class RunRecord(Generic[Out]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What another process can know of it: name, status, error, what it used. What happened stays where it happened."""
-        seconds = self.usage.seconds
-        state = {"_id": self.id, "_wall": self._wall, "status": self.status, "error": self.error, "ended": seconds}
-        return type(self), (self.graph, self.ledger), (None, {**state, "began": 0.0, "began_at": self.began_at})
+        state = {
+            "_id": self.id,
+            "_wall": self._wall,
+            "status": self.status,
+            "error": self.error,
+            "began": 0.0,
+            "began_at": self.began_at,
+            "ended": self.usage.seconds,
+        }
+        return type(self), (self.graph, self.ledger), (None, state)
 
     @property
     def id(self) -> str:
@@ -244,33 +214,22 @@ class RunRecord(Generic[Out]):
     @property
     def usage(self) -> Usage:
         """What the run used so far."""
-        return self.ledger.usage((self.ended or time.perf_counter()) - self.began)
+        ended = self.ended or time.perf_counter()
+        return self.ledger.usage(ended - self.began)
 
     @property
     def usage_by_node(self) -> dict[str, Usage]:
         """What each node used, by "graph > node": steps and their seconds, calls of models, tokens, cost."""
-        return self._used(lambda path, node, alone: [" > ".join((*(path[:-1] if alone else path), node))])
+        return usage_by(node_of, self.steps, self.facts, self._paths)
 
     @property
     def usage_by_frame(self) -> dict[tuple[str, ...], Usage]:
         """What each frame used, by its path; what a frame used counts for all around it, too."""
-        return self._used(lambda path, node, alone: [path[:depth] for depth in range(1, len(path) + 1)])
+        return usage_by(frames_of, self.steps, self.facts, self._paths)
 
-    def _used(self, places: Callable[[tuple[str, ...], str, bool], list[Any]]) -> dict[Any, Usage]:
-        used: dict[Any, Usage] = {}
-        for step in self.steps:
-            for place in places(step.path, step.node, False):
-                book = used.setdefault(place, Usage(usd=0.0))
-                book.steps += 1
-                book.seconds += step.seconds
-        paths = [path for _, path, _ in self.frames]
-        for event in self.facts:
-            if isinstance(event, ModelFinished):
-                path = paths[event.frame]
-                alone = event.frame > 0 and path[-1] == event.node  # a sub-agent alone in its frame
-                for place in places(path, event.node, alone):
-                    used.setdefault(place, Usage(usd=0.0)).count(event)
-        return used
+    @property
+    def _paths(self) -> list[tuple[str, ...]]:
+        return [path for _, path, _ in self.frames]
 
     @property
     def facts(self) -> list[Event]:
@@ -342,59 +301,26 @@ class RunRecord(Generic[Out]):
     @property
     def steps(self) -> list[Step]:
         """Every activation and call that has ended, in the order they ended."""
-        steps: list[Step] = []
-        paths = [path for _, path, _ in self.frames]
-        started: dict[tuple[int, int], NodeStarted] = {}
-        calls: dict[tuple[int, int], CallStarted] = {}
-        for event in self.events:
-            if isinstance(event, NodeStarted):
-                started[event.frame, event.activation] = event
-            elif isinstance(event, CallStarted):
-                calls[event.frame, event.call] = event
-            elif isinstance(event, (NodeFinished, NodeFailed, NodeCancelled)):
-                if event.frame and paths[event.frame][-1] == event.node:
-                    continue  # a sub-agent alone in its frame: its call is the step
-                begun = started[event.frame, event.activation]
-                output, error = getattr(event, "output", None), getattr(event, "error", None)
-                if isinstance(event, NodeCancelled):
-                    error = WalkCancelled(f"node {event.node!r} was stopped")
-                steps.append(
-                    Step(
-                        event.node, paths[event.frame], begun.scope, begun.input, output, error, event.started, event.at
-                    )
-                )
-            elif isinstance(event, (CallFinished, CallFailed)):
-                call = calls[event.frame, event.call]
-                output, error = getattr(event, "output", None), getattr(event, "error", None)
-                steps.append(
-                    Step(
-                        event.node,
-                        paths[event.frame],
-                        (),
-                        call.input,
-                        output,
-                        error,
-                        event.started,
-                        event.at,
-                        call.caller,
-                    )
-                )
-        return steps
+        return steps_of(self.events, self._paths)
 
     def _unpacked(self, row: Stretch) -> list[Event]:
-        slots = self.frames[row.frame][0].slots
+        program, _, _ = self.frames[row.frame]
         began = self.began
+        events: list[Event] = []
         hops = iter(row.hops)
-        return [
-            NodeFinished(ended - began, row.frame, number, slots[slot].name, output, started - began)
-            for number, (slot, started, ended, output) in enumerate(zip(hops, hops, hops, hops, strict=True), row.first)
-        ]
+        for slot, started, ended, output in zip(hops, hops, hops, hops, strict=True):
+            number = row.first + len(events)
+            name = program.slots[slot].name
+            events.append(NodeFinished(ended - began, row.frame, number, name, output, started - began))
+        return events
 
     def __repr__(self) -> str:
         used = self.usage
-        shown = f"<run of {self.graph}: {self.status} after {counted(used.steps, 'step')}, {used.seconds:.3f} s"
+        steps = counted(used.steps, "step")
+        shown = f"<run of {self.graph}: {self.status} after {steps}, {used.seconds:.3f} s"
         if used.model_calls:
-            shown += f", {counted(used.model_calls, 'model call')}, {counted(used.tokens, 'token')}"
+            calls, tokens = counted(used.model_calls, "model call"), counted(used.tokens, "token")
+            shown += f", {calls}, {tokens}"
         if self._dropped:
             shown += f", the oldest {self._dropped} activations not kept"
         return shown + ">"
@@ -428,8 +354,14 @@ class Recorder:
         run = self._run
         plain = to_record(event)
         kind = plain.pop("kind")
-        time_of_day = datetime.fromtimestamp(run.began_at + event.at, UTC).isoformat(timespec="microseconds")
-        record = {"kind": kind, "run": run.id, "number": self.count, "time": time_of_day, **plain}
+        when = datetime.fromtimestamp(run.began_at + event.at, UTC)
+        record = {
+            "kind": kind,
+            "run": run.id,
+            "number": self.count,
+            "time": when.isoformat(timespec="microseconds"),
+            **plain,
+        }
         self.count += 1
         return record
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from graphflow.declaration.background import Background
@@ -16,6 +16,7 @@ from graphflow.runtime.cache import Cache, lasting
 from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.sources import Sources
 
+H = TypeVar("H")
 GRACE_S = 5.0
 """Seconds that background calls get to end when the run does."""
 Turns = WeakValueDictionary[AnyNode, asyncio.Lock]
@@ -89,11 +90,12 @@ class RunScope:
             self.cache = Cache()
         return self.cache
 
-    def hold(self, name: str, make: Callable[[], Any]) -> Any:
+    def hold(self, name: str, make: Callable[[], H]) -> H:
         """What nodes of this run share under that name, made once; its `close()` is awaited at the run's end."""
         if name not in self.holds:
             self.holds[name] = make()
-        return self.holds[name]
+        resource: H = self.holds[name]
+        return resource
 
     @property
     def idle(self) -> bool:

@@ -25,18 +25,24 @@ def check_input(graph: AnyGraph, message: Any) -> Any:
         InputInvalid: it does not fit; the text names each field.
     """
     kind = graph.input
-    if kind is Any or type(message) is kind:
+    given = type(message)
+    if kind is Any or given is kind:
         return message
     for arm in arms(kind):
-        if isinstance(arm, type) and type(message) is arm:
+        if given is arm:
             return message
     try:
         return adapter_of(kind).validate_python(message)
     except ValueError as error:
-        apart = Namesakes(kind, type(message))
-        taken, given = apart.name(kind), apart.name(type(message))
-        why = _why_invalid(error)
-        raise InputInvalid(f"graph {graph.name!r} takes {taken}, and was given {given}: {why}{apart.hint}") from None
+        raise _invalid_input(graph, message, error) from None
+
+
+def _invalid_input(graph: AnyGraph, message: object, error: ValueError) -> InputInvalid:
+    given = type(message)
+    apart = Namesakes(graph.input, given)
+    wanted = apart.name(graph.input)
+    why = _why_invalid(error)
+    return InputInvalid(f"graph {graph.name!r} takes {wanted}, and was given {apart.name(given)}: {why}{apart.hint}")
 
 
 def _why_invalid(error: ValueError) -> str:
@@ -45,8 +51,9 @@ def _why_invalid(error: ValueError) -> str:
         return str(error)
     details: list[str] = []
     for problem in error.errors():
-        field = ".".join(map(str, problem["loc"])) or "message"
-        details.append(f"{field}: {problem['msg']}")
+        field = ".".join(map(str, problem["loc"]))
+        why = problem["msg"]
+        details.append(f"{field or 'message'}: {why}")
     return "; ".join(details)
 
 
@@ -58,11 +65,13 @@ def check_deps(graph: str, kind: Type | None, deps: object) -> None:
     """
     if kind is None or _is_of(kind, deps):
         return
-    apart = Namesakes(kind, type(deps))
+    other = type(deps)
+    apart = Namesakes(kind, other)
     wanted = apart.name(kind)
+    # A run without deps has been given None, which nobody calls a type.
     given = "none were given"
     if deps is not None:
-        given = f"{apart.name(type(deps))} was given"
+        given = f"{apart.name(other)} was given"
     raise DepsInvalid(
         f"graph {graph!r} declares deps={wanted}, and {given}; pass run(..., deps=...) with a {wanted}{apart.hint}"
     )
@@ -95,7 +104,10 @@ def wrong_output(node: AnyNode | None, output: object) -> OutputInvalid:
         output.close()
         expected = type_name(node.output)
         return OutputInvalid(f"node {node.name!r} returned a coroutine instead of {expected}; write `return await ...`")
-    apart = Namesakes(node.output, type(output))
-    expected, got = apart.name(node.output), apart.name(type(output))
+    returned = type(output)
+    apart = Namesakes(node.output, returned)
+    expected = apart.name(node.output)
+    got = apart.name(returned)
+    shown = shortened(output)
     hint = apart.hint or "; return that type, or change the annotation"
-    return OutputInvalid(f"node {node.name!r} says it returns {expected} and returned {got}: {shortened(output)}{hint}")
+    return OutputInvalid(f"node {node.name!r} says it returns {expected} and returned {got}: {shown}{hint}")

@@ -13,13 +13,13 @@ from graphflow.runtime.frame import Frame
 from graphflow.runtime.general_walk import GeneralWalk
 
 
-def walked(frame: Frame, message: Any) -> Awaitable[Any]:
+def walked(frame: Frame, message: object) -> Awaitable[Any]:
     """The output of a frame's graph. No coroutine is made that only waits for another."""
     seconds = frame.ledger.limits.seconds
     return _walked(frame, message) if seconds is None else _in_time(frame, seconds, message)
 
 
-async def _in_time(frame: Frame, seconds: float, message: Any) -> Any:
+async def _in_time(frame: Frame, seconds: float, message: object) -> Any:
     ledger = frame.ledger
     clock = asyncio.timeout_at(ledger.begin(seconds))
     try:
@@ -33,7 +33,7 @@ async def _in_time(frame: Frame, seconds: float, message: Any) -> Any:
     return output
 
 
-def _walked(frame: Frame, message: Any) -> Awaitable[Any]:
+def _walked(frame: Frame, message: object) -> Awaitable[Any]:
     if frame.program.straight and frame.shared.plain and frame.denied is None:
         return within(copy_context(), walk_straight(frame, message))
     return GeneralWalk(frame).output(message)
