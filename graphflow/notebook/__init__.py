@@ -20,14 +20,14 @@ __all__ = ["Live", "Shown", "load_ipython_extension", "show", "shown", "to_frame
 
 
 def show(value: object) -> Shown:
-    """What shows a value in a notebook: a run, events, a message, a list of messages, a prompt, a usage."""
+    """Shows a value in a notebook: a run, events, a message, a list of messages, a prompt, a usage."""
     return Shown(value)
 
 
 def load_ipython_extension(ipython: IPython) -> None:
     """What `%load_ext graphflow` does: pydantic models, and lists of them or of events, are shown as tables.
 
-    Classes stay as they are; what a class says of its own looks is left to it.
+    Classes are not changed, and a class with its own HTML representation keeps it.
     """
     from pydantic import BaseModel
 

@@ -65,7 +65,7 @@ def details(title: str, inner: str, *, is_open: bool = False) -> str:
 
 
 def more(count: int, limit: int) -> str:
-    """How many of so many are left out where only so many are shown."""
+    """A note of how many rows or items are left out, if any are."""
     left = count - limit
     if left <= 0:
         return ""

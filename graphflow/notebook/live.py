@@ -1,7 +1,7 @@
 """The live picture: nodes change while the walk goes, tokens travel, a click shows messages, a slider goes back.
 
 Rules:
-1. The walk is never slowed by whoever looks: rows are gathered and sent at most twenty times a second.
+1. Watching never slows the walk: rows are gathered and sent at most twenty times a second.
 2. What is in the browser is enough to go on without the kernel: all rows are part of the widget's saved state.
 3. Without anywidget, and in a notebook that is opened without its kernel, there is the static picture.
 """

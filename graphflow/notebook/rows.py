@@ -6,7 +6,7 @@ Rules:
    the whole way to a node or edge, as the picture has it (`data-id`): two nodes of one name are two.
 2. What happens within an activation or call carries its number, and what a model says the number of the question: what goes
    on side by side in one node is never mixed.
-3. Text is cut, secrets are scrubbed. Beyond so many rows nothing is kept, only counted: memory is bounded.
+3. Text is cut, secrets are scrubbed. Beyond a number of rows they are only counted: memory is bounded.
 
 The operations: `0` the run begins, `x` it ends, `+` something begins, `.` it ends, `s` a node is skipped, `>` a message goes
 along an edge, `t` a piece of what a model says, `m` its whole answer, `?` and `!` an approval is asked for and given, `w` a
@@ -129,7 +129,7 @@ class Rows:
 
     def _text(self, value: object) -> str:
         if self.text_left <= 0:
-            return "(not kept: the walk has said too much)"
+            return "(not kept: the walk has too much text)"
         text = pretty(value)
         # Counted as shown: a message of a gigabyte takes no more than its beginning.
         self.text_left -= len(text)
@@ -156,7 +156,7 @@ class Rows:
                 used = f"{event.used:g} of {event.value:g} used"
                 return _limit_row(at, f"{event.limit}: {used}")
             case "cost.unknown":
-                return _limit_row(at, f"usd: nobody knows what {event.model} costs")
+                return _limit_row(at, f"usd: the price of {event.model} is unknown")
             case "call.start":
                 return self._call_row(event, at, place)
             case "call.end" | "call.error":
@@ -203,7 +203,7 @@ class Rows:
         return self._model_row(event, at, home)
 
     def _model_row(self, event: AnyEvent, at: float, spot: Spot) -> Row | None:
-        """What a model says, and what goes wrong meanwhile: shown where its node is, or where that is folded in."""
+        """What a model says, and failures meanwhile: shown at its node, or at what that is folded into."""
         question = getattr(event, "question", 0)
         match event.kind:
             case "model.delta":

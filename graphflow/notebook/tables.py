@@ -113,7 +113,7 @@ def _list(values: list[object]) -> str | None:
 
 
 def _all_are(values: list[object], kind: type[T]) -> TypeGuard[list[T]]:
-    """Whether a list has such values only; a long list of others is told by its first."""
+    """Whether a list has only values of this class; for most other lists a look at the first is enough."""
     if not values or not isinstance(values[0], kind):
         return False
     return all(isinstance(value, kind) for value in values)

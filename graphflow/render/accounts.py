@@ -54,7 +54,7 @@ class Account:
 
 @dataclass(slots=True)
 class Facts:
-    """What the page says beside pictures and talks."""
+    """What the page shows besides pictures and conversations."""
 
     total: Account = field(default_factory=lambda: Account("all"))
     nodes: dict[str, Account] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Facts:
     skipped: int = 0
 
     def take(self, event: AnyEvent) -> None:
-        """Takes what one event says of the run as a whole."""
+        """Reads what one event says about the run as a whole."""
         match event.kind:
             case "run.start":
                 self.given = message_text(event.input)
@@ -76,7 +76,7 @@ class Facts:
                 used = f"{event.used:g} of {event.value:g} used"
                 self.warnings.append(f"{event.limit}: {used} after {seconds_text(event.at)}")
             case "cost.unknown":
-                self.warnings.append(f"usd: nobody knows what {event.model} costs; its answers count as nothing")
+                self.warnings.append(f"usd: the price of {event.model} is unknown; its answers are counted as free")
             case "node.retry" | "model.retry":
                 self.retries += 1
             case "node.skip":

@@ -187,7 +187,7 @@ class _Builder:
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
     def _add_node(self, level: _Level, node: AnyNode) -> _Ends:
-        """Draws a node: as an area with what lies within it, as far as so many levels are opened, or as a shape."""
+        """Draws a node: as an area with what lies within it, if it is within the levels to open, else as a shape."""
         way = level.drawn_ways[node.name]
         own_way = (*way, node.name)
         home = level.areas[way]

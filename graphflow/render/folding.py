@@ -41,7 +41,7 @@ def fold_rows(picture: Picture, room: int) -> None:
 
 
 def _fold_once(picture: Picture, fewest: int, room: int) -> bool:
-    """Folds the rows there are now, until there is room; tells whether there was any."""
+    """Folds the rows that there are now until there is room; returns whether there were any."""
     crowd = _Crowd(picture)
     rows = crowd.side_by_side(fewest)
     rows += crowd.one_behind_another(fewest)
@@ -136,7 +136,7 @@ class _Crowd:
 
 
 def _is_plain(line: Line) -> bool:
-    """Whether a line says nothing that would be lost in a row: no guard, no arm, no hand-over."""
+    """Whether a line has nothing that would be lost in a row: no guard, no arm, no hand-over."""
     return line.plain and line.style == "flow"
 
 

@@ -3,9 +3,9 @@
 Rules:
 1. Everything that came from a run is text: jinja2 escapes it, and before that it is scrubbed of secrets and of what no
    document may hold. Only pictures that this package has drawn go in as they are.
-2. The page has no script, and says in a policy of its own (CSP) that it may have none and may load nothing. Its style sheets
-   are named in it by their hashes, so that no other, and no style of an element, would count.
-3. A run and the file of its events give the same page, but for what a file does not tell (the limits).
+2. The page has no script, and its own content security policy forbids scripts and loading anything. The policy names the
+   page's style sheets by their hashes, so that no other sheet and no inline style would apply.
+3. A run and the file of its events give the same page, except for what a file does not record (the limits).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MIN_SECRET = 8
 """Characters of the shortest text that is looked through for secrets."""
 STEP_ENDS = frozenset({"node.end", "call.end", "node.error", "call.error", "node.cancel"})
 _SHEET = re.compile(r"<style>(.*?)</style>", re.DOTALL)
-"""A style sheet of the page or of a picture in it; what a run said is escaped, and cannot hold one."""
+"""A style sheet of the page or of a picture in it; text from a run is escaped and cannot contain one."""
 POLICY_PLACE = "OUR_STYLES"
 """Where the page's policy names its style sheets."""
 

@@ -36,9 +36,9 @@ class Shape:
         kind: the node's kind, or start, end.
         level: the graphs around it.
         note: a small second line.
-        detail: what its tooltip says beside what the node says of itself.
+        detail: what its tooltip adds to the description of the node.
         members: the names of the nodes it stands for.
-        mark: what a walk or a comparison says of it.
+        mark: its state in a walk, or how it differs in a comparison.
         badge: small figures of a walk.
         opened: whether it is the sub-agent that an area is named after: there the area shows it, and it is only a dot.
         waits: what it waits for before it begins.
@@ -152,7 +152,7 @@ class Area:
 
     @property
     def own(self) -> Shape | None:
-        """The sub-agent that the area is of, where it is one: what is said of it is said at the area's title."""
+        """The sub-agent that the area is named after, if there is one: its figures are shown in the area's title."""
         for shape in self.shapes:
             if shape.opened:
                 return shape
@@ -216,7 +216,7 @@ class Picture:
         shapes: what stands in no area.
         labels: whether lines say what they carry; else only tooltips do.
         places: the shape or area of each node, by level and name.
-        headline: what a walk says as a whole.
+        headline: the summary of a walk.
     """
 
     name: str

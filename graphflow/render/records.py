@@ -1,7 +1,7 @@
 """Events as they are read back: from a run, from a file of `--events`, or as dicts, and only if they can be events at all.
 
-What reads them draws bars as long as they say and looks up what they name, so that every field is what its event says that
-it is. A record of this version with fewer fields, or of a later one with more kinds and fields, is read as well.
+Readers draw bars of the lengths that events give and look up the names in them, so every field is checked against the type
+that its event declares. Records with fewer fields are read as well, and those of later versions with more kinds and fields.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GIVE_A_RUN = "give a Run, its events, or a file of them"
 Record = dict[str, Any]
 """An event as plain data; a message in it may be anything that JSON can hold."""
 AnyEvent = Any
-"""An event, or an object with the fields of one that was read back: there is no class for kinds that only a later version has."""
+"""An event, or an object with the fields of one that was read back: kinds of later versions have no class here."""
 Source = RunRecord[Any] | Iterable[Event | Mapping[str, Any]] | str | Path
 """A run, its events, its records, or the file they are in."""
 

@@ -1,6 +1,6 @@
-"""What agents and their models said, turn by turn, as far as a run's events tell it.
+"""What agents and their models said, turn by turn, as recorded in a run's events.
 
-An event tells a model's text, its thinking, and what it called.
+An event holds a model's text, its thinking, and what it called.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def to_svg(graph: AnyGraph, *, theme: Theme = "auto", prefix: str | None = None,
     """The graph as one `<svg>` element; options as for `draw`, and the prefix of its ids.
 
     Raises:
-        MissingExtra: there is no program that lays it out.
+        MissingExtra: no layout program is installed.
     """
     drawn = _drawn(graph, theme, **options)
     return write_svg(drawn, theme, prefix=prefix)
@@ -106,7 +106,7 @@ def draw(
 
     Raises:
         DeclarationError: the ending is none of these, or an option is wrong.
-        MissingExtra: .svg, .png or .pdf, and there is no program that draws them.
+        MissingExtra: .svg, .png or .pdf, and no layout program is installed.
     """
     check_ending(path)
     drawn = _drawn(graph, theme, open=open, legend=legend, direction=direction, labels=labels)

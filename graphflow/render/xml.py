@@ -21,7 +21,7 @@ CANCELLATIONS = ("CancelledError", "WalkCancelled")
 
 
 def clean(value: object, limit: int = 400) -> str:
-    """The text without secrets and what no document may hold, cut to so many characters, with a mark where it was cut."""
+    """The text without secrets and forbidden characters, cut to a number of characters, with a note of how many are missing."""
     text = value if isinstance(value, str) else str(value)
     start = scrubbed_start(text, limit)
     left = len(text) - limit
@@ -31,7 +31,7 @@ def clean(value: object, limit: int = 400) -> str:
 
 
 def scrubbed_start(text: str, limit: int) -> str:
-    """The first so many characters, without secrets: also without the beginning of one that goes on after them."""
+    """The first characters, without secrets: also without the beginning of one that goes on beyond the limit."""
     # A secret that begins within the limit may end beyond it: cut first, half of it would not be known as one.
     head = text[: limit + MAX_SECRET]
     return current().name(head)[:limit]
@@ -43,14 +43,14 @@ def xml(value: object, limit: int = 400) -> str:
 
 
 def short(value: object, limit: int) -> str:
-    """The text on one line, so many characters at most: a label."""
+    """The text on one line, cut to a number of characters: a label."""
     words = clean(value, limit * 4).split()
     line = " ".join(words)
     return clip(line, limit)
 
 
 def clip(text: str, limit: int) -> str:
-    """The text, cut to so many characters."""
+    """The text, cut to a number of characters."""
     if len(text) <= limit:
         return text
     return text[: limit - 1] + ELLIPSIS
@@ -94,7 +94,7 @@ def was_cancelled(error: object) -> bool:
 
 
 def error_words(error: object) -> str:
-    """What an event says went wrong: an exception, or what a record has kept of one."""
+    """An error in words: an exception of an event, or what a record has kept of one."""
     if error is None:
         return ""
     if isinstance(error, BaseException):

@@ -98,6 +98,19 @@ def test_sub_agents_are_areas_as_deep_as_is_asked() -> None:
     assert ("agents", "c-low-look", "low", "look") in opened.edges
 
 
+def test_a_node_with_the_name_of_its_graph_is_drawn_as_a_node() -> None:
+    namesake: Graph[Any, Any] = Graph("same", START >> same >> END)
+    drawn = picture(Graph("around", START >> namesake >> END), open=1)
+    [node_shape] = [shape for shape in drawn.every_shape() if shape.name == "same"]
+    assert not node_shape.opened
+    assert node_shape.kind == "step"
+
+
+def test_mermaid_has_the_colours_of_its_theme() -> None:
+    assert LIGHT["graph-fill"] in outer.to_mermaid()
+    assert DARK["graph-fill"] in outer.to_mermaid(theme="dark")
+
+
 def test_the_same_graph_twice_is_told_apart_by_its_path() -> None:
     seen = read(outer.to_svg(open=1))
     assert seen.areas == ["outer > first", "outer > second"]

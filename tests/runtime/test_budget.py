@@ -190,5 +190,5 @@ def test_the_option_is_checked_merged_and_written(tmp_path: Path) -> None:
 def test_it_stands_in_the_report(tmp_path: Path) -> None:
     run = walk(graph_of(limits=Limits(usd=1, unpriced="tell")), "x", model=ScriptedModel("y", usd=None), observed=True)
     page = Path(run.report(str(tmp_path / "report.html"))).read_text(encoding="utf-8")
-    assert "nobody knows what scripted costs" in page
+    assert "the price of scripted is unknown" in page
     assert run._repr_mimebundle_()

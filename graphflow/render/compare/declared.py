@@ -146,7 +146,7 @@ def _collection_text(values: object, depth: int) -> str:
 
 
 def _object_text(value: object, depth: int) -> str:
-    """An object of any other class: its attributes, or what its repr says without an address."""
+    """An object of any other class: its attributes, or its repr without an address."""
     kind = type(value)
     attributes = {**getattr(value, "__dict__", {}), **_slot_values(value)}
     own: dict[str, object] = {}

@@ -4,7 +4,7 @@ Rules:
 1. Two graphs are compared by what they say, not by which objects they are: the same file loaded twice is the same graph.
 2. Two walks are compared by what they were given, who did what how often and answered what, and how it ended; not by how
    long it took or what it cost. Edges are known by what they leave and where they lead: moved lines are no difference.
-3. Plus and minus are said by sign and line style first; colour only repeats it.
+3. Plus and minus are shown by sign and line style first; colour only repeats it.
 """
 
 from __future__ import annotations

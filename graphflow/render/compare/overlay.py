@@ -3,8 +3,8 @@
 Rules:
 1. A run and its record give the same picture: both are read field by field, and nothing else is looked at.
 2. What happened in something that is drawn folded counts for what it is folded into (tokens and cost; not its steps).
-3. A record is data from somewhere: what makes no sense is passed over, and names in it are only compared. What makes
-   sense, but speaks of a graph, a node or an edge that this graph does not have, is refused: the picture would be wrong.
+3. A record is data from somewhere: what makes no sense is ignored, and names in it are only compared. What
+   refers to another graph, or to a node or an edge that this graph does not have, is refused: the picture would be wrong.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Overlay:
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
     def _tally(self, place: Place, node: str) -> Tally:
-        """The figures of a node that an event tells of.
+        """The figures of the node that an event belongs to.
 
         Raises:
             DeclarationError: the graph has no such node.
@@ -219,7 +219,7 @@ class Overlay:
             self._traffic(event, place).skipped += 1
 
     def _traffic(self, event: AnyEvent, place: Place) -> Traffic:
-        """The figures of an edge that an event tells of.
+        """The figures of the edge that an event belongs to.
 
         Raises:
             DeclarationError: the graph has no such edge.
@@ -340,7 +340,7 @@ _READERS: dict[str, _Reader] = {
 
 
 def overlay_of(source: Source, graph: AnyGraph | None) -> Overlay:
-    """What a run did, or what its record tells.
+    """What a run did, from the run itself or its record.
 
     Raises:
         FileUnreadable: the file is not a record of events.

@@ -1,8 +1,7 @@
-"""Finds what a recorded event speaks of: the level of its frame, its node, its edge.
+"""Finds what a recorded event refers to: the level of its frame, its node, its edge.
 
-An edge is found by what the event says of it rather than by its place: that changes when somebody moves a line of the
-declaration. What it leaves (with the arm), where it leads and to which port do not. A place is believed only where the edge
-there is the one that the event tells of.
+An edge is found by its ends rather than by its index, which changes when a line of the declaration is moved: the node (and
+arm) that it leaves, the node that it leads to, and the port. The index is used only if the edge there has those ends.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from graphflow.render.xml import clip
 
 @dataclass(frozen=True, slots=True)
 class EdgeWords:
-    """An edge as an event tells of it; a record from an older version says less.
+    """An edge as an event describes it; records of older versions have fewer fields.
 
     Attributes:
         origin: the node that it leaves, with its arm: `critic[Rejected]`.
@@ -35,7 +34,7 @@ class EdgeWords:
     port: str
 
     def fits(self, edge: EdgeWords) -> bool:
-        """Whether this may be that edge: what is not told fits everything."""
+        """Whether this may be that edge; an empty field fits everything."""
         if self.source != edge.source or self.target != edge.target:
             return False
         if self.origin and self.origin != edge.origin:
@@ -106,7 +105,7 @@ class Places:
         self._edges: dict[int, Edges] = {}
 
     def of(self, frame: int) -> Place:
-        """Where a frame is; one that nobody has entered counts as the outermost."""
+        """Where a frame is; a frame that was never entered counts as the outermost."""
         return self.frames.get(frame, self.frames[0])
 
     def enter(self, frame: int, parent: int, name: str) -> None:

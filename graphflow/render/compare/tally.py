@@ -1,4 +1,4 @@
-"""What one node or one edge did in a walk, counted, and the few words that a picture says of it."""
+"""What one node or one edge did in a walk, counted, and the few words that a picture shows for it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def _width(sign: str) -> int:
 
 
 def fitted(text: str, width: int) -> str:
-    """A text cut and filled to so many columns."""
+    """A text cut and padded to this width."""
     text = clip(text, width * 4)  # what takes no column of its own is not endless either
     while columns(text) > width:
         text = text[:-2] + ELLIPSIS if len(text) > 1 else ""
@@ -40,7 +40,7 @@ def fitted(text: str, width: int) -> str:
 
 
 def line_of(text: str, width: int) -> str:
-    """A text on one line of at most so many columns."""
+    """A text on one line, cut to this width."""
     return fitted(text.replace("\n", " "), width).rstrip()
 
 

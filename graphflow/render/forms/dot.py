@@ -3,7 +3,7 @@
 Rules:
 1. Names and types are data: they stand in labels with every sign escaped, and nowhere else.
 2. Shapes and lines carry ids and classes, by which an SVG finds them again.
-3. What a walk or a comparison says is said by line style and sign first, by colour second.
+3. Marks of a walk or a comparison are shown by line style and sign first, by colour second.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SIGNS = {
 """The signs of what a walk did with a node, and of what differs."""
 LINE_WORDS = {"flow": "message", "call": "call", "hand": "hand-over", "trouble": "failure, limit"}
 MAX_SAYING_ALL = 16
-"""Lines up to which each says for itself what it carries."""
+"""Lines up to which each has its own label."""
 LABEL_WIDTH = 30
 """Characters of a line's label before it is wrapped, and"""
 MAX_LABEL_LINES = 4
@@ -92,7 +92,7 @@ class _Writer:
         return source
 
     def _defaults(self, dot: Digraph) -> None:
-        """What graph, nodes and edges look like where nothing else is said."""
+        """The default attributes of graph, nodes and edges."""
         is_crowded = self.picture.size > CROWD
         direction = self.picture.direction
         ink = self.look["ink"]
@@ -161,7 +161,7 @@ class _Writer:
             put(alone, shape.key, attributes)
 
     def _dot(self, dot: Digraph, shape: Shape) -> None:
-        """A sub-agent in its own area: the area's title names it, this is where it is asked and asks."""
+        """A sub-agent in its own area: the area's title names it, and this dot is where its lines end and begin."""
         look = self.look
         colour = look.get(f"{shape.kind}-line", look["step-line"])
         if shape.mark in MARK_COLOURS:
@@ -240,7 +240,7 @@ class _Writer:
 
     # -- lines ---------------------------------------------------------------------------------------------------------
     def _silent_lines(self) -> set[Line]:
-        """Lines whose label one of their neighbours says for all: three or more equal ones from or to one shape."""
+        """Lines that have no label because an equal one beside them has it: three or more equal ones from or to one shape."""
         silent: set[Line] = set()
         if len(self.picture.lines) <= MAX_SAYING_ALL:
             return silent
@@ -345,7 +345,7 @@ def _id(key: str) -> str:
 
 
 def _said_parts(line: Line) -> list[str]:
-    """What a line says, as far as there is room for it: `each` stands before the type, and `collect` is left out."""
+    """The parts of a line's label: `each` stands before the type, and `collect` is left out."""
     parts = [part for part in line.parts if part != "collect"]
     if len(parts) > 1 and parts[0] == "each":
         parts[:2] = [f"each {parts[1]}"]

@@ -38,7 +38,7 @@ def put(dot: Body, what: str, attributes: Attributes) -> None:
 
 
 def label(lines: list[str], size: float, ink: str, *, padding: int = 0) -> str:
-    """A label of lines; the padding is so many spaces on both sides."""
+    """A label of lines; the padding is the number of spaces on both sides."""
     text = _rows(lines, "<BR/>", padding)
     return f"<{_font(size, ink, text)}>"
 
@@ -100,7 +100,7 @@ def quoted(text: str) -> str:
 
 
 def css_class(kind: str, mark: str) -> str:
-    """The classes of an element: what it is, and what a walk or a comparison says of it."""
+    """The classes of an element: what it is, and its mark in a walk or a comparison."""
     if not mark:
         return f"gf-{kind}"
     return f"gf-{kind} gf-{mark}"

@@ -1,4 +1,4 @@
-"""What shapes, areas and lines look like, by their kind and by what a walk or a comparison says of them."""
+"""What shapes, areas and lines look like, by their kind and by their marks in a walk or a comparison."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARK_COLOURS = {
     "running": "running",
     "asking": "hand",
 }
-"""Colours of the lines around what a walk says something special of."""
+"""Border colours of nodes with these marks."""
 DIFFERENCES = ("added", "removed", "changed")
 MAX_BROADER = 2.2
 """How much broader a line gets at most that messages went along, and"""
@@ -138,14 +138,14 @@ def line_look(line: Line, colours: Colours, *, compared: bool) -> Attributes:
 
 
 def _breadth(line: Line) -> str:
-    """A line is the broader the more went along it; twice as much is one step."""
+    """The more went along a line, the broader it is; twice as much is one step."""
     limit = MAX_BROADER_CALL if line.style == "call" else MAX_BROADER
     more = 0.6 * math.log2(max(1, line.count))
     return f"{1.6 + min(limit, more):.3g}"
 
 
 def label_colour(line: Line, colour: str, colours: Colours) -> str:
-    """The colour of a line's words: its own where it says something special, else a quiet one."""
+    """The colour of a line's words: its own for hand-overs and failures, else a quiet one."""
     is_quiet = line.style in ("flow", "call") or line.mark in ("idle", "skipped")
     return colours["faint"] if is_quiet or colour == colours["pale"] else colour
 

@@ -1,6 +1,6 @@
 """A picture as Mermaid text, as GitHub and JupyterLab draw it.
 
-Every sign that could be markup is written as its number (`#35;`). Areas become subgraphs; an open graph has dots of its own
+Every character that could be markup is written as its number (`#35;`). Areas become subgraphs; an open graph has dots of its own
 where it is entered and left.
 """
 
@@ -161,7 +161,7 @@ class _Writer:
         return _style(stroke=look[line.style])
 
     def _mark_styles(self) -> list[str]:
-        """What a walk or a comparison says, as classes: signs say it, too."""
+        """Marks of a walk or a comparison as classes; signs show them, too."""
         look = self.look
         faint = look["faint"]
         trouble = _style(stroke=look["trouble"], stroke_width="3px")

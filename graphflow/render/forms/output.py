@@ -1,4 +1,4 @@
-"""Writes a picture in the form that is asked for: by the ending of a file, for a notebook, as text."""
+"""Writes a picture in one of its forms: by the ending of a file, for a notebook, as text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write(picture: Picture, path: str | Path, theme: Theme = "auto") -> str:
 
     Raises:
         DeclarationError: the ending does not say what to write.
-        MissingExtra: there is no program that draws this kind.
+        MissingExtra: no program that draws this kind is installed.
         FileUnreadable: it cannot be written.
     """
     content = _content(picture, check_ending(path), theme)

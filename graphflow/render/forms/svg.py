@@ -33,7 +33,7 @@ AREA_SIZE = "10.00"
 ASIDE = "\u00a0"
 """How what stands beside a title or a line begins."""
 PURE_SIGN = "(graphviz-pure)"
-"""What an SVG says near its beginning that graphviz-pure has drawn: it measures texts by Helvetica alone."""
+"""Stands near the beginning of an SVG that graphviz-pure has drawn: it measures all texts as Helvetica."""
 
 _GROUP = re.compile(r'<g id="([^"]+)" class="([^"]*)"([^>]*)>\s*<title>[^<]*</title>')
 _HEAD = re.compile(r"<svg\b([^>]*)>", re.DOTALL)
@@ -99,7 +99,7 @@ def _head(body: str, picture: Picture, prefix: str) -> str:
 
 
 def _description(picture: Picture) -> str:
-    """The picture in a sentence, for those who hear it."""
+    """The picture in a sentence, for screen readers."""
     kinds: Counter[str] = Counter()
     for shape in picture.every_shape():
         if not shape.is_end:

@@ -25,7 +25,7 @@ TOUCHING = 4.0
 ON_THE_WAY = 36.0
 """Points from the end of a line at which its direction is looked at."""
 UNSEEN = 0.5
-"""Points that nobody sees something moved by."""
+"""A move by so few points is not visible."""
 
 Side = Literal["left", "right", "low", "high", "around"]
 

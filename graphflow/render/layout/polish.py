@@ -1,4 +1,4 @@
-"""What a layout program leaves undone: labels that stand on borders, and heads of arrows that meet in a point.
+"""Improves what a layout program leaves: labels on borders, and heads of arrows that meet in a point.
 
 Nothing else is moved, so the picture is that of the program. Where the text cannot be read, it is left as it is.
 """
@@ -11,7 +11,7 @@ from graphflow.render.layout.heads import spread_heads
 from graphflow.render.layout.label_places import place_labels
 
 MAX_EDGES = 160
-"""Edges of a picture that is looked over; where there are more, nobody reads their labels."""
+"""Edges up to which a picture is improved; with more, labels are too small to read."""
 PERIPHERY = 8 / 72
 """Inches that a second line around a shape adds to its size."""
 
@@ -48,8 +48,8 @@ def _polished(text: str) -> str:
 def _sizes_without_peripheries(blocks: list[Block]) -> Changes:
     """The sizes to ask for, so that shapes with a second line around them stay as they are.
 
-    That line counts into the size that a program writes, but not into the one that it is asked for: read back unchanged,
-    such a shape would grow by it.
+    The size that a program writes includes that line, but the size that it is given must not: read back unchanged, such a
+    shape would grow by it.
     """
     changes: Changes = {}
     for block in blocks:

@@ -1,8 +1,8 @@
-"""The program that lays DOT out: where it is found, and how it is asked.
+"""The program that lays DOT out: where it is found, and how it is run.
 
 Looked for in $GRAPHFLOW_DOT, on the PATH, and as graphviz-pure: among the scripts of this Python, whose folder is often not on
-the PATH of a notebook, and where its package was installed. Without any there is Mermaid and plain text: no picture fails for
-want of a program.
+the PATH of a notebook, and where its package was installed. Without one there is still Mermaid and plain text: no picture
+fails because a program is missing.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def rendered(source: str, kind: str) -> bytes:
     """DOT text as a picture's bytes.
 
     Raises:
-        MissingExtra: there is no program that draws, or the one there is cannot write this kind.
+        MissingExtra: no layout program is installed, or it cannot write this kind.
         FileUnreadable: the program failed.
     """
     program = dot_binary()

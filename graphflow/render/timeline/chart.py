@@ -2,7 +2,7 @@
 
 Rules:
 1. A lane for every frame path and for every node in it, indented by depth. Activations that overlap get rows of their own.
-   In a bar, model requests are in its upper half and calls in its lower half: no picture is told by colour alone.
+   In a bar, model requests are in its upper half and calls in its lower half: nothing is shown by colour alone.
 2. What is too short to be seen is drawn as one hatched block with its count; rows and lanes beyond the bounds are not
    drawn. The picture says both. So its size is bounded, however long the run, and its cost is O(n log n).
 3. The heavy line under bars is the critical path (`critical.py` says what that is).

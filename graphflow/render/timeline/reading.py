@@ -3,7 +3,7 @@
 Rules:
 1. Events come from a run, from a list of events, or from the lines of `--events`: all give the same spans.
 2. An activation is *caused* by the activation whose message or tombstone came last along an edge to its node before it
-   began: the one that completed its ports. Where a record tells of no edges, it is what ended last in the same frame.
+   began: the one that completed its ports. Where a record has no edges, it is what ended last in the same frame.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class _Reader:
         return span
 
     def add_within(self, what: What, event: AnyEvent, node: str, label: str) -> Span:
-        """A span that begins with this event, within the activation that the event tells of."""
+        """A span that begins with this event, within the activation that the event belongs to."""
         activation = self.activations.get(_activation(event))
         if what == "background" and activation is not None:
             node = activation.node
