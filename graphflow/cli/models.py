@@ -12,7 +12,7 @@ from graphflow.cli.show import out, out_json
 from graphflow.errors import WeightsError
 from graphflow.model.prices import price_of
 from graphflow.providers.embedded import weights
-from graphflow.providers.survey import offered, ping, providers
+from graphflow.providers.survey import offered_models, ping, providers
 
 
 def show_providers(*, as_json: bool) -> None:
@@ -62,7 +62,7 @@ def show_ping(name: str, *, as_json: bool) -> None:
 
 def show_offered(provider: str, *, as_json: bool) -> None:
     """The models that a provider has, with what is known of their prices and context windows."""
-    names = asyncio.run(offered(provider))
+    names = asyncio.run(offered_models(provider))
     if as_json:
         out_json(names)
         return

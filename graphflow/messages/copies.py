@@ -123,9 +123,8 @@ def _field_types(known: type) -> list[Type]:
     if issubclass(known, BaseModel):
         return [field.annotation for field in known.model_fields.values()]
     kinds = [field.type for field in dataclasses.fields(known)]  # type: ignore[arg-type]  # a dataclass, as the caller knows
-    return [
-        Any if isinstance(kind, str) else kind for kind in kinds
-    ]  # a text that nobody has resolved may mean anything
+    # A text that nobody has resolved may mean anything.
+    return [Any if isinstance(kind, str) else kind for kind in kinds]
 
 
 @lru_cache(maxsize=4096)

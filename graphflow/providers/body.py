@@ -15,7 +15,7 @@ from graphflow.model.prices import estimate_tokens
 from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import Request
 from graphflow.model.turns import ToolTurn, Turn, UserTurn
-from graphflow.providers.wires.json_object import Json, merged
+from graphflow.providers.wires.json_object import Json, merge
 from graphflow.providers.wires.wire import Dialect, Wire, render_request
 
 PICTURE_TOKENS = 1500
@@ -24,11 +24,10 @@ PICTURE_TOKENS = 1500
 
 def render_body(wire: Wire, dialect: Dialect, request: Request, model: str, stream: bool) -> bytes:
     """The body of a request. Turns that were sent before are not encoded again."""
-    if (
-        wire.turns in request.settings.extra
-    ):  # the caller adds turns of their own: they are merged before anything is encoded
+    extra = request.settings.extra
+    if wire.turns in extra:  # turns that the caller adds are merged before anything is encoded
         return encode(render_request(wire, request, model, stream=stream, dialect=dialect))
-    head = merged(wire.render_head(request, model, stream, dialect), request.settings.extra)
+    head = merge(wire.render_head(request, model, stream, dialect), extra)
     messages = [encode(message) for message in wire.render_system(request, dialect)]
     before: Turn | None = None
     for turn in request.turns:

@@ -158,7 +158,7 @@ def _fault(provider: str, status: int | None, body: Any, headers: Mapping[str, s
         request_id=_request_id(headers, body),
         retry_after=retry_after(headers, body),
     )
-    error.said = clipped(failure.message)
+    error.said = clip(failure.message)
     if headers.get("x-should-retry") == "false":  # OpenAI and Anthropic: it would fail again
         error.retryable = False
     return error
@@ -174,7 +174,7 @@ class _Failure:
 
 
 def _text(status: int | None, failure: _Failure) -> str:
-    text = clipped(failure.message) or f"it answered with HTTP status {status}"
+    text = clip(failure.message) or f"it answered with HTTP status {status}"
     if status is None or status < 400:
         return text
     if failure.code in ("", str(status)):
@@ -207,23 +207,22 @@ TRANSIENT: dict[str, type[ModelError]] = {
 """Ends that no whole answer has, and that another try may well not have."""
 
 
-def broken_off(provider: str, raw: str, explanation: str = "") -> ModelError:
+def broken_answer(provider: str, raw: str, explanation: str = "") -> ModelError:
     """The error of an answer that ended in a way that no whole answer ends in."""
     transient = TRANSIENT.get(raw.lower())
     kind = transient or ServerError
-    explanation = clipped(explanation)
+    explanation = clip(explanation)
     text = f"the answer broke off ({raw})"
     if explanation:
         text += f": {explanation}"
     error = kind(text, source=provider, provider=provider, status=None, code=raw)
     error.said = explanation
-    error.retryable = (
-        transient is not None
-    )  # what nobody knows may well be the same the next time, and is paid for again
+    # What nobody knows may well be the same the next time, and is paid for again.
+    error.retryable = transient is not None
     return error
 
 
-def clipped(text: str) -> str:
+def clip(text: str) -> str:
     """The text at a sane length; what was cut off leaves CUT."""
     if len(text) <= LONGEST:
         return text
@@ -234,7 +233,7 @@ def _failure(body: Any) -> _Failure:
     """What a body says of a failure, wherever a vendor puts it."""
     if not isinstance(body, dict):
         words = " ".join(str(body or "").split())
-        return _Failure(clipped(words))
+        return _Failure(clip(words))
     error = _error_in(body)
     if not isinstance(error, dict):
         return _Failure(str(error))
@@ -441,7 +440,7 @@ def read_body(body: bytes) -> Any:
     if is_html:
         text = _TAG.sub(" ", text)
     words = " ".join(text.split())
-    return clipped(words)
+    return clip(words)
 
 
 _TAG = re.compile(r"<(style|script).*?</\1>|<[^>]+>", flags=re.S | re.I)

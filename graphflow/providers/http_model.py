@@ -22,7 +22,7 @@ from graphflow.providers.streams import aclosing
 from graphflow.providers.structured_output import AnswerReader, Way, answer_name, as_tool, as_words, fit
 from graphflow.providers.tries import Tries
 from graphflow.providers.wires.demands import cannot
-from graphflow.providers.wires.json_object import Json, merged
+from graphflow.providers.wires.json_object import Json, merge
 from graphflow.redaction import is_secret
 
 MAX_FITTED_SCHEMAS = 256
@@ -114,12 +114,12 @@ class HttpModel:
                             yield event
                 return
             except ModelError as error:
-                notice = tries.after(self.explained(error, key), key, request.restart)
+                notice = tries.after(self.explain(error, key), key, request.restart)
                 yield notice
                 if isinstance(notice, Retried):
                     await asyncio.sleep(notice.wait_s)
 
-    def explained(self, error: ModelError, key: Key | None) -> ModelError:
+    def explain(self, error: ModelError, key: Key | None) -> ModelError:
         """The error in the user's words: which model, which key (by its label), which address. No secret stays in it."""
         if error.source:
             error.source = self.name
@@ -190,7 +190,7 @@ class HttpModel:
     def _with_schema_form(self, request: Request) -> tuple[Request, bool]:
         """The request with its schema as this model takes it, and whether a tool stands in for the schema."""
         if self.options.extra:
-            extra = merged(dict(self.options.extra), request.settings.extra)
+            extra = merge(dict(self.options.extra), request.settings.extra)
             settings = replace(request.settings, extra=extra)
             request = replace(request, settings=settings)
         if request.output_schema is None:
@@ -231,7 +231,7 @@ class HttpModel:
         try:
             return self.render(request)
         except ModelError as error:
-            raise self.explained(error, None) from None
+            raise self.explain(error, None) from None
 
     def render(self, request: Request) -> bytes:
         """The body of a request.

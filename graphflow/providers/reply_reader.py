@@ -57,7 +57,7 @@ class ReplyReader:
     """Reads one HTTP reply. `feed` it bytes as they come, then `end` it.
 
     ```
-    bytes --feed--> lines --_sse, _ndjson--> payloads --_take--> parser.event --checked--> events
+    bytes --feed--> lines --_sse, _ndjson--> payloads --_take--> parser.event --check_events--> events
     ```
 
     Attributes:
@@ -233,7 +233,7 @@ class ReplyReader:
             if type(first) is TextDelta and type(first.text) is str and type(first.index) is int:
                 events.append(first)  # nearly every event of a stream
             else:
-                events += checked(new)
+                events += check_events(new)
         except ModelError as error:
             self._fail(error, events)
             return False
@@ -266,13 +266,13 @@ class ReplyReader:
         try:
             spent = self.parser.spent
             if spent is not None:
-                events += checked([spent])
+                events += check_events([spent])
         except (ModelError, *ODD):
             pass  # a broken count on top of a failure is not news
 
     def _ended(self, events: list[ModelEvent]) -> list[ModelEvent]:
         try:
-            return checked(self.parser.end())
+            return check_events(self.parser.end())
         except ModelError as error:
             self._fail(error, events)
         except ODD as error:
@@ -313,7 +313,7 @@ class ReplyReader:
         if not isinstance(data, (dict, list) if may_be_list else dict):
             raise MalformedReply(f"the reply is not a JSON object ({kind}): {_shown(body)}")
         try:
-            events = checked(self.parser.reply(data))
+            events = check_events(self.parser.reply(data))
         except ModelError:
             raise
         except ODD as error:
@@ -348,7 +348,7 @@ def _odd(error: Exception, payload: bytes) -> MalformedReply:
     return MalformedReply(f"an event does not fit the wire format ({kind}: {error}): {_shown(payload)}")
 
 
-def checked(events: list[ModelEvent]) -> list[ModelEvent]:
+def check_events(events: list[ModelEvent]) -> list[ModelEvent]:
     """The events, if each holds what it must: replies are untrusted, and what is wrong here would break far away.
 
     Raises:

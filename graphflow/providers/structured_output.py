@@ -164,9 +164,8 @@ def as_tool(request: Request) -> Request:
     assert request.output_schema is not None
     name = answer_name(request)
     answer = ToolSpec(name, "Give the final answer. Call it alone, and only when you are done.", request.output_schema)
-    has_others = request.tools or request.settings.extra.get(
-        "tools"
-    )  # the provider's own among them: they are to be of use
+    # The provider's own tools are among the others: a model that has any is to be able to use them first.
+    has_others = request.tools or request.settings.extra.get("tools")
     choice = request.settings.tool_choice
     if choice in (None, "auto", "required"):
         choice = "required" if has_others else name

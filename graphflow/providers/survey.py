@@ -100,7 +100,7 @@ def _readiness(endpoint: Endpoint, address: str) -> tuple[bool, str]:
     return True, "needs no key"
 
 
-async def offered(provider: str) -> list[str]:
+async def offered_models(provider: str) -> list[str]:
     """The models that a provider says it has, as model strings, sorted.
 
     Raises:
@@ -146,7 +146,7 @@ async def _listing(model: HttpModel) -> object:
     status, answered, body = await get(url, headers, endpoint.name, timeouts)
     data: object = read_body(body)
     if not 200 <= status < 300:
-        raise model.explained(fault(endpoint.name, status, data, answered), key)
+        raise model.explain(fault(endpoint.name, status, data, answered), key)
     return data
 
 

@@ -638,13 +638,13 @@ def test_a_dataclass_that_keeps_no_field_of_that_name() -> None:
 
 
 def test_the_list_of_models_hides_the_key_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from graphflow.providers.survey import offered
+    from graphflow.providers.survey import offered_models
 
     monkeypatch.setenv("OPENAI_API_KEY", "canary-key-123456")
     with RawServer(reply(b'{"error":{"message":"bad key Bearer canary-key-123456"}}', 401)) as raw:
         monkeypatch.setenv("OPENAI_BASE_URL", raw.url)
         with pytest.raises(errors.AuthError) as caught:
-            asyncio.run(offered("openai"))
+            asyncio.run(offered_models("openai"))
     assert "canary" not in str(caught.value)
 
 

@@ -23,7 +23,7 @@ from graphflow.errors import CommandFailed, MalformedReply, ModelError, ModelTim
 from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import ModelEvent
 from graphflow.providers.http import Timeouts
-from graphflow.providers.reply_reader import MAX_EVENT_BYTES, ODD, checked
+from graphflow.providers.reply_reader import MAX_EVENT_BYTES, ODD, check_events
 
 GRACE_S = 2.0
 """Seconds between asking a tool to stop and making it."""
@@ -176,7 +176,7 @@ def _events(line: bytes, lines: Lines, tool: str) -> list[ModelEvent]:
     if not isinstance(data, dict):
         return []
     try:
-        return checked(lines.line(data))
+        return check_events(lines.line(data))
     except ModelError:
         raise
     except ODD as error:
@@ -185,7 +185,7 @@ def _events(line: bytes, lines: Lines, tool: str) -> list[ModelEvent]:
 
 def _last_events(lines: Lines, code: int, complaint: str, tool: str) -> list[ModelEvent]:
     try:
-        return checked(lines.end(code, complaint))
+        return check_events(lines.end(code, complaint))
     except ModelError:
         raise
     except ODD as error:

@@ -42,7 +42,7 @@ from graphflow.model.turns import (
     UserTurn,
 )
 from graphflow.providers.faults import fault
-from graphflow.providers.wires.demands import bounded, cannot, effort_of, offers_tools, refuse
+from graphflow.providers.wires.demands import cannot, effort_of, is_bounded, offers_tools, refuse
 from graphflow.providers.wires.json_object import Json, arguments_of, present
 from graphflow.providers.wires.reply_fields import finish_of
 from graphflow.providers.wires.wire import Dialect, Wire
@@ -188,7 +188,7 @@ def _blocks(parts: tuple[str | Media | CacheMark, ...]) -> list[Json]:
     for part in parts:
         if isinstance(part, CacheMark):
             if blocks:
-                blocks[-1] = marked(blocks[-1], part)
+                blocks[-1] = with_mark(blocks[-1], part)
         elif not isinstance(part, str):
             blocks.append(render_media(part))
         elif part.strip():  # blank texts are refused
@@ -201,7 +201,7 @@ def render_mark(mark: CacheMark) -> Json:
     return {"type": "ephemeral"} | present(ttl=mark.ttl)
 
 
-def marked(block: Json, mark: CacheMark | None) -> Json:
+def with_mark(block: Json, mark: CacheMark | None) -> Json:
     """The block with its mark, if it has one."""
     if mark is None:
         return block
@@ -224,7 +224,7 @@ def render_tools(request: Request) -> list[Json]:
     tools = [render_tool(tool) for tool in request.tools]
     first = next(iter(request.system_parts), None)
     if isinstance(first, CacheMark):
-        tools[-1] = marked(tools[-1], first)
+        tools[-1] = with_mark(tools[-1], first)
     return tools
 
 
@@ -232,7 +232,7 @@ def render_tool(tool: ToolSpec) -> Json:
     """One tool."""
     rendered: Json = {"name": tool.name, "input_schema": tool.parameters}
     rendered |= present(description=tool.description or None, strict=tool.strict)
-    return marked(rendered, tool.cache)
+    return with_mark(rendered, tool.cache)
 
 
 def render_tool_choice(request: Request) -> Json:
@@ -301,7 +301,7 @@ def _part(part: Part, is_own: bool) -> Json | None:
                 "name": part.name,
                 "input": arguments_of(part.arguments),
             }
-            return marked(call, part.cache)
+            return with_mark(call, part.cache)
         case Thinking() if "data" in keep:
             return {"type": "redacted_thinking", "data": keep["data"]}
         case Thinking():
@@ -321,7 +321,7 @@ def _result(result: ToolResult) -> Json:
         body["content"] = content
     if not result.ok:
         body["is_error"] = True
-    return marked(body, result.cache)
+    return with_mark(body, result.cache)
 
 
 def render_media(media: Media) -> Json:
@@ -570,6 +570,6 @@ WIRE = Wire(
     render_system=lambda request, dialect: [],
     render_turn=render_turn,
     parser=MessagesParser,
-    limits=lambda extra: bounded(extra, "max_tokens"),
+    limits=lambda extra: is_bounded(extra, "max_tokens"),
     listing="/v1/models?limit=1000",
 )

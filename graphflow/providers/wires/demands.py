@@ -74,7 +74,7 @@ def one_at_a_time(wire: str, request: Request) -> None:
         raise cannot(wire, "parallel_calls=False")
 
 
-def bounded(parameters: object, *names: str) -> bool:
+def is_bounded(parameters: object, *names: str) -> bool:
     """Whether one of these parameters is a bound; -1 is none, in the words of Ollama."""
     if not isinstance(parameters, Mapping):
         return False

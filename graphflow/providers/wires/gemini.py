@@ -46,7 +46,7 @@ from graphflow.model.turns import (
     UserTurn,
 )
 from graphflow.providers.faults import fault
-from graphflow.providers.wires.demands import bounded, cannot, hosted_tools, one_at_a_time
+from graphflow.providers.wires.demands import cannot, hosted_tools, is_bounded, one_at_a_time
 from graphflow.providers.wires.json_object import Json, arguments_of, present
 from graphflow.providers.wires.reply_fields import finish_of
 from graphflow.providers.wires.wire import Dialect, Wire
@@ -523,7 +523,7 @@ def path(model: str, stream: bool) -> str:
 def limits(extra: Mapping[str, Any]) -> bool:
     """Whether an answer's length is bounded; the API takes both spellings of its names."""
     bounds = ("maxOutputTokens", "max_output_tokens")
-    return bounded(extra.get("generationConfig"), *bounds) or bounded(extra.get("generation_config"), *bounds)
+    return is_bounded(extra.get("generationConfig"), *bounds) or is_bounded(extra.get("generation_config"), *bounds)
 
 
 WIRE = Wire(

@@ -15,7 +15,7 @@ def present(**fields: Any) -> Json:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def merged(body: Json, extra: Mapping[str, Any]) -> Json:
+def merge(body: Json, extra: Mapping[str, Any]) -> Json:
     """`body` with `extra` laid over it: objects into objects, lists after lists (each item once); None takes a key away."""
     if not extra:
         return body
@@ -25,7 +25,7 @@ def merged(body: Json, extra: Mapping[str, Any]) -> Json:
         if value is None:
             whole.pop(key, None)
         elif isinstance(value, Mapping) and isinstance(own, dict):
-            whole[key] = merged(own, value)
+            whole[key] = merge(own, value)
         elif isinstance(value, list) and isinstance(own, list):
             new = [item for item in value if item not in own]
             whole[key] = own + new

@@ -28,7 +28,7 @@ from graphflow.model.seam import (
 from graphflow.model.settings import Settings
 from graphflow.model.turns import AssistantTurn, CacheMark, Thinking, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 from graphflow.providers.faults import fault
-from graphflow.providers.wires.demands import bounded, cannot, one_at_a_time
+from graphflow.providers.wires.demands import cannot, is_bounded, one_at_a_time
 from graphflow.providers.wires.json_object import Json, arguments_of, present
 from graphflow.providers.wires.openai_chat import render_tool
 from graphflow.providers.wires.reply_fields import finish_of, read_logprobs
@@ -215,6 +215,6 @@ WIRE = Wire(
     render_system=render_system,
     render_turn=render_turn,
     parser=OllamaParser,
-    limits=lambda extra: bounded(extra.get("options"), "num_predict"),
+    limits=lambda extra: is_bounded(extra.get("options"), "num_predict"),
     listing="/api/tags",
 )

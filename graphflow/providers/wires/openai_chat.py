@@ -31,7 +31,7 @@ from graphflow.model.seam import (
 from graphflow.model.turns import AssistantTurn, CacheMark, Thinking, ToolCall, ToolTurn, Turn, UserTurn
 from graphflow.providers.faults import fault
 from graphflow.providers.wires.call_pieces import CallPieces
-from graphflow.providers.wires.demands import bounded, cannot, effort_of, offers_tools, refuse
+from graphflow.providers.wires.demands import cannot, effort_of, is_bounded, offers_tools, refuse
 from graphflow.providers.wires.json_object import Json, arguments_of, present
 from graphflow.providers.wires.reply_fields import finish_of, later_usage, read_logprobs
 from graphflow.providers.wires.wire import Dialect, Wire
@@ -511,7 +511,7 @@ WIRE = Wire(
     render_system=render_system,
     render_turn=render_turn,
     parser=ChatParser,
-    limits=lambda extra: bounded(extra, "max_tokens", "max_completion_tokens"),
+    limits=lambda extra: is_bounded(extra, "max_tokens", "max_completion_tokens"),
 )
 OPENAI = Dialect()
 GROQ = Dialect("groq", reasoning="reasoning", reasoning_back=True)

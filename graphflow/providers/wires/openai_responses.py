@@ -22,7 +22,7 @@ from graphflow.model.turns import (
     Turn,
     UserTurn,
 )
-from graphflow.providers.wires.demands import bounded, cannot, effort_of, hosted_tools, offers_tools, refuse
+from graphflow.providers.wires.demands import cannot, effort_of, hosted_tools, is_bounded, offers_tools, refuse
 from graphflow.providers.wires.json_object import Json, arguments_of, present
 from graphflow.providers.wires.openai_chat import REASONS
 from graphflow.providers.wires.responses_reply import NAME, ResponsesParser
@@ -240,5 +240,5 @@ WIRE = Wire(
     render_system=render_system,
     render_turn=render_turn,
     parser=ResponsesParser,
-    limits=lambda extra: bounded(extra, "max_output_tokens"),
+    limits=lambda extra: is_bounded(extra, "max_output_tokens"),
 )

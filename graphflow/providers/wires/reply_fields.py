@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphflow.model.seam import Finish, Likely, LogprobsDelta, ModelEvent, UsageDelta
-from graphflow.providers.faults import broken_off
+from graphflow.providers.faults import broken_answer
 
 
 def finish_of(table: Mapping[str, Finish], raw: str | None, provider: str, explanation: str = "") -> Finish:
@@ -19,7 +19,7 @@ def finish_of(table: Mapping[str, Finish], raw: str | None, provider: str, expla
         return "other"
     finish = table.get(raw)
     if finish is None:
-        raise broken_off(provider, raw, explanation)
+        raise broken_answer(provider, raw, explanation)
     return finish
 
 

@@ -146,9 +146,8 @@ class Item:
             case "reasoning":
                 return [Kept("thinking", self.index, self._kept_reasoning())]
             case kind:
-                is_call = str(kind).endswith(
-                    "_call"
-                )  # web_search_call, code_interpreter_call...: a hosted tool at work
+                # "web_search_call", "code_interpreter_call": a hosted tool at work.
+                is_call = str(kind).endswith("_call")
                 hosted_tool = str(kind) if is_call else ""
                 return [Kept("block", self.index, {"name": hosted_tool, "item": full})]
 

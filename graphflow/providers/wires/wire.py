@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from graphflow.model.seam import ModelEvent, Request, UsageDelta
 from graphflow.model.turns import Turn
-from graphflow.providers.wires.json_object import Json, merged
+from graphflow.providers.wires.json_object import Json, merge
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +129,4 @@ def render_request(wire: Wire, request: Request, model: str, *, stream: bool = T
         before = turn
     body = wire.render_head(request, model, stream, dialect)
     body[wire.turns] = messages
-    return merged(body, request.settings.extra)
+    return merge(body, request.settings.extra)
