@@ -224,11 +224,20 @@ class ReplyBuilder:
         """The reply as far as it has come."""
         reply = self.reply
         reply.parts = tuple(part.whole() for part in self.growing.values())
-        texts = [part.text for part in reply.parts if type(part) is TextPart]
-        thoughts = [part.text for part in reply.parts if type(part) is Thinking]
+        texts: list[str] = []
+        thoughts: list[str] = []
+        calls: list[ToolCall] = []
+        for part in reply.parts:
+            match part:
+                case TextPart():
+                    texts.append(part.text)
+                case Thinking() if part.text:
+                    thoughts.append(part.text)
+                case ToolCall():
+                    calls.append(part)
         reply.text = "".join(texts)
-        reply.thinking = "\n\n".join(thought for thought in thoughts if thought)
-        reply.calls = tuple(part for part in reply.parts if type(part) is ToolCall)
+        reply.thinking = "\n\n".join(thoughts)
+        reply.calls = tuple(calls)
         reply.refusal = "".join(self.refusal)
         reply.sources = self._sources(reply.parts) if self.cited else ()
         self._count_tokens(reply)
@@ -305,9 +314,13 @@ def _stretch(cited: Cited, part: tuple[int, int] | None) -> tuple[int | None, in
     first, last = part
     if cited.start is None:
         return (None, None) if cited.index is None else part
-    if cited.end is None or not cited.start <= cited.end <= last - first:  # it lies outside of what was said
+    if cited.end is None:
         return None, None
-    return first + cited.start, first + cited.end
+    start = first + cited.start
+    end = first + cited.end
+    if not start <= end <= last:  # it lies outside of the text
+        return None, None
+    return start, end
 
 
 _NOTICES = frozenset({Retried, Switched})

@@ -126,6 +126,9 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
 }
 
 
+_OUTPUTS = (None, "schema", "tool", "text")
+
+
 def _check(named: str, given: Mapping[str, object], unknown: Mapping[str, object]) -> None:
     """Refuses options that there are not, and values of the wrong kind.
 
@@ -133,15 +136,17 @@ def _check(named: str, given: Mapping[str, object], unknown: Mapping[str, object
         DeclarationError: one is; the text names it, and what was meant.
     """
     if unknown:
-        refuse(f"connect({named!r})", unknown, (*_OPTIONS, "rpm", "tpm", "output"))
+        known = (*_OPTIONS, "rpm", "tpm", "output")
+        refuse(f"connect({named!r})", unknown, known)
     for name, kinds in _OPTIONS.items():
         value = given[name]
-        if value is not None and not isinstance(value, kinds):
-            expected = " or ".join(kind.__name__ for kind in kinds)
-            actual = type(value).__name__
-            raise DeclarationError(f"connect({named!r}, {name}=...) takes {expected}, and was given {actual}")
+        if value is None or isinstance(value, kinds):
+            continue
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        actual = type(value).__name__
+        raise DeclarationError(f"connect({named!r}, {name}=...) takes {expected}, and was given {actual}")
     output = given["output"]
-    if output not in (None, "schema", "tool", "text"):
+    if output not in _OUTPUTS:
         raise DeclarationError(f'connect({named!r}, output={output!r}): give "schema", "tool" or "text"')
     if given["keys"] and given["key"] is not None:
         raise DeclarationError(f"connect({named!r}): give key= or keys=, not both")

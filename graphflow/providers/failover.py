@@ -79,8 +79,8 @@ class Failover:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         _check_options(models, route or {}, cooldown_s)
-        last = len(models) - 1
-        self.members = [_Member(model, last=position == last) for position, model in enumerate(models)]
+        self.members = [_Member(model, last=False) for model in models]
+        self.members[-1].last = True
         self.on = (on,) if isinstance(on, type) else tuple(on)
         self.route = {kind: self._routed(model) for kind, model in (route or {}).items()}
         self.cooldown_s = cooldown_s
@@ -162,7 +162,7 @@ class Failover:
 
     async def _answer(self, member: _Member, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """What a member says; a refusal is held back until it is known whether another one is asked, and is an error then."""
-        refusal: list[ModelEvent] = []
+        refusal: list[RefusalDelta] = []
         async with aclosing(member.open().stream(request)) as events:
             async for event in events:
                 if isinstance(event, RefusalDelta) and self._leads(Refused):
@@ -180,16 +180,17 @@ class Failover:
         """Whether an error of that kind leads to another model."""
         return issubclass(kind, self.on) or issubclass(kind, tuple(self.route))
 
-    def _error_of(self, end: Finished, refusal: list[ModelEvent]) -> ModelError | None:
+    def _error_of(self, end: Finished, refusal: list[RefusalDelta]) -> ModelError | None:
         """The error that an answer amounts to, where such an error leads to another model."""
+        raw = end.raw
         if end.reason == "content_filter" and self._leads(ContentFiltered):
-            return ContentFiltered(f"a content filter stopped the answer ({end.raw})", code=end.raw)
+            return ContentFiltered(f"a content filter stopped the answer ({raw})", code=raw)
         is_refusal = bool(refusal) or end.reason == "refusal"
         if is_refusal and self._leads(Refused):
-            text = "".join(event.text for event in refusal if isinstance(event, RefusalDelta))
-            return Refused(text or "the model declined to answer", code=end.raw)
+            text = "".join(piece.text for piece in refusal)
+            return Refused(text or "the model declined to answer", code=raw)
         if end.reason == "error" and self._leads(ToolUseFailed):
-            return ToolUseFailed(f"the reply was unusable ({end.raw})", code=end.raw)
+            return ToolUseFailed(f"the reply was unusable ({raw})", code=raw)
         return None
 
     def _follower(
@@ -263,5 +264,6 @@ def _check_options(
     is_number = isinstance(cooldown_s, (int, float)) and not isinstance(cooldown_s, bool)
     if not is_number or not cooldown_s >= 0:  # NaN is not at least 0
         raise DeclarationError(f"Failover(cooldown_s={cooldown_s!r}) must be a number of seconds, at least 0")
-    if not models or len(models) + len(route) < 2:
+    count = len(models) + len(route)
+    if not models or count < 2:
         raise DeclarationError("a Failover needs at least two models")

@@ -219,10 +219,12 @@ class Watch:
         """From here the task waits for the network, until then at most."""
         task = asyncio.current_task()
         if task is not self._task and task is not None:  # a stream may be read on by another task
-            self._task, self._cancelling = task, task.cancelling()
+            self._task = task
+            self._cancelling = task.cancelling()
         self.phase = phase
         if self.end is not None and (deadline is None or self.end < deadline):
-            deadline, self.phase = self.end, "whole"
+            deadline = self.end
+            self.phase = "whole"
         self.deadline = deadline
         if deadline is not None and (self._handle is None or self._handle.when() > deadline):
             self._arm(deadline)

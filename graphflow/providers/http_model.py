@@ -218,14 +218,15 @@ class HttpModel:
 
     def _fit(self, schema: Json) -> tuple[Json, bool]:
         """The schema in the endpoint's flavour, and whether it is strict there; worked out once for each schema."""
-        fitted = self._fitted.get(id(schema))
-        if fitted is None or fitted[0] is not schema:  # an id may be another schema's by now: the schema itself decides
-            shape, is_strict = fit(schema, self.endpoint.flavour)
-            if len(self._fitted) > MAX_FITTED_SCHEMAS:
-                self._fitted.clear()
-            fitted = (schema, shape, is_strict)
-            self._fitted[id(schema)] = fitted
-        return fitted[1], fitted[2]
+        number = id(schema)
+        known, shape, is_strict = self._fitted.get(number, (None, {}, False))
+        if known is schema:  # an id may be another schema's by now: the schema itself decides
+            return shape, is_strict
+        shape, is_strict = fit(schema, self.endpoint.flavour)
+        if len(self._fitted) > MAX_FITTED_SCHEMAS:
+            self._fitted.clear()
+        self._fitted[number] = (schema, shape, is_strict)
+        return shape, is_strict
 
     def _body(self, request: Request) -> bytes:
         try:

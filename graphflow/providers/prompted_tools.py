@@ -103,8 +103,12 @@ def _with_own_definitions(tool: ToolSpec) -> Json:
         own_reference = f'"#/$defs/{tool.name}.{name}"'
         text = text.replace(reference, own_reference)
         defined = defined.replace(reference, own_reference)
-    own = {f"{tool.name}.{name}": shape for name, shape in json.loads(defined).items()}
-    return {**json.loads(text), "$defs": own}
+    own: Json = {}
+    for name, shape in json.loads(defined).items():
+        own[f"{tool.name}.{name}"] = shape
+    parameters = dict(json.loads(text))
+    parameters["$defs"] = own
+    return parameters
 
 
 def _object(properties: Json) -> Json:
@@ -160,7 +164,9 @@ def transcript(turns: tuple[Turn, ...], wire: str) -> str:
     if isinstance(only, UserTurn):
         return _user_text(only, wire)
     paragraphs = [_paragraph(turn, wire) for turn in turns]
-    return "\n\n".join(["The conversation so far:", *paragraphs, "Go on as the assistant, with its next turn only."])
+    paragraphs.insert(0, "The conversation so far:")
+    paragraphs.append("Go on as the assistant, with its next turn only.")
+    return "\n\n".join(paragraphs)
 
 
 def _paragraph(turn: Turn, wire: str) -> str:

@@ -169,11 +169,12 @@ class Recorder:
 def _answer_record(model: str, request: Request, events: list[ModelEvent], error: ModelError | None) -> Json:
     """One line of a recording: the request and what came of it."""
     record: Json = {"model": model, "request": request_record(request)}
-    record["events"] = [
-        {type(event).__name__: _plain_fields(event)}
-        for event in without_secrets(_with_one_usage(events))
-        if type(event).__name__ in EVENTS
-    ]
+    recorded: list[Json] = []
+    for event in without_secrets(_with_one_usage(events)):
+        name = type(event).__name__
+        if name in EVENTS:
+            recorded.append({name: _plain_fields(event)})
+    record["events"] = recorded
     if error is not None:
         record["error"] = _error_record(error)
     return record
@@ -333,12 +334,15 @@ class Replayer:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.lines = _read(self.path)
-        self.name = str(self.lines[0]["model"]) if self.lines else "replay"
+        self.name = "replay"
+        if self.lines:
+            self.name = str(self.lines[0]["model"])
         self.asked = 0
         self._left: dict[str, list[Json]] = {}
         self._used: set[int] = set()
         for line in self.lines:
-            self._left.setdefault(_key(line["request"]), []).append(line)
+            key = _key(line["request"])
+            self._left.setdefault(key, []).append(line)
 
     async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
         """Yields what was recorded for this request.
@@ -418,7 +422,10 @@ def _error(record: Json) -> ModelError:
     kind = getattr(errors, str(record["is"]), ModelError)
     if not (isinstance(kind, type) and issubclass(kind, ModelError)):
         kind = ModelError
-    given = {name: record[name] for name in _ERROR_FIELDS if name in record}
+    given: Json = {}
+    for name in _ERROR_FIELDS:
+        if name in record:
+            given[name] = record[name]
     error: ModelError = kind(record["text"], **given)
     return error
 

@@ -140,8 +140,8 @@ def _narrowed(part: Json, flavour: Flavour) -> Json:
         return dict(part)
     shape = {key: value for key, value in part.items() if key not in beyond}
     described = sorted(beyond - {"default", "examples"})
-    words = "; ".join(f"{key}: {json.dumps(part[key])}" for key in described)
-    if words and "$ref" not in shape:
+    if described and "$ref" not in shape:  # a reference has no description of its own
+        words = "; ".join(f"{key}: {json.dumps(part[key])}" for key in described)
         description = shape.get("description")
         shape["description"] = f"{description} ({words})" if description else words
     return shape
@@ -254,11 +254,12 @@ class AnswerReader:
             before.append(event)
             return
         self.known.add(event.index)
-        pieces = [piece for piece in before if isinstance(piece, CallDelta)]
-        ids = [piece.id for piece in (event, *pieces) if piece.id]
-        id = ids[0] if ids else ""
-        arguments = "".join(piece.arguments for piece in (*pieces, event))
-        yield from self._call(CallDelta(event.index, id, event.name, arguments))
+        whole = CallDelta(event.index, event.id, event.name)
+        for piece in (*before, event):
+            if isinstance(piece, CallDelta):
+                whole.id = whole.id or piece.id
+                whole.arguments += piece.arguments
+        yield from self._call(whole)
         for piece in before:
             if isinstance(piece, Kept):
                 yield from self._kept(piece)

@@ -69,22 +69,31 @@ TOOLS = (
 """What it brings along; names that an account does not know are passed over."""
 
 
+FLAGS = (
+    *("--print", "--quiet", "--output-format", "json"),
+    *("--dont-save-session", "--no-update-terminal-title", "--no-discover-workspaces"),
+    *("--max-turns", "1"),
+    *("--retry-timeout", "60"),
+)
+
+
 def build(request: Request, model: str, folder: Path) -> Invocation:
     """No tools (`--ask` would leave it its shell), no session kept, no workspace but an empty folder."""
     check_request(NAME, request, "max_tokens", "thinking")
-    arguments = ["--print", "--quiet", "--output-format", "json", "--dont-save-session", "--no-update-terminal-title"]
-    arguments += ["--max-turns", "1", "--retry-timeout", "60"]
-    arguments += ["--workspace-root", str(folder), "--no-discover-workspaces"]
+    arguments = [*FLAGS, "--workspace-root", str(folder)]
     for tool in TOOLS:
         arguments += ["--remove-tool", tool]
     if model != "default":
         arguments += ["--model", model]
     # It takes neither a schema nor our tools: both are put into words, and the answer is read back.
-    system = paragraphs(instructions(request), schema_instruction(schema_of(request)))
-    files = {SYSTEM_FILE: system} if system else {}
+    schema = schema_instruction(schema_of(request))
+    system = paragraphs(instructions(request), schema)
+    files: dict[str, str] = {}
     if system:
+        files[SYSTEM_FILE] = system
         arguments += ["--override-system-prompt", str(folder / SYSTEM_FILE)]
-    return Invocation(tuple(arguments), prompt(request, NAME), files, {"AUGMENT_DISABLE_AUTO_UPDATE": "1"})
+    variables = {"AUGMENT_DISABLE_AUTO_UPDATE": "1"}
+    return Invocation(tuple(arguments), prompt(request, NAME), files, variables)
 
 
 class AuggieLines:

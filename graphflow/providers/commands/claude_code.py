@@ -27,6 +27,7 @@ from graphflow.errors import (
 )
 from graphflow.messages.message import to_json_value
 from graphflow.model.seam import Finish, Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
+from graphflow.model.settings import Settings
 from graphflow.providers.commands.command import Command, check_request, instructions, prompt, tool_error
 from graphflow.providers.commands.process import Invocation
 from graphflow.providers.prompted_tools import schema_of
@@ -62,38 +63,63 @@ ERRORS: dict[str, type[ModelError]] = {
 """What its lines call an error, the most telling word first."""
 
 
+FLAGS = (
+    *("-p", "--verbose", "--input-format", "stream-json", "--output-format", "stream-json"),
+    "--include-partial-messages",
+    *("--tools", ""),
+    *("--setting-sources", ""),
+    "--strict-mcp-config",
+    "--disable-slash-commands",
+    *("--permission-mode", "dontAsk"),
+    "--no-session-persistence",
+)
+"""It answers in lines of JSON, and has nothing to do anything with."""
+
+
 def build(request: Request, model: str, folder: Path) -> Invocation:
     """No tools, no settings, no memory of the user's projects: only the model.
 
     The prompt goes in as a message composed by a client: a typed one would read the files that an `@path` in it names.
     """
-    settings = request.settings
     check_request(NAME, request)
+    settings = request.settings
     thinking = settings.thinking
     is_budget = isinstance(thinking, int) and thinking > 1
     if is_budget or thinking is True:
         raise cannot(NAME, f"thinking={thinking!r}", "give an effort, as thinking='high'")
-    arguments = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
-    arguments += ["--include-partial-messages", "--tools", "", "--setting-sources", "", "--strict-mcp-config"]
-    arguments += ["--disable-slash-commands", "--permission-mode", "dontAsk", "--no-session-persistence"]
-    arguments += ["--system-prompt-file", str(folder / SYSTEM_FILE)]
+    arguments = [*FLAGS, "--system-prompt-file", str(folder / SYSTEM_FILE)]
     if model != "default":
         arguments += ["--model", model]
-    schema = schema_of(request)
-    if schema is not None:
-        arguments += ["--json-schema", json.dumps(to_json_value(schema))]
-    variables = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
     if isinstance(thinking, str):
         effort = "low" if thinking == "minimal" else thinking
         arguments += ["--effort", effort]
-    elif thinking is False:
+    schema = schema_of(request)
+    if schema is not None:
+        text = json.dumps(to_json_value(schema))
+        arguments += ["--json-schema", text]
+    files = {SYSTEM_FILE: instructions(request)}
+    return Invocation(tuple(arguments), _input(request), files, _variables(settings))
+
+
+def _input(request: Request) -> str:
+    message = {"role": "user", "content": prompt(request, NAME)}
+    line = {
+        "type": "user",
+        "message": message,
+        "parent_tool_use_id": None,
+        "client_composed": True,
+    }
+    return json.dumps(line) + "\n"
+
+
+def _variables(settings: Settings) -> dict[str, str]:
+    """What it takes as variables only."""
+    variables = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
+    if settings.thinking is False:
         variables["MAX_THINKING_TOKENS"] = "0"
     if settings.max_tokens is not None:
         variables["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(settings.max_tokens)
-    message = {"role": "user", "content": prompt(request, NAME)}
-    line = {"type": "user", "message": message, "parent_tool_use_id": None, "client_composed": True}
-    files = {SYSTEM_FILE: instructions(request)}
-    return Invocation(tuple(arguments), json.dumps(line) + "\n", files, variables)
+    return variables
 
 
 class ClaudeLines:
@@ -188,18 +214,25 @@ class ClaudeLines:
         return finish_of(FINISH, raw, NAME)
 
     def _error(self, result: dict[str, Any]) -> ModelError:
+        subtype = str(result.get("subtype") or "")
         reasons = "; ".join(map(str, result.get("errors") or ()))
-        subtype = result.get("subtype")
-        text = str(result.get("result") or reasons or subtype)
-        fields = ("api_error", "terminal_reason", "stop_reason", "api_error_type")
-        words = {str(result.get(field) or "") for field in fields}
-        words.add(self.error)
-        code = next((word for word in ERRORS if word in words), str(subtype or ""))
+        text = result.get("result") or reasons or subtype or None
+        code = self._code(result) or subtype
         kind = ERRORS.get(code, CommandFailed)
         status = result.get("api_error_status")
         if not isinstance(status, int):
             status = None
-        return tool_error(NAME, text, kind, code=code, status=status)
+        return tool_error(NAME, str(text), kind, code=code, status=status)
+
+    def _code(self, result: dict[str, Any]) -> str:
+        """The most telling of the words that its lines have for the error; empty if there is none that is known."""
+        words = {self.error}
+        for field in ("api_error", "terminal_reason", "stop_reason", "api_error_type"):
+            words.add(str(result.get(field) or ""))
+        for code in ERRORS:
+            if code in words:
+                return code
+        return ""
 
 
 def _text(result: dict[str, Any]) -> str:

@@ -61,14 +61,20 @@ SILENT = (
 """What it would add to a prompt of its own accord, or do beside it."""
 
 
+FLAGS = (
+    *("exec", "--json", "--skip-git-repo-check", "--ephemeral"),
+    *("--sandbox", "read-only"),
+    *("--ignore-user-config", "--ignore-rules"),
+)
+
+
 def build(request: Request, model: str, folder: Path) -> Invocation:
     """Read-only, outside any project, without the user's configuration: only the model."""
     check_request(NAME, request, "max_tokens")
     effort = request.settings.thinking
     if effort is not None and not isinstance(effort, str):
         raise cannot(NAME, f"thinking={effort!r}", "give an effort, as thinking='high'")
-    arguments = ["exec", "--json", "--skip-git-repo-check", "--ephemeral", "--sandbox", "read-only"]
-    arguments += ["--ignore-user-config", "--ignore-rules", "--cd", str(folder)]
+    arguments = [*FLAGS, "--cd", str(folder)]
     if model != "default":
         arguments += ["--model", model]
     system = instructions(request)
@@ -78,7 +84,8 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
         shape, is_strict = fit(schema, "strict")
         if is_strict and not request.tools:  # it wants an object at the root, and calls are a choice of several
             files[SCHEMA_FILE] = json.dumps(to_json_value(shape))
-            arguments += ["--output-schema", str(folder / SCHEMA_FILE)]
+            schema_file = folder / SCHEMA_FILE
+            arguments += ["--output-schema", str(schema_file)]
         else:
             system = paragraphs(system, schema_instruction(schema))
     files[SYSTEM_FILE] = system or "Answer."

@@ -124,11 +124,12 @@ class CommandModel:
         Raises:
             ModelError: of the kind that fits the tool's words.
         """
+        command = self.command
         with tempfile.TemporaryDirectory(prefix="graphflow-", ignore_cleanup_errors=True) as folder:
             call = self._call(request, Path(folder))
-            lines = self.command.lines(request)
-            program = Program(self.command.name, self.command.program, self.path, self.command.install)
-            yield Opened(self.command.name, self.model)
+            lines = command.lines(request)
+            program = Program(command.name, command.program, self.path, command.install)
+            yield Opened(command.name, self.model)
             # With tools, no text is shown before all of it is there: it may turn out to be a call.
             async with aclosing(talk(program, call, folder, self.timeouts, lines)) as events:
                 texts: list[str] = []

@@ -69,6 +69,11 @@ def environment_for(own: Sequence[str], more: Sequence[str], variables: Mapping[
     patterns = (*COMMON, *own, *more)
     environment: dict[str, str] = {}
     for name, value in os.environ.items():
-        if any(fnmatchcase(name, pattern) for pattern in patterns):
+        if _fits(name, patterns):
             environment[name] = value
-    return environment | dict(variables)
+    environment.update(variables)
+    return environment
+
+
+def _fits(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

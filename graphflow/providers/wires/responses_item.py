@@ -56,7 +56,9 @@ class Item:
         """Whether its own status says that it is not whole, or nothing but its beginning has come."""
         if self.full.get("status") == "incomplete":
             return True
-        return not self.closed and not self.texts
+        if self.closed:
+            return False
+        return not self.texts
 
     def add(self, piece: str, number: int = 0) -> list[ModelEvent]:
         """The event of a further piece of one of its texts."""
@@ -147,9 +149,10 @@ class Item:
                 return [Kept("thinking", self.index, self._kept_reasoning())]
             case kind:
                 # "web_search_call", "code_interpreter_call": a hosted tool at work.
-                is_call = str(kind).endswith("_call")
-                hosted_tool = str(kind) if is_call else ""
-                return [Kept("block", self.index, {"name": hosted_tool, "item": full})]
+                type_ = str(kind)
+                hosted_tool = type_ if type_.endswith("_call") else ""
+                keep = {"name": hosted_tool, "item": full}
+                return [Kept("block", self.index, keep)]
 
     def _kept_reasoning(self) -> Json:
         full = self.full
@@ -182,7 +185,9 @@ class Item:
         if call_id:
             return bool(call_id == self.call[0])
         id = full.get("id")
-        return bool(id) and id == self.full.get("id")
+        if not id:
+            return False
+        return bool(id == self.full.get("id"))
 
     def may_be(self, full: Json, position: int) -> bool:
         """Whether an item of the terminal output can be this one, where ids say nothing."""

@@ -308,7 +308,9 @@ def _raw_finish(status: str, final: Json) -> str:
     """Why it ended, in the API's words: "completed", "incomplete:max_output_tokens"."""
     details = final.get("incomplete_details") or {}
     why = str(details.get("reason") or "")
-    return f"{status}:{why}" if why else status
+    if not why:
+        return status
+    return f"{status}:{why}"
 
 
 def _in_order(streamed: list[Item | None]) -> bool:
