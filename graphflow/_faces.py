@@ -1,7 +1,8 @@
 """Faces of rooms: public names that are loaded when somebody asks for them, and modules that have moved.
 
 A room's names may be imported from the room (`from graphflow.model import Request`), wherever in it they stand. What has
-moved answers under its old name, too, with a warning, until 0.3.
+moved answers under its old name, too, with a warning, until 0.3. Each function here makes a `__getattr__` for a module
+(PEP 562).
 """
 
 from __future__ import annotations
@@ -9,55 +10,72 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
+
+Lookup: TypeAlias = Callable[[str], Any]
+"""Finds what a module has under a name. Any: a name may stand for anything, and a type checker looks at the module itself."""
 
 
-def face(room: str, modules: Sequence[str]) -> Callable[[str], Any]:
-    """A `__getattr__` for a room (PEP 562): its public names are those of these modules of it."""
+def face(room: str, modules: Sequence[str]) -> Lookup:
+    """For a room: its public names are those of these modules of it."""
+    paths = [f"{room}.{module}" for module in modules]
 
     def find(name: str) -> Any:
         if name == "__all__":
-            return _public_names([f"{room}.{module}" for module in modules])
+            return _public_names(paths)
+        # Python asks for many a name that only it knows (`__path__`, `__wrapped__`): no module is loaded for those.
         if name.startswith("_"):
-            raise AttributeError(f"module {room!r} has no attribute {name!r}")
-        for module in modules:
-            found = getattr(import_module(f"{room}.{module}"), name, None)
+            raise _missing(room, name)
+        for path in paths:
+            found = getattr(import_module(path), name, None)
             if found is not None:
                 return found
-        raise AttributeError(f"module {room!r} has no attribute {name!r}")
+        raise _missing(room, name)
 
     return find
 
 
-def moved(old: str, new: str) -> Callable[[str], Any]:
-    """A `__getattr__` for a module that has moved: it warns, and hands out what stands in the new one."""
+def moved(old: str, new: str) -> Lookup:
+    """For a module that has moved: it warns, and hands out what stands in the new one."""
 
     def find(name: str) -> Any:
         if name == "__all__":
             return _public_names([new])
         if name.startswith("__"):
-            raise AttributeError(f"module {old!r} has no attribute {name!r}")
+            raise _missing(old, name)
         found = getattr(import_module(new), name)
-        warnings.warn(f"{old} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=2)
+        _warn(old, new)
         return found
 
     return find
 
 
-def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """A `__getattr__` for a module in which names have changed: it warns, and hands out what has the new name."""
+def renamed(module: str, names: Mapping[str, str]) -> Lookup:
+    """For a module in which names have changed: it warns, and hands out what has the new name."""
 
     def find(name: str) -> Any:
         new = names.get(name)
         if new is None:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warnings.warn(f"{module}.{name} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=2)
+            raise _missing(module, name)
+        _warn(f"{module}.{name}", new)
         return getattr(import_module(module), new)
 
     return find
 
 
+def _missing(module: str, name: str) -> AttributeError:
+    return AttributeError(f"module {module!r} has no attribute {name!r}")
+
+
+def _warn(old: str, new: str) -> None:
+    # Level 1 is this function, 2 the `__getattr__` above, 3 whoever asked for the name: the warning shows that line.
+    warnings.warn(f"{old} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=3)
+
+
 def _public_names(modules: Sequence[str]) -> list[str]:
     """What `from module import *` brings: Python asks for `__all__`, and only then are the modules loaded."""
-    names = [name for module in modules for name in vars(import_module(module)) if not name.startswith("_")]
-    return list(dict.fromkeys(names))
+    names: dict[str, None] = {}  # a set that keeps the order
+    for module in modules:
+        public = [name for name in vars(import_module(module)) if not name.startswith("_")]
+        names |= dict.fromkeys(public)
+    return list(names)
