@@ -1,0 +1,221 @@
+"""How often each node is activated at most, counted by laps.
+
+In one lap of a loop a node is activated as often as messages reach it without lap edges; each entry of the loop makes at
+most one lap for each unit of its lap limits, and one more to begin with. Where a lap may send several messages round
+again, each of them goes on alone, so the laps are those of a tree: with two for one and three laps, 2 + 4 + 8.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from graphflow.proofs.counts import NONE, ONE, Count, add, most
+from graphflow.proofs.loop_proofs import lap_limit
+from graphflow.proofs.tokens import is_single
+
+if TYPE_CHECKING:
+    from graphflow.proofs.edge_types import TypedEdge
+    from graphflow.proofs.proof import Proof
+    from graphflow.proofs.topology import GraphEdge
+
+COUNTED_APART = 4
+"""Loops around a node whose laps are counted apart, the inner ones: that makes sixteen kinds of messages."""
+MAX_DIGITS = 15
+"""Digits of a number of laps that is still told; what is longer stands as a length of its own: `|laps of n|`."""
+MAX_LISTS = 6
+"""The same for the lengths of lists that it is a product of."""
+
+Laps = tuple[bool, ...]
+"""For each loop around a node, outermost first: whether this is a later lap (True) or the one by which it was entered."""
+Counts = dict[Laps, Count]
+
+
+def count_activations(proof: Proof) -> list[Count]:
+    """For each node, how often at most; START and END behind them."""
+    counter = _Counter(proof, proof.wiring.start)
+    return [counter.whole(number) for number in range(proof.wiring.size)]
+
+
+class _Counter:
+    """Counts messages per kind of lap, in topological order; the laps are multiplied in at the end."""
+
+    # Why by kind of lap: of a >> [b >> c >> b] >> d, d gets one message however often b and c run, since only the last
+    # lap leaves the loop. So the message that entered the loop and those of its laps are counted apart, and whoever
+    # leaves is counted once for each that entered. The laps are a factor only for what stays inside.
+
+    def __init__(self, proof: Proof, start: int, loop: int | None = None, around: _Counter | None = None) -> None:
+        self.proof = proof
+        self.wiring = proof.wiring
+        self.top = proof.topology
+        self.counts: dict[int, Counts] = defaultdict(dict)
+        self.entries: dict[int, Counts] = {}
+        """What enters each loop from outside."""
+        self.laps: dict[int, Count] = {}
+        """How often a lap of a loop begins for each message that enters it."""
+        self.singles: dict[int, bool] = {}
+        if around is not None:
+            self.laps = around.laps
+            self.singles = around.singles
+        self.start = start
+        """Where the one message is that is counted."""
+        chain = self.top.loops_around(start)
+        inside: Iterable[int] = range(self.top.size)
+        self.depth = len(chain)
+        """How many loops that message does not enter, being in them already."""
+        if loop is not None:
+            inside = self.top.loops[loop].members
+            self.depth = chain.index(loop) + 1
+        for number in sorted(inside, key=self.top.order.__getitem__):
+            self.counts[number] = self._counted(number)
+
+    def whole(self, number: int) -> Count:
+        """Activations of a node in one walk."""
+        loops = self.top.loops_around(number)
+        counts = self.counts[number]
+        return add(*(self._times_laps(laps, count, loops) for laps, count in counts.items()))
+
+    def _counted(self, number: int) -> Counts:
+        around = self.top.loops_around(number)
+        for depth, loop in enumerate(around):
+            if loop not in self.entries:
+                self.entries[loop] = self._entering(loop, around[:depth])
+        join = self.top.joins.get(number)
+        if join is not None:  # one message for each run of its fork, whatever the branches do
+            return self._moved(join.fork, self.counts[join.fork], around, join.branches)
+        arriving = self.wiring.by_target[number]
+        return self._arriving(arriving, around, here=number == self.start)
+
+    def _entering(self, loop: int, around: list[int]) -> Counts:
+        members = self.top.loops[loop].members
+        edges: list[TypedEdge] = []
+        for number in members:
+            for edge in self.wiring.by_target[number]:
+                if edge.source not in members:
+                    edges.append(edge)
+        begins_inside = self.start in members and len(around) >= self.depth
+        return self._arriving(edges, around, here=begins_inside)
+
+    def _arriving(self, edges: Sequence[TypedEdge], around: list[int], *, here: bool) -> Counts:
+        """What comes on these edges, by the laps of the loops around; and the first message, if it is `here`."""
+        onward = [edge for edge in edges if edge.lap_of is None]
+        counts = self._sum(onward, around)
+        if here:
+            first = (False,) * len(around)
+            counts[first] = add(counts.get(first, NONE), ONE)
+        begun = {edge.lap_of for edge in edges if edge.lap_of is not None}
+        for loop in begun:
+            depth = around.index(loop)
+            inner = (False,) * (len(around) - depth - 1)
+            for outer, count in self.entries[loop].items():
+                laps = (*outer, True, *inner)
+                counts[laps] = most(counts.get(laps, NONE), count)  # a token begins a lap in one place only
+        return self._folded(counts, around)
+
+    def _folded(self, counts: Counts, around: list[int]) -> Counts:
+        """The same counts, with the laps of all but the inner loops multiplied in: else their kinds double at each."""
+        cut = max(0, len(around) - COUNTED_APART)
+        if not cut:
+            return counts
+        folded: Counts = {}
+        for laps, count in counts.items():
+            key = (False,) * cut + laps[cut:]
+            whole = self._times_laps(laps[:cut], count, around[:cut])
+            folded[key] = add(folded.get(key, NONE), whole)
+        return folded
+
+    def _sum(self, edges: list[TypedEdge], around: list[int]) -> Counts:
+        """What arrives on these edges together; of edges that exclude each other, only the larger count."""
+        by_source: dict[int, list[TypedEdge]] = {}
+        for edge in edges:
+            by_source.setdefault(edge.source, []).append(edge)
+        total: Counts = {}
+        for group in by_source.values():
+            together = most if self.proof.exclusive.all_apart(group) else add
+            sent: dict[Laps, list[Count]] = {}
+            for edge in group:
+                moved = self._moved(edge.source, self._sent(edge), around, [edge])
+                for laps, count in moved.items():
+                    sent.setdefault(laps, []).append(count)
+            for laps, several in sent.items():
+                total[laps] = add(total.get(laps, NONE), together(*several))
+        return total
+
+    def _sent(self, edge: TypedEdge) -> Counts:
+        counts = self.counts[edge.source]
+        if not edge.each:
+            return counts
+        items = Count(1, (self.wiring.name(edge.source),))
+        return {laps: count * items for laps, count in counts.items()}
+
+    def _moved(self, source: int, counts: Counts, around: list[int], edges: Sequence[GraphEdge]) -> Counts:
+        """Counts at a node as counts where its edges lead: without the laps of loops that are left, with those entered."""
+        before = self.top.loops_around(source)
+        kept = [loop for loop in before if loop in around]
+        left = before[len(kept) :]
+        entered = (False,) * (len(around) - len(kept))
+        once = bool(left) and all(map(self._is_single, left)) and self._leaves_for_good(source, edges)
+        moved: Counts = {}
+        for laps, count in counts.items():
+            key = laps[: len(kept)] + entered
+            known = moved.get(key, NONE)
+            if once:  # who leaves does not go round again: one message for each that entered
+                moved[key] = most(known, count)
+            else:
+                whole = self._times_laps(laps[len(kept) :], count, left)
+                moved[key] = add(known, whole)
+        return moved
+
+    def _leaves_for_good(self, source: int, edges: Sequence[GraphEdge]) -> bool:
+        """Whether what is sent on these edges is sent on no other."""
+        for staying in self.wiring.by_source[source]:
+            if staying in edges:
+                continue
+            for edge in edges:
+                if not self.proof.exclusive(edge, staying):
+                    return False
+        return True
+
+    def _times_laps(self, laps: Laps, count: Count, loops: list[int]) -> Count:
+        for later, loop in zip(laps, loops, strict=True):
+            if later:
+                count = count * self._laps_of(loop)
+        return count
+
+    def _laps_of(self, loop: int) -> Count:
+        if loop not in self.laps:
+            limits = [lap_limit(edge, self.proof.limits) for edge in self.top.loops[loop].laps]
+            longest = sum(limits)
+            if self._is_single(loop):
+                self.laps[loop] = Count(longest)
+            else:
+                self.laps[loop] = self._branching(loop, longest)
+        return self.laps[loop]
+
+    def _is_single(self, loop: int) -> bool:
+        if loop not in self.singles:
+            self.singles[loop] = is_single(self.top, self.top.loops[loop], self.proof.exclusive)
+        return self.singles[loop]
+
+    def _branching(self, loop: int, longest: int) -> Count:
+        """All laps that follow from one message, where each lap may send several round again."""
+        targets = {edge.target for edge in self.top.loops[loop].laps}
+        again = most(ONE, *(self._sent_again(loop, target) for target in targets))
+        digits = longest * math.log10(again.times)
+        if digits > MAX_DIGITS or longest * len(again.lists) > MAX_LISTS:
+            header = self.wiring.name(self.top.loops[loop].header)
+            return Count(1, (f"laps of {header}",))
+        # n for one in each of three laps: n + n^2 + n^3.
+        times = sum(again.times**lap for lap in range(1, longest + 1))
+        return Count(times, again.lists * longest)
+
+    def _sent_again(self, loop: int, target: int) -> Count:
+        """How many messages one that begins a lap at this node sends round again."""
+        within = _Counter(self.proof, target, loop, self)
+        laps = [self.wiring.edges[edge.index] for edge in self.top.loops[loop].laps]
+        around = self.top.loops_around(target)
+        depth = around.index(loop) + 1
+        counts = within._sum(laps, around[:depth])
+        return add(*counts.values())
