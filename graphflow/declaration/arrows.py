@@ -36,6 +36,8 @@ R = TypeVar("R")
 
 ForkPolicy = Literal["cancel", "isolate", "finish"]
 Where = tuple[str, int]
+"""File and line."""
+Guard = Callable[[Any], bool] | Literal["otherwise"]
 
 
 class Terminal:
@@ -62,7 +64,7 @@ class Origin:
         self,
         node: Node[Any, Any] | Terminal,
         arm: Any = None,
-        guard: Callable[[Any], bool] | Literal["otherwise"] | None = None,
+        guard: Guard | None = None,
         each: bool = False,
         laps: int | None = None,
         fork: ForkPolicy | None = None,

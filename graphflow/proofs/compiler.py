@@ -92,7 +92,7 @@ class _Compiler:
 
     def _say_what_goes(self, edge: TypedEdge, link: Link) -> None:
         """Says which values go along an edge that does not take all: arms by number, or what a test finds."""
-        arm = edge.edge.origin.arm
+        arm = edge.arm
         if is_label(arm):
             link.matches = _label_test(arm)
             return
@@ -182,7 +182,7 @@ class _Compiler:
         limits: list[Link] = []
         handoffs: dict[str, Link] = {}
         for edge, link in zip(leaving, slot.links, strict=True):
-            arm = edge.edge.origin.arm
+            arm = edge.arm
             if not edge.exceptional:
                 answers.append(link)
             elif isinstance(arm, HandTo):

@@ -47,7 +47,7 @@ def _check_arms(wiring: Wiring, number: int, leaving: Iterable[TypedEdge], probl
             shown = type_name(unit) if label is None else repr(label)
             problems.add(
                 f"{name!r} may send {shown}, and no edge takes it; add {name}[{shown}] >> the node (or END) for it",
-                answering[0].edge.where,
+                answering[0].where,
             )
         elif _all_guarded(found):
             edge = found[0].edge
@@ -59,7 +59,7 @@ def _check_arms(wiring: Wiring, number: int, leaving: Iterable[TypedEdge], probl
 
 def _all_guarded(takers: Iterable[TypedEdge]) -> bool:
     """Whether every one of these edges has a condition, and none is for when the others do not hold."""
-    guards = [taker.edge.origin.guard for taker in takers]
+    guards = [taker.guard for taker in takers]
     return None not in guards and "otherwise" not in guards
 
 
@@ -71,7 +71,7 @@ class _Takers:
         self.by_label: dict[object, list[TypedEdge]] = {}
         self.others: list[TypedEdge] = []
         for edge in edges:
-            arm = edge.edge.origin.arm
+            arm = edge.arm
             if is_label(arm):
                 self.by_label.setdefault(arm, []).append(edge)
             else:
@@ -103,7 +103,7 @@ def _check_ports(node: AnyNode, arriving: Iterable[TypedEdge], problems: Problem
         if not edges and not port.optional:
             _add_unfed(node, port, writers, problems)
         if len({edge.collects for edge in edges}) > 1:
-            shown = " and ".join(repr(edge.edge) for edge in edges)
+            shown = " and ".join(repr(edge) for edge in edges)
             problems.add(
                 f"port {port.name!r} of {node.name!r} gets whole lists and single items ({shown}); use two ports"
             )
@@ -116,12 +116,12 @@ def _add_unfed(node: AnyNode, port: Port, writers: Mapping[int, Sequence[TypedEd
     for number, edges in writers.items():
         other = node.ports[number]
         if len(edges) > 1 and other.type == port.type:
-            both = " and ".join(repr(edge.edge) for edge in edges)
+            both = " and ".join(repr(edge) for edge in edges)
             text = f"{have}, and {other.name!r} has several: {both}; lead one of them to {aim}"
-            problems.add(text, edges[-1].edge.where)
+            problems.add(text, edges[-1].where)
             return
     first = next(iter(writers.values()))[0]
-    problems.add(f"{have}; send it one with ... >> {aim}, or give the parameter a default", first.edge.where)
+    problems.add(f"{have}; send it one with ... >> {aim}, or give the parameter a default", first.where)
 
 
 # -- reach -----------------------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def _check_reach(wiring: Wiring, problems: Problems) -> None:
             problems.add(
                 f"{name!r} never leads to END (it leads to {targets}); every cycle needs an exit: "
                 f"write {name}[...] >> END or an arm to a node that ends",
-                leaving[0].edge.where,
+                leaving[0].where,
             )
 
 

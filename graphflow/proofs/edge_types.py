@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from graphflow.declaration.arrows import END, START, Edge, Origin
+from graphflow.declaration.arrows import END, START, Edge, Guard, Origin, Where
 from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.declaration.ports import Port
@@ -75,6 +75,24 @@ class TypedEdge(GraphEdge):
         """Whether everything the source sends goes this way."""
         self.exceptional = types.exceptional
         """Whether this is an edge for `Failure`, `LimitReached` or a hand-over."""
+
+    @property
+    def arm(self) -> Any:
+        """What stands in square brackets: a type, a label, or None for the whole output."""
+        return self.edge.origin.arm
+
+    @property
+    def guard(self) -> Guard | None:
+        """The condition under which it is taken."""
+        return self.edge.origin.guard
+
+    @property
+    def where(self) -> Where:
+        """File and line."""
+        return self.edge.where
+
+    def __repr__(self) -> str:
+        return repr(self.edge)
 
 
 # -- one edge alone --------------------------------------------------------------------------------------------------------
@@ -273,7 +291,7 @@ def share_arms(leaving: Sequence[TypedEdge], kinds: Sequence[Type], passes_input
 
 def _named_arms(edge: TypedEdge, kinds: Sequence[Type]) -> list[Type]:
     """The arms that an edge names exactly, in square brackets."""
-    arm = edge.edge.origin.arm
+    arm = edge.arm
     if arm is None or edge.exceptional or is_label(arm):
         return []
     return [kind for kind in arms(arm) if kind in kinds]
@@ -281,7 +299,7 @@ def _named_arms(edge: TypedEdge, kinds: Sequence[Type]) -> list[Type]:
 
 def _arm_numbers(edge: TypedEdge, kinds: Sequence[Type], named: Sequence[Type]) -> frozenset[int] | None:
     """Which of a source's arms go along an edge whole; None where that is not what tells."""
-    arm = edge.edge.origin.arm
+    arm = edge.arm
     if edge.exceptional or is_label(arm) or Any in kinds:
         return None
     numbers: set[int] = set()
@@ -298,7 +316,7 @@ def _arm_numbers(edge: TypedEdge, kinds: Sequence[Type], named: Sequence[Type]) 
 
 def covers(edge: TypedEdge, unit: Type, passes_input: bool) -> bool:
     """Whether an edge takes one arm or label of an output, its guards aside."""
-    arm = edge.edge.origin.arm
+    arm = edge.arm
     if is_label(arm):
         return unit is Any or (origin_of(unit) is Literal and arm in get_args(unit))
     if arm is not None and not accepts(arm, unit):

@@ -41,7 +41,7 @@ def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> st
     for number in both:
         arriving = [edge for edge in wiring.by_target[number] if edge.source in ways or edge.source in others]
         if number not in top.joins and len(arriving) > 1:
-            edges = " and ".join(repr(edge.edge) for edge in arriving)
+            edges = " and ".join(repr(edge) for edge in arriving)
             return (
                 f": {wiring.name(number)!r} runs once for each of {edges}; join them before it, with a port for each "
                 "or a list"

@@ -36,7 +36,7 @@ class Exclusion:
         labels = set()
         for edge in edges:
             typed = self._wiring.edges[edge.index]
-            label = typed.edge.origin.arm
+            label = typed.arm
             if typed.exceptional or not is_label(label) or label in labels:
                 return False
             labels.add(label)
@@ -65,7 +65,7 @@ class Exclusion:
 
     def _exceptional(self, one: TypedEdge, other: TypedEdge) -> bool:
         """The same where one of the two is for a failure, for used-up laps, or a hand-over."""
-        arm, other_arm = one.edge.origin.arm, other.edge.origin.arm
+        arm, other_arm = one.arm, other.arm
         if isinstance(arm, HandTo) or isinstance(other_arm, HandTo):
             return True
         if arm is other_arm:
@@ -81,7 +81,7 @@ class Exclusion:
         return [
             edge
             for edge in self._wiring.by_source[source]
-            if edge.lap_of is not None and edge.edge.origin.arm is not LimitReached
+            if edge.lap_of is not None and edge.arm is not LimitReached
         ]
 
 

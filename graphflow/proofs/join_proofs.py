@@ -85,7 +85,7 @@ class JoinProofs:
     def _add_unplaced(self, number: int, reason: str) -> None:
         name = self._wiring.name(number)
         arriving = self._wiring.by_target[number]
-        edges = ", ".join(repr(edge.edge) for edge in arriving)
+        edges = ", ".join(repr(edge) for edge in arriving)
         collects = any(edge.collects for edge in arriving)
         if reason == "outside":
             text = self._crossing_text(name, self._top.crossings[number])
@@ -102,7 +102,7 @@ class JoinProofs:
                 f"{name!r} collects a list ({edges}), but nothing forks before it; use .each or a fan-out that all "
                 "of them come from, or take a single message"
             )
-        self._problems.add(text, arriving[0].edge.where)
+        self._problems.add(text, arriving[0].where)
 
     def _crossing_text(self, name: str, crossing: GraphEdge) -> str:
         """Why a node of a loop cannot join what comes by this edge."""
@@ -128,7 +128,7 @@ class JoinProofs:
             self._problems.add(
                 f"{node.name!r} takes the first few of a fork beside other ports, so it cannot tell when it has them; "
                 "take them in a node of its own, and join its answer",
-                arriving[0].edge.where,
+                arriving[0].where,
             )
 
     def _check_crowds(self, join: Join) -> None:
@@ -151,13 +151,13 @@ class JoinProofs:
         writers = [edge for edge in self._wiring.by_target[join.node] if edge.port == port]
         by = ""
         if len(writers) > 1:
-            shown = " and ".join(repr(edge.edge) for edge in writers)
+            shown = " and ".join(repr(edge) for edge in writers)
             by = f" (by {shown})"
         self._problems.add(
             f"port {node.ports[port].name!r} of {node.name!r} may get several messages from the fork at "
             f"{self._wiring.name(crowd)!r}{by} for one message on its other ports; collect them first (a node with "
             f"list[...]), or make the port a list{self._pairing(join)}",
-            writers[0].edge.where,
+            writers[0].where,
         )
 
     def _pairing(self, join: Join) -> str:
@@ -183,5 +183,5 @@ class JoinProofs:
             self._problems.add(
                 f"{node.name!r} waits for both {one!r} and {other!r}, but {self._wiring.name(join.fork)!r} sends only "
                 "one of their ways; make the ports optional (T | None) or collect them in one list[...] port",
-                arriving[0].edge.where,
+                arriving[0].where,
             )

@@ -20,22 +20,22 @@ def check_lap_limits(wiring: Wiring, problems: Problems) -> None:
     for edge in wiring.edges:
         if edge.limit is not None and edge.lap_of is None:
             problems.add(
-                f"{edge.edge!r}: .limit({edge.limit}) stands on an edge that is on no cycle "
+                f"{edge!r}: .limit({edge.limit}) stands on an edge that is on no cycle "
                 "(or inside an inner one), so there are no laps to count; put it on an edge that leads back",
-                edge.edge.where,
+                edge.where,
             )
 
 
 def check_limit_edges(wiring: Wiring, exclusive: Exclusion, problems: Problems) -> None:
     """`LimitReached` is taken from a node that has laps to use up."""
     for edge in wiring.edges:
-        if not edge.exceptional or edge.edge.origin.arm is not LimitReached:
+        if not edge.exceptional or edge.arm is not LimitReached:
             continue
         if not exclusive.counted_laps(edge.source):
             problems.add(
-                f"{edge.edge!r}: no limited edge leaves {wiring.name(edge.source)!r}, so LimitReached never comes; "
+                f"{edge!r}: no limited edge leaves {wiring.name(edge.source)!r}, so LimitReached never comes; "
                 "take it from the node whose edge leads back",
-                edge.edge.where,
+                edge.where,
             )
 
 
@@ -81,10 +81,10 @@ class LoopExits:
         lap = next(wiring.edges[edge.index] for edge in loop.laps if edge.source in again)
         leaving = self._first_leaving(loop) or lap
         self._problems.add(
-            f"{lap.edge!r} leads back every time, also when {leaving.edge!r} is taken, so every run would end when its "
+            f"{lap!r} leads back every time, also when {leaving!r} is taken, so every run would end when its "
             "laps are used up; let only one arm or guard lead back, or say what comes then: "
             f"{wiring.name(lap.source)}[LimitReached] >> a node",
-            lap.edge.where,
+            lap.where,
         )
 
     def _ends_otherwise(self, loop: Loop) -> bool:
@@ -93,7 +93,7 @@ class LoopExits:
             return True
         for number in loop.members:
             for edge in self._wiring.by_source[number]:
-                if edge.exceptional and edge.edge.origin.arm is not LimitReached:
+                if edge.exceptional and edge.arm is not LimitReached:
                     return True
         return False
 
@@ -119,7 +119,7 @@ class LoopExits:
         leaving: list[TypedEdge] = []
         leading: list[TypedEdge] = []
         for edge in self._wiring.by_source[number]:
-            if edge.edge.origin.arm is LimitReached:
+            if edge.arm is LimitReached:
                 return False
             if edge.exceptional:
                 continue
@@ -129,7 +129,7 @@ class LoopExits:
                 leading.append(edge)
         if not leading:
             return False
-        labels = any(is_label(edge.edge.origin.arm) for edge in leaving)
+        labels = any(is_label(edge.arm) for edge in leaving)
         passes_input = self._wiring.passes_input(number)
         for unit in units_of(self._wiring.sent(number), labels):
             if not _is_taken_always(unit, leading, leaving, passes_input):
@@ -142,9 +142,9 @@ def _is_taken_always(
 ) -> bool:
     """Whether one arm goes along one of the `leading` edges whatever the guards say."""
     takers = [edge for edge in leading if covers(edge, unit, passes_input)]
-    if any(edge.edge.origin.guard is None for edge in takers):
+    if any(edge.guard is None for edge in takers):
         return True
-    guarded = [edge for edge in leaving if edge.edge.origin.guard is not None and covers(edge, unit, passes_input)]
+    guarded = [edge for edge in leaving if edge.guard is not None and covers(edge, unit, passes_input)]
     if not guarded:
         return False
     return all(edge in takers for edge in guarded)

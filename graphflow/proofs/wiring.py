@@ -122,8 +122,8 @@ class Wiring:
         leaving = self.by_source[number]
         kinds = arms(self.sent(number))
         share_arms(leaving, kinds, self.passes_input(number))
-        if len(kinds) > 1 and any(edge.edge.origin.arm is not None for edge in leaving):
-            self._check_overlaps(self.name(number), kinds, leaving[0].edge.where)
+        if len(kinds) > 1 and any(edge.arm is not None for edge in leaving):
+            self._check_overlaps(self.name(number), kinds, leaving[0].where)
 
     def _check_overlaps(self, name: str, kinds: Sequence[Type], where: Where) -> None:
         """Arms that a value may fit both of: one of them may never be taken, which nobody would see."""
