@@ -331,21 +331,39 @@ def connect(left: Any, right: Any, where: Where) -> Path[Any, Any]:
             target, port = right._entry()
             tails = () if target is END else right._exits()
             return Path(left._heads(), (Edge(exits[0], target, port, where),), tails, left)
-    sources, targets = _entries(left, "left"), _entries(right, "right")
-    if not all(source._exits() for source in sources):
-        raise DeclarationError("END sends nothing: nothing can stand right of END in an arrow")
-    edges = tuple(
-        Edge(origin, *head._entry(), where)
-        for source in sources
-        for origin in source._exits()
-        for target in targets
-        for head in target._heads()
-    )
+    sources = _entries(left, "left")
+    targets = _entries(right, "right")
     before = left if isinstance(left, Path) else None
-    within = tuple(e for e in (*(() if before else sources), *targets) if isinstance(e, Path))
-    heads = tuple(head for source in sources for head in source._heads())
-    tails = tuple(origin for target in targets if target is not END for origin in target._exits())
-    return Path(heads, edges, tails, before, within)
+    return _connect_each(sources, targets, before, where)
+
+
+def _connect_each(
+    sources: Sequence[AnyEntry], targets: Sequence[AnyEntry], before: Path[Any, Any] | None, where: Where
+) -> Path[Any, Any]:
+    """The path of all edges from every source to every target."""
+    heads: list[AnyEntry] = []
+    origins: list[Origin] = []
+    for source in sources:
+        exits = source._exits()
+        if not exits:
+            raise DeclarationError("END sends nothing: nothing can stand right of END in an arrow")
+        heads += source._heads()
+        origins += exits
+    aims: list[AnyEntry] = []
+    tails: list[Origin] = []
+    for target in targets:
+        aims += target._heads()
+        if target is not END:
+            tails += target._exits()
+    edges: list[Edge] = []
+    for origin in origins:
+        for aim in aims:
+            node, port = aim._entry()
+            edges.append(Edge(origin, node, port, where))
+    # What `before` holds is walked to from there; any other path that stands in the arrow is kept in this one.
+    parts = targets if before is not None else (*sources, *targets)
+    within = tuple(part for part in parts if isinstance(part, Path))
+    return Path(tuple(heads), tuple(edges), tuple(tails), before, within)
 
 
 def edges_of(path: AnyEntry) -> Iterator[Edge]:

@@ -607,24 +607,46 @@ def _read_options(name: str, given: NodeOptions) -> dict[str, Any]:
     if unknown:
         refuse(f"node {name!r}", unknown, NO_OPTIONS)
     options = {**NO_OPTIONS, **given}
-    timeout_s, retry, cache = options["timeout_s"], options["retry"], options["cache"]
-    if timeout_s is not None and not (isinstance(timeout_s, (int, float)) and timeout_s > 0):
-        raise DeclarationError(f"node {name!r}: timeout_s={timeout_s!r} is no positive number of seconds")
+    retry = options["retry"]
     if isinstance(retry, int) and not isinstance(retry, bool):
-        retry = options["retry"] = Retry(attempts=retry)
-    if retry is not None and not isinstance(retry, Retry):
-        raise DeclarationError(f"node {name!r}: retry={retry!r} is neither a number of attempts nor Retry(...)")
-    if not isinstance(cache, (bool, int, float)) or not 0 <= cache <= FOREVER_S:
-        raise DeclarationError(f"node {name!r}: cache={cache!r}; it is True (for a run), or a number of seconds")
-    if options["policy"] is not None and not isinstance(options["policy"], Policy):
-        raise DeclarationError(f"node {name!r}: policy={options['policy']!r}; give a Policy(...)")
-    if not isinstance(options["approval"], bool) and (
-        not callable(options["approval"]) or iscoroutinefunction(options["approval"])
-    ):
-        raise DeclarationError(
-            f"node {name!r}: approval={options['approval']!r}; it is True, or a plain function of the message"
-        )
+        options["retry"] = Retry(attempts=retry)
+    for option, (is_right, remedy) in _OPTION_CHECKS.items():
+        value = options[option]
+        if not is_right(value):
+            raise DeclarationError(f"node {name!r}: {option}={value!r}{remedy}")
     return options
+
+
+def _is_timeout(value: object) -> bool:
+    return value is None or (isinstance(value, (int, float)) and value > 0)
+
+
+def _is_retry(value: object) -> bool:
+    return value is None or isinstance(value, Retry)
+
+
+def _is_cache(value: object) -> bool:
+    return isinstance(value, (bool, int, float)) and 0 <= value <= FOREVER_S
+
+
+def _is_policy(value: object) -> bool:
+    return value is None or isinstance(value, Policy)
+
+
+def _is_approval(value: object) -> bool:
+    if isinstance(value, bool):
+        return True
+    return callable(value) and not iscoroutinefunction(value)
+
+
+_OPTION_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "timeout_s": (_is_timeout, " must be a positive number of seconds"),
+    "retry": (_is_retry, " must be a number of attempts or a Retry(...)"),
+    "cache": (_is_cache, "; it is True (for a run), or a number of seconds"),
+    "policy": (_is_policy, "; give a Policy(...)"),
+    "approval": (_is_approval, "; it is True, or a plain function of the message"),
+}
+"""For each option what tells a right value, and the end of the text that refuses a wrong one."""
 
 
 def read_message(node: Node[Any, Any], message: Any) -> Any:

@@ -47,20 +47,18 @@ class Exclusion:
             return False
         if one.exceptional or other.exceptional:
             return self._exceptional(one, other)
-        first, second = one.edge.origin, other.edge.origin
-        if _are_guards_of_one_arm(first, second):
+        if _are_guards_of_one_arm(one.edge.origin, other.edge.origin):
             return True  # the first guard that holds is taken, and no other
-        if one.arms is not None and other.arms is not None:
-            told_by_arms = one.arms != other.arms or first.arm is not None
-            if told_by_arms:
-                return one.arms.isdisjoint(other.arms)  # a value is of one arm only: the most specific that it fits
+        if _are_told_by_arms(one, other):
+            # A value is of one arm only: the most specific that it fits.
+            return one.arms is not None and other.arms is not None and one.arms.isdisjoint(other.arms)
         if self._wiring.passes_input(one.source):
-            return first.arm is not None and second.arm is not None and are_apart(first.arm, second.arm)
-        if is_label(first.arm) and is_label(second.arm):
-            return bool(first.arm != second.arm)
-        if first.each or second.each:
+            return None not in (one.arm, other.arm) and are_apart(one.arm, other.arm)
+        if is_label(one.arm) and is_label(other.arm):
+            return bool(one.arm != other.arm)
+        if one.each or other.each:
             sent = self._wiring.sent(one.source)
-            return disjoint(first.arm or sent, second.arm or sent)
+            return disjoint(one.arm or sent, other.arm or sent)
         return _carry_apart(one, other)
 
     def _exceptional(self, one: TypedEdge, other: TypedEdge) -> bool:
@@ -79,9 +77,7 @@ class Exclusion:
     def counted_laps(self, source: int) -> list[TypedEdge]:
         """The edges of a node for whose used-up laps `LimitReached` is sent."""
         return [
-            edge
-            for edge in self._wiring.by_source[source]
-            if edge.lap_of is not None and edge.arm is not LimitReached
+            edge for edge in self._wiring.by_source[source] if edge.lap_of is not None and edge.arm is not LimitReached
         ]
 
 
@@ -89,6 +85,13 @@ def _are_guards_of_one_arm(one: Origin, other: Origin) -> bool:
     if one.guard is None or other.guard is None or one.guard is other.guard:
         return False
     return repr(one.arm) == repr(other.arm)
+
+
+def _are_told_by_arms(one: TypedEdge, other: TypedEdge) -> bool:
+    """Whether the numbers of their arms say all about two edges."""
+    if one.arms is None or other.arms is None:
+        return False
+    return one.arms != other.arms or one.arm is not None
 
 
 def _carry_apart(one: TypedEdge, other: TypedEdge) -> bool:

@@ -62,44 +62,68 @@ def report(graph: AnyGraph) -> Report:
 
 def _join_facts(proof: Proof) -> list[str]:
     top = proof.topology
-    return [
-        f"join {proof.nodes[join.node].name}: {'collects' if join.collect else 'one message a port'} "
-        f"of the fork at {proof.wiring.name(join.fork)}"
-        for join in sorted(top.joins.values(), key=lambda j: top.order[j.node])
-    ]
+    facts: list[str] = []
+    for join in sorted(top.joins.values(), key=lambda join: top.order[join.node]):
+        verb = "collects" if join.collect else "one message a port"
+        fork = proof.wiring.name(join.fork)
+        facts.append(f"join {proof.wiring.name(join.node)}: {verb} of the fork at {fork}")
+    return facts
 
 
 def _warnings(graph: AnyGraph) -> list[str]:
+    warnings: list[str] = []
     deepest = out_of_reach(graph)
-    warnings = [] if deepest is None else [deepest]
+    if deepest is not None:
+        warnings.append(deepest)
+    warnings += _model_warnings(graph)
+    warnings += _mutable_messages(graph)
+    for node in graph.nodes:
+        if type_name(node.output) == "Any":
+            warnings.append(f"{node.name!r} returns Any, so its arrows are only checked when messages arrive")
+    return warnings
+
+
+def _model_warnings(graph: AnyGraph) -> list[str]:
+    """Models that are not named, cannot be had, or cannot be held to a limit in dollars."""
+    warnings: list[str] = []
+    caps_dollars = graph.limits is not None and graph.limits.usd is not None
     for name, model in graph.models_needed(graph.model):
         if model is None:
             warnings.append(
                 f"{name!r} names no model and the graph gives no default; pass one: run(..., model='provider:model')"
             )
-        elif isinstance(model, str) and (problem := known_problem(model)):
+        if not isinstance(model, str):
+            continue
+        problem = known_problem(model)
+        if problem:
             warnings.append(f"{name!r}: {problem}")
-        priced = not isinstance(model, str) or model.startswith("local:") or price_of(model) is not None
-        if not priced and graph.limits is not None and graph.limits.usd is not None:
+        priced = model.startswith("local:") or price_of(model) is not None
+        if caps_dollars and not priced:
             warnings.append(
                 f"{name!r}: Limits(usd=...) cannot hold {model!r}, whose price is unknown: a run is refused; see set_price"
             )
-    kinds = [
-        graph.input,
-        *(kind for node in graph.nodes for kind in (node.output, *(port.type for port in node.ports))),
-    ]
-    unfrozen = dict.fromkeys(known for kind in kinds for known in unfrozen_in(kind))
-    if unfrozen:
-        names, first = ", ".join(type_name(known) for known in unfrozen), type_name(next(iter(unfrozen)))
-        warnings.append(
-            f"messages that can be changed after they were sent: {names}. They are copied where they fork and where they "
-            f"enter and leave a walk. Write `class {first}(BaseModel, frozen=True)`, or "
-            "`model_config = ConfigDict(frozen=True)` (`@dataclass(frozen=True)`), and they travel as they are"
-        )
-    for node in graph.nodes:
-        if type_name(node.output) == "Any":
-            warnings.append(f"{node.name!r} returns Any, so its arrows are only checked when messages arrive")
     return warnings
+
+
+def _mutable_messages(graph: AnyGraph) -> list[str]:
+    """The classes of messages that are not frozen, and what to write instead; none if all are."""
+    kinds = [graph.input]
+    for node in graph.nodes:
+        kinds.append(node.output)
+        kinds += [port.type for port in node.ports]
+    names: dict[str, None] = {}
+    for kind in kinds:
+        for known in unfrozen_in(kind):
+            names[type_name(known)] = None
+    if not names:
+        return []
+    first = next(iter(names))
+    shown = ", ".join(names)
+    return [
+        f"messages that can be changed after they were sent: {shown}. They are copied where they fork and where they "
+        f"enter and leave a walk. Write `class {first}(BaseModel, frozen=True)`, or "
+        "`model_config = ConfigDict(frozen=True)` (`@dataclass(frozen=True)`), and they travel as they are"
+    ]
 
 
 def counted(number: int, what: str) -> str:

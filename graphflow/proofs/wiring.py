@@ -66,22 +66,18 @@ class Wiring:
         wanted: list[Type] = []
         unsure: list[Type] = []  # where several ports could be meant, it is the input that tells which
         for edge in leaving:
-            arm = edge.origin.arm
-            if arm is not None:
-                wanted.append(arm)
-            elif isinstance(edge.target, Node) and edge.target.ports:
-                kinds = _required_types(edge, edge.target)
-                found = wanted if len(kinds) == 1 else unsure
-                found.append(list[kinds[0]] if edge.origin.each else kinds[0])  # type: ignore[valid-type]
-        if all(kind is Any for kind in wanted):
-            wanted += unsure
-        firm = [kind for kind in wanted if kind is not Any]
-        if not firm:
+            kinds = _wanted_types(edge)
+            if len(kinds) == 1:
+                wanted += kinds
+            else:
+                unsure += kinds[:1]
+        known = _without_any(wanted) or _without_any(unsure)
+        if not known:
             return Any
         if any(edge.origin.arm is not None for edge in leaving):
-            union: Type = reduce(or_, firm)
+            union: Type = reduce(or_, known)
             return union
-        return self._common_type(firm)
+        return self._common_type(known)
 
     def _common_type(self, kinds: list[Type]) -> Type:
         """The type that every port behind START takes: the narrowest."""
@@ -144,11 +140,22 @@ class Wiring:
                     )
 
 
-def _required_types(edge: Edge, target: AnyNode) -> list[Type]:
-    """The types of the ports that an edge may mean: those that cannot stay empty, if there are such."""
-    ports = [port for port in target.ports if edge.port in (None, port.name)] or list(target.ports)
-    required = [port for port in ports if not port.optional] or ports
-    return [port.type for port in required]
+def _without_any(kinds: list[Type]) -> list[Type]:
+    return [kind for kind in kinds if kind is not Any]
+
+
+def _wanted_types(edge: Edge) -> list[Type]:
+    """What START has to send along an edge: its arm, or what one of the ports that it may mean takes."""
+    if edge.origin.arm is not None:
+        return [edge.origin.arm]
+    if not isinstance(edge.target, Node):
+        return []
+    ports = [port for port in edge.target.ports if edge.port in (None, port.name)]
+    required = [port for port in ports if not port.optional]  # those that can stay empty, if there are no others
+    kinds = [port.type for port in required or ports]
+    if edge.origin.each:
+        return [list[kind] for kind in kinds]  # type: ignore[valid-type]
+    return kinds
 
 
 def _may_be_empty_alike(one: Type, other: Type) -> bool:

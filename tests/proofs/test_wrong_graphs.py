@@ -396,7 +396,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ),
     ("ends", lambda: Graph("g", START >> m2a >> END, ends="two"), "'one', 'first' or 'all'"),
     ("limits", lambda: Graph("g", START >> m2a >> END, limits={"depth": 3}), "give Limits"),
-    ("timeout", lambda: node(timeout_s=-1)(_no_return), "no positive number"),
+    ("timeout", lambda: node(timeout_s=-1)(_no_return), "must be a positive number"),
     ("retry", lambda: node(retry="3")(_no_return), "number of attempts"),
     ("calls of no node", lambda: node(calls=[len])(_no_return), "which is no node"),
     ("take zero", lambda: Take(0), "at least 1"),
