@@ -126,8 +126,10 @@ judge = Agent(
 debate: Graph[Question, Verdict] = Graph(
     "debate",
     START >> floor >> (ada, ben, hear.into("debate")),
+    # `hear` waits for both: a round is what they said without having heard each other.
     ada >> hear.into("ada"),
     ben >> hear.into("ben"),
+    # The first round needs no way back, so the edge may be taken one time less.
     hear[Debate].limit(ROUNDS - 1) >> floor,
     hear[LimitReached] >> close,
     (hear[Closed], close) >> judge >> END,

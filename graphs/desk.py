@@ -26,7 +26,9 @@ desk: Graph[Inbox, list[Answer]] = Graph(
     sort_mail["price"] >> prices,
     sort_mail["question"] >> questions,
     sort_mail["chat"] >> small_talk,
+    # What a specialist cannot fill in may still be answered from the documents.
     (orders[Unclear], prices[Unclear]) >> unclear_mail >> questions,
+    # A specialist that fails costs its own mail a proper answer, and no other mail.
     (orders[Failure], prices[Failure], questions[Failure], small_talk[Failure]) >> apologise,
     (orders[Answer], prices[Answer], questions, small_talk, apologise) >> to_table >> END,
     model="local:smollm2",

@@ -139,7 +139,9 @@ evaluator = Agent(
 async def decide(draft: Draft, verdict: Verdict, round: Round) -> Written | Round:
     """Lets a good text go; what can be counted outweighs the grade."""
     wrong = unmet(draft.text, demands_of(draft.task))
-    grade = max(0, min(verdict.grade, GOOD - 1 - len(wrong))) if wrong else verdict.grade
+    grade = verdict.grade
+    if wrong:  # below GOOD, and lower the more is wrong, so that the best text so far is the one with the least
+        grade = max(0, min(grade, GOOD - 1 - len(wrong)))
     judged = Draft(
         task=draft.task,
         text=draft.text,
@@ -147,7 +149,9 @@ async def decide(draft: Draft, verdict: Verdict, round: Round) -> Written | Roun
         feedback=" ".join(wrong) or verdict.feedback,
         rounds=draft.rounds,
     )
-    best = max((judged, *((round.best,) if round.best else ())), key=lambda each: each.grade)
+    best = judged
+    if round.best is not None and round.best.grade > judged.grade:
+        best = round.best
     if grade >= GOOD:
         return Written(text=draft.text, good=True, grade=grade, rounds=draft.rounds, feedback=judged.feedback)
     return Round(task=draft.task, last=judged, best=best)
@@ -157,6 +161,7 @@ async def decide(draft: Draft, verdict: Verdict, round: Round) -> Written | Roun
 async def best_so_far(reached: LimitReached) -> Written:
     """The way out when the laps are used up: the best text there was."""
     round: Round = reached.message
+    # `decide` never sends a round back without both.
     assert round.best is not None
     assert round.last is not None
     best = round.best
@@ -165,6 +170,7 @@ async def best_so_far(reached: LimitReached) -> Written:
 
 evaluator_optimizer: Graph[Brief, Written] = Graph(
     "evaluator_optimizer",
+    # The round goes past both models, as what is decided needs the best text so far.
     START >> turn >> (generator, draft.into("round"), decide.into("round")),
     generator >> draft.into("text"),
     draft >> (evaluator, decide.into("draft")),

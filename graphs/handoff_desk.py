@@ -56,6 +56,7 @@ async def find_order(order_id: str) -> dict[str, str]:
     return row
 
 
+# Specialists name triage by its name: it is declared below them, and names them.
 BACK = Handoff(
     "triage", conversation=True, laps=HAND_BACKS, description="If the matter is not yours; say what the customer wants."
 )
@@ -97,11 +98,13 @@ triage = Agent(
 async def open_ticket(trouble: Failure | LimitReached) -> Ticket:
     """The way out when the desk fails or goes round in circles: a person takes the case."""
     if isinstance(trouble, Failure):
-        return Ticket(summary=told(trouble.input), why=f"{trouble.node} failed: {trouble.error}")
-    return Ticket(summary=told(trouble.message), why=f"nobody felt in charge after {trouble.value:g} hand-overs back")
+        why = f"{trouble.node} failed: {trouble.error}"
+        return Ticket(summary=summary_of(trouble.input), why=why)
+    why = f"nobody felt in charge after {trouble.value:g} hand-overs back"
+    return Ticket(summary=summary_of(trouble.message), why=why)
 
 
-def told(message: object) -> str:
+def summary_of(message: object) -> str:
     """What a message says about the case."""
     match message:
         case Enquiry(text=text):
@@ -115,6 +118,7 @@ handoff_desk: Graph[Enquiry, str | Ticket] = Graph(
     "handoff_desk",
     START >> triage >> END,
     (shipping, refunds) >> END,
+    # Hand-overs need no arrows: an agent's `handoffs` are edges. What needs one is every way to a person.
     (triage[Failure], shipping[Failure], refunds[Failure]) >> open_ticket,
     (shipping[LimitReached], refunds[LimitReached]) >> open_ticket >> END,
     model="local:qwen2.5-coder-1.5b",

@@ -21,8 +21,8 @@ from nodes._support.grounding import borne_out, off_the_point, point_of, sentenc
 from nodes.steps.read_documents import Chunk, Chunks, Documents, read_documents
 from nodes.tools.search_documents import shares
 
-AT_ONCE = 12
-"""Notes that the reducer reads at once."""
+MAX_NOTES = 12
+"""Notes that the reducer reads at the same time."""
 LAPS = 2
 """How often too many notes are read again."""
 PACK = 4
@@ -98,6 +98,7 @@ async def quote(failure: Failure) -> Note:
 
 read_chunk: Graph[Chunk, Note] = Graph(
     "read_chunk",
+    # The chunk goes to the reader and past it, as the check compares both.
     START >> (reader, check_note.into("chunk")),
     reader >> check_note.into("said"),
     check_note >> END,
@@ -115,20 +116,16 @@ async def deal(work: Chunks) -> list[Chunk]:
 async def collect(notes: list[Note]) -> Notes | Chunks:
     """The notes that touch the question, in the order of the documents; too many for one answer are packed, to be read again."""
     notes = to_the_point(notes) if notes[0].check else notes
-    if len(notes) <= AT_ONCE:
+    if len(notes) <= MAX_NOTES:
         return Notes(question=notes[0].question, notes=tuple(notes), check=notes[0].check)
-    packs = [notes[i : i + PACK] for i in range(0, len(notes), PACK)]
-    return Chunks(
-        chunks=tuple(
-            Chunk(
-                name=pack[0].name,
-                text=" ".join(note.text for note in pack),
-                question=pack[0].question,
-                check=pack[0].check,
-            )
-            for pack in packs
-        )
-    )
+    packs = [notes[first : first + PACK] for first in range(0, len(notes), PACK)]
+    return Chunks(chunks=tuple(_packed(pack) for pack in packs))
+
+
+def _packed(pack: list[Note]) -> Chunk:
+    first = pack[0]
+    text = " ".join(note.text for note in pack)
+    return Chunk(name=first.name, text=text, question=first.question, check=first.check)
 
 
 @node
@@ -136,7 +133,7 @@ async def cut_short(reached: LimitReached) -> Notes:
     """The way out when there are too many notes even so: the first of them, as they are."""
     packs: Chunks = reached.message
     notes = [Note(name=pack.name, text=pack.text, question=pack.question, by="quotes") for pack in packs.chunks]
-    return Notes(question=notes[0].question, notes=tuple(notes[:AT_ONCE]))
+    return Notes(question=notes[0].question, notes=tuple(notes[:MAX_NOTES]))
 
 
 def _notes(question: str, *texts: str) -> Notes:
@@ -191,7 +188,9 @@ map_reduce: Graph[Documents, Answer] = Graph(
     "map_reduce",
     START >> read_documents >> deal,
     deal.each >> read_chunk >> collect,
+    # One reader that fails must not cost the notes of the others.
     read_chunk[Failure] >> quote >> collect,
+    # Too many notes go round once more, as chunks; the limit is what makes this end for a library, too.
     collect[Chunks].limit(LAPS) >> deal,
     collect[LimitReached] >> cut_short,
     (collect[Notes], cut_short) >> sum_up >> END,
@@ -213,7 +212,7 @@ def excerpt(chunk: Chunk) -> Note:
     """The sentence of a chunk that shares most with the question; the first if none does."""
     found = sentences(chunk.text) or [" ".join(chunk.text.split())]
     share = shares(point_of(chunk.question), found)
-    best = max(range(len(found)), key=lambda i: (share[i], -i))
+    best = share.index(max(share))
     return Note(name=chunk.name, text=found[best], question=chunk.question, by="quotes", check=chunk.check)
 
 

@@ -149,9 +149,10 @@ async def plan(goal: Goal, ctx: Context) -> list[Step]:
     made = await ctx.call(planner, goal)
     known = {finding.step for finding in goal.known}
     steps = [step for step in dict.fromkeys(made.steps) if step not in known]
-    if not goal.missing:
+    if not goal.missing:  # later plans use other words on purpose
         steps = to_the_point(steps, goal.question)
-    return [Step(goal=goal, text=text) for text in steps or goal.missing or [goal.question]]
+    texts = steps or goal.missing or [goal.question]  # a plan of nothing is no reason to give up
+    return [Step(goal=goal, text=text) for text in texts]
 
 
 @node(calls=[search_documents, answerer])
@@ -160,8 +161,8 @@ async def look_up(step: Step, ctx: Context) -> Finding:
     [best, *_] = await ctx.call(search_documents, {"query": step.text, "shop": step.goal.folder})
     if best.score < NEAR:
         return Finding(step=step.text)
-    said = (await ctx.call(answerer, Evidence(step=step.text, fact=best.sentence))).strip()
-    answer, _ = checked(said, best.sentence, key_words(best.sentence))
+    sentence = await ctx.call(answerer, Evidence(step=step.text, fact=best.sentence))
+    answer, _ = checked(sentence.strip(), best.sentence, key_words(best.sentence))
     return Finding(step=step.text, answer=answer or best.sentence, found=True, file=best.file)
 
 
@@ -175,7 +176,8 @@ async def note_failure(failure: Failure) -> Finding:
 @node
 async def review(findings: list[Finding], goal: Goal) -> Report | Goal:
     """Finishes if every step found something, else asks for a plan of what is missing."""
-    known = (*goal.known, *(finding for finding in findings if finding.found))
+    found = [finding for finding in findings if finding.found]
+    known = (*goal.known, *found)
     missing = tuple(finding.step for finding in findings if not finding.found)
     after = Goal(question=goal.question, folder=goal.folder, known=known, missing=missing)
     return after if missing else written(after)
@@ -207,8 +209,10 @@ def written(goal: Goal) -> Report:
 plan_execute: Graph[Question, Report] = Graph(
     "plan_execute",
     START >> begin >> (plan, review.into("goal")),
+    # Isolated: a step that fails stops none of the others, and goes its own way to the review.
     plan.each.fork("isolate") >> look_up >> review.into("findings"),
     look_up[Failure] >> note_failure >> review.into("findings"),
+    # What is missing is planned again with what is known; the limit ends this for what nobody wrote down.
     review[Goal].limit(LAPS) >> begin,
     review[LimitReached] >> report_open >> END,
     review[Report] >> END,

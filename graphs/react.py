@@ -26,6 +26,7 @@ thinker = Agent(
     input=str,
     system="Answer the question. Think step by step, use the tools for whatever you cannot know, and say the answer at last.",
     tools=[calculate, between_dates, list_files, grep_files, read_file],
+    # The loop ends with an answer; this ends it for a model that never gives one.
     max_turns=12,
     description="Answers questions with tools.",
 )

@@ -126,7 +126,8 @@ async def evaluate(trial: Trial, answer: str, ctx: Context) -> Solved | Failed:
     answer = answer.strip()
     demands = demands_of(trial.task)
     wrong = unmet(answer, demands)
-    if not wrong and not demands.words and demands.most is None:
+    is_counted = bool(demands.words) or demands.most is not None
+    if not wrong and not is_counted:  # a judge is asked only where code cannot tell
         verdict = await ctx.call(judge, Case(task=trial.task, answer=answer))
         wrong = () if verdict.passed else (verdict.why,)
     attempts = (*trial.attempts, Attempt(answer=answer, wrong=wrong))
@@ -177,7 +178,7 @@ async def give_up(reached: LimitReached) -> Solved:
     """The way out when the attempts are used up: the one with the least wrong, the latest of equals."""
     failed: Failed = reached.message
     attempts = failed.trial.attempts
-    best = min(reversed(attempts), key=lambda attempt: len(attempt.wrong))
+    best = min(reversed(attempts), key=lambda attempt: len(attempt.wrong))  # `min` takes the first of equals
     return Solved(answer=best.answer, solved=False, attempts=len(attempts), lessons=failed.trial.lessons)
 
 
@@ -186,6 +187,7 @@ reflexion: Graph[Task, Solved] = Graph(
     START >> trial >> (actor, evaluate.into("trial")),
     actor >> evaluate.into("answer"),
     evaluate[Solved] >> END,
+    # The first attempt needs no way back, so the edge may be taken one time less.
     evaluate[Failed].limit(ATTEMPTS - 1) >> reflect >> trial,
     evaluate[LimitReached] >> give_up >> END,
     input=Task,

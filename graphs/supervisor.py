@@ -26,6 +26,7 @@ from nodes.tools.price_of import priced
 from nodes.tools.search_documents import Found, search_documents
 
 SHOP = str(Path(__file__).parent / "shop")
+# Per call: what all of them use together is bounded by the graph's own limits.
 ONE_TASK = Limits(model_calls=6, tool_calls=12)
 """What a specialist may use for one task."""
 
@@ -40,7 +41,7 @@ class Total(Message):
     """What the accountant answers."""
 
     reckoning: str
-    """How the sum is made up."""
+    """How the sum is made up; before the sum, so that a model works it out first."""
     euros: float
 
 
@@ -72,7 +73,7 @@ def total(items: dict[str, int]) -> str:
     Args:
         items: how many of each thing, by its name in the price list.
     """
-    cost = Decimal(0)
+    cost = Decimal(0)  # money is decimal: floats make 0.1 + 0.2 more than 0.3
     table = {row["item"].lower(): row for row in read_table(Path(SHOP) / "prices.csv", "item", "price")}
     for item, count in items.items():
         if item.lower() not in table:

@@ -34,7 +34,7 @@ def unmet(text: str, demands: Demands) -> tuple[str, ...]:
     """What is missing, each as a sentence that a writer understands; empty if nothing is."""
     if not text.strip():
         return ("There is no text.",)
-    folded = text.casefold()
+    folded = text.casefold()  # capitals do not matter to whoever reads it
     missing = [f"It lacks {word!r}." for word in demands.words if word.casefold() not in folded]
     count = len(text.split())
     if demands.most is not None and count > demands.most:

@@ -136,6 +136,7 @@ def _says(source: str, sentence: str) -> bool:
     if adds_number or adds_qualifier or drops_condition:
         return False
     stems = _stems(sentence)
+    # Small words and endings may differ, so not all of them have to be there.
     return len(stems & _stems(source)) >= BORNE_OUT * len(stems)
 
 

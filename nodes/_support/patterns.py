@@ -54,7 +54,7 @@ def replaced(
 def _literal(word: str, texts: Sequence[str], most: int) -> list[tuple[int, int, str]]:
     found: list[tuple[int, int, str]] = []
     for number, text in enumerate(texts):
-        if word not in text:
+        if word not in text:  # most files of a tree end here
             continue
         for place, line in enumerate(NEWLINE.split(text), 1):
             start = line.find(word)

@@ -55,6 +55,7 @@ class Fact:
 
     def fault(self, sentence: list[str]) -> str:
         """Why a sentence (its tokens) does not hold on this fact; empty if it does."""
+        # Of several readings, the one that goes along farthest shows best what is wrong.
         farthest, fault = -1, ""
         for reading in self.readings:
             place, why = _fault(sentence, reading)
@@ -74,6 +75,7 @@ def _readings(text: str) -> list[str]:
     named = _NAMED.match(text)
     if named is None or QUALIFIERS & set(tokens(named[2])):
         return [text]
+    # "Order 1187 (bread knife) was delivered": "Order 1187 was ..." and "Bread knife was ..." say the same.
     rest = text[named.end() :]
     return [text, named[1] + rest, named[2] + rest]
 
@@ -89,6 +91,7 @@ def _fault(sentence: list[str], fact: list[str]) -> tuple[int, str]:
             at += 1
         elif not _may_be_added(sentence, place, fact, at):
             return place, _difference(word, fact, at)
+    # The sentence is over; the fact may have an end that can be left out.
     rest = _behind_small_words(fact, at, "")
     if rest < len(fact) and not _may_be_left_out(fact, at, rest):
         return len(sentence), f"it leaves out {fact[rest]!r}"

@@ -97,6 +97,7 @@ class Root:
         except OSError as error:
             raise ToolError(f"the root folder {self.root!r} cannot be opened: {error.strerror}") from None
         try:
+            # Step by step, each folder relative to the one before (rule 1).
             for place, part in enumerate(parts, 1):
                 path = "/".join(parts[:place])
                 if make:
@@ -122,6 +123,7 @@ class Root:
         if not name:
             raise ToolError(f"{path!r} is the root folder; list_files shows what is in it")
         with self.folder(tuple(above), name) as folder:
+            # Twice: before it is opened (rule 2), and once it is open, as another may stand there by then.
             _check_regular(os.stat(name, dir_fd=folder, follow_symlinks=False), path)
             with os.fdopen(os.open(name, FILE, dir_fd=folder), "rb") as file:
                 _check_regular(os.fstat(file.fileno()), path)

@@ -73,6 +73,7 @@ def answer(task: Task) -> dict[str, Any]:
             base.close()
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:
         return {"error": str(error), "refused": refused[:1], "late": time.monotonic() > end}
+    # One row more was fetched than is shown: that is how one knows that there are more.
     rows = [[cell(value) for value in row] for row in found[: task["rows"]]]
     return {"columns": columns, "rows": rows, "cut": len(found) > task["rows"], "changed": changed}
 
@@ -83,6 +84,7 @@ def open_file(task: Task, end: float, refused: list[str]) -> sqlite3.Connection:
     mode = "rw" if write else "ro"
     base = sqlite3.connect(f"{task['file']}?mode={mode}", uri=True, timeout=task["seconds"])
     base.text_factory = lambda text: text.decode("utf-8", "replace")
+    # The fences of `nodes.tools.sql` (rule 1), each of which would do by itself.
     base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
     base.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     if not write:

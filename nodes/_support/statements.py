@@ -42,7 +42,7 @@ def sentences_of(line: str) -> list[str]:
     found: list[str] = []
     at = 0
     for end in _END.finditer(line):
-        before = line[max(at, end.start() - 12) : end.start()]
+        before = line[max(at, end.start() - 12) : end.start()]  # no shortened word is longer
         if _goes_on(before, line[end.end() : end.end() + 1]):
             continue
         found.append(line[at : end.end()].strip())

@@ -21,6 +21,7 @@ def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
         raise ToolError(f"there is no table {path}; it needs the columns {', '.join(needed)}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ToolError(f"{path} cannot be read as a UTF-8 CSV table: {error}") from None
+    # A hint for the most common mistake is in `_listed`: semicolons make one column of them all.
     for name in needed:
         if name not in columns:
             raise ToolError(f"{path} has no column {name!r}; its columns are: {_listed(columns)}")

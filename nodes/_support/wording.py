@@ -45,6 +45,7 @@ _OTHER_UNITS = {
     "month": "month months",
     "year": "year years",
 }
+# `h` behind a number is an hour, elsewhere a letter.
 _PER_NUMBER = frozenset(("g", "h", "min", "mins", "sec", "secs", "hr", "hrs"))
 """Letters that are a unit only behind a number."""
 _SPELLED = {spelling: unit for unit, all_ in (_CURRENCIES | _OTHER_UNITS).items() for spelling in all_.split()}
@@ -60,6 +61,7 @@ _ONES, _TENS, _MONTHS = _TO_NINETEEN.split(), _TO_NINETY.split(), _YEAR.split()
 _MONTH = {name: i for i, name in enumerate(_MONTHS, 1)}
 _MONTH |= {name[:3]: i for i, name in enumerate(_MONTHS, 1)} | {"sept": 9}
 
+# Also what `stem` must leave alone: `is`, `has` and `this` are not plurals.
 _SAME = {
     **dict.fromkeys(("is", "are", "am", "be"), "be"),
     **dict.fromkeys(("do", "does"), "do"),

@@ -22,6 +22,7 @@ async def add_up(question: PriceQuestion, ctx: Context) -> Fact | Unclear:
             continue
         total += Decimal(row["price"]) * item.quantity
         parts.append(f"{item.quantity} {counted(item.quantity, row)}")
+    # With one price known, the answer names what it is for; with none, there is no answer.
     if not parts:
         return Unclear(mail=question.mail, why=f"we have no price for {', '.join(missing)}")
     is_one = len(parts) == 1 and question.items[0].quantity <= 1

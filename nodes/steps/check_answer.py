@@ -34,6 +34,7 @@ def checked(sentence: str, fact: str, must: tuple[str, ...]) -> tuple[str, str]:
     if not kept:
         why = judged[0].why if judged else "it is not one whole sentence"
         return "", why
+    # In the letters of the fact, or as the same token: `4.00 euros` is there if `€4` is.
     lost = [word for word in must if word not in kept and not _stands_in(tokens(word), tokens(kept))]
     if lost:
         return "", f"it lacks {', '.join(lost)}"

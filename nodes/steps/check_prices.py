@@ -28,6 +28,7 @@ async def check_prices(mail: Mail, asked: PriceArguments, ctx: Context) -> Price
     chosen = known or {place: item.item for place, item in filled.items() if place is not None}
     items: list[Wanted] = []
     for place, item in sorted(chosen.items()):
+        # With several things, the model's number may belong to another of them.
         guess = filled.get(place) if len(chosen) == 1 else None
         items.append(Wanted(item=item, quantity=_quantity(words, place, guess)))
     if not items:

@@ -116,6 +116,7 @@ def _each_fact_once(judged: list[Verdict]) -> tuple[Part, ...]:
         if not verdict.fact:
             continue
         known = parts.get(verdict.fact)
+        # One sentence a fact: the first that holds, else the first.
         if known is not None and (known.holds or not verdict.holds):
             continue
         parts[verdict.fact] = Part(sentence=verdict.sentence, fact=verdict.fact, holds=verdict.holds)

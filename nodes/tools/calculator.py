@@ -73,13 +73,14 @@ def evaluate(expression: str) -> Number | bool:
         ToolError: it cannot be read or worked out; the text says where.
     """
     text = expression.strip()
+    # Python's grammar has more than sums: what is not a character of one does not even get to the parser.
     known = WORDS.match(text)
     place = known.end() if known is not None else 0
     if place < len(text):
         raise ToolError(
             f"{text[place]!r} at character {place + 1} means nothing here; write ** for a power, * for times, / for by"
         )
-    line = " ".join(text.split())
+    line = " ".join(text.split())  # a newline would end the sum
     try:
         tree = ast.parse(line, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -153,7 +154,7 @@ class _Sum:
     def number(self, node: ast.expr, depth: int) -> Number:
         """The value of a part that has to be a number."""
         value = self.value(node, depth)
-        if isinstance(value, bool):
+        if isinstance(value, bool):  # to Python, (1 < 2) + 1 is 2
             self.fail(node, "is true or false, not a number; compare at the end only")
         return value
 
@@ -186,6 +187,7 @@ def power(base: Number, exponent: Number) -> Number:
             return _whole_power(base, exponent.numerator)
         if exponent == Fraction(1, 2):
             return root(base)
+    # `math.pow` would say "math domain error".
     if base < 0 and exponent != int(exponent):
         raise ValueError("a negative number has no such root")
     return math.pow(base, exponent)

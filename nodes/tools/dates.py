@@ -141,6 +141,7 @@ def between_dates(start: When, end: When) -> Span:
         raise ToolError(f"{start!r} and {end!r}: one has a zone and one has none; give both or neither")
     seconds = round((other - one).total_seconds())
     sign = "-" if seconds < 0 else ""
+    # The calendar counts forwards only: from 31 January, a month back and a month on are not the same days.
     first, last = sorted((one, other))
     return Span(days=round(seconds / 86_400, 6), seconds=seconds, calendar=sign + _calendar(first, last))
 
@@ -199,7 +200,7 @@ def _months_later(moment: date, months: int) -> date:
 
 def _calendar(first: date, last: date) -> str:
     months = (last.year - first.year) * 12 + last.month - first.month
-    if _later(first, months) > last:
+    if _later(first, months) > last:  # the last month is not complete
         months -= 1
     days = (last - _later(first, months)).days
     parts = ((months // 12, "year"), (months % 12, "month"), (days, "day"))

@@ -124,6 +124,7 @@ class Web:
     async def _follow(self, url: str) -> Fetched:
         import httpx
 
+        # By hand, as httpx would go to a redirect's target without having it judged (rule 2).
         for _ in range(MAX_REDIRECTS + 1):
             answer = await self._once("GET", url)
             if not answer.location:
@@ -147,6 +148,7 @@ class Web:
         jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         async with httpx.AsyncClient(trust_env=False, cookies=jar, timeout=self.seconds) as client:
             for address in await self.addresses(asked):
+                # To the address that was judged, under the name that was asked for (rule 1).
                 request = client.build_request(
                     method,
                     asked.copy_with(host=address),
@@ -204,6 +206,7 @@ class Web:
             found = await self.resolve(host, port)
         except (OSError, UnicodeError) as error:
             raise ToolError(f"the name {host!r} has no address ({error}); check how it is written") from None
+        # All of them: the one that is connected to is whichever answers.
         if f"{host}:{port}" not in self.allow_private:
             for address in found:
                 if not in_the_open(address):
@@ -235,6 +238,7 @@ async def unpacked(answer: httpx.Response, most: int) -> AsyncIterator[bytes]:
     if packing not in ("identity", "gzip", "x-gzip", "deflate", ""):
         raise ToolError(f"the server packs with {packing!r}, which it was not asked for; ask another server")
     zipped = zlib.decompressobj(wbits=47) if packing in ("gzip", "x-gzip", "deflate") else None  # 47: gzip or zlib
+    # Both are counted: a bomb is small before it is unpacked, and a server may send without an end.
     room, came = most + 1, 0
     async for piece in answer.aiter_raw():
         came += len(piece)

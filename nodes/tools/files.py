@@ -60,6 +60,7 @@ def files(
         file_limit: bytes that a file may have to be read or written.
     """
     folder_root = Root(root, hidden=hidden)
+    # One root for all of them: its folder is resolved once, and a link that takes its place later leads nowhere.
     readers = (_read_file(folder_root, file_limit), _list_files(folder_root), _grep_files(folder_root, file_limit))
     if not write:
         return readers
@@ -199,7 +200,7 @@ def _writers(folder_root: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[A
         with lock:
             try:
                 old = folder_root.read(path, file_limit)
-            except ToolError:
+            except ToolError:  # there is none yet; whatever else is wrong, writing says, too
                 old = b""
             written = stored(path, stored_like(old, content), file_limit)
             folder_root.write(path, written)
@@ -218,7 +219,7 @@ def _writers(folder_root: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[A
         with lock:
             before = folder_root.read(path, file_limit)
             text = text_of(path, before)
-            if only_crlf(text):
+            if only_crlf(text):  # models write \n, whatever the file has
                 old, new = with_crlf(old), with_crlf(new)
             places = places_of(old, text)
             if not places:
@@ -303,6 +304,7 @@ def stored(path: str, content: str, most: int) -> bytes:
 
 def only_crlf(text: str) -> bool:
     """Whether every line of a text ends as Windows ends them."""
+    # A file with both kinds of ends is left as it is: there is no telling which one is meant.
     ends = text.count("\r\n")
     return ends > 0 and ends == text.count("\n") == text.count("\r")
 
@@ -349,6 +351,7 @@ def most_like(wanted: str, lines: list[str]) -> int | None:
     best, place, left = MIN_LIKENESS, None, MAX_CLOSE
     for number, line in enumerate(lines):
         matcher.set_seq1(line)
+        # Both are upper bounds of the ratio, and far cheaper.
         if matcher.real_quick_ratio() < best or matcher.quick_ratio() < best:
             continue
         left -= 1

@@ -78,6 +78,7 @@ def query_json(document: Document, path: Path, most: Annotated[int, Field(ge=1, 
         most: how many values at most.
     """
     value = read(document)
+    # Counted while they come, so that nothing beyond the answer is looked for.
     found: list[Match] = []
     left = MAX_ANSWER
     for place, each in query(value, path):
@@ -90,6 +91,7 @@ def query_json(document: Document, path: Path, most: Annotated[int, Field(ge=1, 
 
 def size_of(value: Json) -> int:
     """About as many characters as a value has as JSON."""
+    # Without writing it: a path may lead to the whole document ten thousand times.
     size, todo = 0, [value]
     while todo:
         part = todo.pop()
@@ -162,6 +164,7 @@ def _quoted(name: str) -> str:
 
 @dataclass
 class _Budget:
+    # One for the whole query, filters within filters included: each is cheap, and together they are not.
     left: int = MAX_VALUES
 
     def spend(self, values: int = 1) -> None:
@@ -188,6 +191,7 @@ def _walk(segments: tuple[_Segment, ...], budget: _Budget, root: Json, start: Lo
     first, rest = segments[0], segments[1:]
     places = _below(budget, start) if first.below else (start,)
     for located in places:
+        # Depth first, selector by selector: the order that RFC 9535 gives to results.
         for selector in first.selectors:
             for found in selector(budget, root, located):
                 budget.spend()
@@ -206,6 +210,7 @@ def _children(located: Located) -> Iterator[Located]:
 
 def _below(budget: _Budget, start: Located) -> Iterator[Located]:
     """A value and all below it, each before what is in it."""
+    # A stack of our own, read from its end, so children go on it the last one first.
     todo = [start]
     while todo:
         located = todo.pop()
@@ -295,6 +300,7 @@ class _Reader:
             return _filter(self.either()), False
         if self.text[self.at : self.at + 1] in ("'", '"'):
             return _named(self.quoted()), True
+        # [1], [1:], [:3], [::2]: a slice may leave out each of its numbers.
         parts = [self.integer()]
         while len(parts) < 3 and self.takes(":"):
             parts.append(self.integer())
@@ -329,7 +335,7 @@ class _Reader:
         self.depth += 1
         if self.depth > MAX_BRACKETS:
             self.fail(f"more than {MAX_BRACKETS} brackets within each other")
-        tests = [self.both()]
+        tests = [self.both()]  # && binds more than ||
         self.space()
         while self.takes("||"):
             tests.append(self.both())

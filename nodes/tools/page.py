@@ -400,7 +400,7 @@ class _Writer:
         if self.cells is None:
             return
         self.close_cell()
-        cells, self.cells = self.cells, None
+        cells, self.cells = self.cells, None  # closed first: a line can be broken again from here
         if any(cells):
             self.lines.append(f"{self._margin()}| {' | '.join(cells)} |")
             self.rows += 1

@@ -19,6 +19,7 @@ def price_of(item: str, shop: str) -> dict[str, str]:
         shop: the folder with prices.csv.
     """
     rows = {row["item"].lower(): row for row in read_table(Path(shop) / "prices.csv", "item", "price")}
+    # As it is, then word by word ("loaves of fresh bread"), then what is written nearly like it.
     whole = item.lower()
     words = whole.split()
     for name in (whole, *words, *(singular(word) for word in words)):

@@ -48,6 +48,7 @@ async def search_documents(query: str, shop: str) -> list[Found]:
     [asked] = await open_embedder(EMBEDDER).embed([query])
     scores: list[float] = []
     for vector, share in zip(index.vectors, shares(query, index.sentences), strict=True):
+        # The vectors have length 1, so their product is the cosine.
         cosine = sum(a * b for a, b in zip(asked, vector, strict=True))
         scores.append(cosine + WORDS * share)
     best = sorted(range(len(scores)), key=lambda place: -scores[place])[:3]
@@ -78,6 +79,7 @@ async def _index(shop: Path) -> Index:
 
 def _sentences(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8", errors="replace")
+    # Headings are no sentences; an empty line in their place keeps the paragraphs around them apart.
     lines = ["" if line.startswith("#") else line for line in text.splitlines()]
     found = [without_opening(statement) for statement in statements("\n".join(lines))]
     return [sentence for sentence in found if len(sentence.split()) > 2]

@@ -71,6 +71,7 @@ def shell(
     folder = os.path.realpath(cwd)
     if not os.path.isdir(folder):
         raise DeclarationError(f"shell(cwd={str(cwd)!r}): there is no such folder")
+    # Here and not at the first call: a desk that cannot stop what it starts should not open.
     if not hasattr(os, "killpg"):
         raise DeclarationError("this system has no process groups, so a command's children could not be stopped")
     places = _absolute(os.environ.get("PATH", os.defpath) if path is None else path)
@@ -95,6 +96,7 @@ def shell(
             raise ToolError(f"{' '.join(command)[:200]!r} is not allowed; commands must begin with one of: {listed}")
         if not all(_is_argument(argument) for argument in command):
             raise ToolError("an argument has a NUL or half a character in it; write it without")
+        # Found here, in the PATH that commands get: the search that comes with `exec` would use this process's own.
         name = command[0]
         program = name if "/" in name else shutil.which(name, path=places)
         if program is None:
@@ -163,6 +165,7 @@ async def run(command: Sequence[str], program: str, cwd: str, env: Mapping[str, 
 
 async def end_of(process: asyncio.subprocess.Process) -> int:
     """The exit code of a killed process. Two deadlines may cancel one after the other: it is waited for all the same."""
+    # Not `shield`: it ends at once when it is cancelled, and the process would be left behind as a zombie.
     end = asyncio.ensure_future(process.wait())
     cancelled = False
     while not end.done():
@@ -187,7 +190,7 @@ class Drain:
         self.loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = self.loop.create_future()
         self.start, self.end = os.pipe()
-        os.set_blocking(self.start, False)
+        os.set_blocking(self.start, False)  # a wrong wake-up must not stop the loop
         self.loop.add_reader(self.start, self._read)
         return self
 
@@ -213,6 +216,7 @@ class Drain:
             if not self.closed.done():
                 self.closed.set_result(None)
         self.size += len(piece)
+        # The head is filled once; of all that follows, the tail keeps the last bytes.
         room = self.half - len(self.head)
         self.head += piece[:room]
         self.tail += piece[room:]

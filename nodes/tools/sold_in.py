@@ -31,7 +31,7 @@ def sold_in(text: str, shop: str) -> list[str]:
 def place_of(item: str, words: list[str]) -> int | None:
     """Where a thing of one or more words stands among singular words, or None."""
     wanted = [singular(word) for word in re.findall(r"[^\W\d_]+", item)]
-    size = len(wanted)
+    size = len(wanted)  # 0 for a thing whose name has no letters: it stands nowhere
     for place in range(len(words)):
         if size and words[place : place + size] == wanted:
             return place

@@ -116,7 +116,7 @@ class Database:
         return Table(name=name, kind=kind, rows=self._count(name, kind), sql=sql)
 
     def _count(self, name: str, kind: str) -> int | None:
-        if kind == "view":
+        if kind == "view":  # counting one may take as long as any query
             return None
         quoted = name.replace('"', '""')
         with contextlib.suppress(ToolError):

@@ -59,6 +59,7 @@ def count_text(text: Text, piece: str = "") -> Counts | int:
     if piece:
         return text.count(piece)
     words = text.split()
+    # A last newline ends a line, and begins none.
     lines = NEWLINE.split(text.removesuffix("\n")) if text else []
     return Counts(
         characters=len(text),
@@ -161,6 +162,7 @@ def _capitalized(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """The words of a text, of a name in camelCase or snake_case too."""
+    # getHTTPResponse > get HTTP Response
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
     return re.findall(r"[^\W_]+", apart)
 

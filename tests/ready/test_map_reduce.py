@@ -10,7 +10,7 @@ import pytest
 from graphflow import LimitReached
 from graphflow.errors import FileUnreadable
 from graphflow.testing import ScriptedModel, fails, says
-from graphs.map_reduce import AT_ONCE, Answer, Note, Notes, cut_short, excerpt, map_reduce, quoted
+from graphs.map_reduce import MAX_NOTES, Answer, Note, Notes, cut_short, excerpt, map_reduce, quoted
 from nodes._support.grounding import borne_out, sentences
 from nodes.steps.read_documents import Chunk, Chunks, Documents, cut, read_documents
 from tests.conftest import walk
@@ -93,9 +93,9 @@ def test_a_reducer_that_fails_leaves_the_notes() -> None:
 
 
 def test_too_many_notes_are_read_again() -> None:
-    facts = [f"Bridge {i} was built in {1900 + i}." for i in range(AT_ONCE + 1)]
+    facts = [f"Bridge {i} was built in {1900 + i}." for i in range(MAX_NOTES + 1)]
     replies = [says(fact, when=f"Text: {fact}") for fact in facts]
-    again = [says(facts[i], when=" ".join(facts[i : i + 2])) for i in range(0, AT_ONCE + 1, 4)]
+    again = [says(facts[i], when=" ".join(facts[i : i + 2])) for i in range(0, MAX_NOTES + 1, 4)]
     model = ScriptedModel(*again[:-1], *replies, says(facts[-1], when=facts[-1]), says(facts[0], when="Note:"))
     run = walk(map_reduce, Documents(texts=tuple(facts), question="Which bridge was built?"), model=model)
     assert run.error is None, run.error
@@ -106,9 +106,9 @@ def test_too_many_notes_are_read_again() -> None:
 
 
 def test_the_way_out_of_the_laps_takes_the_first_notes() -> None:
-    chunks = tuple(Chunk(name=str(i), text=f"text {i}", question="q") for i in range(AT_ONCE + 5))
+    chunks = tuple(Chunk(name=str(i), text=f"text {i}", question="q") for i in range(MAX_NOTES + 5))
     notes: Notes = asyncio.run(cut_short(LimitReached(limit="laps", value=2, message=Chunks(chunks=chunks))))
-    assert [note.text for note in notes.notes] == [f"text {i}" for i in range(AT_ONCE)]
+    assert [note.text for note in notes.notes] == [f"text {i}" for i in range(MAX_NOTES)]
 
 
 def test_files_and_folders_are_read_in_order(tmp_path: Path) -> None:
