@@ -187,6 +187,35 @@ def test_every_place_on_the_drawn_ways_is_there() -> None:
     assert [room for room in sorted(rooms) if not re.search(rf"\b{room}\b", drawn)] == []
 
 
+STEP = re.compile(r"^ *[<>] ([\w.]+) +([a-z_]+(?:/\w+)?)", re.MULTILINE)
+"""One step of a drawn way: what is called, and where it stands."""
+
+
+def test_every_step_of_a_drawn_way_is_where_it_is_drawn() -> None:
+    package = ROOT / "graphflow"
+    steps = STEP.findall("\n".join(blocks(ROOT / "ARCHITECTURE.md", "text")))
+    assert len(steps) > 30
+    wrong = []
+    for name, place in steps:
+        sources = [package / f"{place}.py"] if (package / f"{place}.py").is_file() else (package / place).rglob("*.py")
+        last = name.rsplit(".", 1)[-1]
+        if not any(re.search(rf"\b{last}\b", source.read_text(encoding="utf-8")) for source in sources):
+            wrong.append((name, place))
+    assert wrong == []
+
+
+@each_page
+def test_what_is_said_to_be_in_a_file_is_in_it(page: Path) -> None:
+    """As in "`Ledger`, in `limits.py`"."""
+    said = re.findall(r"`(\w+)`,? in `([\w/]+\.py)`", page.read_text(encoding="utf-8"))
+    wrong = []
+    for name, place in said:
+        file = ROOT / place if (ROOT / place).is_file() else ROOT / "graphflow" / place
+        if not re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")):
+            wrong.append((name, place))
+    assert wrong == []
+
+
 def test_the_glossary_is_in_order_and_has_each_word_once() -> None:
     page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     found = re.findall(r"^\| ([^|]+?) \|", page, re.MULTILINE)[1:]
