@@ -15,12 +15,14 @@ import math
 from base64 import b64encode
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from graphflow.errors import IntegerTooLong
+
+T = TypeVar("T")
 
 DIGITS = 4_300
 """Digits of an integer, at most: Python's own limit (`sys.set_int_max_str_digits`)."""
@@ -43,7 +45,7 @@ def is_huge(value: int) -> bool:
     return value.bit_length() >= BITS and not -LARGEST <= value <= LARGEST
 
 
-def check_integers(value: Any) -> None:
+def check_integers(value: object) -> None:
     """Refuses a value with an integer in it that is too long to be written.
 
     Raises:
@@ -57,7 +59,7 @@ def check_integers(value: Any) -> None:
             )
 
 
-def _parts(value: Any) -> Iterable[Any]:
+def _parts(value: object) -> Iterable[object]:
     """The integers and other leaves of a value, each container once."""
     todo = [value]
     seen: set[int] = set()
@@ -71,7 +73,7 @@ def _parts(value: Any) -> Iterable[Any]:
             todo += inner
 
 
-def _inner(part: Any) -> Iterable[Any] | None:
+def _inner(part: object) -> Iterable[object] | None:
     """What is in a container, or None for everything else."""
     kind = type(part)
     if kind is str or kind is int or kind is float or kind in ATOMS:  # nearly every part: asked first, and cheaply
@@ -106,12 +108,12 @@ def to_json_value(value: object) -> Any:
             return plain
     except Exception:  # bytes, cycles, a repr that raises: whatever a node may answer
         pass
-    return _Careful().shown(value, DEEPEST)
+    return _Careful().shown(value, DEEPEST)  # slower by far, and only for what needs it
 
 
-def _is_writable(plain: Any) -> bool:
+def _is_writable(plain: object) -> bool:
     """Whether json.dumps writes it as JSON that every reader takes."""
-    level = [plain]
+    level: list[Any] = [plain]
     for _ in range(DEEPEST):
         below: list[Any] = []
         for part in level:
@@ -125,7 +127,7 @@ def _is_writable(plain: Any) -> bool:
                 return False
         if not below:
             return True
-        level = below
+        level = below  # level by level, not by recursion: a value may be deeper than the stack
     return False
 
 
@@ -155,7 +157,7 @@ class _Careful:
         self.around: set[int] = set()
         """The containers that the part stands in: one that stands in itself has no end."""
 
-    def shown(self, value: Any, depth: int) -> Any:
+    def shown(self, value: object, depth: int) -> Any:
         """One part as JSON can carry it."""
         self.left -= 1
         if self.left < 0:
@@ -172,7 +174,7 @@ class _Careful:
             return bytes_text(bytes(value))
         return self._container(value, depth)
 
-    def _container(self, value: Any, depth: int) -> Any:
+    def _container(self, value: object, depth: int) -> Any:
         if id(value) in self.around:
             return "[the same again]"
         if depth == 0:
@@ -203,7 +205,7 @@ class _Careful:
             shown[name] = self.shown(value[key], depth - 1)
         return shown
 
-    def _other(self, value: Any) -> Any:
+    def _other(self, value: object) -> Any:
         """What is neither data nor a container: a date, a path, an object of somebody's own."""
         try:
             plain = to_jsonable_python(value, fallback=short_repr, serialize_unknown=True)
@@ -227,7 +229,7 @@ def _is_excluded(model: BaseModel, name: str) -> bool:
     return field is not None and bool(field.exclude)
 
 
-def _up_to(values: Iterable[Any], most: int) -> Iterable[Any]:
+def _up_to(values: Iterable[T], most: int) -> Iterable[T]:
     for number, value in enumerate(values):
         if number > most:
             return
@@ -254,7 +256,7 @@ def text_of(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def short_repr(value: Any) -> str:
+def short_repr(value: object) -> str:
     """A repr that does not fail, and does not fill the screen."""
     try:
         shown = text_of(repr(value))

@@ -82,7 +82,7 @@ class Policy:
             value = getattr(self, name)
             if isinstance(value, str):
                 raise DeclarationError(f"Policy({name}={value!r}): give a list, not one text")
-            if value is not None:
+            if value is not None:  # a list of the caller's could be changed later
                 object.__setattr__(self, name, tuple(value))
         check_effects("Policy", self.effects or ())
         if self.check is not None and (not callable(self.check) or iscoroutinefunction(self.check)):
@@ -97,6 +97,7 @@ class Policy:
 
     def refuses(self, name: str, effects: frozenset[Effect], others: Sequence[str] = ()) -> str | None:
         """Why a node of that name (and of other names, inside) may never be called; None if that depends."""
+        # What is denied, first: no other rule gives it back.
         denied = self.denies((name, *others))
         if denied is not None:
             return denied

@@ -188,6 +188,7 @@ def check_values(whose: str, kind: str, given: Iterable[tuple[str, object]]) -> 
         shape = own.get(name) or SHAPES.get(name)
         if shape is None or value is None or shape.fits(value):
             continue
+        # A wrong value of `token` is a token all the same.
         shown = type(value).__name__ if name in HIDDEN else _shown(value)
         text = f"{whose}: {name}={shown}; give {shape.words}"
         meant = "" if shape.meant is None else shape.meant(value)

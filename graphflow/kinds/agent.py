@@ -170,7 +170,7 @@ class Agent(Node[In, Out]):
         extra: Mapping[str, Any] | None = None,
         **options: Unpack[NodeOptions],
     ) -> None:
-        caller = sys._getframe(1)
+        caller = sys._getframe(1)  # where it is declared: errors name the line, prompt files lie beside it
         check_model(model, f"agent {name!r}")
         _check_lists(name, tools=tools, sub_agents=sub_agents, handoffs=handoffs, mcp=mcp)
         former = take_renamed("agent", options)
@@ -265,7 +265,7 @@ class _Dialogue:
         self.offer = self._new_offer()
         self.names = WireNames(spec.name for spec in self.offer.specs)
         self.turns = [*self._example_turns(), *self._earlier_turns(), self._user_turn(self.message)]
-        self.own = len(self.turns) - 1
+        self.own = len(self.turns) - 1  # the message itself
         self.attempts: list[str] = []
         ctx.conversation = Conversation(self.turns)
 
@@ -347,6 +347,7 @@ class _Dialogue:
 
     def _renew_offer(self) -> None:
         """What the model may call now: servers change their tools, and the depth limit hides sub-agents."""
+        # Most agents reach the same nodes as long as they live: their specs are made once.
         if self.offer.nodes != self.ctx.frame.reachable(self.agent):
             self.offer = self._new_offer()
         self.names.learn(spec.name for spec in self.offer.specs)
@@ -355,7 +356,7 @@ class _Dialogue:
         settings = self.agent.settings
         if not first and settings.tool_choice is not None:
             settings = replace(settings, tool_choice=None)  # else a forced call would be forced for ever
-        restart = not self.ctx.frame.observed
+        restart = not self.ctx.frame.observed  # who watches has seen pieces already, which cannot be taken back
         turns = tuple(self.turns)
         return Request(turns, self.system, self.offer.specs, self.schema, settings=settings, restart=restart)
 
@@ -416,7 +417,7 @@ class _Dialogue:
     def _join_conversation(self, reply: Reply) -> None:
         """Adds what was said here to the conversation of the frame, if it has one."""
         joined = self.ctx.frame.conversation
-        if joined is not None:
+        if joined is not None:  # only with the answer: half a turn is of no use to whoever reads it
             joined.add([*self.turns[self.own :], reply.turn])
 
     def _out_of_turns(self) -> LimitExceeded:

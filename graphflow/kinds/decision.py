@@ -95,7 +95,7 @@ async def by_model(criteria: Criteria, model: Model, text: str, ctx: Context) ->
     for _ in range(ATTEMPTS):
         reply = await _ask(criteria, model, turns, ctx)
         likely = label_probabilities(reply.text, reply.logprobs, list(criteria.labels))
-        if likely is not None:
+        if likely is not None:  # told by models that can, where they were asked
             return await _calibrated(criteria, model, likely, ctx)
         answer = _read_label(reply.text)
         label = answer.get("label", "")
@@ -103,7 +103,7 @@ async def by_model(criteria: Criteria, model: Model, text: str, ctx: Context) ->
             if criteria.probabilities:
                 who += ", which told no probabilities"
             return Decision(label, answer.get("reason") or who)
-        if reply.text.strip():
+        if reply.text.strip():  # some APIs refuse a turn without words
             turns.append(AssistantTurn(reply.text))
         turns.append(UserTurn(f"{label!r} is not a label. Choose one of: {labels}"))
     return Decision(None, f"{who} chose {label!r}, which is none of {labels}")
@@ -148,7 +148,7 @@ async def _ask(criteria: Criteria, model: Model, turns: Sequence[Turn], ctx: Con
         tuple(turns),
         _instructions(criteria),
         output_schema=_schema(criteria),
-        temperature=0 if top_logprobs else None,
+        temperature=0 if top_logprobs else None,  # probabilities of a sampled answer would be those of another
         top_logprobs=top_logprobs,
     )
     reply = await ask(model, request, ctx)
@@ -173,7 +173,7 @@ async def _calibrated(criteria: Criteria, model: Model, likely: list[float], ctx
         scores[label] /= total
     best = _best_of(scores)
     score = scores[best]
-    rounded = _rounded(scores)
+    rounded = _rounded(scores)  # for people and events; what is compared is not rounded
     reason = f"model {model.name} finds {best!r} likeliest ({score:.2f}, calibrated)"
     if _falls_short(score, criteria):
         return Decision(None, f"{reason}, and that is below {criteria.threshold:g}", rounded)
@@ -193,9 +193,10 @@ async def _bias(criteria: Criteria, model: Model, ctx: Context) -> list[float]:
         probabilities = label_probabilities(reply.text, reply.logprobs, labels)
         if probabilities is not None:
             known.append(probabilities)
+    # Without any probability told there is no bias to divide out: all labels weigh the same.
     bias = _mean(known) if known else [1.0] * len(labels)
     if len(_biases) >= KEPT:
-        oldest = next(iter(_biases))
+        oldest = next(iter(_biases))  # dicts keep the order in which keys came
         del _biases[oldest]
     _biases[key] = bias
     return bias
@@ -262,6 +263,7 @@ class _Tally:
             if len(labels) > 1 and token == place.token:
                 onward = probability
                 continue
+            # Several labels that begin alike share what nobody looked behind.
             for label in labels:
                 self.found[label] += self.weight * probability / len(labels)
         self.weight *= onward
@@ -322,6 +324,7 @@ async def _centres(
     centres: dict[str, Vector] = {}
     for label, description, texts in declared:
         shown = [*texts, description] if description else texts
+        # The mean of unit vectors is shorter than one: normed, its dot product with a unit vector is the cosine.
         mean = _mean(await embedder.embed(shown))
         length = math.sqrt(_dot(mean, mean))
         centres[label] = [x / (length or 1.0) for x in mean]

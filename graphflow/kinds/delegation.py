@@ -43,7 +43,7 @@ async def background(
         raise ToolError(f"there is no background call {handle!r}; use the handle that the call gave you")
     if action == "cancel":
         found.cancel()
-    if action != "poll":
+    if action != "poll":  # "cancel", too: it is over when what it had begun has ended
         await found.wait(seconds)
     return standing(found)
 

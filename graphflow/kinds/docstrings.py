@@ -79,7 +79,7 @@ class _Reader:
                 self.summary.append(line)
             case "google":
                 named = _GOOGLE.match(line)
-                if named and len(named[1]) <= 4:
+                if named and len(named[1]) <= 4:  # deeper stands what goes on, and may hold a colon
                     self._begin(named[2], named[3])
                 else:
                     self._go_on(line)

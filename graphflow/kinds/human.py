@@ -47,5 +47,6 @@ class Human(Node[In, Out]):
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Waits for the answer."""
         answer = await self.ask(self.name, next(iter(inputs.values())))
+        # A person answers in a form or a chat: as JSON, or as text.
         output: Out = adapter_of(self.output).validate_python(answer)
         return output

@@ -5,6 +5,7 @@ Every question is a step of the walk's accounts: charged before, counted after, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -51,9 +52,9 @@ async def ask(
     Raises:
         ModelError: the model did not answer, or declined to.
     """
-    await let_timers_stop()
+    await let_timers_stop()  # a deadline that is over by now stops the walk before anything is paid for
     frame, name = ctx.frame, ctx.node.name
-    number = frame.charge_model_call()
+    number = frame.charge_model_call()  # refused here, before anything is sent, if a limit is reached
     started = frame.clock()
     frame.tell(ModelStarted(*ctx.stamp, name, model.name, number))
     listen = Teller(ctx, number, partial=partial) if frame.observed else None
@@ -65,7 +66,7 @@ async def ask(
         if not builder.empty:  # what was spent before it broke off, or was stopped, is spent
             _count(builder.whole(), model, started, number, ctx)
         if names is not None and isinstance(error, ModelError) and isinstance(error.partial, Reply):
-            names.read(error.partial)
+            names.read(error.partial)  # who catches it sees the names that the user wrote
         raise
     if names is not None:
         names.read(reply)
@@ -78,19 +79,19 @@ async def ask(
 def declined(reply: Reply, model: Model, ctx: Context) -> ModelError | None:
     """The error of a reply in which the model, or a filter, declined to answer."""
     who = f"model {model.name!r} refused to answer {ctx.node.name!r}"
+    provider, _, _ = model.name.partition(":")
+    error: ModelError
     if reply.refusal or reply.finish == "refusal":
-        text = f"{who}: {(reply.refusal or reply.text)[:500] or 'it gave no reason'}"
-        return _with(Refused(text, code=reply.finish_raw, provider=model.name.partition(":")[0], status=200), reply)
-    if reply.finish == "content_filter" and not reply.calls:
-        text = f"{who}: a content filter stopped it ({reply.finish_raw or 'no reason given'})"
-        return _with(
-            ContentFiltered(text, code=reply.finish_raw, provider=model.name.partition(":")[0], status=200), reply
-        )
-    return None
-
-
-def _with(error: ModelError, reply: Reply) -> ModelError:
-    error.partial, error.request_id = reply, reply.response_id
+        words = (reply.refusal or reply.text)[:500] or "it gave no reason"
+        error = Refused(f"{who}: {words}", code=reply.finish_raw, provider=provider, status=200)
+    elif reply.finish == "content_filter" and not reply.calls:  # calls that were whole before the filter are made
+        reason = reply.finish_raw or "no reason given"
+        text = f"{who}: a content filter stopped it ({reason})"
+        error = ContentFiltered(text, code=reply.finish_raw, provider=provider, status=200)
+    else:
+        return None
+    error.partial = reply
+    error.request_id = reply.response_id
     return error
 
 
@@ -129,7 +130,10 @@ def _unpriced(model: str, ctx: Context) -> LimitExceeded | None:
     if books[-1].first_time(f"the cost of {model}"):
         ctx.frame.tell(CostUnknown(*ctx.stamp, ctx.node.name, model))
     ending = [book for book in books if book.limits.unpriced == "end"]
-    return ending[-1].exceeded("usd", f"nobody knows what an answer of {model!r} costs") if ending else None
+    if not ending:
+        return None
+    # The innermost of those that end: what stands around it may go on, or has its own.
+    return ending[-1].exceeded("usd", f"nobody knows what an answer of {model!r} costs")
 
 
 def _noter(ctx: Context) -> Callable[[Notice], None]:
@@ -216,11 +220,11 @@ def partial_object(text: str) -> Any:
     """What can be read already of a JSON object or list that is still being written; None while there is nothing."""
     from pydantic_core import from_json
 
-    start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
-    if start < 0:
+    opening = re.search(r"[{\[]", text)
+    if opening is None:
         return None
     try:
-        value = from_json(text[start:], allow_partial="trailing-strings")
+        value = from_json(text[opening.start() :], allow_partial="trailing-strings")
     except ValueError:
         return None
-    return value if value not in ({}, []) else None
+    return None if value in ({}, []) else value

@@ -25,7 +25,7 @@ def output_schema(kind: Type) -> tuple[dict[str, Any] | None, bool]:
     schema = adapter_of(kind).json_schema()
     wrapped = schema.get("type") != "object"
     if wrapped:
-        definitions = schema.pop("$defs", None)
+        definitions = schema.pop("$defs", None)  # references are written from the root
         schema = {"type": "object", "properties": {WRAPPER: schema}, "required": [WRAPPER]}
         if definitions:
             schema["$defs"] = definitions
@@ -108,6 +108,7 @@ def read_output(text: str, kind: Type, wrapped: bool) -> Any:
         OutputInvalid: it is not JSON, or does not fit; the text can be shown to the model.
     """
     data = _json_in(text, kind)
+    # Small models leave the wrapper out; what they write is read all the same.
     if wrapped and isinstance(data, dict) and set(data) == {WRAPPER}:
         data = data[WRAPPER]
     try:
@@ -129,6 +130,7 @@ def _describe(error: ErrorDetails) -> str:
 def _json_in(text: str, kind: Type) -> Any:
     """The JSON in a text: all of it, what stands between fences, or what stands between brackets."""
     candidates = [text, *fenced_blocks(text)]
+    # Words before and behind it: "Here is the JSON: {...} I hope it helps."
     opening = re.search(r"[{\[]", text)
     end = max(text.rfind("}"), text.rfind("]"))
     if opening is not None and opening.start() < end:

@@ -90,6 +90,7 @@ class Prompt(Displayed):
             return [f"prompt{self._place()} line {error.lineno}: {error.message}"]
         except (RecursionError, SyntaxError, ValueError, MemoryError) as error:
             return [f"prompt{self._place()} cannot be compiled: {_why(error)}"]
+        # What a loop or a `set` declares is the template's own.
         used = meta.find_undeclared_variables(tree) - ALWAYS - set(_environment().globals)
         problems: list[str] = []
         for kind in dict.fromkeys(kinds):

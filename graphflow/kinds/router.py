@@ -128,7 +128,7 @@ class Router(Node[In, Out]):
             passes_input=read["passes_input"],
             **options,
         )
-        own.update(read)
+        own.update(read)  # `_declare` has set what every node has; this is what a router adds
 
     _described: Mapping[str, str]
     """The labels that were given by themselves, with their descriptions."""
@@ -288,6 +288,7 @@ class Router(Node[In, Out]):
         return await by_similarity(self, text)
 
     async def _by_rule(self, rule: AnyFunction, message: Any, ctx: Context) -> Decision:
+        # In the loop, not in a thread: a rule is a few comparisons, and a thread costs more than they do.
         choice = rule(message) if self._context is None else rule(message, **{self._context: ctx})
         if inspect.isawaitable(choice):
             choice = await choice
@@ -301,7 +302,7 @@ class Router(Node[In, Out]):
         for stage in self.cascade:
             decision = await stage._decide(message, ctx)
             reasons.append(f"{stage.name}: {decision.reason}")
-            if decision.choice is not None:
+            if decision.choice is not None:  # what the others had is of no interest any more
                 label = str(_plain(decision.choice))
                 return Decision(label, "; ".join(reasons), decision.scores)
             scores = scores or decision.scores
@@ -360,7 +361,7 @@ def _labels_of(name: str, stage: AnyRouter) -> dict[str, str]:
 
 def _staged(stage: AnyRouter) -> AnyRouter:
     """The stage as one that may abstain."""
-    twin = stage.named(stage.name)
+    twin = stage.named(stage.name)  # a copy: the router itself may stand elsewhere, where it must decide
     twin.__dict__["may_abstain"] = True
     return twin
 

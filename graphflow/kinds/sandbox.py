@@ -43,6 +43,8 @@ PER_CALL = 4
 Answer = dict[str, Any]
 """`{"return_value": ...}`, or `{"exc_type": ..., "message": ...}`, as pydantic-monty wants it."""
 Answering: TypeAlias = Coroutine[Any, Any, Answer]
+State: TypeAlias = Any
+"""Where code waits for somebody, or its end: classes of pydantic-monty that have no common base."""
 _POOLS: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 _LEVEL: ContextVar[int] = ContextVar("level of code within code", default=0)
 
@@ -75,6 +77,7 @@ class Pool:
 
         async with self._opening:
             if self._workers is None:
+                # Processes start as they are needed: as many as all levels together may hold.
                 self._workers = Monty(max_processes=WORKERS * LEVELS, request_timeout=None)
                 await turn(self._workers.__enter__)
                 self.warden = await turn(Warden)
@@ -122,7 +125,7 @@ class Lease:
         if level >= LEVELS:
             raise CodeFailed(f"code that calls code is {LEVELS} levels deep; nothing was run")
         async with self.pool.gate(level):
-            outer = _LEVEL.set(level + 1)
+            outer = _LEVEL.set(level + 1)  # what this code calls, and the code in it, stand one level deeper
             try:
                 workers = await self.pool.opened()
                 session = workers.checkout(limits=limits)
@@ -140,7 +143,7 @@ async def turn(function: Callable[..., T], *args: Any, stop: Callable[[], None] 
     """The result of `function(*args)`, in a thread; whoever is cancelled meanwhile calls `stop` and waits for it to end."""
     work = asyncio.get_running_loop().create_task(in_thread(function, *args))
     try:
-        return await asyncio.shield(work)
+        return await asyncio.shield(work)  # a thread cannot be cancelled, only waited for
     except asyncio.CancelledError:
         if stop is not None:
             stop()
@@ -218,14 +221,14 @@ class Execution:
 
         self.worker = session.worker_pid
         try:
-            state: Any = await self._turn(lambda: session.feed_start(self.code, print_callback=printed))
+            state: State = await self._turn(lambda: session.feed_start(self.code, print_callback=printed))
             while not isinstance(state, MontyComplete):
                 state = await self._next(state)
             return state.output
         finally:
             await self._stop()
 
-    async def _turn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def _turn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> State:
         """The code goes on, to where it needs somebody or ends; if nobody wants it any more, its worker is killed."""
         return await turn(lambda: function(*args, **kwargs), stop=self._kill)
 
@@ -234,7 +237,7 @@ class Execution:
             with suppress(ProcessLookupError):
                 os.kill(self.worker, getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    async def _next(self, state: Any) -> Any:
+    async def _next(self, state: State) -> State:
         """Goes on to where the code needs somebody again."""
         if hasattr(state, "pending_call_ids"):
             return await self._turn(state.resume, await self._settled(state.pending_call_ids))
@@ -248,7 +251,7 @@ class Execution:
             return await self._later(state, self._slept(state.args[0]))
         return await self._turn(state.resume_not_handled)  # no files, no environment, no modules: it is told so
 
-    async def _called(self, state: Any) -> Any:
+    async def _called(self, state: State) -> State:
         """A call of a node, answered at once or as something to await."""
         self.calls += 1
         if self.calls > self.max_calls:
@@ -260,11 +263,11 @@ class Execution:
             return await self._later(state, work)
         return await self._turn(state.resume, await work)
 
-    async def _later(self, state: Any, work: Answering) -> Any:
+    async def _later(self, state: State, work: Answering) -> State:
         self.tasks[state.call_id] = asyncio.get_running_loop().create_task(work)
         return await self._turn(state.resume, {"future": ...})
 
-    async def _named(self, state: Any) -> Any:
+    async def _named(self, state: State) -> State:
         """A function that is used as a value: `f = search`."""
         if state.object_id is not None or state.variable_name not in self.functions:
             return await self._turn(state.resume)

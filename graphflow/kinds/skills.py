@@ -128,7 +128,7 @@ class Skills(Tool[Any, str]):
     @property
     def spec(self) -> ToolSpec:
         """The tool as a model sees it: the skills' names and descriptions."""
-        share = max(80, CATALOGUE // len(self.skills))
+        share = max(80, CATALOGUE // len(self.skills))  # 80 characters still say what a skill is for
         lines = [self.description or ABOUT, "Skills:"]
         for skill in self.skills:
             lines.append(f"- {skill.name}: {_cut(skill.description, share)}")
@@ -188,7 +188,7 @@ class Skills(Tool[Any, str]):
             given["arguments"] = asked.arguments
         elif asked.arguments:
             raise ToolError(f"{asked.file!r} cannot be given arguments: its runner takes none")
-        runner = self.calls[0]
+        runner = self.calls[0]  # by its edge, not by what was found above: the walk itself looks for it
         return await ctx.call(runner if isinstance(runner, str) else runner.name, given)
 
     def _runner_fields(self, ctx: Context) -> Sequence[str]:
@@ -329,12 +329,12 @@ def _files(root: Path) -> list[str]:
     """The regular files of a skill, relative, in order; links are not followed and not listed."""
     found: list[str] = []
     for place, folders, files in os.walk(root, followlinks=False):
-        folders.sort()
+        folders.sort()  # in place: os.walk goes on in this order
         for name in sorted(files):
             path = os.path.join(place, name)
             if _is_regular(path):
                 found.append(Path(path).relative_to(root).as_posix())
-        if len(found) > 10 * FILES:
+        if len(found) > 10 * FILES:  # a folder that nobody meant as a skill, such as a home
             break
     return found
 
@@ -393,13 +393,14 @@ def _text(path: Path) -> str:
         handle = os.open(path, _READING)
     except OSError as error:
         raise ToolError(f"{path.name} cannot be read: {error.strerror}") from None
+    # What was opened is looked at, not the path: between a look and an opening a file can be exchanged.
     with os.fdopen(handle, "rb") as file:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
             raise ToolError(f"{path.name} is not a file")
         if state.st_size > BYTES:
             raise ToolError(f"{path.name} has {state.st_size} bytes, and {BYTES} are read at most")
-        content = file.read(BYTES + 1)
+        content = file.read(BYTES + 1)  # it may have grown since
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:

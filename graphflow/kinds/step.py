@@ -25,6 +25,8 @@ R = TypeVar("R")
 Answer: TypeAlias = Coroutine[Any, Any, R]
 """What an async function gives before it is awaited."""
 AnyFunction: TypeAlias = Callable[..., Any]
+Arguments: TypeAlias = dict[str, Any]
+"""What a function is called with, by name."""
 
 
 class Step(Node[In, Out]):
@@ -62,7 +64,7 @@ class Step(Node[In, Out]):
 
     def settle(self) -> None:
         """Reads the annotations again: a class that stands below the node is defined by the time of the graph."""
-        signature = read_signature.__wrapped__(self.function, Context)
+        signature = read_signature.__wrapped__(self.function, Context)  # past the memo, which knows the unread one
         direct = self.plain and _is_direct(self.function, signature)
         self._set(
             ports=signature.ports,
@@ -133,7 +135,7 @@ def _is_direct(function: AnyFunction, signature: Signature) -> bool:
     return _is_async(function)
 
 
-async def call_function(function: AnyFunction, signature: Signature, arguments: dict[str, Any], ctx: Context) -> Any:
+async def call_function(function: AnyFunction, signature: Signature, arguments: Arguments, ctx: Context) -> Any:
     """Awaits an async function, runs a plain one in a thread; the parameter for the context gets `ctx`."""
     bound = _bound(function, signature, arguments, ctx)
     if _is_async(function):
@@ -141,13 +143,12 @@ async def call_function(function: AnyFunction, signature: Signature, arguments: 
     return await in_thread(bound, on_abandon=_abandoning(ctx))
 
 
-def _bound(
-    function: AnyFunction, signature: Signature, arguments: dict[str, Any], ctx: Context
-) -> functools.partial[Any]:
+def _bound(function: AnyFunction, signature: Signature, arguments: Arguments, ctx: Context) -> functools.partial[Any]:
     """The function with its arguments, by name where Python allows it."""
     named = dict(arguments)
     if signature.context is not None:
         named[signature.context] = ctx
+    # Parameters before a `/` can only be given by their place.
     placed = [named.pop(name) for name in signature.positional]
     bound = functools.partial(function, *placed, **named)
     functools.update_wrapper(bound, function)
@@ -160,7 +161,7 @@ def _abandoning(ctx: Context) -> Callable[[], None]:
 
 
 async def pieces_of(
-    function: AnyFunction, signature: Signature, arguments: dict[str, Any], ctx: Context
+    function: AnyFunction, signature: Signature, arguments: Arguments, ctx: Context
 ) -> AsyncGenerator[Any, None]:
     """What an (async) generator function yields; a plain one has one thread from its first piece to its last."""
     bound = _bound(function, signature, arguments, ctx)
@@ -173,7 +174,7 @@ async def pieces_of(
         async for piece in pieces:
             yield piece
     finally:
-        if hasattr(pieces, "aclose"):
+        if hasattr(pieces, "aclose"):  # an iterator of somebody's own need not have one
             await pieces.aclose()
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextvars import ContextVar
 from functools import wraps
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from jinja2 import StrictUndefined, TemplateRuntimeError, nodes, pass_context
 from jinja2.filters import FILTERS
@@ -48,7 +48,9 @@ LONGEST_NAME = 1_000
 _budget: ContextVar[Budget | None] = ContextVar("what the text being written may still use", default=None)
 
 
-Filter = Callable[..., Any]
+Filter: TypeAlias = Callable[..., Any]
+Arguments: TypeAlias = list[Any]
+"""What a method or filter is given beside what it works on, keywords last."""
 
 
 class TooMuch(TemplateRuntimeError):
@@ -139,7 +141,7 @@ class _Counted(NodeTransformer):
 
     def _body(self, node: Any) -> nodes.Node:
         """Counts what a body writes by itself, whatever is put into it."""
-        written = 0
+        written = 0  # text and constants of the body: they come again with each round
         for template_data in node.find_all(nodes.TemplateData):
             written += len(template_data.data)
         for constant in node.find_all(nodes.Const):
@@ -195,7 +197,7 @@ class Bounded(ImmutableSandboxedEnvironment):
 
     def __init__(self) -> None:
         super().__init__(undefined=StrictUndefined, autoescape=False, finalize=_finalized)
-        self.globals.clear()
+        self.globals.clear()  # `lipsum`, `cycler` and their kin make much of little
         self.globals["range"] = _range
         self.filters.update({name: _bounded(name, function) for name, function in FILTERS.items()})
         self.filters.update({"_counted": _counted, "_joined": _joined})
@@ -221,7 +223,7 @@ class Bounded(ImmutableSandboxedEnvironment):
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # as in jinja2
         """Calls a macro, a method of a text, or what a template was given."""
         _step()
-        method = getattr(__obj, "__wrapped__", __obj)
+        method = getattr(__obj, "__wrapped__", __obj)  # jinja2 wraps `str.format` to keep it in the sandbox
         owner = getattr(method, "__self__", None)
         if isinstance(owner, (str, bytes, int)):
             name = getattr(method, "__name__", "")
@@ -236,7 +238,7 @@ def _range(*numbers: int) -> range:
     found = range(*numbers)
     if not found:
         return found
-    steps = (found[-1] - found[0]) // found.step
+    steps = (found[-1] - found[0]) // found.step  # not len(found), which fails beyond sys.maxsize
     if abs(steps) >= ITEMS:
         raise TooMuch(f"a range has more than {ITEMS} numbers; loop over less")
     return found
@@ -271,7 +273,7 @@ def _check_percent(template: str, given: object) -> None:
     check_size(len(template) + template.count("%") * size_of(given))
 
 
-def _check_format(template: str, given: list[Any]) -> None:
+def _check_format(template: str, given: Arguments) -> None:
     if _FIELD.search(template):
         raise _too_wide(template)
     check_size(len(template) + template.count("{") * size_of(given))
@@ -282,19 +284,19 @@ def _too_wide(template: str) -> TooMuch:
     return TooMuch(f"{beginning!r} asks for a width of thousands, or one that is only told later; write a smaller one")
 
 
-def _check_method(owner: Any, name: str, given: list[Any]) -> None:
+def _check_method(owner: Any, name: str, given: Arguments) -> None:
     """Refuses a method of a text or number whose result would be too large."""
     check = _METHODS.get(name)
     if check is not None:
         check(owner, given)
 
 
-def _check_tabs(text: Any, given: list[Any]) -> None:
+def _check_tabs(text: Any, given: Arguments) -> None:
     width = max((abs(number) for number in given if isinstance(number, int)), default=8)
     check_size(len(text) + text.count("\t") * width)
 
 
-def _check_translation(text: Any, given: list[Any]) -> None:
+def _check_translation(text: Any, given: Arguments) -> None:
     if not given or not isinstance(given[0], Mapping):
         return
     longest = 1
@@ -304,7 +306,7 @@ def _check_translation(text: Any, given: list[Any]) -> None:
     check_size(len(text) * longest)
 
 
-def _check_codec(text: Any, given: list[Any]) -> None:
+def _check_codec(text: Any, given: Arguments) -> None:
     if len(text) <= LONGEST_NAME:
         return
     for name in given:
@@ -312,13 +314,13 @@ def _check_codec(text: Any, given: list[Any]) -> None:
             raise TooMuch(f"{name!r} is for names, not for texts of thousands of characters; use utf-8")
 
 
-def _check_numbers(given: Iterable[Any]) -> None:
+def _check_numbers(given: Iterable[object]) -> None:
     for number in given:
         if isinstance(number, int):
             check_size(abs(number))
 
 
-def _check_replace(text: Any, given: list[Any]) -> None:
+def _check_replace(text: Any, given: Arguments) -> None:
     if len(given) < 2 or not isinstance(text, (str, bytes)):
         return
     old, new = given[:2]
@@ -331,7 +333,7 @@ def _check_join(between: object, items: object) -> None:
     check_size(size_of(items) + count * size_of(between))
 
 
-Check = Callable[[Any, list[Any]], None]
+Check: TypeAlias = Callable[[Any, Arguments], None]
 """Looks at what a method or filter works on, and at what else it is given."""
 
 _METHODS: dict[str, Check] = {
@@ -369,12 +371,12 @@ def _each_counts(items: Iterator[Any]) -> Iterator[Any]:
         yield item
 
 
-def _check_text(value: Any, given: list[Any]) -> None:
+def _check_text(value: object, given: Arguments) -> None:
     size_of(value)
     _check_numbers(given)
 
 
-def _check_wrapped(value: Any, given: list[Any]) -> None:
+def _check_wrapped(value: object, given: Arguments) -> None:
     if len(str(value)) > LONGEST_WRAPPED:
         raise TooMuch(
             f"a text of more than {LONGEST_WRAPPED} characters takes too long to be wrapped; wrap parts of it"
@@ -382,11 +384,11 @@ def _check_wrapped(value: Any, given: list[Any]) -> None:
     _check_text(value, given)
 
 
-def _check_indent(value: Any, given: list[Any]) -> None:
+def _check_indent(value: object, given: Arguments) -> None:
     check_size(size_of(value) + str(value).count("\n") * _widest(given, 4))
 
 
-def _widest(given: list[Any], default: int) -> int:
+def _widest(given: Arguments, default: int) -> int:
     """The widest indent among these: a number of spaces, or a text."""
     widths = [_width(each) for each in given if isinstance(each, (int, str))]
     return max(widths, default=default)
@@ -396,7 +398,7 @@ def _width(indent: int | str) -> int:
     return abs(indent) if isinstance(indent, int) else len(indent)
 
 
-def _check_json(value: Any, given: list[Any]) -> None:
+def _check_json(value: object, given: Arguments) -> None:
     """Every item stands in a line of its own where an indent is given, as many times indented as it is deep."""
     width = _widest([each if isinstance(each, int) else str(each) for each in given if each is not None], 0)
     size = 0
@@ -415,12 +417,12 @@ def _check_json(value: Any, given: list[Any]) -> None:
             todo.append((inner, depth + 1))
 
 
-def _check_sum(value: Any, given: list[Any]) -> None:
+def _check_sum(value: object, given: Arguments) -> None:
     if any(isinstance(start, (list, tuple)) for start in given):
         raise TooMuch("lists cannot be summed up here, as that takes quadratic time; loop over them")
 
 
-def _check_count(value: Any, given: list[Any]) -> None:
+def _check_count(value: object, given: Arguments) -> None:
     if any(isinstance(number, int) and abs(number) > ITEMS for number in given):
         raise TooMuch(f"more than {ITEMS} items, or digits; ask for fewer")
 

@@ -39,7 +39,7 @@ from graphflow.errors import ArgumentsInvalid, DeclarationError, ResultInvalid
 from graphflow.events import ToolPartial
 from graphflow.kinds.docstrings import read_docstring
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number, takes_no_number
-from graphflow.kinds.step import AnyFunction, call_function, check_decorated, pieces_of, place_of
+from graphflow.kinds.step import AnyFunction, Arguments, call_function, check_decorated, pieces_of, place_of
 from graphflow.limits import Meter
 from graphflow.messages.types import Type, adapter_of, origin_of, type_name
 from graphflow.model.reply import join_surrogates
@@ -166,7 +166,7 @@ class Tool(Node[In, Out]):
             if only is None or text.lstrip().startswith(("{", "[")):
                 raise self._not_json(error) from None
             return self._first_fitting([{only: text}])
-        if only is None or isinstance(given, dict):
+        if only is None or isinstance(given, dict):  # a dict is all arguments, even if the only one is a dict
             return self._first_fitting([given])
         return self._first_fitting([{only: given}, {only: text}])
 
@@ -192,7 +192,7 @@ class Tool(Node[In, Out]):
                 continue
             if not holds_no_number(made) or takes_no_number(self.arguments):
                 return made
-            problems.append(NO_NUMBER)
+            problems.append(NO_NUMBER)  # any comparison with NaN is false: no limit that a tool checks would hold
         raise ArgumentsInvalid(f"arguments of {self.name!r} do not fit: {problems[0]}")
 
     def _describe(self, invalid: ValidationError) -> str:
@@ -210,7 +210,7 @@ class Tool(Node[In, Out]):
             lines.append(line)
         return "; ".join(lines)
 
-    def _by_name(self, arguments: BaseModel) -> dict[str, Any]:
+    def _by_name(self, arguments: BaseModel) -> Arguments:
         return {name: getattr(arguments, name) for name in type(arguments).model_fields}
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
@@ -221,7 +221,7 @@ class Tool(Node[In, Out]):
         output: Out = await call_function(self.function, self._signature, arguments, ctx)
         return output
 
-    async def _gathered(self, arguments: dict[str, Any], ctx: Context) -> Out:
+    async def _gathered(self, arguments: Arguments, ctx: Context) -> Out:
         """The pieces of a function that yields, each told as it comes: texts joined, anything else as a list."""
         pieces: list[object] = []
         observed, frame = ctx.frame.observed, ctx.frame
@@ -296,7 +296,7 @@ def _argument_model(name: str, function: AnyFunction, signature: Signature) -> t
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an argument may be called `json` or `schema`
             arguments = create_model(f"{name}_arguments", __config__=strict, **fields)
-        schema_of(arguments)
+        schema_of(arguments)  # whatever pydantic cannot describe fails here, not in a walk
     except Exception as error:
         reason = str(error).splitlines()[0]
         problem = f"its parameters make no schema: {reason}; use types that JSON can carry"

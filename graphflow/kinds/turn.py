@@ -106,7 +106,7 @@ async def carry_out(
     """
     calls = reply.calls
     results = _cut_off(reply, ctx)
-    turn_is_whole = not results
+    turn_is_whole = not results  # of a turn that was cut nobody knows what else it would have called
     handing: list[int] = []
     others: list[int] = []
     for place, call in enumerate(calls):
@@ -167,7 +167,7 @@ def _hand_over(
     handoff, target = offer.handoffs[call.name]
     try:
         message = read_for(target, _arguments(call))
-        ctx.frame.permit(ctx, target, message)
+        ctx.frame.permit(ctx, target, message)  # a hand-over is judged like a call
     except Exception as error:
         results[place] = _failed(call, error)
         return None
@@ -191,7 +191,7 @@ def _conversation(reply: Reply, results: dict[int, ToolResult], earlier: Sequenc
 async def _results(
     calls: Sequence[ToolCall], offer: Offer, ctx: Context, max_parallel_calls: int
 ) -> tuple[ToolResult, ...]:
-    if len(calls) == 1:
+    if len(calls) == 1:  # the usual turn: no task, no gate
         return (await _call(calls[0], offer, ctx),)
     results: list[ToolResult] = []
     for group in _groups(calls, offer):
@@ -206,7 +206,7 @@ def _groups(calls: Sequence[ToolCall], offer: Offer) -> list[list[ToolCall]]:
     joining = False
     for call in calls:
         node = offer.find(call.name)
-        safe = node is None or node.concurrency_safe
+        safe = node is None or node.concurrency_safe  # an unknown name only makes an error
         if safe and joining:
             groups[-1].append(call)
         else:
@@ -228,7 +228,7 @@ async def _together(jobs: Sequence[Job], max_parallel_calls: int) -> list[ToolRe
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work(job)) for job in jobs]
     except BaseExceptionGroup as several:
-        raise _first(several) from None
+        raise _first(several) from None  # results are errors of calls; what is raised is the end of the agent
     return [task.result() for task in tasks]
 
 
@@ -264,6 +264,7 @@ def _arguments(call: ToolCall) -> str:
 
 
 def _failed(call: ToolCall, error: BaseException, limit: int = OUTPUT_LIMIT) -> ToolResult:
+    # The text goes to the model and into its history: a key that an error quotes must not.
     text = scrub(f"{type(error).__name__}: {error_text(error)}")
     return _refusal(call, cut(text, limit))
 

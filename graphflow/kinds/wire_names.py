@@ -66,6 +66,7 @@ class WireNames:
                 alike.setdefault(_stem(name), []).append(name)
         for stem, odd in alike.items():
             self._all_fit = False
+            # The digest is only there to tell names apart; where nothing is like it, a name stays readable.
             is_free = stem != "" and stem not in self._names
             if is_free and len(odd) == 1:
                 self._give(odd[0], stem)
@@ -126,7 +127,7 @@ class WireNames:
     def _sent_turn(self, turn: Turn) -> Turn:
         if isinstance(turn, UserTurn):
             return turn
-        known = self._twins.get(id(turn))
+        known = self._twins.get(id(turn))  # a turn is sent again with every question
         if known is not None:
             return known[1]
         twin: Turn
