@@ -34,13 +34,13 @@ MAX_PIECES = 1024
 class Live:
     """What a run tells while it goes."""
 
-    __slots__ = ("_asleep", "_gone", "_pieces", "_readers", "ended", "journal")
+    __slots__ = ("_asleep", "_readers", "ended", "gone", "journal", "pieces")
 
     def __init__(self, journal: Sequence[Row]) -> None:
         self.journal = journal
         self.ended = False
-        self._pieces: list[PlacedPiece] = []
-        self._gone = 0
+        self.pieces: list[PlacedPiece] = []
+        self.gone = 0
         """Pieces before the first that waits."""
         self._readers: WeakSet[Reader] = WeakSet()
         self._asleep: list[asyncio.Future[None]] = []
@@ -53,8 +53,8 @@ class Live:
 
     def say(self, piece: Event) -> None:
         """Lays a piece beside the journal."""
-        self._pieces.append((len(self.journal), piece))
-        if len(self._pieces) > MAX_PIECES:
+        self.pieces.append((len(self.journal), piece))
+        if len(self.pieces) > MAX_PIECES:
             self._tidy()
 
     def wake(self) -> None:
@@ -69,31 +69,10 @@ class Live:
         """Nothing more will be told."""
         self.ended = True
         if not self._readers:
-            self._pieces.clear()
+            self.pieces.clear()
         self.wake()
 
     # -- what a reader asks --------------------------------------------------------------------------------------------
-    def next(self, reader: Reader) -> Event | None:
-        """What comes next for a reader, if it has come."""
-        # Of a piece and a row of the journal that piece comes first which was said when the row was not there yet. Pieces
-        # that have gone before this reader came to them are passed by.
-        row = reader.row
-        pieces = self._pieces
-        if pieces:
-            at = reader.piece - self._gone
-            if at < 0:
-                at = 0
-            if at < len(pieces):
-                after, piece = pieces[at]
-                if after <= row:
-                    reader.piece = self._gone + at + 1
-                    return piece
-        journal = self.journal
-        if row == len(journal):
-            return None
-        reader.row = row + 1
-        return journal[row]  # type: ignore[return-value]  # a run that is watched writes no stretches
-
     async def more(self) -> None:
         """Waits until there is more."""
         sleeper = asyncio.get_running_loop().create_future()
@@ -108,7 +87,7 @@ class Live:
         """A reader has read all there was."""
         self._readers.discard(reader)
         if not self._readers:
-            self._pieces.clear()
+            self.pieces.clear()
 
     # -- room for more -------------------------------------------------------------------------------------------------
     def _tidy(self) -> None:
@@ -119,21 +98,21 @@ class Live:
         #     "One"    | " two"    | "!"
         readers = list(self._readers)
         for reader in readers:
-            reader.piece = max(reader.piece, self._gone)
-        stops = sorted({reader.piece - self._gone for reader in readers}) or [0]
+            reader.piece = max(reader.piece, self.gone)
+        stops = sorted({reader.piece - self.gone for reader in readers}) or [0]
         everybody_has_read = stops[0]
-        is_crowded = len(self._pieces) - everybody_has_read > MAX_PIECES // 2
+        is_crowded = len(self.pieces) - everybody_has_read > MAX_PIECES // 2
         kept: list[PlacedPiece] = []
         new_places: dict[int, int] = {}
-        for start, end in pairwise([*stops, len(self._pieces)]):
+        for start, end in pairwise([*stops, len(self.pieces)]):
             new_places[start] = everybody_has_read + len(kept)
-            between = self._pieces[start:end]
+            between = self.pieces[start:end]
             kept += _shortened(between) if is_crowded else between
         for reader in readers:
-            reader.piece = self._gone + new_places[reader.piece - self._gone]
+            reader.piece = self.gone + new_places[reader.piece - self.gone]
         too_many = max(0, len(kept) - MAX_PIECES // 2)
-        self._pieces = kept[too_many:]
-        self._gone += everybody_has_read + too_many
+        self.pieces = kept[too_many:]
+        self.gone += everybody_has_read + too_many
 
 
 def _shortened(pieces: list[PlacedPiece]) -> list[PlacedPiece]:
@@ -157,10 +136,26 @@ class Reader:
         return self
 
     async def __anext__(self) -> Event:
+        # Of a piece and a row of the journal that piece comes first which was said when the row was not there yet. Pieces
+        # that have gone before this reader came to them are passed by.
         live = self._live
-        while (event := live.next(self)) is None:
+        journal = live.journal
+        while True:
+            row = self.row
+            pieces = live.pieces
+            if pieces:
+                at = self.piece - live.gone
+                if at < 0:
+                    at = 0
+                if at < len(pieces):
+                    after, piece = pieces[at]
+                    if after <= row:
+                        self.piece = live.gone + at + 1
+                        return piece
+            if row < len(journal):
+                self.row = row + 1
+                return journal[row]  # type: ignore[return-value]  # a run that is watched writes no stretches
             if live.ended:
                 live.leave(self)
                 raise StopAsyncIteration
             await live.more()
-        return event
