@@ -90,10 +90,10 @@ def test_what_waits_is_bounded_and_goes_with_the_run() -> None:
         live = run._live
         assert live is not None
         while run.status == "running":
-            most = max(most, len(live._pieces))
+            most = max(most, len(live.pieces))
             await asyncio.sleep(0)
         assert text_of([event async for event in reader]) == run.output
-        assert live._pieces == []
+        assert live.pieces == []
 
     asyncio.run(main())
     assert 0 < most <= MAX_PIECES + 1
@@ -104,7 +104,7 @@ def test_without_a_reader_nothing_waits_after_the_end() -> None:
         run = talk().start("x")
         await run
         assert run._live is not None
-        assert run._live._pieces == []
+        assert run._live.pieces == []
         assert [event async for event in run] == run.events
 
     asyncio.run(main())
@@ -249,7 +249,7 @@ def test_a_reader_that_breaks_off_leaves_nothing_behind() -> None:
         assert live._asleep == []
         await run  # it was only watched
         assert run.status == "completed"
-        assert live._pieces == []
+        assert live.pieces == []
 
     asyncio.run(main())
 
