@@ -23,7 +23,7 @@ from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
 from graphflow.keywords import former_name, take_renamed
 from graphflow.kinds.delegation import background
-from graphflow.kinds.model_call import ask, declined
+from graphflow.kinds.model_call import ask, refusal_in
 from graphflow.kinds.output import WRAPPER, output_schema, read_answer
 from graphflow.kinds.prompts import Prompt
 from graphflow.kinds.turn import Offer, carry_out
@@ -373,7 +373,7 @@ class _Dialogue:
             self.turns.append(UserTurn(f"{error}. {hint}"))
             return None
         # Before its calls: what a model asked for before it declined is not done.
-        refusal = declined(reply, self.model, self.ctx)
+        refusal = refusal_in(reply, self.model, self.ctx)
         if refusal is not None:
             raise refusal
         return reply

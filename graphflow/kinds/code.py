@@ -215,7 +215,7 @@ class Code(Tool[Any, Computed]):
         except (LimitExceeded, asyncio.CancelledError):
             raise
         except Exception as error:
-            raise self._failed(error, printed.text) from None
+            raise self._failure(error, printed.text) from None
         return Computed(printed=printed.text, value=value)
 
     def _resources(self) -> ResourceLimits:
@@ -226,7 +226,7 @@ class Code(Tool[Any, Computed]):
             "max_suspensions": 1000 + PER_CALL * self.max_calls,
         }
 
-    def _failed(self, error: Exception, printed: str) -> Exception:
+    def _failure(self, error: Exception, printed: str) -> Exception:
         """The error in the sandbox's own terms; one of ours stays what it is."""
         from pydantic_monty import MontyCrashedError, MontyError, MontyRuntimeError, MontySyntaxError
 
@@ -281,14 +281,14 @@ class _Functions:
         except LimitExceeded as error:
             if self.ctx.frame.ends(error):
                 raise
-            return _raised(error)
+            return _as_exception(error)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise  # we are to stop; else the node awaited something that somebody else has cancelled
             return {"exc_type": "RuntimeError", "message": f"{function}() was cancelled"}
         except Exception as error:
-            return _raised(error)
+            return _as_exception(error)
 
     async def _answer(self, function: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         node = self.nodes.get(function)
@@ -302,7 +302,7 @@ class _Functions:
         return plain_value(function, await self.ctx.call(name, given))
 
 
-def _raised(error: BaseException) -> Answer:
+def _as_exception(error: BaseException) -> Answer:
     """An error as an exception of the sandbox."""
     text = error_text(error)
     if isinstance(error, KeyError) and error.args:  # its own text is the repr of what it was given

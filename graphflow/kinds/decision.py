@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from graphflow.declaration.node import Context
 from graphflow.errors import OutputInvalid
-from graphflow.kinds.model_call import ask, declined
+from graphflow.kinds.model_call import ask, refusal_in
 from graphflow.kinds.output import read_output
 from graphflow.model.reply import Reply
 from graphflow.model.resolve import open_embedder
@@ -88,25 +88,28 @@ def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
 # -- a model -----------------------------------------------------------------------------------------------------------
 async def by_model(criteria: Criteria, model: Model, text: str, ctx: Context) -> Decision:
     """The label a model names; asked once more if it names none."""
-    labels = ", ".join(criteria.labels)
+    labels = list(criteria.labels)
+    listed = ", ".join(labels)
     who = f"model {model.name}"
     label = ""
     turns: list[Turn] = [UserTurn(text)]
     for _ in range(ATTEMPTS):
         reply = await _ask(criteria, model, turns, ctx)
-        likely = label_probabilities(reply.text, reply.logprobs, list(criteria.labels))
+        likely = label_probabilities(reply.text, reply.logprobs, labels)
         if likely is not None:  # told by models that can, where they were asked
             return await _calibrated(criteria, model, likely, ctx)
         answer = _read_label(reply.text)
         label = answer.get("label", "")
-        if label in criteria.labels:
+        if label in labels:
             if criteria.probabilities:
                 who += ", which told no probabilities"
-            return Decision(label, answer.get("reason") or who)
+            reason = answer.get("reason") or who
+            return Decision(label, reason)
         if reply.text.strip():  # some APIs refuse a turn without words
             turns.append(AssistantTurn(reply.text))
-        turns.append(UserTurn(f"{label!r} is not a label. Choose one of: {labels}"))
-    return Decision(None, f"{who} chose {label!r}, which is none of {labels}")
+        correction = f"{label!r} is not a label. Choose one of: {listed}"
+        turns.append(UserTurn(correction))
+    return Decision(None, f"{who} chose {label!r}, which is none of {listed}")
 
 
 def _read_label(text: str) -> dict[str, str]:
@@ -152,7 +155,7 @@ async def _ask(criteria: Criteria, model: Model, turns: Sequence[Turn], ctx: Con
         top_logprobs=top_logprobs,
     )
     reply = await ask(model, request, ctx)
-    error = declined(reply, model, ctx)
+    error = refusal_in(reply, model, ctx)
     if error is not None:
         raise error
     return reply
@@ -176,7 +179,8 @@ async def _calibrated(criteria: Criteria, model: Model, likely: list[float], ctx
     rounded = _rounded(scores)  # for people and events; what is compared is not rounded
     reason = f"model {model.name} finds {best!r} likeliest ({score:.2f}, calibrated)"
     if _falls_short(score, criteria):
-        return Decision(None, f"{reason}, and that is below {criteria.threshold:g}", rounded)
+        reason += f", and that is below {criteria.threshold:g}"
+        return Decision(None, reason, rounded)
     return Decision(best, reason, rounded)
 
 

@@ -29,7 +29,9 @@ def labels_in(kind: Type) -> list[str]:
 def is_labels(kind: Type) -> bool:
     """Whether a type consists of labels; None among them is a rule's way to abstain."""
     choices = [arm for arm in arms(kind) if arm is not type(None)]
-    return bool(choices) and all(map(_is_label, choices))
+    if not choices:
+        return False
+    return all(map(_is_label, choices))
 
 
 def _is_label(arm: Type) -> bool:
@@ -83,9 +85,13 @@ def _check_examples(
     name: str, labels: Mapping[str, str], examples: Mapping[str, tuple[str, ...]], otherwise: str | None
 ) -> None:
     """Each label has examples, and each example a label; only `otherwise` is what is like none of them."""
-    unknown = examples.keys() - labels.keys() if labels else set()
-    missing = labels.keys() - examples.keys() - {otherwise}
-    different = [*(label for label in examples if label in unknown), *(label for label in labels if label in missing)]
+    different: list[str] = []
+    for label in examples:
+        if labels and label not in labels:
+            different.append(label)
+    for label in labels:
+        if label not in examples and label != otherwise:
+            different.append(label)
     if different:
         listed = ", ".join(different)
         raise DeclarationError(f"router {name!r}: labels and examples differ ({listed}); give each label examples")

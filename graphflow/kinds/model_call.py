@@ -76,7 +76,7 @@ async def ask(
     return reply
 
 
-def declined(reply: Reply, model: Model, ctx: Context) -> ModelError | None:
+def refusal_in(reply: Reply, model: Model, ctx: Context) -> ModelError | None:
     """The error of a reply in which the model, or a filter, declined to answer."""
     who = f"model {model.name!r} refused to answer {ctx.node.name!r}"
     provider, _, _ = model.name.partition(":")

@@ -96,8 +96,8 @@ class Router(Node[In, Out]):
         if threshold is not None and not -1 <= threshold <= 1:
             raise DeclarationError(f"router {name!r}: threshold={threshold!r}; a cosine lies between -1 and 1")
         described = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
-        shown = {label: tuple(texts) for label, texts in (examples or {}).items()}
-        _check_ways(name, {"rule": rule, "guards": guards, "examples": shown, "cascade": cascade})
+        example_texts = {label: tuple(texts) for label, texts in (examples or {}).items()}
+        _check_ways(name, {"rule": rule, "guards": guards, "examples": example_texts, "cascade": cascade})
         _check_rule(name, rule, described)
         _check_guards(name, guards or {})
         for stage in cascade:
@@ -105,9 +105,9 @@ class Router(Node[In, Out]):
         own = self.__dict__
         own["name"] = name
         own["rule"] = rule
-        own["examples"] = shown
+        own["examples"] = example_texts
         own["guards"] = dict(guards or {})
-        own["cascade"] = tuple(_staged(stage) for stage in cascade)
+        own["cascade"] = tuple(_as_stage(stage) for stage in cascade)
         own["probabilities"] = probabilities
         own["explain"] = explain
         own["may_abstain"] = otherwise is not None
@@ -359,7 +359,7 @@ def _labels_of(name: str, stage: AnyRouter) -> dict[str, str]:
     return dict(stage.labels) or dict.fromkeys(labels_in(stage.output), "")
 
 
-def _staged(stage: AnyRouter) -> AnyRouter:
+def _as_stage(stage: AnyRouter) -> AnyRouter:
     """The stage as one that may abstain."""
     twin = stage.named(stage.name)  # a copy: the router itself may stand elsewhere, where it must decide
     twin.__dict__["may_abstain"] = True

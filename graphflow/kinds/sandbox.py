@@ -240,18 +240,18 @@ class Execution:
     async def _next(self, state: State) -> State:
         """Goes on to where the code needs somebody again."""
         if hasattr(state, "pending_call_ids"):
-            return await self._turn(state.resume, await self._settled(state.pending_call_ids))
+            return await self._turn(state.resume, await self._answers(state.pending_call_ids))
         if hasattr(state, "variable_name"):
-            return await self._named(state)
+            return await self._function_value(state)
         if not state.is_os_function:
-            return await self._called(state)
+            return await self._answer_call(state)
         if state.function_name == "system.sleep":
-            return await self._turn(state.resume, await self._slept(state.args[0]))
+            return await self._turn(state.resume, await self._sleep(state.args[0]))
         if state.function_name == "system.async_sleep":
-            return await self._later(state, self._slept(state.args[0]))
+            return await self._later(state, self._sleep(state.args[0]))
         return await self._turn(state.resume_not_handled)  # no files, no environment, no modules: it is told so
 
-    async def _called(self, state: State) -> State:
+    async def _answer_call(self, state: State) -> State:
         """A call of a node, answered at once or as something to await."""
         self.calls += 1
         if self.calls > self.max_calls:
@@ -267,7 +267,7 @@ class Execution:
         self.tasks[state.call_id] = asyncio.get_running_loop().create_task(work)
         return await self._turn(state.resume, {"future": ...})
 
-    async def _named(self, state: State) -> State:
+    async def _function_value(self, state: State) -> State:
         """A function that is used as a value: `f = search`."""
         if state.object_id is not None or state.variable_name not in self.functions:
             return await self._turn(state.resume)
@@ -278,7 +278,7 @@ class Execution:
         function.__name__ = state.variable_name
         return await self._turn(state.resume, value=function)
 
-    async def _settled(self, ids: Sequence[int]) -> dict[int, Answer]:
+    async def _answers(self, ids: Sequence[int]) -> dict[int, Answer]:
         """The answers that there are, as soon as there is one."""
         tasks = {number: self.tasks[number] for number in ids}
         await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
@@ -289,7 +289,7 @@ class Execution:
                 del self.tasks[number]
         return answers
 
-    async def _slept(self, seconds: float) -> Answer:
+    async def _sleep(self, seconds: float) -> Answer:
         self.sleep_left -= seconds
         if self.sleep_left < 0:
             raise CodeFailed(f"the code wanted to sleep for more than {self.seconds:g} s in all")

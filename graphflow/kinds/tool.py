@@ -217,11 +217,11 @@ class Tool(Node[In, Out]):
         """Validates, then calls."""
         arguments = self._by_name(self.read(next(iter(inputs.values()))))
         if self.streams:
-            return await self._gathered(arguments, ctx)
+            return await self._collect(arguments, ctx)
         output: Out = await call_function(self.function, self._signature, arguments, ctx)
         return output
 
-    async def _gathered(self, arguments: Arguments, ctx: Context) -> Out:
+    async def _collect(self, arguments: Arguments, ctx: Context) -> Out:
         """The pieces of a function that yields, each told as it comes: texts joined, anything else as a list."""
         pieces: list[object] = []
         observed, frame = ctx.frame.observed, ctx.frame

@@ -169,7 +169,7 @@ def _hand_over(
         message = read_for(target, _arguments(call))
         ctx.frame.permit(ctx, target, message)  # a hand-over is judged like a call
     except Exception as error:
-        results[place] = _failed(call, error)
+        results[place] = _failure(call, error)
         return None
     ctx.frame.tell(HandedOver(*ctx.stamp, ctx.node.name, target.name))
     turns = _conversation(reply, results, earlier) if handoff.conversation else ()
@@ -244,18 +244,18 @@ async def _call(call: ToolCall, offer: Offer, ctx: Context) -> ToolResult:
         if node is None:
             offer.check(call.name)
         answer = await ctx.frame.call(ctx, call.name, _arguments(call), read_for)
-        return ToolResult(call.id, call.name, _shown(call.name, answer, limit))
+        return ToolResult(call.id, call.name, _readable(call.name, answer, limit))
     except LimitExceeded as error:
         if ctx.frame.ends(error):
             raise
-        return _failed(call, error, limit)
+        return _failure(call, error, limit)
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise  # we are to stop; else the tool awaited something that somebody else has cancelled
         return _refusal(call, f"the tool was cancelled: {error}")
     except Exception as error:
-        return _failed(call, error, limit)
+        return _failure(call, error, limit)
 
 
 def _arguments(call: ToolCall) -> str:
@@ -263,25 +263,34 @@ def _arguments(call: ToolCall) -> str:
     return "{}" if text in ("", "null") else call.arguments
 
 
-def _failed(call: ToolCall, error: BaseException, limit: int = OUTPUT_LIMIT) -> ToolResult:
+def _failure(call: ToolCall, error: BaseException, limit: int = OUTPUT_LIMIT) -> ToolResult:
     # The text goes to the model and into its history: a key that an error quotes must not.
     text = scrub(f"{type(error).__name__}: {error_text(error)}")
     return _refusal(call, cut(text, limit))
 
 
-def _shown(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ...]:
+def _readable(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ...]:
     """What a model reads of a node's answer, and what it looks at."""
     media = () if type(answer) is str else _media(answer)
     if not media:
         return result_text(node, answer, limit)
     if isinstance(answer, Media):
         return media
-    if not isinstance(answer, list) or not all(isinstance(part, (str, Media)) for part in answer):
-        return (result_text(node, without_media(answer), limit), *media)
+    if not _is_parts(answer):
+        text = result_text(node, without_media(answer), limit)
+        return (text, *media)
     parts: list[str | Media] = []
     for part in answer:
-        parts.append(part if isinstance(part, Media) else result_text(node, part, limit))
+        if isinstance(part, Media):
+            parts.append(part)
+        else:
+            parts.append(result_text(node, part, limit))
     return tuple(parts)
+
+
+def _is_parts(answer: object) -> bool:
+    """Whether an answer is texts and media in the order in which a model shall read them."""
+    return isinstance(answer, list) and all(isinstance(part, (str, Media)) for part in answer)
 
 
 def _media(answer: Any) -> tuple[Media, ...]:

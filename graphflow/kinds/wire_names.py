@@ -33,7 +33,7 @@ NO_NAMES = ("auto", "none", "required")
 """What `tool_choice` can be beside the name of a tool."""
 
 
-def cleaned(name: str) -> str:
+def wire_name(name: str) -> str:
     """A name in letters, digits, _ and -, at most 64; accents are dropped. Two names may come out alike."""
     bare = _ACCENTS.sub("", normalize("NFKD", name))
     return re.sub(r"[^A-Za-z0-9_-]", "_", bare)[:LONGEST]
@@ -150,7 +150,7 @@ class WireNames:
 
 def _stem(name: str) -> str:
     """A name that every API takes and that reads like this one, or nothing where there is nothing to be read."""
-    stem = cleaned(name)
+    stem = wire_name(name)
     if not re.search(r"[A-Za-z0-9]", stem):
         return ""
     if _FITS.fullmatch(stem):

@@ -13,7 +13,7 @@ from graphflow.declaration.ports import Port
 from graphflow.errors import ArgumentsInvalid, ServerFailed
 from graphflow.events import ToolPartial
 from graphflow.kinds.numbers import NO_NUMBER, holds_no_number
-from graphflow.kinds.wire_names import cleaned
+from graphflow.kinds.wire_names import wire_name
 from graphflow.limits import Meter
 from graphflow.mcp.content import answer_of
 from graphflow.mcp.schema import check_schema, problems_of
@@ -129,7 +129,7 @@ def _check(name: str, schema: dict[str, Any]) -> None:
 
 def node_name(prefix: str, tool: str) -> str:
     """The name of a server's tool in a graph: letters, digits, _ and -, at most 64, so that users and models see the same."""
-    return cleaned(f"{prefix}{tool}")
+    return wire_name(f"{prefix}{tool}")
 
 
 def chosen(tool: str, include: Sequence[str] | None, exclude: Sequence[str]) -> bool:
