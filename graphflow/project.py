@@ -25,7 +25,7 @@ from graphflow.files import is_graph_file, load_graph
 from graphflow.files.project_modules import project_above, shipped_root, widen
 from graphflow.graph import Graph, RunnableGraph
 from graphflow.messages.media import Media
-from graphflow.messages.types import arms, type_name
+from graphflow.messages.types import Type, arms, type_name
 
 ENDINGS = (".py", ".yaml", ".yml")
 """How files end that can hold a graph."""
@@ -106,8 +106,9 @@ def _unknown(text: str, variable: str, graphs: Mapping[str, Found]) -> UnknownGr
     """Why there is no graph of that name, and what was probably meant."""
     like = _files_like(Path(text))
     if like:
-        whole = f"{like[0]}:{variable}" if variable else like[0]
-        return UnknownGraph(f"no graph is named {text!r}, but there is a file {like[0]}; name the file: {whole}")
+        file = str(like[0])
+        whole = f"{file}:{variable}" if variable else file
+        return UnknownGraph(f"no graph is named {text!r}, but there is a file {file}; name the file: {whole}")
     near = difflib.get_close_matches(text, graphs, n=3)
     if near:
         return UnknownGraph(f"no graph is named {text!r}; did you mean {' or '.join(near)}?")
@@ -125,14 +126,16 @@ def _files_like(stem: Path, name: str = "") -> list[Path]:
     there = [file for file in exact if file.is_file()]
     if there or not name or not stem.parent.is_dir():
         return there
-    candidates = [file.name for file in sorted(stem.parent.iterdir()) if file.suffix in ENDINGS]
+    beside = sorted(stem.parent.iterdir())
+    candidates = [file.name for file in beside if file.suffix in ENDINGS]
     return [stem.parent / near for near in difflib.get_close_matches(name, candidates, n=1)]
 
 
 def graph_in(file: Path, root: Path, variable: str = "") -> RunnableGraph:
     """The graph that a file declares: that of a variable, else the one that is called like the file, else the only one."""
     module = _imported(file, root)
-    graphs = {name: value for name, value in vars(module).items() if isinstance(value, Graph)}
+    everything = vars(module)
+    graphs = {name: value for name, value in everything.items() if isinstance(value, Graph)}
     if not variable:
         return _main_graph(file, graphs)
     if variable not in graphs:
@@ -161,6 +164,7 @@ def _imported(file: Path, root: Path) -> ModuleType:
     widen(root)
     path = file.resolve()
     inside = path.parent == (root / "graphs").resolve()
+    # Under the name that other modules import it by, if there is one: else its graphs would exist twice.
     name = f"graphs.{file.stem}" if inside else f"graphflow_user_{file.stem}"
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(path):
@@ -169,7 +173,7 @@ def _imported(file: Path, root: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise FileUnreadable(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[name] = module  # before it runs, as pydantic looks up annotations there
     try:
         spec.loader.exec_module(module)
     except GraphflowError:
@@ -177,8 +181,8 @@ def _imported(file: Path, root: Path) -> ModuleType:
         raise
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        line = _line_in(error, path)
-        raise FileUnreadable(f"{file}{line} cannot be run: {type(error).__name__}: {error}") from error
+        place = f"{file}{_line_in(error, path)}"
+        raise FileUnreadable(f"{place} cannot be run: {type(error).__name__}: {error}") from error
     return module
 
 
@@ -201,14 +205,19 @@ def read_message(graph: RunnableGraph, text: str | None, settings: Mapping[str, 
         InputInvalid: it cannot be read as what the graph takes.
     """
     kinds = arms(graph.input)
-    if Media in kinds and text is not None and not settings and not _looks_like_object(text):
-        return Media.read(text)
-    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    is_file = text is not None and not settings and not _looks_like_object(text)
+    if Media in kinds and is_file:
+        return Media.read(str(text))
+    models = [kind for kind in kinds if _is_model(kind)]
     if len(models) == 1 and str not in kinds:
         return _fields(graph, models[0], text, settings or {})
     if settings:
         raise InputInvalid(f"graph {graph.name!r} takes {type_name(graph.input)}, which has no fields to set")
     return _plain(graph, text)
+
+
+def _is_model(kind: Type) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _plain(graph: RunnableGraph, text: str | None) -> object:
@@ -292,5 +301,6 @@ def _text_field(model: type[BaseModel], given: Mapping[str, object]) -> str | No
 
 
 def _example(model: type[BaseModel]) -> str:
-    types = {name: type_name(field.annotation) for name, field in model.model_fields.items()}
+    fields = model.model_fields.items()
+    types = {name: type_name(field.annotation) for name, field in fields}
     return f"'{json.dumps(types)}'"

@@ -113,7 +113,8 @@ class ScriptedModel:
         for piece in _pieces(reply.text):
             yield TextDelta(piece)
         for index, (name, arguments) in enumerate(reply.calls):
-            yield CallDelta(index, id=f"call_{len(self.requests)}_{index}", name=name)
+            call_id = f"call_{len(self.requests)}_{index}"
+            yield CallDelta(index, id=call_id, name=name)
             # In two pieces, as providers send them: whoever reads only the first is found out.
             half = len(arguments) // 2
             yield CallDelta(index, arguments=arguments[:half])
@@ -124,6 +125,7 @@ class ScriptedModel:
         yield Finished("tool_calls" if reply.calls else "stop")
 
     def _next(self, request: Request) -> Scripted:
+        # The first that fits, not the next: parallel agents ask in any order.
         last = _last_text(request)
         for reply in self.left:
             if reply.when is None or reply.when in last:
@@ -170,7 +172,9 @@ def _places(text: str, likely: Sequence[tuple[str, float]]) -> tuple[Likely, ...
     best, _ = max(likely, key=lambda pair: pair[1])
     head, tail = text.rsplit(best, 1)
     rivals = tuple((label, log(probability)) for label, probability in likely)
-    return Likely(head, ((head, 0.0),)), Likely(best, rivals), Likely(tail, ((tail, 0.0),))
+    before = Likely(head, ((head, 0.0),))
+    after = Likely(tail, ((tail, 0.0),))
+    return before, Likely(best, rivals), after
 
 
 def _shown(reply: Scripted) -> str:
@@ -211,6 +215,7 @@ class FakeEmbedder:
 
     def _vector(self, text: str) -> list[float]:
         vector = [0.0] * self.size
+        # Each word falls on one of the axes; by a digest, as Python's own hashes differ from run to run.
         for word in self.words(text):
             digest = hashlib.sha256(word.encode()).digest()
             vector[digest[0] % self.size] += 1.0

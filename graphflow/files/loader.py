@@ -217,12 +217,14 @@ _RESOLVED: tuple[tuple[str, str, str], ...] = (
 )
 """What is written without quotes and is not a text: kind, pattern, first characters. The first that fits counts."""
 
+# PyYAML's own resolvers are those of YAML 1.1, to which `no` is false and `1:30` is ninety.
 Loader.yaml_implicit_resolvers = {}
 for _kind, _pattern, _first in _RESOLVED:
     _firsts = list(_first)
     if _kind == "null":
         _firsts.append("")  # nothing behind a key is null, too
-    Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"^(?:{_pattern})$"), _firsts)
+    _whole = re.compile(f"^(?:{_pattern})$")
+    Loader.add_implicit_resolver(_TAG + _kind, _whole, _firsts)
 
 Loader.yaml_constructors = {
     _TAG + "null": yaml.SafeLoader.construct_yaml_null,

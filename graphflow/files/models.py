@@ -51,12 +51,14 @@ class ModelReader:
     def _failover(self, given: Declaration) -> Model:
         members: list[Any] = [self.read(member) for member in given["failover"]]
         options = {key: value for key, value in given.items() if key != "failover"}
-        return self._declared(given, f"failover of {len(members)}", lambda: Failover(*members, **options))
+        name = f"failover of {len(members)}"
+        return self._declared(given, name, lambda: Failover(*members, **options))
 
     def _refuse_secrets(self, given: Declaration) -> None:
         """Refuses keys in a file: what it may hold is the name of a variable."""
         keys = given.get("keys")
-        secrets = [given.get("key"), *(keys if isinstance(keys, list) else [keys])]
+        secrets = [given.get("key")]
+        secrets += keys if isinstance(keys, list) else [keys]
         if any(is_spelled_out(secret) for secret in secrets):
             raise self.problems.error("a file must not hold a key; write key: $NAME_OF_A_VARIABLE", "key")
         headers = given.get("headers")
@@ -68,6 +70,7 @@ class ModelReader:
                 raise self.problems.error(problem, "headers")
 
     def _declared(self, given: Declaration, name: str, make: Callable[[], Any]) -> DeclaredModel:
+        # Made here, though opened later: what is wrong with it is reported with its line.
         try:
             return DeclaredModel(given, name, make)
         except (TypeError, ValueError, AttributeError, GraphflowError) as error:

@@ -109,6 +109,7 @@ class NodeReader:
         if name not in self.nodes:
             self._in_progress.append(name)
             try:
+                # A node that another one names stands elsewhere in the file.
                 with self.problems.at("nodes", name):
                     self.nodes[name] = self._node(name, self.entries[name])
             except (FileUnreadable, AlreadyReported) as error:
@@ -124,10 +125,11 @@ class NodeReader:
         """The node that an entry declares. Its keys and the kinds of its values were checked before."""
         if isinstance(entry, str):
             return self._imported(name, entry)
-        options = {key: value for key, value in entry.items() if key != "kind" and value is not None}
+        options = {key: value for key, value in entry.items() if value is not None}
+        kind = options.pop("kind")
         self.options.read(options)
-        make = self._kinds[entry["kind"]]
-        node = make(name, options)
+        node = self._kinds[kind](name, options)
+        # Errors about the node name its line in the file, not the line here that makes it.
         line = self.problems.line()
         node.__dict__["where"] = None if line is None else (self.problems.where, line)
         return node
@@ -210,7 +212,10 @@ class NodeReader:
     def _sub_agent(self, name: str, options: Options) -> AnyNode:
         given = options.pop("target", "")
         with self.problems.within("target"):
-            target = self._node(name, given) if isinstance(given, Mapping) else self._other(str(given))
+            if isinstance(given, Mapping):
+                target = self._node(name, given)
+            else:
+                target = self._other(str(given))
         node: AnyNode = SubAgent(target, name=name, **options)
         return node
 
@@ -223,13 +228,17 @@ class NodeReader:
         folders = [given] if isinstance(given, str) else given
         if "runner" in options:
             options["runner"] = self._callee(options["runner"])
-        return Skills(*(str((self.folder / folder).resolve()) for folder in folders), name=name, **options)
+        # Relative to the file, not to the folder that the program runs in.
+        paths = [str((self.folder / folder).resolve()) for folder in folders]
+        return Skills(*paths, name=name, **options)
 
     def _mcp(self, name: str, options: Options) -> AnyNode:
-        command, url = options.pop("command", None), options.pop("url", None)
+        command = options.pop("command", None)
+        url = options.pop("url", None)
         if (command is None) == (url is None):
             raise self.problems.error(f"mcp {name!r} needs either a command (a list) or a url")
-        secrets = [options.get("token"), *(options.get("headers") or {}).values()]
+        headers = options.get("headers") or {}
+        secrets = [options.get("token"), *headers.values()]
         if any(is_spelled_out(secret) for secret in secrets):
             raise self.problems.error("a file must not hold a token; write token: $NAME_OF_A_VARIABLE")
         server = url if command is None else command

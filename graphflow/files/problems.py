@@ -112,9 +112,10 @@ class Problems:
             return
         if len(texts) == 1:
             raise FileUnreadable(texts[0])
-        lines = [f"{self.where} has {len(texts)} problems:", *texts[:MAX_LISTED]]
-        if len(texts) > MAX_LISTED:
-            lines.append(f"... and {len(texts) - MAX_LISTED} more")
+        count = len(texts)
+        lines = [f"{self.where} has {count} problems:", *texts[:MAX_LISTED]]
+        if count > MAX_LISTED:
+            lines.append(f"... and {count - MAX_LISTED} more")
         raise FileUnreadable("\n  ".join(lines))
 
     def _text(self, path: KeyPath, problem: str) -> str:

@@ -50,13 +50,18 @@ def project_above(start: Path) -> Path | None:
     """
     here = start.resolve()
     for folder in (here, *here.parents):
-        if (folder / "graphs").is_dir() and (folder == here or not _open_to_all(folder)):
+        if not (folder / "graphs").is_dir():
+            continue
+        if folder == here or not _is_open_to_all(folder):
             return folder
     return None
 
 
-def _open_to_all(folder: Path) -> bool:
-    return os.name == "posix" and bool(folder.stat().st_mode & stat.S_IWOTH)
+def _is_open_to_all(folder: Path) -> bool:
+    if os.name != "posix":
+        return False
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_IWOTH)
 
 
 def widen(root: Path) -> None:
@@ -149,7 +154,8 @@ class ProjectModules:
 
     def _holds(self, file: Path) -> bool:
         """Whether a file is in one of the folders, and not only beside it."""
-        return any(file.is_relative_to(folder) for folder in (*self.folders, shipped_root()))
+        folders = (*self.folders, shipped_root())
+        return any(file.is_relative_to(folder) for folder in folders)
 
     def _bases(self, top: str) -> list[Path]:
         """Where a module with that first name may begin."""
@@ -216,8 +222,11 @@ class _Finder(MetaPathFinder):
     @contextmanager
     def serving(self, module: str, project: ProjectModules) -> Iterator[None]:
         """For the time of a `with`: this module is found in that project."""
-        parts = module.split(".")
-        names = [".".join(parts[: end + 1]) for end in range(len(parts))]
+        # To import a.b.c, Python asks for a and a.b first.
+        names = [module]
+        while "." in module:
+            module = module.rpartition(".")[0]
+            names.append(module)
         if self not in sys.meta_path:
             sys.meta_path.insert(0, self)
         self.by_name.update(dict.fromkeys(names, project))

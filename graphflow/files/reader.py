@@ -94,6 +94,7 @@ class GraphReader:
         Raises:
             FileUnreadable: everything that is wrong.
         """
+        # Everything is tried, whatever went wrong before it, so that all problems are found in one go.
         self._check()
         self.nodes.make_all()
         paths = self.arrows.read_all(self.declared.get("edges"))
@@ -105,8 +106,9 @@ class GraphReader:
 
     def _options(self) -> dict[str, Any]:
         """The options of the graph itself."""
+        given = {key: value for key, value in self.declared.items() if value is not None}
         keys = graph_shape("").keys.keys() - {"graph", "nodes", "edges"}
-        return {key: value for key, value in self.declared.items() if key in keys and value is not None}
+        return {key: given[key] for key in keys & given.keys()}
 
     def _made(self, make: Callable[..., G], paths: list[Any], options: dict[str, Any]) -> G:
         name = self.declared.get("graph", "")
@@ -114,7 +116,8 @@ class GraphReader:
             return make(name, *paths, **options)
         except GraphError as error:
             line = self.problems.marks.line(("graph",)) or 1
-            raise GraphError(name, error.problems, f"{self.problems.where}:{line}") from None
+            place = f"{self.problems.where}:{line}"
+            raise GraphError(name, error.problems, place) from None
         except MissingExtra:
             raise
         except GraphflowError as error:

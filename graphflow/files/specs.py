@@ -50,7 +50,7 @@ def _nodes_beside(node: AnyNode) -> list[AnyNode]:
     """Nodes that a declaration names: what it calls, hands over to, stands for, or consists of."""
     beside: list[AnyNode | str] = [*node.calls]
     beside += [handoff.target for handoff in node.handoffs]
-    if isinstance(node, SubAgent) and node.target.name == node.name:
+    if isinstance(node, SubAgent) and node.target.name == node.name:  # it stands inside the entry of the sub-agent
         beside += _nodes_beside(node.target)
     elif isinstance(node, SubAgent):
         beside.append(node.target)
@@ -134,6 +134,7 @@ def options_of(node: AnyNode) -> Spec:
 def _retry(name: str, retry: Retry) -> Spec:
     if retry.on != (Exception,):
         raise FileUnreadable(f"{name!r} retries on certain exceptions only, which a file cannot name")
+    # All of them, also where they are the defaults: a reader wants to see when it gives up.
     keys = ["attempts", "wait_s", "factor", "max_wait_s"]
     if retry.jitter != Retry().jitter:
         keys.append("jitter")
@@ -150,7 +151,7 @@ def _policy(name: str, policy: Policy) -> Spec:
         spec["deny"] = list(policy.deny)
     if policy.effects is not None:
         spec["effects"] = list(policy.effects)
-    return spec or {"deny": []}
+    return spec or {"deny": []}  # a policy that takes nothing away is not the same as none
 
 
 def limits_of(limits: Limits) -> Spec:
@@ -161,7 +162,12 @@ def limits_of(limits: Limits) -> Spec:
 
 def _changed(node: AnyNode, *defaults: tuple[str, object]) -> Spec:
     """The options of a node that differ from their defaults."""
-    return {key: getattr(node, key) for key, default in defaults if getattr(node, key) != default}
+    changed: Spec = {}
+    for key, default in defaults:
+        value = getattr(node, key)
+        if value != default:
+            changed[key] = value
+    return changed
 
 
 def _names_of(callees: Iterable[AnyNode | str]) -> list[str]:
@@ -227,7 +233,8 @@ def _sub_agent(node: SubAgent[Any, Any]) -> Spec:
         raise FileUnreadable(f"sub-agent {node.name!r} has dependencies of its own, which a file cannot hold")
     # Two nodes of one name cannot both have an entry, so the target stands in that of its sub-agent.
     is_inside = node.target.name == node.name and _has_entry(node.target)
-    spec: Spec = {"target": _spec(node.target) if is_inside else _name_of(node.target)}
+    target = _spec(node.target) if is_inside else _name_of(node.target)
+    spec: Spec = {"target": target}
     spec |= _changed(node, ("isolation", "isolated"))
     if node.in_background:
         spec["background"] = True
@@ -281,8 +288,10 @@ def _mcp(node: MCP) -> Spec:
             f"mcp {node.name!r} has a key in its {place}, which a file must not hold; give it by env= or token="
         )
     spec: Spec = {place: list(node.command) if node.command else node.url}
-    env, headers = dict(node.__dict__["_env"]), dict(node.__dict__["_headers"])
+    env = dict(node.__dict__["_env"])
+    headers = dict(node.__dict__["_headers"])
     if env:
+        # A variable may be written out (LANG=C); one that is a secret must name another (KEY=$KEY).
         secrets = {key: value for key, value in env.items() if names_secret(key) or looks_secret(value)}
         spec["env"] = {**env, **without_secrets(node.name, secrets)}
     if headers:
@@ -296,6 +305,14 @@ def _mcp(node: MCP) -> Spec:
     return spec | _changed(node, *_MCP_DEFAULTS)
 
 
+_ROUTER_DEFAULTS = (
+    ("threshold", None),
+    ("description", ""),
+    ("probabilities", False),
+    ("explain", False),
+)
+
+
 def _router(router: Router[Any, Any]) -> Spec:
     if not isinstance(router.embedder, str):
         raise FileUnreadable(
@@ -306,7 +323,7 @@ def _router(router: Router[Any, Any]) -> Spec:
         spec["examples"] = {label: list(texts) for label, texts in router.examples.items()}
     if router.ports[0].type is not Any:
         spec["input"] = type_text(router.ports[0].type)
-    spec |= _changed(router, ("threshold", None), ("description", ""), ("probabilities", False), ("explain", False))
+    spec |= _changed(router, *_ROUTER_DEFAULTS)
     if router.otherwise_label is not None:
         spec["otherwise"] = router.otherwise_label
     if router.model is not None:

@@ -130,6 +130,18 @@ def maybe(shape: Plain) -> Plain:
     return Plain(shape.words, lambda value: value is None or shape.fits(value))
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is checked: the way to it, and what errors call it."""
+
+    path: KeyPath
+    name: str
+
+    def part(self, key: object, name: str) -> Subject:
+        """Something inside it."""
+        return Subject((*self.path, key), name)
+
+
 class Checker:
     """Checks values, and collects what is wrong with them.
 
@@ -140,69 +152,78 @@ class Checker:
     def __init__(self) -> None:
         self.problems: list[tuple[KeyPath, str]] = []
 
-    def check(self, value: object, shape: Shape, path: KeyPath, name: str) -> None:
-        """Notes what is wrong with a value. `name` is what it is called in errors."""
+    def check(self, value: object, shape: Shape, subject: Subject) -> None:
+        """Notes what is wrong with a value."""
         match shape:
             case Plain():
-                self._plain(value, shape, path, name)
+                self._plain(value, shape, subject)
             case ListOf():
-                self._list(value, shape, path, name)
+                self._list(value, shape, subject)
             case MappingOf():
-                self._mapping(value, shape, path, name)
+                self._mapping(value, shape, subject)
             case Keys():
-                self._keys(value, shape, path)
+                self._keys(value, shape, subject)
             case Either():
-                self._either(value, shape, path, name)
+                self._either(value, shape, subject)
 
     def note(self, path: KeyPath, problem: str) -> None:
         """Adds a problem."""
         self.problems.append((path, problem))
 
-    def _plain(self, value: object, shape: Plain, path: KeyPath, name: str) -> None:
+    def _wrong(self, value: object, subject: Subject, allowed: str) -> None:
+        self.note(subject.path, f"{subject.name} is {shown(value)}; it must be {allowed}")
+
+    def _plain(self, value: object, shape: Plain, subject: Subject) -> None:
         if not shape.fits(value):
-            self.note(path, f"{name} is {shown(value)}; it must be {shape.words}{_hint(value, shape)}")
+            hint = _hint(value, shape)
+            self._wrong(value, subject, f"{shape.words}{hint}")
 
-    def _list(self, value: object, shape: ListOf, path: KeyPath, name: str) -> None:
-        if isinstance(value, list):
-            for number, item in enumerate(value):
-                self.check(item, shape.item, (*path, number), f"item {number + 1} of {name}")
-        elif shape.alone:
-            self.check(value, shape.item, path, name)
-        else:
-            self.note(path, f"{name} is {shown(value)}; it must be a list, [a, b]")
-
-    def _mapping(self, value: object, shape: MappingOf, path: KeyPath, name: str) -> None:
-        if not isinstance(value, Mapping):
-            self.note(path, f"{name} is {shown(value)}; it must be a mapping, {{name: value}}")
-            return
-        for key, inner in value.items():
-            if isinstance(key, str):
-                self.check(inner, shape.value, (*path, key), f"{key!r} of {name}")
+    def _list(self, value: object, shape: ListOf, subject: Subject) -> None:
+        if not isinstance(value, list):
+            if shape.alone:
+                self.check(value, shape.item, subject)
             else:
-                self.note((*path, key), f"{name} has the key {shown(key)}, which must be a text: put it in quotes")
+                self._wrong(value, subject, "a list, [a, b]")
+            return
+        for number, item in enumerate(value):
+            part = subject.part(number, f"item {number + 1} of {subject.name}")
+            self.check(item, shape.item, part)
 
-    def _keys(self, value: object, shape: Keys, path: KeyPath) -> None:
+    def _mapping(self, value: object, shape: MappingOf, subject: Subject) -> None:
         if not isinstance(value, Mapping):
-            self.note(path, f"{shape.what} is declared by a mapping, not by {shown(value)}")
+            self._wrong(value, subject, "a mapping, {name: value}")
             return
         for key, inner in value.items():
+            part = subject.part(key, f"{key!r} of {subject.name}")
+            if isinstance(key, str):
+                self.check(inner, shape.value, part)
+            else:  # YAML reads 1: and true: as what they look like
+                problem = f"{subject.name} has the key {shown(key)}, which must be a text: put it in quotes"
+                self.note(part.path, problem)
+
+    def _keys(self, value: object, shape: Keys, subject: Subject) -> None:
+        what = shape.what
+        if not isinstance(value, Mapping):
+            self.note(subject.path, f"{what} is declared by a mapping, not by {shown(value)}")
+            return
+        for key, inner in value.items():
+            part = subject.part(key, f"{key} of {what}")
             name = shape.renamed.get(key, key)
             if name not in shape.keys:
-                self.note((*path, key), f"{shape.what} has no {shown(key)}; {nearest(key, shape.keys)}")
+                hint = nearest(key, shape.keys)
+                self.note(part.path, f"{what} has no {shown(key)}; {hint}")
             elif name != key and name in value:
-                self.note((*path, key), f"{shape.what} has {name} twice, the second time as {key}; leave {key} out")
+                self.note(part.path, f"{what} has {name} twice, the second time as {key}; leave {key} out")
             else:
-                self.check(inner, shape.keys[name], (*path, key), f"{key} of {shape.what}")
+                self.check(inner, shape.keys[name], part)
 
-    def _either(self, value: object, shape: Either, path: KeyPath, name: str) -> None:
+    def _either(self, value: object, shape: Either, subject: Subject) -> None:
         if isinstance(value, Mapping) and shape.mapping is not None:
-            self.check(value, shape.mapping, path, name)
-            return
-        if isinstance(value, list) and shape.listed is not None:
-            self.check(value, shape.listed, path, name)
-            return
-        if shape.plain is None or not shape.plain.fits(value):
-            self.note(path, f"{name} is {shown(value)}; it must be {_alternatives(shape)}")
+            self.check(value, shape.mapping, subject)
+        elif isinstance(value, list) and shape.listed is not None:
+            self.check(value, shape.listed, subject)
+        elif shape.plain is None or not shape.plain.fits(value):
+            self._wrong(value, subject, _alternatives(shape))
 
 
 def _alternatives(shape: Either) -> str:

@@ -30,6 +30,7 @@ from graphflow.files.values import (
     MappingOf,
     Plain,
     Shape,
+    Subject,
     maybe,
     nearest,
     one_of,
@@ -220,7 +221,8 @@ def graph_shape(name: str) -> Keys:
 def check_graph(declared: Mapping[Any, Any], checker: Checker) -> None:
     """Notes what is wrong with a graph's declaration, nodes included."""
     name = declared.get("graph")
-    checker.check(declared, graph_shape(name if isinstance(name, str) else "?"), (), "a graph")
+    shape = graph_shape(name if isinstance(name, str) else "?")
+    checker.check(declared, shape, Subject((), "a graph"))
     for needed in ("graph", "edges"):
         if needed not in declared:
             checker.note((), f"the key {needed!r} is missing")
@@ -231,7 +233,7 @@ def check_graph(declared: Mapping[Any, Any], checker: Checker) -> None:
                 check_node(node, entry, ("nodes", node), checker)
 
 
-def check_node(name: str, entry: Any, path: KeyPath, checker: Checker) -> None:
+def check_node(name: str, entry: object, path: KeyPath, checker: Checker) -> None:
     """Notes what is wrong with the declaration of one node."""
     if isinstance(entry, str):
         return
@@ -240,24 +242,21 @@ def check_node(name: str, entry: Any, path: KeyPath, checker: Checker) -> None:
         return
     kind = entry.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        near = f"; {nearest(kind, KINDS)}" if isinstance(kind, str) else ""
-        have = ", ".join(KINDS)
-        checker.note(
-            (*path, "kind") if "kind" in entry else path,
-            f"node {name!r} is of kind {shown(kind)}; in a file it is {have}, or 'module:name'{near}",
-        )
+        problem = f"node {name!r} is of kind {shown(kind)}; in a file it is {', '.join(KINDS)}, or 'module:name'"
+        if isinstance(kind, str):
+            problem += f"; {nearest(kind, KINDS)}"
+        place = (*path, "kind") if "kind" in entry else path
+        checker.note(place, problem)
         return
-    checker.check(
-        {key: value for key, value in entry.items() if key != "kind"},
-        Keys(f"{kind} {name!r}", {**KINDS[kind](name), **options(name)}, RENAMED.get(kind, {})),
-        path,
-        name,
-    )
+    given = {key: value for key, value in entry.items() if key != "kind"}
+    keys = {**KINDS[kind](name), **options(name)}
+    shape = Keys(f"{kind} {name!r}", keys, RENAMED.get(kind, {}))
+    checker.check(given, shape, Subject(path, name))
     if kind == "sub-agent":
         _check_target(name, entry.get("target"), path, checker)
 
 
-def _check_target(name: str, target: Any, path: KeyPath, checker: Checker) -> None:
+def _check_target(name: str, target: object, path: KeyPath, checker: Checker) -> None:
     """What a sub-agent stands for: a name, or a declaration of its own, as deep as they go."""
     if isinstance(target, Mapping):
         check_node(name, target, (*path, "target"), checker)
