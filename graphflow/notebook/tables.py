@@ -140,11 +140,7 @@ def _messages(messages: list[BaseModel]) -> str:
     heads = ["type", *fields] if is_mixed else fields
     count = len(messages)
     name = "messages" if is_mixed else text(next(iter(names)))
-    parts = [
-        head(f"{count:,} {name}"),
-        table(heads, rows),
-        more(count, MAX_ROWS),
-    ]
+    parts = [head(f"{count:,} {name}"), table(heads, rows), more(count, MAX_ROWS)]
     return "".join(parts)
 
 
@@ -198,13 +194,9 @@ def _event_row(event: Event) -> tuple[str, ...]:
             break
     words = [f"{name}={value!r}" for name, value in fields.items() if name not in DULL]
     milliseconds = event.at * 1e3
-    return (
-        f"{milliseconds:,.2f}",
-        xml(event.kind),
-        str(frame),
-        text(who, 80),
-        text(", ".join(words), 240),
-    )
+    at = f"{milliseconds:,.2f}"
+    what = text(", ".join(words), 240)
+    return at, xml(event.kind), str(frame), text(who, 80), what
 
 
 # -- prompts and usages ----------------------------------------------------------------------------------------------------
@@ -279,18 +271,12 @@ def _steps(steps: Sequence[Step]) -> str:
 
 
 def _step_row(step: Step) -> tuple[str, ...]:
-    started = step.started * 1e3
-    took = step.seconds * 1e3
+    started = f"{step.started * 1e3:,.1f}"
+    took = f"{step.seconds * 1e3:,.1f}"
     frames = " > ".join(step.path[1:])
     who = step.node if step.caller is None else f"{step.caller} calls {step.node}"
-    return (
-        f"{started:,.1f}",
-        f"{took:,.1f}",
-        text(frames, 80),
-        text(who, 80),
-        cell(step.input),
-        _answer(step),
-    )
+    where = text(frames, 80)
+    return started, took, where, text(who, 80), cell(step.input), _answer(step)
 
 
 def _answer(step: Step) -> str:

@@ -127,11 +127,7 @@ def _template() -> Template:
 
     file = Path(__file__).parent / "page.html.j2"
     environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_text_of,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        autoescape=True, undefined=StrictUndefined, finalize=_text_of, trim_blocks=True, lstrip_blocks=True
     )
     return environment.from_string(file.read_text(encoding="utf-8"))
 

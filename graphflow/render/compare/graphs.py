@@ -89,11 +89,7 @@ def _whole_differences(a: AnyGraph, b: AnyGraph) -> list[str]:
 
 
 def _whole_facts(graph: AnyGraph) -> dict[str, str]:
-    facts = {
-        "input": type_name(graph.input),
-        "output": type_name(graph.output),
-        "model": text_of(graph.model),
-    }
+    facts = {"input": type_name(graph.input), "output": type_name(graph.output), "model": text_of(graph.model)}
     limits = graph.limits or Limits()
     for limit in fields(Limits):
         facts[f"limit {limit.name}"] = str(getattr(limits, limit.name))

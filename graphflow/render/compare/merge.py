@@ -11,7 +11,8 @@ FIRST_KEY = 100_000
 Key = tuple[Level, str]
 """The way to a node from the outermost graph, which may have another name in the other picture; and the node's name."""
 Places = dict[Key, Drawn]
-LineKey = tuple[Level, tuple[str, str], str, tuple[str, ...]]
+LineKey = tuple[object, ...]
+"""What a line says: two with the same are the same line."""
 
 
 def places_of(picture: Picture) -> Places:
@@ -63,7 +64,8 @@ class Merge:
                 _insert(self._home(path), shape)
         for area in home.areas:
             inner = area.path[1:]
-            if inner not in self.areas and _key(area) not in self.after:
+            is_drawn = inner in self.areas or _key(area) in self.after
+            if not is_drawn:
                 self._take_over_area(area)
             self._take_over(area, inner)
 
@@ -123,7 +125,8 @@ def _key(place: Drawn) -> Key:
 def _insert(home: Picture | Area, shape: Shape) -> None:
     """Puts a shape behind the others, but before the end of its graph."""
     place = len(home.shapes)
-    if home.shapes and home.shapes[-1].kind == "end":
+    last = home.shapes[-1:]
+    if last and last[0].kind == "end":
         place -= 1
     home.shapes.insert(place, shape)
 
@@ -136,7 +139,8 @@ def _line_words(line: Line) -> str:
     source, target = line.names
     words = f"edge {source} >> {target}"
     if line.parts:
-        words += f" ({', '.join(line.parts)})"
+        message = ", ".join(line.parts)
+        words += f" ({message})"
     elif line.style == "call":
         words += " (call)"
     where = " > ".join(line.level[1:])

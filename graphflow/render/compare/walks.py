@@ -95,9 +95,11 @@ class _Walks:
             before = _message(one.input)
             after = _message(other.input)
             found.append(f"it was given {before} -> {after}")
-        has_same_end = one.status == other.status and one.error == other.error
-        if not has_same_end:
-            found.append(f"it {_end(one)} -> {_end(other)}")
+        ends = {(one.status, one.error), (other.status, other.error)}
+        if len(ends) > 1:
+            before = _end(one)
+            after = _end(other)
+            found.append(f"it {before} -> {after}")
         elif digest(one.output) != digest(other.output):
             before = _message(one.output)
             after = _message(other.output)
@@ -210,7 +212,9 @@ def _end(overlay: Overlay) -> str:
 
 def _did(tally: Tally) -> str:
     # How often, and not how long or for how much: two walks never take the same time.
-    words = [f"{count} {word}" for word, count in tally.outcomes.items()]
+    words: list[str] = []
+    for word, count in tally.outcomes.items():
+        words.append(f"{count} {word}")
     return ", ".join(words) or "nothing"
 
 

@@ -26,7 +26,9 @@ def write_ascii(picture: Picture, *, width: int = 100, unicode: bool = True) -> 
     """The picture as text."""
     width = max(LEAST_WIDTH, width)
     # A drawing of more shapes is wider than any terminal.
-    drawing = draw_boxes(picture, width, unicode) if picture.size <= MAX_SHAPES else ""
+    drawing = ""
+    if picture.size <= MAX_SHAPES:
+        drawing = draw_boxes(picture, width, unicode)
     listing = _Listing(picture, width, unicode, is_alone=not drawing)
     parts = listing.lines()
     if drawing:
@@ -58,9 +60,9 @@ class _Listing:
             leaving = [line for line in self.picture.lines if line.source is shape]
             if not leaving and not self.is_alone:
                 continue
-            lines.append(line_of(self._shape(shape), self.width))
-            lines += [line_of(self._line(line), self.width) for line in leaving]
-        return lines
+            lines.append(self._shape(shape))
+            lines += map(self._line, leaving)
+        return [line_of(line, self.width) for line in lines]
 
     def _shape(self, shape: Shape) -> str:
         sign = SIGNS.get(shape.mark, "")
@@ -76,10 +78,14 @@ class _Listing:
 
     def _line(self, line: Line) -> str:
         # Beside a drawing, names are those of the declaration; alone, those that the list has.
-        name = line.target.name if self.is_alone else line.names[1]
+        _, name = line.names
+        if self.is_alone:
+            name = line.target.name
         target = fitted(one_line(name), self.target_width)
         arrow = self.arrows[line.style]
-        words = "call" if line.style == "call" else printable(", ".join(line.parts))
+        words = printable(", ".join(line.parts))
+        if line.style == "call":
+            words = "call"
         text = f"  {arrow} {target}  {words}"
         if line.back:
             text += " (back)"

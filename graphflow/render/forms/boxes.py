@@ -21,6 +21,8 @@ MAX_RAILS = 8
 """Lines that lead back which are drawn; more are only listed."""
 MAX_ROWS = 400
 """Rows of boxes and tracks that a drawing may have before it is a list."""
+MAX_SMALL = BOX_WIDTH + 10
+"""Columns of a small line in a box."""
 RAIL_WIDTH = 2
 """Columns that each rail takes at the right."""
 _TO_ASCII = str.maketrans("╭╮╰╯─│═║╔╗╚╝◆", "++++-|=|++++*")
@@ -61,7 +63,8 @@ class _Drawing:
 
     def text(self, width: int) -> str:
         """The drawing, or nothing if it does not fit."""
-        self.width = max(map(self._row_width, self.layers.rows))
+        widths = map(self._row_width, self.layers.rows)
+        self.width = max(widths)
         if self.width > width:
             return ""
         if self._width_with_rails() > width:
@@ -135,7 +138,8 @@ class _Drawing:
             if rank + 1 in entering:  # a row for the rails, above the heads of the arrows
                 heads = rows.pop()
                 self.above[rank + 1] = len(rows)
-                rows.append(self._passing(target for _, target in links))
+                targets = {target for _, target in links}
+                rows.append(self._passing(targets))
                 rows.append(heads)
             if len(rows) > MAX_ROWS:
                 break
@@ -202,8 +206,9 @@ class _Drawing:
                 canvas.go_across(track, start, column)
                 canvas.add(track, column, DOWN)
                 canvas.go_down(column, track + 1, height)
+        line = self.strokes[THROUGH]
         for _, target in links:
-            head = self.arrow if target in self.boxes else self.strokes[THROUGH]
+            head = self.arrow if target in self.boxes else line
             canvas.put(height, self.centres[target], head)
         return canvas.rows()
 
@@ -256,14 +261,16 @@ class _Drawing:
 def _box(shape: Shape) -> Box:
     if shape.is_end:
         return [f"({shape.name})"]
-    sign = SIGNS.get(shape.mark, "")
-    name = f"{sign} {shape.name}" if sign else shape.name
+    name = shape.name
+    if shape.mark in SIGNS:
+        name = f"{SIGNS[shape.mark]} {name}"
     # A name of many lines would make its whole row as high as itself.
     texts = wrapped(name, BOX_WIDTH)[:MAX_NAME_LINES]
     small = list(shape.under)
     if shape.kind != "step":
         small.insert(0, shape.kind)
-    texts += [clip(printable(text), BOX_WIDTH + 10) for text in small]
+    for text in small:
+        texts.append(clip(printable(text), MAX_SMALL))
     width = max(map(columns, texts)) | 1  # odd, as all that stands in a row: then middles meet
     border = "─" * (width + 2)
     box = [f"╭{border}╮"]

@@ -12,6 +12,8 @@ A line that goes over several rows has a place of its own in each of them, so th
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from graphflow.render.picture import Line, Shape
 
 ROUNDS = 3
@@ -30,7 +32,8 @@ class Layers:
         self.ranks = _ranks(shapes, lines)
         self.rows: list[Row] = []
         self.links: list[list[Link]] = []
-        for _ in range(max(self.ranks.values()) + 1):
+        last = max(self.ranks.values())
+        for _ in range(last + 1):
             self.rows.append([])
             self.links.append([])
         for shape in shapes:
@@ -62,7 +65,8 @@ class Layers:
 
     def _settle(self) -> None:
         """Orders each row by the middle of what leads to it, then each by the middle of what it leads to."""
-        gaps = list(zip(self.rows, self.rows[1:], self.links, strict=False))
+        lower = self.rows[1:]
+        gaps = list(zip(self.rows, lower, self.links, strict=False))
         for above, below, links in gaps:
             upward = [(target, source) for source, target in links]
             _order(below, above, upward)
@@ -72,8 +76,10 @@ class Layers:
 
 def _ranks(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
     """The number of each shape's row: one more than that of the lowest shape that leads to it."""
-    following: dict[str, list[str]] = {shape.key: [] for shape in shapes}
-    missing = dict.fromkeys(following, 0)
+    keys = [shape.key for shape in shapes]
+    ranks = dict.fromkeys(keys, 0)
+    following: dict[str, list[str]] = defaultdict(list)
+    missing = dict.fromkeys(keys, 0)
     """How many of the shapes that lead to each have no rank yet."""
     for line in lines:
         if line.back:
@@ -81,8 +87,7 @@ def _ranks(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
         target = line.target.key
         following[line.source.key].append(target)
         missing[target] += 1
-    ranks = dict.fromkeys(following, 0)
-    todo = [key for key, count in missing.items() if count == 0]
+    todo = [key for key in keys if missing[key] == 0]
     while todo:
         key = todo.pop()
         below = ranks[key] + 1
@@ -93,14 +98,15 @@ def _ranks(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
                 todo.append(target)
     last = max(ranks.values())
     for shape in shapes:
-        if shape.kind == "end" and len(shape.level) == 1:
+        is_outermost = len(shape.level) == 1
+        if is_outermost and shape.kind == "end":
             ranks[shape.key] = last
     return ranks
 
 
 def _order(row: Row, beside: Row, links: list[Link]) -> None:
     """Orders a row by the middle of what each is linked to in the row beside it; what is linked to nothing stays."""
-    linked: dict[str, list[int]] = {key: [] for key in row}
+    linked: dict[str, list[int]] = defaultdict(list)
     for key, other in links:
         place = beside.index(other)
         linked[key].append(place)

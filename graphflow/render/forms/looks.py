@@ -16,13 +16,7 @@ LINE_STYLES: dict[str, Attributes] = {
     "trouble": {"style": "solid", "arrowhead": "normal", "dir": "both", "arrowtail": "odot"},
 }
 LINE_COLOURS = {"flow": "line", "call": "call", "hand": "hand", "trouble": "trouble"}
-MARK_COLOURS = {
-    "failed": "trouble",
-    "mixed": "trouble",
-    "stopped": "trouble",
-    "running": "running",
-    "asking": "hand",
-}
+MARK_COLOURS = {"failed": "trouble", "mixed": "trouble", "stopped": "trouble", "running": "running", "asking": "hand"}
 """Border colours of nodes with these marks."""
 DIFFERENCES = ("added", "removed", "changed")
 MAX_BROADER = 2.2

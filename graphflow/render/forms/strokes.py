@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
+UP = 1
+DOWN = 2
+LEFT = 4
+RIGHT = 8
 """Bits of a cell: towards which of its sides it has a stroke."""
 STROKES = dict(enumerate(" ╵╷│╴┘┐┤╶└┌├─┴┬┼"))
 """The sign of a cell by its bits."""
 ASCII_STROKES = dict(enumerate(" |||-+++-+++-+++"))
 THROUGH = UP | DOWN
-LEVEL = LEFT | RIGHT
 
 
 class Canvas:

@@ -192,11 +192,7 @@ class _Names:
 
 def _shape_attributes(shape: Shape) -> str:
     members = _members(shape)
-    attributes = {
-        "data-node": members[0],
-        "data-path": " > ".join(shape.level),
-        "data-id": shape.id,
-    }
+    attributes = {"data-node": members[0], "data-path": " > ".join(shape.level), "data-id": shape.id}
     if len(members) > 1:
         attributes["data-nodes"] = "\n".join(members)
     return _attributes(attributes)

@@ -97,12 +97,7 @@ def _pair(point: Point) -> str:
 def _along(piece: list[Point], t: float) -> Point:
     """The point of a cubic Bezier piece at `t`, from 0 at its begin to 1 at its end (Bernstein's form)."""
     rest = 1 - t
-    weights = (
-        rest**3,
-        3 * t * rest**2,
-        3 * t * t * rest,
-        t**3,
-    )
+    weights = (rest**3, 3 * t * rest**2, 3 * t * t * rest, t**3)
     x = 0.0
     y = 0.0
     for weight, point in zip(weights, piece, strict=True):

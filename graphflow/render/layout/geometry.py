@@ -60,13 +60,9 @@ class Box(NamedTuple):
 
     def holds(self, inner: Box) -> bool:
         """Whether the other box lies within this one, and at least one point away from its border."""
-        margin = min(
-            inner.left - self.left,
-            self.right - inner.right,
-            inner.low - self.low,
-            self.high - inner.high,
-        )
-        return margin > 1
+        beside = min(inner.left - self.left, self.right - inner.right)
+        above = min(inner.low - self.low, self.high - inner.high)
+        return min(beside, above) > 1
 
     def is_crossed_by(self, line: list[Point]) -> bool:
         """Whether a line, given as points along it, runs through the box."""

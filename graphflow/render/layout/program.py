@@ -23,13 +23,7 @@ MAX_LAYOUT_S = 120
 PURE = "graphviz-pure"
 """The layout program that is a Python package."""
 PLAIN_SIGNS = str.maketrans(
-    {
-        "\u2713": "\u221a",
-        "\u2717": "\u00d7",
-        "\u2205": "\u2013",
-        "\u25b8": "\u25ba",
-        "\u2212": "\u2013",
-    }
+    {"\u2713": "\u221a", "\u2717": "\u00d7", "\u2205": "\u2013", "\u25b8": "\u25ba", "\u2212": "\u2013"}
 )
 """Signs that the fonts behind PNG and PDF often lack, by what every font has."""
 

@@ -36,7 +36,9 @@ def _backwards(final: Span | None, answers: Answers) -> Iterator[Piece]:
     seen: set[Span] = set()
     while todo:
         span, until = todo.pop()
-        if span is None or span in seen or span.started > until:
+        if span is None or span in seen:
+            continue
+        if span.started > until:
             continue
         seen.add(span)
         end = min(span.ended, until)

@@ -7,7 +7,7 @@ from html import escape
 from graphflow.render.palette import FACES
 from graphflow.render.timeline.bars import MARKS, block_words, request_words, span_words
 from graphflow.render.timeline.critical import leaves, longest
-from graphflow.render.timeline.elements import across, bar, down, number, path, text
+from graphflow.render.timeline.elements import across, bar, down, number, path, place, text, tooltip
 from graphflow.render.timeline.lanes import MAX_ROWS, Lane, blocks_of, lanes_of
 from graphflow.render.timeline.load import Load, ticks
 from graphflow.render.timeline.spans import Piece, Span, Story, Stretch
@@ -99,13 +99,7 @@ class Drawing:
         self._add_notes()
         foot = bottom + 36
         height = foot + 22 + 14 * len(self.notes)
-        lines = [
-            self._frame(height),
-            *self._heading(),
-            *self._load(bottom),
-            *body,
-            *self._legend(foot),
-        ]
+        lines = [self._frame(height), *self._heading(), *self._load(bottom), *body, *self._legend(foot)]
         for row, note in enumerate(self.notes):
             y = foot + 20 + 14 * row
             lines.append(text("dim small", 12, y, xml(note)))
@@ -131,7 +125,8 @@ class Drawing:
         activations = len(story.activations)
         requests = sum(span.what == "model" for span in story.spans)
         took = seconds_text(story.seconds)
-        words = f"{story.status} after {took}, {_counted(activations, 'activation')}"
+        counts = _counted(activations, "activation")
+        words = f"{story.status} after {took}, {counts}"
         if requests:
             words += f", {_counted(requests, 'model request')}"
         title = xml(short(story.title, 60))
@@ -174,21 +169,23 @@ class Drawing:
             x = self.x(at)
             words = seconds_text(at) if at else "0"
             anchor = _anchor(x) if at else "start"
-            lines.append(down("grid", x, base, bottom))
-            lines.append(text("dim small", x, base + 15, words, anchor))
-            lines.append(text("dim small", x, bottom + 12, words, anchor))
+            upper = text("dim small", x, base + 15, words, anchor)
+            lower = text("dim small", x, bottom + 12, words, anchor)
+            lines += [down("grid", x, base, bottom), upper, lower]
         return lines
 
     # -- lanes ---------------------------------------------------------------------------------------------------------
     def _lane(self, lane: Lane) -> list[str]:
-        border = across("grid", 12, lane.top - 1.5, LABELS + PLOT)
+        above = lane.top - 1.5
+        border = across("grid", 12, above, LABELS + PLOT)
         lines = [border, self._lane_label(lane)]
-        for place, row in enumerate(lane.rows):
-            y = lane.top + 1 + ROW * place
+        for index, row in enumerate(lane.rows):
+            y = lane.top + 1 + ROW * index
             for block in blocks_of(row, self.least):
-                # What is drawn alone says how it ended; a block only counts.
-                is_single = len(block) == 1
-                lines += self._bar(block[0], y) if is_single else self._block(block, y)
+                if len(block) == 1:
+                    lines += self._bar(block[0], y)
+                else:
+                    lines += self._block(block, y)
                 self.edges |= dict.fromkeys(block, y + BAR)
         if lane.hidden:
             name = clean(lane.label, 60)
@@ -211,7 +208,8 @@ class Drawing:
             letters -= 2
         name = escape(short(lane.label, max(4, letters)))
         whole = escape(clean(lane.label, 200))
-        label = f'<title>{whole}</title>{sign}{name}<tspan class="dim small">{count}</tspan>'
+        label = tooltip(whole) + sign + name
+        label += f'<tspan class="dim small">{count}</tspan>'
         return text(kind, indent, lane.top + 13, label)
 
     def _block(self, block: list[Span], y: float) -> list[str]:
@@ -224,7 +222,8 @@ class Drawing:
         stopped = any(span.how == "cancelled" for span in block)
         kind = "act failed hatched" if failed else "act hatched"
         words = xml(block_words(block))
-        title = f"{words} ({seconds_text(start)} to {seconds_text(end)})"
+        when = f"{seconds_text(start)} to {seconds_text(end)}"
+        title = f"{words} ({when})"
         lines = [bar(kind, x, y, width, BAR, title)]
         if failed or stopped:
             sign = MARKS["failed"] if failed else MARKS["cancelled"]
@@ -237,7 +236,7 @@ class Drawing:
         width = self.width(span.started, span.ended, least=1.5)
         kind = "act" if span.how == "done" else f"act {span.how}"
         title = xml(span_words(span), 800)
-        lines = [bar(kind, x, y, width, BAR, title, radius=2)]
+        lines = [bar(kind, x, y, width, BAR, title, radius="2")]
         for inner in span.within:
             if inner.what != "node":
                 lines += self._request(inner, y)
@@ -265,15 +264,16 @@ class Drawing:
         if span.how != "done":
             kind = "lost"
         title = xml(request_words(span), 800)
-        lines = [bar(kind, x, top, width, 5, title, radius=1)]
+        lines = [bar(kind, x, top, width, 5, title, radius="1")]
         lines += self._retries(span, y + 16, MAX_REQUEST_MARKS)
         return lines
 
     def _retries(self, span: Span, y: float, limit: int) -> list[str]:
         lines: list[str] = []
         for at, why in span.marks[:limit]:
-            sign = f"<title>{xml(why)}</title>\u21bb"
-            lines.append(text("mark small", self.x(at) - 4, y, sign))
+            x = self.x(at) - 4
+            sign = tooltip(xml(why)) + "\u21bb"
+            lines.append(text("mark small", x, y, sign))
         return lines
 
     # -- the critical path ---------------------------------------------------------------------------------------------
@@ -302,8 +302,8 @@ class Drawing:
         heavy = ""
         for y, row in rows.items():
             for left, right in row:
-                start = f"M{number(left)} {number(y)}"
-                heavy += f"{start}H{number(right)}"
+                start = place(left, y)
+                heavy += f"M{start}H{number(right)}"
         if not heavy:
             return []
         return [*joins, path("path", heavy)]
@@ -338,8 +338,8 @@ class Drawing:
                         activations += len(block)
         if blocks:
             least = seconds_text(self.least)
-            note = f"{activations:,} activations shorter than {least} are drawn as {blocks:,} hatched blocks."
-            self.notes.insert(0, note)
+            what = f"{activations:,} activations shorter than {least}"
+            self.notes.insert(0, f"{what} are drawn as {blocks:,} hatched blocks.")
         if self.requests_left:
             self.notes.append(f"{self.requests_left:,} model requests and calls are not drawn inside their bars.")
         if self.lanes_left:
@@ -353,7 +353,8 @@ class Drawing:
         lines = [f'<g transform="translate(0 {y:.0f})">']
         for sign, word in LEGEND:
             label = f'<text class="dim small" x="21">{word}</text>'
-            lines.append(f'<g transform="translate({x:.0f} 0)">{sign}{label}</g>')
+            inner = sign + label
+            lines.append(f'<g transform="translate({x:.0f} 0)">{inner}</g>')
             x += 38 + 6.0 * len(word)
         lines.append("</g>")
         return lines
@@ -380,8 +381,8 @@ def _mark(x: float, y: float, sign: str) -> str:
 
 def _join(before: tuple[float, float], x: float, y: float) -> str:
     """The dotted line from the end of one bar to the begin of the next on the critical path."""
-    start = " ".join(map(number, before))
-    end = f"{number(x)} {number(y)}"
+    start = place(*before)
+    end = place(x, y)
     return path("thin", f"M{start}L{end}")
 
 

@@ -2,51 +2,71 @@
 
 from __future__ import annotations
 
+ATTRIBUTES = {"kind": "class", "anchor": "text-anchor", "line": "d", "radius": "rx"}
+"""Our words for attributes, by SVG's; the others have the same."""
+
 
 def number(value: float) -> str:
     """A length with one decimal, if it needs one."""
-    return f"{value:.1f}".removesuffix(".0")
+    text = f"{value:.1f}"
+    return text.removesuffix(".0")
 
 
-def element(name: str, attributes: dict[str, str], inner: str = "") -> str:
+def element(name: str, inner: str, **attributes: str) -> str:
     """An element with those of the attributes that have a value."""
     opening = name
-    for key, value in attributes.items():
+    for word, value in attributes.items():
         if value:
-            opening += f' {key}="{value}"'
-    return f"<{opening}>{inner}</{name}>" if inner else f"<{opening}/>"
+            attribute = ATTRIBUTES.get(word, word)
+            opening += f' {attribute}="{value}"'
+    if not inner:
+        return f"<{opening}/>"
+    return f"<{opening}>{inner}</{name}>"
 
 
 def text(kind: str, x: float, y: float, inner: str, anchor: str = "") -> str:
     """Words at a place; `anchor` says which end of them stands there."""
-    attributes = {"class": kind, "x": number(x), "y": number(y), "text-anchor": anchor}
-    return element("text", attributes, inner)
+    left = number(x)
+    base = number(y)
+    return element("text", inner, kind=kind, x=left, y=base, anchor=anchor)
 
 
 def path(kind: str, line: str, title: str = "") -> str:
     """A line, or a shape, with its tooltip."""
-    inner = f"<title>{title}</title>" if title else ""
-    return element("path", {"class": kind, "d": line}, inner)
+    return element("path", tooltip(title), kind=kind, line=line)
 
 
 def across(kind: str, x: float, y: float, to_x: float) -> str:
     """A level line."""
-    return path(kind, f"M{number(x)} {number(y)}H{number(to_x)}")
+    start = place(x, y)
+    return path(kind, f"M{start}H{number(to_x)}")
 
 
 def down(kind: str, x: float, y: float, to_y: float) -> str:
     """An upright line."""
-    return path(kind, f"M{number(x)} {number(y)}V{number(to_y)}")
+    start = place(x, y)
+    return path(kind, f"M{start}V{number(to_y)}")
 
 
-def bar(kind: str, x: float, y: float, width: float, height: float, title: str, radius: int = 0) -> str:
+def bar(kind: str, x: float, y: float, width: float, height: float, title: str, radius: str = "") -> str:
     """A rectangle with its tooltip, the corners of it rounded or not."""
-    attributes = {
-        "class": kind,
-        "x": number(x),
-        "y": number(y),
-        "width": number(width),
-        "height": number(height),
-        "rx": str(radius or ""),
-    }
-    return element("rect", attributes, f"<title>{title}</title>")
+    return element(
+        "rect",
+        tooltip(title),
+        kind=kind,
+        x=number(x),
+        y=number(y),
+        width=number(width),
+        height=number(height),
+        radius=radius,
+    )
+
+
+def place(x: float, y: float) -> str:
+    """A place in a path."""
+    return f"{number(x)} {number(y)}"
+
+
+def tooltip(title: str) -> str:
+    """What a browser shows for the element that this stands in; nothing for no text."""
+    return f"<title>{title}</title>" if title else ""

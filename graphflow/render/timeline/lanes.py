@@ -36,7 +36,8 @@ class Lane:
         """Puts overlapping spans into rows: each into the row that has been free the longest."""
         free: list[tuple[float, int]] = []  # a heap of rows by the moment from which they are free
         for span in sorted(self.spans, key=attrgetter("started", "ended")):
-            if free and free[0][0] <= span.started:
+            free_since = free[0][0] if free else inf
+            if free_since <= span.started:
                 _, row = heapq.heappop(free)
             elif len(self.rows) < MAX_ROWS:
                 row = len(self.rows)
@@ -93,7 +94,8 @@ class _Lanes:
         around = path[:-1]
         key: Key = (path, "")
         if key not in self.lanes:  # a frame that was called stands one step in
-            lane = Lane(path[-1], self._depth_in(around) + 1, is_frame=True)
+            depth = self._depth_in(around) + 1
+            lane = Lane(path[-1], depth, is_frame=True)
             self._add(key, lane, around)
 
     def _add(self, key: Key, lane: Lane, around: Path) -> None:
@@ -171,4 +173,7 @@ def union(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 def time_of(stretches: Iterable[Stretch]) -> float:
     """How long these stretches are by the clock on the wall: what went on side by side counts once."""
-    return sum(end - start for start, end in union(stretches))
+    time = 0.0
+    for start, end in union(stretches):
+        time += end - start
+    return time
