@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
 
 from graphflow.messages.message import Message, to_text
 
@@ -26,7 +25,14 @@ class Artifact(Message):
     mime: str = ""
 
 
-def pack(name: str, payload: Any, kind: str, mime: str) -> tuple[Artifact, bytes]:
+def pack(name: str, payload: object, kind: str, mime: str) -> tuple[Artifact, bytes]:
     """An artifact and its bytes: bytes as they are, a text as UTF-8, anything else as JSON."""
     content = payload if isinstance(payload, bytes) else to_text(payload).encode()
-    return Artifact(name=name, kind=kind, digest=sha256(content).hexdigest(), size=len(content), mime=mime), content
+    artifact = Artifact(
+        name=name,
+        kind=kind,
+        digest=sha256(content).hexdigest(),
+        size=len(content),
+        mime=mime,
+    )
+    return artifact, content

@@ -31,6 +31,7 @@ from pydantic import BaseModel
 
 from graphflow.messages.types import UNION_ORIGINS, Type, arms, is_typed_dict, origin_of, plain, says_nothing
 
+K = TypeVar("K")
 T = TypeVar("T")
 Copier = Callable[[Any], object]
 Mutability = Literal["fixed", "model", "loose"]
@@ -81,8 +82,9 @@ def _mutability_of_class(known: type, within: frozenset[type]) -> Mutability:
         return "fixed"
     if issubclass(known, BaseModel) or dataclasses.is_dataclass(known):
         return "fixed" if _is_fixed(known, within) else "model"
-    is_container = issubclass(known, (*_CONTAINERS, tuple, Iterable))
-    return "loose" if is_container else "fixed"
+    if issubclass(known, (*_CONTAINERS, tuple, Iterable)):
+        return "loose"
+    return "fixed"
 
 
 def _mutability_of_parts(kinds: Collection[Type], within: frozenset[type]) -> Mutability:
@@ -102,11 +104,14 @@ def _is_fixed(known: type, within: frozenset[type]) -> bool:
         return True
     if not is_frozen(known) or _takes_extra(known):
         return False
-    return _mutability_of_parts(_field_types(known), within | {known}) == "fixed"
+    kinds = _field_types(known)
+    return _mutability_of_parts(kinds, within | {known}) == "fixed"
 
 
 def _takes_extra(known: type) -> bool:
-    return issubclass(known, BaseModel) and known.model_config.get("extra") == "allow"
+    if not issubclass(known, BaseModel):
+        return False
+    return known.model_config.get("extra") == "allow"
 
 
 def is_frozen(known: type) -> bool:
@@ -191,8 +196,9 @@ def _copier_of(known: type) -> Copier | None:
 def _copier_of_model(known: type[BaseModel]) -> Copier | None:
     if _is_fixed(known, frozenset()):
         return None
-    copies_itself = known.__copy__ is not BaseModel.__copy__ or known.__deepcopy__ is not BaseModel.__deepcopy__
-    if copies_itself:
+    if known.__copy__ is not BaseModel.__copy__:  # it has a way of its own
+        return _deeply
+    if known.__deepcopy__ is not BaseModel.__deepcopy__:
         return _deeply
     if _takes_extra(known) or known.__private_attributes__:
         return _copy_model
@@ -227,9 +233,9 @@ def _copy_flat(
 
 
 def _copy_model(value: BaseModel) -> BaseModel:
-    parts = {name: copy_of(part) for name, part in value.__dict__.items()}
     extra = value.__pydantic_extra__ or {}
-    more = {name: copy_of(part) for name, part in extra.items()}
+    parts = _copy_dict(value.__dict__)
+    more = _copy_dict(extra)
     may_stay = is_frozen(type(value))
     if may_stay and _are_same(parts, value.__dict__) and _are_same(more, extra):
         return value
@@ -250,7 +256,7 @@ def _copy_dataclass(value: Any) -> object:
     for field in dataclasses.fields(value):
         if hasattr(value, field.name):
             fields[field.name] = getattr(value, field.name)
-    parts = {name: copy_of(part) for name, part in fields.items()}
+    parts = _copy_dict(fields)
     if is_frozen(type(value)) and _are_same(parts, fields):
         return value
     made = copy(value)
@@ -263,7 +269,7 @@ def _copy_list(value: list[T]) -> list[T]:
     return [copy_of(item) for item in value]
 
 
-def _copy_dict(value: dict[object, T]) -> dict[object, T]:
+def _copy_dict(value: dict[K, T]) -> dict[K, T]:
     return {key: copy_of(item) for key, item in value.items()}
 
 

@@ -51,10 +51,12 @@ class Media(Message):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        sources = [source for source in (self.data, self.url, self.file_id) if source]
-        if len(sources) != 1:
+        sources = (self.data, self.url, self.file_id)
+        given = [source for source in sources if source]
+        if len(given) != 1:
             raise ValueError("give exactly one of data, url and file_id")
-        if self.mime and self.kind not in ("document", _kind(self.mime)):  # any file may be meant as a document
+        fits = self.kind in ("document", _kind(self.mime))  # any file may be meant as a document
+        if self.mime and not fits:
             raise ValueError(f"{self.mime} is not a type of {self.kind}")
         if self.data and not self.mime:
             raise ValueError("bytes need their media type: mime='image/png'")
@@ -125,7 +127,8 @@ def _parts(message: object) -> Iterable[object]:
         return message
     if isinstance(message, dict):
         return message.values()
-    return [getattr(message, name) for name in _fields(message)]
+    names = _fields(message)
+    return [getattr(message, name) for name in names]
 
 
 def _fields(message: object) -> list[str]:

@@ -22,10 +22,9 @@ class Namesakes:
 
     def __init__(self, *kinds: Type) -> None:
         by_name: dict[str, list[type]] = {}
-        for each in _classes(kinds):
-            known = by_name.setdefault(each.__name__, [])
-            if each not in known:
-                known.append(each)
+        for each in dict.fromkeys(_classes(kinds)):
+            same = by_name.setdefault(each.__name__, [])
+            same.append(each)
         self.labels: dict[Type, str] = {}
         self.same_place = False
         for twins in by_name.values():

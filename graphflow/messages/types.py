@@ -75,7 +75,9 @@ def item_type(kind: Type) -> Type | None:
 
 def is_typed_dict(kind: Type) -> bool:
     """Whether a type is a `TypedDict`, of `typing` or `typing_extensions`: a dict that isinstance cannot ask for."""
-    return isinstance(kind, type) and issubclass(kind, dict) and hasattr(kind, "__total__")
+    if not isinstance(kind, type) or not issubclass(kind, dict):
+        return False
+    return hasattr(kind, "__total__")
 
 
 @lru_cache(maxsize=4096)
@@ -121,7 +123,8 @@ def _accepts_one(port: Type, arm: Type) -> bool:
 
 def _accepts_literal(port: Type, values: tuple[object, ...]) -> bool:
     if origin_of(port) is Literal:
-        return set(values) <= set(get_args(port))
+        known = set(get_args(port))
+        return known.issuperset(values)
     port_class = _runtime_class(port)
     return all(isinstance(value, port_class) for value in values)
 
@@ -130,7 +133,7 @@ def _accepts_arguments(port: Type, arm: Type) -> bool:
     wanted = get_args(port)
     if not wanted:
         return True
-    if tuple in (origin_of(port), origin_of(arm)):
+    if origin_of(port) is tuple or origin_of(arm) is tuple:
         return _accepts_tuple(port, arm)
     given = get_args(arm)
     if not given:  # a bare `list` is a list of anything
@@ -168,8 +171,8 @@ def disjoint(one: Type, other: Type) -> bool:
 
 
 def _overlap(one: Type, other: Type) -> bool:
-    both_literal = origin_of(one) is Literal and origin_of(other) is Literal
-    if both_literal:
+    origins = (origin_of(one), origin_of(other))
+    if origins == (Literal, Literal):
         values = set(get_args(one))
         return not values.isdisjoint(get_args(other))
     return accepts(one, other) or accepts(other, one)

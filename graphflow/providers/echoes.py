@@ -33,8 +33,10 @@ def hide(error: ModelError, secret: str, label: str) -> None:
         return text
 
     [text] = error.args
-    error.args = (cleaned(text),)
-    error.hints = tuple(map(cleaned, error.hints))
+    text = cleaned(text)
+    error.args = (text,)
+    hints = map(cleaned, error.hints)
+    error.hints = tuple(hints)
     for name in _QUOTED:
         quoted = getattr(error, name)
         quoted = cleaned(str(quoted))
