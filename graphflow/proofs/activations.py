@@ -36,7 +36,8 @@ Counts = dict[Laps, Count]
 def count_activations(proof: Proof) -> list[Count]:
     """For each node, how often at most; START and END behind them."""
     counter = _Counter(proof, proof.wiring.start)
-    return [counter.whole(number) for number in range(proof.wiring.size)]
+    numbers = range(proof.wiring.size)
+    return [counter.whole(number) for number in numbers]
 
 
 class _Counter:
@@ -74,17 +75,22 @@ class _Counter:
     def whole(self, number: int) -> Count:
         """Activations of a node in one walk."""
         loops = self.top.loops_around(number)
-        counts = self.counts[number]
-        return add(*(self._times_laps(laps, count, loops) for laps, count in counts.items()))
+        counts: list[Count] = []
+        for laps, count in self.counts[number].items():
+            whole = self._times_laps(laps, count, loops)
+            counts.append(whole)
+        return add(*counts)
 
     def _counted(self, number: int) -> Counts:
         around = self.top.loops_around(number)
         for depth, loop in enumerate(around):
             if loop not in self.entries:
-                self.entries[loop] = self._entering(loop, around[:depth])
+                outer = around[:depth]
+                self.entries[loop] = self._entering(loop, outer)
         join = self.top.joins.get(number)
         if join is not None:  # one message for each run of its fork, whatever the branches do
-            return self._moved(join.fork, self.counts[join.fork], around, join.branches)
+            counts = self.counts[join.fork]
+            return self._moved(join.fork, counts, around, join.branches)
         arriving = self.wiring.by_target[number]
         return self._arriving(arriving, around, here=number == self.start)
 
@@ -95,8 +101,8 @@ class _Counter:
             for edge in self.wiring.by_target[number]:
                 if edge.source not in members:
                     edges.append(edge)
-        begins_inside = self.start in members and len(around) >= self.depth
-        return self._arriving(edges, around, here=begins_inside)
+        enters = len(around) >= self.depth
+        return self._arriving(edges, around, here=enters and self.start in members)
 
     def _arriving(self, edges: Sequence[TypedEdge], around: list[int], *, here: bool) -> Counts:
         """What comes on these edges, by the laps of the loops around; and the first message, if it is `here`."""
@@ -104,14 +110,16 @@ class _Counter:
         counts = self._sum(onward, around)
         if here:
             first = (False,) * len(around)
-            counts[first] = add(counts.get(first, NONE), ONE)
+            known = counts.get(first, NONE)
+            counts[first] = add(known, ONE)
         begun = {edge.lap_of for edge in edges if edge.lap_of is not None}
         for loop in begun:
-            depth = around.index(loop)
-            inner = (False,) * (len(around) - depth - 1)
+            within = around[around.index(loop) + 1 :]
+            inner = (False,) * len(within)
             for outer, count in self.entries[loop].items():
                 laps = (*outer, True, *inner)
-                counts[laps] = most(counts.get(laps, NONE), count)  # a token begins a lap in one place only
+                known = counts.get(laps, NONE)
+                counts[laps] = most(known, count)  # a token begins a lap in one place only
         return self._folded(counts, around)
 
     def _folded(self, counts: Counts, around: list[int]) -> Counts:
@@ -121,9 +129,11 @@ class _Counter:
             return counts
         folded: Counts = {}
         for laps, count in counts.items():
-            key = (False,) * cut + laps[cut:]
-            whole = self._times_laps(laps[:cut], count, around[:cut])
-            folded[key] = add(folded.get(key, NONE), whole)
+            outer, inner = laps[:cut], laps[cut:]
+            whole = self._times_laps(outer, count, around[:cut])
+            key = (False,) * cut + inner
+            known = folded.get(key, NONE)
+            folded[key] = add(known, whole)
         return folded
 
     def _sum(self, edges: list[TypedEdge], around: list[int]) -> Counts:
@@ -136,11 +146,13 @@ class _Counter:
             together = most if self.proof.exclusive.all_apart(group) else add
             sent: dict[Laps, list[Count]] = {}
             for edge in group:
-                moved = self._moved(edge.source, self._sent(edge), around, [edge])
+                counts = self._sent(edge)
+                moved = self._moved(edge.source, counts, around, [edge])
                 for laps, count in moved.items():
                     sent.setdefault(laps, []).append(count)
             for laps, several in sent.items():
-                total[laps] = add(total.get(laps, NONE), together(*several))
+                known = total.get(laps, NONE)
+                total[laps] = add(known, together(*several))
         return total
 
     def _sent(self, edge: TypedEdge) -> Counts:
@@ -155,18 +167,25 @@ class _Counter:
         before = self.top.loops_around(source)
         kept = [loop for loop in before if loop in around]
         left = before[len(kept) :]
-        entered = (False,) * (len(around) - len(kept))
-        once = bool(left) and all(map(self._is_single, left)) and self._leaves_for_good(source, edges)
+        depth = len(kept)
+        entered = (False,) * (len(around) - depth)
+        once = self._sends_once(source, edges, left)
         moved: Counts = {}
         for laps, count in counts.items():
-            key = laps[: len(kept)] + entered
+            key = laps[:depth] + entered
             known = moved.get(key, NONE)
-            if once:  # who leaves does not go round again: one message for each that entered
+            if once:
                 moved[key] = most(known, count)
             else:
-                whole = self._times_laps(laps[len(kept) :], count, left)
+                whole = self._times_laps(laps[depth:], count, left)
                 moved[key] = add(known, whole)
         return moved
+
+    def _sends_once(self, source: int, edges: Sequence[GraphEdge], left: list[int]) -> bool:
+        """Whether these edges leave loops, with one message for each that entered: who leaves does not go round again."""
+        if not left or not self._leaves_for_good(source, edges):
+            return False
+        return all(self._is_single(loop) for loop in left)
 
     def _leaves_for_good(self, source: int, edges: Sequence[GraphEdge]) -> bool:
         """Whether what is sent on these edges is sent on no other."""
@@ -186,8 +205,9 @@ class _Counter:
 
     def _laps_of(self, loop: int) -> Count:
         if loop not in self.laps:
-            limits = [lap_limit(edge, self.proof.limits) for edge in self.top.loops[loop].laps]
-            longest = sum(limits)
+            longest = 0
+            for edge in self.top.loops[loop].laps:
+                longest += lap_limit(edge, self.proof.limits)
             if self._is_single(loop):
                 self.laps[loop] = Count(longest)
             else:
@@ -196,25 +216,33 @@ class _Counter:
 
     def _is_single(self, loop: int) -> bool:
         if loop not in self.singles:
-            self.singles[loop] = is_single(self.top, self.top.loops[loop], self.proof.exclusive)
+            known = self.top.loops[loop]
+            self.singles[loop] = is_single(self.top, known, self.proof.exclusive)
         return self.singles[loop]
 
     def _branching(self, loop: int, longest: int) -> Count:
         """All laps that follow from one message, where each lap may send several round again."""
-        targets = {edge.target for edge in self.top.loops[loop].laps}
-        again = most(ONE, *(self._sent_again(loop, target) for target in targets))
+        known = self.top.loops[loop]
+        again = ONE
+        for target in {edge.target for edge in known.laps}:
+            sent = self._sent_again(loop, target)
+            again = most(again, sent)
         digits = longest * math.log10(again.times)
-        if digits > MAX_DIGITS or longest * len(again.lists) > MAX_LISTS:
-            header = self.wiring.name(self.top.loops[loop].header)
+        lists = longest * len(again.lists)
+        if digits > MAX_DIGITS or lists > MAX_LISTS:
+            header = self.wiring.name(known.header)
             return Count(1, (f"laps of {header}",))
         # n for one in each of three laps: n + n^2 + n^3.
-        times = sum(again.times**lap for lap in range(1, longest + 1))
+        times = 0
+        for lap in range(longest):
+            times += again.times ** (lap + 1)
         return Count(times, again.lists * longest)
 
     def _sent_again(self, loop: int, target: int) -> Count:
         """How many messages one that begins a lap at this node sends round again."""
         within = _Counter(self.proof, target, loop, self)
-        laps = [self.wiring.edges[edge.index] for edge in self.top.loops[loop].laps]
+        edges = self.wiring.edges
+        laps = [edges[edge.index] for edge in self.top.loops[loop].laps]
         around = self.top.loops_around(target)
         depth = around.index(loop) + 1
         counts = within._sum(laps, around[:depth])

@@ -39,41 +39,55 @@ class _Compiler:
         self._proof = proof
         self._wiring = proof.wiring
         self._top = proof.topology
-        lap_edges = [edge.index for edge in self._top.edges if edge.lap_of is not None]
-        self._lap_index = {index: number for number, index in enumerate(lap_edges)}
+        self._lap_index: dict[int, int] = {}
         """The position of each lap edge among all of the graph: where a frame counts its laps."""
+        for edge in self._top.edges:
+            if edge.lap_of is not None:
+                self._lap_index[edge.index] = len(self._lap_index)
         self._forks = {join.fork for join in self._top.joins.values()}
-        self._single = {loop.index for loop in self._top.loops if is_single(self._top, loop, proof.exclusive)}
+        self._single: set[int] = set()
+        for loop in self._top.loops:
+            if is_single(self._top, loop, proof.exclusive):
+                self._single.add(loop.index)
         self._node_types: dict[tuple[int, int], _NodeTypes] = {}
         """By the identity of output and ports: they live as long as their nodes."""
         self._links: list[Link] = []
         self._slots: list[Slot] = []
 
     def program(self) -> Program:
-        self._links = [self._link(edge) for edge in self._wiring.edges]
-        self._slots = [self._slot(number, node.name, node) for number, node in enumerate(self._wiring.nodes)]
-        self._slots.append(self._slot(self._wiring.start, "START", None))
-        self._slots.append(self._slot(self._wiring.end, "END", None))
+        wiring = self._wiring
+        self._links = [self._link(edge) for edge in wiring.edges]
+        for number, node in enumerate(wiring.nodes):
+            slot = self._slot(number, node.name, node)
+            self._slots.append(slot)
+        for number in (wiring.start, wiring.end):
+            slot = self._slot(number, wiring.name(number), None)
+            self._slots.append(slot)
         self._open_joins()
         self._copy_shared_messages()
-        proof, top = self._proof, self._top
-        loops_of: dict[int, tuple[int, ...]] = {}
-        if top.loops:
-            looped = [number for number in range(top.size) if top.loop_of[number] is not None]
-            loops_of = {number: tuple(top.loops_around(number)) for number in looped}
+        proof = self._proof
+        forking = any(slot.forks for slot in self._slots)
         return Program(
             name=proof.name,
             slots=self._slots,
             links=self._links,
             ends=proof.ends,
-            straight=not top.joins and not any(slot.forks for slot in self._slots),
+            straight=not self._top.joins and not forking,
             laps=len(self._lap_index),
             callees=proof.callees,
             handoffs=proof.members.handoffs,
             input=proof.input,
             output=proof.output,
-            loops_of=loops_of,
+            loops_of=self._loops_of(),
         )
+
+    def _loops_of(self) -> dict[int, tuple[int, ...]]:
+        """The loops around each node that lies in one, outermost first."""
+        loops_of: dict[int, tuple[int, ...]] = {}
+        for number, loop in enumerate(self._top.loop_of):
+            if loop is not None:
+                loops_of[number] = tuple(self._top.loops_around(number))
+        return loops_of
 
     # -- links ---------------------------------------------------------------------------------------------------------
     def _link(self, edge: TypedEdge) -> Link:
@@ -99,10 +113,15 @@ class _Compiler:
         link.units = edge.arms
         if edge.arms is not None:
             return
-        wanted = edge.carries if arm is None else arms(arm)
+        wanted = edge.carries
+        if arm is not None:
+            wanted = arms(arm)
+        sent = arms(self._wiring.sent(edge.source))
         whole: set[int] = set()
-        for number, kind in enumerate(arms(self._wiring.sent(edge.source))):
-            if kind is not Any and any(accepts(each, kind) for each in wanted):
+        for number, kind in enumerate(sent):
+            if kind is Any:
+                continue
+            if any(accepts(each, kind) for each in wanted):
                 whole.add(number)
         if whole:
             link.units = frozenset(whole)
@@ -116,7 +135,8 @@ class _Compiler:
         # a >> b enters the inner loop, c >> d leaves it. d >> a begins a lap of the outer one. Had it led to b instead,
         # into the inner loop, it would leave that and enter it anew: a lap of the outer loop counts the inner laps
         # from 0 again, which is what `resets` is for.
-        before, after = self._top.loops_around(edge.source), self._top.loops_around(edge.target)
+        before = self._top.loops_around(edge.source)
+        after = self._top.loops_around(edge.target)
         entered = [loop for loop in after if loop not in before]
         left = [loop for loop in before if loop not in after]
         if edge.lap_of is not None:
@@ -124,13 +144,16 @@ class _Compiler:
             link.lap = (edge.lap_of, lap_edges.index(edge))
             link.lap_index = self._lap_index[edge.index]
             link.single = edge.lap_of in self._single
-            within = before[before.index(edge.lap_of) + 1 :]
+            depth = before.index(edge.lap_of)
+            within = before[depth + 1 :]
             anew = [loop for loop in within if loop in after]
             left = left + anew
             entered = anew + entered
         link.leaves = tuple(left)
-        link.enters = tuple((loop, len(self._loop(loop).laps)) for loop in entered)
-        link.resets = tuple(self._lap_index[lap.index] for loop in entered for lap in self._loop(loop).laps)
+        for loop in entered:
+            laps = self._loop(loop).laps
+            link.enters += ((loop, len(laps)),)
+            link.resets += tuple(self._lap_index[lap.index] for lap in laps)
 
     def _loop(self, number: int) -> Loop:
         return self._top.loops[number]
@@ -143,7 +166,8 @@ class _Compiler:
         if len(arriving) == 1 and arriving[0].port < len(ONLY_PORT):
             slot.wired = ONLY_PORT[arriving[0].port]
         else:
-            slot.wired = tuple(sorted({edge.port for edge in arriving}))
+            ports = {edge.port for edge in arriving}
+            slot.wired = tuple(sorted(ports))
         join = self._top.joins.get(number)
         if join is not None:
             slot.join = self._join_spec(join)
@@ -165,15 +189,20 @@ class _Compiler:
                 slot.forks = self._may_fork(leaving)
         if slot.forks:
             for edge in leaving:
-                self._links[edge.index].element = (slot.index, (edge.index, 0))
-        if len(slot.links) == 1 and slot.links[0].goes_untold and slot.handoff_links is None:
-            slot.alone = slot.links[0]
-        else:
-            self._tell_apart(slot)
+                link = self._links[edge.index]
+                link.element = (slot.index, (edge.index, 0))
+        if len(slot.links) == 1 and slot.handoff_links is None:
+            only_link = slot.links[0]
+            if only_link.goes_untold:
+                slot.alone = only_link
+                return
+        self._tell_apart(slot)
 
     def _may_fork(self, leaving: Sequence[TypedEdge]) -> bool:
         """Whether one message may become several tokens on these edges."""
-        return any(edge.each for edge in leaving) or not self._proof.exclusive.all_apart(leaving)
+        if any(edge.each for edge in leaving):
+            return True
+        return not self._proof.exclusive.all_apart(leaving)
 
     def _sort_links(self, slot: Slot, leaving: Sequence[TypedEdge]) -> None:
         """Puts the links of a slot where the walk looks for them, by what is sent on them."""
@@ -196,16 +225,18 @@ class _Compiler:
         slot.failure_links = tuple(failures)
         slot.limit_links = tuple(limits)
         slot.handoff_links = handoffs or None
-        policies = [edge.edge.origin.fork for edge in leaving if edge.edge.origin.fork is not None]
-        if policies:
-            slot.policy = policies[0]
+        for edge in leaving:
+            policy = edge.edge.origin.fork
+            if policy is not None:
+                slot.policy = policy
+                break
 
     def _tell_apart(self, slot: Slot) -> None:
         """Says whether an output takes every link, and if not, how its arm is found."""
         slot.plain = all(link.plain for link in slot.links)
         if any(link.units is not None for link in slot.links):
-            kinds = arms(self._wiring.sent(slot.index))
-            slot.arms = tuple((number, matcher(kinds[number])) for number in by_specificity(kinds))
+            sent = self._wiring.sent(slot.index)
+            slot.arms = _arm_tests(arms(sent))
 
     def _describe_node(self, slot: Slot, node: AnyNode) -> None:
         """Writes into a slot what its node's class and types say."""
@@ -228,12 +259,17 @@ class _Compiler:
         node = self._wiring.nodes[join.node]
         arriving = self._wiring.by_target[join.node]
         collects = frozenset(edge.port for edge in arriving if edge.collects)
-        takes = [node.ports[port].take for port in sorted(collects) if node.ports[port].take is not None]
+        ports = sorted({edge.port for edge in arriving})
+        takes: list[int] = []
+        for port in ports:
+            take = node.ports[port].take
+            if port in collects and take is not None:
+                takes.append(take)
         branches = {edge.index for edge in join.branches}
         spec = JoinSpec(
             join.node,
             collects,
-            tuple(sorted({edge.port for edge in arriving})),
+            tuple(ports),
             takes[0] if takes else None,
             join.fork,
             join.region,
@@ -245,7 +281,9 @@ class _Compiler:
         if join.shares_fork:
             # Its answer stands where the fork's first branch to it stood, so that two joins of one fork send in the
             # order in which they were wired; joins of the same first branch, in the order of the graph.
-            spec.element = (self._top.size + join.node, (min(branches), self._top.order[join.node]))
+            first_branch = min(branches)
+            rank = self._top.order[join.node]
+            spec.element = (self._top.size + join.node, (first_branch, rank))
         return spec
 
     def _open_joins(self) -> None:
@@ -270,11 +308,12 @@ class _Compiler:
         shared_at: set[int] = set()
         for number in sharing:  # grows while it is read
             for edge in self._wiring.by_source[number]:
-                target = edge.target
-                if target not in shared_at:
-                    shared_at.add(target)
-                    if self._slots[target].passes_input and not self._slots[target].forks:
-                        sharing.append(target)
+                if edge.target in shared_at:
+                    continue
+                shared_at.add(edge.target)
+                slot = self._slots[edge.target]
+                if slot.passes_input and not slot.forks:
+                    sharing.append(edge.target)
         for number in shared_at.union(self._top.joins):
             slot = self._slots[number]
             if slot.direct is None or slot.node is None:
@@ -304,10 +343,22 @@ class _NodeTypes:
 
 def _read_types(node: AnyNode) -> _NodeTypes:
     expected, fits = output_check(node.output)
-    if len(node.ports) != 1 or mutability_of(node.output) == "loose":
-        return _NodeTypes(expected, fits, False, False)
-    taken = node.ports[0].type
-    return _NodeTypes(expected, fits, mutability_of(taken) != "loose", mutability_of(item_type(taken)) != "loose")
+    firm = firm_collected = False
+    if len(node.ports) == 1 and mutability_of(node.output) != "loose":
+        taken = node.ports[0].type
+        item = item_type(taken)
+        firm = mutability_of(taken) != "loose"
+        firm_collected = mutability_of(item) != "loose"
+    return _NodeTypes(expected, fits, firm, firm_collected)
+
+
+def _arm_tests(kinds: tuple[Type, ...]) -> tuple[tuple[int, Matcher], ...]:
+    """The test of each arm, by its number, the more specific first."""
+    tests: list[tuple[int, Matcher]] = []
+    for number in by_specificity(kinds):
+        test = matcher(kinds[number])
+        tests.append((number, test))
+    return tuple(tests)
 
 
 def _label_test(label: Label) -> Matcher:

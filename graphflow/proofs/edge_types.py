@@ -128,12 +128,20 @@ class EdgeTyper:
         picked = self._pick(edge.origin, sent)
         if isinstance(picked, Problem) or edge.target is END:
             return picked
-        candidates = [number for number, port in enumerate(ports) if edge.port in (None, port.name)]
-        fitting = [number for number in candidates if _takes_all(ports[number], picked.carries)]
+        candidates: dict[int, Port] = {}
+        fitting: dict[int, Port] = {}
+        for number, port in enumerate(ports):
+            if edge.port not in (None, port.name):
+                continue
+            candidates[number] = port
+            if _takes_all(port, picked.carries):
+                fitting[number] = port
         if fitting:
-            return _at_port(edge, picked, fitting, ports)
-        part = _carry_part(edge.origin, picked, candidates, ports)
-        return part or _mismatch(edge, picked.carries, [ports[number] for number in candidates])
+            return _at_port(edge, picked, fitting)
+        part = _carry_part(edge.origin, picked, candidates)
+        if part is not None:
+            return part
+        return _mismatch(edge, picked.carries, list(candidates.values()))
 
     def _pick(self, origin: Origin, sent: Type) -> EdgeTypes | Problem:
         """What an origin stands for, at no port yet."""
@@ -146,7 +154,8 @@ class EdgeTyper:
         if arm is not None:
             picked = self._pick_arm(arm, kinds, sent)
             if isinstance(picked, Problem):
-                return Problem(f"{node.name!r} sends {Namesakes(sent, arm).name(sent)}; {picked.text}")
+                shown = Namesakes(sent, arm).name(sent)
+                return Problem(f"{node.name!r} sends {shown}; {picked.text}")
             kinds = picked
         if isinstance(node, Node) and node.passes_input:
             kinds = arms(input_of(node))  # the label has said where; the router's own input goes there
@@ -164,9 +173,10 @@ class EdgeTyper:
         """The arms that stand in square brackets."""
         if not is_label(arm):
             return pick_arms(arm, kinds) or no_such_arm(arm, kinds)
-        have = self._labels.get(id(sent))  # a router may have thousands, and an edge for each
-        if have is None:
-            have = self._labels[id(sent)] = frozenset(labels_of(kinds))
+        have = self._labels.get(id(sent))
+        if have is None:  # a router may have thousands, and an edge for each: they are not listed for every edge
+            have = frozenset(labels_of(kinds))
+            self._labels[id(sent)] = have
         if arm in have:
             return (Literal[arm],)
         if Any in kinds:
@@ -192,7 +202,8 @@ def _items_of(kinds: tuple[Type, ...]) -> tuple[Type, ...] | None:
 
 def _handoff_types(ports: Sequence[Port]) -> EdgeTypes:
     """A hand-over brings what its target takes: the model writes it by the target's schema."""
-    number = next(number for number, port in enumerate(ports) if not port.optional)
+    required = [number for number, port in enumerate(ports) if not port.optional]
+    number = required[0]
     kind = ports[number].type
     if kind is Any:
         kind = str  # nothing says what it should be, so the model writes a text
@@ -204,44 +215,49 @@ def _takes_all(port: Port, kinds: tuple[Type, ...]) -> bool:
     return all(port.takes(kind) for kind in kinds)
 
 
-def _at_port(edge: Edge, picked: EdgeTypes, fitting: list[int], ports: Sequence[Port]) -> EdgeTypes | Problem:
+def _at_port(edge: Edge, picked: EdgeTypes, fitting: dict[int, Port]) -> EdgeTypes | Problem:
     """What arrives at the one port that is meant, of those whose types fit."""
     kinds = picked.carries
-    meant = _most_exact(kinds, fitting, ports)
+    meant = _most_exact(kinds, fitting)
     if len(meant) > 1:
-        target = edge.target.name
-        names = " or ".join(repr(ports[number].name) for number in meant)
-        aims = " or ".join(f">> {target}.into({ports[number].name!r})" for number in meant)
-        return Problem(f"{kinds_text(kinds)} fits more than one port of {target!r} ({names}); say which: {aims}")
-    port = ports[meant[0]]
+        return _which_port(edge, kinds, list(meant.values()))
+    number, port = next(iter(meant.items()))
     collects = {port.collects(kind) for kind in kinds}
     if len(collects) > 1:
         return Problem(
             f"port {port.name!r} would get some messages as they are and collect others; use one arm an edge"
         )
-    return replace(picked, port=meant[0], collects=collects.pop())
+    return replace(picked, port=number, collects=collects.pop())
 
 
-def _most_exact(kinds: tuple[Type, ...], fitting: list[int], ports: Sequence[Port]) -> list[int]:
+def _most_exact(kinds: tuple[Type, ...], fitting: dict[int, Port]) -> dict[int, Port]:
     """Of several ports that fit, those of the very type; of these, those that cannot stay empty."""
-    if len(fitting) > 1:
-        exact = [number for number in fitting if all(ports[number].type == kind for kind in kinds)]
-        fitting = exact or fitting
-    if len(fitting) > 1:
-        required = [number for number in fitting if not ports[number].optional]
-        fitting = required or fitting
-    return fitting
+    exact: dict[int, Port] = {}
+    for number, port in fitting.items():
+        if all(port.type == kind for kind in kinds):
+            exact[number] = port
+    closest = exact or fitting
+    required: dict[int, Port] = {}
+    for number, port in closest.items():
+        if not port.optional:
+            required[number] = port
+    return required or closest
 
 
-def _carry_part(
-    origin: Origin, picked: EdgeTypes, candidates: Sequence[int], ports: Sequence[Port]
-) -> EdgeTypes | None:
+def _which_port(edge: Edge, kinds: tuple[Type, ...], ports: Sequence[Port]) -> Problem:
+    target = edge.target.name
+    names = " or ".join(repr(port.name) for port in ports)
+    aims = " or ".join(f">> {target}.into({port.name!r})" for port in ports)
+    shown = kinds_text(kinds)
+    return Problem(f"{shown} fits more than one port of {target!r} ({names}); say which: {aims}")
+
+
+def _carry_part(origin: Origin, picked: EdgeTypes, candidates: dict[int, Port]) -> EdgeTypes | None:
     """An edge may carry some arms only, if its target takes no others: that something takes the rest is proven later."""
     # plan >> write, where plan sends Plan | Refusal and write takes Plan: the edge carries Plan alone.
     if origin.arm is not None or origin.each:
         return None
-    for number in candidates:
-        port = ports[number]
+    for number, port in candidates.items():
         part = tuple(kind for kind in picked.carries if port.takes(kind))
         collects = {port.collects(kind) for kind in part}
         if len(collects) == 1:
@@ -250,22 +266,30 @@ def _carry_part(
 
 
 def _mismatch(edge: Edge, kinds: tuple[Type, ...], candidates: Sequence[Port]) -> Problem:
-    source, target = edge.origin.node.name, edge.target.name
+    source = edge.origin.node.name
+    target = edge.target.name
     apart = Namesakes(*kinds, *(port.type for port in candidates))
-    taken = " or ".join(f"{port.name}: {apart.name(port.type)}" for port in candidates) or "nothing"
+    sent = apart.names(kinds)
+    accepted = [f"{port.name}: {apart.name(port.type)}" for port in candidates]
+    taken = " or ".join(accepted) or "nothing"
     if apart.hint:
         hint = apart.hint
     elif not edge.origin.each and _take_an_item(candidates, kinds):
         hint = f"; to send the items one by one write {source}.each >> {target}"
     else:
         hint = "; add a node that converts, or change one type"
-    return Problem(f"{source!r} sends {apart.names(kinds)}, {target!r} accepts {taken}{hint}")
+    return Problem(f"{source!r} sends {sent}, {target!r} accepts {taken}{hint}")
 
 
 def _take_an_item(candidates: Sequence[Port], kinds: tuple[Type, ...]) -> bool:
     """Whether a port takes the items of a list that it does not take whole."""
-    items = [item for kind in kinds if (item := item_type(kind)) is not None]
-    return any(port.takes(item) for item in items for port in candidates)
+    for kind in kinds:
+        item = item_type(kind)
+        if item is None:
+            continue
+        if any(port.takes(item) for port in candidates):
+            return True
+    return False
 
 
 # -- all edges that leave a node -------------------------------------------------------------------------------------------
@@ -285,8 +309,9 @@ def share_arms(leaving: Sequence[TypedEdge], kinds: Sequence[Type], passes_input
         edge.arms = _arm_numbers(edge, kinds, named)
         if edge.arms is None or edge.each or passes_input:
             continue
-        own = [kinds[number] for number in sorted(edge.arms)]
-        edge.carries = tuple(kind for kind in edge.carries if kind not in kinds or kind in own)
+        own = [kinds[number] for number in edge.arms]
+        elsewhere = [kind for kind in kinds if kind not in own]
+        edge.carries = tuple(kind for kind in edge.carries if kind not in elsewhere)
 
 
 def _named_arms(edge: TypedEdge, kinds: Sequence[Type]) -> list[Type]:
@@ -318,7 +343,9 @@ def covers(edge: TypedEdge, unit: Type, passes_input: bool) -> bool:
     """Whether an edge takes one arm or label of an output, its guards aside."""
     arm = edge.arm
     if is_label(arm):
-        return unit is Any or (origin_of(unit) is Literal and arm in get_args(unit))
+        if unit is Any:
+            return True
+        return origin_of(unit) is Literal and arm in get_args(unit)
     if arm is not None and not accepts(arm, unit):
         return False
     if edge.each or passes_input:  # then what it carries is not what its source puts out

@@ -49,22 +49,26 @@ def order_looped(top: Topology) -> None:
 # -- loops -----------------------------------------------------------------------------------------------------------------
 def _find_loops(top: Topology) -> None:
     found_at = _discovery(top)
-    outermost = _knots(top, range(top.size), set())
-    todo: deque[tuple[set[int], int | None]] = deque((knot, None) for knot in outermost)
+    todo: deque[tuple[set[int], int | None]] = deque()
+    for knot in _knots(top, range(top.size), set()):
+        todo.append((knot, None))
     while todo:  # breadth first, so a loop has a lower number than every loop within it
         members, parent = todo.popleft()
         # The header is where a message that comes from START is first. A part that is entered at several nodes
         # (an irreducible one, as compilers call it) has the first found of them for its header.
-        header = min(_entered(top, members) or members, key=found_at.__getitem__)
+        entered = _entered(top, members)
+        header = min(entered or members, key=found_at.__getitem__)
         loop = Loop(len(top.loops), parent, frozenset(members), header)
         top.loops.append(loop)
-        cut = _outermost(top, members, _lap_edges(top, members, header))
-        for index in cut:
+        laps = _lap_edges(top, members, header)
+        cut = _outermost(top, members, laps)
+        for index in sorted(cut):
             top.edges[index].lap_of = loop.index
-        loop.laps = [top.edges[index] for index in sorted(cut)]
+            loop.laps.append(top.edges[index])
         for node in members:
             top.loop_of[node] = loop.index
-        todo.extend((knot, loop.index) for knot in _knots(top, members, cut))
+        for knot in _knots(top, members, cut):
+            todo.append((knot, loop.index))
 
 
 def _entered(top: Topology, members: set[int]) -> set[int]:
@@ -96,11 +100,16 @@ def _limited_edges(top: Topology, members: set[int], header: int) -> set[int]:
     limited: set[int] = set()
     for node in members:
         for edge in top.out[node]:
-            if edge.limit is None or edge.lap_of is not None or edge.target not in members:
+            if edge.limit is None or edge.lap_of is not None:
                 continue
-            if not any(node in knot and edge.target in knot for knot in inner):
+            if edge.target in members and not _is_within(edge, inner):
                 limited.add(edge.index)
     return limited
+
+
+def _is_within(edge: GraphEdge, knots: Iterable[set[int]]) -> bool:
+    """Whether an edge leads from one node of a knot to another of the same."""
+    return any(edge.source in knot and edge.target in knot for knot in knots)
 
 
 def _outermost(top: Topology, members: set[int], laps: set[int]) -> set[int]:
@@ -113,7 +122,9 @@ def _outermost(top: Topology, members: set[int], laps: set[int]) -> set[int]:
     # with another that is counted.
     if len(laps) < 2:
         return laps
-    rounds = {index: _round(top, members, top.edges[index], laps) for index in laps}
+    rounds: dict[int, set[int]] = {}
+    for index in laps:
+        rounds[index] = _round(top, members, top.edges[index], laps)
     outermost: set[int] = set()
     for index, nodes in rounds.items():
         within = any(nodes < other for other in rounds.values())
@@ -141,7 +152,9 @@ def _reached(
     while todo:
         for edge in table[todo.pop()]:
             node = other_end(edge)
-            if node in members and node not in seen and _stays_in_lap(edge, laps):
+            if node not in members or node in seen:
+                continue
+            if _stays_in_lap(edge, laps):
                 seen.add(node)
                 todo.append(node)
     return seen
@@ -182,7 +195,8 @@ def _knots(top: Topology, members: Iterable[int], cut: set[int]) -> list[set[int
                     own_rounds.add(node)
     knots: list[set[int]] = []
     for part in networkx.strongly_connected_components(graph):
-        if len(part) > 1 or not own_rounds.isdisjoint(part):
+        goes_round = len(part) > 1 or not own_rounds.isdisjoint(part)
+        if goes_round:
             knots.append(set(part))
     return sorted(knots, key=min)
 
@@ -193,8 +207,9 @@ def _nested_ranks(top: Topology) -> list[int]:
     listed: dict[int, list[int]] = {}
     for loop in reversed(top.loops):  # innermost first: children were found after their parents
         listed[loop.index] = _sorted_members(top, loop.members, loop.index, listed)
+    nodes = _sorted_members(top, range(top.size), None, listed)
     ranks = [0] * top.size
-    for rank, node in enumerate(_sorted_members(top, range(top.size), None, listed)):
+    for rank, node in enumerate(nodes):
         ranks[node] = rank
     return ranks
 
@@ -209,7 +224,10 @@ def _sorted_members(
     for targets in after.values():
         for unit in targets:
             waiting[unit] += 1
-    ready = deque(unit for unit, count in waiting.items() if not count)
+    ready: deque[int] = deque()
+    for unit, count in waiting.items():
+        if not count:
+            ready.append(unit)
     nodes: list[int] = []
     while ready:
         unit = ready.popleft()
