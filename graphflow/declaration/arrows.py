@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, ove
 from graphflow.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from graphflow.declaration.node import Node
+    from graphflow.declaration.node import AnyNode
 
 T = TypeVar("T")
 In = TypeVar("In", contravariant=True)
@@ -37,7 +37,11 @@ R = TypeVar("R")
 ForkPolicy = Literal["cancel", "isolate", "finish"]
 Where = tuple[str, int]
 """File and line."""
-Guard = Callable[[Any], bool] | Literal["otherwise"]
+Test = Callable[[Any], bool]
+"""A plain function of a message."""
+Guard = Test | Literal["otherwise"]
+CO_COROUTINE = 0x80
+"""The flag of a code object that makes its function a coroutine function."""
 
 
 class Terminal:
@@ -62,7 +66,7 @@ class Origin:
 
     def __init__(
         self,
-        node: Node[Any, Any] | Terminal,
+        node: AnyNode | Terminal,
         arm: Any = None,
         guard: Guard | None = None,
         each: bool = False,
@@ -77,7 +81,7 @@ class Origin:
         self.laps = laps
         self.fork = fork
 
-    def but(self, **changes: Any) -> Origin:
+    def but(self, **changes: object) -> Origin:
         """The same origin but for what is given."""
         same = {name: getattr(self, name) for name in self.__slots__}
         return Origin(**{**same, **changes})
@@ -96,7 +100,7 @@ class Origin:
         return shown
 
 
-def _arm_text(arm: Any) -> str:
+def _arm_text(arm: object) -> str:
     """What stands in square brackets: a label as Python writes it, a type by its name."""
     from graphflow.messages.types import type_name  # with all of pydantic, which an arrow without a type does not need
 
@@ -108,7 +112,7 @@ class Edge:
 
     __slots__ = ("origin", "port", "target", "where")
 
-    def __init__(self, origin: Origin, target: Node[Any, Any] | Terminal, port: str | None, where: Where) -> None:
+    def __init__(self, origin: Origin, target: AnyNode | Terminal, port: str | None, where: Where) -> None:
         self.origin = origin
         self.target = target
         self.port = port
@@ -123,13 +127,13 @@ class Entry(Generic[In, Out]):
 
     __slots__ = ()
 
-    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
         raise NotImplementedError
 
     def _exits(self) -> tuple[Origin, ...]:
         raise NotImplementedError
 
-    def _heads(self) -> tuple[Entry[Any, Any], ...]:
+    def _heads(self) -> tuple[AnyEntry, ...]:
         return (self,)
 
     def _edges(self) -> Iterator[Edge]:
@@ -147,7 +151,7 @@ class Entry(Generic[In, Out]):
     def __rshift__(self, other: tuple[Entry[Out, A], Entry[Out, B], Entry[Out, C]], /) -> Path[In, A | B | C]: ...
     @overload
     def __rshift__(self, other: Sequence[Entry[Out, R]], /) -> Path[In, R]: ...
-    def __rshift__(self, other: Any, /) -> Path[Any, Any]:
+    def __rshift__(self, other: object, /) -> AnyPath:
         return connect(self, other, _where())
 
     @overload
@@ -160,7 +164,7 @@ class Entry(Generic[In, Out]):
     ) -> Path[A | B | C, R]: ...
     @overload
     def __rrshift__(self: Entry[T, R], other: Sequence[Entry[A, T]], /) -> Path[A, R]: ...
-    def __rrshift__(self, other: Any, /) -> Path[Any, Any]:
+    def __rrshift__(self, other: object, /) -> AnyPath:
         return connect(other, self, _where())
 
 
@@ -175,11 +179,11 @@ class Path(Entry[In, Out]):
 
     def __init__(
         self,
-        heads: tuple[Entry[Any, Any], ...],
+        heads: tuple[AnyEntry, ...],
         new: tuple[Edge, ...],
         tails: tuple[Origin, ...],
-        before: Entry[Any, Any] | None,
-        within: tuple[Entry[Any, Any], ...] = (),
+        before: AnyEntry | None,
+        within: tuple[AnyEntry, ...] = (),
     ) -> None:
         self.heads = heads
         self.new = new
@@ -187,18 +191,18 @@ class Path(Entry[In, Out]):
         self.before = before
         self.within = within
 
-    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
         return self.heads[0]._entry()
 
     def _exits(self) -> tuple[Origin, ...]:
         return self.tails
 
-    def _heads(self) -> tuple[Entry[Any, Any], ...]:
+    def _heads(self) -> tuple[AnyEntry, ...]:
         return self.heads
 
     def _edges(self) -> Iterator[Edge]:
-        parts: list[Path[Any, Any]] = []
-        part: Entry[Any, Any] | None = self
+        parts: list[AnyPath] = []
+        part: AnyEntry | None = self
         while isinstance(part, Path):
             parts.append(part)
             part = part.before
@@ -217,6 +221,9 @@ class Path(Entry[In, Out]):
         return f"<path {'; '.join(map(repr, self._edges()))}>"
 
 
+AnyPath: TypeAlias = Path[Any, Any]
+
+
 class Arm(Entry[In, Out]):
     """One part of a node's output: an arm of its type, a label, a guard, its items one by one."""
 
@@ -225,7 +232,7 @@ class Arm(Entry[In, Out]):
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
 
-    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
         return self.origin.node, None
 
     def _exits(self) -> tuple[Origin, ...]:
@@ -236,7 +243,7 @@ class Arm(Entry[In, Out]):
         _check_laps(laps)
         return Arm(self.origin.but(laps=laps))
 
-    def when(self, test: Callable[[Any], bool]) -> Arm[In, Out]:
+    def when(self, test: Test) -> Arm[In, Out]:
         """This arm, if `test(message)` holds and no guard written before it did."""
         return Arm(self.origin.but(guard=_check_guard(test)))
 
@@ -267,11 +274,11 @@ class Into(Entry[In, Out]):
 
     __slots__ = ("node", "port")
 
-    def __init__(self, node: Node[Any, Any], port: str) -> None:
+    def __init__(self, node: AnyNode, port: str) -> None:
         self.node = node
         self.port = port
 
-    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
         return self.node, self.port
 
     def _exits(self) -> tuple[Origin, ...]:
@@ -291,7 +298,7 @@ class Start(Terminal):
     def __rshift__(self, other: tuple[Entry[T, A], Entry[T, B], Entry[T, C]], /) -> Path[T, A | B | C]: ...
     @overload
     def __rshift__(self, other: Sequence[Entry[A, R]], /) -> Path[A, R]: ...
-    def __rshift__(self, other: Any, /) -> Path[Any, Any]:
+    def __rshift__(self, other: object, /) -> AnyPath:
         return connect(Arm(Origin(self)), other, _where())
 
     def __getitem__(self, arm: type[A]) -> Arm[Any, A]:
@@ -312,7 +319,7 @@ class End(Terminal, Entry[Any, Any]):
 
     __slots__ = ()
 
-    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
         return self, None
 
     def _exits(self) -> tuple[Origin, ...]:
@@ -323,7 +330,7 @@ START = Start("START")
 END = End("END")
 
 
-def connect(left: Any, right: Any, where: Where) -> Path[Any, Any]:
+def connect(left: object, right: object, where: Where) -> AnyPath:
     """The path from everything on the left to everything on the right of an arrow."""
     if isinstance(right, Entry) and isinstance(left, Entry) and not isinstance(right, Path):
         exits = left._exits()
@@ -338,8 +345,8 @@ def connect(left: Any, right: Any, where: Where) -> Path[Any, Any]:
 
 
 def _connect_each(
-    sources: Sequence[AnyEntry], targets: Sequence[AnyEntry], before: Path[Any, Any] | None, where: Where
-) -> Path[Any, Any]:
+    sources: Sequence[AnyEntry], targets: Sequence[AnyEntry], before: AnyPath | None, where: Where
+) -> AnyPath:
     """The path of all edges from every source to every target."""
     heads: list[AnyEntry] = []
     origins: list[Origin] = []
@@ -371,7 +378,7 @@ def edges_of(path: AnyEntry) -> Iterator[Edge]:
     return path._edges()
 
 
-def _entries(side: Any, name: str) -> tuple[Entry[Any, Any], ...]:
+def _entries(side: object, name: str) -> tuple[AnyEntry, ...]:
     if isinstance(side, Entry):
         return (side,)
     if isinstance(side, Start):
@@ -397,19 +404,21 @@ def _check_laps(laps: int) -> None:
         raise DeclarationError(f".limit({laps!r}): a lap limit is a whole number of at least 1")
 
 
-def _check_guard(test: Any) -> Callable[[Any], bool]:
+def _check_guard(test: object) -> Test:
     if not callable(test):
         raise DeclarationError(f".when({test!r}): give a function that takes the message and returns True or False")
-    if getattr(test, "__name__", "") != "<lambda>" and _is_async(test):
-        raise DeclarationError(
-            f".when({test.__name__}): a guard is a plain function; put waiting into a node before it"
-        )
-    guard: Callable[[Any], bool] = test
+    name = getattr(test, "__name__", "")
+    if name != "<lambda>" and _is_async(test):
+        raise DeclarationError(f".when({name}): a guard is a plain function; put waiting into a node before it")
+    guard: Test = test
     return guard
 
 
-def _is_async(test: Any) -> bool:
-    return bool(getattr(getattr(test, "__code__", None), "co_flags", 0) & 0x80)  # CO_COROUTINE
+def _is_async(test: object) -> bool:
+    # What `inspect.iscoroutinefunction` does; `inspect` takes longer to load than all arrows of a graph to draw.
+    code = getattr(test, "__code__", None)
+    flags: int = getattr(code, "co_flags", 0)
+    return flags & CO_COROUTINE != 0
 
 
 def _check_policy(policy: ForkPolicy) -> ForkPolicy:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphflow.declaration.node import Node
+from graphflow.declaration.node import AnyNode, Node
 from graphflow.errors import DeclarationError
 from graphflow.keywords import strict_keywords
 from graphflow.model.turns import Turn
@@ -31,7 +31,7 @@ class Handoff:
         laps: how often the edge may be taken where hand-overs go round in circles; default: the graph's limit of laps.
     """
 
-    target: Node[Any, Any] | str
+    target: AnyNode | str
     conversation: bool = False
     description: str = ""
     laps: int | None = None

@@ -38,6 +38,7 @@ from graphflow.declaration.arrows import (
     Origin,
     Out,
     Terminal,
+    Test,
     _check_guard,
     _check_policy,
 )
@@ -124,6 +125,8 @@ class Retry:
 _ANY_ERROR = (Exception, GraphflowError, ModelError)
 """Classes by which nobody says that an error of this very kind is worth another try."""
 
+Direct = Callable[[Any], Coroutine[Any, Any, Any]]
+"""What is awaited with the message, where an activation is nothing else."""
 Isolation = Literal["isolated", "shared", "forked"]
 """What a sub-agent sees of its caller's conversation: nothing, the very same, or a copy."""
 
@@ -141,7 +144,7 @@ class NodeOptions(TypedDict, total=False):
     timeout_s: float | None
     cache: bool | float
     policy: Policy | None
-    approval: bool | Callable[[Any], bool]
+    approval: bool | Test
 
 
 Read = Callable[["AnyNode", Any], Any]
@@ -212,9 +215,9 @@ class Context:
     def __init__(
         self,
         frame: Frame,
-        node: Node[Any, Any],
+        node: AnyNode,
         activation: int,
-        given: Mapping[str, Any],
+        given: Inputs,
         place: Place | None = None,
     ) -> None:
         self.frame = frame
@@ -224,7 +227,7 @@ class Context:
         self._place = place
         """Where it stands; of an activation, looked up when it is first asked for."""
         self._asking: Asking | None = None
-        self.caller: Node[Any, Any] | None = None
+        self.caller: AnyNode | None = None
         self.conversation: Conversation | None = None
         self.policies: tuple[Policy, ...] | None = None
 
@@ -282,7 +285,7 @@ class Context:
             self._asking = Asking(self.place)
         return self._asking
 
-    def keep(self, name: str, payload: Any, *, kind: str = "file", mime: str = "") -> Artifact:
+    def keep(self, name: str, payload: object, *, kind: str = "file", mime: str = "") -> Artifact:
         """Keeps something beside the answer, by the hash of its content; `run.artifacts` lists it, `run.payload(...)` has it.
 
         Args:
@@ -293,7 +296,7 @@ class Context:
         """
         return self.frame.keep(self.activation, self.node.name, name, payload, kind, mime)
 
-    def emit(self, name: str, value: Any = None) -> None:
+    def emit(self, name: str, value: object = None) -> None:
         """Tells something to whoever watches the run; it is journaled, too."""
         self.frame.tell(Emitted(*self.stamp, self.node.name, name, value))
 
@@ -350,12 +353,12 @@ class Node(Entry[In, Out], Generic[In, Out]):
     ports: tuple[Port, ...]
     output: Type
     description: str
-    calls: tuple[Node[Any, Any] | str, ...]
+    calls: tuple[Callee, ...]
     retry: Retry | None
     timeout_s: float | None
     cache: bool | float
     policy: Policy | None
-    approval: bool | Callable[[Any], bool]
+    approval: bool | Test
     plain: bool
     """Whether an activation needs none of the care that the options above ask for."""
     problems: tuple[str, ...]
@@ -363,11 +366,11 @@ class Node(Entry[In, Out], Generic[In, Out]):
     """File and line of its declaration, where they are known."""
     passes_input: bool
     """Whether what travels on is the node's input and its output only says where (a router by labels)."""
-    direct: Callable[[Any], Coroutine[Any, Any, Any]] | None
+    direct: Direct | None
 
     if not TYPE_CHECKING:  # a checker goes by the `__init__` of each kind, which says more
 
-        def __new__(cls, *given: Any, **options: Any) -> Node[Any, Any]:
+        def __new__(cls, *given: object, **options: object) -> AnyNode:
             """Refuses what the kind does not take, before its own checks wonder at what is missing."""
             _check_call(cls, given, options)
             return object.__new__(cls)
@@ -379,10 +382,10 @@ class Node(Entry[In, Out], Generic[In, Out]):
         ports: tuple[Port, ...],
         output: Type,
         description: str = "",
-        calls: Sequence[Node[Any, Any] | str] = (),
+        calls: Sequence[Callee] = (),
         problems: tuple[str, ...] = (),
         passes_input: bool = False,
-        direct: Callable[[Any], Coroutine[Any, Any, Any]] | None = None,
+        direct: Direct | None = None,
         where: tuple[str, int] | None = None,
         **options: Unpack[NodeOptions],
     ) -> None:
@@ -421,11 +424,11 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """Writes attributes while the node is made; nobody else does, and nothing does afterwards."""
         self.__dict__.update(attributes)
 
-    async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Out:
+    async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """One run of this node for one set of port values. The only thing a new kind has to write."""
         raise NotImplementedError
 
-    def entry(self) -> tuple[Node[Any, Any], Limits | None]:
+    def entry(self) -> tuple[AnyNode, Limits | None]:
         """What is walked when this node is entered as a frame, and the limits of that call edge."""
         return self, None
 
@@ -470,7 +473,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
             return False
         return self.undeclared or not self.effects <= {"reads"}
 
-    def read(self, given: Any) -> Any:
+    def read(self, given: object) -> Any:
         """What the node is given along a call edge, checked before a policy looks at it and before anything is done.
 
         Raises:
@@ -478,11 +481,11 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """
         return given
 
-    def child_deps(self, deps: Any) -> Any:
+    def child_deps(self, deps: object) -> Any:
         """The dependencies of the frame that this node enters, from its caller's."""
         return deps
 
-    def within(self) -> tuple[Node[Any, Any], ...]:
+    def within(self) -> tuple[AnyNode, ...]:
         """Nodes that stand behind this one and belong to the same graph (the target of a sub-agent)."""
         return ()
 
@@ -527,7 +530,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """The items of this node's list, one activation each."""
         return Arm(Origin(self, each=True))
 
-    def when(self, test: Callable[[Any], bool]) -> Arm[In, Out]:
+    def when(self, test: Test) -> Arm[In, Out]:
         """This node's message, if `test(message)` holds and no guard written before it did."""
         return Arm(Origin(self, guard=_check_guard(test)))
 
@@ -544,7 +547,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """What a failing branch of this node's fan-out does to its siblings."""
         return Arm(Origin(self, fork=_check_policy(policy)))
 
-    def _entry(self) -> tuple[Node[Any, Any] | Terminal, str | None]:
+    def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
         return self, None
 
     def _exits(self) -> tuple[Origin, ...]:
@@ -556,7 +559,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{self!r} is immutable")
 
-    def _value(self) -> tuple[Any, ...]:
+    def _value(self) -> tuple[object, ...]:
         """What makes two nodes the same one."""
         return tuple(
             (k, v)
@@ -586,7 +589,7 @@ NO_OPTIONS: dict[str, Any] = {"retry": None, "timeout_s": None, "cache": False, 
 FOREVER_S = 10 * 365 * 24 * 3600.0
 
 
-def _check_call(kind: type[Node[Any, Any]], given: Sequence[Any], options: Mapping[str, Any]) -> None:
+def _check_call(kind: type[AnyNode], given: Sequence[object], options: Mapping[str, object]) -> None:
     """Refuses keywords that a kind of node does not have, values beyond the last place, and calls that lack something."""
     known: Keywords | None = kind.__dict__.get("_keywords")  # with the class, so that it is kept no longer
     if known is None:
@@ -649,14 +652,12 @@ _OPTION_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 """For each option what tells a right value, and the end of the text that refuses a wrong one."""
 
 
-def read_message(node: Node[Any, Any], message: Any) -> Any:
+def read_message(node: AnyNode, message: object) -> Any:
     """What a node is given along a call edge, from a message that code has made."""
     return node.read(message)
 
 
-def find_callee(
-    caller: Node[Any, Any], callee: Node[Any, Any] | str, reachable: Sequence[Node[Any, Any]]
-) -> Node[Any, Any]:
+def find_callee(caller: AnyNode, callee: Callee, reachable: Sequence[AnyNode]) -> AnyNode:
     """The node that `callee` means among those that `caller` has a call edge to.
 
     Raises:

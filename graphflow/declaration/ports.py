@@ -12,7 +12,7 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Annotated, Any, get_args, get_type_hints
@@ -20,7 +20,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 from pydantic.errors import PydanticUserError
 
 from graphflow.errors import DeclarationError
-from graphflow.memo import once_a_function
+from graphflow.memo import Function, once_a_function
 from graphflow.messages.types import Type, accepts, adapter_of, arms, is_typed_dict, item_type, origin_of, plain
 
 MISSING: Any = inspect.Parameter.empty
@@ -83,7 +83,7 @@ class Signature:
 
 
 @once_a_function
-def read_signature(function: Callable[..., Any], context_type: type) -> Signature:
+def read_signature(function: Function, context_type: type) -> Signature:
     """The ports and output type of a function. Problems are kept for the graph to report, not raised."""
     name = name_of(function)
     try:
@@ -102,26 +102,36 @@ def read_signature(function: Callable[..., Any], context_type: type) -> Signatur
             context = parameter.name
         elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             problems.append(f"{name!r} has *{parameter.name}; ports need names, so give it ordinary parameters")
-        elif hint is MISSING:
-            if not problems:
+        else:
+            ports.append(_read_port(parameter, hint))
+            if hint is MISSING and not problems:  # hints that cannot be read at all are one problem, and said already
                 problems.append(
                     f"parameter {parameter.name!r} of {name!r} has no type; annotate it with the message it takes"
                 )
-            ports.append(Port(parameter.name, Any, parameter.default))
-        else:
-            ports.append(Port(parameter.name, plain(hint), parameter.default, _take(hint)))
     output = hints.get("return", MISSING)
     unanswered: tuple[str, ...] = ()
     if output is MISSING:
+        output = Any
         if not problems:
             unanswered = (f"{name!r} has no return annotation; write '-> Type', the type of the message it sends",)
-        output = Any
-    problems += [problem for kind in (*(p.type for p in ports), output) for problem in _unusable(name, kind)]
-    positional = tuple(name for name, p in parameters.items() if p.kind is p.POSITIONAL_ONLY)
+    for kind in (*(port.type for port in ports), output):
+        problems += _unusable(name, kind)
+    positional = _positional_names(parameters.values())
     return Signature(tuple(ports), output, context, tuple(problems), unanswered, positional)
 
 
-def name_of(function: Callable[..., Any]) -> str:
+def _read_port(parameter: inspect.Parameter, hint: Type) -> Port:
+    if hint is MISSING:
+        return Port(parameter.name, Any, parameter.default)
+    return Port(parameter.name, plain(hint), parameter.default, _take(hint))
+
+
+def _positional_names(parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:
+    """Parameters that Python takes by their place only."""
+    return tuple(each.name for each in parameters if each.kind is each.POSITIONAL_ONLY)
+
+
+def name_of(function: Function) -> str:
     """What a function is called; a partial one as the function in it, an object as its class."""
     while isinstance(function, functools.partial):
         function = function.func
@@ -153,7 +163,7 @@ def _take(hint: Type) -> int | None:
     return None
 
 
-def read_hints(function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]:
+def read_hints(function: Function) -> tuple[dict[str, Any], list[str]]:
     """The annotations of whatever can be called, and what is wrong with them."""
     name = name_of(function)
     while isinstance(function, functools.partial):
@@ -173,7 +183,7 @@ def read_hints(function: Callable[..., Any]) -> tuple[dict[str, Any], list[str]]
         return {}, [f"the annotations of {name!r} cannot be read: {error}"]
 
 
-def _hints_one_by_one(function: Callable[..., Any], local: Mapping[str, Any]) -> dict[str, Any]:
+def _hints_one_by_one(function: Function, local: Mapping[str, Any]) -> dict[str, Any]:
     """The annotations that can be read although others name what is not defined yet.
 
     A router whose rule takes a class from further down still has the labels that its annotation spells out.
@@ -191,7 +201,7 @@ def _hints_one_by_one(function: Callable[..., Any], local: Mapping[str, Any]) ->
     return found
 
 
-def _callers_names(function: Callable[..., Any]) -> Mapping[str, Any]:
+def _callers_names(function: Function) -> Mapping[str, Any]:
     """Names in the functions that are being run, innermost first, in the module of `function`.
 
     A message class defined inside a test or notebook function is visible to the compiler, not to `get_type_hints`.
