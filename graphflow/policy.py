@@ -79,13 +79,15 @@ class Policy:
 
     def __post_init__(self) -> None:
         for name in ("allow", "deny", "effects"):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                raise DeclarationError(f"Policy({name}={value!r}): give a list, not one text")
-            if value is not None:  # a list of the caller's could be changed later
-                object.__setattr__(self, name, tuple(value))
+            given = getattr(self, name)
+            if isinstance(given, str):
+                raise DeclarationError(f"Policy({name}={given!r}): give a list, not one text")
+            if given is not None:  # a list of the caller's could be changed later
+                object.__setattr__(self, name, tuple(given))
         check_effects("Policy", self.effects or ())
-        if self.check is not None and (not callable(self.check) or iscoroutinefunction(self.check)):
+        if self.check is None:
+            return
+        if iscoroutinefunction(self.check) or not callable(self.check):
             raise DeclarationError(f"Policy(check={self.check!r}): give a plain function of the call")
 
     def denies(self, names: Sequence[str]) -> str | None:

@@ -139,37 +139,46 @@ RULE = Shape("a function of the message", callable, _instead_of_rule)
 EXAMPLES = Shape("a list of pairs (message, answer)", _are_pairs)
 EXAMPLES_BY_LABEL = Shape("a mapping of a list of texts to each label", _are_lists_by_name)
 FUNCTION = Shape("a function", callable)
-ERRORS = Shape(
-    "classes of exceptions, in a tuple",
-    _are_error_classes,
-)
+ERRORS = Shape("classes of exceptions, in a tuple", _are_error_classes)
 
-SHAPES: Mapping[str, Shape] = {
-    **dict.fromkeys(("description", "prompt", "prefix", "otherwise", "token", "isolation"), TEXT),
-    **dict.fromkeys(("tools", "sub_agents", "handoffs", "mcp", "calls", "cascade"), NODES),
-    **dict.fromkeys(("max_turns", "max_parallel_calls", "repairs"), WHOLE),
-    **dict.fromkeys(("explain", "probabilities", "background", "concurrency_safe", "trust_hints", "handshake"), TRUTH),
-    **dict.fromkeys(("prompt_file", "cwd"), PATH),
-    **dict.fromkeys(("input", "output"), TYPE),
-    **dict.fromkeys(("include", "exclude"), TEXTS),
-    **dict.fromkeys(("stop", "effects"), TEXT_OR_TEXTS),
-    **dict.fromkeys(("threshold", "connect_s"), NUMBER),
-    **dict.fromkeys(("env", "headers"), TEXTS_BY_NAME),
-    **dict.fromkeys(("extra", "guards"), BY_NAME),
-    "at": PLACE,
-    "labels": LABELS,
-    "rule": RULE,
-    "ask": FUNCTION,
-}
+
+def _by_keyword(table: Mapping[Shape, str]) -> dict[str, Shape]:
+    """A table of keywords by their shapes, turned around."""
+    shapes: dict[str, Shape] = {}
+    for shape, keywords in table.items():
+        for keyword in keywords.split():
+            shapes[keyword] = shape
+    return shapes
+
+
+SHAPES = _by_keyword(
+    {
+        TEXT: "description prompt prefix otherwise token isolation",
+        NODES: "tools sub_agents handoffs mcp calls cascade",
+        WHOLE: "max_turns max_parallel_calls repairs",
+        TRUTH: "explain probabilities background concurrency_safe trust_hints handshake",
+        PATH: "prompt_file cwd",
+        TYPE: "input output",
+        TEXTS: "include exclude",
+        TEXT_OR_TEXTS: "stop effects",
+        NUMBER: "threshold connect_s",
+        TEXTS_BY_NAME: "env headers",
+        BY_NAME: "extra guards",
+        PLACE: "at",
+        LABELS: "labels",
+        RULE: "rule",
+        FUNCTION: "ask",
+    }
+)
 """By keyword."""
 
 OF_KIND: Mapping[str, Mapping[str, Shape]] = {
     "agent": {"examples": EXAMPLES},
     "router": {"examples": EXAMPLES_BY_LABEL},
     "graph": {"deps": TYPE},
-    "Retry": {"attempts": WHOLE, "on": ERRORS, **dict.fromkeys(("wait_s", "factor", "max_wait_s", "jitter"), NUMBER)},
-    "Policy": {"allow": TEXTS, "deny": TEXTS, "effects": TEXTS, "check": FUNCTION},
-    "Handoff": {"conversation": TRUTH, "laps": WHOLE},
+    "Retry": _by_keyword({WHOLE: "attempts", ERRORS: "on", NUMBER: "wait_s factor max_wait_s jitter"}),
+    "Policy": _by_keyword({TEXTS: "allow deny effects", FUNCTION: "check"}),
+    "Handoff": _by_keyword({TRUTH: "conversation", WHOLE: "laps"}),
 }
 """Where a keyword means something else, or is nobody else's."""
 
@@ -190,11 +199,11 @@ def check_values(whose: str, kind: str, given: Iterable[tuple[str, object]]) -> 
             continue
         # A wrong value of `token` is a token all the same.
         shown = type(value).__name__ if name in HIDDEN else _shown(value)
-        text = f"{whose}: {name}={shown}; give {shape.words}"
-        meant = "" if shape.meant is None else shape.meant(value)
-        if meant:
-            text += f" ({meant})"
-        raise DeclarationError(text)
+        advice = f"give {shape.words}"
+        if shape.meant is not None:
+            meant = shape.meant(value)
+            advice += f" ({meant})" if meant else ""
+        raise DeclarationError(f"{whose}: {name}={shown}; {advice}")
 
 
 def _shown(value: object) -> str:

@@ -234,18 +234,22 @@ def _read_folders(name: str, folders: Sequence[Path]) -> tuple[Skill, ...]:
     problems: list[str] = []
     for folder in folders:
         for place in _skill_folders(folder, problems):
+            nested = place != folder
             try:
-                skill = _read_skill(place, nested=place != folder)
+                skill = _read_skill(place, nested=nested)
             except ToolError as error:
                 problems.append(str(error))
                 continue
             other = skills.setdefault(skill.name, skill)
             if other is not skill:
-                problems.append(f"two skills are named {skill.name!r}: {other.folder} and {skill.folder}")
-    if len(skills) > MOST:
-        problems.append(f"there are {len(skills)} skills, and one node lists {MOST} at most; make several")
+                places = f"{other.folder} and {skill.folder}"
+                problems.append(f"two skills are named {skill.name!r}: {places}")
+    count = len(skills)
+    if count > MOST:
+        problems.append(f"there are {count} skills, and one node lists {MOST} at most; make several")
     if problems:
-        raise DeclarationError("\n  ".join([f"skills {name!r}:", *problems]))
+        head = f"skills {name!r}:"
+        raise DeclarationError("\n  ".join([head, *problems]))
     return tuple(skills[key] for key in sorted(skills))
 
 
