@@ -227,7 +227,8 @@ async def _answer(invocation: Invocation) -> Any:
     """The answer of the node itself. A cancellation that nobody has asked for is a failure of the node like any other."""
     frame, node, call = invocation.frame, invocation.node, invocation.call
     if node.enters == "always":
-        return await frame.shell.enter(invocation, copy_of(invocation.message), None)
+        (message,) = invocation.inputs.values()
+        return await frame.shell.enter(invocation, copy_of(message), None)
     inputs = {port: copy_of(message) for port, message in invocation.inputs.items()}
     if call is None:
         ctx = Context(frame, node, invocation.activation, inputs)

@@ -26,7 +26,7 @@ from graphflow.runtime.attempts import error_line, perform
 from graphflow.runtime.background_calls import begin_background
 from graphflow.runtime.effects import answered_once
 from graphflow.runtime.endings import status_of
-from graphflow.runtime.frame import Call, Frame, Invocation, Read, Shell
+from graphflow.runtime.frame import Answer, Call, Frame, Invocation, Read, Shell
 from graphflow.runtime.validation import check_deps, check_input
 from graphflow.runtime.walks import walked
 
@@ -110,11 +110,11 @@ async def _carried_out(invocation: Invocation) -> Any:
     return await _entered(invocation)
 
 
-async def _entered(invocation: Invocation) -> Any:
+def _entered(invocation: Invocation) -> Answer:
     """The answer of what is called: an agent or a graph in a frame of its own, anything else where it stands."""
     if invocation.node.enters == "called":
-        return await enter(invocation, invocation.message, None)
-    return await perform(invocation)
+        return enter(invocation, invocation.message, None)
+    return perform(invocation)
 
 
 # -- frames ------------------------------------------------------------------------------------------------------------
@@ -141,7 +141,11 @@ async def _pushed_and_walked(invocation: Invocation, message: object, limits: Li
         graph, callees = solo(target), outer.callees
     own = tightest(graph.limits, edge_limits, limits)
     ledger = outer.ledger.enter(node.name, own)  # refuses by depth, before anything is done
-    message = check_input(graph, message)
+    checked = check_input(graph, message)
+    # Validation may have made a message of plain data; the frame's place is that of what its graph takes.
+    if checked is not message:
+        invocation = invocation.given({"": checked})
+        message = checked
     deps = node.child_deps(outer.deps)
     check_deps(graph.name, graph.deps, deps)
     frame = Frame(
@@ -154,7 +158,7 @@ async def _pushed_and_walked(invocation: Invocation, message: object, limits: Li
         also(invocation.policies, node.policy, graph.policy),
         callees,
         _conversation_for(invocation),
-        invocation.given({"": message}),
+        invocation,
         target,
     )
     tell = outer.shared.run.tell

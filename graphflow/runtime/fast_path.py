@@ -134,8 +134,10 @@ class _Straight:
                 if link is None:
                     self.given = message
                     onward = message if slot.passes_input else output
-                    choose = self.next if slot.handoff_links is None else self.hand_over_or_next
-                    link, message = choose(slot, output, onward)
+                    if slot.handoff_links is None:
+                        link, message = self.next(slot, output, onward)
+                    else:
+                        link, message = self.hand_over_or_next(slot, output, onward)
                 elif not slot.passes_input:
                     message = output
                 slot = slots[link.target]
@@ -218,8 +220,8 @@ class _Straight:
             if laps[counter] >= (link.limit or self.default):
                 return self.crossed(slot, link, message)
             laps[counter] += 1
-        for index in link.resets:
-            self.laps[index] = 0
+        if link.resets:
+            self.reset(link)
         return link, message
 
     def hand_over_or_next(self, slot: Slot, output: object, message: object) -> tuple[Link, object]:
@@ -249,9 +251,13 @@ class _Straight:
     def _counted(self, link: Link) -> Link:
         if link.lap is not None:
             self.laps[link.lap_index] += 1
+        self.reset(link)
+        return link
+
+    def reset(self, link: Link) -> None:
+        """A link that enters a loop anew counts its laps from zero."""
         for index in link.resets:
             self.laps[index] = 0
-        return link
 
     def _is_used_up(self, link: Link) -> bool:
         if link.lap is None:

@@ -54,6 +54,7 @@ class GeneralWalk:
         "began",
         "busy",
         "clearing",
+        "denied",
         "done",
         "frame",
         "graces",
@@ -72,6 +73,7 @@ class GeneralWalk:
         self.frame = frame
         self.ledger = frame.ledger
         self.number = frame.number
+        self.denied = frame.denied
         self.tell = frame.shared.run.tell
         self.walk = Walk(
             frame.program,
@@ -295,7 +297,7 @@ class GeneralWalk:
             if not act.id % GIVE_WAY:
                 await asyncio.sleep(0)
             direct = slot.direct
-            if direct is not None and self.frame.denied is None:
+            if direct is not None and self.denied is None:
                 message = act.message if slot.entry is None else slot.entry(act.message)
                 output = await direct(message)
                 if type(output) is not slot.expected and slot.fits is not None and not slot.fits(output):
