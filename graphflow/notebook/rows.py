@@ -146,10 +146,12 @@ class Rows:
                 return None
             case "run.start":
                 id = self.spot(place, "START").id
-                return [at, "0", id, id, clean(event.graph, MAX_LABEL), self._text(event.input)]
+                name = clean(event.graph, MAX_LABEL)
+                return [at, "0", id, id, name, self._text(event.input)]
             case "run.end":
                 id = self.spot(place, "END").id
-                return [at, "x", id, id, event.status, self._text(_result(event))]
+                answer = self._text(_result(event))
+                return [at, "x", id, id, event.status, answer]
             case "edge.send" | "edge.skip":
                 return self._edge_row(event, at, place)
             case "limit.warning":
@@ -172,7 +174,8 @@ class Rows:
         origin = getattr(event, "origin", "")
         port = getattr(event, "port", "")
         words = EdgeWords(origin, event.source, event.target, port)
-        index = self.places.edge(place, words, getattr(event, "edge", -1))
+        number = getattr(event, "edge", -1)
+        index = self.places.edge(place, words, number)
         target = self.spot(place, event.target).id
         if index is None or not target:
             return None
@@ -189,7 +192,8 @@ class Rows:
             case "node.start" | "node.end" | "node.error" | "node.cancel" if place.owns(event.node):
                 return None  # a sub-agent alone in its frame: its call is in the picture, its own activation is not
             case "node.start":
-                return [at, "+", *spot, self._text(event.input), _activation(event)]
+                text = self._text(event.input)
+                return [at, "+", *spot, text, _activation(event)]
             case "node.end" | "node.error" | "node.cancel":
                 return self._end_row(event, at, spot, _activation(event))
             case "node.skip":
@@ -197,7 +201,8 @@ class Rows:
             case "approval.ask":
                 return [at, "?", *spot, "waits for approval", event.key]
             case "approval":
-                answer = "approved" if event.granted else f"not approved {event.why}".strip()
+                refusal = f"not approved {event.why}".strip()
+                answer = "approved" if event.granted else refusal
                 return [at, "!", *spot, _reason(answer), event.key]
         home = Spot(spot.home, spot.home, spot.label)
         return self._model_row(event, at, home)
@@ -223,7 +228,8 @@ class Rows:
         ends = (place.named(event.caller), place.named(callee))
         spot = self.spot(place, callee)
         edge = edge_id(place.level, ends)
-        return [at, "+", *spot, self._text(event.input), _call(event), edge]
+        text = self._text(event.input)
+        return [at, "+", *spot, text, _call(event), edge]
 
     def _call_end_row(self, event: AnyEvent, at: float, place: Place) -> Row:
         callee = self._callees.pop((event.frame, event.call), event.node)
@@ -233,8 +239,9 @@ class Rows:
     def _end_row(self, event: AnyEvent, at: float, spot: Spot, number: str) -> Row:
         how, answer = _outcome(event)
         seconds = round(event.at - event.started, 6)
+        text = self._text(answer)
         # The number says which of several activations of one node this is.
-        return [at, ".", *spot, self._text(answer), number, how, seconds]
+        return [at, ".", *spot, text, number, how, seconds]
 
 
 def _limit_row(at: float, text: str) -> Row:

@@ -140,8 +140,8 @@ def _messages(messages: list[BaseModel]) -> str:
     heads = ["type", *fields] if is_mixed else fields
     count = len(messages)
     name = "messages" if is_mixed else text(next(iter(names)))
-    parts = [head(f"{count:,} {name}"), table(heads, rows), more(count, MAX_ROWS)]
-    return "".join(parts)
+    heading = head(f"{count:,} {name}")
+    return heading + table(heads, rows) + more(count, MAX_ROWS)
 
 
 def _fields_of(messages: list[BaseModel]) -> list[str]:
@@ -192,7 +192,10 @@ def _event_row(event: Event) -> tuple[str, ...]:
         if name in fields:
             who = fields.pop(name)
             break
-    words = [f"{name}={value!r}" for name, value in fields.items() if name not in DULL]
+    words: list[str] = []
+    for name, value in fields.items():
+        if name not in DULL:
+            words.append(f"{name}={value!r}")
     milliseconds = event.at * 1e3
     at = f"{milliseconds:,.2f}"
     what = text(", ".join(words), 240)
@@ -209,7 +212,10 @@ def _usage(usage: Usage) -> str:
             heads.append(f"#{name.replace('_', ' ')}")
             cells.append(f"{used:,}")
     heads += ["#usd", "#time"]
-    cells.append("unknown" if usage.usd is None else f"{usage.usd:.6g}")
+    cost = "unknown"
+    if usage.usd is not None:
+        cost = f"{usage.usd:.6g}"
+    cells.append(cost)
     cells.append(seconds_text(usage.seconds))
     return table(heads, [cells])
 
@@ -218,8 +224,10 @@ def _prompt(prompt: Prompt) -> str:
     source = ""
     for piece in _JINJA.split(prompt.source[:MAX_PROMPT]):
         escaped = xml(scrub(piece), MAX_PROMPT)
-        kind = _JINJA_CLASSES.get(piece[:2]) if _JINJA.fullmatch(piece) else None
-        source += f'<span class="{kind}">{escaped}</span>' if kind else escaped
+        if _JINJA.fullmatch(piece):
+            kind = _JINJA_CLASSES[piece[:2]]
+            escaped = f'<span class="{kind}">{escaped}</span>'
+        source += escaped
     title = "prompt"
     if prompt.where:
         title += f' <span class="d">{xml(prompt.where)}</span>'
@@ -257,7 +265,8 @@ def _pictures(run: AnyRun, steps: int) -> list[str]:
     if graph is not None and len(graph.nodes) <= MAX_NODES:
         picture = walked_picture(run, graph, run.events)
         if picture is not None:
-            parts.append(details("graph", f'<div class="pic">{picture}</div>', is_open=True))
+            framed = f'<div class="pic">{picture}</div>'
+            parts.append(details("graph", framed, is_open=True))
     if 0 < steps <= MAX_TIMELINE_STEPS:
         timeline = Timeline(read_story(run))
         parts.append(details("timeline", timeline.svg, is_open=True))
@@ -274,7 +283,9 @@ def _step_row(step: Step) -> tuple[str, ...]:
     started = f"{step.started * 1e3:,.1f}"
     took = f"{step.seconds * 1e3:,.1f}"
     frames = " > ".join(step.path[1:])
-    who = step.node if step.caller is None else f"{step.caller} calls {step.node}"
+    who = step.node
+    if step.caller is not None:
+        who = f"{step.caller} calls {who}"
     where = text(frames, 80)
     return started, took, where, text(who, 80), cell(step.input), _answer(step)
 

@@ -57,7 +57,8 @@ def picture(
         fold_rows(drawn, ROOM)
     # After folding: a circle of nodes that became one shape is none any more.
     find_back(drawn)
-    if drawn.size > MAX_LABELLED_SHAPES or len(drawn.lines) > MAX_LABELLED_LINES:
+    has_many_lines = len(drawn.lines) > MAX_LABELLED_LINES
+    if has_many_lines or drawn.size > MAX_LABELLED_SHAPES:
         drawn.labels = False
     return drawn
 
@@ -166,7 +167,9 @@ class _Builder:
     def _level(self, graph: AnyGraph, path: Level, home: Picture | Area, depth: int) -> _Level:
         nodes = members_of(graph)
         ways = ways_of(graph, nodes)
-        drawn_ways: dict[str, Way] = dict.fromkeys(nodes, ()) if self.levels == FLAT else ways
+        drawn_ways = ways
+        if self.levels == FLAT:
+            drawn_ways = dict.fromkeys(nodes, ())
         return _Level(
             graph=graph,
             path=path,
@@ -181,7 +184,8 @@ class _Builder:
         )
 
     def _terminal(self, name: str, path: Level) -> Shape:
-        shape = Shape(self._key(), name, name.lower(), path, members=(name,))
+        kind = name.lower()
+        shape = Shape(self._key(), name, kind, path, members=(name,))
         self.picture.places[path, name] = shape
         return shape
 
@@ -191,7 +195,8 @@ class _Builder:
         way = level.drawn_ways[node.name]
         own_way = (*way, node.name)
         home = level.areas[way]
-        depth = level.depth + len(level.ways[node.name]) + 1
+        around = level.ways[node.name]
+        depth = level.depth + len(around) + 1
         inner = graph_within(node)
         size = level.sizes.get(own_way, 0)
         holds_more = inner is not None or size > 0
@@ -215,7 +220,8 @@ class _Builder:
     def _add_area(self, level: _Level, node: AnyNode, home: Picture | Area, depth: int) -> Area:
         name = node.name
         path = (*level.path, *level.drawn_ways[name], name)
-        area = Area(self._key("a"), name, node.kind, path, depth, level.path)
+        key = self._key("a")
+        area = Area(key, name, node.kind, path, depth, level.path)
         area.node = node
         area.waits = join_words(level.joins.get(name))
         area.options = option_words(node)
@@ -225,7 +231,8 @@ class _Builder:
 
     def _add_shape(self, level: _Level, node: AnyNode, home: Picture | Area) -> Shape:
         name = node.name
-        shape = Shape(self._key(), name, node.kind, level.path, members=(name,), node=node)
+        shape = Shape(self._key(), name, node.kind, level.path, node=node)
+        shape.members = (name,)
         shape.waits = join_words(level.joins.get(name))
         shape.options = option_words(node)
         home.shapes.append(shape)

@@ -151,10 +151,11 @@ def _whole(row: Row) -> Shape:
     is_mixed = len(kinds) > 1
     kind = "step" if is_mixed else first.kind
     noun = "nodes" if is_mixed else _plural(kind)
-    name = f"{members[0]} {ELLIPSIS} {members[-1]}"
-    whole = Shape(first.key, name, kind, first.level)
+    count = len(members)
+    ends = (members[0], ELLIPSIS, members[-1])
+    whole = Shape(first.key, " ".join(ends), kind, first.level)
     whole.members = tuple(members)
-    whole.note = f"{FOLDED} {len(members)} {noun}"
+    whole.note = f"{FOLDED} {count} {noun}"
     whole.detail = clip(", ".join(members), MAX_TOOLTIP)
     return whole
 

@@ -80,7 +80,7 @@ class Drawing:
         return LABELS + PLOT * at / self.whole
 
     def width(self, start: float, end: float, least: float) -> float:
-        """How wide a stretch of time is, and at least so wide."""
+        """The width of a stretch of time, but at least `least`."""
         width = self.x(end) - self.x(start)
         return max(least, width)
 
