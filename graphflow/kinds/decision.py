@@ -318,20 +318,18 @@ async def _centres(
     embedder: Embedder, examples: Mapping[str, Sequence[str]], labels: Mapping[str, str]
 ) -> dict[str, Vector]:
     """For each label the normed mean of its examples' vectors and its description's."""
-    declared: list[tuple[str, str, tuple[str, ...]]] = []
-    for label, texts in examples.items():
-        declared.append((label, labels.get(label, ""), tuple(texts)))
-    key = tuple(declared)
+    key = tuple((label, labels.get(label, ""), tuple(texts)) for label, texts in examples.items())
     known = _known.setdefault(embedder, {})
     if key in known:
         return known[key]
     centres: dict[str, Vector] = {}
-    for label, description, texts in declared:
+    for label, description, texts in key:
         shown = [*texts, description] if description else texts
+        vectors = await embedder.embed(shown)
         # The mean of unit vectors is shorter than one: normed, its dot product with a unit vector is the cosine.
-        mean = _mean(await embedder.embed(shown))
-        length = math.sqrt(_dot(mean, mean))
-        centres[label] = [x / (length or 1.0) for x in mean]
+        mean = _mean(vectors)
+        length = math.sqrt(_dot(mean, mean)) or 1.0
+        centres[label] = [x / length for x in mean]
     known[key] = centres
     return centres
 

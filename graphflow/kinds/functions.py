@@ -61,17 +61,18 @@ def signature_line(node: AnyNode) -> str:
     definitions = schema.get("$defs", {})
     parameters: list[str] = []
     for name, field in schema.get("properties", {}).items():
-        parameter = f"{name}: {_python_type(field, definitions)}"
-        if name not in required:
-            default = field.get("default")
-            parameter += f" = {default!r}"
-        parameters.append(parameter)
+        kind = _python_type(field, definitions)
+        default = "" if name in required else f" = {field.get('default')!r}"
+        parameters.append(f"{name}: {kind}{default}")
     listed = ", ".join(parameters)
-    line = f"{function_name(node.name)}({listed}) -> {_answer(node)}"
+    name = function_name(node.name)
+    line = f"{name}({listed}) -> {_answer(node)}"
     summary = " ".join(spec.description.split())
+    if not summary:
+        return line
     if len(summary) > LONG:
         summary = f"{summary[:LONG]}..."
-    return f"{line}: {summary}" if summary else line
+    return f"{line}: {summary}"
 
 
 _PLAIN_TYPES = {
@@ -116,15 +117,18 @@ def _python_type(schema: object, definitions: JsonSchema, depth: int = 0) -> str
 def _object_type(schema: Mapping[object, Any], definitions: JsonSchema, depth: int) -> str:
     """An object with fields as `{"name": str}`, one with any keys as `dict[str, int]`."""
     properties = schema.get("properties")
+    below = depth + 1
     if properties:
         fields: list[str] = []
         for name, field in properties.items():
-            fields.append(f'"{name}": {_python_type(field, definitions, depth + 1)}')
+            kind = _python_type(field, definitions, below)
+            fields.append(f'"{name}": {kind}')
         listed = ", ".join(fields)
         return f"{{{listed}}}"
     values = schema.get("additionalProperties")
     if isinstance(values, Mapping):
-        return f"dict[str, {_python_type(values, definitions, depth + 1)}]"
+        kind = _python_type(values, definitions, below)
+        return f"dict[str, {kind}]"
     return "dict"
 
 

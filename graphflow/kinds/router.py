@@ -230,10 +230,12 @@ class Router(Node[In, Out]):
     def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What its prompt names that its messages do not have, and guards that may leave a message without a way."""
         problems: list[str] = []
+        message_types = list(incoming)
         for router in (self, *self.cascade):
             if router.prompt is not None:
-                problems += router.prompt.prove(list(incoming), deps)
-        if self.rule is None and len(labels_in(self.output)) < 2:
+                problems += router.prompt.prove(message_types, deps)
+        labels = labels_in(self.output)
+        if self.rule is None and len(labels) < 2:
             problems.append(f"router {self.name!r} has one label only; give it otherwise='a label', or make it a stage")
         if not self.may_abstain:
             problems += self._gaps()
@@ -302,11 +304,12 @@ class Router(Node[In, Out]):
         for stage in self.cascade:
             decision = await stage._decide(message, ctx)
             reasons.append(f"{stage.name}: {decision.reason}")
+            reason = "; ".join(reasons)
             if decision.choice is not None:  # what the others had is of no interest any more
                 label = str(_plain(decision.choice))
-                return Decision(label, "; ".join(reasons), decision.scores)
+                return Decision(label, reason, decision.scores)
             scores = scores or decision.scores
-        return Decision(None, "; ".join(reasons), scores)
+        return Decision(None, reason, scores)
 
 
 AnyRouter: TypeAlias = Router[Any, Any]

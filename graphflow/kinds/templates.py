@@ -250,10 +250,14 @@ def _check_product(left: object, right: object) -> None:
         return
     if isinstance(left, (str, bytes)):
         check_size(len(left) * right)
-    elif isinstance(left, (list, tuple)) and len(left) * right > ITEMS:
-        raise TooMuch(f"a list would have more than {ITEMS} items; make a shorter one")
-    elif isinstance(left, int) and left.bit_length() + right.bit_length() > BITS:
-        raise _too_many_digits()
+    elif isinstance(left, (list, tuple)):
+        items = len(left) * right
+        if items > ITEMS:
+            raise TooMuch(f"a list would have more than {ITEMS} items; make a shorter one")
+    elif isinstance(left, int):
+        bits = left.bit_length() + right.bit_length()
+        if bits > BITS:
+            raise _too_many_digits()
 
 
 def _check_power(base: object, exponent: object) -> None:
@@ -292,7 +296,8 @@ def _check_method(owner: Any, name: str, given: Arguments) -> None:
 
 
 def _check_tabs(text: Any, given: Arguments) -> None:
-    width = max((abs(number) for number in given if isinstance(number, int)), default=8)
+    widths = [abs(number) for number in given if isinstance(number, int)]
+    width = max(widths, default=8)
     check_size(len(text) + text.count("\t") * width)
 
 
@@ -400,7 +405,8 @@ def _width(indent: int | str) -> int:
 
 def _check_json(value: object, given: Arguments) -> None:
     """Every item stands in a line of its own where an indent is given, as many times indented as it is deep."""
-    width = _widest([each if isinstance(each, int) else str(each) for each in given if each is not None], 0)
+    indents = [each if isinstance(each, int) else str(each) for each in given if each is not None]
+    width = _widest(indents, 0)
     size = 0
     todo: list[tuple[object, int]] = [(value, 0)]
     while todo:

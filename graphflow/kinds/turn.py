@@ -179,13 +179,11 @@ def _hand_over(
 def _conversation(reply: Reply, results: dict[int, ToolResult], earlier: Sequence[Turn]) -> tuple[Turn, ...]:
     """The conversation that travels: without the call that hands it over, which nobody answers."""
     places = sorted(results)
-    if places:
-        calls = tuple(reply.calls[place] for place in places)
-        answers = ToolTurn(tuple(results[place] for place in places))
-        return (*earlier, AssistantTurn(reply.text, calls), answers)
-    if reply.text:
-        return (*earlier, AssistantTurn(reply.text))
-    return tuple(earlier)
+    if not places:
+        return (*earlier, AssistantTurn(reply.text)) if reply.text else tuple(earlier)
+    calls = [reply.calls[place] for place in places]
+    answers = [results[place] for place in places]
+    return (*earlier, AssistantTurn(reply.text, tuple(calls)), ToolTurn(tuple(answers)))
 
 
 async def _results(

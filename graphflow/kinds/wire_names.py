@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from unicodedata import normalize
@@ -66,13 +66,18 @@ class WireNames:
                 alike.setdefault(_stem(name), []).append(name)
         for stem, odd in alike.items():
             self._all_fit = False
-            # The digest is only there to tell names apart; where nothing is like it, a name stays readable.
-            is_free = stem != "" and stem not in self._names
-            if is_free and len(odd) == 1:
-                self._give(odd[0], stem)
-                continue
-            for name in odd:
-                self._give(name, self._digested(stem or "tool", name))
+            self._spell(stem, odd)
+
+    def _spell(self, stem: str, names: Sequence[str]) -> None:
+        """Spells names that read like this stem."""
+        # The digest is only there to tell names apart; where nothing is like it, a name stays readable.
+        is_free = stem != "" and stem not in self._names
+        if is_free and len(names) == 1:
+            self._give(names[0], stem)
+            return
+        for name in names:
+            spelling = self._digested(stem or "tool", name)
+            self._give(name, spelling)
 
     def _give(self, name: str, spelling: str) -> None:
         self._spellings[name] = spelling
@@ -113,10 +118,12 @@ class WireNames:
         """Puts the names that the user wrote into a reply."""
         if not reply.calls:
             return
-        self.learn(call.name for call in reply.calls if call.name not in self._names)
-        if not self._all_fit:
-            reply.parts = tuple(map(self._read_part, reply.parts))
-            reply.calls = tuple(map(self._read_call, reply.calls))
+        names = [call.name for call in reply.calls]
+        self.learn(name for name in names if name not in self._names)
+        if self._all_fit:
+            return
+        reply.parts = tuple(map(self._read_part, reply.parts))
+        reply.calls = tuple(map(self._read_call, reply.calls))
 
     def _read_part(self, part: Part) -> Part:
         return self._read_call(part) if type(part) is ToolCall else part
