@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from graphflow.concurrency import in_thread
+from graphflow.declaration.node import AnyNode
 from graphflow.errors import ServerFailed, ToolError
 from graphflow.mcp.schema import problems_of
 from graphflow.mcp.session import CLOSED, FORGOTTEN, STAND_INS, Session, protocol_problem
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult, Tool
 
     from graphflow.mcp.elicitation import Elicitation
-    from graphflow.mcp.server import MCP
-    from graphflow.mcp.tools import ServerTool
+    from graphflow.mcp.remote import RemoteServer
 
 ENDED = ("Connection closed", "SSE stream ended without a response")
 """What the SDK says with that code; servers use it for errors of their own, too."""
@@ -53,10 +53,10 @@ class Connection:
         nodes: these as nodes.
     """
 
-    def __init__(self, server: MCP) -> None:
+    def __init__(self, server: RemoteServer) -> None:
         self.server = server
         self.listed: tuple[Tool, ...] = ()
-        self.nodes: tuple[ServerTool, ...] = ()
+        self.nodes: tuple[AnyNode, ...] = ()
         self._output_schemas: dict[str, Any] = {}
         self._session: Session | None = None
         self._closing: set[Session] = set()

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from mcp.client.session import ClientRequestContext, ElicitationFnT
     from mcp_types import ElicitRequestParams, ElicitResult, ErrorData
 
-    from graphflow.mcp.server import MCP
-
 Ask = Callable[[str, "Elicitation"], Awaitable[dict[str, Any] | bool | None]]
 """Asks a person: the server's name, and the question. A dict = the answers, True = yes, False = no, None = never mind."""
 
@@ -38,16 +36,16 @@ class Elicitation(Message):
     url: str = ""
 
 
-def asker(server: MCP, ask: Ask) -> ElicitationFnT:
-    """What the SDK calls when the server asks; `ask` reaches the person."""
+def asker(server: str, ask: Ask) -> ElicitationFnT:
+    """What the SDK calls when the server of that name asks; `ask` reaches the person."""
     from mcp_types import INTERNAL_ERROR, ElicitResult, ErrorData
 
     async def ask_person(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
         schema = getattr(params, "requested_schema", None) or {}
         url = getattr(params, "url", "") or ""
-        question = Elicitation(server=server.name, message=params.message, fields=schema, url=url)
+        question = Elicitation(server=server, message=params.message, fields=schema, url=url)
         try:
-            answer = await ask(server.name, question)
+            answer = await ask(server, question)
         except Exception as error:
             reason = f"nobody could be asked: {type(error).__name__}: {error_text(error)}"
             return ErrorData(code=INTERNAL_ERROR, message=scrub(reason))

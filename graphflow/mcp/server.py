@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 from urllib.parse import urlsplit
 
 from graphflow.concurrency import in_thread
-from graphflow.declaration.node import Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError, MissingExtra, ServerFailed
 from graphflow.mcp.connection import Connection
@@ -223,7 +223,7 @@ class Tools:
         self.connection = connection
 
     @property
-    def nodes(self) -> tuple[ServerTool, ...]:
+    def nodes(self) -> tuple[AnyNode, ...]:
         """Its tools as it last listed them."""
         return self.connection.nodes
 

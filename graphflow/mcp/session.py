@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mcp_types import Tool
 
     from graphflow.mcp.elicitation import Ask
-    from graphflow.mcp.server import MCP
+    from graphflow.mcp.remote import RemoteServer
 
 MAX_PAGES = 100
 """Pages of a listing at most: a server whose pages never end hangs nobody (the SDK caps its own walks likewise)."""
@@ -57,7 +57,7 @@ class Session:
         lost: set when nobody listens any more at the other end.
     """
 
-    def __init__(self, server: MCP, take_tools: TakeTools, ask: Ask) -> None:
+    def __init__(self, server: RemoteServer, take_tools: TakeTools, ask: Ask) -> None:
         loop = asyncio.get_running_loop()
         self.server = server
         self.client: Client | None = None
@@ -167,7 +167,7 @@ class Session:
             client_info=Implementation(name="graphflow", version=__version__),
             message_handler=note,
             mode="legacy" if self.server.handshake else "auto",
-            elicitation_callback=asker(self.server, self._ask) if can_ask else None,
+            elicitation_callback=asker(self.server.name, self._ask) if can_ask else None,
         )
 
     def _changed(self) -> None:

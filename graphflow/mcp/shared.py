@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
     from graphflow.mcp.elicitation import Elicitation
-    from graphflow.mcp.server import MCP
+    from graphflow.mcp.remote import RemoteServer
 
 T = TypeVar("T")
 Work = Callable[[], Coroutine[Any, Any, T]]
@@ -102,14 +102,14 @@ class LoopThread:
 
 
 SERVERS = LoopThread()
-_connections: dict[MCP, SharedConnection] = {}
+_connections: dict[RemoteServer, SharedConnection] = {}
 _lock = threading.Lock()
 
 
 class SharedConnection(Connection):
     """A connection on the loop of its own that loops of all threads may use."""
 
-    def __init__(self, server: MCP) -> None:
+    def __init__(self, server: RemoteServer) -> None:
         super().__init__(server)
         self._callers: list[asyncio.AbstractEventLoop] = []
         """Loops that have a call under way, the latest last."""
@@ -161,7 +161,7 @@ def _crossing(listen: ProgressFnT, caller: asyncio.AbstractEventLoop) -> Progres
     return report
 
 
-def shared(server: MCP) -> SharedConnection:
+def shared(server: RemoteServer) -> SharedConnection:
     """The connection to a server that all runs of the process share."""
     with _lock:
         if server not in _connections:

@@ -17,7 +17,7 @@ from graphflow.mcp.tail import Tail
 from graphflow.redaction import scrub
 
 if TYPE_CHECKING:
-    from graphflow.mcp.server import MCP
+    from graphflow.mcp.remote import RemoteServer
 
 Streams = tuple[Any, Any]
 """What a server says, and what is said to it; the SDK's streams, whose types depend on its version."""
@@ -90,7 +90,7 @@ def _brief(record: logging.LogRecord) -> bool:
 
 
 @asynccontextmanager
-async def transport_of(server: MCP, transport: Transport, ended: Callable[[], None]) -> AsyncIterator[Streams]:
+async def transport_of(server: RemoteServer, transport: Transport, ended: Callable[[], None]) -> AsyncIterator[Streams]:
     """The two streams of a server."""
     streams = _process(server, transport) if server.command else _http(server, transport)
     async with streams as (reading, writing):
@@ -98,7 +98,7 @@ async def transport_of(server: MCP, transport: Transport, ended: Callable[[], No
 
 
 @asynccontextmanager
-async def _process(server: MCP, transport: Transport) -> AsyncIterator[Streams]:
+async def _process(server: RemoteServer, transport: Transport) -> AsyncIterator[Streams]:
     from mcp import StdioServerParameters, stdio_client
 
     logging.getLogger("mcp.client.stdio").addFilter(_brief)  # the same one again is not added
@@ -115,7 +115,7 @@ async def _process(server: MCP, transport: Transport) -> AsyncIterator[Streams]:
 
 
 @asynccontextmanager
-async def _http(server: MCP, transport: Transport) -> AsyncIterator[Streams]:
+async def _http(server: RemoteServer, transport: Transport) -> AsyncIterator[Streams]:
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
