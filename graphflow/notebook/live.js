@@ -46,11 +46,11 @@ const APPLY = {
     state.last = "the start";
     note(state, home, { label, given });
   },
-  x: (state, [, , , home, status, told]) => {
+  x: (state, [, , , home, status, answer]) => {
     state.status = status;
     state.last = "the end";
     state.speaking.clear();
-    note(state, home, { label: status, given: told });
+    note(state, home, { label: status, given: answer });
   },
   "+": (state, [at, , id, home, label, given, number, edge]) => {
     if (id) nodeOf(state, id).running++;
@@ -59,7 +59,7 @@ const APPLY = {
     note(state, home, entry);
     state.open.set(number, entry);
   },
-  ".": (state, [, , id, home, label, told, number, how, seconds]) => {
+  ".": (state, [, , id, home, label, answer, number, how, seconds]) => {
     if (id) {
       const node = nodeOf(state, id);
       node.running = Math.max(0, node.running - 1);
@@ -67,7 +67,7 @@ const APPLY = {
     }
     const entry = state.open.get(number) || { label, number };
     state.open.delete(number);
-    Object.assign(entry, { told, how, seconds });
+    Object.assign(entry, { answer, how, seconds });
     if (entry.at === undefined) note(state, home, entry);
     silence(state, number);
   },
@@ -75,17 +75,17 @@ const APPLY = {
     if (id) nodeOf(state, id).skipped++;
     note(state, home, { label, how: "skipped", given });
   },
-  "?": (state, [, , id, home, label, told, key]) => {
+  "?": (state, [, , id, home, label, answer, key]) => {
     if (id) nodeOf(state, id).asking++;
-    const entry = { label, how: "asking", told };
+    const entry = { label, how: "asking", answer };
     state.asked.set(key, entry);
     note(state, home, entry);
   },
-  "!": (state, [, , id, , , told, key]) => {
+  "!": (state, [, , id, , , answer, key]) => {
     if (id) nodeOf(state, id).asking = Math.max(0, nodeOf(state, id).asking - 1);
     const entry = state.asked.get(key);
     state.asked.delete(key);
-    if (entry) Object.assign(entry, { how: "answered", told });
+    if (entry) Object.assign(entry, { how: "answered", answer });
   },
   ">": (state, row) => {
     if (!row[6]) use(state, row[5]);
@@ -98,7 +98,7 @@ const APPLY = {
   },
   m: (state, [, , , home, label, text, model, , number, question]) => {
     state.speaking.delete(`${number} ${question}`);
-    if (text) note(state, home, { label: `${label}: ${model}`, how: "model", told: text });
+    if (text) note(state, home, { label: `${label}: ${model}`, how: "model", answer: text });
   },
   w: (state, [, , , home, label, given]) => note(state, home, { label, how: "tried again", given }),
 };
@@ -322,8 +322,8 @@ class View {
     const node = this.store.state.nodes.get(id);
     const name = stateName(node);
     const ended = node ? node.done + node.failed + node.cancelled : 0;
-    const told = name === "running" ? node.running : name === "asking" ? node.asking : ended;
-    const shown = name === "waiting" ? "" : name + told;
+    const count = name === "running" ? node.running : name === "asking" ? node.asking : ended;
+    const shown = name === "waiting" ? "" : name + count;
     if (shown === drawn.shown) return;
     drawn.shown = shown;
     for (const group of drawn.groups) {
@@ -331,7 +331,7 @@ class View {
       group.dataset.state = name;
     }
     if (!drawn.badge) return; // not laid out yet
-    drawn.badge.textContent = name === "waiting" ? "" : SIGNS[name] + (told > 1 ? told : "");
+    drawn.badge.textContent = name === "waiting" ? "" : SIGNS[name] + (count > 1 ? count : "");
     const ink = { running: "run", asking: "ask", done: "done", mixed: "fail", failed: "fail" }[name] || "off";
     drawn.badge.style.fill = `var(--gl-${ink})`;
   }
@@ -380,11 +380,11 @@ class View {
 
   paintSide() {
     const { state, picked } = this.store;
-    const told = [...state.speaking.values()].slice(-4);
-    const names = told.map((speaker) => speaker.label);
+    const speakers = [...state.speaking.values()].slice(-4);
+    const names = speakers.map((speaker) => speaker.label);
     const apart = (speaker) => (names.indexOf(speaker.label) === names.lastIndexOf(speaker.label) ? "" : ` #${speaker.number.split(/[.c]/)[1]}`);
     this.now.replaceChildren();
-    for (const speaker of told) {
+    for (const speaker of speakers) {
       const say = make("div", this.now, "gf-say");
       make("b", say, "", speaker.label + apart(speaker) + (speaker.channel === "text" ? "" : ` (${speaker.channel})`));
       make("span", say, "gf-dim", speaker.text);
@@ -409,7 +409,7 @@ class View {
     const head = make("div", box);
     make("span", head, "", (SIGNS[entry.how] ? SIGNS[entry.how] + " " : "") + (entry.label === nameOf(picked) ? entry.how || "" : entry.label));
     make("span", head, "gf-dim", entry.seconds === undefined ? "" : duration(entry.seconds));
-    for (const [what, text] of [["in", entry.given], ["out", entry.told]]) {
+    for (const [what, text] of [["in", entry.given], ["out", entry.answer]]) {
       if (text === undefined || text === "") continue;
       make("pre", box, "", text).dataset.what = what;
     }
