@@ -23,7 +23,6 @@ SLEEPS = {
     "notebook/test_live.py": "a walk that goes on for a while, so that frames are sent",
     "notebook/walks.py": "a walk whose bars have a length",
     "providers/raw_server.py": "a server, told how slow it is to be",
-    "providers/test_commands.py": "gives way again and again, until a timer is over that is far ahead",
     "providers/test_hostile.py": "programs that are stopped, at several moments",
     "runtime/test_soak.py": "cancels thousands of walks, each wherever it is by then",
     "strict/http.py": "a server, told how slow it is to be",
