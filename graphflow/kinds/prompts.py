@@ -68,46 +68,54 @@ class Prompt(Displayed):
         """
         from graphflow.kinds.templates import render
 
+        deps = ctx.deps
         view = {"depth": ctx.depth, "path": list(ctx.path), "session": ctx.session}
-        names = {**fields_of(message), "message": message, "deps": ctx.deps, "ctx": view}
+        names = {**fields_of(message), "message": message, "deps": deps, "ctx": view}
         try:
             return render(_compiled(self.source), names)
         except Exception as error:  # of jinja2, of Python within it, or of what a message does when it is written
             problem = _why(error)
-        if ctx.deps is None and "deps" in self.source:
+        if deps is None and "deps" in self.source:
             problem += " (deps is None: pass run(..., deps=...))"
         have = ", ".join(sorted(names))
-        raise PromptError(f"prompt{self._place()}: {problem}; a template here can use: {have}")
+        raise PromptError(f"{self._title()}: {problem}; a template here can use: {have}")
 
     def prove(self, kinds: Sequence[Type], deps: Type | None) -> list[str]:
         """What the template names that messages of these types do not have."""
         from jinja2 import TemplateSyntaxError, meta
 
+        title = self._title()
+        environment = _environment()
         try:
-            tree = _environment().parse(self.source)
+            tree = environment.parse(self.source)
             _compiled(self.source)  # finds filters that do not exist, and what is nested too deep
         except TemplateSyntaxError as error:
-            return [f"prompt{self._place()} line {error.lineno}: {error.message}"]
+            return [f"{title} line {error.lineno}: {error.message}"]
         except (RecursionError, SyntaxError, ValueError, MemoryError) as error:
-            return [f"prompt{self._place()} cannot be compiled: {_why(error)}"]
-        # What a loop or a `set` declares is the template's own.
-        used = meta.find_undeclared_variables(tree) - ALWAYS - set(_environment().globals)
+            return [f"{title} cannot be compiled: {_why(error)}"]
+        used = meta.find_undeclared_variables(tree)  # what a loop or a `set` declares is the template's own
+        used -= ALWAYS
+        used -= environment.globals.keys()
         problems: list[str] = []
         for kind in dict.fromkeys(kinds):
             problems += self._prove_names(used, kind)
-        return problems + self._prove_attributes(tree, kinds, deps)
+        problems += self._prove_attributes(tree, kinds, deps)
+        return problems
 
     def _prove_names(self, used: Set[str], kind: Type) -> list[str]:
         """Names that a message of this type does not bring."""
         have = known_fields(kind)
         if have is None:
             return []
+        title = self._title()
+        owner = type_name(kind)
         listed = ", ".join(sorted(have)) or "none"
         problems: list[str] = []
         for name in sorted(used - have):
-            lacking = f"{type_name(kind)} has no such field{_near(name, have)}"
+            near = _near(name, have)
             problems.append(
-                f"prompt{self._place()} uses {{{{ {name} }}}}, and {lacking}; it has: {listed} (and message, deps, ctx)"
+                f"{title} uses {{{{ {name} }}}}, and {owner} has no such field{near}; "
+                f"it has: {listed} (and message, deps, ctx)"
             )
         return problems
 
@@ -118,20 +126,17 @@ class Prompt(Displayed):
         owners: dict[str, list[Type]] = {"message": list(kinds)}
         if deps is not None:
             owners["deps"] = [deps]
-        have = ", ".join(sorted(CONTEXT_FIELDS))
         problems: list[str] = []
         for access in tree.find_all(nodes.Getattr):
             owner = access.node
             if not isinstance(owner, nodes.Name):
                 continue  # of a value that is only known at run time
-            name = access.attr
-            where = f"prompt{self._place()} uses {owner.name}.{name}"
-            if owner.name == "ctx" and name not in CONTEXT_FIELDS:
-                problems.append(f"{where}; ctx has: {have}")
+            use = f"{self._title()} uses {owner.name}.{access.attr}"
+            if owner.name == "ctx" and access.attr not in CONTEXT_FIELDS:
+                have = ", ".join(sorted(CONTEXT_FIELDS))
+                problems.append(f"{use}; ctx has: {have}")
             for kind in owners.get(owner.name, ()):
-                if not _may_have(kind, name):
-                    near = _near(name, known_fields(kind) or frozenset())
-                    problems.append(f"{where}, and {type_name(kind)} has no {name!r}{near}")
+                problems += _lacking(use, kind, access.attr)
         return problems
 
     @property
@@ -145,8 +150,8 @@ class Prompt(Displayed):
             return []
         return sorted(meta.find_undeclared_variables(tree) - set(_environment().globals))
 
-    def _place(self) -> str:
-        return f" {self.where!r}" if self.where else ""
+    def _title(self) -> str:
+        return f"prompt {self.where!r}" if self.where else "prompt"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Prompt) and other.source == self.source
@@ -214,6 +219,14 @@ def _arm_fields(arm: Type) -> frozenset[str] | None:
     if dataclasses.is_dataclass(arm):
         return frozenset(field.name for field in dataclasses.fields(arm))
     return None if issubclass(arm, Mapping) else frozenset({"text"})
+
+
+def _lacking(use: str, owner: Type, name: str) -> list[str]:
+    """What is wrong with a use of an attribute that values of a type do not have."""
+    if _may_have(owner, name):
+        return []
+    near = _near(name, known_fields(owner) or frozenset())
+    return [f"{use}, and {type_name(owner)} has no {name!r}{near}"]
 
 
 def _may_have(owner: Type, name: str) -> bool:

@@ -162,18 +162,19 @@ class Skills(Tool[Any, str]):
     def _read(self, asked: Any) -> str:
         """The text of a skill, or of a file of it, from where the model wants to go on."""
         skill = self._skill(asked.skill)
-        if asked.file not in ("", HEAD):
-            text = _text(_file(skill, asked.file))
-            more = ""
-        else:
+        if asked.file in ("", HEAD):
             _, body = _parts(_text(_file(skill, HEAD)))
             text = body.strip()
             more = _listed(skill)
+        else:
+            text = _text(_file(skill, asked.file))
+            more = ""
+        start: int = asked.start
         room = self.output_limit - len(more) - 200
-        end = asked.start + max(1, room)
+        end = start + max(1, room)
         if end < len(text):
             more = f"\n[cut at character {end} of {len(text)}; go on with start={end}]{more}"
-        return text[asked.start : end] + more
+        return text[start:end] + more
 
     async def _run(self, asked: Any, ctx: Context) -> Any:
         """Hands a script to the runner: a call along its edge."""
@@ -276,12 +277,13 @@ def _read_skill(folder: Path, *, nested: bool) -> Skill:
         target = str(folder.resolve())
         raise ToolError(f"{folder} is a link; give the folder that it leads to, Skills({target!r}, ...)")
     root = folder.resolve()
+    file = folder / HEAD
     try:
         head, _ = _parts(_text(root / HEAD))
         name = _checked_name(head.get("name"), root.name)
         description = _checked_description(head.get("description"))
     except ToolError as error:
-        raise ToolError(f"{folder / HEAD}: {error}") from None
+        raise ToolError(f"{file}: {error}") from None
     return Skill(name, description, root)
 
 
