@@ -325,7 +325,7 @@ class _Dialogue:
         joined = self.ctx.frame.conversation
         if joined is None and not self.handed:
             return ()
-        settled = () if joined is None else joined.settled()
+        settled = () if joined is None else joined.all_turns()
         return without_unknown_calls([*settled, *self.handed], [spec.name for spec in self.offer.specs])
 
     def _user_turn(self, message: Any) -> UserTurn:

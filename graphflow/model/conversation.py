@@ -43,7 +43,7 @@ class Conversation:
         self.lock = asyncio.Lock()
         self._asides: list[_Aside] = []
 
-    def settled(self) -> list[Turn]:
+    def all_turns(self) -> list[Turn]:
         """Everything that has been said, in order, answered calls only."""
         turns: list[Turn] = []
         asides = list(self._asides)

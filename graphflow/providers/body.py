@@ -31,7 +31,7 @@ def render_body(wire: Wire, dialect: Dialect, request: Request, model: str, stre
     messages = [encode(message) for message in wire.render_system(request, dialect)]
     before: Turn | None = None
     for turn in request.turns:
-        encoded = _encoded(wire, dialect, turn, before)
+        encoded = _bytes_of(wire, dialect, turn, before)
         if encoded:
             messages.append(encoded)
         before = turn
@@ -44,7 +44,7 @@ def render_body(wire: Wire, dialect: Dialect, request: Request, model: str, stre
     return b'%b"%b":[%b]}' % (opening, name, b",".join(messages))
 
 
-def _encoded(wire: Wire, dialect: Dialect, turn: Turn, before: Turn | None) -> bytes:
+def _bytes_of(wire: Wire, dialect: Dialect, turn: Turn, before: Turn | None) -> bytes:
     """The messages of a turn, with commas between them; kept beside it from the first time on."""
     key = dialect.name
     if dialect.bridge and isinstance(turn, UserTurn) and isinstance(before, ToolTurn):

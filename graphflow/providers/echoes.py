@@ -26,20 +26,20 @@ def hide(error: ModelError, secret: str, label: str) -> None:
         pattern = rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
     mark = f"[{label}]"
 
-    def cleaned(text: str) -> str:
+    def clean(text: str) -> str:
         text = re.sub(pattern, lambda _: mark, text)  # a function: in a text `\1` would mean a group
         for start in _starts(secret):
             text = text.replace(start + CUT, mark + CUT)
         return text
 
     [text] = error.args
-    text = cleaned(text)
+    text = clean(text)
     error.args = (text,)
-    hints = map(cleaned, error.hints)
+    hints = map(clean, error.hints)
     error.hints = tuple(hints)
     for name in _QUOTED:
         quoted = getattr(error, name)
-        quoted = cleaned(str(quoted))
+        quoted = clean(str(quoted))
         setattr(error, name, quoted)
 
 

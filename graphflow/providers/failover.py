@@ -82,14 +82,14 @@ class Failover:
         self.members = [_Member(model, last=False) for model in models]
         self.members[-1].last = True
         self.on = (on,) if isinstance(on, type) else tuple(on)
-        self.route = {kind: self._routed(model) for kind, model in (route or {}).items()}
+        self.route = {kind: self._member_for(model) for kind, model in (route or {}).items()}
         self.cooldown_s = cooldown_s
         self.restart = restart
         self.clock = clock
         names = ", ".join(member.name for member in self.members)
         self.name = f"failover({names})"
 
-    def _routed(self, model: Model | str) -> _Member:
+    def _member_for(self, model: Model | str) -> _Member:
         """The member that a route leads to: one of those in line, if it is the very same."""
         for member in self.members:
             if member.given is model or member.given == model:

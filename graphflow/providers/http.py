@@ -171,7 +171,7 @@ async def get(
     try:
         sender = await client()
     except (ImportError, OSError, TypeError, ValueError) as error:
-        raise _failed(provider, url, Unsendable(type(error).__name__, str(error)), timeouts) from None
+        raise _send_error(provider, url, Unsendable(type(error).__name__, str(error)), timeouts) from None
     try:
         trace = {"trace": keep_alive}
         async with sender.stream("GET", url, headers=dict(headers), timeout=limit, extensions=trace) as response:
@@ -181,9 +181,9 @@ async def get(
                     break
             return response.status_code, response.headers, bytes(body)
     except httpx.TimeoutException:
-        failure: ModelError = _late(provider, "first", timeouts)
+        failure: ModelError = _timeout_error(provider, "first", timeouts)
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        failure = _failed(provider, url, error, timeouts)
+        failure = _send_error(provider, url, error, timeouts)
     raise failure
 
 
@@ -294,9 +294,9 @@ async def exchange(call: Call, reader: ReplyReader, timeouts: Timeouts) -> Async
     except asyncio.CancelledError:
         if not watch.took_back():
             raise
-        failure = _late(reader.provider, watch.phase, timeouts)
+        failure = _timeout_error(reader.provider, watch.phase, timeouts)
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, Unsendable) as error:
-        failure = _failed(reader.provider, call.url, error, timeouts)
+        failure = _send_error(reader.provider, call.url, error, timeouts)
     finally:
         watch.close()
         await pieces.aclose()
@@ -389,7 +389,7 @@ class _Pieces:
             await self.response.aclose()
 
 
-def _late(provider: str, phase: str, timeouts: Timeouts) -> ModelTimeout:
+def _timeout_error(provider: str, phase: str, timeouts: Timeouts) -> ModelTimeout:
     match phase:
         case "first":
             what = f"it did not begin to answer within first_s={timeouts.first_s:g} s"
@@ -404,7 +404,7 @@ def _late(provider: str, phase: str, timeouts: Timeouts) -> ModelTimeout:
     return error
 
 
-def _failed(provider: str, url: str, error: Exception, timeouts: Timeouts) -> ModelError:
+def _send_error(provider: str, url: str, error: Exception, timeouts: Timeouts) -> ModelError:
     import httpx
 
     where = _host(url)

@@ -116,7 +116,7 @@ class ReplyReader:
             raise self.failure
         self.total += len(piece)
         if self.total > self.max_reply_bytes:
-            raise self._malformed(f"the reply is larger than {self.max_reply_bytes} bytes")
+            raise self._malformed_reply(f"the reply is larger than {self.max_reply_bytes} bytes")
         if not self.streaming:
             piece = self._sniff(piece)
             if not piece:
@@ -151,10 +151,10 @@ class ReplyReader:
                 return self._whole(body)
             events = self._last(body)
             if self.failure is None:
-                events += self._ended(events)
+                events += self._events_at_end(events)
             return events
         except ModelError as error:
-            raise self._placed(error) from None
+            raise self._with_place(error) from None
 
     # -- framing -------------------------------------------------------------------------------------------------------
     def _sniff(self, piece: bytes) -> bytes:
@@ -262,7 +262,7 @@ class ReplyReader:
 
         They were paid for: a limit in dollars counts them, whatever became of the answer.
         """
-        self.failure = self._placed(error)
+        self.failure = self._with_place(error)
         try:
             spent = self.parser.spent
             if spent is not None:
@@ -270,7 +270,7 @@ class ReplyReader:
         except (ModelError, *ODD):
             pass  # a broken count on top of a failure is not news
 
-    def _ended(self, events: list[ModelEvent]) -> list[ModelEvent]:
+    def _events_at_end(self, events: list[ModelEvent]) -> list[ModelEvent]:
         try:
             return check_events(self.parser.end())
         except ModelError as error:
@@ -318,15 +318,15 @@ class ReplyReader:
             raise
         except ODD as error:
             raise _odd(error, body) from None
-        return events + self._ended(events)
+        return events + self._events_at_end(events)
 
     def _too_large(self) -> MalformedReply:
-        return self._malformed(f"one event is larger than {self.max_event_bytes} bytes")
+        return self._malformed_reply(f"one event is larger than {self.max_event_bytes} bytes")
 
-    def _malformed(self, text: str) -> MalformedReply:
+    def _malformed_reply(self, text: str) -> MalformedReply:
         return MalformedReply(text, source=self.provider, provider=self.provider, status=self.status)
 
-    def _placed(self, error: ModelError) -> ModelError:
+    def _with_place(self, error: ModelError) -> ModelError:
         """The error with what only the reply as a whole knows."""
         if isinstance(error, MalformedReply):
             error.source = self.provider

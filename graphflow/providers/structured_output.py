@@ -87,7 +87,7 @@ class _Fitting:
             return [self.walk(item) for item in part]
         if not isinstance(part, dict):
             return part
-        shape = _narrowed(part, self.flavour)
+        shape = _narrow(part, self.flavour)
         # A schema that is open anywhere is not strict as a whole, and is still narrowed: all of it is rendered.
         if _is_open(shape):
             self.is_strict = False
@@ -133,7 +133,7 @@ def _is_open(shape: Json) -> bool:
     return shape.get("type") == "array" and not has_items
 
 
-def _narrowed(part: Json, flavour: Flavour) -> Json:
+def _narrow(part: Json, flavour: Flavour) -> Json:
     """A part of a schema without the keywords that a flavour lacks: its description says them to the model."""
     beyond = _BEYOND[flavour] & part.keys()
     if not beyond:

@@ -32,7 +32,7 @@ def begin_background(invocation: Invocation, work: Work) -> Background:
     assert call is not None  # on an arrow nothing is in the background
     if call.conversation is not None:
         # As it is now, not as it will be when the call comes to look at it.
-        call.conversation = Conversation(call.conversation.settled())
+        call.conversation = Conversation(call.conversation.all_turns())
     handle = _new_handle(frame, node.name)
     background = Background(handle=handle, node=node.name)
     frame.shared.backgrounds[handle] = background

@@ -180,7 +180,7 @@ def _conversation_for(invocation: Invocation) -> Conversation | None:
         return None
     if node.isolation == "shared":
         return call.conversation
-    return Conversation(call.conversation.settled())
+    return Conversation(call.conversation.all_turns())
 
 
 SHELL = Shell(call, enter)

@@ -82,7 +82,7 @@ async def talk(
     program: Program, call: Invocation, folder: str, timeouts: Timeouts, lines: Lines
 ) -> AsyncGenerator[ModelEvent, None]:
     """Runs the tool once and yields the events of its output."""
-    process = await _started(_start(program, call, folder))
+    process = await _start_safely(_start(program, call, folder))
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
@@ -93,7 +93,7 @@ async def talk(
     grace_s = GRACE_S
     try:
         while not lines.done:
-            async with waits.limited():
+            async with waits.within_limit():
                 line = await process.stdout.readline()
             if not line:
                 break
@@ -102,7 +102,7 @@ async def talk(
                 yield event
         code = 0
         if not lines.done:  # the exit code matters only where the lines have not said how it ended
-            async with waits.limited():
+            async with waits.within_limit():
                 code = await process.wait()
         for event in _last_events(lines, code, await _complaint(complaint), program.tool):
             yield event
@@ -133,7 +133,7 @@ class _Waits:
             self.end = self.time() + timeouts.whole_s
 
     @asynccontextmanager
-    async def limited(self) -> AsyncIterator[None]:
+    async def within_limit(self) -> AsyncIterator[None]:
         """A wait that ends in `ModelTimeout`."""
         limit_s, phase = self._limit()
         try:
@@ -243,7 +243,7 @@ async def _start(program: Program, call: Invocation, folder: str) -> asyncio.sub
         ) from None
 
 
-async def _started(starting: Coroutine[Any, Any, asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
+async def _start_safely(starting: Coroutine[Any, Any, asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
     """The started process. Who is cancelled meanwhile still stops it: asyncio itself leaves a half-started one behind."""
     task = asyncio.ensure_future(starting)
     try:

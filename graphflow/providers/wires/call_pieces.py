@@ -72,7 +72,7 @@ class CallPieces:
             name: the tool's name, if the piece has one.
             arguments: the piece of the arguments itself.
         """
-        call = self._continued(number, id, name)
+        call = self._call_of(number, id, name)
         if call is not None and name and arguments.strip() and call.is_whole:
             if _is_repeated(call, id, arguments):
                 return []
@@ -86,7 +86,7 @@ class CallPieces:
             new_name = call.name = name
         return [CallDelta(call.index, name=new_name, arguments=arguments)]
 
-    def _continued(self, number: int, id: str, name: str) -> OpenCall | None:
+    def _call_of(self, number: int, id: str, name: str) -> OpenCall | None:
         """The call that a piece continues; None if it begins one."""
         if id in self.by_id:
             return self.by_id[id]

@@ -307,7 +307,7 @@ class GeminiParser:
         events: list[ModelEvent] = []
         if not self.opened:
             self.opened = True
-            events.append(_opened(data))
+            events.append(_opened_event(data))
         usage = data.get("usageMetadata")
         if usage and (not self.usage or any(_counts(usage))):  # a chunk of zeros at the end is none
             self.usage = usage
@@ -424,7 +424,7 @@ class GeminiParser:
         events.append(Kept("block", index, {"name": hosted_tool, "item": part}))
 
 
-def _opened(chunk: Json) -> Opened:
+def _opened_event(chunk: Json) -> Opened:
     model = chunk.get("modelVersion") or ""
     id = chunk.get("responseId") or ""
     return Opened(NAME, model, id)

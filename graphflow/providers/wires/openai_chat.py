@@ -343,7 +343,7 @@ class ChatParser:
         events: list[ModelEvent] = []
         if not self.opened:
             self.opened = True
-            events.append(self._opened(data))
+            events.append(self._opened_event(data))
         for choice in choices or ():
             if not choice.get("index"):  # several choices interleave; only the first is read
                 self._delta(choice.get("delta") or choice.get("message") or {}, events)
@@ -352,7 +352,7 @@ class ChatParser:
                     self._beside_delta(choice, data, events)
         return events
 
-    def _opened(self, data: Json) -> Opened:
+    def _opened_event(self, data: Json) -> Opened:
         model = data.get("model") or ""
         id = data.get("id") or ""
         return Opened(self.dialect.name, model, id)
@@ -411,7 +411,7 @@ class ChatParser:
                 if len(delta) == 1:  # nearly every chunk of a stream
                     return
             else:
-                self._typed(content, events)
+                self._typed_parts(content, events)
         details = delta.get("reasoning_details")
         if isinstance(details, list) and details:  # OpenRouter: signed or encrypted reasoning, wanted back as it came
             self.details += details
@@ -447,7 +447,7 @@ class ChatParser:
             self.part += 1
         events.append(TextDelta(text, self.part))
 
-    def _typed(self, parts: list[Json], events: list[ModelEvent]) -> None:
+    def _typed_parts(self, parts: list[Json], events: list[ModelEvent]) -> None:
         """Mistral's content while it thinks: a list of typed parts (docs.mistral.ai/capabilities/reasoning)."""
         for part in parts:
             text = part.get("text")
