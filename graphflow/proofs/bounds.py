@@ -54,22 +54,30 @@ class Bounds:
 def _table(counts: Mapping[str, Count]) -> list[str]:
     """A line for each name, the counts in a column."""
     width = max(map(len, counts), default=0)
-    return [f"  {name:<{width}}  {count}" for name, count in counts.items()]
+    lines: list[str] = []
+    for name, count in counts.items():
+        column = name.ljust(width)
+        lines.append(f"  {column}  {count}")
+    return lines
 
 
 def bound(graph: AnyGraph) -> Bounds:
     """What `bounds()` returns."""
     counts = count_activations(graph.proof)
     order = graph.proof.topology.order
-    numbers = sorted(range(len(graph.nodes)), key=order.__getitem__)
-    activations = {graph.nodes[number].name: counts[number] for number in numbers}
+    numbers = range(len(graph.nodes))
+    activations: dict[str, Count] = {}
+    for number in sorted(numbers, key=order.__getitem__):
+        name = graph.nodes[number].name
+        activations[name] = counts[number]
     ceiling = DEFAULT_DEPTH
     if graph.proof.limits.depth is not None:
         ceiling = graph.proof.limits.depth
     depth = 0
     calls: dict[str, Count] = {}
     for node in graph.nodes:
-        depth = max(depth, _depth_of(node, graph, (), ceiling))
+        below = _depth_of(node, graph, (), ceiling)
+        depth = max(depth, below)
         for name, count in _model_calls(node, graph, ()):
             calls[name] = activations[node.name] * count
     steps = _steps(graph, activations.values())
@@ -105,9 +113,11 @@ def _model_calls(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...]) -> list[
     for callee in graph.program.callees.get(target.name, ()):
         if callee.name in seen:
             continue
-        for name, count in _model_calls(callee, graph, (*seen, target.name, callee.name)):
-            path = name if " > " in name else f"{target.name} > {name}"
-            found.append((path, times * count))
+        path = (*seen, target.name, callee.name)
+        for name, count in _model_calls(callee, graph, path):
+            if " > " not in name:
+                name = f"{target.name} > {name}"
+            found.append((name, times * count))
     return found
 
 
@@ -129,7 +139,8 @@ def _depth_of(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...], ceiling: in
     for callee in graph.program.callees.get(target.name, ()):
         enters = callee.enters != "never"
         if callee.name not in seen:
-            below = _depth_of(callee, graph, (*seen, callee.name), ceiling)
+            path = (*seen, callee.name)
+            below = _depth_of(callee, graph, path, ceiling)
             called = max(called, below + enters)
         elif enters:
             called = ceiling
@@ -145,7 +156,7 @@ def _depth_of(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...], ceiling: in
 def _usd(graph: AnyGraph, calls: Mapping[str, Count]) -> float | None:
     """Every call with a full prompt and a full answer; None where a count, a price or a length is unknown."""
     models = [model for _, model in graph.models_needed(graph.model)]
-    if all(isinstance(model, str) and model.startswith("local:") for model in models):
+    if all(map(_is_local, models)):
         return 0.0
     # The context window bounds both what is read and what is written, at the highest rate that the price knows.
     dearest = 0.0
@@ -153,10 +164,16 @@ def _usd(graph: AnyGraph, calls: Mapping[str, Count]) -> float | None:
         price = price_of(model) if isinstance(model, str) else None
         if price is None or price.context is None:
             return None
-        dearest = max(dearest, price.cost(price.context, price.context))
+        cost = price.cost(price.context, price.context)
+        dearest = max(dearest, cost)
     times = 0
     for count in calls.values():
         if not count.finite:
             return None
         times += count.times
     return dearest * times
+
+
+def _is_local(model: object) -> bool:
+    """Whether a model runs on this machine, and costs nothing."""
+    return isinstance(model, str) and model.startswith("local:")

@@ -68,7 +68,7 @@ def _neighbours(node: AnyNode) -> Iterator[AnyNode]:
 
 def _is_wrapped(one: AnyNode, other: AnyNode) -> bool:
     """Whether one of two nodes stands within the other: a sub-agent has the name of its target."""
-    return any(inner == other for inner in one.within()) or any(inner == one for inner in other.within())
+    return other in one.within() or one in other.within()
 
 
 def _callees_of(node: AnyNode, names: dict[str, AnyNode], problems: Problems) -> list[AnyNode]:
@@ -115,7 +115,11 @@ def _check_clashes(node: AnyNode, callees: Iterable[AnyNode], problems: Problems
 def call_cycles(callees: Callees, limits: Limits) -> list[str]:
     """One fact for each cycle of calls, with what bounds it."""
     bound = DEFAULT_DEPTH if limits.depth is None else limits.depth
-    entering = {node.name for own in callees.values() for node in own if node.enters != "never"}
+    entering: set[str] = set()
+    for own in callees.values():
+        for node in own:
+            if node.enters != "never":
+                entering.add(node.name)
     facts: list[str] = []
     for around in _cycles(callees):
         cycle = " > ".join([*around, around[0]])
@@ -143,4 +147,5 @@ def _cycles(callees: Callees) -> Iterator[list[str]]:
                 yield path[path.index(callee.name) :]
             elif callee.name not in seen:
                 path.append(callee.name)
-                stack.append(iter(callees.get(callee.name, ())))
+                behind = callees.get(callee.name, ())
+                stack.append(iter(behind))

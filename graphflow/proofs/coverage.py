@@ -18,12 +18,15 @@ def check_coverage(wiring: Wiring, problems: Problems, *, acyclic: bool) -> None
     for number, leaving in enumerate(wiring.by_source):
         if number == wiring.end:
             continue
-        if len(leaving) == 1 and leaving[0].whole and leaving[0].edge.origin.guard is None:
-            continue  # by far the most common node: its only edge takes everything
+        if len(leaving) == 1:
+            only = leaving[0]
+            if only.whole and only.guard is None:
+                continue  # by far the most common node: its only edge takes everything
         _check_arms(wiring, number, leaving, problems)
     for number, node in enumerate(wiring.nodes):
         arriving = wiring.by_target[number]
-        if len(arriving) != 1 or len(node.ports) != 1 or arriving[0].collects:
+        simple = len(arriving) == 1 and len(node.ports) == 1
+        if not simple or arriving[0].collects:
             _check_ports(node, arriving, problems)
     # Where nothing goes round, an edge in and an edge out for every node are enough: a way back from edge to edge never
     # comes to the same node twice, so it ends, and only START has no edge in.
@@ -40,7 +43,8 @@ def _check_arms(wiring: Wiring, number: int, leaving: Iterable[TypedEdge], probl
         problems.add(f"{name!r} sends its message nowhere; write {name} >> END, or to the node that comes next")
         return
     takers = _Takers(answering, wiring.passes_input(number))
-    for unit in units_of(wiring.sent(number), labels=bool(takers.by_label)):
+    sent = wiring.sent(number)
+    for unit in units_of(sent, labels=bool(takers.by_label)):
         found = takers.of(unit)
         if not found:
             label = label_of(unit)
@@ -84,8 +88,10 @@ class _Takers:
             labelled = self.by_label.get(label, [])
         else:
             labelled = [edge for edges in self.by_label.values() for edge in edges]
-        candidates = [*labelled, *self.others]
-        takers = [edge for edge in candidates if covers(edge, unit, self.passes_input)]
+        takers: list[TypedEdge] = []
+        for edge in (*labelled, *self.others):
+            if covers(edge, unit, self.passes_input):
+                takers.append(edge)
         return sorted(takers, key=lambda edge: edge.index)
 
 
@@ -96,7 +102,8 @@ def _check_ports(node: AnyNode, arriving: Iterable[TypedEdge], problems: Problem
     for edge in arriving:
         writers.setdefault(edge.port, []).append(edge)
     if not writers:
-        problems.add(f"no edge leads to {node.name!r}; write ... >> {node.name}, or leave it out", node.where)
+        name = node.name
+        problems.add(f"no edge leads to {name!r}; write ... >> {name}, or leave it out", node.where)
         return
     for number, port in enumerate(node.ports):
         edges = writers.get(number, [])
@@ -111,7 +118,8 @@ def _check_ports(node: AnyNode, arriving: Iterable[TypedEdge], problems: Problem
 
 def _add_unfed(node: AnyNode, port: Port, writers: Mapping[int, Sequence[TypedEdge]], problems: Problems) -> None:
     """A port without a writer; if another of its type has two, one of these was probably meant for it."""
-    have = f"port {port.name!r} ({type_name(port.type)}) of {node.name!r} has no edge"
+    kind = type_name(port.type)
+    have = f"port {port.name!r} ({kind}) of {node.name!r} has no edge"
     aim = f"{node.name}.into({port.name!r})"
     for number, edges in writers.items():
         other = node.ports[number]
@@ -134,7 +142,8 @@ def _check_reach(wiring: Wiring, problems: Problems) -> None:
         leaving = wiring.by_source[number]
         if number < wiring.start and leaving:
             name = wiring.name(number)
-            targets = ", ".join(sorted({edge.edge.target.name for edge in leaving}))
+            names = {edge.edge.target.name for edge in leaving}
+            targets = ", ".join(sorted(names))
             problems.add(
                 f"{name!r} never leads to END (it leads to {targets}); every cycle needs an exit: "
                 f"write {name}[...] >> END or an arm to a node that ends",

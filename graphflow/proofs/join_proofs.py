@@ -19,13 +19,15 @@ def check_doubles(wiring: Wiring, exclusive: Exclusion, problems: Problems) -> N
     for number in wiring.branching:
         alike: dict[tuple[int, int, bool], list[TypedEdge]] = {}
         for edge in wiring.by_source[number]:
-            alike.setdefault((edge.target, edge.port, edge.each), []).append(edge)
+            aim = (edge.target, edge.port, edge.each)
+            alike.setdefault(aim, []).append(edge)
         doubles: list[tuple[TypedEdge, TypedEdge]] = []
         for edges in alike.values():
             if len(edges) > 1 and not exclusive.all_apart(edges):
                 doubles += _doubles(edges, exclusive)
         for first, second in sorted(doubles, key=lambda pair: pair[1].index):
-            _add_double(wiring.name(second.target), first.edge, second.edge, problems)
+            target = wiring.name(second.target)
+            _add_double(target, first.edge, second.edge, problems)
 
 
 def _doubles(edges: Sequence[TypedEdge], exclusive: Exclusion) -> Iterator[tuple[TypedEdge, TypedEdge]]:
@@ -77,7 +79,8 @@ class JoinProofs:
             if len(arriving) == 1 and not arriving[0].collects:
                 continue
             collects = any(edge.collects for edge in arriving)
-            if collects or len({edge.port for edge in arriving}) > 1:
+            ports = {edge.port for edge in arriving}
+            if collects or len(ports) > 1:
                 joins.append(Join(number, collects))
         return joins
 
@@ -124,7 +127,8 @@ class JoinProofs:
         node = self._wiring.nodes[join.node]
         arriving = self._wiring.by_target[join.node]
         ports = {edge.port for edge in arriving}
-        if len(ports) > 1 and any(node.ports[port].take is not None for port in ports):
+        takes = any(node.ports[port].take is not None for port in ports)
+        if takes and len(ports) > 1:
             self._problems.add(
                 f"{node.name!r} takes the first few of a fork beside other ports, so it cannot tell when it has them; "
                 "take them in a node of its own, and join its answer",
@@ -148,27 +152,37 @@ class JoinProofs:
 
     def _add_crowd(self, join: Join, port: int, crowd: int) -> None:
         node = self._wiring.nodes[join.node]
-        writers = [edge for edge in self._wiring.by_target[join.node] if edge.port == port]
+        writers: list[TypedEdge] = []
+        for edge in self._wiring.by_target[join.node]:
+            if edge.port == port:
+                writers.append(edge)
         by = ""
         if len(writers) > 1:
             shown = " and ".join(repr(edge) for edge in writers)
             by = f" (by {shown})"
+        name = node.ports[port].name
+        fork = self._wiring.name(crowd)
+        pairing = self._pairing(join)
         self._problems.add(
-            f"port {node.ports[port].name!r} of {node.name!r} may get several messages from the fork at "
-            f"{self._wiring.name(crowd)!r}{by} for one message on its other ports; collect them first (a node with "
-            f"list[...]), or make the port a list{self._pairing(join)}",
+            f"port {name!r} of {node.name!r} may get several messages from the fork at {fork!r}{by} for one message "
+            f"on its other ports; collect them first (a node with list[...]), or make the port a list{pairing}",
             writers[0].where,
         )
 
     def _pairing(self, join: Join) -> str:
         """How to pair what two maps of one list send, item by item."""
-        indices = sorted(edge.index for edge in join.branches if edge.each)
-        ports = {edge.port for edge in self._wiring.by_target[join.node]}
-        if len(ports) < 2 or len(indices) < 2:
+        arriving = self._wiring.by_target[join.node]
+        ports = {edge.port for edge in arriving}
+        maps = sorted(edge.index for edge in join.branches if edge.each)
+        if len(ports) < 2 or len(maps) < 2:
             return ""
-        each = [self._wiring.edges[index] for index in indices]
-        origin = each[0].edge.origin.text()
-        targets = ", ".join(dict.fromkeys(self._wiring.name(edge.target) for edge in each))
+        edges = self._wiring.edges
+        origin = edges[maps[0]].edge.origin.text()
+        names: dict[str, None] = {}
+        for index in maps:
+            name = self._wiring.name(edges[index].target)
+            names[name] = None
+        targets = ", ".join(names)
         return f"; to pair them item by item, map to one node and fan out from it: {origin} >> item >> ({targets})"
 
     def _check_dead_ports(self, join: Join) -> None:
@@ -180,8 +194,9 @@ class JoinProofs:
         pair = dead_ports(self._top, join, required, self._exclusive)
         if pair is not None:
             one, other = (node.ports[port].name for port in pair)
+            fork = self._wiring.name(join.fork)
             self._problems.add(
-                f"{node.name!r} waits for both {one!r} and {other!r}, but {self._wiring.name(join.fork)!r} sends only "
+                f"{node.name!r} waits for both {one!r} and {other!r}, but {fork!r} sends only "
                 "one of their ways; make the ports optional (T | None) or collect them in one list[...] port",
                 arriving[0].where,
             )

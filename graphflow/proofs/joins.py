@@ -43,7 +43,8 @@ def place_joins(top: Topology, joins: Iterable[Join], exclusive: Exclusive) -> d
         _mark_exits(top, join)
     forks = Counter(join.fork for join in top.joins.values())
     for join in top.joins.values():
-        join.shares_fork = forks[join.fork] > 1 or _loses_tokens(top, join)
+        alone = forks[join.fork] == 1
+        join.shares_fork = not alone or _loses_tokens(top, join)
     return unplaced
 
 
@@ -102,9 +103,13 @@ def _mark_exits(top: Topology, join: Join) -> None:
 
 def _loses_tokens(top: Topology, join: Join) -> bool:
     """Whether a token of the join's fork may be elsewhere when the join sends."""
-    if len(join.branches) < len(top.out[join.fork]):
+    leaving = top.out[join.fork]
+    if len(join.branches) < len(leaving):
         return True
-    return any(join.node in edge.exits for node in join.region for edge in top.out[node])
+    for node in join.region:
+        if any(join.node in edge.exits for edge in top.out[node]):
+            return True
+    return False
 
 
 class BackwardSearch:
@@ -176,7 +181,8 @@ class BackwardSearch:
         unit = self._top.unit_of(source, self.level)
         if unit not in self._queued:
             self._queued.add(unit)
-            heapq.heappush(self._heap, (-self._top.order[source], unit))
+            rank = self._top.order[source]
+            heapq.heappush(self._heap, (-rank, unit))
 
     def _crossing_in(self, source: int, group: Group) -> GraphEdge | None:
         """An edge of the group that comes into the join's loop, or into its lap, from outside."""
@@ -184,4 +190,7 @@ class BackwardSearch:
             return None
         if source not in self._top.loops[self.level].members:
             return group.edges[0]
-        return next((edge for edge in group.edges if edge.lap_of in self._around), None)
+        for edge in group.edges:
+            if edge.lap_of in self._around:
+                return edge
+        return None

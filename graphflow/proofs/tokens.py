@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import product
+from itertools import combinations, product
 
 from graphflow.proofs.joins import BackwardSearch
 from graphflow.proofs.topology import Exclusive, GraphEdge, Group, Join, Loop, Topology, maps, taken_together
@@ -23,7 +23,8 @@ def crowding_node(top: Topology, join: Join, port: int, exclusive: Exclusive) ->
     search = BackwardSearch(top, join.node, port)
     for node in search:
         groups = search.used.get(node, [])
-        if maps(groups) or taken_together(groups, exclusive) is not None or _leaks(top, node, groups, exclusive):
+        splits = maps(groups) or taken_together(groups, exclusive) is not None
+        if splits or _leaks(top, node, groups, exclusive):
             return node
         if node == join.fork:
             break
@@ -44,7 +45,10 @@ def _leaks(top: Topology, node: int, groups: Sequence[Group], exclusive: Exclusi
     if loop is None:
         return False
     members = top.loops[loop].members
-    staying = [edge for edge in top.out[node] if edge.target in members]
+    staying: list[GraphEdge] = []
+    for edge in top.out[node]:
+        if edge.target in members:
+            staying.append(edge)
     for group in groups:
         for leaving in group.edges:
             if leaving.target in members:
@@ -58,10 +62,15 @@ def _crowding_inside(top: Topology, gates: Sequence[int], search: BackwardSearch
     """A node of an inner loop that makes several tokens of one, more than one of which may leave the loop."""
     by_loop: dict[int, list[int]] = {}
     for gate in gates:
-        by_loop.setdefault(top.unit_of(gate, search.level), []).append(gate)
-    for unit, leaving in by_loop.items():
-        seeds = [(gate, group) for gate in leaving for group in search.used[gate]]
-        pair = _splitting(top, seeds, top.loops[-1 - unit].members, exclusive)
+        loop = -1 - top.unit_of(gate, search.level)
+        by_loop.setdefault(loop, []).append(gate)
+    for loop, leaving in by_loop.items():
+        seeds: list[tuple[int, Group]] = []
+        for gate in leaving:
+            for group in search.used[gate]:
+                seeds.append((gate, group))
+        members = top.loops[loop].members
+        pair = _splitting(top, seeds, members, exclusive)
         if pair is not None:
             return pair[0].source
     return None
@@ -70,18 +79,24 @@ def _crowding_inside(top: Topology, gates: Sequence[int], search: BackwardSearch
 def is_single(top: Topology, loop: Loop, exclusive: Exclusive) -> bool:
     """Whether at most one token of each lap goes round again."""
     # Then the number of the lap tells tokens apart, and scopes need not grow with the laps.
-    seeds = [(lap.source, Group((lap,))) for lap in loop.laps]
+    seeds: list[tuple[int, Group]] = []
+    for lap in loop.laps:
+        seeds.append((lap.source, Group((lap,))))
     # The header may lie in inner loops as well: their laps are within this one's.
     chain = top.loops_around(loop.header)
-    around = set(chain[: chain.index(loop.index) + 1])
+    depth = chain.index(loop.index)
+    around = set(chain[: depth + 1])
     return _splitting(top, seeds, loop.members, exclusive, around) is None
 
 
 def double_end(top: Topology, exclusive: Exclusive) -> tuple[GraphEdge, GraphEdge] | None:
     """Two edges of one node (the same one twice, if it maps) by which two messages may reach END, or None."""
-    if not any(len(edges) > 1 or (edges and edges[0].each) for edges in top.out):
+    splits = any(len(edges) > 1 for edges in top.out) or any(edge.each for edge in top.edges)
+    if not splits:
         return None
-    return _splitting(top, top.ways_back(top.end), range(top.size), exclusive)
+    seeds = top.ways_back(top.end)
+    everywhere = range(top.size)
+    return _splitting(top, seeds, everywhere, exclusive)
 
 
 def _splitting(
@@ -111,7 +126,7 @@ def _ways_to(
     """The ways by which each node reaches the seeds."""
     used: dict[int, list[Group]] = {}
     todo: list[int] = []
-    ways = seeds
+    ways = list(seeds)
     while True:
         for source, group in ways:
             if source not in used:
@@ -120,27 +135,35 @@ def _ways_to(
             used[source].append(group)
         if not todo:
             return used
-        back = top.ways_back(todo.pop())
-        ways = [(source, group) for source, group in back if source in inside and group.edges[0].lap_of not in around]
+        ways = []
+        for source, group in top.ways_back(todo.pop()):
+            lap_of = group.edges[0].lap_of
+            if source in inside and lap_of not in around:
+                ways.append((source, group))
 
 
 def dead_ports(top: Topology, join: Join, ports: Sequence[int], exclusive: Exclusive) -> tuple[int, int] | None:
     """Two ports of a join that never both get a message, because the fork sends only one of their ways; or None."""
     ways = {port: _ways_from_fork(top, join, port) for port in ports}
-    for place, port in enumerate(ports):
-        for other in ports[place + 1 :]:
-            if ways[port] and ways[other] and _all_exclusive(ways[port], ways[other], exclusive):
-                return port, other
+    for port, other in combinations(ports, 2):
+        if not ways[port] or not ways[other]:
+            continue
+        if _all_exclusive(ways[port], ways[other], exclusive):
+            return port, other
     return None
 
 
 def _ways_from_fork(top: Topology, join: Join, port: int) -> list[GraphEdge]:
     """The edges of a join's fork by which a message comes to one of its ports."""
     search = BackwardSearch(top, join.node, port)
+    edges: list[GraphEdge] = []
     for node in search:
-        if node == join.fork:
-            return [edge for group in search.used.get(node, []) for edge in group.edges]
-    return []
+        if node != join.fork:
+            continue
+        for group in search.used.get(node, []):
+            edges += group.edges
+        break
+    return edges
 
 
 def _all_exclusive(edges: Sequence[GraphEdge], others: Sequence[GraphEdge], exclusive: Exclusive) -> bool:

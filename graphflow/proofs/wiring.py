@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
+from itertools import combinations
 from operator import or_
 from typing import Any, Literal
 
@@ -35,10 +36,12 @@ class Wiring:
         if declared_input is None:
             self.input = self._inferred_input(members.edges)
         self._type_edges(members)
-        self.branching = [number for number, leaving in enumerate(self.by_source) if len(leaving) > 1]
+        self.branching: list[int] = []
         """The nodes that several edges leave. All others send every message one way, and need few of the proofs."""
-        for number in self.branching:
-            self._share_arms(number)
+        for number, leaving in enumerate(self.by_source):
+            if len(leaving) > 1:
+                self.branching.append(number)
+                self._share_arms(number)
 
     # -- what is asked of it -------------------------------------------------------------------------------------------
     def node(self, number: int) -> AnyNode | None:
@@ -49,7 +52,9 @@ class Wiring:
         """What stands in a text for the node of that number."""
         if number == self.start:
             return "START"
-        return "END" if number == self.end else self.nodes[number].name
+        if number == self.end:
+            return "END"
+        return self.nodes[number].name
 
     def sent(self, number: int) -> Type:
         """The type of what a node puts out; for START, of what the graph takes."""
@@ -85,7 +90,8 @@ class Wiring:
             if all(accepts(other, kind) for other in kinds):
                 return kind
         apart = Namesakes(*kinds)
-        shown = ", ".join(dict.fromkeys(apart.name(kind) for kind in kinds))
+        names = dict.fromkeys(apart.name(kind) for kind in kinds)
+        shown = ", ".join(names)
         hint = apart.hint or "; say what the graph takes: Graph(..., input=Type)"
         self._problems.add(f"START feeds ports of different types ({shown}){hint}")
         return Any
@@ -118,26 +124,32 @@ class Wiring:
         leaving = self.by_source[number]
         kinds = arms(self.sent(number))
         share_arms(leaving, kinds, self.passes_input(number))
-        if len(kinds) > 1 and any(edge.arm is not None for edge in leaving):
-            self._check_overlaps(self.name(number), kinds, leaving[0].where)
+        named = any(edge.arm is not None for edge in leaving)
+        if named and len(kinds) > 1:
+            name = self.name(number)
+            self._check_overlaps(name, kinds, leaving[0].where)
 
     def _check_overlaps(self, name: str, kinds: Sequence[Type], where: Where) -> None:
         """Arms that a value may fit both of: one of them may never be taken, which nobody would see."""
-        for place, one in enumerate(kinds):
-            for other in kinds[place + 1 :]:
-                if Any in (one, other) or is_wider(one, other) or is_wider(other, one):
-                    continue
-                if accepts(one, other):
-                    self._problems.add(
-                        f"{name!r} sends {kinds_text(kinds)}, and every value of {type_name(other)} is one of "
-                        f"{type_name(one)}, so that arm is never taken; leave one of them out",
-                        where,
-                    )
-                elif _may_be_empty_alike(one, other):
-                    self.warnings.append(
-                        f"{name!r} sends {kinds_text(kinds)}: what is empty fits both {type_name(one)} and "
-                        f"{type_name(other)}, and goes the way of {type_name(one)}, which is written first"
-                    )
+        shown = kinds_text(kinds)
+        for one, other in combinations(kinds, 2):
+            if Any in (one, other):
+                continue
+            if is_wider(one, other) or is_wider(other, one):
+                continue
+            first = type_name(one)
+            second = type_name(other)
+            if accepts(one, other):
+                self._problems.add(
+                    f"{name!r} sends {shown}, and every value of {second} is one of {first}, so that arm is never "
+                    "taken; leave one of them out",
+                    where,
+                )
+            elif _may_be_empty_alike(one, other):
+                self.warnings.append(
+                    f"{name!r} sends {shown}: what is empty fits both {first} and {second}, and goes the way of "
+                    f"{first}, which is written first"
+                )
 
 
 def _without_any(kinds: list[Type]) -> list[Type]:
