@@ -7,7 +7,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -316,12 +316,8 @@ class _Compiler:
                     sharing.append(edge.target)
         for number in shared_at.union(self._top.joins):
             slot = self._slots[number]
-            if slot.direct is None or slot.node is None:
-                continue
-            if slot.join is None:
-                slot.entry = copier_of(slot.node.ports[0].type)
-            elif slot.join.collects:
-                slot.entry = list  # the list that a port collects was made for it, but for what reads it later
+            if slot.direct is not None:
+                slot.entry = _entry_of(slot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +355,14 @@ def _arm_tests(kinds: tuple[Type, ...]) -> tuple[tuple[int, Matcher], ...]:
         test = matcher(kinds[number])
         tests.append((number, test))
     return tuple(tests)
+
+
+def _entry_of(slot: Slot) -> Callable[[Any], Any] | None:
+    """What makes a message the own one of a node that is called directly."""
+    if slot.join is not None:
+        return list if slot.join.collects else None
+    assert slot.node is not None
+    return copier_of(slot.node.ports[0].type)
 
 
 def _label_test(label: Label) -> Matcher:

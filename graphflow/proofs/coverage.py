@@ -16,13 +16,8 @@ from graphflow.proofs.wiring import Wiring
 def check_coverage(wiring: Wiring, problems: Problems, *, acyclic: bool) -> None:
     """Adds what nobody takes, what nobody writes, and what no message comes to."""
     for number, leaving in enumerate(wiring.by_source):
-        if number == wiring.end:
-            continue
-        if len(leaving) == 1:
-            only = leaving[0]
-            if only.whole and only.guard is None:
-                continue  # by far the most common node: its only edge takes everything
-        _check_arms(wiring, number, leaving, problems)
+        if number != wiring.end and not _takes_everything(leaving):
+            _check_arms(wiring, number, leaving, problems)
     for number, node in enumerate(wiring.nodes):
         arriving = wiring.by_target[number]
         simple = len(arriving) == 1 and len(node.ports) == 1
@@ -32,6 +27,11 @@ def check_coverage(wiring: Wiring, problems: Problems, *, acyclic: bool) -> None
     # comes to the same node twice, so it ends, and only START has no edge in.
     if problems or not acyclic:
         _check_reach(wiring, problems)
+
+
+def _takes_everything(leaving: Sequence[TypedEdge]) -> bool:
+    """Whether there is one edge, for all that is sent: by far the most common case."""
+    return len(leaving) == 1 and leaving[0].whole and leaving[0].guard is None
 
 
 # -- arms ------------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from graphflow.declaration.arrows import END, START, Edge, Guard, Origin, Where
 from graphflow.declaration.handoffs import HandTo
@@ -17,11 +17,12 @@ from graphflow.declaration.node import AnyNode, Node
 from graphflow.declaration.ports import Port
 from graphflow.messages.message import Failure, LimitReached
 from graphflow.messages.namesakes import Namesakes
-from graphflow.messages.types import Type, accepts, arms, item_type, origin_of
+from graphflow.messages.types import Type, accepts, arms, item_type
 from graphflow.proofs.arms import (
     Label,
     is_label,
     kinds_text,
+    label_of,
     labels_of,
     no_such_arm,
     no_such_label,
@@ -307,11 +308,14 @@ def share_arms(leaving: Sequence[TypedEdge], kinds: Sequence[Type], passes_input
             named += _named_arms(edge, kinds)
     for edge in leaving:
         edge.arms = _arm_numbers(edge, kinds, named)
-        if edge.arms is None or edge.each or passes_input:
-            continue
-        own = [kinds[number] for number in edge.arms]
-        elsewhere = [kind for kind in kinds if kind not in own]
-        edge.carries = tuple(kind for kind in edge.carries if kind not in elsewhere)
+        if edge.arms is not None and not (edge.each or passes_input):
+            _narrow(edge, [kinds[number] for number in edge.arms], kinds)
+
+
+def _narrow(edge: TypedEdge, own: Sequence[Type], kinds: Sequence[Type]) -> None:
+    """Takes out of what an edge carries the arms that go elsewhere."""
+    elsewhere = [kind for kind in kinds if kind not in own]
+    edge.carries = tuple(kind for kind in edge.carries if kind not in elsewhere)
 
 
 def _named_arms(edge: TypedEdge, kinds: Sequence[Type]) -> list[Type]:
@@ -343,9 +347,7 @@ def covers(edge: TypedEdge, unit: Type, passes_input: bool) -> bool:
     """Whether an edge takes one arm or label of an output, its guards aside."""
     arm = edge.arm
     if is_label(arm):
-        if unit is Any:
-            return True
-        return origin_of(unit) is Literal and arm in get_args(unit)
+        return unit is Any or label_of(unit) == arm
     if arm is not None and not accepts(arm, unit):
         return False
     if edge.each or passes_input:  # then what it carries is not what its source puts out

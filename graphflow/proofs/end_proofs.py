@@ -32,11 +32,10 @@ def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> st
     ways = _behind(wiring, one.target)
     others = _behind(wiring, other.target)
     if one is other:
-        joins = [join for number, join in top.joins.items() if number in ways and join.fork in {one.source, *ways}]
-        if joins:
-            last = max(joins, key=lambda join: top.order[join.node])
-            return _collect_hint(wiring, last, wiring.name(one.source))
-        return "; join them before END"
+        last = _last_join(top, {one.source, *ways}, ways)
+        if last is None:
+            return "; join them before END"
+        return _collect_hint(wiring, last, wiring.name(one.source))
     both = sorted(ways & others - {wiring.end}, key=top.order.__getitem__)
     for number in both:
         arriving = [edge for edge in wiring.by_target[number] if edge.source in ways or edge.source in others]
@@ -47,6 +46,15 @@ def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> st
                 "or a list"
             )
     return "; join them before END"
+
+
+def _last_join(top: Topology, forks: set[int], nodes: set[int]) -> Join | None:
+    """The last join among the nodes whose fork is one of these."""
+    joins: list[Join] = []
+    for number, join in top.joins.items():
+        if number in nodes and join.fork in forks:
+            joins.append(join)
+    return max(joins, key=lambda join: top.order[join.node], default=None)
 
 
 def _collect_hint(wiring: Wiring, join: Join, mapped: str) -> str:

@@ -49,9 +49,12 @@ class Exclusion:
             return self._exceptional(one, other)
         if _are_guards_of_one_arm(one.edge.origin, other.edge.origin):
             return True  # the first guard that holds is taken, and no other
-        if _are_told_by_arms(one, other):
-            # A value is of one arm only: the most specific that it fits.
-            return one.arms is not None and other.arms is not None and one.arms.isdisjoint(other.arms)
+        by_arms = _are_apart_by_arms(one, other)
+        if by_arms is not None:
+            return by_arms
+        return self._are_apart_by_types(one, other)
+
+    def _are_apart_by_types(self, one: TypedEdge, other: TypedEdge) -> bool:
         if self._wiring.passes_input(one.source):
             return None not in (one.arm, other.arm) and are_apart(one.arm, other.arm)
         if is_label(one.arm) and is_label(other.arm):
@@ -87,11 +90,14 @@ def _are_guards_of_one_arm(one: Origin, other: Origin) -> bool:
     return repr(one.arm) == repr(other.arm)
 
 
-def _are_told_by_arms(one: TypedEdge, other: TypedEdge) -> bool:
-    """Whether the numbers of their arms say all about two edges."""
+def _are_apart_by_arms(one: TypedEdge, other: TypedEdge) -> bool | None:
+    """Whether no arm goes along both edges; None if that is not what tells."""
+    # A value is of one arm only: the most specific that it fits.
     if one.arms is None or other.arms is None:
-        return False
-    return one.arms != other.arms or one.arm is not None
+        return None
+    if one.arms == other.arms and one.arm is None:
+        return None
+    return one.arms.isdisjoint(other.arms)
 
 
 def _carry_apart(one: TypedEdge, other: TypedEdge) -> bool:
