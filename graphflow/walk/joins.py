@@ -153,7 +153,15 @@ class FailedToken(NamedTuple):
     joins: Chain
 
 
-GATE = JoinSpec(-1, frozenset(), (), None, -1, set(), set())
+GATE = JoinSpec(
+    node=-1,
+    collects=frozenset(),
+    ports=(),
+    take=None,
+    fork=-1,
+    region=set(),
+    branches=set(),
+)
 """Stands where a join has its node: no link leads to it, and none leads away from it."""
 
 
@@ -181,6 +189,11 @@ def chain_of(link: Link, joins: Chain, opened: Sequence[JoinState]) -> Chain:
         if link.target in spec.region or link.target == spec.node:
             chain = (*chain, join)
     return chain
+
+
+def is_open(spec: JoinSpec, joins: Sequence[Waypoint]) -> bool:
+    """Whether a token carries a join of this node already."""
+    return any(waypoint.spec is spec for waypoint in joins)
 
 
 def join_of(spec: JoinSpec, joins: Chain) -> JoinState:
@@ -259,7 +272,11 @@ def in_logical_order(arrivals: Sequence[Arrival], program: Program) -> list[Arri
     """
     if not program.reordered:
         return sorted(arrivals, key=_by_scope)
-    return sorted(arrivals, key=lambda arrival: (order_of(arrival.scope, program), arrival.link))
+
+    def place(arrival: Arrival) -> tuple[Order, int]:
+        return order_of(arrival.scope, program), arrival.link
+
+    return sorted(arrivals, key=place)
 
 
 def _by_scope(arrival: Arrival) -> tuple[Scope, int]:
@@ -298,9 +315,10 @@ def empty_port(spec: JoinSpec, ports: Sequence[Port], messages: Messages) -> int
         if not ports[number].optional:
             return number
     # Where nothing came at all, optional ports are no reason to activate the node.
-    if not spec.collects and not any(messages.values()):
-        return spec.ports[0]
-    return None
+    has_any = any(messages.values())
+    if spec.collects or has_any:
+        return None
+    return spec.ports[0]
 
 
 def port_values(spec: JoinSpec, ports: Sequence[Port], messages: Messages) -> dict[str, Any]:
@@ -313,5 +331,6 @@ def port_values(spec: JoinSpec, ports: Sequence[Port], messages: Messages) -> di
             values[port.name] = here
         else:
             # Of several the first in logical order counts: arms of one fork may lead to the same port.
-            values[port.name] = here[0] if here else port.empty
+            value = here[0] if here else port.empty
+            values[port.name] = value
     return values

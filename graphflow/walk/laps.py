@@ -23,7 +23,10 @@ def is_used_up(link: Link, scope: Scope, default: int) -> bool:
         return False
     loop, position = link.lap
     laps = laps_of(scope, loop)
-    return laps is not None and laps[position] >= (link.limit or default)
+    if laps is None:
+        return False
+    limit = link.limit or default
+    return laps[position] >= limit
 
 
 def with_laps_left(links: Sequence[Link], scope: Scope, default: int) -> list[Link]:
@@ -50,8 +53,11 @@ def with_limit_reached(
 
 def laps_used_up(program: Program, path: tuple[str, ...], link: Link, value: int) -> LimitExceeded:
     """The error of a walk that ends because an edge that leads back was taken as often as it may be."""
-    source, target = program.slots[link.source].name, program.slots[link.target].name
-    higher = "Limits(laps=...)" if link.limit is None else f"its .limit({value})"
+    source = program.slots[link.source].name
+    target = program.slots[link.target].name
+    higher = "Limits(laps=...)"
+    if link.limit is not None:
+        higher = f"its .limit({value})"
     return LimitExceeded(
         "laps",
         value,

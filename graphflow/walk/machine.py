@@ -50,6 +50,7 @@ from graphflow.walk.joins import (
     empty_port,
     gate_of,
     in_logical_order,
+    is_open,
     join_of,
     messages_by_port,
     open_join,
@@ -83,7 +84,10 @@ class Walk:
         self.limits = limits
         self.frame = frame
         self.path = path or (program.name,)
-        self.outbox = Outbox(program, frame) if observed else None
+        self.outbox: Outbox | None = None
+        """What follows from the facts, for those who look on."""
+        if observed:
+            self.outbox = Outbox(program, frame)
         self.count = 0
         """Activations so far; the next one gets this plus one as its number."""
         self.running: dict[int, Activation] = {}
@@ -94,11 +98,14 @@ class Walk:
         self.joins: dict[JoinState, None] = {}
         """Joins that are open, in the order in which they opened."""
         self.outputs: list[tuple[Scope, object]] = []
+        """What has reached END, with its scope, in the order of arrival."""
         self.stopping: Finish | None = None
         """How the walk will end, as soon as what runs has stopped."""
         self.finish: Finish | None = None
         self.dead_ends: list[DeadEnd] = []
+        """Where messages ended without reaching END."""
         self.half: HalfFilled | None = None
+        """The first join that waited in vain, with some of its ports filled."""
         self.now = 0.0
         self._context: Variables = None
         """The context variables of what sends at the moment."""
@@ -131,8 +138,9 @@ class Walk:
         """Begins in the middle of a straight walk: with this activation, after so many laps."""
         self.now = at
         self.count = number - 1
-        scope = scope_after(laps, slot, self.program)
-        self._start(self.program.slots[slot], message, None, scope, (), None)
+        program = self.program
+        scope = scope_after(laps, slot, program)
+        self._start(program.slots[slot], message, None, scope, (), None)
 
     def _began(self, fact: RunStarted | FrameEntered) -> None:
         slot = self.program.slots[self.program.start]
@@ -191,7 +199,8 @@ class Walk:
         if not slot.failure_links:
             self._lose(slot.name, f"failed: {kind}: {text}")
             order = order_of(act.scope, self.program)
-            self._fail(FailedToken(order, error, act.joins))
+            failed = FailedToken(order, error, act.joins)
+            self._fail(failed)
             return
         given = without_turns(act.input)
         failure = Failure(node=slot.name, error=text, kind=kind, input=given)
@@ -234,11 +243,16 @@ class Walk:
             joins = still_ahead(link, joins)
         if self.outbox is not None:
             self.outbox.add_sent(self.now, link, act.scope, message)
-        scope = cross(link, act.scope) if link.leaves else act.scope
+        scope = act.scope
+        if link.leaves:
+            scope = cross(link, scope)
         # The token goes on, so no waypoint counts one more or one less, but for those that it has passed by.
         self._deliver(link, message, scope, joins)
         if joins is not act.joins:
-            passed = [waypoint for waypoint in act.joins if waypoint not in joins]
+            passed: list[Waypoint] = []
+            for waypoint in act.joins:
+                if waypoint not in joins:
+                    passed.append(waypoint)
             self._die(passed)
 
     def _send(
@@ -292,7 +306,8 @@ class Walk:
             self._deliver(link, message, at, chain)
         # What no token has gone to is reached by nobody: an arm that was not taken, a list without items.
         if opened:
-            self._settle([join for join in opened if not join.live])
+            unreached = [join for join in opened if not join.live]
+            self._settle(unreached)
         if gate is not None and not gate.live:
             self._settle([gate])
         # The token that came in dies last, so that nothing it carried closes while its successors are being made.
@@ -303,9 +318,10 @@ class Walk:
         opened: list[JoinState] = []
         for spec in reversed(slot.joins):
             # A token that went round a loop to its fork is still on its way to the join that waits already.
-            if any(waypoint.spec is spec for waypoint in joins):
+            if is_open(spec, joins):
                 continue
-            join = open_join(spec, scope, (*joins, *opened), gate, self._context)
+            around = (*joins, *opened)
+            join = open_join(spec, scope, around, gate, self._context)
             self.joins[join] = None
             opened.append(join)
         return opened
@@ -378,8 +394,11 @@ class Walk:
             return [(link, message) for link in links]
         sends = with_limit_reached(slot, links, link, message, scope, self._max_laps)
         if sends is None:
-            over = slot.limit_links[0] if slot.limit_links else link
-            error = laps_used_up(self.program, self.path, over, over.limit or self._max_laps)
+            # The edge for `LimitReached` leads back as well, and is used up, too: then it is the one to name.
+            if slot.limit_links:
+                link = slot.limit_links[0]
+            value = link.limit or self._max_laps
+            error = laps_used_up(self.program, self.path, link, value)
             self._stop(Finish("limited", None, error))
         return sends
 
@@ -424,6 +443,7 @@ class Walk:
         if gate is None or gate.closed or not gate.finishes:
             self._fire(join)
             return
+        # The fork lets all its branches end first. Only a join that takes the first few need not wait for that.
         if join.spec.take is not None and join.is_full:
             # What this join alone could have used is not wanted any more, so its failures are none.
             still_count: list[FailedToken] = []
@@ -451,7 +471,8 @@ class Walk:
         if gate.failures and not gate.dead:
             # The gate stood for one token of everything around it; from here on the failure does.
             first = min(gate.failures, key=lambda failed: failed.order)
-            self._fail(FailedToken(first.order, first.error, gate.outer))
+            outward = first._replace(joins=gate.outer)
+            self._fail(outward)
         else:
             self._die(gate.outer)
 
@@ -464,7 +485,8 @@ class Walk:
             waypoint.inner.discard(join)
         if join.gate is not None:
             join.gate.joins.discard(join)
-        if join.dead or not join.taken or self.stopping is not None:
+        unwanted = join.dead or not join.taken
+        if unwanted or self.stopping is not None:
             self._drop(join)
             return
         spec = join.spec
@@ -480,7 +502,9 @@ class Walk:
         if join.holders and join.live:
             self._cancel_rest(join)
         values = port_values(spec, ports, messages)
-        context = arrivals[0].context if arrivals else join.context
+        context = join.context
+        if arrivals:
+            context = arrivals[0].context
         scope = scope_behind(join)
         # The token that goes on carries what the join has kept open. It takes the join's place there, so nothing is
         # counted anew.
@@ -493,8 +517,8 @@ class Walk:
     def _drop(self, join: JoinState) -> None:
         """A join that nobody wants any more: its fork was cancelled, did not send this way, or the walk is stopping."""
         if join.buffer and self.stopping is None:
-            name = self.program.slots[join.spec.node].name
-            self._lose(name, "was skipped: its fork was cancelled")
+            slot = self.program.slots[join.spec.node]
+            self._lose(slot.name, "was skipped: its fork was cancelled")
         self._die(join.outer)
 
     def _skip(self, join: JoinState, slot: Slot, missing: int) -> None:
@@ -559,17 +583,19 @@ class Walk:
         ids: list[int] = []
         # In the order of their numbers: a set has no order, and the commands must be the same in every process.
         for act in sorted(acts, key=lambda act: act.id):
-            if self.waiting.pop(act.id, None) is not None:
+            id = act.id
+            if self.waiting.pop(id, None) is not None:
                 self._release(act)
                 self._die(act.joins)
-            elif act.id in self.running and act.id not in self.cancelling:
-                ids.append(act.id)
+            elif id in self.running and id not in self.cancelling:
+                ids.append(id)
         self._command_cancel(ids)
 
     def _command_cancel(self, ids: Sequence[int]) -> None:
         if ids:
             self.cancelling.update(ids)
-            self._commands.append(Cancel(tuple(ids)))
+            command = Cancel(tuple(ids))
+            self._commands.append(command)
 
     def _release(self, act: Holder) -> None:
         """Takes an activation off the lists of those that may have to be cancelled."""
@@ -590,7 +616,8 @@ class Walk:
             if not isinstance(command, Activation) or command.id in self.running:
                 commands.append(command)
         self._commands = commands
-        self._command_cancel([id for id in self.running if id not in self.cancelling])
+        still_running = [id for id in self.running if id not in self.cancelling]
+        self._command_cancel(still_running)
 
     # -- the end -------------------------------------------------------------------------------------------------------
     def _conclude(self) -> None:
@@ -609,13 +636,18 @@ class Walk:
     def _outcome(self) -> Finish:
         program = self.program
         if program.ends == "all":
-            ordered = sorted(self.outputs, key=lambda output: order_of(output[0], program))
-            return Finish("completed", [message for _, message in ordered])
+            ordered = sorted(self.outputs, key=self._place_of_output)
+            messages = [message for _, message in ordered]
+            return Finish("completed", messages)
         if self.outputs:
             _, message = self.outputs[0]
             return Finish("completed", message)
         error = no_output(program, self.dead_ends, self.half)
         return Finish("failed", None, error)
+
+    def _place_of_output(self, output: tuple[Scope, object]) -> Order:
+        scope, _ = output
+        return order_of(scope, self.program)
 
 
 _TRANSITIONS: dict[type[Event], Callable[[Walk, Any], None]] = {

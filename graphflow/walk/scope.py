@@ -41,8 +41,10 @@ def order_of(scope: Scope, program: Program) -> Order:
     inner_loops: set[int] = set()
     for region, at in reversed(scope):
         if region < 0:
-            inner_loops.add(-1 - region)
-            order.append((region, sum(at), at))
+            loop = -1 - region
+            inner_loops.add(loop)
+            laps = sum(at)
+            order.append((region, laps, at))
             continue
         is_join = region >= size
         fork = _fork_of_join(region, program) if is_join else region
@@ -67,8 +69,8 @@ def cross(link: Link, scope: Scope) -> Scope:
     if link.lap is not None:
         scope = _with_lap(scope, link.lap, single=link.single)
     for loop, laps in link.enters:
-        none_yet = (0,) * laps
-        scope = (*scope, (-1 - loop, none_yet))
+        element = (-1 - loop, (0,) * laps)
+        scope = (*scope, element)
     return scope
 
 
@@ -83,9 +85,7 @@ def _with_lap(scope: Scope, lap: tuple[int, int], *, single: bool) -> Scope:
     # the lap before had added is dropped: scopes do not grow with the laps.
     loop, position = lap
     region = -1 - loop
-    at = len(scope) - 1
-    while scope[at][0] != region:
-        at -= 1
+    at = _last_place(region, scope)
     _, laps = scope[at]
     counts = list(laps)
     counts[position] += 1
@@ -98,6 +98,14 @@ def _with_lap(scope: Scope, lap: tuple[int, int], *, single: bool) -> Scope:
         if other >= 0:
             return (*scope, element)
     return (*before, element, *behind)
+
+
+def _last_place(region: int, scope: Scope) -> int:
+    """Where the innermost element of a region stands."""
+    at = len(scope) - 1
+    while scope[at][0] != region:
+        at -= 1
+    return at
 
 
 def left(scope: Scope, loops: Collection[int]) -> Scope:
@@ -125,11 +133,14 @@ def scope_after(laps: Sequence[int], slot: int, program: Program) -> Scope:
     for loop in program.loops_of.get(slot, ()):
         counts: dict[int, int] = {}
         for link in program.links:
-            if link.lap is not None and link.lap[0] == loop:
-                position = link.lap[1]
+            if link.lap is None:
+                continue
+            its_loop, position = link.lap
+            if its_loop == loop:
                 counts[position] = laps[link.lap_index]
-        in_place = [counts[position] for position in sorted(counts)]
-        elements.append((-1 - loop, tuple(in_place)))
+        in_order = [counts[position] for position in sorted(counts)]
+        element = (-1 - loop, tuple(in_order))
+        elements.append(element)
     return tuple(elements)
 
 
@@ -145,8 +156,12 @@ def laps_of(scope: Scope, loop: int) -> tuple[int, ...] | None:
 
 def scope_text(scope: Scope, program: Program) -> str:
     """A scope as people read it: `planner.each[2] > lap 1`."""
-    parts = [_element_text(region, at, program) for region, at in scope]
-    return " > ".join(parts) or "the outermost"
+    if not scope:
+        return "the outermost"
+    parts: list[str] = []
+    for region, at in scope:
+        parts.append(_element_text(region, at, program))
+    return " > ".join(parts)
 
 
 def _element_text(region: int, at: Sequence[int], program: Program) -> str:

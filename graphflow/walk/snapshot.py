@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from graphflow.walk.commands import Activation
-from graphflow.walk.joins import Chain, FailedToken, Gate, JoinState, Waypoint
+from graphflow.walk.joins import Chain, Gate, JoinState, Waypoint
 from graphflow.walk.machine import Walk
 from graphflow.walk.outbox import Outbox
 
@@ -44,7 +44,7 @@ class Snapshot:
 def copied_walk(walk: Walk) -> Walk:
     """A walk in the same state that shares nothing with the first that either of them may change."""
     twin = Walk(walk.program, walk.limits, frame=walk.frame, path=walk.path)
-    copies = _Copies(walk)
+    copies = _Copies(walk)  # all of them at once, since they lead to each other
     twin.count = walk.count
     twin.now = walk.now
     for id, act in walk.running.items():
@@ -64,21 +64,26 @@ def copied_walk(walk: Walk) -> Walk:
 
 def state_of(walk: Walk) -> dict[str, object]:
     """The whole state of a walk as plain values: walks of equal state behave equally."""
-    finish = walk.finish
-    ending = None if finish is None else (finish.status, finish.output, repr(finish.error))
+    finish: tuple[object, ...] = ()
+    if walk.finish is not None:
+        ending = walk.finish
+        finish = (ending.status, ending.output, repr(ending.error))
     return {
         "count": walk.count,
-        "running": [_state_of_activation(act) for act in walk.running.values()],
+        "running": _states_of(walk.running.values()),
         "cancelling": sorted(walk.cancelling),
-        "waiting": [_state_of_activation(act) for act in walk.waiting.values()],
+        "waiting": _states_of(walk.waiting.values()),
         "joins": [join.state() for join in walk.joins],
         "outputs": list(walk.outputs),
-        "finish": ending,
+        "finish": finish,
     }
 
 
-def _state_of_activation(act: Activation) -> tuple[object, ...]:
-    return act.id, act.slot.name, act.scope, act.input
+def _states_of(acts: Iterable[Activation]) -> list[tuple[object, ...]]:
+    states: list[tuple[object, ...]] = []
+    for act in acts:
+        states.append((act.id, act.slot.name, act.scope, act.input))
+    return states
 
 
 class _Copies:
@@ -97,7 +102,8 @@ class _Copies:
         for act in acts:
             known += act.joins
         for waypoint in _reachable(known):
-            self._waypoints[waypoint] = object.__new__(type(waypoint))
+            kind = type(waypoint)
+            self._waypoints[waypoint] = object.__new__(kind)
         for act in acts:
             self._activations[act] = self._copied(act)
         for waypoint, twin in self._waypoints.items():
@@ -117,7 +123,8 @@ class _Copies:
         return twin
 
     def chain(self, waypoints: Iterable[Waypoint]) -> Chain:
-        return tuple([self._waypoints[waypoint] for waypoint in waypoints])
+        twins = [self._waypoints[waypoint] for waypoint in waypoints]
+        return tuple(twins)
 
     def _copied(self, act: Activation) -> Activation:
         joins = self.chain(act.joins)
@@ -138,7 +145,8 @@ class _Copies:
         twin.live = waypoint.live
         twin.dead = waypoint.dead
         twin.closed = waypoint.closed
-        twin.inner = set(self.chain(waypoint.inner))
+        inner = self.chain(waypoint.inner)
+        twin.inner = set(inner)
         twin.holders = None
         if waypoint.holders is not None:
             twin.holders = set()
@@ -151,19 +159,24 @@ class _Copies:
             self._fill_gate(waypoint, twin)
 
     def _fill_join(self, join: JoinState, twin: JoinState) -> None:
-        twin.gate = None if join.gate is None else self.gate(join.gate)
+        twin.gate = None
+        if join.gate is not None:
+            twin.gate = self.gate(join.gate)
         twin.taken = join.taken
         twin.buffer = list(join.buffer)
         twin.context = join.context
 
     def _fill_gate(self, gate: Gate, twin: Gate) -> None:
         twin.slot = gate.slot
-        twin.joins = {self.join(join) for join in gate.joins}
+        twin.joins = set()
+        for join in gate.joins:
+            twin.joins.add(self.join(join))
         twin.ready = [self.join(join) for join in gate.ready]
         twin.failures = []
         for failed in gate.failures:
             joins = self.chain(failed.joins)
-            twin.failures.append(FailedToken(failed.order, failed.error, joins))
+            copy = failed._replace(joins=joins)
+            twin.failures.append(copy)
 
 
 def _reachable(waypoints: Iterable[Waypoint]) -> list[Waypoint]:
