@@ -20,7 +20,7 @@ Answer = tuple[int, int, int]
 def with_texts_joined(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
     """The pieces, those texts of one answer together that nothing but other answers and objects came between."""
     kept: list[PlacedPiece] = []
-    texts: dict[int, list[str]] = {}
+    texts: dict[int, list[str]] = {}  # by the place of the piece that they go into
     last_text: dict[Answer, int] = {}
     for after, piece in pieces:
         if not isinstance(piece, ModelDelta):
@@ -49,7 +49,9 @@ def with_texts_joined(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
 
 def _goes_on(before: Event, piece: ModelDelta) -> bool:
     """Whether a text continues another of its answer. A restart is a text of its own: it voids what came before."""
-    return isinstance(before, ModelDelta) and before.channel == piece.channel != "restart"
+    if not isinstance(before, ModelDelta):
+        return False
+    return before.channel == piece.channel and piece.channel != "restart"
 
 
 def with_newest_objects(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
@@ -57,7 +59,8 @@ def with_newest_objects(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
     newest: dict[Answer, int] = {}
     for at, (_, piece) in enumerate(pieces):
         if isinstance(piece, ModelPartial):
-            newest[_answer_of(piece)] = at
+            answer = _answer_of(piece)
+            newest[answer] = at
     places = set(newest.values())
     kept: list[PlacedPiece] = []
     for at, (after, piece) in enumerate(pieces):

@@ -160,6 +160,7 @@ async def _in_turn(invocation: Invocation) -> Any:
     node = invocation.node
     if node.concurrency_safe:
         return await _retried(invocation)
+    # In whatever run of this event loop: what must not run twice at a time does not know of runs.
     turn = invocation.frame.shared.turn_of(node)
     # A node that calls itself by a detour has its turn already.
     if is_for_us(turn):
@@ -210,7 +211,8 @@ def _retry_after(node: AnyNode, error: Exception) -> Retry | None:
 async def _pause(invocation: Invocation, attempt: int, retry: Retry, problem: Exception) -> None:
     """Tells that attempt number so much is to come, and waits as long as `retry` says."""
     wait_s = retry.wait_before(attempt, problem, random())
-    name, why = invocation.node.name, error_line(problem)
+    name = invocation.node.name
+    why = error_line(problem)
     invocation.frame.tell(NodeRetried(*invocation.stamp, name, attempt, why, wait_s))
     await asyncio.sleep(wait_s)
 
@@ -225,7 +227,8 @@ async def _attempt(invocation: Invocation, variables: Variables) -> Any:
 
 async def _answer(invocation: Invocation) -> Any:
     """The answer of the node itself. A cancellation that nobody has asked for is a failure of the node like any other."""
-    frame, node, call = invocation.frame, invocation.node, invocation.call
+    frame, node = invocation.frame, invocation.node
+    call = invocation.call
     if node.enters == "always":
         (message,) = invocation.inputs.values()
         return await frame.shell.enter(invocation, copy_of(message), None)
@@ -238,7 +241,9 @@ async def _answer(invocation: Invocation) -> Any:
         ctx.conversation = call.conversation
         ctx.policies = call.policies
     task = asyncio.current_task()
-    before = 0 if task is None else task.cancelling()
+    before = 0
+    if task is not None:
+        before = task.cancelling()
     try:
         return await node.activate(inputs, ctx)
     except asyncio.CancelledError as cancelled:
@@ -249,4 +254,5 @@ async def _answer(invocation: Invocation) -> Any:
 
 def error_line(error: BaseException) -> str:
     """An error in a line, without what is secret."""
-    return scrub(f"{type(error).__name__}: {error_text(error)}")
+    kind, text = type(error).__name__, error_text(error)
+    return scrub(f"{kind}: {text}")

@@ -71,6 +71,7 @@ class Cache:
         """A place for an answer that somebody is working on."""
         future: Answer = asyncio.get_running_loop().create_future()
         node: AnyNode = key[0]
+        # A run's own table (`cache=True`) ends with the run, so its answers need no end of their own.
         now = time.monotonic()
         until = inf if node.cache is True else now + seconds
         self._known[key] = (until, future)

@@ -42,6 +42,7 @@ def asked_to_stop(frame: Frame, task: asyncio.Task[Any], before: int, error: Bas
         return False
     if EXACT or isinstance(error, asyncio.CancelledError) or frame.shared.run._cancelled:
         return True
+    # A deadline of ours cancels the task, too, and says so only where it was set.
     book = frame.ledger.first_deadline()
     if book is not None and book.deadline is not None:
         now = asyncio.get_running_loop().time()

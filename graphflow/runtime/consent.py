@@ -22,6 +22,7 @@ async def approve(invocation: Invocation) -> None:
         ApprovalRefused: nobody did; nothing has been done.
     """
     node, message = invocation.node, invocation.message
+    # A function of the message says case by case whether somebody has to be asked at all.
     if callable(node.approval) and not node.approval(message):
         return
 
@@ -46,6 +47,7 @@ async def _asked(invocation: Invocation) -> Consent:
         frame.tell(ApprovalAsked(*invocation.stamp, node.name, use.key))
         consent = await _decision_of(hook, use)
     decision = consent.decision
+    # Only True is a yes. A hook that returns something else by mistake must not open a door.
     granted = decision is True
     why = decision if isinstance(decision, str) else ""
     frame.tell(Approved(*invocation.stamp, node.name, use.key, granted, why))

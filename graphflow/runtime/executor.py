@@ -68,7 +68,8 @@ def begin(
         message = program.copy_input(message)
     for name, kind in graph.deps_wanted:
         check_deps(name, kind, deps)
-    ledger = Ledger((graph.name,), tightest(graph.limits, limits))
+    own_limits = tightest(graph.limits, limits)
+    ledger = Ledger((graph.name,), own_limits)
     run = make(graph.name, ledger)
     run.declared = graph
     if keep_steps is not None:
@@ -122,7 +123,9 @@ def _check_options(graph: AnyGraph, policy: Policy | None, approve: Approve | No
         raise DeclarationError(f"{whose}: policy={policy!r}; give a Policy(...)")
     if approve is not None and not callable(approve):
         raise DeclarationError(f"{whose}: approve={approve!r}; give a function of the call")
-    if keep_steps is None or (isinstance(keep_steps, int) and keep_steps >= 0):
+    if keep_steps is None:
+        return
+    if isinstance(keep_steps, int) and keep_steps >= 0:
         return
     raise DeclarationError(f"{whose}: keep_steps={keep_steps!r}; it must be a number of activations, 0 or more")
 

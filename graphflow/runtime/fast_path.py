@@ -133,11 +133,10 @@ class _Straight:
                 link = slot.alone
                 if link is None:
                     self.given = message
-                    onward = message if slot.passes_input else output
                     if slot.handoff_links is None:
-                        link, message = self.next(slot, output, onward)
+                        link, message = self.next(slot, output, message)
                     else:
-                        link, message = self.hand_over_or_next(slot, output, onward)
+                        link, message = self.hand_over_or_next(slot, output, message)
                 elif not slot.passes_input:
                     message = output
                 slot = slots[link.target]
@@ -203,7 +202,9 @@ class _Straight:
         return stretch
 
     def next(self, slot: Slot, output: object, message: object) -> tuple[Link, object]:
-        """The one link that an output takes, and what travels on it."""
+        """The one link that an output takes, and what travels on it: of a router by labels what it was given."""
+        if not slot.passes_input:
+            message = output
         unit = arm_of(slot, output) if slot.arms else -1
         # Nothing forks here, so the first link that fits is the only one.
         for link in slot.links:
@@ -277,11 +278,13 @@ class _Straight:
         """
         frame = self.frame
         self.flush(count)
+        # The walk has ended by itself, while a node's answer was being sent on: that is no failure of the node.
         if isinstance(error, _Ended):
             raise error.error from None
         name = slot.name
         at, number = frame.clock(), frame.number
         started = self.started - frame.shared.run.began
+        # A limit of this frame, or of one around it, ends the walk; a limit of a frame within is the node's failure.
         if frame.ends(error):
             frame.tell(Stopped(at, number, "limited", error))
             frame.tell(NodeCancelled(at, number, count, name, started))

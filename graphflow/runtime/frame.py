@@ -181,6 +181,7 @@ class Frame:
         self.asking: Asking | None = None
         self.places: dict[int, Place] | None = None
         """Where the activations under way stand, of those that have asked."""
+        # In the order of arrival, for showing. Nothing may be derived from it that has to be the same in the next run.
         self.number = len(shared.run.frames)
         shared.run.frames.append((program, ledger.path, ledger.limits))
 
@@ -291,6 +292,7 @@ class Frame:
         around = None if ctx is None else self.policies_of(ctx.node, ctx.policies)
         policies = self.policies_of(caller, around)
         callees = self.edges_of(caller)
+        # What would be refused anyway is not offered: a model that sees a tool calls it.
         if self.ledger.at_depth_limit:
             callees = tuple(callee for callee in callees if callee.enters == "never")
         if policies:
@@ -395,6 +397,7 @@ def denied_on_arrows(program: Program, policies: Sequence[Policy], entered: AnyN
     What was entered itself (an agent that was called stands alone on the arrows of its frame) was judged by its caller's
     policies when it was called; its own policy is about what it calls.
     """
+    # Of a policy only `deny` is about arrows: what it allows, and which effects, is about calls.
     denying = [policy for policy in policies if policy.deny]
     if not denying:
         return None

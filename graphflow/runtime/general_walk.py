@@ -332,6 +332,7 @@ class GeneralWalk:
         # Without an event loop nothing can be reported any more.
         if isinstance(error, GeneratorExit) and is_closed(self.tasks.get(act.id)):
             raise error
+        # A limit of this frame, or of one around it, ends the walk; a limit of a frame within is the node's failure.
         if self.frame.ends(error):
             return Stopped(self.clock(), self.number, "limited", error)
         if act.id in self.walk.cancelling:

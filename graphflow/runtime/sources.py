@@ -85,6 +85,7 @@ class Sources:
 
         A name stands for the first that has it: what a server adds later takes no other's place.
         """
+        # Most callers have no server at all, and this is asked at each call.
         if not any(callee.source for callee in callees):
             return callees
         nodes: dict[str, AnyNode] = {}

@@ -53,7 +53,10 @@ def _why_invalid(error: ValueError) -> str:
     for problem in error.errors():
         field = ".".join(map(str, problem["loc"]))
         why = problem["msg"]
-        details.append(f"{field or 'message'}: {why}")
+        # Without a field it is the message as a whole that does not fit.
+        if not field:
+            field = "message"
+        details.append(f"{field}: {why}")
     return "; ".join(details)
 
 
@@ -83,9 +86,16 @@ def _is_of(kind: Type, deps: object) -> bool:
         _, fits = output_check(kind)
         return fits is None or fits(deps)
     except TypeError:
-        names = [*vars(kind), *getattr(kind, "__annotations__", ())]
-        members = [name for name in names if not name.startswith("_")]
-        return all(hasattr(deps, name) for name in members)
+        return _has_members(kind, deps)
+
+
+def _has_members(protocol: Type, deps: object) -> bool:
+    """Whether an object has what a protocol names, its attributes without a value included."""
+    annotated = getattr(protocol, "__annotations__", ())
+    for name in (*vars(protocol), *annotated):
+        if not name.startswith("_") and not hasattr(deps, name):
+            return False
+    return True
 
 
 def check_output(node: AnyNode, output: object) -> None:

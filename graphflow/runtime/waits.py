@@ -14,7 +14,10 @@ _waiting: dict[object, list[object]] = {}
 
 def is_for_us(thing: object) -> bool:
     """Whether who works on it is above us, or waits in the end for somebody above us."""
-    above, seen, todo = _within.get(), set(), [thing]
+    #     a works on x and waits for y; b works on y and asks for x: it would wait for a, which waits for b
+    above = _within.get()
+    seen: set[object] = set()
+    todo = [thing]
     while todo and above:
         each = todo.pop()
         if each in above:
