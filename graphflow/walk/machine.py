@@ -471,7 +471,7 @@ class Walk:
         if gate.failures and not gate.dead:
             # The gate stood for one token of everything around it; from here on the failure does.
             first = min(gate.failures, key=lambda failed: failed.order)
-            outward = first._replace(joins=gate.outer)
+            outward = FailedToken(first.order, first.error, gate.outer)
             self._fail(outward)
         else:
             self._die(gate.outer)

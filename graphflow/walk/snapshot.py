@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from graphflow.walk.commands import Activation
-from graphflow.walk.joins import Chain, Gate, JoinState, Waypoint
+from graphflow.walk.joins import Chain, FailedToken, Gate, JoinState, Waypoint
 from graphflow.walk.machine import Walk
 from graphflow.walk.outbox import Outbox
 
@@ -175,7 +175,7 @@ class _Copies:
         twin.failures = []
         for failed in gate.failures:
             joins = self.chain(failed.joins)
-            copy = failed._replace(joins=joins)
+            copy = FailedToken(failed.order, failed.error, joins)
             twin.failures.append(copy)
 
 
