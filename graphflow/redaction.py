@@ -35,6 +35,8 @@ LONGEST_WORD = 19
 """Letters of a word: who joins several to a longer one has made a passphrase."""
 LONGEST_NUMBER = 11
 MARK = "[secret]"
+Span = tuple[int, int, str]
+"""Where a secret stands in a text, from and to, and what it is called."""
 
 # -- what looks like a secret ----------------------------------------------------------------------------------------------
 _TOKENS = (
@@ -100,14 +102,17 @@ _PLACES = (
 )
 """A secret that its place tells: only the group is replaced, and only if `_tells` it from a word."""
 _ADDRESS = re.compile(_PLACES[1][1])
-_TOKEN_SHAPES = [(hints.split(), re.compile(rf"(?<![A-Za-z0-9])(?:{shape})")) for hints, shape in _TOKENS]
-_PLACE_SHAPES = [
-    ([hints] if hints == "private key" else hints.split(), re.compile(shape, re.IGNORECASE)) for hints, shape in _PLACES
-]
-"""Each with what a text must hold to be looked through: most texts hold none of it."""
-_ANY_HINT = re.compile(
-    "|".join(re.escape(hint.lower()) for hints, _ in (*_TOKEN_SHAPES, *_PLACE_SHAPES) for hint in hints)
-)
+
+
+def _hints(text: str) -> list[str]:
+    """What a text must hold to be looked through for a shape: most texts hold none of it."""
+    return [text] if text == "private key" else text.split()
+
+
+_TOKEN_SHAPES = [(_hints(hints), re.compile(rf"(?<![A-Za-z0-9])(?:{shape})")) for hints, shape in _TOKENS]
+_PLACE_SHAPES = [(_hints(hints), re.compile(shape, re.IGNORECASE)) for hints, shape in _PLACES]
+_ALL_HINTS = [hint for hints, _ in (*_TOKEN_SHAPES, *_PLACE_SHAPES) for hint in hints]
+_ANY_HINT = re.compile("|".join(re.escape(hint.lower()) for hint in _ALL_HINTS))
 SHORT_TEXT = 500
 """Characters of a text in which all hints are looked for at once; in a longer one each by itself is faster."""
 
@@ -115,17 +120,20 @@ SHORT_TEXT = 500
 def is_word(value: str) -> bool:
     """Whether something is a word or a number as texts have them, and so cannot be told from one."""
     if value.isalpha():
-        return len(value) <= LONGEST_WORD and (value[1:].islower() or value.isupper())
+        cased = value[1:].islower() or value.isupper()
+        return cased and len(value) <= LONGEST_WORD
     return value.isdigit() and len(value) <= LONGEST_NUMBER
 
 
 # -- what is known to be one -----------------------------------------------------------------------------------------------
-_told: dict[str, str] = {}
+_remembered: dict[str, str] = {}
+"""What was passed in, as it may be written, with its label."""
 _starts: dict[str, list[str]] = {}
-"""What was told, by how it begins: a process that was told thousands need not look for each of them."""
+"""The same by how it begins: a process that was given thousands need not look for each of them."""
 _words: dict[str, str] = {}
-"""What was told, and is a word, or shorter than what is looked for in every text."""
+"""What was passed in, and is a word, or shorter than what is looked for in every text."""
 MANY = 50
+"""Secrets from which on they are looked for by how they begin."""
 
 
 def remember(secret: str, label: str) -> None:
@@ -134,35 +142,51 @@ def remember(secret: str, label: str) -> None:
         return
     if len(secret) < SHORTEST or is_word(secret):
         _words[secret] = label
-        _kept.clear()
+        _latest.clear()
         return
     for spelling in _spellings(secret):
-        if spelling not in _told:
-            _starts.setdefault(spelling[:SHORTEST], []).append(spelling)
-        _told[spelling] = label
+        if spelling not in _remembered:
+            start = spelling[:SHORTEST]
+            _starts.setdefault(start, []).append(spelling)
+        _remembered[spelling] = label
 
 
 def _spellings(secret: str) -> Iterable[str]:
     """How a secret may be written: as it is, in an address, in JSON, in Python; of several lines, each."""
-    spelled = [secret, quote(secret, safe=""), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]]
-    spelled.append(repr(secret)[1:-1])
-    lines = [line.strip() for line in secret.splitlines()]
+    quoted = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
+    spellings = [secret, quote(secret, safe="")]
+    for text in quoted:
+        spellings.append(text[1:-1])
+    lines = secret.splitlines()
     if len(lines) > 1:
-        spelled += [line for line in lines if len(line) >= 2 * SHORTEST and not line.startswith("-----")]
-    return dict.fromkeys(each for each in spelled if len(each) >= SHORTEST)
+        spellings += _secret_lines(lines)
+    return dict.fromkeys(each for each in spellings if len(each) >= SHORTEST)
+
+
+def _secret_lines(lines: Iterable[str]) -> Iterator[str]:
+    """The lines of a key that are secret by themselves: neither short ones nor `-----BEGIN ...-----`."""
+    for line in lines:
+        text = line.strip()
+        if len(text) >= 2 * SHORTEST and not text.startswith("-----"):
+            yield text
 
 
 @lru_cache(maxsize=2048)
-def _held_by(name: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _secrets_of(name: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What of a variable is secret: to be looked for everywhere, and as a word."""
-    secrets = [value] if is_secret(name) else []
-    if not secrets and "://" in value:
+    if is_secret(name):
+        is_path = value.startswith(("/", "~")) and os.path.exists(value)
+        secrets = [] if is_path else [value]  # where a secret lies is none
+    else:
         secrets = [match["address"] for match in _ADDRESS.finditer(value)]
-    if secrets == [value] and value.startswith(("/", "~")) and os.path.exists(value):
-        return (), ()  # where a secret lies is none
-    hard = [s for s in secrets if len(s) >= SHORTEST and not is_word(s)]
-    words = [s for s in secrets if s not in hard and len(s) >= SHORTEST_WORD]
-    return tuple(spelling for secret in hard for spelling in _spellings(secret)), tuple(words)
+    everywhere: list[str] = []
+    words: list[str] = []
+    for secret in secrets:
+        if len(secret) >= SHORTEST and not is_word(secret):
+            everywhere += _spellings(secret)
+        elif len(secret) >= SHORTEST_WORD:
+            words.append(secret)
+    return tuple(everywhere), tuple(words)
 
 
 @lru_cache(maxsize=2048)
@@ -180,21 +204,27 @@ class Filter:
         for name, value in os.environ.items():
             if len(value) < SHORTEST_WORD:
                 continue
-            hard, words = _held_by(name, value)
-            self.secrets.update(dict.fromkeys(hard, name))
+            everywhere, words = _secrets_of(name, value)
+            self.secrets.update(dict.fromkeys(everywhere, name))
             self.words.update(dict.fromkeys(words, name))
 
     def text(self, text: str) -> str:
         """The text with a mark where each secret stood."""
-        label = self.words.get(text.strip()) if len(text) >= SHORTEST_WORD else None
-        return self.name(text) if label is None else f"[{label}]"
+        if len(text) < SHORTEST_WORD:
+            return text
+        label = self.words.get(text.strip())
+        if label is not None:
+            return f"[{label}]"
+        return self.name(text)
 
     def name(self, text: str) -> str:
         """The same for what something is called: a word stays one, though it may be somebody's password."""
         if len(text) < SHORTEST_WORD:
             return text
         spans = sorted(self._spans(text))
-        return _replaced(text, spans) if spans else text
+        if not spans:
+            return text
+        return _replaced(text, spans)
 
     def plain(self, value: Any, *, named: bool = False) -> Any:
         """Plain data with every text in it scrubbed. Numbers are left alone: a count is no secret.
@@ -204,42 +234,44 @@ class Filter:
         if isinstance(value, str):
             return self.name(value) if named else self.text(value)
         if isinstance(value, Mapping):
-            return {self.name(str(key)): self._under(str(key), inner) for key, inner in value.items()}
+            plain: dict[str, Any] = {}
+            for key, inner in value.items():
+                name = str(key)
+                plain[self.name(name)] = self._under(name, inner)
+            return plain
         if isinstance(value, (list, tuple)):
             return [self.plain(inner, named=named) for inner in value]
         return value
 
     def _under(self, key: str, value: Any) -> Any:
         """A value by its key: what is called a password is one, whatever it looks like."""
-        if (
-            isinstance(value, str)
-            and len(value) >= SHORTEST_WORD
-            and _PASSWORD.search(key)
-            and not value.startswith("$")
-        ):
-            return MARK if not value.startswith("[") else value
-        return self.plain(value)
+        if not isinstance(value, str) or len(value) < SHORTEST_WORD:
+            return self.plain(value)
+        if value.startswith("$") or not _PASSWORD.search(key):
+            return self.plain(value)
+        return value if value.startswith("[") else MARK  # what begins so is a mark already
 
-    def _spans(self, text: str) -> Iterator[tuple[int, int, str]]:
+    def _spans(self, text: str) -> Iterator[Span]:
         """Where secrets stand, each time they do; spans may overlap."""
-        for secret, label in (*self.secrets.items(), *_told_in(text)):
+        known = (*self.secrets.items(), *_remembered_in(text))
+        for secret, label in known:
             at = text.find(secret)
             while at >= 0:
                 yield at, at + len(secret), label
                 at = text.find(secret, at + 1)
         for word, label in self.words.items():
-            if word in text and not is_word(word):  # too short to be looked for within words
-                for match in re.finditer(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", text):
-                    yield *match.span(), label
+            if word not in text or is_word(word):
+                continue
+            # It is too short to be looked for within words.
+            alone = rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])"
+            for match in re.finditer(alone, text):
+                yield *match.span(), label
         if len(text) > SHORT_TEXT or _ANY_HINT.search(text.lower()):
-            yield from self._shaped(text)
+            yield from _tokens_in(text)
+            yield from self._placed_in(text)
 
-    def _shaped(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Where something stands that looks like a secret, or whose place says that it is one."""
-        for hints, shape in _TOKEN_SHAPES:
-            if any(hint in text for hint in hints):
-                for match in shape.finditer(text):
-                    yield *match.span(), "secret"
+    def _placed_in(self, text: str) -> Iterator[Span]:
+        """Where something stands whose place says that it is a secret."""
         low = text.lower()
         for hints, shape in _PLACE_SHAPES:
             if any(hint in low for hint in hints):
@@ -264,33 +296,50 @@ _PASSWORD = re.compile(
 )
 
 
-def _told_in(text: str) -> list[tuple[str, str]]:
-    """What was told and may stand in the text."""
-    if len(_told) <= MANY:
-        return list(_told.items())
-    begun = {text[at : at + SHORTEST] for at in range(len(text) - SHORTEST + 1)} & _starts.keys()
-    return [(secret, _told[secret]) for start in begun for secret in _starts[start]]
+def _tokens_in(text: str) -> Iterator[Span]:
+    """Where something stands that looks like a secret."""
+    for hints, shape in _TOKEN_SHAPES:
+        if any(hint in text for hint in hints):
+            for match in shape.finditer(text):
+                yield *match.span(), "secret"
 
 
-def _replaced(text: str, spans: list[tuple[int, int, str]]) -> str:
+def _remembered_in(text: str) -> list[tuple[str, str]]:
+    """What was passed in and may stand in the text."""
+    if len(_remembered) <= MANY:
+        return list(_remembered.items())
+    places = range(len(text) - SHORTEST + 1)
+    starts = {text[place : place + SHORTEST] for place in places}
+    found: list[tuple[str, str]] = []
+    for start in starts & _starts.keys():
+        for secret in _starts[start]:
+            found.append((secret, _remembered[secret]))
+    return found
+
+
+def _replaced(text: str, spans: list[Span]) -> str:
     """The text with a mark for each run of overlapping spans; the longest of them gives it its name."""
     parts: list[str] = []
     done = 0
     start, end, label = spans[0]
     longest = end - start
-    for first, last, other in [*spans[1:], (len(text) + 1, len(text) + 1, "")]:
-        if first < end:
-            end = max(end, last)
-            if last - first > longest:
-                longest, label = last - first, other
+    behind = len(text) + 1
+    for first, last, other in (*spans[1:], (behind, behind, "")):  # the last one ends the run before it
+        length = last - first
+        if first >= end:
+            parts.append(text[done:start])
+            parts.append(f"[{label}]")
+            done = end
+            start, end, label, longest = first, last, other, length
             continue
-        parts += [text[done:start], f"[{label}]"]
-        done = end
-        start, end, label, longest = first, last, other, last - first
-    return "".join([*parts, text[done:]])
+        end = max(end, last)
+        if length > longest:
+            longest, label = length, other
+    parts.append(text[done:])
+    return "".join(parts)
 
 
-_kept: list[tuple[dict[Any, Any], Filter]] = []
+_latest: list[tuple[dict[Any, Any], Filter]] = []
 """The filter that was made last, and the variables that it was made of."""
 
 
@@ -299,9 +348,9 @@ def current() -> Filter:
     variables = getattr(os.environ, "_data", None)
     if not isinstance(variables, dict):
         return Filter()
-    if not _kept or _kept[0][0] != variables:
-        _kept[:] = [(dict(variables), Filter())]
-    return _kept[0][1]
+    if not _latest or _latest[0][0] != variables:
+        _latest[:] = [(dict(variables), Filter())]
+    return _latest[0][1]
 
 
 def scrub(text: str) -> str:
@@ -327,6 +376,10 @@ def looks_secret(text: str) -> bool:
 def _is_random(part: str) -> bool:
     if re.fullmatch(r"[0-9a-f]{32,}|[0-9A-F]{32,}", part):
         return True
-    kinds = [re.search(kind, part) for kind in ("[a-z]", "[A-Z]", "[0-9]")]
-    changes = sum(a.isdigit() != b.isdigit() for a, b in pairwise(part))
-    return all(kinds) and changes >= 4
+    for kind in ("[a-z]", "[A-Z]", "[0-9]"):
+        if not re.search(kind, part):
+            return False
+    changes = 0  # from digits to letters and back: words with a year in them have few
+    for one, next_one in pairwise(part):
+        changes += one.isdigit() != next_one.isdigit()
+    return changes >= 4

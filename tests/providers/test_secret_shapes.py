@@ -29,13 +29,13 @@ CANARY = "canary-7f3a9c51d2e84b60"
 @pytest.fixture
 def told() -> Iterator[None]:
     """What is told in a test is forgotten after it."""
-    held = (module._told, module._starts, module._words)
+    held = (module._remembered, module._starts, module._words)
     before = [dict(each) for each in held]
     yield
     for each, old in zip(held, before, strict=True):
         each.clear()
         each.update(old)  # type: ignore[arg-type]  # the same kinds as before
-    module._kept.clear()
+    module._latest.clear()
 
 
 # -- shapes ------------------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ letters = st.text("ab1", min_size=8, max_size=14)
 def test_no_piece_of_a_secret_is_left_however_they_lie_over_each_other(
     secrets: list[str], order: list[int], shared: int
 ) -> None:
-    module._told.clear()
+    module._remembered.clear()
     module._starts.clear()
     hard = [secret for secret in secrets if not module.is_word(secret)]
     for secret in hard:
