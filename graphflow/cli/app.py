@@ -71,7 +71,7 @@ INTERRUPTED = 130
 TERMINATED = 143
 """What a service manager expects after it has asked a program to end: 128 + SIGTERM."""
 
-_debug = False
+_debug = False  # typer has no other way from the options before a command to what happens behind it
 
 
 @app.callback(invoke_without_command=True)
@@ -121,6 +121,7 @@ def run(
         live = sys.stdout.isatty() and not as_json
         done = walk(found, given, model=model, events=events, live=live, whole=report is not None, asks=can_ask())
     except Exception as error:
+        # A walk that failed has cost time and money too: what there is of it is written all the same.
         partial = getattr(error, "run", None)
         if report is not None and partial is not None:
             partial.report(str(report))
@@ -139,8 +140,11 @@ def _print_json(done: Run[Any]) -> None:
     answer = {"status": done.status, "output": to_json_value(done.output), "usage": to_json_value(done.usage)}
     if done.error is not None:
         answer["error"] = _error_json(done.error)
-    failures = [(failure.node, failure.error) for failure in done.failures]
-    answer["failures"] = [{"node": node, **_error_json(error)} for node, error in failures if error is not None]
+    failures: list[dict[str, str]] = []
+    for failure in done.failures:
+        if failure.error is not None:
+            failures.append({"node": failure.node, **_error_json(failure.error)})
+    answer["failures"] = failures
     out_json(answer)
 
 
@@ -234,10 +238,12 @@ def list_graphs() -> None:
             found = load(each.name)
         except errors.GraphflowError as error:
             lines = [line.strip() for line in str(error).splitlines()]
-            out(f"{each.name:<{width}}  cannot be loaded: {' '.join(lines[:2])}")
+            reason = " ".join(lines[:2])
+            out(f"{each.name:<{width}}  cannot be loaded: {reason}")
             continue
         types = f"{type_name(found.input)} -> {type_name(found.output)}"
-        out(f"{each.name:<{width}}  {types}  {found.description}".rstrip())
+        line = f"{each.name:<{width}}  {types}  {found.description}"
+        out(line.rstrip())
 
 
 @app.command()
@@ -348,7 +354,9 @@ def _with_debug_first(arguments: list[str]) -> list[str]:
 
 def _is_expected(error: Exception) -> bool:
     """Whether an error needs no traceback: graphflow's own, the system's, and whatever a node of a walk has raised."""
-    return isinstance(error, (errors.GraphflowError, OSError)) or getattr(error, "run", None) is not None
+    if isinstance(error, (errors.GraphflowError, OSError)):
+        return True
+    return getattr(error, "run", None) is not None
 
 
 def _exit_code(error: Exception) -> int:

@@ -15,10 +15,11 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import BaseModel
 
+from graphflow.cli.show import note
 from graphflow.cli.visible import visible
 from graphflow.concurrency import in_thread
 from graphflow.messages.media import Media
@@ -36,8 +37,13 @@ EFFECT_VERBS = {"reads": "reads", "writes": "writes", "network": "uses the netwo
 
 def can_ask() -> bool:
     """Whether somebody is at a terminal who can read a question and answer it."""
-    streams = (sys.stdin, sys.stderr)
-    return all(stream is not None and not stream.closed and stream.isatty() for stream in streams)
+    return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    if stream is None or stream.closed:  # as for a service, or a program without a console
+        return False
+    return stream.isatty()
 
 
 class Asker:
@@ -53,6 +59,7 @@ class Asker:
 
     async def ask(self, use: Use) -> bool:
         """Whether this call may be made."""
+        # Branches may ask at the same time; an answer must be to the question above it.
         async with self._turn:
             with self.aside():
                 _forget_typed()
@@ -63,7 +70,7 @@ class Asker:
         is_whole = answer.endswith("\n")  # else the input has ended
         granted = is_whole and answer.strip().casefold() in YES
         if not granted:
-            print(visible(f"graphflow: {use.node!r} is refused"), file=sys.stderr, flush=True)
+            note(f"{use.node!r} is refused")
         return granted
 
 
@@ -101,9 +108,10 @@ def _text_of(value: object) -> str:
     if isinstance(value, Media):
         return repr(value)[:MAX_SHOWN]
     text = scrub(json.dumps(to_json_value(value), ensure_ascii=False))
-    if len(text) <= MAX_SHOWN:
+    more = len(text) - MAX_SHOWN
+    if more <= 0:
         return text
-    return f"{text[:MAX_SHOWN]}... and {len(text) - MAX_SHOWN} characters that are not shown here"
+    return f"{text[:MAX_SHOWN]}... and {more} characters that are not shown here"
 
 
 def _shown(text: str) -> str:

@@ -58,8 +58,8 @@ def _to_file(graph: AnyGraph, path: Path, events: Path | None, look: dict[str, A
         note = f"wrote Mermaid to {instead} instead"
         if isinstance(error, CannotWrite):
             raise CannotWrite(error.program, error.kind, note) from None
-        kind = path.suffix[1:].upper()
-        raise errors.MissingExtra(f"drawing {kind}", error.extra, f"or install graphviz; {note}") from None
+        drawing = f"drawing {path.suffix[1:].upper()}"
+        raise errors.MissingExtra(drawing, error.extra, f"or install graphviz; {note}") from None
 
 
 def _write(graph: AnyGraph, path: Path, events: Path | None, look: dict[str, Any]) -> str:
@@ -75,6 +75,7 @@ def _unicode() -> bool:
 
 def compare(a: str, b: str, graph: str | None, look: dict[str, Any]) -> Difference:
     """What differs between two graphs, or two files of events."""
+    # Told apart by their endings, as a graph may be named like any file.
     if _is_record(a) != _is_record(b):
         raise errors.InputInvalid(f"{a} and {b}: compare two graphs, or two files of events, not one of each")
     names = (a, b)
@@ -96,7 +97,9 @@ def _graph_of(records: list[dict[str, Any]], name: str | None) -> AnyGraph | Non
     names = [record.get("graph") for record in records if record["kind"] == "run.start"]
     first = names[0] if names else None
     # A word only: a record comes from anywhere, and must not have a file of its choice imported.
-    if not isinstance(first, str) or not first.isidentifier() or names.count(first) < len(names):
+    if not isinstance(first, str) or not first.isidentifier():
+        return None
+    if any(name != first for name in names):
         return None
     try:
         return load(first)

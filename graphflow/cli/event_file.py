@@ -33,11 +33,13 @@ class EventFile:
             raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from None
 
     def write(self, event: Event, records: Recorder) -> None:
-        """Takes one event. Pieces of what is still being said are no part of a record."""
+        """Takes one event. Pieces of an answer that is still being written do not belong in a record."""
         if event.passing or self.failed:
             return
         try:
-            self._file.write(json.dumps(records.record(event), ensure_ascii=False, allow_nan=False) + "\n")
+            record = records.record(event)
+            line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+            self._file.write(f"{line}\n")
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             self._give_up(error)
 

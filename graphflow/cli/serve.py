@@ -8,6 +8,7 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from graphflow.cli.show import note
 from graphflow.errors import FileUnreadable
 from graphflow.project import load
 from graphflow.server.mcp import HOST, PATH, new_token, serve
@@ -25,9 +26,9 @@ def serve_graphs(names: list[str], model: str | None, port: int | None, token_fi
         if not token:
             token = new_token()
             place = _written(token, token_file)
-            print(f"graphflow: ${TOKEN} is not set; made a token: {place}", file=sys.stderr)
+            note(f"${TOKEN} is not set; made a token: {place}")
         served = ", ".join(graph.name for graph in graphs)
-        print(f"graphflow: {served} at http://{HOST}:{port}{PATH}", file=sys.stderr, flush=True)
+        note(f"{served} at http://{HOST}:{port}{PATH}")
     serve(graphs, model, port, token)
 
 
@@ -41,9 +42,11 @@ def _written(token: str, path: Path | None) -> str:
         return token
     # A new file, made for its owner only, takes the place of whatever was there: an old file would keep its mode, and a
     # link would lead the token elsewhere.
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    suffix = secrets.token_hex(8)
+    aside = path.with_name(f".{path.name}.{suffix}")
+    new = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        made = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        made = os.open(aside, new, 0o600)
         try:
             with os.fdopen(made, "w", encoding="utf-8") as file:
                 file.write(token)

@@ -37,6 +37,11 @@ def out_json(value: object) -> None:
     _print(visible_json(json.dumps(to_json_value(value), ensure_ascii=False, indent=2)))
 
 
+def note(text: str) -> None:
+    """A line of graphflow's own on standard error: standard output has nothing but the answer, for pipes."""
+    print(visible(f"graphflow: {text}"), file=sys.stderr, flush=True)
+
+
 def _print(text: str) -> None:
     try:
         print(text, flush=True)
@@ -76,20 +81,21 @@ def show_error(error: BaseException) -> None:
     text = _in_words_of_a_command(error)
     if not isinstance(error, GraphflowError):
         text = f"{type(error).__name__}: {text}"
-    line = scrub(f"graphflow: {text}")
-    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_NOTES)]
-    if notes:
-        line += f" ({'; '.join(notes[-2:])})"
-    print(visible(line), file=sys.stderr)
+    line = scrub(text)
+    hints = [hint for hint in getattr(error, "__notes__", ()) if hint.startswith(_HINTS)]
+    if hints:
+        last = "; ".join(hints[-2:])
+        line += f" ({last})"
+    note(line)
     run = getattr(error, "run", None)
     if isinstance(run, Run) and run.steps:
-        finished = dict.fromkeys(step.node for step in run.steps if step.error is None)
-        names = ", ".join(finished) or "nothing"
-        print(visible(f"graphflow: {summary(run)}; finished before that: {names}"), file=sys.stderr)
+        done = [step.node for step in run.steps if step.error is None]
+        names = ", ".join(dict.fromkeys(done)) or "nothing"
+        note(f"{summary(run)}; finished before that: {names}")
 
 
-_NOTES = ("raised by node", "ctx.deps is None")
-"""How the notes of an error begin that help at a command line, too."""
+_HINTS = ("raised by node", "ctx.deps is None")
+"""How those notes of an error begin that help at a command line, too; others are for whoever reads a traceback."""
 
 
 def _in_words_of_a_command(error: BaseException) -> str:
@@ -111,11 +117,17 @@ def _is_table(rows: list[object]) -> bool:
     if not rows:
         return False
     kind = type(rows[0])
-    return all(isinstance(row, BaseModel) and type(row) is kind and _is_flat(row) for row in rows)
+    if not issubclass(kind, BaseModel):
+        return False
+    return all(type(row) is kind and _is_flat(row) for row in rows)
 
 
-def _is_flat(row: BaseModel) -> bool:
-    return all(value is None or isinstance(value, (str, int, float, bool)) for value in _values(row))
+def _is_flat(row: object) -> bool:
+    return isinstance(row, BaseModel) and all(isinstance(value, _SINGLE) for value in _values(row))
+
+
+_SINGLE = (str, int, float, bool, type(None))
+"""Values that fit into a cell of a table."""
 
 
 def _values(row: BaseModel) -> list[object]:
@@ -126,9 +138,10 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     text = visible(str(to_json_value(value)))
-    if len(text) <= MAX_CELL:
+    more = len(text) - MAX_CELL
+    if more <= 0:
         return text
-    return f"{text[:MAX_CELL]} [and {len(text) - MAX_CELL} more characters; --json has all]"
+    return f"{text[:MAX_CELL]} [and {more} more characters; --json has all]"
 
 
 def table(rows: list[Any], width: int | None = None) -> str:
@@ -143,7 +156,8 @@ def table(rows: list[Any], width: int | None = None) -> str:
         return ""
     widths = _widths(columns, width or _terminal_width())
     names, *lines = zip(*columns, strict=True)
-    text = [_line(names, widths), _line(["-" * width for width in widths], widths)]
+    rule = ["-" * width for width in widths]
+    text = [_line(names, widths), _line(rule, widths)]
     for line in lines:
         text += _wrapped(line, widths)
     return "\n".join(text)
@@ -168,11 +182,13 @@ def _widths(columns: list[list[str]], total: int) -> list[int]:
 
 def _wrapped(cells: Sequence[str], widths: list[int]) -> list[str]:
     """A row as lines, as many as its longest cell takes."""
-    parts = [textwrap.wrap(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    columns = zip(cells, widths, strict=True)
+    parts = [textwrap.wrap(cell, width) for cell, width in columns]
     lines = zip_longest(*parts, fillvalue="")
     return [_line(line, widths) for line in lines] or [""]
 
 
 def _line(cells: Sequence[str], widths: list[int]) -> str:
-    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+    columns = zip(cells, widths, strict=True)
+    padded = [cell.ljust(width) for cell, width in columns]
     return "  ".join(padded).rstrip()

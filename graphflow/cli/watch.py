@@ -127,7 +127,7 @@ async def _watched(
     screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()
     approve = Asker(lambda: _aside(screen)).ask if asks else None
     run = graph.start(message, model=model, approve=approve)
-    records, reader = Recorder(run), aiter(run)
+    records, reader = Recorder(run), aiter(run)  # one reader, so that what follows a Ctrl-C is read on, not anew
     try:
         with screen:
             async for event in reader:
@@ -233,10 +233,12 @@ class Picture:
 
         root = Tree(Text(visible(self.name), style="bold"))
         branches: dict[Place, Tree] = {(self.name,): root}
+        # Shorter paths first: a branch hangs on the one it is in.
         for path in sorted(self.rows, key=len):
             parent = branches.get(path[:-1])
             if parent is not None:
-                branches[path] = parent.add(_line(path[-1], self.rows[path]))
+                line = _line(path[-1], self.rows[path])
+                branches[path] = parent.add(line)
         if self.last:
             # Scrubbed before it is cut: half a secret would not be known as one.
             text = scrub(self.last[:1000])[:100].replace("\n", " ")

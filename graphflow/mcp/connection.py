@@ -127,11 +127,13 @@ class Connection:
             case MCPError() if error.code == CLOSED and (session.lost.is_set() or error.message in ENDED):
                 return ServerFailed(await self._end_of(session))
             case MCPError():
-                return ToolError(scrub(f"{name} {_refusal(error.message, session)}"))
+                refusal = _refusal(error.message, session)
+                return ToolError(scrub(f"{name} {refusal}"))
             case ValidationError():
                 return ToolError(scrub(f"{name} answered {protocol_problem(error)}"))
             case RuntimeError():  # how the SDK says what else it cannot make sense of
-                return ToolError(scrub(f"{name}: {str(error).splitlines()[0]}"))
+                first_line = str(error).splitlines()[0]
+                return ToolError(scrub(f"{name}: {first_line}"))
         return error
 
     async def ask(self, name: str, question: Elicitation) -> dict[str, Any] | bool | None:
@@ -184,7 +186,8 @@ class Connection:
                 problems = [f"the schema that it should keep to: {error}"]
         if problems:
             text = "; ".join(problems)[:MAX_PROBLEMS]
-            raise ToolError(scrub(f"server {self.server.name!r}: Invalid structured content from {tool!r}: {text}"))
+            problem = f"server {self.server.name!r}: Invalid structured content from {tool!r}: {text}"
+            raise ToolError(scrub(problem))
 
     async def close(self) -> None:
         """Ends the connection, and the process if there is one, within seconds."""
@@ -222,7 +225,9 @@ def _has_forgotten(error: Exception, session: Session) -> bool:
 
     if not isinstance(error, MCPError):
         return False
-    return error.message == FORGOTTEN or (error.code == NO_SESSION and session.status == 404)
+    if error.message == FORGOTTEN:
+        return True
+    return bool(error.code == NO_SESSION and session.status == 404)
 
 
 def _refusal(message: str, session: Session) -> str:

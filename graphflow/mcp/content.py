@@ -56,7 +56,7 @@ def answer_of(result: CallToolResult, ctx: Context) -> Part | list[Part]:
     parts = [_part(block, number, ctx) for number, block in enumerate(result.content)]
     if result.is_error:
         complaint = _complaint(result, parts) or f"{name!r} failed, and its server does not say why"
-        raise ToolError(scrub(complaint))
+        raise ToolError(scrub(complaint))  # a server may repeat the token it was sent
     structured = _unwrapped(result.structured_content)
     if structured is not None:
         parts = [structured, *_new(parts, structured)]
@@ -69,7 +69,12 @@ def answer_of(result: CallToolResult, ctx: Context) -> Part | list[Part]:
 def _new(parts: list[Part], structured: Json) -> list[Part]:
     """The parts that do not only repeat structured content."""
     known = _Contents(structured)
-    return [part for part in parts if not isinstance(part, str) or not known.has(part)]
+    new: list[Part] = []
+    for part in parts:
+        is_repeated = isinstance(part, str) and known.has(part)
+        if not is_repeated:
+            new.append(part)
+    return new
 
 
 def _complaint(result: CallToolResult, parts: list[Part]) -> str:
@@ -139,7 +144,8 @@ def _part(block: ContentBlock, number: int, ctx: Context) -> Part:
         case "text":
             return str(block.text)
         case "image" | "audio":
-            return _media(block.data, block.mime_type, f"{ctx.node.name}-{number}", ctx)
+            name = f"{ctx.node.name}-{number}"  # the protocol gives it none
+            return _media(block.data, block.mime_type, name, ctx)
         case "resource_link":
             return f"[{block.name}: {block.uri}]"
         case "resource":

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from mcp.client.session import ClientRequestContext, ElicitationFnT
     from mcp_types import ElicitRequestParams, ElicitResult, ErrorData
 
-Ask = Callable[[str, "Elicitation"], Awaitable[dict[str, Any] | bool | None]]
+Reply = dict[str, Any] | bool | None
+Ask = Callable[[str, "Elicitation"], Awaitable[Reply]]
 """Asks a person: the server's name, and the question. A dict = the answers, True = yes, False = no, None = never mind."""
 
 
@@ -53,6 +54,7 @@ def asker(server: str, ask: Ask) -> ElicitationFnT:
             return ElicitResult(action="cancel")
         if answer is False:
             return ElicitResult(action="decline")
+        # What a person typed is checked here, so that the server is never sent what it did not ask for.
         content = {} if answer is True else dict(answer)
         try:
             problems = problems_of(schema, content)

@@ -91,7 +91,9 @@ class MCP(Node[Any, Any]):
         **options: Unpack[NodeOptions],
     ) -> None:
         command, url = _place(name, at)
-        _check_options(name, url, for_process=bool(env or cwd), for_http=bool(token or headers))
+        has_process_options = bool(env or cwd)
+        has_http_options = bool(token or headers)
+        _check_options(name, url, for_process=has_process_options, for_http=has_http_options)
         if scope not in ("run", "process"):
             raise DeclarationError(f"server {name!r}: scope={scope!r}; it is 'run' or 'process'")
         options.setdefault("timeout_s", TIMEOUT_S)
@@ -114,7 +116,9 @@ class MCP(Node[Any, Any]):
     """The effects that the declaration gives its tools."""
 
     def _value(self) -> tuple[Any, ...]:
-        return (*super()._value(), self.__dict__["_env"], self.__dict__["_headers"])
+        # With what is kept out of reprs: two servers with different tokens are not the same.
+        own = self.__dict__
+        return (*super()._value(), own["_env"], own["_headers"])
 
     @property
     def where_it_is(self) -> str:

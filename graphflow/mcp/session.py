@@ -114,7 +114,8 @@ class Session:
         lines = (await self._transport.tail.text()).splitlines()
         if not lines:
             return ""
-        end = " | ".join(line.strip() for line in lines[-5:])
+        last = [line.strip() for line in lines[-5:]]
+        end = " | ".join(last)
         return f"; it wrote: {end[-500:]}"
 
     # -- the owner -----------------------------------------------------------------------------------------------------
@@ -177,6 +178,7 @@ class Session:
 
     async def _tend(self, client: Client) -> None:
         """Lists the tools again whenever the server says that they changed, until the connection is to be closed."""
+        # Servers of both generations end up in `_changed`: by a message, or by the stream that is listened to.
         listening = asyncio.get_running_loop().create_task(self._listen(client))
         try:
             while not self._is_leaving:
@@ -215,7 +217,7 @@ class Session:
     async def _list(self, client: Client) -> None:
         found: list[Tool] = []
         cursor: str | None = None
-        seen: set[str] = set()
+        seen: set[str] = set()  # a server that hands out a cursor again would be asked for ever
         for _ in range(MAX_PAGES):
             page = await client.list_tools(cursor=cursor, cache_mode="bypass")
             found += page.tools
@@ -239,9 +241,13 @@ class Session:
         cause = _leaf(error)
         if isinstance(cause, ServerFailed):
             return str(cause)
-        what = f"did not answer within {self.server.connect_s:g} s" if expired else self._failure(cause)
+        server = self.server
+        if expired:
+            what = f"did not answer within {server.connect_s:g} s"
+        else:
+            what = self._failure(cause)
         last_words = await self.last_words()
-        return scrub(f"server {self.server.name!r} ({self.server.where_it_is}) {what}{last_words}")
+        return scrub(f"server {server.name!r} ({server.where_it_is}) {what}{last_words}")
 
     def _failure(self, cause: BaseException) -> str:
         from mcp import MCPError

@@ -50,7 +50,9 @@ class ServerTool(Node[Any, Any]):
     def __init__(
         self, name: str, listed: Tool, connection: Connection, effects: Sequence[Effect], **options: Unpack[NodeOptions]
     ) -> None:
-        description = listed.description or listed.title or f"{listed.name} of {connection.server.name}"
+        description = listed.description or listed.title
+        if not description:
+            description = f"{listed.name} of {connection.server.name}"
         description = description[:MAX_DESCRIPTION]
         self._declare(name, ports=(Port("arguments", Any),), output=Any, description=description, **options)
         own = self.__dict__
@@ -93,7 +95,8 @@ class ServerTool(Node[Any, Any]):
         if given is None:
             return {}
         if not isinstance(given, Mapping):
-            raise ArgumentsInvalid(f"arguments of {self.name!r} are {type(given).__name__}; give an object")
+            kind = type(given).__name__
+            raise ArgumentsInvalid(f"arguments of {self.name!r} are {kind}; give an object")
         return dict(given)
 
     async def activate(self, inputs: Mapping[str, Any], ctx: Context) -> Any:
@@ -102,10 +105,12 @@ class ServerTool(Node[Any, Any]):
 
         async def note(progress: float, total: float | None, message: str | None) -> None:
             piece = {"done": progress, "total": total, "message": message}
-            frame.tell(ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece))
+            event = ToolPartial(frame.clock(), frame.number, ctx.activation, self.name, piece)
+            frame.tell(event)
 
         arguments = self.read(next(iter(inputs.values())))
-        result = await self.connection.call(self.tool, arguments, note if frame.observed else None)
+        listener = note if frame.observed else None  # a server that nobody listens to need not report
+        result = await self.connection.call(self.tool, arguments, listener)
         return answer_of(result, ctx)
 
 

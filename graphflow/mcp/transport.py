@@ -83,9 +83,10 @@ class WatchedStream:
 
 
 def _brief(record: logging.LogRecord) -> bool:
-    """What the SDK logs of a line that is no message, without the line: it may hold anything."""
+    """What the SDK logs of a line that is not a message, without the line: it may hold anything."""
+    text = scrub(record.getMessage())
     record.exc_info = record.exc_text = None
-    record.msg, record.args = scrub(record.getMessage())[:200], ()
+    record.msg, record.args = text[:200], ()
     return True
 
 

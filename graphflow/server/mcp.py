@@ -67,7 +67,8 @@ class GraphServer:
         names = WireNames(graph.name for graph in graphs)
         self.graphs = {names.spelling(graph.name): graph for graph in graphs}
         if len(self.graphs) < len(graphs):
-            raise DeclarationError(f"two graphs of {', '.join(graph.name for graph in graphs)} have the same name")
+            every = ", ".join(graph.name for graph in graphs)
+            raise DeclarationError(f"two graphs of {every} have the same name")
         self.model = model
         self.server = self._made()
 
@@ -99,9 +100,9 @@ class GraphServer:
             output = await self._walk(graph, message, progress)
             return _answer(graph, output)
         except GraphflowError as error:
-            return _failure(f"{type(error).__name__}: {error_text(error)}")
+            return _failure(_reason(error))
         except Exception as error:  # a node's own
-            return _failure(f"{graph.name} failed: {type(error).__name__}: {error_text(error)}")
+            return _failure(f"{graph.name} failed: {_reason(error)}")
 
     async def _walk(self, graph: RunnableGraph, message: object, progress: Progress) -> object:
         run = graph.start(message, model=self.model)
@@ -232,7 +233,8 @@ def _answer(graph: RunnableGraph, output: object) -> CallToolResult:
 
     media = media_in(output)
     words = without_media(output) if media else output
-    content: list[ContentBlock] = [TextContent(text=result_text(graph.name, words, None))]
+    text = result_text(graph.name, words, None)
+    content: list[ContentBlock] = [TextContent(text=text)]
     for one in media:
         block = _block(one)
         if block is not None:
@@ -262,6 +264,10 @@ def _block(media: Media) -> ContentBlock | None:
     return None
 
 
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error_text(error)}"
+
+
 def _failure(text: str) -> CallToolResult:
     from mcp_types import CallToolResult, TextContent
 
@@ -271,8 +277,9 @@ def _failure(text: str) -> CallToolResult:
 def serve(graphs: Sequence[RunnableGraph], model: str | None, port: int | None, token: str) -> None:
     """Serves until the client goes, or Ctrl-C."""
     server = GraphServer(graphs, model)
+    serving = server.over_stdio() if port is None else server.over_http(port, token)
     try:
-        asyncio.run(server.over_stdio() if port is None else server.over_http(port, token))
+        asyncio.run(serving)
     except* BrokenPipeError:
         _discard_output()
 

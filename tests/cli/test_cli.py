@@ -126,7 +126,7 @@ def test_one_clear_line_and_exit_code_two(project: Path, arguments: tuple[str, .
     ("name", "content", "says"),
     [
         ("empty.csv", b"", "holds no messages"),
-        ("binary.csv", b"\x00\xff\xfe\x00", "no text file"),
+        ("binary.csv", b"\x00\xff\xfe\x00", "not a text file"),
         ("cols.csv", b"a,b\n1,2\n", "has no column 'message'"),
         ("blank.txt", b"\n\n", "holds no messages"),
     ],
