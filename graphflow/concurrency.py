@@ -3,7 +3,7 @@
 Rules:
 1. The threads are daemons. asyncio's and anyio's are joined when the interpreter exits, so that a function that blocks for
    ever would keep the process alive after its walk has long given up.
-2. There are at most `MOST` at a time; what comes later waits for its turn. A function that was left behind has its thread
+2. There are at most `MAX_THREADS` at a time; what comes later waits for its turn. A function that was left behind has its thread
    for itself and does not count: nobody knows whether it will ever end.
 3. What a function in a thread runs in turn (`graph.run_sync` in a plain node) takes its threads from the pool one level
    further down. Who waits is always further up than who is waited for, so they cannot all wait for each other.
@@ -28,7 +28,7 @@ from graphflow.contexts import adopt
 T = TypeVar("T")
 Kind = Literal["function", "hook"]
 
-MOST = 40
+MAX_THREADS = 40
 """Threads of one level at a time: as many as anyio allows, which serves most of Python's web applications."""
 IDLE_S = 5.0
 """Seconds that a thread waits for more to do before it ends."""
@@ -84,7 +84,7 @@ class _Pool:
         """Wakes a thread, or starts one, if there is something to do that no idle one will do."""
         if self._idle:
             self._changed.notify()
-        if len(self._jobs) > self._idle and self._threads < MOST:
+        if len(self._jobs) > self._idle and self._threads < MAX_THREADS:
             thread = threading.Thread(target=self._work, name="graphflow:idle", daemon=True)
             thread.start()
             self._threads += 1

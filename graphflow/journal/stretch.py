@@ -26,10 +26,10 @@ from graphflow.events import (
 )
 from graphflow.walk.snapshot import Snapshot
 
-LONG = 1024
+STRETCH_LENGTH = 1024
 """Activations of a loop after which a new row begins that everything later can be derived from."""
 
-KEPT = 4096
+KEEP_STEPS = 4096
 """Activations that a walk which nobody listens to keeps at least, if it is not told otherwise. Half of the time of a loop
 of 10,000 laps went into the garbage collector's looks at the outputs it kept."""
 

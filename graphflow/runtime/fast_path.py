@@ -15,7 +15,7 @@ from graphflow.concurrency import attempt, let_timers_stop
 from graphflow.declaration.handoffs import Handover, without_turns
 from graphflow.errors import LimitExceeded, WalkCancelled
 from graphflow.events import NodeCancelled, NodeFailed, NodeRefused, Status, Stopped
-from graphflow.journal.stretch import LONG, Stretch
+from graphflow.journal.stretch import STRETCH_LENGTH, Stretch
 from graphflow.limits import DEFAULT_LAPS
 from graphflow.messages.message import Failure, LimitReached, error_text
 from graphflow.proofs.program import Link, Slot, arm_of
@@ -60,12 +60,12 @@ class _Straight:
         "default",
         "frame",
         "given",
+        "known_steps",
         "laps",
         "ledger",
         "metered",
         "started",
         "task",
-        "told",
     )
 
     def __init__(self, frame: Frame) -> None:
@@ -79,7 +79,7 @@ class _Straight:
         self.count = 0
         self.cleared = 0
         """The activation at which old stretches were dropped last."""
-        self.told = 0
+        self.known_steps = 0
         """Steps that the ledger knows of."""
         self.attempted = attempt() is not None
         """Whether this is part of an attempt with a time limit."""
@@ -152,7 +152,7 @@ class _Straight:
     async def give_way(self, stretch: Stretch, slot: Slot, message: object, count: int) -> Stretch:
         """Gives others their turn; the row of the journal to go on with."""
         await asyncio.sleep(0)
-        if self.laps and count - stretch.first >= LONG:
+        if self.laps and count - stretch.first >= STRETCH_LENGTH:
             return self.stretch(count, slot, message)
         return stretch
 
@@ -196,7 +196,7 @@ class _Straight:
         stretch = Stretch(frame.number, first, slot.index, message, self.laps)
         run = frame.shared.run
         run.journal.append(stretch)
-        if self.laps and first - self.cleared >= LONG:
+        if self.laps and first - self.cleared >= STRETCH_LENGTH:
             self.cleared = first
             run.drop_old(frame.number, 2 * frame.program.size)
         return stretch
@@ -323,9 +323,9 @@ class _Straight:
 
     def flush(self, count: int) -> None:
         """Tells the ledger of the steps that were only counted."""
-        if not self.metered and count > self.told:
-            self.ledger.count_steps(count - self.told)
-            self.told = count
+        if not self.metered and count > self.known_steps:
+            self.ledger.count_steps(count - self.known_steps)
+            self.known_steps = count
 
 
 class _Ended(BaseException):

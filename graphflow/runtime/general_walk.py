@@ -32,7 +32,7 @@ from graphflow.events import (
     RunStarted,
     Stopped,
 )
-from graphflow.journal.stretch import LONG
+from graphflow.journal.stretch import STRETCH_LENGTH
 from graphflow.runtime.attempts import activate
 from graphflow.runtime.cancellation import is_closed, unasked, uncancel
 from graphflow.runtime.frame import Frame
@@ -98,7 +98,7 @@ class GeneralWalk:
         """When those that were told to stop are abandoned."""
         self.began = frame.shared.run.began
         """When the run began, by the process clock."""
-        self.clearing = LONG
+        self.clearing = STRETCH_LENGTH
         """The activation after which old rows of the record are dropped."""
         self.attempted = attempt() is not None
         """Whether this is part of an attempt with a time limit."""
@@ -161,7 +161,7 @@ class GeneralWalk:
         """Keeps how the walk stands, and drops what is old: in a loop that goes on, with nobody listening."""
         walk, frame = self.walk, self.frame
         # A snapshot is as large as the walk is wide, so wide walks make them less often.
-        self.clearing = walk.count + max(LONG, len(walk.running) + len(walk.waiting))
+        self.clearing = walk.count + max(STRETCH_LENGTH, len(walk.running) + len(walk.waiting))
         if frame.observed or not frame.program.laps:
             return
         run = frame.shared.run

@@ -31,7 +31,7 @@ from graphflow.events import (
     to_record,
 )
 from graphflow.journal.live import Live
-from graphflow.journal.stretch import KEPT, Row, Stretch, without_old
+from graphflow.journal.stretch import KEEP_STEPS, Row, Stretch, without_old
 from graphflow.limits import Ledger, Usage
 from graphflow.messages.artifacts import Artifact
 from graphflow.proofs.report import counted
@@ -96,7 +96,7 @@ class RunRecord(Generic[Out]):
         self._output: Any = None
         self.ledger = ledger
         self.journal: list[Row] = []
-        self.keep_steps = KEPT
+        self.keep_steps = KEEP_STEPS
         self._dropped = 0
         self._shortened: set[int] = set()
         """Frames of which the oldest activations were dropped."""

@@ -58,7 +58,7 @@ class Counting:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
     """A pool of two threads, of this test alone."""
-    monkeypatch.setattr(pools, "MOST", 2)
+    monkeypatch.setattr(pools, "MAX_THREADS", 2)
     monkeypatch.setattr(pools, "_pools", {})
     return 2
 
@@ -76,8 +76,8 @@ def test_a_map_of_thousands_runs_in_a_bounded_number_of_threads() -> None:
         return n
 
     assert walk(mapped(slow), 2000).output == sum(range(2000))
-    assert counting.most <= pools.MOST
-    assert threading.active_count() <= before + pools.MOST
+    assert counting.most <= pools.MAX_THREADS
+    assert threading.active_count() <= before + pools.MAX_THREADS
 
 
 def nested(depth: int) -> Graph[int, int]:

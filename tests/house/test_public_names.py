@@ -44,7 +44,11 @@ ROOMS = {
     "model": ["CACHE", "AssistantTurn", "Model", "Reply", "Request", "ToolCall", "ToolSpec", "UserTurn"],
     "walk": ["Activation", "Cancel", "Finish", "Walk"],
 }
-RENAMED = [("model.turns", "Said", "TextPart"), ("model.reply", "Gathering", "ReplyBuilder")]
+RENAMED = [
+    ("model.turns", "Said", "TextPart"),
+    ("model.reply", "Gathering", "ReplyBuilder"),
+    ("walk.commands", "Start", "Activation"),
+]
 
 
 @pytest.mark.parametrize("name", graphflow.__all__)
@@ -72,7 +76,7 @@ def test_what_has_a_new_name_answers_under_its_old_one_with_a_warning(module: st
     with pytest.warns(DeprecationWarning, match=f"graphflow.{module}.{old} is now {new}; the old name goes with 0.3"):
         assert getattr(found, old) is getattr(found, new)
     with pytest.warns(DeprecationWarning, match=f"{old} is now {new}"):
-        assert getattr(importlib.import_module("graphflow.model"), old) is getattr(found, new)
+        assert getattr(importlib.import_module(f"graphflow.{module.partition('.')[0]}"), old) is getattr(found, new)
 
 
 RENAMED_KEYWORDS = [

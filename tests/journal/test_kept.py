@@ -9,7 +9,7 @@ import pytest
 from graphflow import END, START, Failure, Graph, node
 from graphflow.errors import DeclarationError
 from graphflow.events import Event, NodeFinished, NodeStarted
-from graphflow.journal.stretch import KEPT, Stretch
+from graphflow.journal.stretch import KEEP_STEPS, Stretch
 from tests.conftest import A, B, Msg, walk
 
 
@@ -61,9 +61,9 @@ def test_a_long_loop_keeps_its_newest_activations() -> None:
     assert run.dropped > 0
     assert f"the oldest {run.dropped} activations not kept" in repr(run)
     assert len(run.steps) == 24_000 - run.dropped
-    assert KEPT <= len(run.steps) <= KEPT + 3 * 1024
+    assert KEEP_STEPS <= len(run.steps) <= KEEP_STEPS + 3 * 1024
     assert [s.output.n for s in run.steps if s.node == "up"] == list(range(12_001 - len(run.steps) // 2, 12_001))
-    assert kept(run) <= KEPT + 3 * 1024
+    assert kept(run) <= KEEP_STEPS + 3 * 1024
 
 
 def test_what_is_kept_is_what_a_run_tells_that_keeps_all() -> None:
