@@ -24,6 +24,7 @@ from graphflow.kinds.delegation import background
 from graphflow.kinds.functions import MODULES, arguments_for, clashes, function_name, plain_value, signature_line
 from graphflow.kinds.future_calls import awaited_calls
 from graphflow.kinds.sandbox import PER_CALL, Answer, Execution, Lease, Printed, check_installed
+from graphflow.kinds.step import Arguments
 from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, schema_of
 from graphflow.messages.message import Message, error_text
 from graphflow.model.seam import ToolSpec
@@ -180,7 +181,7 @@ class Code(Tool[Any, Computed]):
         """
         check_installed()
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    async def __call__(self, *args: object, **kwargs: object) -> Any:
         """There is no plain function: code is run within a walk."""
         raise DeclarationError(f"{self.name!r} runs only within a walk; write Graph('g', START >> code >> END)")
 
@@ -269,7 +270,7 @@ class _Functions:
             if not (isinstance(callee, Node) and callee.source):
                 self.nodes.setdefault(function_name(name), callee)
 
-    async def call(self, function: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Answer:
+    async def call(self, function: str, args: Sequence[object], kwargs: Arguments) -> Answer:
         """The answer to one call from code, or the exception that it is there.
 
         Raises:
@@ -290,12 +291,12 @@ class _Functions:
         except Exception as error:
             return _as_exception(error)
 
-    async def _answer(self, function: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    async def _answer(self, function: str, args: Sequence[object], kwargs: Arguments) -> Any:
         node = self.nodes.get(function)
         if node is None:
             have = ", ".join(self.nodes) or "nothing"
             raise NameError(f"name {function!r} is not defined; what can be called: {have}")
-        given: Any = kwargs or (args[0] if args else {})
+        given: object = kwargs or (args[0] if args else {})
         name = node
         if isinstance(node, Node):
             name, given = node.name, arguments_for(node, args, kwargs)

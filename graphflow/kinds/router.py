@@ -277,7 +277,7 @@ class Router(Node[In, Out]):
             raise OutputInvalid(f"router {self.name!r}: {reason}; give it otherwise='a label' for such messages")
         return self.otherwise_label
 
-    async def _decide(self, message: Any, ctx: Context) -> Decision:
+    async def _decide(self, message: object, ctx: Context) -> Decision:
         if self.cascade:
             return await self._in_stages(message, ctx)
         if self.guards:
@@ -289,7 +289,7 @@ class Router(Node[In, Out]):
             return await by_model(self, ctx.frame.model(self), text, ctx)
         return await by_similarity(self, text)
 
-    async def _by_rule(self, rule: AnyFunction, message: Any, ctx: Context) -> Decision:
+    async def _by_rule(self, rule: AnyFunction, message: object, ctx: Context) -> Decision:
         # In the loop, not in a thread: a rule is a few comparisons, and a thread costs more than they do.
         choice = rule(message) if self._context is None else rule(message, **{self._context: ctx})
         if inspect.isawaitable(choice):
@@ -297,7 +297,7 @@ class Router(Node[In, Out]):
         name = getattr(rule, "__name__", "function")
         return Decision(choice, f"rule {name}")
 
-    async def _in_stages(self, message: Any, ctx: Context) -> Decision:
+    async def _in_stages(self, message: object, ctx: Context) -> Decision:
         """The decision of the first stage that does not abstain, with the reasons of all that were asked."""
         reasons: list[str] = []
         scores: Mapping[str, float] = {}

@@ -139,7 +139,7 @@ class Lease:
                 _LEVEL.reset(outer)
 
 
-async def turn(function: Callable[..., T], *args: Any, stop: Callable[[], None] | None = None) -> T:
+async def turn(function: Callable[..., T], *args: object, stop: Callable[[], None] | None = None) -> T:
     """The result of `function(*args)`, in a thread; whoever is cancelled meanwhile calls `stop` and waits for it to end."""
     work = asyncio.get_running_loop().create_task(in_thread(function, *args))
     try:
@@ -194,7 +194,7 @@ class Execution:
         code: str,
         awaited: frozenset[int],
         functions: Sequence[str],
-        call: Callable[[str, Sequence[Any], dict[str, Any]], Answering],
+        call: Callable[[str, Sequence[object], dict[str, Any]], Answering],
         *,
         max_calls: int,
         seconds: float,
@@ -228,7 +228,7 @@ class Execution:
         finally:
             await self._stop()
 
-    async def _turn(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> State:
+    async def _turn(self, function: Callable[..., State], *args: object, **kwargs: object) -> State:
         """The code goes on, to where it needs somebody or ends; if nobody wants it any more, its worker is killed."""
         return await turn(lambda: function(*args, **kwargs), stop=self._kill)
 

@@ -233,7 +233,7 @@ def node(
     calls: Sequence[Callee] = ...,
     **options: Unpack[NodeOptions],
 ) -> _Decorator: ...
-def node(function: Any = None, /, **options: Any) -> Any:
+def node(function: AnyFunction | None = None, /, **options: Any) -> Any:
     """Makes a function a node: its parameters are ports, its return annotation is what it sends.
 
     Use it bare (`@node`) or with options (`@node(name="b", timeout_s=5)`).

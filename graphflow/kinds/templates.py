@@ -288,7 +288,7 @@ def _too_wide(template: str) -> TooMuch:
     return TooMuch(f"{beginning!r} asks for a width of thousands, or one that is only told later; write a smaller one")
 
 
-def _check_method(owner: Any, name: str, given: Arguments) -> None:
+def _check_method(owner: object, name: str, given: Arguments) -> None:
     """Refuses a method of a text or number whose result would be too large."""
     check = _METHODS.get(name)
     if check is not None:
@@ -325,7 +325,7 @@ def _check_numbers(given: Iterable[object]) -> None:
             check_size(abs(number))
 
 
-def _check_replace(text: Any, given: Arguments) -> None:
+def _check_replace(text: object, given: Arguments) -> None:
     if len(given) < 2 or not isinstance(text, (str, bytes)):
         return
     old, new = given[:2]
@@ -370,7 +370,7 @@ def _bounded(name: str, function: Filter) -> Filter:
     return bounded
 
 
-def _each_counts(items: Iterator[Any]) -> Iterator[Any]:
+def _each_counts(items: Iterator[object]) -> Iterator[object]:
     for item in items:
         _step()
         yield item
@@ -446,7 +446,7 @@ _FILTERS: dict[str, Check] = {
 }
 
 
-def render(template: Template, names: Mapping[str, Any]) -> str:
+def render(template: Template, names: Mapping[str, object]) -> str:
     """The text of a template.
 
     Raises:

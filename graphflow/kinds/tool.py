@@ -242,6 +242,9 @@ class Tool(Node[In, Out]):
         return await result if inspect.isawaitable(result) else result
 
 
+AnyTool: TypeAlias = Tool[Any, Any]
+
+
 def _answer_type(function: AnyFunction, written: Type) -> Type:
     """What a function that yields answers in all: `AsyncIterator[str]` is a text, `Iterator[Row]` a list of rows."""
     yields = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
@@ -286,7 +289,7 @@ def _argument_model(name: str, function: AnyFunction, signature: Signature) -> t
     """The model of a function's arguments, and what is wrong with it."""
     _, descriptions = read_docstring(function)
     hints, _ = read_hints(function)
-    fields: dict[str, Any] = {}
+    fields: Arguments = {}
     for port in signature.ports:
         hint = hints.get(port.name, port.type)
         kind = _described(hint, descriptions.get(port.name))
@@ -308,7 +311,7 @@ def _argument_model(name: str, function: AnyFunction, signature: Signature) -> t
     return arguments, problems
 
 
-def _described(kind: Any, text: str | None) -> Any:
+def _described(kind: Type, text: str | None) -> Type:
     """The type with the docstring's words for it, unless it brings its own."""
     if not text:
         return kind
@@ -462,12 +465,10 @@ def cut(text: str, limit: int) -> str:
 
 
 @overload
-def tool(function: AnyFunction, /) -> Tool[Any, Any]: ...
+def tool(function: AnyFunction, /) -> AnyTool: ...
 @overload
-def tool(
-    *, calls: Sequence[Callee] = ..., **options: Unpack[ToolOptions]
-) -> Callable[[AnyFunction], Tool[Any, Any]]: ...
-def tool(function: Any = None, /, **options: Any) -> Any:
+def tool(*, calls: Sequence[Callee] = ..., **options: Unpack[ToolOptions]) -> Callable[[AnyFunction], AnyTool]: ...
+def tool(function: AnyFunction | None = None, /, **options: Any) -> Any:
     """Makes a function a tool: its parameters become the schema a model is shown, its docstring the description.
 
     Use it bare (`@tool`) or with options (`@tool(timeout_s=5, effects=["network"])`). An (async) generator annotated
