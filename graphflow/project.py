@@ -52,6 +52,7 @@ def roots(start: Path | None = None) -> list[Path]:
 def find_all(start: Path | None = None) -> list[Found]:
     """Every graph in reach, by name; the user's own hides a shipped one of the same name."""
     found: dict[str, Found] = {}
+    # The user's own root comes first, and the first of a name stays.
     for root in roots(start):
         for file in sorted((root / "graphs").iterdir()):
             is_graph = file.suffix in ENDINGS and not file.name.startswith("_")
@@ -292,7 +293,7 @@ def _text_field(model: type[BaseModel], given: Mapping[str, object]) -> str | No
     left = {name: field for name, field in model.model_fields.items() if name not in given}
     texts = [name for name, field in left.items() if field.annotation is str]
     required = [name for name, field in left.items() if field.is_required()]
-    if not required:
+    if not required:  # all have defaults: the first text is what somebody would say
         return texts[0] if texts else None
     # With two fields missing, the text alone would not make the message, and might be meant for either.
     if len(required) > 1 or required[0] not in texts:

@@ -102,9 +102,9 @@ class ScriptedModel:
 
     async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
         """Plays the next reply that fits, word by word."""
-        self.requests.append(request)
+        self.requests.append(request)  # before anything can fail, so that a test can see what was asked
         reply = self._next(request)
-        if reply.wait_s is None:
+        if reply.wait_s is None:  # for ever: what waits for it has to be cancelled
             await asyncio.Event().wait()
         elif reply.wait_s:
             await asyncio.sleep(reply.wait_s)

@@ -84,6 +84,7 @@ async def check_note(chunk: Chunk, said: str) -> Note:
     """What the chunk bears out of the reader's words, else the sentence of the chunk that fits the question best."""
     own = excerpt(chunk)
     kept = borne_out(said, sentences(chunk.text)) if chunk.check else said.strip()
+    # What is true may still be beside the point.
     if not kept or (chunk.check and off_the_point(kept, own.text, chunk.question)):
         return own
     return Note(name=chunk.name, text=kept, question=chunk.question, check=chunk.check)

@@ -118,6 +118,7 @@ def run(
     text = sys.stdin.read() if message == "-" else message
     given = read_message(found, text, _settings(settings))
     try:
+        # Piped, nothing but the answer is printed.
         live = sys.stdout.isatty() and not as_json
         done = walk(found, given, model=model, events=events, live=live, whole=report is not None, asks=can_ask())
     except Exception as error:
@@ -231,6 +232,7 @@ def report(
 @app.command("list")
 def list_graphs() -> None:
     """List the graphs that can be run by name: those of your project, and those that come with graphflow."""
+    # One that cannot be loaded must not hide the others.
     every = find_all()
     width = max((len(each.name) for each in every), default=0)
     for each in every:

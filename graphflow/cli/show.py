@@ -172,6 +172,7 @@ def _widths(columns: list[list[str]], total: int) -> list[int]:
     """The width of each column: as wide as its longest cell, the widest made narrower until all fit."""
     widths = [max(len(cell) for cell in column) for column in columns]
     room = total - 2 * (len(columns) - 1)
+    # The widest first, so that numbers and names stay whole and long texts are wrapped.
     while sum(widths) > room:
         widest = widths.index(max(widths))
         if widths[widest] <= MIN_COLUMN:

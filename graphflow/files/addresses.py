@@ -28,6 +28,7 @@ def model_of(name: str, model: object) -> object:
 def address(thing: object, name: str = "") -> str:
     """`module:name` of something that a module holds under its own name."""
     function = getattr(thing, "function", None)
+    # A node may be held under its own name or under that of its function.
     names = [name, getattr(thing, "__name__", ""), getattr(function, "__name__", "")]
     home = getattr(thing if function is None else function, "__module__", None)
     for module_name, module in _modules(home):
@@ -74,6 +75,7 @@ def type_text(kind: Type) -> str:
         return f"{origin.__name__}[{inner}]"
     if getattr(kind, "__name__", None) in PLAIN_TYPES:
         return str(kind.__name__)
+    # By identity: a class of the user's may be called `date`, too.
     for name, known in KNOWN_TYPES.items():
         if known is kind:
             return name

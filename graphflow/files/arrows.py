@@ -49,7 +49,7 @@ class ArrowReader:
         return paths
 
     def _path(self, number: int, text: object) -> Part:
-        if not isinstance(text, str):
+        if not isinstance(text, str):  # the shape of a graph says so
             raise AlreadyReported(text)
         with self.problems.within("edges", number):
             tree = read_expression(text)
@@ -57,7 +57,7 @@ class ArrowReader:
                 raise self.problems.error(f"the arrow {shown(text)} cannot be read; write START >> a >> END")
             try:
                 return self._part(tree, text)
-            except RecursionError:
+            except RecursionError:  # an arrow with thousands of nodes nests as deep as it is long
                 raise self.problems.error(f"the arrow {shown(text)} is too long; cut it into several") from None
             except (DeclarationError, TypeError, ValueError, AttributeError) as error:
                 raise self.problems.error(f"the arrow {shown(text)} is wrong: {error}") from error

@@ -41,6 +41,7 @@ def dump_graph(graph: AnyGraph) -> str:
     # The edges that a call or a hand-over implies come back by themselves.
     edges = [declaration.edge for declaration in graph.edges if not graph.is_implied(declaration)]
     declared["edges"] = [_arrow(edge) for edge in edges]
+    # Last, and over everything: a secret may stand in a prompt or a description.
     refuse_secrets(graph.name, declared)
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=10_000)
 

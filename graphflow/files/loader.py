@@ -91,7 +91,7 @@ def parse(text: str, where: str) -> tuple[Any, Marks]:
     except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
         raise FileUnreadable(f"{where} is not YAML: {reason}") from None
-    except RecursionError:
+    except RecursionError:  # of PyYAML, which walks by recursion
         raise FileUnreadable(f"{where} does not hold a graph: its lists and mappings are nested too deep") from None
 
 
@@ -161,7 +161,7 @@ class Loader(yaml.SafeLoader):
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 _refuse(key_node, "a key must be a word, not a list or mapping")
-            key = self.construct_object(key_node, deep=True)
+            key = self.construct_object(key_node, deep=True)  # 1: and 0x1: are the same key
             if key in made:
                 _refuse(key_node, f"the key {str(key)[:100]!r} is given twice")
             made[key] = self.construct_object(value_node, deep=True)

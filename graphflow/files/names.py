@@ -58,6 +58,7 @@ class Names:
         if not isinstance(value, FunctionType) or name.startswith("_"):
             public = name.strip("_")
             raise self.problems.error(f"{role} is {text}, {describe(value)}; write a function, def {public}(message)")
+        # Else `graphs.desk:rmtree` would be one, wherever somebody has imported it.
         if value.__module__ != module:
             raise self.problems.error(
                 f"{role} is {text}, which {module} imports from {value.__module__}; name a function that a module of the "
@@ -99,7 +100,7 @@ class Names:
             raise self.problems.error(f"{text}: {error}") from None
         except (ImportError, ValueError) as error:
             raise self.problems.error(f"{text}: the module {module!r} cannot be imported: {error}") from None
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # whatever the module's own code raises, `sys.exit()` too
             place = self._place_of(error)
             reason = f"{type(error).__name__}: {error_text(error)}"
             raise self.problems.error(f"{text}: the module {module!r}{place} cannot be run: {reason}") from error

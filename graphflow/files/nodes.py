@@ -193,6 +193,7 @@ class NodeReader:
         if "guards" in options:
             with self.problems.within("guards"):
                 options["guards"] = self._guards(options["guards"])
+        # Stages stand on no arrow, so nobody else makes them.
         options["cascade"] = [self._stage(name, each) for each in options.get("cascade", ())]
         rule = None
         if "rule" in options:
@@ -235,7 +236,7 @@ class NodeReader:
     def _mcp(self, name: str, options: Options) -> AnyNode:
         command = options.pop("command", None)
         url = options.pop("url", None)
-        if (command is None) == (url is None):
+        if (command is None) == (url is None):  # both, or neither
             raise self.problems.error(f"mcp {name!r} needs either a command (a list) or a url")
         headers = options.get("headers") or {}
         secrets = [options.get("token"), *headers.values()]

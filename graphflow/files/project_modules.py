@@ -183,7 +183,7 @@ def _check_free(module: str, file: Path) -> None:
         NotOfTheProject: it is taken.
     """
     top = module.partition(".")[0]
-    if top in PROJECT_FOLDERS:
+    if top in PROJECT_FOLDERS:  # every project has these; no package is called so
         return
     if _is_pythons_or_ours(top) or _is_installed(top, file):
         raise NotOfTheProject(f"{file} is called like the module {top!r}, which is not the project's; rename the file")
@@ -227,7 +227,7 @@ class _Finder(MetaPathFinder):
         while "." in module:
             module = module.rpartition(".")[0]
             names.append(module)
-        if self not in sys.meta_path:
+        if self not in sys.meta_path:  # not before a file names code
             sys.meta_path.insert(0, self)
         self.by_name.update(dict.fromkeys(names, project))
         try:

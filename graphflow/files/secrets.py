@@ -52,6 +52,7 @@ def secret_in_command(command: Sequence[str]) -> bool:
 def secret_in_url(url: str) -> bool:
     """Whether an address holds a secret: as a password, as a parameter, or in its path."""
     parts = urlsplit(url)
+    # A user name alone is none: git@host is how one writes it.
     if parts.password or looks_secret(url):
         return True
     parameters = [*parse_qsl(parts.query, keep_blank_values=False), *parse_qsl(parts.fragment)]

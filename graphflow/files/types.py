@@ -61,6 +61,7 @@ class Types:
             types[word] = self._at_address(match[0])
             return word
 
+        # Parsed, never evaluated: of Python's grammar, names, `|`, `[...]` and None are left.
         tree = read_expression(_ADDRESS.sub(replace, text))
         if tree is None:
             raise self.problems.error(f"the type {shown(given)} cannot be read")

@@ -241,6 +241,7 @@ def _alternatives(shape: Either) -> str:
 
 def _hint(value: object, shape: Plain) -> str:
     """What to do about a number or truth value that was meant as a text."""
+    # `version: 1.0` was meant as a text, and YAML reads it as a number.
     if shape not in (TEXT, WORD) or not isinstance(value, (int, float)):
         return ""
     return f"; put it in quotes, '{str(value).lower()}'"

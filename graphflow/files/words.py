@@ -227,6 +227,7 @@ def check_graph(declared: Mapping[Any, Any], checker: Checker) -> None:
         if needed not in declared:
             checker.note((), f"the key {needed!r} is missing")
     nodes = declared.get("nodes")
+    # Kind by kind, as the keys of a node depend on it.
     if isinstance(nodes, Mapping):
         for node, entry in nodes.items():
             if isinstance(node, str):

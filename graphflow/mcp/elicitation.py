@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mcp.client.session import ClientRequestContext, ElicitationFnT
     from mcp_types import ElicitRequestParams, ElicitResult, ErrorData
 
-Reply = dict[str, Any] | bool | None
-Ask = Callable[[str, "Elicitation"], Awaitable[Reply]]
+FormAnswer = dict[str, Any] | bool | None
+Ask = Callable[[str, "Elicitation"], Awaitable[FormAnswer]]
 """Asks a person: the server's name, and the question. A dict = the answers, True = yes, False = no, None = never mind."""
 
 

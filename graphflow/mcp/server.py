@@ -205,6 +205,7 @@ class MCP(Node[Any, Any]):
     def _check(self, tools: Tools) -> None:
         """Refuses names in `include` that the server does not have."""
         listed = tools.connection.listed
+        # Only names that were asked for: a tool that nobody has named may come and go.
         for pattern in self.include or ():
             found = [tool for tool in listed if chosen(tool.name, (pattern,), ())]
             if not found:

@@ -56,7 +56,7 @@ class LoopThread:
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop, running."""
-        with self._lock:
+        with self._lock:  # runs of several threads may be the first
             if self._loop is None:
                 begun = threading.Event()
                 self._thread = threading.Thread(

@@ -36,7 +36,7 @@ class Tail:
             while not self._is_over:
                 if CAN_POLL and not select.select([pipe], [], [], POLL_S)[0]:
                     continue
-                piece = pipe.read(8192)
+                piece = pipe.read(8192)  # whatever there is: a full pipe would stop the server
                 if not piece:
                     break
                 self._end = (self._end + piece)[-MAX_BYTES:]

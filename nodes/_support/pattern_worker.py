@@ -58,6 +58,7 @@ def matches(pattern: re.Pattern[str], task: Task) -> Found:
     """Start, end, text and groups of each match, up to `most`."""
     found: Found = []
     left = MAX_FOUND
+    # Counted while they are found: all at once they might not fit into memory.
     for match in pattern.finditer(task["texts"][0]):
         groups = [group or "" for group in match.groups()]
         left -= len(match[0]) + sum(len(group) for group in groups)

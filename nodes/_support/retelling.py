@@ -113,6 +113,7 @@ def _same(sentence: list[str], place: int, fact: list[str], at: int) -> bool:
     """Whether both have the same word here; `1 egg` is also `an egg`."""
     if sentence[place] == fact[at]:
         return True
+    # "an egg" for "1 egg", but not "a" for any 1: what it counts must be the same as well.
     if {sentence[place], fact[at]} != {"a", "1"}:
         return False
     return sentence[place + 1 : place + 2] == fact[at + 1 : at + 2]

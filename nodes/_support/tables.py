@@ -29,6 +29,7 @@ def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    # With the mark that spreadsheets put before UTF-8, and newlines as `csv` wants to see them.
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         columns = [(name or "").strip() for name in reader.fieldnames or ()]

@@ -14,6 +14,6 @@ def check_order(mail: Mail, asked: OrderArguments) -> OrderQuestion | Unclear:
     numbers = re.findall(r"\d+", mail.text)
     if asked.order_id in numbers:
         return OrderQuestion(mail=mail, order_id=asked.order_id)
-    if len(numbers) == 1:
+    if len(numbers) == 1:  # the model misread it, and there is only one that can be meant
         return OrderQuestion(mail=mail, order_id=numbers[0])
     return Unclear(mail=mail, why=f"order number {asked.order_id} is not in the message")

@@ -27,6 +27,7 @@ async def look_up_order(question: OrderQuestion, ctx: Context) -> Fact:
         return Fact(mail=mail, topic="order", text=text, must=("no order", number))
     item, status, detail = row.get("item") or "goods", row.get("status", ""), row.get("detail", "")
     text = f"Order {number} ({item}) {state_of(status, detail)}."
+    # What the reply has to keep, whatever words the model finds for the rest.
     must = [KEY.get(status, status)]
     if detail:
         must.append(detail)

@@ -21,6 +21,7 @@ def read_inbox(inbox: Inbox) -> list[Mail]:
         raise FileUnreadable(
             f"the shop folder {inbox.shop} does not exist; name one that holds orders.csv, prices.csv and docs/"
         )
+    # A path or a message: a message of several lines, or that ends in no .csv or .txt, is one.
     source = inbox.source.strip() or str(shop / "inbox.csv")
     is_path = "\n" not in source
     if is_path and len(source) < 1000 and Path(source).is_dir():

@@ -25,6 +25,7 @@ grounded: Graph[Said, Grounded] = Graph(
     "grounded",
     START >> hold_to_facts,
     hold_to_facts[Grounded] >> END,
+    # Once: a model that cannot say it the second time is not asked a third time, and the facts are said instead.
     hold_to_facts[Unfounded].limit(1) >> retell_facts >> hold_to_facts,
     (hold_to_facts[LimitReached], retell_facts[Failure]) >> state_facts >> END,
     description="Lets out of an answer only what the facts say.",

@@ -255,6 +255,7 @@ def total(*numbers: Number) -> Number:
     return sum(numbers, Fraction(0))
 
 
+# What a function cannot be exact in comes out of it as a float; what takes whole numbers stays exact.
 def _plain(function: Callable[..., float]) -> Callable[..., Number]:
     return lambda *numbers: function(*map(float, numbers))
 

@@ -389,7 +389,7 @@ class _Writer:
         if self.cells is None:
             return
         words = SPACE.sub(" ", "".join(self.line)).strip().replace("|", "\\|")
-        self.link.clear()
+        self.link.clear()  # a link ends with its cell, closed or not
         self.line.clear()
         if words or self.is_in_cell:
             self.cells.append(words)
@@ -409,7 +409,7 @@ class _Writer:
 
     def break_line(self, *, blank: bool) -> None:
         """Ends the line being written; with `blank`, the next one has an empty one before it."""
-        if self.cells is not None:
+        if self.cells is not None:  # a cell is one line
             self.line.append(" ")
             return
         while self.link:

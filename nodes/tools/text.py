@@ -121,6 +121,7 @@ def diff_texts(old: Text, new: Text, context: Annotated[int, Field(ge=0, le=20)]
     before, after = NEWLINE.split(old), NEWLINE.split(new)
     if len(before) > MAX_COMPARED or len(after) > MAX_COMPARED:
         raise ToolError(f"a text has more than {MAX_COMPARED} lines; compare it part by part")
+    # Equal lines, other newlines: said in words, as a diff would be empty.
     shown = list(difflib.unified_diff(before, after, "old", "new", n=context, lineterm=""))
     return "\n".join(shown) or "[the lines are the same, only their ends differ]"
 
