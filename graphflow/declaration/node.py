@@ -367,6 +367,10 @@ class Node(Entry[In, Out], Generic[In, Out]):
     passes_input: bool
     """Whether what travels on is the node's input and its output only says where (a router by labels)."""
     direct: Direct | None
+    _names_before: tuple[str, ...] = ()
+    """The names that it had before `.named()`, the latest first."""
+    _as_graph: AnyNode | None = None
+    """The graph that it is by itself, once it has been entered as a frame (`solo`)."""
 
     if not TYPE_CHECKING:  # a checker goes by the `__init__` of each kind, which says more
 
@@ -458,7 +462,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """
         behind = self.entry()[0]
         inside = () if behind is self else behind.names
-        return tuple(dict.fromkeys((self.name, *self.__dict__.get("_names_before", ()), *inside)))
+        return tuple(dict.fromkeys((self.name, *self._names_before, *inside)))
 
     @property
     def asked_once(self) -> bool:
@@ -501,10 +505,11 @@ class Node(Entry[In, Out], Generic[In, Out]):
         if not isinstance(name, str) or not name or name in ("START", "END"):
             raise DeclarationError(f"a node cannot be named {name!r}")
         twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin.__dict__["name"] = name
-        twin.__dict__.pop("_as_graph", None)  # the graph that the other one is by itself
-        twin.__dict__["_names_before"] = (self.name, *self.__dict__.get("_names_before", ()))
+        attributes = dict(self.__dict__)
+        attributes.pop("_as_graph", None)  # the graph that the other one is by itself
+        attributes["name"] = name
+        attributes["_names_before"] = (self.name, *self._names_before)
+        twin._set(**attributes)
         return twin
 
     def into(self, port: str) -> Into[Any, Out]:

@@ -203,14 +203,17 @@ class Agent(Node[In, Out]):
             where=(caller.f_code.co_filename, caller.f_lineno),
             **options,
         )
-        own = self.__dict__
-        own.update(model=model, repairs=repairs, examples=tuple(examples))
-        own["max_turns"] = max_turns
-        own["max_parallel_calls"] = max_parallel_calls
-        own["prompt"] = _prompt(name, prompt, prompt_file, caller.f_globals.get("__file__"))
-        own["system"] = _standing(system, name)
-        own["handoffs"] = read_handoffs(name, handoffs)
-        own["settings"] = settings.checked(f"agent {name!r}")
+        self._set(
+            model=model,
+            repairs=repairs,
+            examples=tuple(examples),
+            max_turns=max_turns,
+            max_parallel_calls=max_parallel_calls,
+            prompt=_prompt(name, prompt, prompt_file, caller.f_globals.get("__file__")),
+            system=_standing(system, name),
+            handoffs=read_handoffs(name, handoffs),
+            settings=settings.checked(f"agent {name!r}"),
+        )
 
     @property
     def asks_model(self) -> bool:

@@ -144,11 +144,12 @@ class Code(Tool[Any, Computed]):
             problems=tuple(clashes(names)),
             **options,
         )
-        own = self.__dict__
-        own.update(limits)
-        own["arguments"] = CodeArguments
-        own["effects"] = frozenset(["executes"])
-        own["streams"] = False
+        self._set(
+            **limits,
+            arguments=CodeArguments,
+            effects=frozenset(["executes"]),
+            streams=False,
+        )
 
     @property
     def spec(self) -> ToolSpec:

@@ -42,7 +42,7 @@ class Human(Node[In, Out]):
                 f"human {name!r}: ask={ask!r} is not a function; give an async function of (name, message)"
             )
         self._declare(name, ports=(Port("input", input),), output=output, description=description, **options)
-        self.__dict__["ask"] = ask
+        self._set(ask=ask)
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Waits for the answer."""

@@ -102,22 +102,23 @@ class Router(Node[In, Out]):
         _check_guards(name, guards or {})
         for stage in cascade:
             _check_stage(name, stage)
-        own = self.__dict__
-        own["name"] = name
-        own["rule"] = rule
-        own["examples"] = example_texts
-        own["guards"] = dict(guards or {})
-        own["cascade"] = tuple(_as_stage(stage) for stage in cascade)
-        own["probabilities"] = probabilities
-        own["explain"] = explain
-        own["may_abstain"] = otherwise is not None
-        own["model"] = model
-        own["embedder"] = embedder
-        own["threshold"] = threshold
-        own["otherwise_label"] = otherwise
-        own["prompt"] = None if prompt is None else Prompt(prompt)
-        own["_described"] = described
-        own["_input"] = input
+        self._set(
+            name=name,
+            rule=rule,
+            examples=example_texts,
+            guards=dict(guards or {}),
+            cascade=tuple(_as_stage(stage) for stage in cascade),
+            probabilities=probabilities,
+            explain=explain,
+            may_abstain=otherwise is not None,
+            model=model,
+            embedder=embedder,
+            threshold=threshold,
+            otherwise_label=otherwise,
+            prompt=None if prompt is None else Prompt(prompt),
+            _described=described,
+            _input=input,
+        )
         read = self._read_declaration()
         self._declare(
             name,
@@ -128,7 +129,7 @@ class Router(Node[In, Out]):
             passes_input=read["passes_input"],
             **options,
         )
-        own.update(read)  # `_declare` has set what every node has; this is what a router adds
+        self._set(**read)  # `_declare` has set what every node has; this is what a router adds
 
     _described: Mapping[str, str]
     """The labels that were given by themselves, with their descriptions."""
@@ -149,7 +150,7 @@ class Router(Node[In, Out]):
         """Reads the annotations again: a class that stands below the router is defined by the time of the graph."""
         for stage in self.cascade:
             stage.settle()
-        self.__dict__.update(self._read_declaration())
+        self._set(**self._read_declaration())
 
     def _read_declaration(self) -> dict[str, Any]:
         """What the rule's annotations, the labels and the stages say; and what is wrong with them."""

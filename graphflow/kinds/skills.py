@@ -117,13 +117,14 @@ class Skills(Tool[Any, str]):
             problems=_runner_problems(runner),
             **options,
         )
-        own = self.__dict__
-        own["arguments"] = arguments
-        own["output_limit"] = output_limit
-        own["streams"] = False
-        own["effects"] = frozenset(["reads"])
-        own["skills"] = skills
-        own["folders"] = tuple(map(str, folders))
+        self._set(
+            arguments=arguments,
+            output_limit=output_limit,
+            streams=False,
+            effects=frozenset(["reads"]),
+            skills=skills,
+            folders=tuple(map(str, folders)),
+        )
 
     @property
     def spec(self) -> ToolSpec:

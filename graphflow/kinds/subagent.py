@@ -59,13 +59,14 @@ class SubAgent(Node[In, Out]):
             description=description or target.description,
             **options,
         )
-        own = self.__dict__
-        own["target"] = target
-        own["isolation"] = isolation
-        own["in_background"] = background
-        own["limits"] = limits
-        own["deps"] = deps
-        own["inherits_deps"] = deps is INHERITED
+        self._set(
+            target=target,
+            isolation=isolation,
+            in_background=background,
+            limits=limits,
+            deps=deps,
+            inherits_deps=deps is INHERITED,
+        )
 
     @property
     def nesting(self) -> int:

@@ -107,13 +107,14 @@ class Tool(Node[In, Out]):
         if isinstance(output_limit, bool) or not isinstance(output_limit, int) or output_limit < 1:
             raise DeclarationError(f"tool {own_name!r}: output_limit={output_limit!r} must be a number of characters")
         declared = (effects,) if isinstance(effects, str) else effects or ()
-        own = self.__dict__
-        own.update(read)
-        own["function"] = function
-        own["undeclared"] = effects is None
-        own["effects"] = check_effects(f"tool {own_name!r}", declared)
-        own["concurrency_safe"] = concurrency_safe
-        own["output_limit"] = output_limit
+        self._set(
+            **read,
+            function=function,
+            undeclared=effects is None,
+            effects=check_effects(f"tool {own_name!r}", declared),
+            concurrency_safe=concurrency_safe,
+            output_limit=output_limit,
+        )
 
     _signature: Signature
     """What the build has proven of the function; an activation goes by it and reads no annotation again."""
@@ -124,7 +125,7 @@ class Tool(Node[In, Out]):
         """Reads the annotations again: a class that stands below the tool is defined by the time of the graph."""
         if "function" in self.__dict__:  # a kind of tool need not be made of one
             late = read_signature.__wrapped__(self.function, Context)
-            self.__dict__.update(_read_function(self.name, self.function, late))
+            self._set(**_read_function(self.name, self.function, late))
 
     @property
     def spec(self) -> ToolSpec:

@@ -69,6 +69,10 @@ class MCP(Node[Any, Any]):
     ask: Ask | None
     connect_s: float
     handshake: bool
+    _env: tuple[tuple[str, str], ...]
+    _headers: tuple[tuple[str, str], ...]
+    _given: NodeOptions
+    """What each of its tools is declared with."""
 
     def __init__(
         self,
@@ -98,27 +102,27 @@ class MCP(Node[Any, Any]):
             raise DeclarationError(f"server {name!r}: scope={scope!r}; it is 'run' or 'process'")
         options.setdefault("timeout_s", TIMEOUT_S)
         self._declare(name, ports=(Port("arguments", Any),), output=Any, **options)
-        own = self.__dict__
-        own.update(command=command, url=url, cwd=cwd, prefix=prefix, scope=scope, trust_hints=trust_hints, ask=ask)
-        own["_env"] = tuple(sorted((env or {}).items()))
-        own["_headers"] = tuple(sorted(_all_headers(headers, token).items()))
-        own["include"] = None if include is None else tuple(include)
-        own["exclude"] = tuple(exclude)
-        own["connect_s"] = connect_s
-        own["handshake"] = handshake
-        own["declared"] = None if effects is None else tuple(effects)
+        self._set(command=command, url=url, cwd=cwd, prefix=prefix, scope=scope, trust_hints=trust_hints, ask=ask)
+        self._set(
+            _env=tuple(sorted((env or {}).items())),
+            _headers=tuple(sorted(_all_headers(headers, token).items())),
+            include=None if include is None else tuple(include),
+            exclude=tuple(exclude),
+            connect_s=connect_s,
+            handshake=handshake,
+            declared=None if effects is None else tuple(effects),
+        )
         if effects is not None:
             check_effects(f"server {name!r}", effects)
-        own["_given"] = dict(options)
-        _remember_secrets(name, (*own["_env"], *own["_headers"]))
+        self._set(_given=options)
+        _remember_secrets(name, (*self._env, *self._headers))
 
     declared: tuple[Effect, ...] | None
     """The effects that the declaration gives its tools."""
 
     def _value(self) -> tuple[Any, ...]:
         # With what is kept out of reprs: two servers with different tokens are not the same.
-        own = self.__dict__
-        return (*super()._value(), own["_env"], own["_headers"])
+        return (*super()._value(), self._env, self._headers)
 
     @property
     def where_it_is(self) -> str:
@@ -131,12 +135,12 @@ class MCP(Node[Any, Any]):
 
     def environment(self) -> dict[str, str]:
         """The variables of the process beside those that are always passed on."""
-        return {key: self._resolved(value) for key, value in self.__dict__["_env"]}
+        return {key: self._resolved(value) for key, value in self._env}
 
     def own_headers(self) -> dict[str, str]:
         """The headers of each request."""
         headers = {}
-        for key, value in self.__dict__["_headers"]:
+        for key, value in self._headers:
             value = self._resolved(value)
             # A token alone, without the word for its scheme in front.
             if key == "Authorization" and " " not in value:
@@ -168,7 +172,7 @@ class MCP(Node[Any, Any]):
                     f"leave one out: exclude=[{tool.name!r}]"
                 )
             effects = self.declared if self.declared is not None else effects_of(tool, self.trust_hints)
-            nodes[name] = ServerTool(name, tool, connection, effects, **self.__dict__["_given"])
+            nodes[name] = ServerTool(name, tool, connection, effects, **self._given)
         return tuple(nodes.values())
 
     def _offered(self, listed: Sequence[Tool]) -> list[Tool]:

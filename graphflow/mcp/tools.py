@@ -55,11 +55,12 @@ class ServerTool(Node[Any, Any]):
             description = f"{listed.name} of {connection.server.name}"
         description = description[:MAX_DESCRIPTION]
         self._declare(name, ports=(Port("arguments", Any),), output=Any, description=description, **options)
-        own = self.__dict__
-        own["tool"] = listed.name
-        own["spec"] = ToolSpec(name, description, listed.input_schema)
-        own["connection"] = connection
-        own["effects"] = check_effects(f"tool {name!r}", effects)
+        self._set(
+            tool=listed.name,
+            spec=ToolSpec(name, description, listed.input_schema),
+            connection=connection,
+            effects=check_effects(f"tool {name!r}", effects),
+        )
         _check(name, listed.input_schema)
 
     @property

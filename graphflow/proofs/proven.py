@@ -98,7 +98,7 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             program = compile_program(proof)
         port = Port("input", proof.input)
         self._declare(name, ports=(port,), output=proof.output, description=description, **options)
-        self.__dict__.update(
+        self._set(
             program=program,
             model=model,
             limits=limits,
