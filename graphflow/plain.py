@@ -15,12 +15,15 @@ import math
 from base64 import b64encode
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from graphflow.errors import IntegerTooLong
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 
@@ -90,12 +93,12 @@ def _inner(part: object) -> Iterable[object] | None:
     return None
 
 
-def _is_dataclass(value: object) -> bool:
+def _is_dataclass(value: object) -> TypeGuard[DataclassInstance]:
     """Whether a value is an instance of a dataclass, not the class."""
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
-def _named_fields(value: Any) -> dict[str, Any]:
+def _named_fields(value: DataclassInstance) -> dict[str, object]:
     """The fields of a dataclass; one that was never set is shown as None."""
     return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
 
@@ -157,7 +160,7 @@ class _Careful:
         self.around: set[int] = set()
         """The containers that the part stands in: one that stands in itself has no end."""
 
-    def shown(self, value: object, depth: int) -> Any:
+    def shown(self, value: object, depth: int) -> object:
         """One part as JSON can carry it."""
         self.left -= 1
         if self.left < 0:
@@ -174,7 +177,7 @@ class _Careful:
             return bytes_text(bytes(value))
         return self._container(value, depth)
 
-    def _container(self, value: object, depth: int) -> Any:
+    def _container(self, value: object, depth: int) -> object:
         if id(value) in self.around:
             return "[the same again]"
         if depth == 0:
@@ -195,8 +198,8 @@ class _Careful:
         finally:
             self.around.discard(id(value))
 
-    def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-        shown: dict[str, Any] = {}
+    def _mapping(self, value: Mapping[Any, object], depth: int) -> dict[str, object]:
+        shown: dict[str, object] = {}
         for key in _up_to(value, self.left):
             if isinstance(key, (str, int, float, bytes)):
                 name = str(self.shown(key, 1))
@@ -205,7 +208,7 @@ class _Careful:
             shown[name] = self.shown(value[key], depth - 1)
         return shown
 
-    def _other(self, value: object) -> Any:
+    def _other(self, value: object) -> object:
         """What is neither data nor a container: a date, a path, an object of somebody's own."""
         try:
             plain = to_jsonable_python(value, fallback=short_repr, serialize_unknown=True)
@@ -214,9 +217,9 @@ class _Careful:
         return plain if _is_writable(plain) else short_repr(value)
 
 
-def _fields_of(model: BaseModel) -> dict[str, Any]:
+def _fields_of(model: BaseModel) -> dict[str, object]:
     """What a model shows of itself; a field that it leaves out everywhere is left out here as well."""
-    shown: dict[str, Any] = {}
+    shown: dict[str, object] = {}
     for name, value in model.__dict__.items():
         if not _is_excluded(model, name):
             shown[name] = value
