@@ -31,7 +31,7 @@ from graphflow.model.settings import Settings
 from graphflow.providers.commands.command import Command, check_request, instructions, prompt, tool_error
 from graphflow.providers.commands.process import Invocation
 from graphflow.providers.prompted_tools import schema_of
-from graphflow.providers.wires.anthropic import FINISH, MessagesParser, parse_usage
+from graphflow.providers.wires.anthropic_reply import FINISH, MessagesParser, parse_usage
 from graphflow.providers.wires.demands import cannot
 from graphflow.providers.wires.reply_fields import finish_of
 from graphflow.providers.wires.wire import Dialect
