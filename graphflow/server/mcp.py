@@ -18,7 +18,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
@@ -41,10 +41,12 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock, Tool
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An application of ASGI: https://asgi.readthedocs.io/en/latest/specs/main.html."""
+Schema = dict[str, Any]
 Progress = Callable[[float, float | None, str], Awaitable[None]]
 
 HOST = "127.0.0.1"
@@ -90,7 +92,7 @@ class GraphServer:
 
         return Server("graphflow", version=__version__, on_list_tools=list_tools, on_call_tool=call_tool)
 
-    async def call(self, name: str, arguments: dict[str, Any], progress: Progress) -> CallToolResult:
+    async def call(self, name: str, arguments: Mapping[str, object], progress: Progress) -> CallToolResult:
         """One walk. Unknown names and arguments that do not fit are error results, as the protocol wants."""
         graph = self.graphs.get(name)
         if graph is None:
@@ -203,7 +205,7 @@ def tool_of(name: str, graph: RunnableGraph) -> Tool:
     )
 
 
-def output_schema_of(output: Type) -> dict[str, Any] | None:
+def output_schema_of(output: Type) -> Schema | None:
     """The schema of what a graph answers as structured content, or None where there is none."""
     if output is Any or output is Media:
         return None
@@ -215,7 +217,7 @@ def output_schema_of(output: Type) -> dict[str, Any] | None:
         return schema
     # References (`#/$defs/...`) start at the root of the schema, so its definitions stay there.
     definitions = schema.pop("$defs", None)
-    wrapped: dict[str, Any] = {"type": "object", "properties": {"result": schema}, "required": ["result"]}
+    wrapped: Schema = {"type": "object", "properties": {"result": schema}, "required": ["result"]}
     if definitions is not None:
         wrapped["$defs"] = definitions
     return wrapped
@@ -242,7 +244,7 @@ def _answer(graph: RunnableGraph, output: object) -> CallToolResult:
     return CallToolResult(content=content, structured_content=_structured(graph, output))
 
 
-def _structured(graph: RunnableGraph, output: object) -> Any:
+def _structured(graph: RunnableGraph, output: object) -> object:
     if output_schema_of(graph.output) is None:
         return None
     if holds_no_number(output):
