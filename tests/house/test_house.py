@@ -63,8 +63,9 @@ def test_functions_fit_a_screen_and_files_a_mind() -> None:
             long.append(f"{path.name}: {len(text.splitlines())} lines")
         for item in ast.walk(ast.parse(text)):
             if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                size = (item.end_lineno or 0) - item.lineno
-                if size > 75:
+                # A signature is a list: options are spelled out one a line, so that `help()` shows them.
+                size = (item.end_lineno or 0) - item.body[0].lineno + 1
+                if size > 65:
                     long.append(f"{path.name}:{item.lineno} {item.name}: {size} lines")
     assert not long
 
