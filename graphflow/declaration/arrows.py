@@ -201,6 +201,7 @@ class Path(Entry[In, Out]):
         return self.heads
 
     def _edges(self) -> Iterator[Edge]:
+        # From the end to the beginning and back: a path of 10,000 arrows is a chain of as many, and Python's stack is not.
         parts: list[AnyPath] = []
         part: AnyEntry | None = self
         while isinstance(part, Path):
@@ -367,6 +368,9 @@ def _connect_each(
         for aim in aims:
             node, port = aim._entry()
             edges.append(Edge(origin, node, port, where))
+    # (a, b) >> (c, d) is all four edges, in the order of the sources: that is the order of the wiring, in which a list
+    # is collected, whatever comes first.
+    #
     # What `before` holds is walked to from there; any other path that stands in the arrow is kept in this one.
     parts = targets if before is not None else (*sources, *targets)
     within = tuple(part for part in parts if isinstance(part, Path))

@@ -116,6 +116,8 @@ class _Compiler:
         wanted = edge.carries
         if arm is not None:
             wanted = arms(arm)
+        # Where all of an arm goes along the edge, its number is enough. Else a value has to be looked at: of a node that
+        # sends Animal, `animal[Dog]` takes those that are dogs.
         sent = arms(self._wiring.sent(edge.source))
         whole: set[int] = set()
         for number, kind in enumerate(sent):
@@ -221,6 +223,8 @@ class _Compiler:
             else:
                 failures.append(link)
         answers.sort(key=lambda link: link.guard == "otherwise")  # it holds where no other guard does
+        # The walk asks a slot for one of four lists, by how its node has ended: it answered, it failed, its laps are used
+        # up, or it handed over. So no link is looked at that its kind of end cannot take.
         slot.links = tuple(answers)
         slot.failure_links = tuple(failures)
         slot.limit_links = tuple(limits)
@@ -244,6 +248,7 @@ class _Compiler:
         slot.enters = node.enters == "always"
         if slot.wired:
             slot.port = node.ports[slot.wired[0]].name
+        # Ten thousand nodes have few types: what these say is read once for all nodes that share them.
         key = (id(node.output), id(node.ports))
         types = self._node_types.get(key)
         if types is None:
@@ -275,6 +280,8 @@ class _Compiler:
             join.region,
             branches,
         )
+        # A token that comes to the join from its fork has the fork's scope and more. What loops around the fork have added
+        # to it is dropped where the join lies outside of them, so that all messages of one fork find the same join.
         around_fork = self._top.loops_around(join.fork)
         around_join = self._top.loops_around(join.node)
         spec.leaves = frozenset(around_fork) - frozenset(around_join)

@@ -233,6 +233,8 @@ def _at_port(edge: Edge, picked: EdgeTypes, fitting: dict[int, Port]) -> EdgeTyp
 
 def _most_exact(kinds: tuple[Type, ...], fitting: dict[int, Port]) -> dict[int, Port]:
     """Of several ports that fit, those of the very type; of these, those that cannot stay empty."""
+    # A node that takes (draft: Draft, notes: Draft | None) is sent a Draft: both ports fit, `draft` is meant. If that is
+    # not what was meant, `.into("notes")` says so.
     exact: dict[int, Port] = {}
     for number, port in fitting.items():
         if all(port.type == kind for kind in kinds):
@@ -331,6 +333,7 @@ def _arm_numbers(edge: TypedEdge, kinds: Sequence[Type], named: Sequence[Type]) 
     arm = edge.arm
     if edge.exceptional or is_label(arm) or Any in kinds:
         return None
+    # Numbers, since at run time an output is tested arm by arm, once, and each edge then only looks the number up.
     numbers: set[int] = set()
     own = _named_arms(edge, kinds)
     for number, kind in enumerate(kinds):

@@ -94,6 +94,8 @@ def double_end(top: Topology, exclusive: Exclusive) -> tuple[GraphEdge, GraphEdg
     splits = any(len(edges) > 1 for edges in top.out) or any(edge.each for edge in top.edges)
     if not splits:
         return None
+    # Walking back from END, every node that is met sends messages there. One message becomes two at a node whose edges
+    # may both be taken, unless a join on the way makes one of them again: that is jumped over, from join to fork.
     seeds = top.ways_back(top.end)
     everywhere = range(top.size)
     return _splitting(top, seeds, everywhere, exclusive)

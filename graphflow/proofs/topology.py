@@ -108,6 +108,9 @@ class Topology:
 
     def loops_around(self, node: int) -> list[int]:
         """The loops that a node lies in, outermost first."""
+        # Loops nest: from the innermost, each leads to the one around it.
+        #
+        #     [outer a >> [inner b >> c >> b] >> d >> a]      around c: outer, inner; around d: outer
         chain: list[int] = []
         loop = self.loop_of[node]
         while loop is not None:
