@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
-from graphflow.declaration.arrows import Entry, In, Out
+from graphflow.declaration.arrows import AnyEntry, Entry, In, Out
 from graphflow.declaration.node import NodeOptions
 from graphflow.limits import Limits
 from graphflow.messages.types import Type
@@ -79,7 +79,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         name: str,
         path: Entry[A, Any],
         /,
-        *paths: Entry[Any, Any] | Iterable[Entry[Any, Any]],
+        *paths: AnyEntry | Iterable[AnyEntry],
         **options: Unpack[Options],
     ) -> None: ...
     @overload
@@ -87,14 +87,14 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         self: Graph[Any, Any],
         name: str,
         /,
-        *paths: Entry[Any, Any] | Iterable[Entry[Any, Any]],
+        *paths: AnyEntry | Iterable[AnyEntry],
         **options: Unpack[Options],
     ) -> None: ...
     def __init__(
         self,
         name: str,
         /,
-        *paths: Entry[Any, Any] | Iterable[Entry[Any, Any]],
+        *paths: AnyEntry | Iterable[AnyEntry],
         model: Model | str | None = None,
         limits: Limits | None = None,
         input: Type = None,
