@@ -38,7 +38,7 @@ _level: contextvars.ContextVar[int] = contextvars.ContextVar("graphflow_threads"
 _queue: contextvars.ContextVar[Queueing | None] = contextvars.ContextVar("graphflow_queueing", default=None)
 
 
-class _Job:
+class _ThreadJob:
     """One function that waits for a thread, or has one."""
 
     __slots__ = ("answer", "left_behind", "name", "on_begin", "state", "work")
@@ -52,19 +52,19 @@ class _Job:
         self.left_behind = False
 
 
-class _Pool:
+class _ThreadPool:
     """Threads of one kind and level."""
 
     __slots__ = ("_changed", "_idle", "_jobs", "_threads")
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[_ThreadJob] = deque()
         self._threads = 0
         """Those that count: all but those that were left behind."""
         self._idle = 0
 
-    def begin(self, job: _Job) -> None:
+    def begin(self, job: _ThreadJob) -> None:
         """Gives the job a thread, now or as soon as one is free."""
         with self._changed:
             self._jobs.append(job)
@@ -89,7 +89,7 @@ class _Pool:
             thread.start()
             self._threads += 1
 
-    def give_up(self, job: _Job) -> bool:
+    def give_up(self, job: _ThreadJob) -> bool:
         """Takes back a job that waits; whether it has a thread already, which is then left behind with it."""
         with self._changed:
             if job.state == "waiting":
@@ -109,13 +109,13 @@ class _Pool:
                 return
             del job  # a thread that waits holds nothing of anybody
 
-    def _end(self, job: _Job) -> bool:
+    def _end(self, job: _ThreadJob) -> bool:
         """Notes that a job is done; whether its thread ends with it."""
         with self._changed:
             job.state = "ended"
             return job.left_behind
 
-    def _next(self) -> _Job | None:
+    def _next(self) -> _ThreadJob | None:
         """What a thread does next; None: it ends."""
         threading.current_thread().name = "graphflow:idle"
         with self._changed:
@@ -132,7 +132,7 @@ class _Pool:
             job.on_begin()
         return job
 
-    def _waiting(self) -> _Job | None:
+    def _waiting(self) -> _ThreadJob | None:
         """The next job that somebody still wants; one may have been cancelled a moment ago, with its task yet to notice."""
         while self._jobs:
             job = self._jobs.popleft()
@@ -142,7 +142,7 @@ class _Pool:
         return None
 
 
-_pools: dict[tuple[Kind, int], _Pool] = {}
+_pools: dict[tuple[Kind, int], _ThreadPool] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)  # a child process has none of the threads
 
@@ -180,11 +180,11 @@ async def in_thread(
         _tell(loop, settle, result, error)
 
     queueing = _queue.get()
-    job = _Job(getattr(function, "__name__", "function"), work, future)
+    job = _ThreadJob(getattr(function, "__name__", "function"), work, future)
     if queueing is not None:
         queueing.begin()
         job.on_begin = lambda: _tell(loop, queueing.end)
-    pool = _pools.setdefault((kind, level), _Pool())
+    pool = _pools.setdefault((kind, level), _ThreadPool())
     pool.begin(job)
     try:
         result = await future

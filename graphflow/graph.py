@@ -44,7 +44,7 @@ class DrawOptions(TypedDict, total=False):
     labels: bool
 
 
-class Options(NodeOptions, total=False):
+class GraphOptions(NodeOptions, total=False):
     """Everything about a graph but its name and arrows; `Graph` says what each means."""
 
     model: Model | str | None
@@ -72,7 +72,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
     """
 
     @overload
-    def __init__(self: Graph[A, B], name: str, path: Entry[A, B], /, **options: Unpack[Options]) -> None: ...
+    def __init__(self: Graph[A, B], name: str, path: Entry[A, B], /, **options: Unpack[GraphOptions]) -> None: ...
     @overload
     def __init__(
         self: Graph[A, Any],
@@ -80,7 +80,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         path: Entry[A, Any],
         /,
         *paths: AnyEntry | Iterable[AnyEntry],
-        **options: Unpack[Options],
+        **options: Unpack[GraphOptions],
     ) -> None: ...
     @overload
     def __init__(
@@ -88,7 +88,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         name: str,
         /,
         *paths: AnyEntry | Iterable[AnyEntry],
-        **options: Unpack[Options],
+        **options: Unpack[GraphOptions],
     ) -> None: ...
     def __init__(
         self,

@@ -14,7 +14,7 @@ from functools import wraps
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from graphflow.errors import DeclarationError
-from graphflow.values import OF_KIND, SHAPES, Shape, check_values
+from graphflow.values import OF_KIND, SHAPES, ValueKind, check_values
 
 C = TypeVar("C", bound=type)
 
@@ -145,7 +145,7 @@ class Keywords(NamedTuple):
     """Whether it takes keywords that only its author knows."""
     every: frozenset[str]
     """The keywords as a set."""
-    shapes: Mapping[str, Shape]
+    shapes: Mapping[str, ValueKind]
     """What may stand behind them."""
     known_calls: dict[tuple[object, ...], list[str]]
     """The calls whose keywords are right, by how much was given and under which names, with the names that have a shape."""

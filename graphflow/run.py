@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic
 
+from graphflow._faces import renamed
 from graphflow.display import Displayed
-from graphflow.runtime.run_record import Out, Recorder, RunRecord
+from graphflow.runtime.run_record import EventRecorder, Out, RunRecord
 from graphflow.runtime.steps import Step
 
 if TYPE_CHECKING:
     from graphflow.render import Timeline
 
-__all__ = ["Recorder", "Run", "Step"]
+__all__ = ["EventRecorder", "Run", "Step"]
 
 
 class Run(Displayed, RunRecord[Out], Generic[Out]):
@@ -63,3 +64,6 @@ class Run(Displayed, RunRecord[Out], Generic[Out]):
         from graphflow.notebook import to_frame
 
         return to_frame(self, events=events)
+
+
+__getattr__ = renamed(__name__, {"Recorder": "EventRecorder"})

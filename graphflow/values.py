@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NewType, TypeVar, get_origin
 from graphflow.errors import DeclarationError
 
 
-class Shape(NamedTuple):
+class ValueKind(NamedTuple):
     """A kind of value."""
 
     words: str
@@ -119,32 +119,32 @@ def _instead_of_type(value: object) -> str:
     return ""
 
 
-TEXT = Shape("a text", _is_text)
-NODES = Shape("a list of nodes", _is_list)
-WHOLE = Shape("a whole number", _is_whole)
-NUMBER = Shape("a number", _is_number)
-TRUTH = Shape("True or False", lambda value: isinstance(value, bool))
-PATH = Shape("a path", _is_path)
-TYPE = Shape("a type", _is_type, _instead_of_type)
-TEXTS = Shape("a list of texts", _are_texts)
-TEXT_OR_TEXTS = Shape("a text, or a list of texts", lambda value: _is_text(value) or _are_texts(value))
-PLACE = Shape("an address, or a command as a list of texts", lambda value: _is_text(value) or _is_list(value))
-BY_NAME = Shape("a mapping by name", _is_by_name)
-TEXTS_BY_NAME = Shape("a mapping of texts", _are_texts_by_name)
-LABELS = Shape(
+TEXT = ValueKind("a text", _is_text)
+NODES = ValueKind("a list of nodes", _is_list)
+WHOLE = ValueKind("a whole number", _is_whole)
+NUMBER = ValueKind("a number", _is_number)
+TRUTH = ValueKind("True or False", lambda value: isinstance(value, bool))
+PATH = ValueKind("a path", _is_path)
+TYPE = ValueKind("a type", _is_type, _instead_of_type)
+TEXTS = ValueKind("a list of texts", _are_texts)
+TEXT_OR_TEXTS = ValueKind("a text, or a list of texts", lambda value: _is_text(value) or _are_texts(value))
+PLACE = ValueKind("an address, or a command as a list of texts", lambda value: _is_text(value) or _is_list(value))
+BY_NAME = ValueKind("a mapping by name", _is_by_name)
+TEXTS_BY_NAME = ValueKind("a mapping of texts", _are_texts_by_name)
+LABELS = ValueKind(
     "a list of labels, or a mapping of a description to each",
     lambda value: _are_texts(value) or _are_texts_by_name(value),
 )
-RULE = Shape("a function of the message", callable, _instead_of_rule)
-EXAMPLES = Shape("a list of pairs (message, answer)", _are_pairs)
-EXAMPLES_BY_LABEL = Shape("a mapping of a list of texts to each label", _are_lists_by_name)
-FUNCTION = Shape("a function", callable)
-ERRORS = Shape("classes of exceptions, in a tuple", _are_error_classes)
+RULE = ValueKind("a function of the message", callable, _instead_of_rule)
+EXAMPLES = ValueKind("a list of pairs (message, answer)", _are_pairs)
+EXAMPLES_BY_LABEL = ValueKind("a mapping of a list of texts to each label", _are_lists_by_name)
+FUNCTION = ValueKind("a function", callable)
+ERRORS = ValueKind("classes of exceptions, in a tuple", _are_error_classes)
 
 
-def _by_keyword(table: Mapping[Shape, str]) -> dict[str, Shape]:
+def _by_keyword(table: Mapping[ValueKind, str]) -> dict[str, ValueKind]:
     """A table of keywords by their shapes, turned around."""
-    shapes: dict[str, Shape] = {}
+    shapes: dict[str, ValueKind] = {}
     for shape, keywords in table.items():
         for keyword in keywords.split():
             shapes[keyword] = shape
@@ -172,7 +172,7 @@ SHAPES = _by_keyword(
 )
 """By keyword."""
 
-OF_KIND: Mapping[str, Mapping[str, Shape]] = {
+OF_KIND: Mapping[str, Mapping[str, ValueKind]] = {
     "agent": {"examples": EXAMPLES},
     "router": {"examples": EXAMPLES_BY_LABEL},
     "graph": {"deps": TYPE},

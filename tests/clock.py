@@ -94,7 +94,7 @@ class _Waiting(selectors.BaseSelector):
         return not all(thread.name.startswith("graphflow:") for thread in started)
 
 
-def _works(pool: pools._Pool) -> bool:
+def _works(pool: pools._ThreadPool) -> bool:
     """Whether there is something that somebody waits for; what was left behind is not."""
     with pool._changed:
         return bool(pool._jobs) or pool._threads > pool._idle

@@ -11,7 +11,7 @@ from typing import IO
 from graphflow.errors import FileUnreadable
 from graphflow.events import Event
 from graphflow.messages.message import error_text
-from graphflow.run import Recorder
+from graphflow.run import EventRecorder
 
 
 class EventFile:
@@ -32,7 +32,7 @@ class EventFile:
         except OSError as error:
             raise FileUnreadable(f"{path} cannot be written: {error.strerror}") from None
 
-    def write(self, event: Event, records: Recorder) -> None:
+    def write(self, event: Event, records: EventRecorder) -> None:
         """Takes one event. Pieces of an answer that is still being written do not belong in a record."""
         if event.passing or self.failed:
             return

@@ -32,7 +32,7 @@ from graphflow.events import (
 from graphflow.graph import RunnableGraph
 from graphflow.redaction import scrub
 from graphflow.render.xml import was_cancelled
-from graphflow.run import Recorder
+from graphflow.run import EventRecorder
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -123,11 +123,11 @@ def _stopped(graph: RunnableGraph, run: AnyRun | None) -> WalkCancelled:
 async def _watched(
     graph: RunnableGraph, message: object, model: str | None, sink: EventFile | None, live: bool, asks: bool
 ) -> AnyRun:
-    picture = Picture(graph.name)
+    picture = WalkTree(graph.name)
     screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()
     approve = Asker(lambda: _aside(screen)).ask if asks else None
     run = graph.start(message, model=model, approve=approve)
-    records, reader = Recorder(run), aiter(run)  # one reader, so that what follows a Ctrl-C is read on, not anew
+    records, reader = EventRecorder(run), aiter(run)  # one reader, so that what follows a Ctrl-C is read on, not anew
     try:
         with screen:
             async for event in reader:
@@ -144,7 +144,7 @@ async def _watched(
         raise _stopped(graph, run) from None
 
 
-def _live(picture: Picture) -> AbstractContextManager[Any]:
+def _live(picture: WalkTree) -> AbstractContextManager[Any]:
     from rich.live import Live
 
     return Live(get_renderable=picture.tree, refresh_per_second=REDRAWS_A_SECOND, transient=True)
@@ -177,7 +177,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class Picture:
+class WalkTree:
     """The walk as a tree: frames, nodes in them, and how far each is."""
 
     name: str

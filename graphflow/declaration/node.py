@@ -151,7 +151,7 @@ Read = Callable[["AnyNode", Any], Any]
 """Makes of what a caller gives what the callee takes."""
 
 
-class Frame(Protocol):
+class ContextFrame(Protocol):
     """What a context asks of the frame it looks into; the runtime implements it."""
 
     @property
@@ -214,7 +214,7 @@ class Context:
 
     def __init__(
         self,
-        frame: Frame,
+        frame: ContextFrame,
         node: AnyNode,
         activation: int,
         given: Inputs,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphflow.errors import GraphflowError
-from graphflow.files.problems import Problems
+from graphflow.files.problems import FileProblems
 from graphflow.files.values import shown
 from graphflow.model.resolve import open_model
 from graphflow.model.seam import Model
@@ -29,7 +29,7 @@ _FAILOVER_KEYS = {"failover", "restart", "cooldown_s"}
 class ModelReader:
     """Reads the models of one file."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: FileProblems) -> None:
         self.problems = problems
 
     def read(self, given: object) -> Model | str | None:

@@ -18,7 +18,7 @@ from types import FunctionType, ModuleType
 
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.errors import GraphflowError
-from graphflow.files.problems import Problems
+from graphflow.files.problems import FileProblems
 from graphflow.files.project_modules import NotOfTheProject, ProjectModules
 from graphflow.messages.message import error_text
 
@@ -33,7 +33,7 @@ class Names:
         modules: those that the file may name.
     """
 
-    def __init__(self, problems: Problems, modules: ProjectModules) -> None:
+    def __init__(self, problems: FileProblems, modules: ProjectModules) -> None:
         self.problems = problems
         self.modules = modules
 

@@ -36,7 +36,7 @@ class AlreadyReported(Exception):
     """Something cannot be made, and the reason is among the problems already."""
 
 
-class Problems:
+class FileProblems:
     """The problems of one file.
 
     Attributes:

@@ -33,7 +33,7 @@ from graphflow.files.loader import Marks, parse, read_text
 from graphflow.files.models import ModelReader
 from graphflow.files.names import Names
 from graphflow.files.nodes import NodeReader, OptionReader
-from graphflow.files.problems import Problems
+from graphflow.files.problems import FileProblems
 from graphflow.files.project_modules import ProjectModules
 from graphflow.files.types import Types
 from graphflow.files.values import Checker
@@ -81,7 +81,7 @@ class GraphReader:
         if not isinstance(declared, Mapping):
             raise FileUnreadable(f"{where} does not hold a graph; it needs the keys graph, nodes and edges")
         self.declared: Mapping[Any, Any] = declared
-        self.problems = Problems(where, marks)
+        self.problems = FileProblems(where, marks)
         names = Names(self.problems, modules)
         types = Types(names)
         self.options = OptionReader(types, ModelReader(self.problems))

@@ -31,7 +31,7 @@ MAX_PIECES = 1024
 """Pieces that wait for readers, in all."""
 
 
-class Live:
+class EventFeed:
     """What a run tells while it goes."""
 
     __slots__ = ("_asleep", "_readers", "ended", "gone", "journal", "pieces")
@@ -127,7 +127,7 @@ class Reader:
 
     __slots__ = ("__weakref__", "_live", "piece", "row")
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: EventFeed) -> None:
         self._live = live
         self.row = 0
         self.piece = 0

@@ -52,7 +52,7 @@ PARALLEL_CALLS = 10
 """Calls of one turn that run at the same time, unless the agent says otherwise: as many as openagents' executor allowed."""
 
 
-class Options(NodeOptions, SettingsOptions, total=False):
+class AgentOptions(NodeOptions, SettingsOptions, total=False):
     """Everything about an agent but its name and types; `Agent` says what each means."""
 
     model: ModelName | None
@@ -120,22 +120,24 @@ class Agent(Node[In, Out]):
 
     @overload
     def __init__(
-        self: Agent[Any, str], name: str, *, input: None = ..., output: None = ..., **options: Unpack[Options]
+        self: Agent[Any, str], name: str, *, input: None = ..., output: None = ..., **options: Unpack[AgentOptions]
     ) -> None: ...
     @overload
     def __init__(
-        self: Agent[A, str], name: str, *, input: type[A], output: None = ..., **options: Unpack[Options]
+        self: Agent[A, str], name: str, *, input: type[A], output: None = ..., **options: Unpack[AgentOptions]
     ) -> None: ...
     @overload
     def __init__(
-        self: Agent[Any, B], name: str, *, input: None = ..., output: type[B], **options: Unpack[Options]
+        self: Agent[Any, B], name: str, *, input: None = ..., output: type[B], **options: Unpack[AgentOptions]
     ) -> None: ...
     @overload
     def __init__(
-        self: Agent[A, B], name: str, *, input: type[A], output: type[B], **options: Unpack[Options]
+        self: Agent[A, B], name: str, *, input: type[A], output: type[B], **options: Unpack[AgentOptions]
     ) -> None: ...
     @overload  # a union is no `type[...]`: a type checker asks for an annotation, `judge: Agent[Draft, Yes | No] = Agent(...)`
-    def __init__(self, name: str, *, input: object = ..., output: object = ..., **options: Unpack[Options]) -> None: ...
+    def __init__(
+        self, name: str, *, input: object = ..., output: object = ..., **options: Unpack[AgentOptions]
+    ) -> None: ...
     def __init__(
         self,
         name: str,

@@ -23,7 +23,7 @@ from graphflow.keywords import former_name, take_renamed
 from graphflow.kinds.delegation import background
 from graphflow.kinds.functions import MODULES, arguments_for, clashes, function_name, plain_value, signature_line
 from graphflow.kinds.future_calls import awaited_calls
-from graphflow.kinds.sandbox import PER_CALL, Answer, Execution, Lease, Printed, check_installed
+from graphflow.kinds.sandbox import PER_CALL, Answer, Execution, Printed, WorkerShare, check_installed
 from graphflow.kinds.step import Arguments
 from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, schema_of
 from graphflow.messages.message import Message, error_text
@@ -211,7 +211,7 @@ class Code(Tool[Any, Computed]):
         )
         printed = Printed(self.printed_limit)
         try:
-            lease: Lease = ctx.frame.held("sandbox", Lease)
+            lease: WorkerShare = ctx.frame.held("sandbox", WorkerShare)
             async with lease.session(self._resources()) as session:
                 value = plain_value(self.name, await execution.run(session, printed))
         except (LimitExceeded, asyncio.CancelledError):

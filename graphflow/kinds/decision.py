@@ -227,7 +227,7 @@ def label_probabilities(text: str, places: Sequence[Likely], labels: Sequence[st
         return None
     tokens = "".join(place.token for place in places)
     lead = max(0, tokens.find(text))  # a model may have put a fence before its answer, which the tokens still have
-    tally = _Tally(labels, tokens[:lead] + text[: named.end()])
+    tally = _LabelTally(labels, tokens[:lead] + text[: named.end()])
     written = ""
     for place in places:
         after = written + place.token
@@ -238,7 +238,7 @@ def label_probabilities(text: str, places: Sequence[Likely], labels: Sequence[st
     return tally.probabilities()
 
 
-class _Tally:
+class _LabelTally:
     """What the tokens of an answer, and those that could have stood in their places, add up to for each label.
 
     Of the labels `refund`, `return` and `other`, with the answer `{"label": "refund"}`:

@@ -26,14 +26,14 @@ _PARAMETERS = ("Args", "Arguments", "Parameters", "Params")
 def read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """The summary (everything before the first section) and the description of each parameter."""
     lines = (inspect.getdoc(function) or "").splitlines()
-    reader = _Reader()
+    reader = _DocstringReader()
     for line, following in zip_longest(lines, lines[1:], fillvalue=""):
         reader.read(line, following)
     summary = "\n".join(reader.summary).strip()
     return re.sub(r"\s*\n\s*", " ", summary), reader.parameters
 
 
-class _Reader:
+class _DocstringReader:
     """Reads a docstring line by line.
 
     Attributes:

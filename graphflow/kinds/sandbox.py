@@ -45,7 +45,7 @@ Answer = dict[str, Any]
 Answering: TypeAlias = Coroutine[Any, Any, Answer]
 State: TypeAlias = Any
 """Where code waits for somebody, or its end: classes of pydantic-monty that have no common base."""
-_POOLS: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
+_POOLS: WeakKeyDictionary[asyncio.AbstractEventLoop, WorkerPool] = WeakKeyDictionary()
 _LEVEL: ContextVar[int] = ContextVar("level of code within code", default=0)
 
 
@@ -61,7 +61,7 @@ def check_installed() -> None:
         raise MissingExtra("running code", "sandbox", str(error)) from None
 
 
-class Pool:
+class WorkerPool:
     """The workers of one event loop."""
 
     def __init__(self) -> None:
@@ -103,12 +103,12 @@ class Pool:
             await turn(warden.close)
 
 
-class Lease:
+class WorkerShare:
     """One run's share in the workers of its event loop."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.pool = _POOLS.setdefault(self.loop, Pool())
+        self.pool = _POOLS.setdefault(self.loop, WorkerPool())
         self.pool.users += 1
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub
 from graphflow.render.compare.marks import nearest
-from graphflow.render.compare.places import EdgeWords, Place, Places
+from graphflow.render.compare.places import EdgeWords, FramePlace, Places
 from graphflow.render.picture import Area, Level, Picture, Shape, edge_id, node_id
 from graphflow.render.records import AnyEvent
 from graphflow.render.talk import json_text
@@ -84,7 +84,7 @@ class Rows:
         """The name under which each open call is drawn, by frame and number."""
 
     # -- where ---------------------------------------------------------------------------------------------------------
-    def spot(self, place: Place, node: str) -> Spot:
+    def spot(self, place: FramePlace, node: str) -> Spot:
         """Where a node is in the picture."""
         key = (place.level, place.named(node))
         spot = self._spots.get(key)
@@ -167,7 +167,7 @@ class Rows:
             return None
         return self._node_row(event, at, place)
 
-    def _edge_row(self, event: AnyEvent, at: float, place: Place) -> Row | None:
+    def _edge_row(self, event: AnyEvent, at: float, place: FramePlace) -> Row | None:
         """A message, or its tombstone, went along an edge: which one, and the ends of it in words."""
         if place.alone is not None:
             return None
@@ -186,7 +186,7 @@ class Rows:
         is_skipped = event.kind == "edge.skip"
         return [at, ">", target, "", label, edge, is_skipped]
 
-    def _node_row(self, event: AnyEvent, at: float, place: Place) -> Row | None:
+    def _node_row(self, event: AnyEvent, at: float, place: FramePlace) -> Row | None:
         spot = self.spot(place, event.node)
         match event.kind:
             case "node.start" | "node.end" | "node.error" | "node.cancel" if place.owns(event.node):
@@ -222,7 +222,7 @@ class Rows:
                 return [at, "w", *spot, _reason(event.error)]
         return None
 
-    def _call_row(self, event: AnyEvent, at: float, place: Place) -> Row:
+    def _call_row(self, event: AnyEvent, at: float, place: FramePlace) -> Row:
         callee = self.places.callee(place, event.node, event.caller)
         self._callees[event.frame, event.call] = callee
         ends = (place.named(event.caller), place.named(callee))
@@ -231,7 +231,7 @@ class Rows:
         text = self._text(event.input)
         return [at, "+", *spot, text, _call(event), edge]
 
-    def _call_end_row(self, event: AnyEvent, at: float, place: Place) -> Row:
+    def _call_end_row(self, event: AnyEvent, at: float, place: FramePlace) -> Row:
         callee = self._callees.pop((event.frame, event.call), event.node)
         spot = self.spot(place, callee)
         return self._end_row(event, at, spot, _call(event))

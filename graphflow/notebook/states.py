@@ -12,11 +12,11 @@ WORST_FIRST = ("mixed", "failed", "done", "cancelled", "skipped")
 
 def states(rows: list[Row]) -> dict[str, tuple[str, str]]:
     """How each node of the picture stands after these rows, and how often it has ended, where that was more than once."""
-    counts: dict[str, _Counts] = {}
+    counts: dict[str, _NodeCounts] = {}
     for row in rows:
         key = str(row[2])
         if key:
-            counts.setdefault(key, _Counts()).take(row)
+            counts.setdefault(key, _NodeCounts()).take(row)
     found: dict[str, tuple[str, str]] = {}
     for key, each in counts.items():
         state = each.state()
@@ -25,7 +25,7 @@ def states(rows: list[Row]) -> dict[str, tuple[str, str]]:
     return found
 
 
-class _Counts:
+class _NodeCounts:
     """What one node does, counted."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FramedNode:
     """A node in one of the frames in which it may be activated or called."""
 
     graph: AnyGraph
@@ -46,7 +46,7 @@ def out_of_reach(graph: AnyGraph) -> str | None:
     todo = deque(_in_graph(graph, (graph.name,), _ceiling(graph.limits, 0, DEFAULT_DEPTH)))
     seen: set[tuple[int, int, int, bool]] = set()
     inside: set[int] = set()
-    refused: list[Place] = []
+    refused: list[FramedNode] = []
     while todo:
         place = todo.popleft()
         key = (id(place.node), place.level, place.ceiling, place.called)
@@ -74,13 +74,13 @@ def _ceiling(limits: Limits | None, level: int, around: int) -> int:
     return around if limits is None or limits.depth is None else min(around, level + limits.depth)
 
 
-def _in_graph(graph: AnyGraph, way: tuple[str, ...], ceiling: int) -> Iterator[Place]:
+def _in_graph(graph: AnyGraph, way: tuple[str, ...], ceiling: int) -> Iterator[FramedNode]:
     """What stands on a graph's arrows."""
     for node in graph.nodes:
-        yield Place(graph, node, way, ceiling)
+        yield FramedNode(graph, node, way, ceiling)
 
 
-def _next(place: Place) -> Iterator[Place]:
+def _next(place: FramedNode) -> Iterator[FramedNode]:
     """What may be activated or called from within a node."""
     node, graph = place.node, place.graph
     target, limits = node.entry()
@@ -91,8 +91,8 @@ def _next(place: Place) -> Iterator[Place]:
         yield from _in_graph(inner, way, _ceiling(inner.limits, place.level, ceiling))
         return
     for callee in graph.program.callees.get(target.name, ()):
-        yield Place(graph, callee, way, ceiling, called=True)
+        yield FramedNode(graph, callee, way, ceiling, called=True)
     if place.entered:  # in a frame of its own, it hands over within that
         for handoff in target.handoffs:
             if isinstance(handoff.target, Node):
-                yield Place(graph, handoff.target, way, ceiling)
+                yield FramedNode(graph, handoff.target, way, ceiling)

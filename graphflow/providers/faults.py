@@ -165,7 +165,7 @@ def _fault(provider: str, status: int | None, body: Any, headers: Mapping[str, s
 
 
 @dataclass(frozen=True, slots=True)
-class _Failure:
+class _ErrorReport:
     """What a vendor says of a failure: its words, and the type and code it gives it."""
 
     message: str
@@ -173,7 +173,7 @@ class _Failure:
     code: str = ""
 
 
-def _text(status: int | None, failure: _Failure) -> str:
+def _text(status: int | None, failure: _ErrorReport) -> str:
     text = clip(failure.message) or f"it answered with HTTP status {status}"
     if status is None or status < 400:
         return text
@@ -229,17 +229,17 @@ def clip(text: str) -> str:
     return text[:LONGEST] + CUT
 
 
-def _failure(body: Any) -> _Failure:
+def _failure(body: Any) -> _ErrorReport:
     """What a body says of a failure, wherever a vendor puts it."""
     if not isinstance(body, dict):
         words = " ".join(str(body or "").split())
-        return _Failure(clip(words))
+        return _ErrorReport(clip(words))
     error = _error_in(body)
     if not isinstance(error, dict):
-        return _Failure(str(error))
+        return _ErrorReport(str(error))
     code = _named_in_details(error) or error.get("code")
     type_ = str(error.get("status") or error.get("type") or "")
-    return _Failure(
+    return _ErrorReport(
         message=_message(error, body),
         type="" if type_ == "error" else type_,
         code="" if code is None else str(code),
@@ -296,7 +296,7 @@ def _detail(row: object) -> str:
     return f"{place}: {words}"
 
 
-def _kind(status: int | None, failure: _Failure) -> type[ModelError]:
+def _kind(status: int | None, failure: _ErrorReport) -> type[ModelError]:
     """The kind of an error: by its words where vendors use one code for several things, by code and type, by status."""
     message = failure.message
     if _SPENT.search(message):
@@ -330,7 +330,7 @@ _OVERFLOW_STATUS = (None, 200, 400, 413, 422, 500)
 _FLAGGED_STATUS = (None, 200, 400, 403)
 
 
-def _kind_by_name(status: int | None, failure: _Failure) -> type[ModelError] | None:
+def _kind_by_name(status: int | None, failure: _ErrorReport) -> type[ModelError] | None:
     """The kind that the code or the type stands for. "server_error" is said of all 5xx: the status says more."""
     for name in (failure.code.lower(), failure.type.lower()):
         kind = BY_CODE.get(name)

@@ -59,7 +59,7 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpRequest:
     """One request, ready to send. Its repr says where to, and nothing else."""
 
     url: str
@@ -67,7 +67,7 @@ class Call:
     body: bytes
 
     def __repr__(self) -> str:
-        return f"<call of {self.url}, {len(self.body)} bytes>"
+        return f"<request to {self.url}, {len(self.body)} bytes>"
 
 
 # -- clients ---------------------------------------------------------------------------------------------------------------
@@ -267,7 +267,9 @@ class Unsendable(Exception):
 
 
 # -- one exchange ----------------------------------------------------------------------------------------------------------
-async def exchange(call: Call, reader: ReplyReader, timeouts: Timeouts) -> AsyncGenerator[list[ModelEvent], None]:
+async def exchange(
+    call: HttpRequest, reader: ReplyReader, timeouts: Timeouts
+) -> AsyncGenerator[list[ModelEvent], None]:
     """Sends one request and yields the events of its reply as they come, those of one piece at once.
 
     Raises:
@@ -307,7 +309,7 @@ async def exchange(call: Call, reader: ReplyReader, timeouts: Timeouts) -> Async
 class _Pieces:
     """The bytes of one reply, each awaited under the timer."""
 
-    def __init__(self, call: Call, timeouts: Timeouts, watch: Watch) -> None:
+    def __init__(self, call: HttpRequest, timeouts: Timeouts, watch: Watch) -> None:
         self.call = call
         self.timeouts = timeouts
         self.watch = watch

@@ -13,7 +13,7 @@ from graphflow.model.seam import Finished, ModelEvent, Opened, Request, Restarte
 from graphflow.providers.body import estimated_tokens, render_body
 from graphflow.providers.echoes import hide
 from graphflow.providers.endpoint import Endpoint
-from graphflow.providers.http import Call, Timeouts, exchange
+from graphflow.providers.http import HttpRequest, Timeouts, exchange
 from graphflow.providers.keys import Key, Keyring
 from graphflow.providers.pace import Pace
 from graphflow.providers.reply_reader import ReplyReader
@@ -161,7 +161,7 @@ class HttpModel:
             if pace is not None:
                 pace.settle(estimate, used)
 
-    def call(self, body: bytes, key: Key | None) -> Call:
+    def call(self, body: bytes, key: Key | None) -> HttpRequest:
         """A request as it goes out: where to, and with which headers."""
         endpoint = self.endpoint
         # Later ones win: the endpoint's own, then the key's, then the user's, in whatever case they were written.
@@ -173,7 +173,7 @@ class HttpModel:
         for name, value in self.options.headers.items():
             headers[name.lower()] = value
         path = endpoint.wire.path(self.model, self.options.stream)
-        return Call(self.base_url + path, headers, body)
+        return HttpRequest(self.base_url + path, headers, body)
 
     def _cost(self, usage: UsageDelta) -> float | None:
         if self.endpoint.free:

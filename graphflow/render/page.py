@@ -53,7 +53,7 @@ POLICY_PLACE = "OUR_STYLES"
 
 
 @dataclass(slots=True)
-class _Row:
+class _StepRow:
     """A line of the table of steps."""
 
     span: Span
@@ -157,15 +157,15 @@ def walked_picture(source: Source, graph: AnyGraph | None, events: list[AnyEvent
     return run_svg(walk, graph=graph, prefix="walk")
 
 
-def _steps(events: list[AnyEvent], story: Story) -> list[_Row]:
+def _steps(events: list[AnyEvent], story: Story) -> list[_StepRow]:
     """Every activation and call with what went in and came out, in the order in which they began."""
     # Spans begin in the order of their events, so that the two go side by side.
     spans = iter([span for span in story.spans if span.what in ("node", "call")])
-    rows: list[_Row] = []
-    open_rows: dict[tuple[str, int, object], _Row] = {}
+    rows: list[_StepRow] = []
+    open_rows: dict[tuple[str, int, object], _StepRow] = {}
     for event in events:
         if event.kind in ("node.start", "call.start"):
-            row = _Row(next(spans), message_text(event.input, 400))
+            row = _StepRow(next(spans), message_text(event.input, 400))
             rows.append(row)
             open_rows[_number(event)] = row
         elif event.kind in STEP_ENDS:

@@ -94,7 +94,7 @@ def _is_handover(plain: object) -> bool:
 
 def read_talks(events: Iterable[AnyEvent]) -> tuple[list[Talk], int]:
     """The talks in the order in which they began, and how many more there were than are shown."""
-    reader = _Reader()
+    reader = _TalkReader()
     for event in events:
         reader.take(event)
     talks = [talk for talk in reader.talks.values() if talk.asked]
@@ -102,7 +102,7 @@ def read_talks(events: Iterable[AnyEvent]) -> tuple[list[Talk], int]:
     return talks[:MAX_TALKS], left
 
 
-class _Reader:
+class _TalkReader:
     """The talks while their events are read.
 
     Attributes:

@@ -32,19 +32,21 @@ class LabelOptions(TypedDict, total=False):
     labels: bool
 
 
-class DrawOptions(LabelOptions, total=False):
+class LevelOptions(LabelOptions, total=False):
     """These, and how many levels are drawn open."""
 
     open: Open
 
 
-def to_dot(graph: AnyGraph, *, theme: Theme = "light", **options: Unpack[DrawOptions]) -> str:
+def to_dot(graph: AnyGraph, *, theme: Theme = "light", **options: Unpack[LevelOptions]) -> str:
     """The graph as DOT text; options as for `draw`."""
     drawn = _drawn(graph, theme, **options)
     return write_dot(drawn, theme, tooltips=True)
 
 
-def to_svg(graph: AnyGraph, *, theme: Theme = "auto", prefix: str | None = None, **options: Unpack[DrawOptions]) -> str:
+def to_svg(
+    graph: AnyGraph, *, theme: Theme = "auto", prefix: str | None = None, **options: Unpack[LevelOptions]
+) -> str:
     """The graph as one `<svg>` element; options as for `draw`, and the prefix of its ids.
 
     Raises:
@@ -125,7 +127,7 @@ def draw_run(
     *,
     graph: AnyGraph | None = None,
     theme: Theme = "auto",
-    **options: Unpack[DrawOptions],
+    **options: Unpack[LevelOptions],
 ) -> str:
     """Writes a graph's picture with a walk on it, and returns its path.
 
@@ -147,7 +149,7 @@ def run_svg(
     graph: AnyGraph | None = None,
     theme: Theme = "auto",
     prefix: str | None = None,
-    **options: Unpack[DrawOptions],
+    **options: Unpack[LevelOptions],
 ) -> str:
     """A graph's picture with a walk on it as one `<svg>` element."""
     drawn = walked(run, graph, theme=theme, **options)
@@ -162,7 +164,7 @@ def run_bundle(run: RunRecord[object]) -> dict[str, str]:
 
 
 def walked(
-    run: Source, graph: AnyGraph | None = None, theme: Theme = "auto", **options: Unpack[DrawOptions]
+    run: Source, graph: AnyGraph | None = None, theme: Theme = "auto", **options: Unpack[LevelOptions]
 ) -> Picture:
     """The picture of a graph with a walk on it.
 
@@ -178,7 +180,7 @@ def walked(
     return overlay.lay_on(_drawn(graph, theme, **options))
 
 
-def _drawn(graph: AnyGraph, theme: Theme = "auto", **options: Unpack[DrawOptions]) -> Picture:
+def _drawn(graph: AnyGraph, theme: Theme = "auto", **options: Unpack[LevelOptions]) -> Picture:
     check_options(theme=theme, **options)
     return picture(graph, **options)
 

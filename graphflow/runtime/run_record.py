@@ -30,7 +30,7 @@ from graphflow.events import (
     Status,
     to_record,
 )
-from graphflow.journal.live import Live
+from graphflow.journal.live import EventFeed
 from graphflow.journal.stretch import KEEP_STEPS, Row, Stretch, without_old
 from graphflow.limits import Ledger, Usage
 from graphflow.messages.artifacts import Artifact
@@ -107,7 +107,7 @@ class RunRecord(Generic[Out]):
         self.began_at = self._wall / 1e9
         """When it began, in seconds since 1970."""
         self.ended: float | None = None
-        self._live: Live | None = None
+        self._live: EventFeed | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancelled = False
         self._derived: tuple[int, list[Event]] | None = None
@@ -194,7 +194,7 @@ class RunRecord(Generic[Out]):
 
     def watch(self) -> None:
         """From now on somebody may listen."""
-        self._live = Live(self.journal)
+        self._live = EventFeed(self.journal)
 
     def close(self) -> None:
         """Marks the end for listeners."""
@@ -208,7 +208,7 @@ class RunRecord(Generic[Out]):
 
     def records(self) -> list[dict[str, Any]]:
         """Everything that happened, as plain JSON data: `--events` writes these, a line each."""
-        return list(map(Recorder(self).record, self.events))
+        return list(map(EventRecorder(self).record, self.events))
 
     # -- what happened -------------------------------------------------------------------------------------------------
     @property
@@ -340,7 +340,7 @@ def _was_cancelled(error: BaseException) -> bool:
     return isinstance(error, (asyncio.CancelledError, WalkCancelled))
 
 
-class Recorder:
+class EventRecorder:
     """Makes records of one run's events as they come: with the run's id, a number that counts up from 0, and the time of day."""
 
     __slots__ = ("_run", "count")

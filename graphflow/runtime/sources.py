@@ -28,7 +28,7 @@ class OpenSource(Protocol):
         """Closes what belongs to this run only."""
 
 
-class Source(Protocol):
+class SourceNode(Protocol):
     """A node with `source` set."""
 
     async def open(self, run: str) -> OpenSource:
@@ -123,7 +123,7 @@ class Sources:
 
 
 async def _opened(source: AnyNode, run: str) -> OpenSource:
-    return await cast("Source", source).open(run)
+    return await cast("SourceNode", source).open(run)
 
 
 def _has_answered(task: asyncio.Task[OpenSource]) -> bool:

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from graphflow import END, START, Agent, Graph, replay
 from graphflow.cli.serve import _written
 from graphflow.cli.show import table
-from graphflow.cli.watch import Picture
+from graphflow.cli.watch import WalkTree
 from graphflow.errors import FileUnreadable
 from graphflow.events import ApprovalAsked, Approved, Event, NodeCancelled, NodeFailed, NodeFinished, NodeStarted
 from graphflow.render import draw_run, read_records, timeline, write_report
@@ -145,7 +145,7 @@ def test_the_live_tree_shows_escapes_too() -> None:
 def tree_of(name: str, events: list[Event]) -> str:
     from rich.console import Console
 
-    picture = Picture(name)
+    picture = WalkTree(name)
     for event in events:
         picture.take(event)
     console = Console(record=True, force_terminal=False, width=100, file=StringIO())

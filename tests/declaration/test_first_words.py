@@ -20,7 +20,7 @@ from graphflow.keywords import ELSEWHERE, NOTES, keywords_of
 from graphflow.kinds.code import Code
 from graphflow.kinds.human import Human
 from graphflow.kinds.skills import Skills
-from graphflow.kinds.step import Step
+from graphflow.kinds.step import FunctionNode
 from graphflow.mcp import MCP
 from graphflow.policy import Policy
 from graphflow.project import load
@@ -50,7 +50,7 @@ MAKERS: dict[type, Callable[..., Any]] = {
     SubAgent: lambda **given: SubAgent(**{"target": Agent("clerk"), **given}),
     Human: lambda **given: Human(**{"name": "boss", "ask": plain, **given}),
     Code: lambda **given: Code(**given),
-    Step: lambda **given: node(**given)(plain),
+    FunctionNode: lambda **given: node(**given)(plain),
     Tool: lambda **given: tool(**given)(plain),
     MCP: lambda **given: MCP(**{"name": "files", "at": ["program"], **given}),
     Skills: lambda **given: Skills("no such folder", **given),
@@ -87,8 +87,8 @@ MAKERS: dict[type, Callable[..., Any]] = {
         (Router, "fallback", "write otherwise='label'"),
         (Router, "calls", "there are:"),
         (SubAgent, "max_depth", "write limits=Limits(depth=...)"),
-        (Step, "nmae", "did you mean name=?"),
-        (Step, "retries", "write retry=..."),
+        (FunctionNode, "nmae", "did you mean name=?"),
+        (FunctionNode, "retries", "write retry=..."),
         (Tool, "args_schema", "annotate the parameters of the function"),
         (Human, "question", "write ask=..."),
         (MCP, "command", "give the command or the address behind the name"),

@@ -13,7 +13,7 @@ import pytest
 import graphflow
 from graphflow import Agent, Code, Graph, Retry
 from graphflow.errors import DeclarationError, FileUnreadable
-from graphflow.kinds.agent import Options
+from graphflow.kinds.agent import AgentOptions
 from graphflow.model import Request, Settings, UserTurn
 from graphflow.model.settings import SETTINGS, SettingsOptions
 from graphflow.providers.retry import RetryPolicy
@@ -49,6 +49,10 @@ RENAMED = [
     ("model.reply", "Gathering", "ReplyBuilder"),
     ("walk.commands", "Start", "Activation"),
 ]
+RENAMED_BELOW_FACES = [
+    ("kinds.step", "Step", "FunctionNode"),
+    ("run", "Recorder", "EventRecorder"),
+]
 
 
 @pytest.mark.parametrize("name", graphflow.__all__)
@@ -70,11 +74,16 @@ def test_what_has_moved_answers_under_its_old_name_with_a_warning(old: str, new:
     assert found is getattr(new_module, name)
 
 
-@pytest.mark.parametrize(("module", "old", "new"), RENAMED)
+@pytest.mark.parametrize(("module", "old", "new"), RENAMED + RENAMED_BELOW_FACES)
 def test_what_has_a_new_name_answers_under_its_old_one_with_a_warning(module: str, old: str, new: str) -> None:
     found = importlib.import_module(f"graphflow.{module}")
     with pytest.warns(DeprecationWarning, match=f"graphflow.{module}.{old} is now {new}; the old name goes with 0.3"):
         assert getattr(found, old) is getattr(found, new)
+
+
+@pytest.mark.parametrize(("module", "old", "new"), RENAMED)
+def test_a_room_answers_for_its_old_names_too(module: str, old: str, new: str) -> None:
+    found = importlib.import_module(f"graphflow.{module}")
     with pytest.warns(DeprecationWarning, match=f"{old} is now {new}"):
         assert getattr(importlib.import_module(f"graphflow.{module.partition('.')[0]}"), old) is getattr(found, new)
 
@@ -179,5 +188,5 @@ def test_a_setting_is_still_read_from_the_request_with_a_warning() -> None:
 
 def test_every_setting_is_a_keyword_of_an_agent_and_of_a_request() -> None:
     assert tuple(SettingsOptions.__annotations__) == SETTINGS
-    assert set(SETTINGS) <= set(Options.__annotations__)
+    assert set(SETTINGS) <= set(AgentOptions.__annotations__)
     assert set(SETTINGS) <= set(inspect.signature(Agent).parameters)

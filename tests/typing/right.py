@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Failure, Graph, Router, Run, node
 from graphflow.declaration.arrows import Path
-from graphflow.kinds.step import Step
+from graphflow.kinds.step import FunctionNode
 
 
 class Question(BaseModel):
@@ -69,8 +69,8 @@ chat = Agent("chat", prompt="{{ text }}")
 judge: Agent[Draft, Approved | Rejected] = Agent("judge", input=Draft, output=Approved | Rejected, prompt="{{ text }}")
 lengths: Router[Draft, Draft] = Router("lengths", labels=["short", "long"])
 
-assert_type(plan, Step[Question, list[Question]])
-assert_type(critic, Step[Draft, Approved | Rejected])
+assert_type(plan, FunctionNode[Question, list[Question]])
+assert_type(critic, FunctionNode[Draft, Approved | Rejected])
 assert_type(writer, Agent[Rejected, Draft])
 assert_type(plan.each >> research, Path[Question, Finding])
 assert_type(plan.each >> research >> merge >> critic, Path[Question, Approved | Rejected])

@@ -21,7 +21,7 @@ from graphflow.journal.store import (
 from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow
 
 
-class _Kept:
+class _StoredRun:
     """One run."""
 
     def __init__(self, header: RunHeader) -> None:
@@ -34,7 +34,7 @@ class MemoryStore(Store):
     """Keeps runs for as long as it lives itself."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, _Kept] = {}
+        self._runs: dict[str, _StoredRun] = {}
         self._large: dict[str, bytes] = {}
 
     def __repr__(self) -> str:
@@ -44,7 +44,7 @@ class MemoryStore(Store):
         if header.id in self._runs:
             raise self.exists(header.id)
         lease = renewed(None, holder, time.time() + lease_s)
-        self._runs[header.id] = _Kept(replace(header, rows=0, lease=lease))
+        self._runs[header.id] = _StoredRun(replace(header, rows=0, lease=lease))
         return Claim(header.id, lease.epoch, 0, lease_s)
 
     async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
@@ -116,13 +116,13 @@ class MemoryStore(Store):
     async def now(self) -> float:
         return time.time()
 
-    async def _kept(self, run: str) -> _Kept:
+    async def _kept(self, run: str) -> _StoredRun:
         kept = self._runs.get(run)
         if kept is None:
             raise await self.unknown(run)
         return kept
 
-    def _owned(self, claim: Claim) -> tuple[_Kept, Lease]:
+    def _owned(self, claim: Claim) -> tuple[_StoredRun, Lease]:
         """A claimed run.
 
         Raises:

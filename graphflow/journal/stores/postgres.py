@@ -86,7 +86,7 @@ class _Addition:
             self.future.set_exception(error)
 
 
-class _Session:
+class _LoopConnections:
     """What belongs to one event loop: connections, and the rows that wait."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -102,7 +102,7 @@ class PostgresStore(Store):
 
     def __init__(self, address: str) -> None:
         self._address = address.replace("postgres://", "postgresql://", 1)
-        self._sessions: dict[int, _Session] = {}
+        self._sessions: dict[int, _LoopConnections] = {}
 
     def __repr__(self) -> str:
         return f"<store at {without_password(self._address)}>"
@@ -246,11 +246,11 @@ class PostgresStore(Store):
             await session.pool.close()
 
     # -- connections ---------------------------------------------------------------------------------------------------
-    async def _session(self) -> _Session:
+    async def _session(self) -> _LoopConnections:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(id(loop))
         if session is None or session.loop is not loop:
-            session = self._sessions[id(loop)] = _Session(loop)
+            session = self._sessions[id(loop)] = _LoopConnections(loop)
         return session
 
     async def _pool(self) -> asyncpg.Pool[Any]:
@@ -322,7 +322,7 @@ class PostgresStore(Store):
         return [StoredRow(*row) for row in found]
 
     # -- the writer ----------------------------------------------------------------------------------------------------
-    async def _writing(self, session: _Session) -> None:
+    async def _writing(self, session: _LoopConnections) -> None:
         """Writes what waits until nothing does."""
         try:
             while session.waiting:

@@ -71,7 +71,7 @@ _HEADER = "id, graph, status, began, changed, rows, about, metadata, format, hol
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 
-class _Request:
+class _Transaction:
     """Something to be done in a transaction, and the future of whoever waits for it."""
 
     __slots__ = ("answer", "error", "future", "loop", "work")
@@ -98,7 +98,7 @@ class SqliteStore(Store):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._requests: SimpleQueue[_Request | None] = SimpleQueue()
+        self._requests: SimpleQueue[_Transaction | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._writer: threading.Thread | None = None
 
@@ -257,7 +257,7 @@ class SqliteStore(Store):
     # -- connections ---------------------------------------------------------------------------------------------------
     async def _write(self, work: Work[T]) -> T:
         """Does something in a transaction of the writer's; when this returns, it is on the disk."""
-        request = _Request(work)
+        request = _Transaction(work)
         with self._lock:
             if self._writer is None:
                 self._writer = threading.Thread(target=self._writing, name="graphflow-sqlite", daemon=True)
@@ -315,9 +315,9 @@ class SqliteStore(Store):
         if db is not None:
             db.close()
 
-    def _batch(self) -> tuple[list[_Request], bool]:
+    def _batch(self) -> tuple[list[_Transaction], bool]:
         """What waits, at least one request; and whether the store is closed after it."""
-        batch: list[_Request] = []
+        batch: list[_Transaction] = []
         request = self._requests.get()
         while request is not None:
             batch.append(request)
@@ -334,7 +334,7 @@ class SqliteStore(Store):
 
 
 # -- in a transaction ------------------------------------------------------------------------------------------------------
-def _carry_out(db: sqlite3.Connection, batch: Sequence[_Request]) -> None:
+def _carry_out(db: sqlite3.Connection, batch: Sequence[_Transaction]) -> None:
     """Carries out requests in one transaction. What is refused has written nothing, so the others go on."""
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -350,14 +350,14 @@ def _carry_out(db: sqlite3.Connection, batch: Sequence[_Request]) -> None:
         raise
 
 
-def _fail(batch: Sequence[_Request], error: BaseException) -> None:
+def _fail(batch: Sequence[_Transaction], error: BaseException) -> None:
     for request in batch:
         request.error = error
 
 
-def _tell(batch: Sequence[_Request]) -> None:
+def _tell(batch: Sequence[_Transaction]) -> None:
     """Wakes those who wait: each loop once, however many wait in it."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Transaction]] = {}
     for request in batch:
         by_loop.setdefault(request.loop, []).append(request)
     for loop, requests in by_loop.items():
@@ -365,7 +365,7 @@ def _tell(batch: Sequence[_Request]) -> None:
             loop.call_soon_threadsafe(_tell_all, requests)
 
 
-def _tell_all(requests: Sequence[_Request]) -> None:
+def _tell_all(requests: Sequence[_Transaction]) -> None:
     for request in requests:
         request.tell()
 

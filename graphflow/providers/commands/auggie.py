@@ -33,7 +33,7 @@ from graphflow.providers.commands.command import (
     prompt,
     tool_error,
 )
-from graphflow.providers.commands.process import Invocation
+from graphflow.providers.commands.process import CommandLine
 from graphflow.providers.prompted_tools import schema_of
 from graphflow.providers.structured_output import schema_instruction
 
@@ -77,7 +77,7 @@ FLAGS = (
 )
 
 
-def build(request: Request, model: str, folder: Path) -> Invocation:
+def build(request: Request, model: str, folder: Path) -> CommandLine:
     """No tools (`--ask` would leave it its shell), no session kept, no workspace but an empty folder."""
     check_request(NAME, request, "max_tokens", "thinking")
     arguments = [*FLAGS, "--workspace-root", str(folder)]
@@ -93,7 +93,7 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
         files[SYSTEM_FILE] = system
         arguments += ["--override-system-prompt", str(folder / SYSTEM_FILE)]
     variables = {"AUGMENT_DISABLE_AUTO_UPDATE": "1"}
-    return Invocation(tuple(arguments), prompt(request, NAME), files, variables)
+    return CommandLine(tuple(arguments), prompt(request, NAME), files, variables)
 
 
 class AuggieLines:

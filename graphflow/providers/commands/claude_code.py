@@ -29,7 +29,7 @@ from graphflow.messages.message import to_json_value
 from graphflow.model.seam import Finish, Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
 from graphflow.model.settings import Settings
 from graphflow.providers.commands.command import Command, check_request, instructions, prompt, tool_error
-from graphflow.providers.commands.process import Invocation
+from graphflow.providers.commands.process import CommandLine
 from graphflow.providers.prompted_tools import schema_of
 from graphflow.providers.wires.anthropic_reply import FINISH, MessagesParser, parse_usage
 from graphflow.providers.wires.demands import cannot
@@ -76,7 +76,7 @@ FLAGS = (
 """It answers in lines of JSON, and has nothing to do anything with."""
 
 
-def build(request: Request, model: str, folder: Path) -> Invocation:
+def build(request: Request, model: str, folder: Path) -> CommandLine:
     """No tools, no settings, no memory of the user's projects: only the model.
 
     The prompt goes in as a message composed by a client: a typed one would read the files that an `@path` in it names.
@@ -98,7 +98,7 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
         text = json.dumps(to_json_value(schema))
         arguments += ["--json-schema", text]
     files = {SYSTEM_FILE: instructions(request)}
-    return Invocation(tuple(arguments), _input(request), files, _variables(settings))
+    return CommandLine(tuple(arguments), _input(request), files, _variables(settings))
 
 
 def _input(request: Request) -> str:

@@ -32,7 +32,7 @@ from graphflow.providers.commands.command import (
     prompt,
     tool_error,
 )
-from graphflow.providers.commands.process import Invocation
+from graphflow.providers.commands.process import CommandLine
 from graphflow.providers.prompted_tools import schema_of
 from graphflow.providers.structured_output import fit, schema_instruction
 from graphflow.providers.wires.demands import cannot
@@ -68,7 +68,7 @@ FLAGS = (
 )
 
 
-def build(request: Request, model: str, folder: Path) -> Invocation:
+def build(request: Request, model: str, folder: Path) -> CommandLine:
     """Read-only, outside any project, without the user's configuration: only the model."""
     check_request(NAME, request, "max_tokens")
     effort = request.settings.thinking
@@ -91,7 +91,7 @@ def build(request: Request, model: str, folder: Path) -> Invocation:
     files[SYSTEM_FILE] = system or "Answer."
     for setting in _settings(folder, effort):
         arguments += ["--config", setting]
-    return Invocation((*arguments, "-"), prompt(request, NAME), files)
+    return CommandLine((*arguments, "-"), prompt(request, NAME), files)
 
 
 def _settings(folder: Path, effort: str | None) -> list[str]:

@@ -23,7 +23,7 @@ from graphflow.errors import CommandFailed, DeclarationError, ModelError
 from graphflow.model.prices import cost_of, price_of
 from graphflow.model.reply import join_surrogates
 from graphflow.model.seam import CallDelta, Finished, ModelEvent, Opened, Request, TextDelta, UsageDelta
-from graphflow.providers.commands.process import Invocation, Lines, Program, talk
+from graphflow.providers.commands.process import CommandLine, Executable, Lines, talk
 from graphflow.providers.commands.variables import environment_for
 from graphflow.providers.http import Timeouts
 from graphflow.providers.prompted_tools import read_call_or_answer, render_tools, transcript
@@ -53,7 +53,7 @@ class Command:
     program: str
     speaks: str
     install: str
-    build: Callable[[Request, str, Path], Invocation]
+    build: Callable[[Request, str, Path], CommandLine]
     lines: Callable[[Request], Lines]
     tells_cost: bool = False
     own: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ class CommandModel:
         with tempfile.TemporaryDirectory(prefix="graphflow-", ignore_cleanup_errors=True) as folder:
             call = self._call(request, Path(folder))
             lines = command.lines(request)
-            program = Program(command.name, command.program, self.path, command.install)
+            program = Executable(command.name, command.program, self.path, command.install)
             yield Opened(command.name, self.model)
             # With tools, no text is shown before all of it is there: it may turn out to be a call.
             async with aclosing(talk(program, call, folder, self.timeouts, lines)) as events:
@@ -146,7 +146,7 @@ class CommandModel:
                             event = Finished("tool_calls", event.raw)
                     yield event
 
-    def _call(self, request: Request, folder: Path) -> Invocation:
+    def _call(self, request: Request, folder: Path) -> CommandLine:
         """The call for a request, its files written."""
         call = self.command.build(request, self.model, folder)
         for name, text in call.files.items():

@@ -36,7 +36,7 @@ MAX_COMPLAINT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
+class CommandLine:
     """What is run: arguments after the program's name, its standard input, files in its folder, variables."""
 
     arguments: tuple[str, ...]
@@ -46,7 +46,7 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class Executable:
     """An executable: the tool that it is, its own name, where it is, and how one gets it."""
 
     tool: str
@@ -79,7 +79,7 @@ class Lines(Protocol):
 
 
 async def talk(
-    program: Program, call: Invocation, folder: str, timeouts: Timeouts, lines: Lines
+    program: Executable, call: CommandLine, folder: str, timeouts: Timeouts, lines: Lines
 ) -> AsyncGenerator[ModelEvent, None]:
     """Runs the tool once and yields the events of its output."""
     process = await _start_safely(_start(program, call, folder))
@@ -224,7 +224,7 @@ async def _feed(stdin: asyncio.StreamWriter, text: str) -> None:
 
 
 # -- its beginning and its end ---------------------------------------------------------------------------------------------
-async def _start(program: Program, call: Invocation, folder: str) -> asyncio.subprocess.Process:
+async def _start(program: Executable, call: CommandLine, folder: str) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
             program.path,

@@ -71,7 +71,7 @@ class LocalModel:
 
         job = engine.Job(render_request(request), put, put)
         engine.engine_for(path).submit(job)
-        parser = _Parser(has_tools=bool(request.tools))
+        parser = _ChunkParser(has_tools=bool(request.tools))
         try:
             while (piece := await pieces.get()) is not None:
                 if isinstance(piece, BaseException):
@@ -160,7 +160,7 @@ def _result_line(result: ToolResult) -> str:
     return f"{name}: {result.text}"
 
 
-class _Parser:
+class _ChunkParser:
     """The engine's chunks as events. With tools the text is held back until it is known to be a call or an answer."""
 
     def __init__(self, *, has_tools: bool) -> None:

@@ -18,7 +18,7 @@ from graphflow.plain import to_json_value
 from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrubbed
 from graphflow.render.compare.marks import lay_on, nearest
-from graphflow.render.compare.places import EdgeWords, Place, Places
+from graphflow.render.compare.places import EdgeWords, FramePlace, Places
 from graphflow.render.compare.tally import Tally, Traffic, duration, money
 from graphflow.render.labels import printable
 from graphflow.render.picture import Drawn, Level, Line, Picture
@@ -88,7 +88,7 @@ class Overlay:
             self.take(event)
         return self
 
-    def _run_started(self, event: AnyEvent, _: Place) -> None:
+    def _run_started(self, event: AnyEvent, _: FramePlace) -> None:
         name = _text(event, "graph")
         self.input = _field(event, "input")
         if self.strict and name and name != self.name:
@@ -98,12 +98,12 @@ class Overlay:
             )
         self.name = name or self.name
 
-    def _run_ended(self, event: AnyEvent, _: Place) -> None:
+    def _run_ended(self, event: AnyEvent, _: FramePlace) -> None:
         self.status = _text(event, "status") or "completed"
         self.error = _text(event, "error")
         self.output = _field(event, "output")
 
-    def _frame_entered(self, event: AnyEvent, _: Place) -> None:
+    def _frame_entered(self, event: AnyEvent, _: FramePlace) -> None:
         path = _field(event, "path")
         name = ""
         if isinstance(path, (list, tuple)) and path:
@@ -113,7 +113,7 @@ class Overlay:
         self.places.enter(frame, parent, name)
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
-    def _tally(self, place: Place, node: str) -> Tally:
+    def _tally(self, place: FramePlace, node: str) -> Tally:
         """The figures of the node that an event belongs to.
 
         Raises:
@@ -128,16 +128,16 @@ class Overlay:
             )
         return self._figures(place, place.alone or node)
 
-    def _figures(self, place: Place, name: str) -> Tally:
+    def _figures(self, place: FramePlace, name: str) -> Tally:
         return self.nodes.setdefault((place.level, name), Tally())
 
-    def _node_started(self, event: AnyEvent, place: Place) -> None:
+    def _node_started(self, event: AnyEvent, place: FramePlace) -> None:
         node = _text(event, "node")
         # A sub-agent alone in its frame was counted when it was called.
         if not place.owns(node):
             self._tally(place, node).started += 1
 
-    def _node_ended(self, event: AnyEvent, place: Place) -> None:
+    def _node_ended(self, event: AnyEvent, place: FramePlace) -> None:
         node = _text(event, "node")
         if place.owns(node):
             return
@@ -165,21 +165,21 @@ class Overlay:
         tally.started = max(tally.started, tally.ended)  # a record of facts alone tells of no starts
         tally.add_stretch(_number(event, "started"), _number(event, "at"))
 
-    def _node_skipped(self, event: AnyEvent, place: Place) -> None:
+    def _node_skipped(self, event: AnyEvent, place: FramePlace) -> None:
         self._tally(place, _text(event, "node")).skipped += 1
 
-    def _node_retried(self, event: AnyEvent, place: Place) -> None:
+    def _node_retried(self, event: AnyEvent, place: FramePlace) -> None:
         node = place.named(_text(event, "node"))
         self._tally(place, node).retried += 1
 
-    def _model_answered(self, event: AnyEvent, place: Place) -> None:
+    def _model_answered(self, event: AnyEvent, place: FramePlace) -> None:
         tally = self._tally(place, _text(event, "node"))
         tally.tokens += _whole(event, "input_tokens")
         tally.tokens += _whole(event, "output_tokens")
         tally.usd += _number(event, "usd")
 
     # -- calls and approvals -------------------------------------------------------------------------------------------
-    def _call_started(self, event: AnyEvent, place: Place) -> None:
+    def _call_started(self, event: AnyEvent, place: FramePlace) -> None:
         caller = _text(event, "caller")
         callee = self.places.callee(place, _text(event, "node"), caller)
         key = (place.level, place.named(caller), callee)
@@ -187,7 +187,7 @@ class Overlay:
         self._callees[_call(event)] = callee
         self._figures(place, callee).started += 1
 
-    def _call_ended(self, event: AnyEvent, place: Place) -> None:
+    def _call_ended(self, event: AnyEvent, place: FramePlace) -> None:
         callee = self._callees.pop(_call(event), _text(event, "node"))
         tally = self._figures(place, callee)
         if _text(event, "kind") == "call.end":
@@ -198,27 +198,27 @@ class Overlay:
             self._count_failed(event, tally)
         self._count_stretch(event, tally)
 
-    def _approval_asked(self, event: AnyEvent, place: Place) -> None:
+    def _approval_asked(self, event: AnyEvent, place: FramePlace) -> None:
         node = place.named(_text(event, "node"))
         tally = self._figures(place, node)
         tally.asking += 1
         self._asking[_text(event, "key")] = tally
 
-    def _approval_given(self, event: AnyEvent, _: Place) -> None:
+    def _approval_given(self, event: AnyEvent, _: FramePlace) -> None:
         tally = self._asking.pop(_text(event, "key"), None)
         if tally is not None:
             tally.asking = max(0, tally.asking - 1)
 
     # -- edges ---------------------------------------------------------------------------------------------------------
-    def _message_sent(self, event: AnyEvent, place: Place) -> None:
+    def _message_sent(self, event: AnyEvent, place: FramePlace) -> None:
         if place.alone is None:
             self._traffic(event, place).sent += 1
 
-    def _edge_skipped(self, event: AnyEvent, place: Place) -> None:
+    def _edge_skipped(self, event: AnyEvent, place: FramePlace) -> None:
         if place.alone is None:
             self._traffic(event, place).skipped += 1
 
-    def _traffic(self, event: AnyEvent, place: Place) -> Traffic:
+    def _traffic(self, event: AnyEvent, place: FramePlace) -> Traffic:
         """The figures of the edge that an event belongs to.
 
         Raises:
@@ -317,7 +317,7 @@ class Overlay:
         return traffic
 
 
-_Reader = Callable[[Overlay, AnyEvent, Place], None]
+_Reader = Callable[[Overlay, AnyEvent, FramePlace], None]
 _READERS: dict[str, _Reader] = {
     "run.start": Overlay._run_started,
     "run.end": Overlay._run_ended,

@@ -74,7 +74,7 @@ def _edge_words(declared: TypedEdge) -> EdgeWords:
 
 
 @dataclass(slots=True)
-class Place:
+class FramePlace:
     """Where a frame is: the level it walks, or the one node it stands for."""
 
     level: Level
@@ -100,11 +100,11 @@ class Places:
     """The frames of a walk, and where each is in the graph that was walked."""
 
     def __init__(self, graph: AnyGraph | None, name: str) -> None:
-        self.frames: dict[int, Place] = {0: Place((name,), graph)}
+        self.frames: dict[int, FramePlace] = {0: FramePlace((name,), graph)}
         self._members: dict[int, dict[str, AnyNode]] = {}
         self._edges: dict[int, Edges] = {}
 
-    def of(self, frame: int) -> Place:
+    def of(self, frame: int) -> FramePlace:
         """Where a frame is; a frame that was never entered counts as the outermost."""
         return self.frames.get(frame, self.frames[0])
 
@@ -118,15 +118,15 @@ class Places:
         if inner is not None or around.graph is None:
             # Without a graph, every frame is taken for a level: nothing says which of them are graphs.
             level = (*around.level, name)
-            self.frames[frame] = Place(level, inner)
+            self.frames[frame] = FramePlace(level, inner)
             return
         inner_name = name
         if node is not None:
             target, _ = node.entry()
             inner_name = target.name
-        self.frames[frame] = Place(around.level, around.graph, name, inner_name)
+        self.frames[frame] = FramePlace(around.level, around.graph, name, inner_name)
 
-    def member(self, place: Place, name: str) -> AnyNode | None:
+    def member(self, place: FramePlace, name: str) -> AnyNode | None:
         """The node of that name on the level of a place."""
         graph = place.graph
         if graph is None:
@@ -138,7 +138,7 @@ class Places:
             self._members[id(graph)] = members
         return members.get(name)
 
-    def callee(self, place: Place, name: str, caller: str) -> str:
+    def callee(self, place: FramePlace, name: str, caller: str) -> str:
         """The name under which what is called is drawn: the tools of a server are drawn as the server."""
         if place.graph is None or self.member(place, name) is not None:
             return name
@@ -151,7 +151,7 @@ class Places:
                 return callee.name
         return name
 
-    def edge(self, place: Place, words: EdgeWords, index: int) -> int | None:
+    def edge(self, place: FramePlace, words: EdgeWords, index: int) -> int | None:
         """The place of an edge among those of its graph, or None where that has no such edge."""
         graph = place.graph
         if graph is None:

@@ -58,7 +58,7 @@ def _read(walk: Source, graph: AnyGraph | None) -> Overlay:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counts:
+class _EdgeCounts:
     """How often something went along one edge or call edge in both walks."""
 
     key: LineKey
@@ -136,19 +136,19 @@ class _Walks:
                 changes.append((sign, f"{counts.words}: {before} -> {after}"))
         return changes
 
-    def _counts(self) -> Iterator[_Counts]:
+    def _counts(self) -> Iterator[_EdgeCounts]:
         for edge in sorted({**self.one.edges, **self.other.edges}, key=str):
             before = self.one.edges.get(edge, Traffic())
             after = self.other.edges.get(edge, Traffic())
             words = self._edge_words(*edge)
-            yield _Counts(edge, f"edge {words}", before.sent, after.sent)
+            yield _EdgeCounts(edge, f"edge {words}", before.sent, after.sent)
         for call in sorted({**self.one.calls, **self.other.calls}):
             level, caller, callee = call
             where = " > ".join(level)
             words = f"call {where}: {caller} >> {callee}"
             calls_before = self.one.calls.get(call, 0)
             calls_after = self.other.calls.get(call, 0)
-            yield _Counts(call, words, calls_before, calls_after)
+            yield _EdgeCounts(call, words, calls_before, calls_after)
 
     def _edge_words(self, level: Level, index: int | str) -> str:
         where = " > ".join(level)

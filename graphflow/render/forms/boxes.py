@@ -32,10 +32,10 @@ Box = list[str]
 
 def draw_boxes(picture: Picture, width: int, unicode: bool) -> str:
     """The drawing, or nothing if it would be wider than that, or too long."""
-    return _Drawing(picture, unicode).text(width)
+    return _BoxDrawing(picture, unicode).text(width)
 
 
-class _Drawing:
+class _BoxDrawing:
     """A drawing while it is made.
 
     Attributes:

@@ -56,10 +56,10 @@ CROWD = 100
 
 def write_dot(picture: Picture, theme: Theme = "auto", *, tooltips: bool = False, ticks: bool = True) -> str:
     """The picture as DOT text; without ticks where fonts may lack them: what is done then just looks as ever."""
-    return _Writer(picture, colours(theme), tooltips, ticks).text()
+    return _DotWriter(picture, colours(theme), tooltips, ticks).text()
 
 
-class _Writer:
+class _DotWriter:
     """Writes one picture."""
 
     def __init__(self, picture: Picture, look: dict[str, str], tooltips: bool, ticks: bool) -> None:

@@ -36,11 +36,11 @@ INDENT = "    "
 
 def write_mermaid(picture: Picture, theme: Theme = "auto") -> str:
     """The picture as a flowchart."""
-    writer = _Writer(picture, colours(theme))
+    writer = _MermaidWriter(picture, colours(theme))
     return "\n".join(writer.lines()) + "\n"
 
 
-class _Writer:
+class _MermaidWriter:
     """Writes one picture."""
 
     def __init__(self, picture: Picture, look: dict[str, str]) -> None:

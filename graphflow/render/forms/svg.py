@@ -74,7 +74,7 @@ def dressed(drawn: str, picture: Picture, theme: Theme, prefix: str) -> str:
     # Graphviz itself places each text by the font that it has found, and needs no help.
     if PURE_SIGN in drawn[:600]:
         body = _TEXT.sub(_in_place, body)
-    body = _GROUP.sub(_Names(picture, prefix).group, body)
+    body = _GROUP.sub(_GroupNames(picture, prefix).group, body)
     head = _head(body, picture, prefix)
     if theme == "auto":
         head += f"<style>\n{style_sheet(body, prefix)}</style>"
@@ -125,7 +125,7 @@ def _in_place(found: re.Match[str]) -> str:
     return f'text-anchor="middle" x="{middle:.2f}"{rest}'
 
 
-class _Names:
+class _GroupNames:
     """Finds what each group of the drawing is."""
 
     def __init__(self, picture: Picture, prefix: str) -> None:

@@ -19,7 +19,7 @@ class _Token:
 
 
 @dataclass(slots=True)
-class Block:
+class AttributeList:
     """The attributes of one node, edge or area, and where their values stand in the text."""
 
     values: dict[str, str] = field(default_factory=dict)
@@ -52,15 +52,15 @@ class Block:
         return 72 * length
 
 
-def blocks_of(text: str) -> list[Block]:
+def blocks_of(text: str) -> list[AttributeList]:
     """Every list of attributes in the text, in its order."""
-    blocks: list[Block] = []
-    block: Block | None = None
+    blocks: list[AttributeList] = []
+    block: AttributeList | None = None
     key = ""
     wants_value = False
     for token in _tokens(text):
         if token.text == "[":
-            block = Block()
+            block = AttributeList()
         elif token.text == "]" and block is not None:
             blocks.append(block)
             block = None

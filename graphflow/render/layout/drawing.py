@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import unescape
 
 from graphflow.render.layout.curve import Curve, numbers
-from graphflow.render.layout.document import Block
+from graphflow.render.layout.document import AttributeList
 from graphflow.render.layout.geometry import Box, Point, box_at
 from graphflow.render.layout.widths import width_of
 
@@ -31,10 +31,10 @@ class Outline:
 
 
 @dataclass(slots=True, eq=False)
-class Edge:
+class EdgeLine:
     """An edge: its line, its label, and the attributes in which they are written."""
 
-    block: Block
+    block: AttributeList
     curve: Curve
     label: Point | None = None
     label_width: float = 0.0
@@ -46,7 +46,7 @@ class Edge:
         return box_at(middle, self.label_width, self.label_height)
 
 
-def outlines_of(blocks: list[Block]) -> list[Outline]:
+def outlines_of(blocks: list[AttributeList]) -> list[Outline]:
     """The outlines of all nodes and areas.
 
     Raises:
@@ -69,16 +69,16 @@ def outlines_of(blocks: list[Block]) -> list[Outline]:
     return outlines
 
 
-def edges_of(blocks: list[Block]) -> list[Edge]:
+def edges_of(blocks: list[AttributeList]) -> list[EdgeLine]:
     """All edges whose line is one curve."""
-    edges: list[Edge] = []
+    edges: list[EdgeLine] = []
     for block in blocks:
         if not block.is_edge:
             continue
         curve = Curve.read(block.values.get("pos", ""))
         if curve is None:
             continue
-        edge = Edge(block, curve)
+        edge = EdgeLine(block, curve)
         if "lp" in block.values:
             x, y = numbers(block.values["lp"])
             edge.label = Point(x, y)
@@ -88,7 +88,7 @@ def edges_of(blocks: list[Block]) -> list[Edge]:
     return edges
 
 
-def titles_of(blocks: list[Block]) -> list[Box]:
+def titles_of(blocks: list[AttributeList]) -> list[Box]:
     """Where the titles of areas stand."""
     titles: list[Box] = []
     for block in blocks:

@@ -13,7 +13,7 @@ from math import cos, hypot, pi, sin
 from operator import sub
 from typing import Literal
 
-from graphflow.render.layout.drawing import Edge, Outline
+from graphflow.render.layout.drawing import EdgeLine, Outline
 from graphflow.render.layout.geometry import TURN, Point, distance
 
 APART = 9.0
@@ -31,10 +31,10 @@ Side = Literal["left", "right", "low", "high", "around"]
 
 
 @dataclass(slots=True)
-class _End:
+class _LineEnd:
     """One end of a line: a head, the ring where trouble begins, or where a line just leaves."""
 
-    edge: Edge
+    edge: EdgeLine
     at_first: bool
     tip: Point
     way: Point
@@ -47,11 +47,11 @@ class _End:
         self.edge.has_moved = True
 
 
-_Touched = dict[tuple[int, Side], list[_End]]
+_Touched = dict[tuple[int, Side], list[_LineEnd]]
 """Ends of lines, by the number of the outline that they touch, and its side."""
 
 
-def spread_heads(edges: list[Edge], outlines: list[Outline]) -> None:
+def spread_heads(edges: list[EdgeLine], outlines: list[Outline]) -> None:
     """Moves the heads of lines that meet on one side of a node; the edges are changed in place."""
     for (number, side), ends in _ends_by_side(edges, outlines).items():
         heads = [end for end in ends if end.is_head]
@@ -66,7 +66,7 @@ def spread_heads(edges: list[Edge], outlines: list[Outline]) -> None:
             _spread_along(outline, side, crowded)
 
 
-def _ends_by_side(edges: list[Edge], outlines: list[Outline]) -> _Touched:
+def _ends_by_side(edges: list[EdgeLine], outlines: list[Outline]) -> _Touched:
     """The ends of all lines by the outline that they touch and the side of it."""
     found: _Touched = {}
     for edge in edges:
@@ -80,14 +80,14 @@ def _ends_by_side(edges: list[Edge], outlines: list[Outline]) -> _Touched:
     return found
 
 
-def _ends_of(edge: Edge) -> Iterable[_End]:
+def _ends_of(edge: EdgeLine) -> Iterable[_LineEnd]:
     curve = edge.curve
     line = curve.sampled()
     has_first = curve.first_tip is not None
-    yield _End(edge, True, line[0], _on_the_way(line), has_first)
+    yield _LineEnd(edge, True, line[0], _on_the_way(line), has_first)
     line.reverse()
     has_last = curve.last_tip is not None
-    yield _End(edge, False, line[0], _on_the_way(line), has_last)
+    yield _LineEnd(edge, False, line[0], _on_the_way(line), has_last)
 
 
 def _on_the_way(line: list[Point]) -> Point:
@@ -98,7 +98,7 @@ def _on_the_way(line: list[Point]) -> Point:
     return line[-1]
 
 
-def _is_near_one(end: _End, heads: list[_End]) -> bool:
+def _is_near_one(end: _LineEnd, heads: list[_LineEnd]) -> bool:
     return any(distance(end.tip, head.tip) < APART for head in heads)
 
 
@@ -135,7 +135,7 @@ def _side(outline: Outline, point: Point) -> Side:
 
 
 # -- along a side ----------------------------------------------------------------------------------------------------------
-def _spread_along(outline: Outline, side: Side, ends: list[_End]) -> None:
+def _spread_along(outline: Outline, side: Side, ends: list[_LineEnd]) -> None:
     box = outline.box
     along_x = side in ("low", "high")
     if along_x:
@@ -157,7 +157,7 @@ def _spread_along(outline: Outline, side: Side, ends: list[_End]) -> None:
             end.move(0.0, by)
 
 
-def _order(ends: list[_End], axis: int) -> None:
+def _order(ends: list[_LineEnd], axis: int) -> None:
     """Sorts ends along a side; those that meet are in the order in which their lines come, so that these do not cross."""
     ends.sort(key=lambda end: end.tip[axis])
     for _ in ends:
@@ -196,7 +196,7 @@ def _set_apart(places: list[float], low: float, high: float, apart: float) -> li
 
 
 # -- around a circle -------------------------------------------------------------------------------------------------------
-def _spread_around(outline: Outline, ends: list[_End]) -> None:
+def _spread_around(outline: Outline, ends: list[_LineEnd]) -> None:
     """Around a circle it is angles that are set apart."""
     middle = outline.box.middle
     radius = outline.box.width / 2
@@ -218,7 +218,7 @@ def _spread_around(outline: Outline, ends: list[_End]) -> None:
         end.move(x - end.tip.x, y - end.tip.y)
 
 
-def _opened(ends: list[_End], middle: Point) -> list[float]:
+def _opened(ends: list[_LineEnd], middle: Point) -> list[float]:
     """Sorts ends around a circle that is cut open where there is the most room, and returns their angles.
 
     Angles behind the cut go on beyond a full turn: cut at three o'clock, `1, 2, 6` stays; cut at noon it is `2, 6, 7.28`.

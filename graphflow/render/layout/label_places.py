@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graphflow.render.layout.drawing import Edge, Outline
+from graphflow.render.layout.drawing import EdgeLine, Outline
 from graphflow.render.layout.geometry import Box, Point, box_around, distance
 
 ON_A_SHAPE = 6.0
@@ -29,7 +29,7 @@ FAR = 0.002
 LEAST_GAIN = 0.01
 
 
-def place_labels(edges: list[Edge], outlines: list[Outline], titles: list[Box]) -> None:
+def place_labels(edges: list[EdgeLine], outlines: list[Outline], titles: list[Box]) -> None:
     """Moves each label to the best place beside its line; the edges are changed in place."""
     ground = _Ground(edges, outlines, titles)
     for edge in edges:
@@ -42,7 +42,7 @@ def place_labels(edges: list[Edge], outlines: list[Outline], titles: list[Box]) 
             ground.labels[edge] = edge.label_box(place)
 
 
-def _best_place(edge: Edge, label: Point, ground: _Ground) -> Point:
+def _best_place(edge: EdgeLine, label: Point, ground: _Ground) -> Point:
     best = label
     least = ground.cost(edge, label, float("inf"))
     if least <= 0:
@@ -58,7 +58,7 @@ def _best_place(edge: Edge, label: Point, ground: _Ground) -> Point:
     return best
 
 
-def _candidates(edge: Edge, label: Point, line: list[Point]) -> Iterable[tuple[Point, float]]:
+def _candidates(edge: EdgeLine, label: Point, line: list[Point]) -> Iterable[tuple[Point, float]]:
     """Places beside the line, each with what it costs to be far from the middle of the line and from where the label was."""
     last = len(line) - 1
     half_width = edge.label_width / 2 + 1
@@ -89,13 +89,13 @@ def _candidates(edge: Edge, label: Point, line: list[Point]) -> Iterable[tuple[P
 class _Ground:
     """All that a label could stand on: shapes, borders and titles of areas, other labels, lines."""
 
-    def __init__(self, edges: list[Edge], outlines: list[Outline], titles: list[Box]) -> None:
+    def __init__(self, edges: list[EdgeLine], outlines: list[Outline], titles: list[Box]) -> None:
         self.shapes = [outline.box for outline in outlines if not outline.is_area]
         self.areas = [outline.box for outline in outlines if outline.is_area]
         self.titles = titles
-        self.labels: dict[Edge, Box] = {}
-        self.lines: dict[Edge, list[Point]] = {}
-        self.line_boxes: dict[Edge, Box] = {}
+        self.labels: dict[EdgeLine, Box] = {}
+        self.lines: dict[EdgeLine, list[Point]] = {}
+        self.line_boxes: dict[EdgeLine, Box] = {}
         for edge in edges:
             line = edge.curve.sampled()
             self.lines[edge] = line
@@ -103,7 +103,7 @@ class _Ground:
             if edge.label is not None:
                 self.labels[edge] = edge.label_box(edge.label)
 
-    def cost(self, edge: Edge, place: Point, bound: float) -> float:
+    def cost(self, edge: EdgeLine, place: Point, bound: float) -> float:
         """How bad a place for a label is: what it covers, and what runs through it. Beyond the bound nothing more is added."""
         box = edge.label_box(place)
         cost = self._cost_of_boxes(edge, box)
@@ -117,7 +117,7 @@ class _Ground:
                 cost += ON_ITS_LINE if other is edge else ON_A_LINE
         return cost
 
-    def _cost_of_boxes(self, edge: Edge, box: Box) -> float:
+    def _cost_of_boxes(self, edge: EdgeLine, box: Box) -> float:
         """What it costs that a label covers shapes, titles and other labels, or stands on borders of areas."""
         cost = 0.0
         for shape in self.shapes:

@@ -5,7 +5,7 @@ Nothing else is moved, so the picture is that of the program. Where the text can
 
 from __future__ import annotations
 
-from graphflow.render.layout.document import Block, blocks_of, changed
+from graphflow.render.layout.document import AttributeList, blocks_of, changed
 from graphflow.render.layout.drawing import edges_of, outlines_of, titles_of
 from graphflow.render.layout.heads import spread_heads
 from graphflow.render.layout.label_places import place_labels
@@ -45,7 +45,7 @@ def _polished(text: str) -> str:
     return changed(text, changes)
 
 
-def _sizes_without_peripheries(blocks: list[Block]) -> Changes:
+def _sizes_without_peripheries(blocks: list[AttributeList]) -> Changes:
     """The sizes to ask for, so that shapes with a second line around them stay as they are.
 
     The size that a program writes includes that line, but the size that it is given must not: read back unchanged, such a

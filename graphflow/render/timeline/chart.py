@@ -17,7 +17,7 @@ from pathlib import Path
 from graphflow.errors import FileUnreadable
 from graphflow.render.records import Source
 from graphflow.render.timeline.critical import leaves
-from graphflow.render.timeline.drawing import Drawing
+from graphflow.render.timeline.drawing import TimelineDrawing
 from graphflow.render.timeline.reading import read_story
 from graphflow.render.timeline.spans import Story
 from graphflow.render.xml import check_written, seconds_text
@@ -38,7 +38,7 @@ class Timeline:
     def svg(self) -> str:
         """The picture: SVG that needs nothing else."""
         if self._svg is None:
-            self._svg = Drawing(self.story).svg()
+            self._svg = TimelineDrawing(self.story).svg()
         return self._svg
 
     @property

@@ -39,7 +39,7 @@ MAX_MARKS = 20
 MAX_REQUEST_MARKS = 10
 
 
-class Drawing:
+class TimelineDrawing:
     """One picture while it is drawn."""
 
     def __init__(self, story: Story) -> None:

@@ -34,7 +34,7 @@ def read_story(source: Source) -> Story:
         FileUnreadable: the source is a file that is not there, or that holds something else.
         DeclarationError: it holds something that is not an event.
     """
-    reader = _Reader()
+    reader = _SpanReader()
     story = reader.story
     for event in read_events(source):
         take = reader.takers.get(event.kind)
@@ -45,7 +45,7 @@ def read_story(source: Source) -> Story:
     return reader.finish()
 
 
-class _Reader:
+class _SpanReader:
     """The spans while their events are read.
 
     Attributes:
