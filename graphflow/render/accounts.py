@@ -8,7 +8,7 @@ from graphflow.render.records import AnyEvent
 from graphflow.render.talk import message_text
 from graphflow.render.timeline import Span, Story
 from graphflow.render.timeline.lanes import time_of
-from graphflow.render.timeline.spans import Path, Stretch
+from graphflow.render.timeline.spans import Interval, Path
 from graphflow.render.xml import seconds_text
 
 STEPS = ("node.start", "call.start")
@@ -21,7 +21,7 @@ class Account:
 
     name: str
     steps: int = 0
-    stretches: list[Stretch] = field(default_factory=list)
+    intervals: list[Interval] = field(default_factory=list)
     requests: int = 0
     read: int = 0
     written: int = 0
@@ -40,7 +40,7 @@ class Account:
     @property
     def seconds(self) -> float:
         """How long it was at work by the clock on the wall: what went on side by side, or one within another, counts once."""
-        return time_of(self.stretches)
+        return time_of(self.intervals)
 
     @property
     def cost(self) -> str:
@@ -87,10 +87,11 @@ class Facts:
         if span.what == "model" or (span.what == "node" and span.is_alone):
             return
         node = span.node if span.what == "node" else span.label
+        interval = Interval(span.started, span.ended)
         for account in self.accounts(span.path, node):
-            # Stretches are kept, not summed: what goes on side by side counts once.
+            # Intervals are kept, not summed: what goes on side by side counts once.
             account.steps += 1
-            account.stretches.append((span.started, span.ended))
+            account.intervals.append(interval)
 
     def accounts(self, path: Path, node: str) -> list[Account]:
         """The accounts that something counts for: the total, that of its node, those of all frames around it."""

@@ -22,6 +22,7 @@ from graphflow.events import Event, to_record
 from graphflow.notebook import shown
 from graphflow.render.accounts import Account
 from graphflow.render.page import report_html, write_report
+from graphflow.render.timeline.spans import Interval
 from graphflow.testing import ScriptedModel, calls
 from tests.conftest import walk
 from tests.notebook.walks import desk, walked
@@ -324,7 +325,8 @@ def test_what_one_node_does_side_by_side_counts_once_as_time() -> None:
     page = report_html(run)
     account = Account("all")
     for start, end in ((0.0, 2.0), (0.5, 2.0), (1.0, 3.0)):
-        account.stretches.append((start, end))
+        interval = Interval(start, end)
+        account.intervals.append(interval)
     assert account.seconds == 3.0
     assert "1 steps" not in page
     assert "calls:" not in page, "a turn that only calls says how many calls it makes"

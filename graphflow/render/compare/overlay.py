@@ -149,7 +149,7 @@ class Overlay:
                 self._count_failed(event, tally)
             case _:
                 tally.stopped += 1
-        self._count_stretch(event, tally)
+        self._count_interval(event, tally)
 
     def _count_done(self, event: AnyEvent, tally: Tally) -> None:
         tally.done += 1
@@ -161,9 +161,9 @@ class Overlay:
         tally.failed += 1
         tally.error = error_text(_field(event, "error"))
 
-    def _count_stretch(self, event: AnyEvent, tally: Tally) -> None:
+    def _count_interval(self, event: AnyEvent, tally: Tally) -> None:
         tally.started = max(tally.started, tally.ended)  # a record of facts alone tells of no starts
-        tally.add_stretch(_number(event, "started"), _number(event, "at"))
+        tally.add_interval(_number(event, "started"), _number(event, "at"))
 
     def _node_skipped(self, event: AnyEvent, place: FramePlace) -> None:
         self._tally(place, _text(event, "node")).skipped += 1
@@ -196,7 +196,7 @@ class Overlay:
             tally.stopped += 1
         else:
             self._count_failed(event, tally)
-        self._count_stretch(event, tally)
+        self._count_interval(event, tally)
 
     def _approval_asked(self, event: AnyEvent, place: FramePlace) -> None:
         node = place.named(_text(event, "node"))

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from graphflow.render.timeline.lanes import time_of, union
-from graphflow.render.timeline.spans import Stretch
+from graphflow.render.timeline.spans import Interval
 from graphflow.render.xml import clip
 
-MAX_STRETCHES = 512
-"""Stretches of time that are kept apart before those that touch are joined."""
+MAX_INTERVALS = 512
+"""Intervals of time that are kept apart before those that touch are joined."""
 MAX_ERROR = 40
 """Characters of an error beside a node."""
 
@@ -22,7 +22,7 @@ class Tally:
 
     Attributes:
         asking: calls that wait for an approval now.
-        stretches: when it was at work; activations side by side overlap here.
+        intervals: when it was at work; activations side by side overlap here.
         answers: how often it gave each answer, by a digest of it; kept only where walks are compared.
     """
 
@@ -36,7 +36,7 @@ class Tally:
     tokens: int = 0
     usd: float = 0.0
     error: str = ""
-    stretches: list[Stretch] = field(default_factory=list)
+    intervals: list[Interval] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -47,7 +47,7 @@ class Tally:
     @property
     def seconds(self) -> float:
         """How long it was at work by the clock on the wall: what went on side by side counts once."""
-        return time_of(self.stretches)
+        return time_of(self.intervals)
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -55,14 +55,15 @@ class Tally:
         counts = {"done": self.done, "failed": self.failed, "cancelled": self.stopped, "skipped": self.skipped}
         return {word: count for word, count in counts.items() if count}
 
-    def add_stretch(self, start: float, end: float) -> None:
-        """Counts one stretch of work."""
-        self.stretches.append((min(start, end), end))
-        count = len(self.stretches)
-        # Joining costs a sort: it is done at 1,024, 2,048, 4,096..., so that each stretch is sorted a few times at most.
+    def add_interval(self, start: float, end: float) -> None:
+        """Counts one interval of work."""
+        interval = Interval(min(start, end), end)
+        self.intervals.append(interval)
+        count = len(self.intervals)
+        # Joining costs a sort: it is done at 1,024, 2,048, 4,096..., so that each interval is sorted a few times at most.
         is_power_of_two = count & (count - 1) == 0
-        if count > MAX_STRETCHES and is_power_of_two:
-            self.stretches = union(self.stretches)
+        if count > MAX_INTERVALS and is_power_of_two:
+            self.intervals = union(self.intervals)
 
     def add(self, other: Tally, *, whole: bool = True) -> None:
         """Counts what another did; without `whole`, only what it cost."""
@@ -77,7 +78,7 @@ class Tally:
         self.stopped += other.stopped
         self.skipped += other.skipped
         self.retried += other.retried
-        self.stretches += other.stretches
+        self.intervals += other.intervals
         self.error = self.error or other.error
 
 

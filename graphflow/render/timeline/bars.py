@@ -15,7 +15,8 @@ def span_words(span: Span) -> str:
     name = clean(span.node, 80)
     took = seconds_text(span.seconds)
     started = seconds_text(span.started)
-    lines = [f"{name}: {span.how}, {took} (from {started})"]
+    headline = f"{name}: {span.how}, {took} (from {started})"
+    lines = [headline]
     if len(span.path) > 1:
         frames = [clean(frame, 40) for frame in span.path]
         way = " > ".join(frames)
@@ -43,9 +44,11 @@ def request_words(span: Span) -> str:
 
 def block_words(block: list[Span]) -> str:
     """The tooltip of several activations in one block."""
-    name = clean(block[0].node, 80)
+    first = block[0]
+    name = clean(first.node, 80)
     count = len(block)
-    work = seconds_text(sum(span.seconds for span in block))
+    seconds = sum(span.seconds for span in block)
+    work = seconds_text(seconds)
     words = f"{count:,} activations of {name}, {work} of work"
     outcomes = [span.how for span in block]
     for how in ("failed", "cancelled"):

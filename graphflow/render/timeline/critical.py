@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
-from graphflow.render.timeline.spans import Piece, Span, Stretch
+from graphflow.render.timeline.spans import Interval, Piece, Span
 
 Answers = dict[Span, Span | None]
 """The activation that sent the answer of a frame, by the span that the frame belongs to."""
@@ -67,12 +67,13 @@ def _waited_for(span: Span, until: float) -> Iterator[tuple[Span, float]]:
 
 def leaves(path: Sequence[Piece]) -> list[Piece]:
     """The path without overlaps: each moment belongs to the innermost span of the path that was at work."""
-    inner: dict[Span, list[Stretch]] = {}
+    inner: dict[Span, list[Interval]] = {}
     for piece in path:
         parent = piece.span.parent
         if parent is not None:
-            stretches = inner.setdefault(parent, [])
-            stretches.append((piece.start, piece.end))
+            intervals = inner.setdefault(parent, [])
+            interval = Interval(piece.start, piece.end)
+            intervals.append(interval)
     found: list[Piece] = []
     for piece in path:
         covered = inner.get(piece.span, [])
@@ -81,15 +82,15 @@ def leaves(path: Sequence[Piece]) -> list[Piece]:
     return found
 
 
-def _uncovered(piece: Piece, covered: Iterable[Stretch]) -> Iterator[Piece]:
-    """What is left of a piece where these stretches are taken out of it."""
+def _uncovered(piece: Piece, covered: Iterable[Interval]) -> Iterator[Piece]:
+    """What is left of a piece where these intervals are taken out of it."""
     at = piece.start
     is_whole = True
-    for start, end in sorted(covered):
+    for interval in sorted(covered):
         is_whole = False
-        if start > at:
-            yield Piece(piece.span, at, start)
-        at = max(at, end)
+        if interval.start > at:
+            yield Piece(piece.span, at, interval.start)
+        at = max(at, interval.end)
     is_moment = piece.start == piece.end and is_whole
     if piece.end > at or is_moment:
         yield Piece(piece.span, at, piece.end)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 
 from graphflow.render.palette import FACES
@@ -10,7 +12,7 @@ from graphflow.render.timeline.critical import leaves, longest
 from graphflow.render.timeline.elements import across, bar, down, number, path, place, text, tooltip
 from graphflow.render.timeline.lanes import MAX_ROWS, Lane, blocks_of, lanes_of
 from graphflow.render.timeline.load import Load, ticks
-from graphflow.render.timeline.spans import Piece, Span, Story, Stretch
+from graphflow.render.timeline.spans import Span, Story
 from graphflow.render.timeline.style import COLOURS, STYLE, with_looks
 from graphflow.render.xml import clean, seconds_text, short, xml
 
@@ -39,12 +41,22 @@ MAX_MARKS = 20
 MAX_REQUEST_MARKS = 10
 
 
+@dataclass(frozen=True, slots=True)
+class _Stroke:
+    """A level stroke of the critical path."""
+
+    left: float
+    right: float
+    y: float
+
+
 class TimelineDrawing:
     """One picture while it is drawn."""
 
     def __init__(self, story: Story) -> None:
         self.story = story
-        last_end = max((span.ended for span in story.spans), default=0.0)
+        ends = [span.ended for span in story.spans]
+        last_end = max(ends, default=0.0)
         # A run of no time at all is still drawn: everything else is divided by this.
         self.whole = max(story.seconds, last_end, 1e-6)
         # What is beyond the bound is dropped before it is packed: that is what would take long.
@@ -80,7 +92,7 @@ class TimelineDrawing:
         return LABELS + PLOT * at / self.whole
 
     def width(self, start: float, end: float, least: float) -> float:
-        """The width of a stretch of time, but at least `least`."""
+        """The width of an interval of time, but at least `least`."""
         width = self.x(end) - self.x(start)
         return max(least, width)
 
@@ -91,15 +103,21 @@ class TimelineDrawing:
         for lane in self.lanes:
             lane.top = y
             body += self._lane(lane)
-            y += ROW * max(1, len(lane.rows))
+            rows = max(1, len(lane.rows))
+            y += ROW * rows
             y += 4 if lane.is_frame else 2
         bottom = y + 4
         # After the lanes, for the path runs under their bars, and before the notes, for it may add one.
         body += self._path()
         self._add_notes()
         foot = bottom + 36
-        height = foot + 22 + 14 * len(self.notes)
-        lines = [self._frame(height), *self._heading(), *self._load(bottom), *body, *self._legend(foot)]
+        notes_height = 14 * len(self.notes)
+        height = foot + 22 + notes_height
+        lines = [self._frame(height)]
+        lines += self._heading()
+        lines += self._load(bottom)
+        lines += body
+        lines += self._legend(foot)
         for row, note in enumerate(self.notes):
             y = foot + 20 + 14 * row
             lines.append(text("dim small", 12, y, xml(note)))
@@ -108,11 +126,13 @@ class TimelineDrawing:
 
     def _frame(self, height: float) -> str:
         title = xml(f"Timeline of {self.story.title}")
+        size = f'width="{WIDTH}" height="{height:.0f}"'
+        view = f'viewBox="0 0 {WIDTH} {height:.0f}"'
+        ink = COLOURS["ink"]
         return (
-            f'<svg class="gf-t" xmlns="http://www.w3.org/2000/svg" '
-            f'width="{WIDTH}" height="{height:.0f}" viewBox="0 0 {WIDTH} {height:.0f}" '
+            f'<svg class="gf-t" xmlns="http://www.w3.org/2000/svg" {size} {view} '
             f'role="img" aria-label="{title}" '
-            f'font-family="{FACES}" font-size="11" fill="{COLOURS["ink"]}">'
+            f'font-family="{FACES}" font-size="11" fill="{ink}">'
             f"<style>{STYLE}</style>"
             '<defs><pattern id="gf-t-many" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
             '<rect class="act bare" width="5" height="5"/><path class="many" d="M0 0V5"/></pattern></defs>'
@@ -128,9 +148,11 @@ class TimelineDrawing:
         counts = _counted(activations, "activation")
         words = f"{story.status} after {took}, {counts}"
         if requests:
-            words += f", {_counted(requests, 'model request')}"
-        title = xml(short(story.title, 60))
-        title += f'<tspan class="dim light" dx="10">{xml(words)}</tspan>'
+            asked = _counted(requests, "model request")
+            words += f", {asked}"
+        words = xml(words)
+        name = xml(short(story.title, 60))
+        title = f'{name}<tspan class="dim light" dx="10">{words}</tspan>'
         lines = [text("head", 12, 24, title)]
         if story.critical:
             path_words = xml(self._path_words())
@@ -144,41 +166,56 @@ class TimelineDrawing:
         for piece in leaves(self.story.critical):
             name = short(piece.span.words, 44)
             before = spent.get(name, 0.0)
-            spent[name] = before + piece.end - piece.start
+            spent[name] = before + piece.seconds
             total += piece.seconds
         words: list[str] = []
         for name, seconds in longest(spent)[:MAX_NAMED]:
-            words.append(f"{name} {seconds_text(seconds)}")
+            took = seconds_text(seconds)
+            words.append(f"{name} {took}")
         pieces = ", ".join(words)
-        return f"critical path {seconds_text(total)}: {pieces}"
+        whole = seconds_text(total)
+        return f"critical path {whole}: {pieces}"
 
     def _load(self, bottom: float) -> list[str]:
         """How many activations were at work at each moment, and the marks of time."""
         base = TOP + LOAD
+        right = LABELS + PLOT
         load = Load(self.story, self.whole, PLOT)
         # A little lower than its room, so that the peak does not touch the heading.
         shape = load.shape(LABELS, base, LOAD - 4)
         side = LABELS - 8
+        title = f"at most {load.peak} activations at once"
+        peak = f"{load.peak} at once"
         lines = [
-            path("area", shape, f"at most {load.peak} activations at once"),
-            text("dim small", side, TOP + 8, f"{load.peak} at once", "end"),
+            path("area", shape, title),
+            text("dim small", side, TOP + 8, peak, "end"),
             text("dim small", side, base, "0", "end"),
-            across("grid", LABELS, base, LABELS + PLOT),
+            across("grid", LABELS, base, right),
         ]
         for at in ticks(self.whole):
-            x = self.x(at)
-            words = seconds_text(at) if at else "0"
-            anchor = _anchor(x) if at else "start"
-            upper = text("dim small", x, base + 15, words, anchor)
-            lower = text("dim small", x, bottom + 12, words, anchor)
-            lines += [down("grid", x, base, bottom), upper, lower]
+            lines += self._tick(at, base, bottom)
         return lines
+
+    def _tick(self, at: float, base: float, bottom: float) -> list[str]:
+        """A mark of time: a line through all lanes, with its words above and below them."""
+        x = self.x(at)
+        words = "0"
+        anchor = "start"
+        if at:
+            words = seconds_text(at)
+            anchor = _anchor(x)
+        line = down("grid", x, base, bottom)
+        upper = text("dim small", x, base + 15, words, anchor)
+        lower = text("dim small", x, bottom + 12, words, anchor)
+        return [line, upper, lower]
 
     # -- lanes ---------------------------------------------------------------------------------------------------------
     def _lane(self, lane: Lane) -> list[str]:
         above = lane.top - 1.5
-        border = across("grid", 12, above, LABELS + PLOT)
-        lines = [border, self._lane_label(lane)]
+        right = LABELS + PLOT
+        border = across("grid", 12, above, right)
+        label = self._lane_label(lane)
+        lines = [border, label]
         for index, row in enumerate(lane.rows):
             y = lane.top + 1 + ROW * index
             for block in blocks_of(row, self.least):
@@ -186,7 +223,9 @@ class TimelineDrawing:
                     lines += self._bar(block[0], y)
                 else:
                     lines += self._block(block, y)
-                self.edges |= dict.fromkeys(block, y + BAR)
+                edge = y + BAR
+                for span in block:
+                    self.edges[span] = edge
         if lane.hidden:
             name = clean(lane.label, 60)
             self.notes.append(
@@ -195,10 +234,12 @@ class TimelineDrawing:
         return lines
 
     def _lane_label(self, lane: Lane) -> str:
-        indent = 12 + 13 * min(lane.depth, 8)
+        steps = min(lane.depth, 8)
+        indent = 12 + 13 * steps
         spans = len(lane.spans)
         count = f" \u00d7{spans:,}" if spans > 1 else ""
-        room = int((LABELS - indent - 8) / 6.4)
+        width = LABELS - indent - 8
+        room = int(width / 6.4)
         letters = max(8, room) - len(count)
         kind = ""
         sign = ""
@@ -206,11 +247,13 @@ class TimelineDrawing:
             kind = "frame"
             sign = "\u25be "
             letters -= 2
-        name = escape(short(lane.label, max(4, letters)))
+        letters = max(4, letters)
+        name = escape(short(lane.label, letters))
         whole = escape(clean(lane.label, 200))
         label = tooltip(whole) + sign + name
         label += f'<tspan class="dim small">{count}</tspan>'
-        return text(kind, indent, lane.top + 13, label)
+        baseline = lane.top + 13
+        return text(kind, indent, baseline, label)
 
     def _block(self, block: list[Span], y: float) -> list[str]:
         """Several activations that are too short to be seen alone."""
@@ -218,16 +261,22 @@ class TimelineDrawing:
         end = block[-1].ended
         x = self.x(start)
         width = self.width(start, end, least=2.0)
-        failed = any(span.how == "failed" for span in block)
-        stopped = any(span.how == "cancelled" for span in block)
-        kind = "act failed hatched" if failed else "act hatched"
+        outcomes = {span.how for span in block}
+        kind = "act hatched"
+        sign = ""
+        if "failed" in outcomes:
+            kind = "act failed hatched"
+            sign = MARKS["failed"]
+        elif "cancelled" in outcomes:
+            sign = MARKS["cancelled"]
         words = xml(block_words(block))
-        when = f"{seconds_text(start)} to {seconds_text(end)}"
-        title = f"{words} ({when})"
+        begin = seconds_text(start)
+        finish = seconds_text(end)
+        title = f"{words} ({begin} to {finish})"
         lines = [bar(kind, x, y, width, BAR, title)]
-        if failed or stopped:
-            sign = MARKS["failed"] if failed else MARKS["cancelled"]
-            lines.append(_mark(x + width, y, sign))
+        if sign:
+            right = x + width
+            lines.append(_mark(right, y, sign))
         return lines
 
     def _bar(self, span: Span, y: float) -> list[str]:
@@ -243,7 +292,8 @@ class TimelineDrawing:
         lines += self._retries(span, y + 13, MAX_MARKS)
         sign = MARKS[span.how]
         if sign:
-            lines.append(_mark(x + width, y, sign))
+            right = x + width
+            lines.append(_mark(right, y, sign))
         return lines
 
     def _request(self, span: Span, y: float) -> list[str]:
@@ -272,50 +322,49 @@ class TimelineDrawing:
         lines: list[str] = []
         for at, why in span.marks[:limit]:
             x = self.x(at) - 4
-            sign = tooltip(xml(why)) + "\u21bb"
-            lines.append(text("mark small", x, y, sign))
+            title = tooltip(xml(why))
+            lines.append(text("mark small", x, y, f"{title}\u21bb"))
         return lines
 
     # -- the critical path ---------------------------------------------------------------------------------------------
     def _path(self) -> list[str]:
         """The critical path: heavy under the bars, with dotted lines from bar to bar."""
-        rows: dict[float, list[Stretch]] = {}
+        rows: dict[float, list[_Stroke]] = {}
         joins: list[str] = []
-        before: tuple[float, float] | None = None
-        for piece, edge in self._drawn_pieces():
-            y = edge + 1.6
-            left = self.x(piece.start)
-            right = max(self.x(piece.end), left + 1)
+        before: _Stroke | None = None
+        for stroke in self._strokes():
             if before is not None:
-                x0, y0 = before
                 # A piece that begins before the last one ended is within it: there is nothing to join.
-                goes_on = left >= x0 - 1.5
-                if goes_on and abs(y0 - y) > 1:
-                    joins.append(_join(before, left, y))
+                goes_on = stroke.left >= before.right - 1.5
+                rise = before.y - stroke.y
+                if goes_on and abs(rise) > 1:
+                    joins.append(_join(before, stroke))
             # Strokes of one height become one path: a long run has thousands of them.
-            row = rows.setdefault(y, [])
-            _append(row, left, right)
-            before = (right, y)
+            row = rows.setdefault(stroke.y, [])
+            _append(row, stroke)
+            before = stroke
         if len(joins) > MAX_JOINS:
             self.notes.append(f"The critical path goes from bar to bar {len(joins):,} times: more than can be drawn.")
             joins = []
         heavy = ""
-        for y, row in rows.items():
-            for left, right in row:
-                start = place(left, y)
-                heavy += f"M{start}H{number(right)}"
+        for row in rows.values():
+            for stroke in row:
+                start = place(stroke.left, stroke.y)
+                end = number(stroke.right)
+                heavy += f"M{start}H{end}"
         if not heavy:
             return []
         return [*joins, path("path", heavy)]
 
-    def _drawn_pieces(self) -> list[tuple[Piece, float]]:
-        """The pieces of the path that have a bar, each with the lower edge of it."""
-        found: list[tuple[Piece, float]] = []
+    def _strokes(self) -> Iterator[_Stroke]:
+        """A stroke under the bar of each piece of the path that has one."""
         for piece in leaves(self.story.critical):
             edge = self._edge(piece.span)
-            if edge is not None:
-                found.append((piece, edge))
-        return found
+            if edge is None:
+                continue
+            left = self.x(piece.start)
+            right = self.x(piece.end)
+            yield _Stroke(left, max(right, left + 1), edge + 1.6)
 
     def _edge(self, span: Span | None) -> float | None:
         """The lower edge of the bar that a span is drawn as, or is drawn in."""
@@ -374,15 +423,17 @@ LEGEND = (
 """Signs and what they mean."""
 
 
-def _mark(x: float, y: float, sign: str) -> str:
-    x = min(x + 3, WIDTH - 12)
-    return text("mark", x, y + 13, sign)
+def _mark(right: float, y: float, sign: str) -> str:
+    """A sign beside the right end of a bar, but within the picture."""
+    x = min(right + 3, WIDTH - 12)
+    baseline = y + 13
+    return text("mark", x, baseline, sign)
 
 
-def _join(before: tuple[float, float], x: float, y: float) -> str:
+def _join(before: _Stroke, after: _Stroke) -> str:
     """The dotted line from the end of one bar to the begin of the next on the critical path."""
-    start = place(*before)
-    end = place(x, y)
+    start = place(before.right, before.y)
+    end = place(after.left, after.y)
     return path("thin", f"M{start}L{end}")
 
 
@@ -391,13 +442,13 @@ def _anchor(x: float) -> str:
     return "middle" if x < WIDTH - 40 else "end"
 
 
-def _append(row: list[Stretch], left: float, right: float) -> None:
+def _append(row: list[_Stroke], stroke: _Stroke) -> None:
     """Adds a stroke to a row, or makes its last one longer where the two touch."""
-    if row and left - row[-1][1] < 1.5:
-        first, last = row.pop()
-        row.append((first, max(right, last)))
-    else:
-        row.append((left, right))
+    if row and stroke.left - row[-1].right < 1.5:
+        last = row.pop()
+        right = max(last.right, stroke.right)
+        stroke = _Stroke(last.left, right, stroke.y)
+    row.append(stroke)
 
 
 def _counted(count: int, word: str) -> str:

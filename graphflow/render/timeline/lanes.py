@@ -6,12 +6,13 @@ Each step costs O(n log n) at most; rows are bounded, and what does not fit is c
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 from operator import attrgetter
+from typing import NamedTuple
 
-from graphflow.render.timeline.spans import Path, Span, Story, Stretch
+from graphflow.render.timeline.spans import Interval, Path, Span, Story
 
 MAX_ROWS = 16
 """Activations of one node that are drawn beside each other; more at the same time are only counted."""
@@ -34,11 +35,10 @@ class Lane:
 
     def pack(self) -> None:
         """Puts overlapping spans into rows: each into the row that has been free the longest."""
-        free: list[tuple[float, int]] = []  # a heap of rows by the moment from which they are free
+        free: list[_FreeRow] = []  # a heap
         for span in sorted(self.spans, key=attrgetter("started", "ended")):
-            free_since = free[0][0] if free else inf
-            if free_since <= span.started:
-                _, row = heapq.heappop(free)
+            if free and free[0].since <= span.started:
+                row = heapq.heappop(free).row
             elif len(self.rows) < MAX_ROWS:
                 row = len(self.rows)
                 self.rows.append([])
@@ -46,7 +46,14 @@ class Lane:
                 self.hidden += 1
                 continue
             self.rows[row].append(span)
-            heapq.heappush(free, (span.ended, row))
+            heapq.heappush(free, _FreeRow(span.ended, row))
+
+
+class _FreeRow(NamedTuple):
+    """From when on a row is free."""
+
+    since: float
+    row: int
 
 
 def lanes_of(story: Story) -> list[Lane]:
@@ -75,7 +82,8 @@ class _Lanes:
 
     def add_span(self, span: Span) -> None:
         path = span.path
-        for end in range(2, len(path) + 1):
+        depth = len(path)
+        for end in range(2, depth + 1):
             self._add_frame(path[:end])
         inner = (*path, span.node)
         key: Key = (path, span.node)
@@ -85,8 +93,9 @@ class _Lanes:
         elif span.is_alone:
             key = (path, "")
         if key not in self.lanes:
-            is_frame = not key[1]
-            lane = Lane(span.node, self._depth_in(path), is_frame)
+            _, node = key
+            depth = self._depth_in(path)
+            lane = Lane(span.node, depth, is_frame=not node)
             self._add(key, lane, path)
         self.lanes[key].spans.append(span)
 
@@ -104,12 +113,14 @@ class _Lanes:
 
     def _depth_in(self, path: Path) -> int:
         frame = self.lanes.get((path, ""))
-        return 0 if frame is None else frame.depth + 1
+        if frame is None:
+            return 0
+        return frame.depth + 1
 
     def in_order(self, roots: Iterable[Path]) -> list[Lane]:
         """All lanes from the top down: a walk through the tree, depth first."""
         ordered: list[Lane] = []
-        todo = [iter(self.below.get(path, ())) for path in roots]
+        todo = [self._keys_below(path) for path in roots]
         while todo:
             key = next(todo[-1], None)
             if key is None:
@@ -118,8 +129,12 @@ class _Lanes:
             ordered.append(self.lanes[key])
             path, node = key
             if not node:
-                todo.append(iter(self.below.get(path, ())))
+                todo.append(self._keys_below(path))
         return ordered
+
+    def _keys_below(self, path: Path) -> Iterator[Key]:
+        keys = self.below.get(path, [])
+        return iter(keys)
 
 
 def blocks_of(row: list[Span], least: float) -> list[list[Span]]:
@@ -137,43 +152,52 @@ def blocks_of(row: list[Span], least: float) -> list[list[Span]]:
     return blocks
 
 
-def at_once(story: Story) -> list[tuple[float, int]]:
+class LoadStep(NamedTuple):
+    """How many activations are at work from a moment on, or how many more or fewer than before."""
+
+    at: float
+    working: int
+
+
+def at_once(story: Story) -> list[LoadStep]:
     """How many activations were at work, and from when on; one that waits for a frame that it has entered is not."""
-    changes: list[tuple[float, int]] = []
+    changes: list[LoadStep] = []
     for span in story.activations:
-        changes.append((span.started, 1))
-        changes.append((span.ended, -1))
-        for start, end in union(span.waits):
-            changes.append((start, -1))
-            changes.append((min(end, span.ended), 1))
+        changes.append(LoadStep(span.started, 1))
+        changes.append(LoadStep(span.ended, -1))
+        for wait in union(span.waits):
+            resumed = min(wait.end, span.ended)
+            changes.append(LoadStep(wait.start, -1))
+            changes.append(LoadStep(resumed, 1))
     changes.sort()  # at the same moment what ends goes before what begins
-    steps: list[tuple[float, int]] = []
+    steps: list[LoadStep] = []
     count = 0
-    for at, change in changes:
-        count += change
-        if steps and steps[-1][0] == at:
+    for change in changes:
+        count += change.working
+        if steps and steps[-1].at == change.at:
             # Two changes at one moment are one step: in between there was no time.
             steps.pop()
-        steps.append((at, count))
+        step = LoadStep(change.at, count)
+        steps.append(step)
     return steps
 
 
-def union(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Stretches of time with those that touch joined."""
-    joined: list[Stretch] = []
-    for start, end in sorted(stretches):
-        if joined and start <= joined[-1][1]:
+def union(intervals: Iterable[Interval]) -> list[Interval]:
+    """Intervals of time with those that touch joined."""
+    joined: list[Interval] = []
+    for interval in sorted(intervals):
+        if joined and interval.start <= joined[-1].end:
             # Sorted by their begin, so that only the last one can touch what comes.
-            first, last = joined.pop()
-            joined.append((first, max(end, last)))
-        else:
-            joined.append((start, end))
+            last = joined.pop()
+            end = max(last.end, interval.end)
+            interval = Interval(last.start, end)
+        joined.append(interval)
     return joined
 
 
-def time_of(stretches: Iterable[Stretch]) -> float:
-    """How long these stretches are by the clock on the wall: what went on side by side counts once."""
+def time_of(intervals: Iterable[Interval]) -> float:
+    """How long these intervals are by the clock on the wall: what went on side by side counts once."""
     time = 0.0
-    for start, end in union(stretches):
-        time += end - start
+    for interval in union(intervals):
+        time += interval.end - interval.start
     return time

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from itertools import pairwise
 
 from graphflow.render.timeline.elements import number
-from graphflow.render.timeline.lanes import at_once
+from graphflow.render.timeline.lanes import LoadStep, at_once
 from graphflow.render.timeline.spans import Story
 
 MAX_TICKS = 10
@@ -20,17 +20,19 @@ class Load:
 
     def __init__(self, story: Story, whole: float, width: int) -> None:
         steps = at_once(story)
-        self.peak = max((count for _, count in steps), default=0)
+        counts = [step.working for step in steps]
+        self.peak = max(counts, default=0)
         self.whole = whole
         self.width = width
         self.counts = [0] * (width + 1)
         # The last step lasts to the end of the run.
-        steps.append((whole, 0))
-        for (at, count), (until, _) in pairwise(steps):
-            first = self._column(at)
-            last = self._column(until)
+        run_end = LoadStep(whole, 0)
+        for step, following in pairwise([*steps, run_end]):
+            first = self._column(step.at)
+            last = self._column(following.at)
             for column in range(first, last + 1):
-                self.counts[column] = max(self.counts[column], count)
+                highest = self.counts[column]
+                self.counts[column] = max(highest, step.working)
 
     def _column(self, at: float) -> int:
         column = int(self.width * at / self.whole)
@@ -39,6 +41,7 @@ class Load:
     def shape(self, left: int, base: int, height: int) -> str:
         """The load as the path of a shape that stands on `base`, and is so high where the load is highest."""
         scale = height / max(self.peak, 1)
+        right = left + self.width
         path = f"M{left} {base}"
         before = -1
         for column, count in enumerate(self.counts):
@@ -50,13 +53,15 @@ class Load:
                 path += f"H{left + column}"
             top = base - count * scale
             path += f"V{number(top)}"
-        return f"{path}H{left + self.width}V{base}Z"
+        return f"{path}H{right}V{base}Z"
 
 
 def ticks(whole: float) -> list[float]:
     """Round moments, at most ten."""
-    place = bisect_right(_STEPS, whole / MAX_TICKS)
+    least = whole / MAX_TICKS
+    place = bisect_right(_STEPS, least)
     last = len(_STEPS) - 1
-    step = _STEPS[min(place, last)]
+    place = min(place, last)
+    step = _STEPS[place]
     count = int(whole / step * 1.0000001)  # a run of exactly five steps has a mark at its end
     return [step * mark for mark in range(count + 1)]

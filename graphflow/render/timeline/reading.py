@@ -13,7 +13,7 @@ from collections.abc import Callable
 from graphflow.redaction import scrub
 from graphflow.render.records import AnyEvent, Source, read_events
 from graphflow.render.timeline.critical import Answers, critical_path
-from graphflow.render.timeline.spans import How, Path, Span, Story, What
+from graphflow.render.timeline.spans import How, Interval, Path, Span, Story, What
 from graphflow.render.xml import clean, error_words, was_cancelled
 
 Activation = tuple[int, int]
@@ -162,7 +162,8 @@ class _SpanReader:
         entered = self.entered.get(event.frame, event.at)
         owner = self.owners.get(event.frame)
         while owner is not None:
-            owner.waits.append((entered, event.at))
+            wait = Interval(entered, event.at)
+            owner.waits.append(wait)
             # The activation that made the call waited as long.
             owner = owner.parent if owner.what == "call" else None
 

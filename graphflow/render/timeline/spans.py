@@ -1,4 +1,4 @@
-"""What a run did, as stretches of time: activations, calls, model requests, work in the background."""
+"""What a run did, as intervals of time: activations, calls, model requests, work in the background."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ How = Literal["done", "failed", "cancelled", "running"]
 What = Literal["node", "call", "model", "background"]
 Path = tuple[str, ...]
 """The names of the frames around something, the outermost first."""
-Stretch = tuple[float, float]
-"""From when, to when, in seconds since the run began."""
+
+
+class Interval(NamedTuple):
+    """From when, to when, in seconds since the run began."""
+
+    start: float
+    end: float
 
 
 @dataclass(slots=True, eq=False)
 class Span:
-    """One stretch of time.
+    """One interval of time.
 
     Attributes:
         what: an activation of a node, a call, a model request, a call in the background.
@@ -44,7 +49,7 @@ class Span:
     parent: Span | None = None
     cause: Span | None = None
     within: list[Span] = field(default_factory=list)
-    waits: list[Stretch] = field(default_factory=list)
+    waits: list[Interval] = field(default_factory=list)
     critical: bool = False
 
     @property
@@ -55,12 +60,15 @@ class Span:
     @property
     def is_alone(self) -> bool:
         """Whether it is the activation of a sub-agent in the frame of its own call: that call stands for both."""
-        return len(self.path) > 1 and self.path[-1] == self.node
+        is_called = len(self.path) > 1
+        return is_called and self.path[-1] == self.node
 
     @property
     def words(self) -> str:
         """The span in words: "node", "node > callee", "node > model"."""
-        return self.node if self.what == "node" else f"{self.node} > {self.label}"
+        if self.what == "node":
+            return self.node
+        return f"{self.node} > {self.label}"
 
 
 class Piece(NamedTuple):
