@@ -63,6 +63,17 @@ def renamed(module: str, names: Mapping[str, str]) -> Lookup:
     return find
 
 
+def former_name(old: str, new: str) -> property:
+    """An attribute that had another name: it can still be read, with a warning."""
+
+    def read(self: object) -> Any:
+        whose = type(self).__name__
+        _warn(f"{whose}.{old}", f"{whose}.{new}")
+        return getattr(self, new)
+
+    return property(read, doc=f"The old name of `{new}`, until 0.3.")
+
+
 def _missing(module: str, name: str) -> AttributeError:
     return AttributeError(f"module {module!r} has no attribute {name!r}")
 

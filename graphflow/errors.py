@@ -70,6 +70,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from graphflow._faces import former_name
+
 if TYPE_CHECKING:
     from graphflow.declaration.node import Retry
     from graphflow.model.reply import Reply
@@ -215,10 +217,10 @@ class StrayCancellation(WalkError):
     It is a failure of the node like any other; `__cause__` is the cancellation itself.
     """
 
-    def __init__(self, node: str, said: str = "") -> None:
+    def __init__(self, node: str, reason: str = "") -> None:
         self.node = node
         super().__init__(
-            f"node {node!r} raised CancelledError({said}), though nobody had cancelled it: something that it awaits was "
+            f"node {node!r} raised CancelledError({reason}), though nobody had cancelled it: something that it awaits was "
             "cancelled elsewhere (a task, a future, a client that was closed); catch that in the node, or give it a retry"
         )
 
@@ -294,7 +296,7 @@ class ModelError(GraphflowError):
         type: the provider's own type of error, or empty.
         request_id: the provider's name for the request, for its support; or empty.
         retry_after: seconds to wait that the provider asked for, or None.
-        said: the provider's own words.
+        provider_message: the provider's own words.
         partial: the `Reply` as far as it had come, if anything had.
         source: who the text is about, which stands before it: a wire format, an endpoint, in the end the model; or empty.
         hints: what else may help, which stands behind it.
@@ -304,6 +306,7 @@ class ModelError(GraphflowError):
     retryable: bool = False
     source: str = ""
     hints: tuple[str, ...] = ()
+    said = former_name("said", "provider_message")
 
     def __init__(
         self,
@@ -324,7 +327,7 @@ class ModelError(GraphflowError):
         self.type = type
         self.request_id = request_id
         self.retry_after = retry_after
-        self.said = message
+        self.provider_message = message
         self.partial: Reply | None = None
         super().__init__(message)
 

@@ -253,17 +253,6 @@ def take_renamed(kind: str, options: Any) -> dict[str, Any]:
     return taken
 
 
-def former_name(old: str, new: str) -> property:
-    """An attribute that had another name: it can still be read, with a warning."""
-
-    def read(self: object) -> Any:
-        whose = type(self).__name__
-        _warn_of_old_name(f"{whose}.{old}", f"{whose}.{new}", stacklevel=3)
-        return getattr(self, new)
-
-    return property(read, doc=f"The old name of `{new}`, until 0.3.")
-
-
 def _warn_of_old_name(old: str, new: str, stacklevel: int) -> None:
     warnings.warn(f"{old} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=stacklevel)
 

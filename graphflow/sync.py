@@ -52,14 +52,14 @@ def _in_own_loop(work: Callable[[], Any]) -> Any:
     outcome: dict[str, Any] = {}
     began = threading.Event()
 
-    async def told() -> Any:
+    async def main() -> Any:
         outcome["loop"], outcome["task"] = asyncio.get_running_loop(), asyncio.current_task()
         began.set()
         return await work()
 
     def body() -> None:
         try:
-            outcome["result"] = asyncio.run(told())
+            outcome["result"] = asyncio.run(main())
         except BaseException as error:
             outcome["error"] = error
         finally:

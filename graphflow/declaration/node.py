@@ -28,6 +28,7 @@ from typing import (
     overload,
 )
 
+from graphflow._faces import former_name
 from graphflow.declaration.arrows import (
     Arm,
     Entry,
@@ -46,7 +47,7 @@ from graphflow.declaration.background import Background
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphflowError, ModelError, NotReachable
 from graphflow.events import Emitted, Event
-from graphflow.keywords import Keywords, check, former_name, keywords_of, present_names, refuse, strict_keywords
+from graphflow.keywords import Keywords, check, keywords_of, present_names, refuse, strict_keywords
 from graphflow.limits import Answered, Ledger, Limits, Meter
 from graphflow.messages.artifacts import Artifact
 from graphflow.messages.types import Type, type_name
@@ -187,7 +188,7 @@ class ContextFrame(Protocol):
     def permit(self, ctx: Context, node: AnyNode, given: object) -> None: ...
     def background(self, caller: AnyNode | None, handle: str) -> Background | None: ...
     def place_of(self, node: AnyNode, inputs: Mapping[str, object], activation: int) -> Place: ...
-    def held(self, name: str, make: Callable[[], H]) -> H: ...
+    def resource(self, name: str, make: Callable[[], H]) -> H: ...
     def ends(self, error: BaseException) -> bool: ...
 
     # Models.

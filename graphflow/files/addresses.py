@@ -32,9 +32,9 @@ def address(thing: object, name: str = "") -> str:
     names = [name, getattr(thing, "__name__", ""), getattr(function, "__name__", "")]
     home = getattr(thing if function is None else function, "__module__", None)
     for module_name, module in _modules(home):
-        held = getattr(module, "__dict__", {})
+        namespace = getattr(module, "__dict__", {})
         for candidate in names:
-            if candidate and _is_same(held.get(candidate), thing):
+            if candidate and _is_same(namespace.get(candidate), thing):
                 return f"{module_name}:{candidate}"
     raise FileUnreadable(
         f"{thing!r} stands in no module under its own name, so a file cannot name it; move it to a module"

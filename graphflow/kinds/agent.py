@@ -16,12 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, Unpack, cast, overload
 
+from graphflow._faces import former_name
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.handoffs import Handoff, Handover, read_handoffs
 from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
-from graphflow.keywords import former_name, take_renamed
+from graphflow.keywords import take_renamed
 from graphflow.kinds.delegation import background
 from graphflow.kinds.model_call import ask, refusal_in
 from graphflow.kinds.output import WRAPPER, output_schema, read_answer
@@ -373,7 +374,7 @@ class _Dialogue:
             if reply.finish == "error":
                 raise ToolUseFailed(f"{self.model.name}: the reply was unusable ({reply.finish_raw})")
         except ToolUseFailed as error:
-            self._count_attempt(error.said, str(error))
+            self._count_attempt(error.provider_message, str(error))
             hint = "Call a tool again with arguments that fit its schema, or answer."
             self.turns.append(UserTurn(f"{error}. {hint}"))
             return None
@@ -385,8 +386,8 @@ class _Dialogue:
 
     async def _carry_out(self, reply: Reply) -> Handover | None:
         """Makes the calls of a reply; the hand-over that one of them is ends the activation."""
-        spoken = (*self.handed, *self.turns[self.own :])  # examples, and what a frame shares, do not travel
-        results = await carry_out(reply, self.offer, self.ctx, spoken, self.agent.max_parallel_calls)
+        earlier = (*self.handed, *self.turns[self.own :])  # examples, and what a frame shares, do not travel
+        results = await carry_out(reply, self.offer, self.ctx, earlier, self.agent.max_parallel_calls)
         if isinstance(results, Handover):
             return results
         self.turns += [reply.turn, ToolTurn(results)]

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from graphflow._faces import former_name
 from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node, NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import CodeFailed, DeclarationError, LimitExceeded, NotReachable, ResultInvalid
-from graphflow.keywords import former_name, take_renamed
+from graphflow.keywords import take_renamed
 from graphflow.kinds.delegation import background
 from graphflow.kinds.functions import MODULES, arguments_for, clashes, function_name, plain_value, signature_line
 from graphflow.kinds.future_calls import awaited_calls
@@ -211,7 +212,7 @@ class Code(Tool[Any, Computed]):
         )
         printed = Printed(self.printed_limit)
         try:
-            lease: WorkerShare = ctx.frame.held("sandbox", WorkerShare)
+            lease: WorkerShare = ctx.frame.resource("sandbox", WorkerShare)
             async with lease.session(self._resources()) as session:
                 value = plain_value(self.name, await execution.run(session, printed))
         except (LimitExceeded, asyncio.CancelledError):

@@ -132,7 +132,7 @@ class Skills(Tool[Any, str]):
         share = max(80, CATALOGUE // len(self.skills))  # 80 characters still say what a skill is for
         lines = [self.description or ABOUT, "Skills:"]
         for skill in self.skills:
-            lines.append(f"- {skill.name}: {_cut(skill.description, share)}")
+            lines.append(f"- {skill.name}: {_one_line(skill.description, share)}")
         return ToolSpec(self.name, "\n".join(lines), schema_of(self.arguments))
 
     async def __call__(self, *args: object, **kwargs: object) -> Any:
@@ -220,7 +220,7 @@ def _runner_problems(runner: Callee | None) -> tuple[str, ...]:
     return (f"its runner {runner.name!r} takes {taken}; it must take `code`, a script's text, or `path`",)
 
 
-def _cut(text: str, limit: int) -> str:
+def _one_line(text: str, limit: int) -> str:
     line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 

@@ -450,7 +450,7 @@ def result_text(node: str, output: object, limit: int | None = OUTPUT_LIMIT) -> 
         kind = type(output).__name__
         reason = str(error)[:200]
         raise ResultInvalid(f"{node!r} answered with {kind}, which cannot be written as JSON: {reason}") from None
-    return text if limit is None else cut(text, limit)
+    return text if limit is None else truncate(text, limit)
 
 
 def _json_text(output: object) -> str:
@@ -458,7 +458,7 @@ def _json_text(output: object) -> str:
     return to_json(output, inf_nan_mode="strings").decode()
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """The text as far as a model is shown it, and what is missing."""
     if len(text) <= limit:
         return text

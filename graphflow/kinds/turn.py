@@ -21,7 +21,7 @@ from graphflow.declaration.handoffs import Handoff, Handover
 from graphflow.declaration.node import AnyNode, Context
 from graphflow.errors import LimitExceeded, NotReachable
 from graphflow.events import HandedOver
-from graphflow.kinds.tool import OUTPUT_LIMIT, cut, read_for, result_text, spec_of
+from graphflow.kinds.tool import OUTPUT_LIMIT, read_for, result_text, spec_of, truncate
 from graphflow.messages.media import Media, media_in, without_media
 from graphflow.messages.message import error_text
 from graphflow.model.reply import Reply
@@ -264,7 +264,7 @@ def _arguments(call: ToolCall) -> str:
 def _failure(call: ToolCall, error: BaseException, limit: int = OUTPUT_LIMIT) -> ToolResult:
     # The text goes to the model and into its history: a key that an error quotes must not.
     text = scrub(f"{type(error).__name__}: {error_text(error)}")
-    return _refusal(call, cut(text, limit))
+    return _refusal(call, truncate(text, limit))
 
 
 def _readable(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ...]:

@@ -124,14 +124,14 @@ class _Counter:
 
     def _folded(self, counts: Counts, around: list[int]) -> Counts:
         """The same counts, with the laps of all but the inner loops multiplied in: else their kinds double at each."""
-        cut = max(0, len(around) - COUNTED_APART)
-        if not cut:
+        depth = max(0, len(around) - COUNTED_APART)
+        if not depth:
             return counts
         folded: Counts = {}
         for laps, count in counts.items():
-            outer, inner = laps[:cut], laps[cut:]
-            whole = self._times_laps(outer, count, around[:cut])
-            key = (False,) * cut + inner
+            outer, inner = laps[:depth], laps[depth:]
+            whole = self._times_laps(outer, count, around[:depth])
+            key = (False,) * depth + inner
             known = folded.get(key, NONE)
             folded[key] = add(known, whole)
         return folded

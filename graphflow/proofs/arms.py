@@ -73,9 +73,9 @@ def pick_arms(arm: Type, kinds: Sequence[Type]) -> tuple[Type, ...]:
 
     A wider type stands for all arms that it holds, a narrower one for itself: `animal[Dog]` where `Animal` is sent.
     """
-    held = tuple(kind for kind in kinds if kind is not Any and accepts(arm, kind))
-    if held:
-        return held
+    matching = tuple(kind for kind in kinds if kind is not Any and accepts(arm, kind))
+    if matching:
+        return matching
     wanted = arms(arm)
     for each in wanted:
         if not any(accepts(kind, each) for kind in kinds):

@@ -61,13 +61,13 @@ def _find_loops(top: Topology) -> None:
         loop = Loop(len(top.loops), parent, frozenset(members), header)
         top.loops.append(loop)
         laps = _lap_edges(top, members, header)
-        cut = _outermost(top, members, laps)
-        for index in sorted(cut):
+        outermost = _outermost(top, members, laps)
+        for index in sorted(outermost):
             top.edges[index].lap_of = loop.index
             loop.laps.append(top.edges[index])
         for node in members:
             top.loop_of[node] = loop.index
-        for knot in _knots(top, members, cut):
+        for knot in _knots(top, members, outermost):
             todo.append((knot, loop.index))
 
 
@@ -179,8 +179,8 @@ def _discovery(top: Topology) -> list[int]:
     return found
 
 
-def _knots(top: Topology, members: Iterable[int], cut: set[int]) -> list[set[int]]:
-    """Strongly connected parts that hold a cycle, within `members`, without the edges in `cut`."""
+def _knots(top: Topology, members: Iterable[int], laps: set[int]) -> list[set[int]]:
+    """Strongly connected parts that hold a cycle, within `members`, without the edges in `laps`."""
     import networkx  # 0.1 s to load, so only for a graph that goes round
 
     inside = set(members)
@@ -189,7 +189,7 @@ def _knots(top: Topology, members: Iterable[int], cut: set[int]) -> list[set[int
     own_rounds: set[int] = set()  # a node alone is strongly connected, too, and goes round only by an edge to itself
     for node in sorted(inside):
         for edge in top.out[node]:
-            if edge.target in inside and _stays_in_lap(edge, cut):
+            if edge.target in inside and _stays_in_lap(edge, laps):
                 graph.add_edge(node, edge.target)
                 if node == edge.target:
                     own_rounds.add(node)

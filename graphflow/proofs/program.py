@@ -337,10 +337,10 @@ def spread(slot: Slot, links: Sequence[Link], message: Any) -> Sequence[Any] | N
         return message
     if isinstance(message, Iterable) and not isinstance(message, (str, bytes, bytearray, Mapping)):
         return list(message)
-    told = f"mapped with .each, and {type(message).__name__} has no items to map: {shortened(message)}"
+    problem = f"mapped with .each, and {type(message).__name__} has no items to map: {shortened(message)}"
     if slot.node is None:
-        raise InputInvalid(f"the message at START is {told}; give a list")
-    raise OutputInvalid(f"what node {slot.name!r} returned is {told}; return a list")
+        raise InputInvalid(f"the message at START is {problem}; give a list")
+    raise OutputInvalid(f"what node {slot.name!r} returned is {problem}; return a list")
 
 
 def arm_of(slot: Slot, output: Any) -> int:

@@ -158,7 +158,7 @@ def _fault(provider: str, status: int | None, body: Any, headers: Mapping[str, s
         request_id=_request_id(headers, body),
         retry_after=retry_after(headers, body),
     )
-    error.said = clip(failure.message)
+    error.provider_message = clip(failure.message)
     if headers.get("x-should-retry") == "false":  # OpenAI and Anthropic: it would fail again
         error.retryable = False
     return error
@@ -216,7 +216,7 @@ def broken_answer(provider: str, raw: str, explanation: str = "") -> ModelError:
     if explanation:
         text += f": {explanation}"
     error = kind(text, source=provider, provider=provider, status=None, code=raw)
-    error.said = explanation
+    error.provider_message = explanation
     # What nobody knows may well be the same the next time, and is paid for again.
     error.retryable = transient is not None
     return error

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from graphflow._faces import former_name
 from graphflow.errors import DeclarationError, ModelError
-from graphflow.keywords import former_name, strict_keywords
+from graphflow.keywords import strict_keywords
 
 
 @strict_keywords

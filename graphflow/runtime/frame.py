@@ -224,7 +224,7 @@ class Frame:
         value = getattr(book.limits, limit)
         self.tell(LimitWarning(self.clock(), self.number, limit, used, value))
 
-    def held(self, name: str, make: Callable[[], H]) -> H:
+    def resource(self, name: str, make: Callable[[], H]) -> H:
         """What the run holds under that name, made when it is first asked for; its `close()` is awaited when the run ends."""
         return self.shared.hold(name, make)
 

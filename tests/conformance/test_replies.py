@@ -92,7 +92,7 @@ def reading_of(reply: Reply, error: ModelError | None) -> dict[str, Any]:
             "status": error.status,
             "type": error.type,
             "code": error.code,
-            "message": error.said,
+            "message": error.provider_message,
             "retry_after": error.retry_after,
         },
         "model": reply.model or None,

@@ -12,7 +12,7 @@ import pytest
 
 import graphflow
 from graphflow import Agent, Code, Graph, Retry
-from graphflow.errors import DeclarationError, FileUnreadable
+from graphflow.errors import DeclarationError, FileUnreadable, ModelError
 from graphflow.kinds.agent import AgentOptions
 from graphflow.model import Request, Settings, UserTurn
 from graphflow.model.settings import SETTINGS, SettingsOptions
@@ -146,6 +146,12 @@ def test_a_file_gives_a_renamed_key_under_one_of_its_names(tmp_path: Path) -> No
         FileUnreadable, match="agent 'clerk' has max_turns twice, the second time as turns; leave turns out"
     ):
         Graph.from_yaml(file)
+
+
+def test_the_words_of_a_provider_are_still_read_under_their_old_name_with_a_warning() -> None:
+    error = ModelError("overloaded")
+    with pytest.warns(DeprecationWarning, match="ModelError.said is now ModelError.provider_message"):
+        assert error.said == error.provider_message == "overloaded"
 
 
 def test_a_name_that_nobody_has_is_an_attribute_error() -> None:

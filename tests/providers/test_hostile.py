@@ -261,7 +261,7 @@ def test_a_secret_header_that_is_echoed_is_hidden() -> None:
         body = json.dumps({"error": {"message": text, "code": "canary-header-123456"}}).encode()
         with RawServer(reply(body, 401)) as raw, pytest.raises(errors.AuthError) as caught:
             ask(connect("compatible:m", base_url=raw.url, headers={"X-Api-Key": "canary-header-123456"}))
-        assert "canary-h" not in f"{caught.value} {caught.value.code} {caught.value.said}"
+        assert "canary-h" not in f"{caught.value} {caught.value.code} {caught.value.provider_message}"
 
 
 @pytest.mark.parametrize(

@@ -104,13 +104,15 @@ class _File:
 
     def _take(self, line: bytes) -> None:
         try:
-            told = json.loads(line)
-            if "row" in told:
-                self._take_row(StoredRow(told["row"], told["kind"], told["place"], told["body"], told["checksum"]))
-            elif "lease" in told:
-                self.header = replace(self.header, lease=Lease(**told["lease"]))
+            record = json.loads(line)
+            if "row" in record:
+                self._take_row(
+                    StoredRow(record["row"], record["kind"], record["place"], record["body"], record["checksum"])
+                )
+            elif "lease" in record:
+                self.header = replace(self.header, lease=Lease(**record["lease"]))
             else:
-                noted = told["note"]
+                noted = record["note"]
                 self.large.update(noted.pop("large", ()))
                 self.header = replace(self.header, **noted)
         except (KeyError, TypeError, ValueError):

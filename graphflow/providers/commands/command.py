@@ -229,5 +229,5 @@ def tool_error(provider: str, text: str, kind: type[ModelError], **more: Any) ->
     """The error for a tool's own words."""
     shown = text[:MAX_ERROR_TEXT]
     error = kind(f"{provider}: {shown}", provider=provider, **more)
-    error.said = shown
+    error.provider_message = shown
     return error

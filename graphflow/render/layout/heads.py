@@ -229,7 +229,7 @@ def _opened(ends: list[_LineEnd], middle: Point) -> list[float]:
     for place, angle in enumerate(angles):
         before = angles[place - 1]
         gaps.append((angle - before) % TURN)
-    cut = gaps.index(max(gaps))
-    ends[:] = ends[cut:] + ends[:cut]
-    beyond = [angle + TURN for angle in angles[:cut]]
-    return angles[cut:] + beyond
+    widest = gaps.index(max(gaps))
+    ends[:] = ends[widest:] + ends[:widest]
+    beyond = [angle + TURN for angle in angles[:widest]]
+    return angles[widest:] + beyond
