@@ -40,6 +40,11 @@ def count_activations(proof: Proof) -> list[Count]:
     return [counter.whole(number) for number in numbers]
 
 
+def _first_laps(depth: int) -> Laps:
+    """Of a message that has entered so many loops, and gone round in none."""
+    return (False,) * depth
+
+
 class _Counter:
     """Counts messages per kind of lap, in topological order; the laps are multiplied in at the end."""
 
@@ -109,13 +114,13 @@ class _Counter:
         onward = [edge for edge in edges if edge.lap_of is None]
         counts = self._sum(onward, around)
         if here:
-            first = (False,) * len(around)
+            first = _first_laps(len(around))
             known = counts.get(first, NONE)
             counts[first] = add(known, ONE)
         begun = {edge.lap_of for edge in edges if edge.lap_of is not None}
         for loop in begun:
-            within = around[around.index(loop) + 1 :]
-            inner = (False,) * len(within)
+            depth = around.index(loop) + 1
+            inner = _first_laps(len(around) - depth)
             for outer, count in self.entries[loop].items():
                 laps = (*outer, True, *inner)
                 known = counts.get(laps, NONE)
@@ -129,9 +134,8 @@ class _Counter:
             return counts
         folded: Counts = {}
         for laps, count in counts.items():
-            outer, inner = laps[:depth], laps[depth:]
-            whole = self._times_laps(outer, count, around[:depth])
-            key = (False,) * depth + inner
+            whole = self._times_laps(laps[:depth], count, around[:depth])
+            key = _first_laps(depth) + laps[depth:]
             known = folded.get(key, NONE)
             folded[key] = add(known, whole)
         return folded
@@ -168,7 +172,7 @@ class _Counter:
         kept = [loop for loop in before if loop in around]
         left = before[len(kept) :]
         depth = len(kept)
-        entered = (False,) * (len(around) - depth)
+        entered = _first_laps(len(around) - depth)
         once = self._sends_once(source, edges, left)
         moved: Counts = {}
         for laps, count in counts.items():

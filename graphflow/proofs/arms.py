@@ -20,7 +20,9 @@ Label = str | int | Enum
 
 def is_label(arm: object) -> TypeGuard[Label]:
     """Whether what stands in square brackets is a label rather than a type."""
-    return isinstance(arm, (str, int, Enum)) and not isinstance(arm, type)
+    if isinstance(arm, type):
+        return False
+    return isinstance(arm, (str, int, Enum))
 
 
 def are_apart(one: Type, other: Type) -> bool:
@@ -52,9 +54,11 @@ def units_of(sent: Type, labels: bool) -> list[Type]:
     units: list[Type] = []
     for kind in arms(sent):
         if origin_of(kind) is Literal:
-            units += [Literal[value] for value in get_args(kind)]
+            for value in get_args(kind):
+                units.append(Literal[value])
         elif labels and is_enum(kind):
-            units += [Literal[member] for member in kind]
+            for member in kind:
+                units.append(Literal[member])
         else:
             units.append(kind)
     return units
@@ -71,11 +75,16 @@ def label_of(unit: Type) -> Label | None:
 def pick_arms(arm: Type, kinds: Sequence[Type]) -> tuple[Type, ...]:
     """The arms that a type in square brackets stands for; none if there is no such arm.
 
-    A wider type stands for all arms that it holds, a narrower one for itself: `animal[Dog]` where `Animal` is sent.
+    A wider type stands for all arms within it, a narrower one for itself: `animal[Dog]` where `Animal` is sent.
     """
-    matching = tuple(kind for kind in kinds if kind is not Any and accepts(arm, kind))
+    matching: list[Type] = []
+    for kind in kinds:
+        if kind is Any:
+            continue
+        if accepts(arm, kind):
+            matching.append(kind)
     if matching:
-        return matching
+        return tuple(matching)
     wanted = arms(arm)
     for each in wanted:
         if not any(accepts(kind, each) for kind in kinds):
@@ -86,8 +95,9 @@ def pick_arms(arm: Type, kinds: Sequence[Type]) -> tuple[Type, ...]:
 def no_such_arm(arm: Type, kinds: Sequence[Type]) -> Problem:
     """What is wrong with a type in square brackets that is no arm."""
     apart = Namesakes(arm, *kinds)
+    missing = apart.name(arm)
     have = ", ".join(apart.name(kind) for kind in kinds)
-    return Problem(f"it has no arm {apart.name(arm)}; its arms are {have}{apart.hint}")
+    return Problem(f"it has no arm {missing}; its arms are {have}{apart.hint}")
 
 
 def no_such_label(label: Label, have: Sequence[Label]) -> Problem:
@@ -95,7 +105,8 @@ def no_such_label(label: Label, have: Sequence[Label]) -> Problem:
     if not have:
         return Problem(f"it has no label {label!r}; it has no labels at all")
     shown = ", ".join(repr(each) for each in have)
-    near = nearest(str(label), [str(each) for each in have])
+    names = [str(each) for each in have]
+    near = nearest(str(label), names)
     return Problem(f"it has no label {label!r}; its labels are {shown}{near}")
 
 
@@ -106,7 +117,8 @@ def kinds_text(kinds: Iterable[Type]) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """A hint at names that are near to one that does not exist."""
-    near = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=2)
+    candidates = list(dict.fromkeys(names))
+    near = difflib.get_close_matches(name, candidates, n=2)
     if not near:
         return ""
     shown = " or ".join(repr(each) for each in near)

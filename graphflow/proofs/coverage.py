@@ -20,9 +20,11 @@ def check_coverage(wiring: Wiring, problems: Problems, *, acyclic: bool) -> None
             _check_arms(wiring, number, leaving, problems)
     for number, node in enumerate(wiring.nodes):
         arriving = wiring.by_target[number]
-        simple = len(arriving) == 1 and len(node.ports) == 1
-        if not simple or arriving[0].collects:
-            _check_ports(node, arriving, problems)
+        one_edge = len(arriving) == 1
+        one_port = len(node.ports) == 1
+        if one_edge and one_port and not arriving[0].collects:
+            continue
+        _check_ports(node, arriving, problems)
     # Where nothing goes round, an edge in and an edge out for every node are enough: a way back from edge to edge never
     # comes to the same node twice, so it ends, and only START has no edge in.
     if problems or not acyclic:
@@ -31,7 +33,10 @@ def check_coverage(wiring: Wiring, problems: Problems, *, acyclic: bool) -> None
 
 def _takes_everything(leaving: Sequence[TypedEdge]) -> bool:
     """Whether there is one edge, for all that is sent: by far the most common case."""
-    return len(leaving) == 1 and leaving[0].whole and leaving[0].guard is None
+    if len(leaving) != 1:
+        return False
+    only = leaving[0]
+    return only.whole and only.guard is None
 
 
 # -- arms ------------------------------------------------------------------------------------------------------------------
@@ -44,11 +49,11 @@ def _check_arms(wiring: Wiring, number: int, leaving: Iterable[TypedEdge], probl
         return
     takers = _Takers(answering, wiring.passes_input(number))
     sent = wiring.sent(number)
-    for unit in units_of(sent, labels=bool(takers.by_label)):
+    by_label = bool(takers.by_label)
+    for unit in units_of(sent, labels=by_label):
         found = takers.of(unit)
         if not found:
-            label = label_of(unit)
-            shown = type_name(unit) if label is None else repr(label)
+            shown = _unit_text(unit)
             problems.add(
                 f"{name!r} may send {shown}, and no edge takes it; add {name}[{shown}] >> the node (or END) for it",
                 answering[0].where,
@@ -59,6 +64,14 @@ def _check_arms(wiring: Wiring, number: int, leaving: Iterable[TypedEdge], probl
                 f"{edge!r}: when no guard holds the message is lost; add {name}.otherwise >> a node (or END)",
                 edge.where,
             )
+
+
+def _unit_text(unit: Type) -> str:
+    """An arm or a label as it stands in square brackets."""
+    label = label_of(unit)
+    if label is None:
+        return type_name(unit)
+    return repr(label)
 
 
 def _all_guarded(takers: Iterable[TypedEdge]) -> bool:
@@ -83,13 +96,15 @@ class _Takers:
 
     def of(self, unit: Type) -> list[TypedEdge]:
         """The edges that take one arm or label, in the order in which they were written."""
+        candidates = list(self.others)
         label = label_of(unit)
         if label is not None:
-            labelled = self.by_label.get(label, [])
+            candidates += self.by_label.get(label, [])
         else:
-            labelled = [edge for edges in self.by_label.values() for edge in edges]
+            for edges in self.by_label.values():
+                candidates += edges
         takers: list[TypedEdge] = []
-        for edge in (*labelled, *self.others):
+        for edge in candidates:
             if covers(edge, unit, self.passes_input):
                 takers.append(edge)
         return sorted(takers, key=lambda edge: edge.index)
@@ -101,19 +116,18 @@ def _check_ports(node: AnyNode, arriving: Iterable[TypedEdge], problems: Problem
     writers: dict[int, list[TypedEdge]] = {}
     for edge in arriving:
         writers.setdefault(edge.port, []).append(edge)
+    name = node.name
     if not writers:
-        name = node.name
         problems.add(f"no edge leads to {name!r}; write ... >> {name}, or leave it out", node.where)
         return
     for number, port in enumerate(node.ports):
         edges = writers.get(number, [])
         if not edges and not port.optional:
             _add_unfed(node, port, writers, problems)
-        if len({edge.collects for edge in edges}) > 1:
-            shown = " and ".join(repr(edge) for edge in edges)
-            problems.add(
-                f"port {port.name!r} of {node.name!r} gets whole lists and single items ({shown}); use two ports"
-            )
+        collecting = {edge.collects for edge in edges}
+        if len(collecting) > 1:
+            shown = _edges_text(edges)
+            problems.add(f"port {port.name!r} of {name!r} gets whole lists and single items ({shown}); use two ports")
 
 
 def _add_unfed(node: AnyNode, port: Port, writers: Mapping[int, Sequence[TypedEdge]], problems: Problems) -> None:
@@ -124,12 +138,17 @@ def _add_unfed(node: AnyNode, port: Port, writers: Mapping[int, Sequence[TypedEd
     for number, edges in writers.items():
         other = node.ports[number]
         if len(edges) > 1 and other.type == port.type:
-            both = " and ".join(repr(edge) for edge in edges)
+            both = _edges_text(edges)
             text = f"{have}, and {other.name!r} has several: {both}; lead one of them to {aim}"
             problems.add(text, edges[-1].where)
             return
-    first = next(iter(writers.values()))[0]
-    problems.add(f"{have}; send it one with ... >> {aim}, or give the parameter a default", first.where)
+    first_port = next(iter(writers))
+    where = writers[first_port][0].where
+    problems.add(f"{have}; send it one with ... >> {aim}, or give the parameter a default", where)
+
+
+def _edges_text(edges: Iterable[TypedEdge]) -> str:
+    return " and ".join(repr(edge) for edge in edges)
 
 
 # -- reach -----------------------------------------------------------------------------------------------------------------

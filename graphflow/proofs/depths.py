@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphflow.declaration.node import Node
+from graphflow.declaration.node import AnyNode, Node
 from graphflow.limits import DEFAULT_DEPTH, Limits
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class FramedNode:
     """A node in one of the frames in which it may be activated or called."""
 
     graph: AnyGraph
-    node: Node[Any, Any]
+    node: AnyNode
     way: tuple[str, ...]
     """Names of the frames around it, the outermost graph's first."""
     ceiling: int
@@ -33,45 +33,67 @@ class FramedNode:
     @property
     def entered(self) -> bool:
         """Whether it pushes a frame of its own."""
-        return self.node.enters == "always" or (self.called and self.node.enters == "called")
+        if self.called:
+            return self.node.enters != "never"
+        return self.node.enters == "always"
 
     @property
     def level(self) -> int:
         """Its own level, or that of the frame which it runs in."""
-        return len(self.way) - (not self.entered)
+        depth = len(self.way)
+        return depth if self.entered else depth - 1
+
+    @property
+    def refused(self) -> bool:
+        """Whether the depth limit does not let it in."""
+        return self.entered and self.level > self.ceiling
 
 
 def out_of_reach(graph: AnyGraph) -> str | None:
     """A warning that names the first node that the depth limit never lets in, nearest first; None if there is none."""
-    todo = deque(_in_graph(graph, (graph.name,), _ceiling(graph.limits, 0, DEFAULT_DEPTH)))
-    seen: set[tuple[int, int, int, bool]] = set()
+    place = _first_refused(graph)
+    if place is None:
+        return None
+    name = place.node.name
+    way = " > ".join([*place.way, name])
+    missing = place.level - place.ceiling
+    return (
+        f"{place.node.kind} {name!r} is out of reach: {way} would be level {place.level}, and the depth limit is "
+        f"{place.ceiling}, so it is never asked; raise the limit, Limits(depth=...), by {missing}, or delegate less deeply"
+    )
+
+
+def _first_refused(graph: AnyGraph) -> FramedNode | None:
+    """The nearest place of a node that is refused wherever it stands."""
+    ceiling = _ceiling(graph.limits, 0, DEFAULT_DEPTH)
+    todo = deque(_in_graph(graph, (graph.name,), ceiling))
+    seen: set[object] = set()
     inside: set[int] = set()
     refused: list[FramedNode] = []
     while todo:
         place = todo.popleft()
+        # Calls may go round. What follows from a place depends on these four alone, so the same ones are not followed
+        # twice; the level grows with each round, and ends at the ceiling.
         key = (id(place.node), place.level, place.ceiling, place.called)
         if key in seen:
             continue
         seen.add(key)
-        if place.entered and place.level > place.ceiling:
+        if place.refused:
             refused.append(place)
             continue
         inside.add(id(place.node))
         todo.extend(_next(place))
-    first = next((place for place in refused if id(place.node) not in inside), None)
-    if first is None:
-        return None
-    way = " > ".join([*first.way, first.node.name])
-    return (
-        f"{first.node.kind} {first.node.name!r} is out of reach: {way} would be level {first.level}, and the depth limit is "
-        f"{first.ceiling}, so it is never asked; raise the limit, Limits(depth=...), by {first.level - first.ceiling}, or "
-        "delegate less deeply"
-    )
+    for place in refused:
+        if id(place.node) not in inside:
+            return place
+    return None
 
 
 def _ceiling(limits: Limits | None, level: int, around: int) -> int:
     """The level that is allowed below a frame of that level."""
-    return around if limits is None or limits.depth is None else min(around, level + limits.depth)
+    if limits is None or limits.depth is None:
+        return around
+    return min(around, level + limits.depth)
 
 
 def _in_graph(graph: AnyGraph, way: tuple[str, ...], ceiling: int) -> Iterator[FramedNode]:
@@ -84,11 +106,15 @@ def _next(place: FramedNode) -> Iterator[FramedNode]:
     """What may be activated or called from within a node."""
     node, graph = place.node, place.graph
     target, limits = node.entry()
-    way = (*place.way, node.name) if place.entered else place.way
-    ceiling = _ceiling(limits, place.level, place.ceiling) if place.entered else place.ceiling
+    way = place.way
+    ceiling = place.ceiling
+    if place.entered:
+        way = (*way, node.name)
+        ceiling = _ceiling(limits, place.level, ceiling)
     inner: Any = target
     if hasattr(inner, "program"):
-        yield from _in_graph(inner, way, _ceiling(inner.limits, place.level, ceiling))
+        lower = _ceiling(inner.limits, place.level, ceiling)
+        yield from _in_graph(inner, way, lower)
         return
     for callee in graph.program.callees.get(target.name, ()):
         yield FramedNode(graph, callee, way, ceiling, called=True)

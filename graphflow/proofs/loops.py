@@ -13,8 +13,8 @@ of his widening points.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from graphflow.proofs.topology import GraphEdge, Loop, Topology
 
@@ -47,37 +47,59 @@ def order_looped(top: Topology) -> None:
 
 
 # -- loops -----------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Knot:
+    """A strongly connected part, and the loop that it lies in."""
+
+    members: set[int]
+    parent: int | None
+
+
 def _find_loops(top: Topology) -> None:
     found_at = _discovery(top)
-    todo: deque[tuple[set[int], int | None]] = deque()
+    todo: deque[_Knot] = deque()
     for knot in _knots(top, range(top.size), set()):
-        todo.append((knot, None))
+        todo.append(_Knot(knot, None))
     while todo:  # breadth first, so a loop has a lower number than every loop within it
-        members, parent = todo.popleft()
-        # The header is where a message that comes from START is first. A part that is entered at several nodes
-        # (an irreducible one, as compilers call it) has the first found of them for its header.
-        entered = _entered(top, members)
-        header = min(entered or members, key=found_at.__getitem__)
-        loop = Loop(len(top.loops), parent, frozenset(members), header)
-        top.loops.append(loop)
-        laps = _lap_edges(top, members, header)
-        outermost = _outermost(top, members, laps)
-        for index in sorted(outermost):
-            top.edges[index].lap_of = loop.index
-            loop.laps.append(top.edges[index])
-        for node in members:
-            top.loop_of[node] = loop.index
-        for knot in _knots(top, members, outermost):
-            todo.append((knot, loop.index))
+        part = todo.popleft()
+        header = _header(top, part.members, found_at)
+        laps = _lap_edges(top, part.members, header)
+        outermost = _outermost(top, part.members, laps)
+        number = _add_loop(top, part, header, outermost)
+        for knot in _knots(top, part.members, outermost):
+            todo.append(_Knot(knot, number))
 
 
-def _entered(top: Topology, members: set[int]) -> set[int]:
+def _header(top: Topology, members: set[int], found_at: list[int]) -> int:
+    """Where a message that comes from START is first."""
+    # A part that is entered at several nodes (an irreducible one, as compilers call it) has the first found of them.
+    entries = _entries(top, members) or members
+    return min(entries, key=found_at.__getitem__)
+
+
+def _entries(top: Topology, members: set[int]) -> set[int]:
     """The members that an edge from outside leads to."""
-    entered: set[int] = set()
+    entries: set[int] = set()
     for node in members:
-        if any(edge.source not in members for edge in top.into[node]):
-            entered.add(node)
-    return entered
+        for edge in top.into[node]:
+            if edge.source not in members:
+                entries.add(node)
+    return entries
+
+
+def _add_loop(top: Topology, part: _Knot, header: int, laps: set[int]) -> int:
+    """Writes a loop and its lap edges into the topology; returns its number."""
+    number = len(top.loops)
+    members = frozenset(part.members)
+    loop = Loop(number, part.parent, members, header)
+    top.loops.append(loop)
+    for index in sorted(laps):
+        lap = top.edges[index]
+        lap.lap_of = number
+        loop.laps.append(lap)
+    for node in members:
+        top.loop_of[node] = number
+    return number
 
 
 def _lap_edges(top: Topology, members: set[int], header: int) -> set[int]:
@@ -109,7 +131,10 @@ def _limited_edges(top: Topology, members: set[int], header: int) -> set[int]:
 
 def _is_within(edge: GraphEdge, knots: Iterable[set[int]]) -> bool:
     """Whether an edge leads from one node of a knot to another of the same."""
-    return any(edge.source in knot and edge.target in knot for knot in knots)
+    for knot in knots:
+        if edge.source in knot and edge.target in knot:
+            return True
+    return False
 
 
 def _outermost(top: Topology, members: set[int], laps: set[int]) -> set[int]:
@@ -124,7 +149,8 @@ def _outermost(top: Topology, members: set[int], laps: set[int]) -> set[int]:
         return laps
     rounds: dict[int, set[int]] = {}
     for index in laps:
-        rounds[index] = _round(top, members, top.edges[index], laps)
+        lap = top.edges[index]
+        rounds[index] = _round(top, members, lap, laps)
     outermost: set[int] = set()
     for index, nodes in rounds.items():
         within = any(nodes < other for other in rounds.values())
@@ -135,23 +161,19 @@ def _outermost(top: Topology, members: set[int], laps: set[int]) -> set[int]:
 
 def _round(top: Topology, members: set[int], lap: GraphEdge, laps: set[int]) -> set[int]:
     """The nodes that one lap can come through from where the lap edge leads to where it starts."""
-    ahead = _reached(lap.target, top.out, attrgetter("target"), members, laps)
-    behind = _reached(lap.source, top.into, attrgetter("source"), members, laps)
+    ahead = _in_one_lap(top, lap.target, members, laps, forward=True)
+    behind = _in_one_lap(top, lap.source, members, laps, forward=False)
     return ahead & behind
 
 
-def _reached(
-    origin: int,
-    table: Sequence[Sequence[GraphEdge]],
-    other_end: Callable[[GraphEdge], int],
-    members: set[int],
-    laps: set[int],
-) -> set[int]:
-    """The members that one lap leads to from a node, forward or backward as the table lists the edges."""
-    seen, todo = {origin}, [origin]
+def _in_one_lap(top: Topology, origin: int, members: set[int], laps: set[int], *, forward: bool) -> set[int]:
+    """The members that one lap leads to from a node or, backward, from which it leads to that."""
+    table = top.out if forward else top.into
+    seen = {origin}
+    todo = [origin]
     while todo:
         for edge in table[todo.pop()]:
-            node = other_end(edge)
+            node = edge.target if forward else edge.source
             if node not in members or node in seen:
                 continue
             if _stays_in_lap(edge, laps):
@@ -168,7 +190,8 @@ def _stays_in_lap(edge: GraphEdge, laps: set[int]) -> bool:
 def _discovery(top: Topology) -> list[int]:
     """When a breadth-first search from START first sees each node."""
     found = [top.size] * top.size
-    found[top.start] = count = 0
+    found[top.start] = 0
+    count = 0
     queue = deque([top.start])
     while queue:
         for edge in top.out[queue.popleft()]:
@@ -195,8 +218,7 @@ def _knots(top: Topology, members: Iterable[int], laps: set[int]) -> list[set[in
                     own_rounds.add(node)
     knots: list[set[int]] = []
     for part in networkx.strongly_connected_components(graph):
-        goes_round = len(part) > 1 or not own_rounds.isdisjoint(part)
-        if goes_round:
+        if len(part) > 1 or part & own_rounds:
             knots.append(set(part))
     return sorted(knots, key=min)
 

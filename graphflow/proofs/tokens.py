@@ -53,8 +53,9 @@ def _leaks(top: Topology, node: int, groups: Sequence[Group], exclusive: Exclusi
         for leaving in group.edges:
             if leaving.target in members:
                 continue
-            if any(not exclusive(leaving, edge) for edge in staying):
-                return True
+            for edge in staying:
+                if not exclusive(leaving, edge):
+                    return True
     return False
 
 
@@ -81,7 +82,8 @@ def is_single(top: Topology, loop: Loop, exclusive: Exclusive) -> bool:
     # Then the number of the lap tells tokens apart, and scopes need not grow with the laps.
     seeds: list[tuple[int, Group]] = []
     for lap in loop.laps:
-        seeds.append((lap.source, Group((lap,))))
+        alone = Group((lap,))
+        seeds.append((lap.source, alone))
     # The header may lie in inner loops as well: their laps are within this one's.
     chain = top.loops_around(loop.header)
     depth = chain.index(loop.index)
@@ -91,14 +93,20 @@ def is_single(top: Topology, loop: Loop, exclusive: Exclusive) -> bool:
 
 def double_end(top: Topology, exclusive: Exclusive) -> tuple[GraphEdge, GraphEdge] | None:
     """Two edges of one node (the same one twice, if it maps) by which two messages may reach END, or None."""
-    splits = any(len(edges) > 1 for edges in top.out) or any(edge.each for edge in top.edges)
-    if not splits:
+    if not _may_split(top):
         return None
     # Walking back from END, every node that is met sends messages there. One message becomes two at a node whose edges
     # may both be taken, unless a join on the way makes one of them again: that is jumped over, from join to fork.
     seeds = top.ways_back(top.end)
     everywhere = range(top.size)
     return _splitting(top, seeds, everywhere, exclusive)
+
+
+def _may_split(top: Topology) -> bool:
+    """Whether there is a node that several edges leave, or a map."""
+    if any(len(edges) > 1 for edges in top.out):
+        return True
+    return any(edge.each for edge in top.edges)
 
 
 def _splitting(
@@ -115,7 +123,8 @@ def _splitting(
     for groups in _ways_to(top, seeds, inside, around).values():
         for group in groups:
             if maps([group]):
-                return group.edges[0], group.edges[0]
+                mapping = group.edges[0]
+                return mapping, mapping
         pair = taken_together(groups, exclusive)
         if pair is not None:
             return pair
@@ -148,9 +157,9 @@ def dead_ports(top: Topology, join: Join, ports: Sequence[int], exclusive: Exclu
     """Two ports of a join that never both get a message, because the fork sends only one of their ways; or None."""
     ways = {port: _ways_from_fork(top, join, port) for port in ports}
     for port, other in combinations(ports, 2):
-        if not ways[port] or not ways[other]:
-            continue
-        if _all_exclusive(ways[port], ways[other], exclusive):
+        own = ways[port]
+        others = ways[other]
+        if own and others and _all_exclusive(own, others, exclusive):
             return port, other
     return None
 
@@ -169,5 +178,7 @@ def _ways_from_fork(top: Topology, join: Join, port: int) -> list[GraphEdge]:
 
 
 def _all_exclusive(edges: Sequence[GraphEdge], others: Sequence[GraphEdge], exclusive: Exclusive) -> bool:
-    pairs = product(edges, others)
-    return all(one is not other and exclusive(one, other) for one, other in pairs)
+    for one, other in product(edges, others):
+        if one is other or not exclusive(one, other):
+            return False
+    return True
