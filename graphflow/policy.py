@@ -117,7 +117,9 @@ class Policy:
 
     def judge(self, use: Use) -> str | None:
         """Why this call is refused, or None."""
-        refused = self.refuses(use.node, use.effects, (use.target or use.node, *use.names))
+        target = use.target or use.node
+        refused = self.refuses(use.node, use.effects, (target, *use.names))
+        # `check` is asked last, so that it never sees a call that the lists have refused.
         if refused or self.check is None:
             return refused
         return self.check(use)
@@ -139,6 +141,9 @@ def check_effects(whose: str, effects: Sequence[str]) -> frozenset[Effect]:
 def also(policies: tuple[Policy, ...], *more: Policy | None) -> tuple[Policy, ...]:
     """Policies and more of them, each asked once."""
     for policy in more:
-        if policy is not None and not any(policy is known for known in policies):
+        if policy is None:
+            continue
+        is_known = any(policy is known for known in policies)
+        if not is_known:
             policies = (*policies, policy)
     return policies

@@ -54,10 +54,13 @@ def find_all(start: Path | None = None) -> list[Found]:
     found: dict[str, Found] = {}
     # The user's own root comes first, and the first of a name stays.
     for root in roots(start):
-        for file in sorted((root / "graphs").iterdir()):
-            is_graph = file.suffix in ENDINGS and not file.name.startswith("_")
-            if is_graph and file.stem not in found:
-                found[file.stem] = Found(file.stem, file, root)
+        folder = root / "graphs"
+        for file in sorted(folder.iterdir()):
+            name = file.stem
+            is_private = file.name.startswith("_")
+            if is_private or file.suffix not in ENDINGS or name in found:
+                continue
+            found[name] = Found(name, file, root)
     return [found[name] for name in sorted(found)]
 
 
@@ -105,38 +108,48 @@ def _missing(file: Path) -> FileUnreadable:
 
 def _unknown(text: str, variable: str, graphs: Mapping[str, Found]) -> UnknownGraph:
     """Why there is no graph of that name, and what was probably meant."""
+    problem = f"no graph is named {text!r}"
     like = _files_like(Path(text))
     if like:
         file = str(like[0])
         whole = f"{file}:{variable}" if variable else file
-        return UnknownGraph(f"no graph is named {text!r}, but there is a file {file}; name the file: {whole}")
+        return UnknownGraph(f"{problem}, but there is a file {file}; name the file: {whole}")
     near = difflib.get_close_matches(text, graphs, n=3)
     if near:
-        return UnknownGraph(f"no graph is named {text!r}; did you mean {' or '.join(near)}?")
+        guesses = " or ".join(near)
+        return UnknownGraph(f"{problem}; did you mean {guesses}?")
     names = ", ".join(graphs) or "none"
-    if "\0" not in text and Path(text).is_file():
-        return UnknownGraph(f"{text} cannot hold a graph; give a .py or .yaml file, or one of these names: {names}")
-    if "\0" not in text and Path(text).is_dir():
-        return UnknownGraph(f"{text} is a folder; give a .py or .yaml file, or one of these names: {names}")
-    return UnknownGraph(f"no graph is named {text!r}; there is: {names}")
+    advice = f"give a .py or .yaml file, or one of these names: {names}"
+    if Path(text).is_file():
+        return UnknownGraph(f"{text} cannot hold a graph; {advice}")
+    if Path(text).is_dir():
+        return UnknownGraph(f"{text} is a folder; {advice}")
+    return UnknownGraph(f"{problem}; there is: {names}")
 
 
 def _files_like(stem: Path, name: str = "") -> list[Path]:
     """Files that could hold a graph and are called like that but for their ending; else those beside it with near names."""
-    exact = [stem.parent / f"{stem.name}{ending}" for ending in ENDINGS]
-    there = [file for file in exact if file.is_file()]
-    if there or not name or not stem.parent.is_dir():
-        return there
-    beside = sorted(stem.parent.iterdir())
+    folder = stem.parent
+    exact: list[Path] = []
+    for ending in ENDINGS:
+        file = folder / f"{stem.name}{ending}"
+        if file.is_file():
+            exact.append(file)
+    if exact or not name or not folder.is_dir():
+        return exact
+    beside = sorted(folder.iterdir())
     candidates = [file.name for file in beside if file.suffix in ENDINGS]
-    return [stem.parent / near for near in difflib.get_close_matches(name, candidates, n=1)]
+    near = difflib.get_close_matches(name, candidates, n=1)
+    return [folder / each for each in near]
 
 
 def graph_in(file: Path, root: Path, variable: str = "") -> RunnableGraph:
     """The graph that a file declares: that of a variable, else the one that is called like the file, else the only one."""
     module = _imported(file, root)
-    everything = vars(module)
-    graphs = {name: value for name, value in everything.items() if isinstance(value, Graph)}
+    graphs: dict[str, RunnableGraph] = {}
+    for name, value in vars(module).items():
+        if isinstance(value, Graph):
+            graphs[name] = value
     if not variable:
         return _main_graph(file, graphs)
     if variable not in graphs:
@@ -150,12 +163,15 @@ def _main_graph(file: Path, graphs: Mapping[str, RunnableGraph]) -> RunnableGrap
     if name in graphs:
         return graphs[name]
     if not graphs:
-        raise UnknownGraph(f"{file} declares no graph; write {name} = Graph({name!r}, START >> ... >> END)")
-    same_name = [graph for graph in graphs.values() if graph.name == name]
-    choice = same_name or list(graphs.values())
+        example = f"{name} = Graph({name!r}, START >> ... >> END)"
+        raise UnknownGraph(f"{file} declares no graph; write {example}")
+    every = list(graphs.values())
+    same_name = [graph for graph in every if graph.name == name]
+    choice = same_name or every
     if len(choice) > 1:
-        first, names = next(iter(graphs)), ", ".join(graphs)
-        raise UnknownGraph(f"{file} declares several graphs ({names}); say which: {file}:{first}")
+        variables = list(graphs)
+        listed = ", ".join(variables)
+        raise UnknownGraph(f"{file} declares several graphs ({listed}); say which: {file}:{variables[0]}")
     return choice[0]
 
 
@@ -164,11 +180,14 @@ def _imported(file: Path, root: Path) -> ModuleType:
         sys.path.insert(0, str(root))
     widen(root)
     path = file.resolve()
-    inside = path.parent == (root / "graphs").resolve()
+    folder = root / "graphs"
     # Under the name that other modules import it by, if there is one: else its graphs would exist twice.
-    name = f"graphs.{file.stem}" if inside else f"graphflow_user_{file.stem}"
+    name = f"graphflow_user_{file.stem}"
+    if path.parent == folder.resolve():
+        name = f"graphs.{file.stem}"
     known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == str(path):
+    known_file = getattr(known, "__file__", None)
+    if known is not None and known_file == str(path):
         return known
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -183,7 +202,8 @@ def _imported(file: Path, root: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         place = f"{file}{_line_in(error, path)}"
-        raise FileUnreadable(f"{place} cannot be run: {type(error).__name__}: {error}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise FileUnreadable(f"{place} cannot be run: {reason}") from error
     return module
 
 
@@ -192,7 +212,8 @@ def _line_in(error: BaseException, file: Path) -> str:
     line = ""
     trace = error.__traceback__
     while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == file:
+        code = trace.tb_frame.f_code
+        if Path(code.co_filename) == file:
             line = f":{trace.tb_lineno}"
         trace = trace.tb_next
     return line
@@ -206,15 +227,21 @@ def read_message(graph: RunnableGraph, text: str | None, settings: Mapping[str, 
         InputInvalid: it cannot be read as what the graph takes.
     """
     kinds = arms(graph.input)
-    is_file = text is not None and not settings and not _looks_like_object(text)
-    if Media in kinds and is_file:
-        return Media.read(str(text))
+    takes_file = Media in kinds and not settings
+    if takes_file and text is not None and not _looks_like_object(text):
+        return Media.read(text)
     models = [kind for kind in kinds if _is_model(kind)]
     if len(models) == 1 and str not in kinds:
         return _fields(graph, models[0], text, settings or {})
+    takes = _takes(graph, type_name(graph.input))
     if settings:
-        raise InputInvalid(f"graph {graph.name!r} takes {type_name(graph.input)}, which has no fields to set")
+        raise InputInvalid(f"{takes}, which has no fields to set")
     return _plain(graph, text)
+
+
+def _takes(graph: RunnableGraph, kind: str) -> str:
+    """How every error about a message begins."""
+    return f"graph {graph.name!r} takes {kind}"
 
 
 def _is_model(kind: Type) -> bool:
@@ -223,7 +250,7 @@ def _is_model(kind: Type) -> bool:
 
 def _plain(graph: RunnableGraph, text: str | None) -> object:
     """Text for a graph that takes text, JSON for any other."""
-    takes = f"graph {graph.name!r} takes {type_name(graph.input)}"
+    takes = _takes(graph, type_name(graph.input))
     if text is None:
         raise InputInvalid(f"{takes}; give it after the graph's name")
     if graph.input is Any or str in arms(graph.input):
@@ -244,8 +271,9 @@ def _fields(
     """The fields of a model: what the text is read as, and those that were set."""
     fields = _settings(graph, model, settings)
     if text is not None and _looks_like_object(text):
-        return {**_object(graph, text), **fields}
-    takes = f"graph {graph.name!r} takes {model.__name__}"
+        written = _object(graph, text)
+        return written | fields
+    takes = _takes(graph, model.__name__)
     if text is not None:
         name = _text_field(model, fields)
         if name is None:
@@ -253,16 +281,21 @@ def _fields(
         fields[name] = text
     missing = [name for name in _required(model) if name not in fields]
     if missing:
-        raise InputInvalid(f"{takes} and lacks {', '.join(missing)}; give it as JSON: {_example(model)}")
+        listed = ", ".join(missing)
+        raise InputInvalid(f"{takes} and lacks {listed}; give it as JSON: {_example(model)}")
     return fields
 
 
 def _settings(graph: RunnableGraph, model: type[BaseModel], settings: Mapping[str, str]) -> dict[str, object]:
+    fields = model.model_fields
     for name in settings:
-        if name not in model.model_fields:
-            have = ", ".join(model.model_fields)
+        if name not in fields:
+            have = ", ".join(fields)
             raise InputInvalid(f"{model.__name__} has no field {name!r}; graph {graph.name!r} takes: {have}")
-    return {name: _value(name, value, model) for name, value in settings.items()}
+    values: dict[str, object] = {}
+    for name, value in settings.items():
+        values[name] = _value(name, value, model)
+    return values
 
 
 def _object(graph: RunnableGraph, text: str) -> dict[str, Any]:
@@ -275,7 +308,8 @@ def _object(graph: RunnableGraph, text: str) -> dict[str, Any]:
 
 def _value(name: str, value: str, model: type[BaseModel]) -> object:
     """The value of one field: text as it is, a list or an object as JSON unless the field takes text."""
-    takes_text = str in arms(model.model_fields[name].annotation)
+    field = model.model_fields[name]
+    takes_text = str in arms(field.annotation)
     if takes_text or not value.startswith(("[", "{")):
         return value
     try:
@@ -290,9 +324,15 @@ def _required(model: type[BaseModel]) -> list[str]:
 
 def _text_field(model: type[BaseModel], given: Mapping[str, object]) -> str | None:
     """The field that plain text goes to: the only required text field, else the first text field."""
-    left = {name: field for name, field in model.model_fields.items() if name not in given}
-    texts = [name for name, field in left.items() if field.annotation is str]
-    required = [name for name, field in left.items() if field.is_required()]
+    texts: list[str] = []
+    required: list[str] = []
+    for name, field in model.model_fields.items():
+        if name in given:
+            continue
+        if field.annotation is str:
+            texts.append(name)
+        if field.is_required():
+            required.append(name)
     if not required:  # all have defaults: the first text is what somebody would say
         return texts[0] if texts else None
     # With two fields missing, the text alone would not make the message, and might be meant for either.

@@ -16,7 +16,9 @@ def read_regular(path: str | Path, largest: int | None = None) -> str:
     """
     file = Path(path)
     try:
-        kind = _irregular(file.stat().st_mode)
+        state = file.stat()
+        # Looked at before it is opened: a pipe would wait for whoever writes into it.
+        kind = _irregular(state.st_mode)
         content = b"" if kind else _read(file, largest)
     except FileNotFoundError:
         raise FileUnreadable(f"there is no file {file}") from None
@@ -42,4 +44,6 @@ def _irregular(mode: int) -> str:
 def _read(file: Path, largest: int | None) -> bytes:
     """The content, or one byte more than is allowed, which tells that it is too large."""
     with file.open("rb") as opened:
-        return opened.read(-1 if largest is None else largest + 1)
+        if largest is None:
+            return opened.read()
+        return opened.read(largest + 1)

@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import log
+from math import hypot, log
 
 from graphflow.errors import ScriptError
 from graphflow.messages.message import to_text
@@ -67,7 +67,8 @@ def both(*replies: Scripted) -> Scripted:
 def weighs(**labels: float) -> Scripted:
     """A reply to a router, with the probability of each label: `weighs(billing=0.7, support=0.3)`."""
     best = max(labels, key=labels.__getitem__)
-    return Scripted(text=to_text({"label": best}), likely=tuple(labels.items()))
+    text = to_text({"label": best})
+    return Scripted(text=text, likely=tuple(labels.items()))
 
 
 def fails(error: BaseException, *, when: str | None = None) -> Scripted:
@@ -112,8 +113,9 @@ class ScriptedModel:
             raise reply.error
         for piece in _pieces(reply.text):
             yield TextDelta(piece)
+        number = len(self.requests)
         for index, (name, arguments) in enumerate(reply.calls):
-            call_id = f"call_{len(self.requests)}_{index}"
+            call_id = f"call_{number}_{index}"
             yield CallDelta(index, id=call_id, name=name)
             # In two pieces, as providers send them: whoever reads only the first is found out.
             half = len(arguments) // 2
@@ -122,7 +124,10 @@ class ScriptedModel:
         if reply.likely:
             yield LogprobsDelta(_places(reply.text, reply.likely))
         yield UsageDelta(*self.tokens, self.usd)
-        yield Finished("tool_calls" if reply.calls else "stop")
+        if reply.calls:
+            yield Finished("tool_calls")
+        else:
+            yield Finished("stop")
 
     def _next(self, request: Request) -> Scripted:
         # The first that fits, not the next: parallel agents ask in any order.
@@ -131,9 +136,11 @@ class ScriptedModel:
             if reply.when is None or reply.when in last:
                 self.left.remove(reply)
                 return reply
+        number = len(self.requests)
+        end = last[-200:]
         left = self._shown_left() or "nothing"
         raise ScriptError(
-            f"request {len(self.requests)} has no reply in the script; it ends with {last[-200:]!r}; left in the script: {left}"
+            f"request {number} has no reply in the script; it ends with {end!r}; left in the script: {left}"
         )
 
     def _shown_left(self) -> str:
@@ -141,11 +148,14 @@ class ScriptedModel:
 
     def done(self) -> None:
         """Fails if part of the script was never asked for."""
-        if self.left:
-            raise ScriptError(f"{len(self.left)} scripted replies were never asked for: {self._shown_left()}")
+        count = len(self.left)
+        if count:
+            raise ScriptError(f"{count} scripted replies were never asked for: {self._shown_left()}")
 
     def __repr__(self) -> str:
-        return f"<scripted model: {len(self.requests)} asked, {len(self.left)} left>"
+        asked = len(self.requests)
+        left = len(self.left)
+        return f"<scripted model: {asked} asked, {left} left>"
 
 
 def _scripted(reply: object) -> Scripted:
@@ -171,10 +181,14 @@ def _places(text: str, likely: Sequence[tuple[str, float]]) -> tuple[Likely, ...
     """The tokens of `{"label":"..."}`: what is sure, the label with its rivals, and the rest."""
     best, _ = max(likely, key=lambda pair: pair[1])
     head, tail = text.rsplit(best, 1)
-    rivals = tuple((label, log(probability)) for label, probability in likely)
+    rivals: list[tuple[str, float]] = []
+    for label, probability in likely:
+        rivals.append((label, log(probability)))
+    # Logarithms: 0.0 is what is sure.
     before = Likely(head, ((head, 0.0),))
+    choice = Likely(best, tuple(rivals))
     after = Likely(tail, ((tail, 0.0),))
-    return before, Likely(best, rivals), after
+    return before, choice, after
 
 
 def _shown(reply: Scripted) -> str:
@@ -218,6 +232,7 @@ class FakeEmbedder:
         # Each word falls on one of the axes; by a digest, as Python's own hashes differ from run to run.
         for word in self.words(text):
             digest = hashlib.sha256(word.encode()).digest()
-            vector[digest[0] % self.size] += 1.0
-        length = sum(value * value for value in vector) ** 0.5 or 1.0
+            axis = digest[0] % self.size
+            vector[axis] += 1.0
+        length = hypot(*vector) or 1.0  # a text without words stays at the origin
         return [value / length for value in vector]

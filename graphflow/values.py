@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from math import isnan
 from types import GenericAlias, UnionType
-from typing import Any, NamedTuple, NewType, TypeVar, get_origin
+from typing import Any, NamedTuple, NewType, TypeGuard, TypeVar, get_origin
 
 from graphflow.errors import DeclarationError
 
@@ -28,7 +28,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_list(value: object) -> bool:
+def _is_list(value: object) -> TypeGuard[Collection[object]]:
     return isinstance(value, Collection) and not isinstance(value, _NO_LISTS)
 
 
@@ -37,7 +37,7 @@ _NO_LISTS = (str, bytes, bytearray, Mapping, type)
 
 
 def _are_texts(value: object) -> bool:
-    return _is_list(value) and all(map(_is_text, value))  # type: ignore[call-overload]  # a list, as it says
+    return _is_list(value) and all(map(_is_text, value))
 
 
 def _is_whole(value: object) -> bool:
@@ -45,7 +45,9 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and not isnan(value))
+    if isinstance(value, float):
+        return not isnan(value)
+    return _is_whole(value)
 
 
 def _is_path(value: object) -> bool:
@@ -54,23 +56,39 @@ def _is_path(value: object) -> bool:
 
 def _is_type(value: object) -> bool:
     """Whether a value can be an annotation of a message."""
-    if value is Any or isinstance(value, (type, UnionType, GenericAlias, NewType, TypeVar)):
+    if value is Any or isinstance(value, _TYPES):
         return True
     if get_origin(value) is not None:
         return True
+    # By name: the class of `type X = ...` is not there before Python 3.12, that of `Any` and its kin is private.
     return type(value).__name__ in ("TypeAliasType", "_SpecialForm")
 
 
-def _is_by_name(value: object) -> bool:
+_TYPES = (type, UnionType, GenericAlias, NewType, TypeVar)
+
+
+def _is_by_name(value: object) -> TypeGuard[Mapping[str, object]]:
     return isinstance(value, Mapping) and all(map(_is_text, value))
 
 
 def _are_texts_by_name(value: object) -> bool:
-    return isinstance(value, Mapping) and _is_by_name(value) and all(map(_is_text, value.values()))
+    return _is_by_name(value) and all(map(_is_text, value.values()))
 
 
 def _are_lists_by_name(value: object) -> bool:
-    return isinstance(value, Mapping) and _is_by_name(value) and all(map(_are_texts, value.values()))
+    return _is_by_name(value) and all(map(_are_texts, value.values()))
+
+
+def _is_text_or_texts(value: object) -> bool:
+    return _is_text(value) or _are_texts(value)
+
+
+def _is_place(value: object) -> bool:
+    return _is_text(value) or _is_list(value)
+
+
+def _are_labels(value: object) -> bool:
+    return _are_texts(value) or _are_texts_by_name(value)
 
 
 def _is_pair(value: object) -> bool:
@@ -78,7 +96,7 @@ def _is_pair(value: object) -> bool:
 
 
 def _are_pairs(value: object) -> bool:
-    return _is_list(value) and all(map(_is_pair, value))  # type: ignore[call-overload]  # a list, as it says
+    return _is_list(value) and all(map(_is_pair, value))
 
 
 def _is_error_class(value: object) -> bool:
@@ -95,7 +113,9 @@ def _instead_of_rule(value: object) -> str:
         return "a model is given as model=..."
     if isinstance(value, Mapping):
         return _instead_of_mapping(value)
-    return "labels are given as labels=[...]" if _is_list(value) else ""
+    if _is_list(value):
+        return "labels are given as labels=[...]"
+    return ""
 
 
 def _instead_of_mapping(value: Mapping[object, object]) -> str:
@@ -127,14 +147,11 @@ TRUTH = ValueKind("True or False", lambda value: isinstance(value, bool))
 PATH = ValueKind("a path", _is_path)
 TYPE = ValueKind("a type", _is_type, _instead_of_type)
 TEXTS = ValueKind("a list of texts", _are_texts)
-TEXT_OR_TEXTS = ValueKind("a text, or a list of texts", lambda value: _is_text(value) or _are_texts(value))
-PLACE = ValueKind("an address, or a command as a list of texts", lambda value: _is_text(value) or _is_list(value))
+TEXT_OR_TEXTS = ValueKind("a text, or a list of texts", _is_text_or_texts)
+PLACE = ValueKind("an address, or a command as a list of texts", _is_place)
 BY_NAME = ValueKind("a mapping by name", _is_by_name)
 TEXTS_BY_NAME = ValueKind("a mapping of texts", _are_texts_by_name)
-LABELS = ValueKind(
-    "a list of labels, or a mapping of a description to each",
-    lambda value: _are_texts(value) or _are_texts_by_name(value),
-)
+LABELS = ValueKind("a list of labels, or a mapping of a description to each", _are_labels)
 RULE = ValueKind("a function of the message", callable, _instead_of_rule)
 EXAMPLES = ValueKind("a list of pairs (message, answer)", _are_pairs)
 EXAMPLES_BY_LABEL = ValueKind("a mapping of a list of texts to each label", _are_lists_by_name)
@@ -185,6 +202,9 @@ OF_KIND: Mapping[str, Mapping[str, ValueKind]] = {
 HIDDEN = ("token", "headers", "env")
 """What may hold a secret is not shown."""
 
+MAX_SHOWN = 120
+"""Characters of a wrong value that are shown."""
+
 
 def check_values(whose: str, kind: str, given: Iterable[tuple[str, object]]) -> None:
     """Refuses values of the wrong kind. None is left to whoever has the option.
@@ -197,18 +217,23 @@ def check_values(whose: str, kind: str, given: Iterable[tuple[str, object]]) -> 
         shape = own.get(name) or SHAPES.get(name)
         if shape is None or value is None or shape.fits(value):
             continue
-        # A wrong value of `token` is a token all the same.
-        shown = type(value).__name__ if name in HIDDEN else _shown(value)
+        shown = _shown(name, value)
         advice = f"give {shape.words}"
-        if shape.meant is not None:
-            meant = shape.meant(value)
-            advice += f" ({meant})" if meant else ""
+        meant = shape.meant(value) if shape.meant is not None else ""
+        if meant:
+            advice += f" ({meant})"
         raise DeclarationError(f"{whose}: {name}={shown}; {advice}")
 
 
-def _shown(value: object) -> str:
+def _shown(name: str, value: object) -> str:
+    """What an error shows of the value of a keyword."""
+    kind = type(value).__name__
+    if name in HIDDEN:  # a wrong value of `token` is a token all the same
+        return kind
     try:
         shown = repr(value)
-    except Exception:
-        return f"<{type(value).__name__} without a repr>"
-    return shown if len(shown) <= 120 else f"{shown[:117]}..."
+    except Exception:  # of a class of the user's
+        return f"<{kind} without a repr>"
+    if len(shown) <= MAX_SHOWN:
+        return shown
+    return f"{shown[: MAX_SHOWN - 3]}..."

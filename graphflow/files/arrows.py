@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+from functools import partial
 from typing import Any
 
 from graphflow.declaration.arrows import END, START, connect
@@ -45,7 +46,9 @@ class ArrowReader:
             return []
         paths = []
         for number, text in enumerate(arrows):
-            paths.append(self.problems.attempt(lambda number=number, text=text: self._path(number, text)))  # type: ignore[misc]
+            read = partial(self._path, number, text)
+            path = self.problems.attempt(read)
+            paths.append(path)
         return paths
 
     def _path(self, number: int, text: object) -> Part:

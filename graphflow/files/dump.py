@@ -39,8 +39,11 @@ def dump_graph(graph: AnyGraph) -> str:
     declared |= options_of(graph)
     declared["nodes"] = specs_of(graph)
     # The edges that a call or a hand-over implies come back by themselves.
-    edges = [declaration.edge for declaration in graph.edges if not graph.is_implied(declaration)]
-    declared["edges"] = [_arrow(edge) for edge in edges]
+    arrows: list[str] = []
+    for declaration in graph.edges:
+        if not graph.is_implied(declaration):
+            arrows.append(_arrow(declaration.edge))
+    declared["edges"] = arrows
     # Last, and over everything: a secret may stand in a prompt or a description.
     refuse_secrets(graph.name, declared)
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=10_000)
@@ -56,7 +59,8 @@ def _arrow(edge: Edge) -> str:
     target = _quoted(edge.target.name)
     if edge.port:
         target += f".into({edge.port!r})"
-    return f"{_origin(edge.origin)} >> {target}"
+    origin = _origin(edge.origin)
+    return f"{origin} >> {target}"
 
 
 def _origin(origin: Origin) -> str:

@@ -24,6 +24,8 @@ MAX_COPIES = 20_000
 """Values that aliases may add to those that are written."""
 MAX_DIGITS = 4_300
 """Digits of a whole number; Python itself reads no more."""
+_BASES = {"0o": 8, "0x": 16}
+"""By how a whole number begins."""
 
 
 def read_text(path: str | Path, max_bytes: int = MAX_BYTES) -> str:
@@ -86,7 +88,8 @@ def parse(text: str, where: str) -> tuple[Any, Marks]:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        mark = error.problem_mark
+        line = mark.line + 1 if mark else 1
         raise FileUnreadable(f"{where}:{line} is not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
@@ -130,7 +133,8 @@ def _sizes(root: yaml.Node) -> dict[int, int]:
         children = _children(node)
         uncounted = [child for child in children if id(child) not in sizes]
         if not uncounted:
-            sizes[key] = 1 + sum(sizes[id(child)] for child in children)
+            below = [sizes[id(child)] for child in children]
+            sizes[key] = 1 + sum(below)
             above.discard(key)
             stack.pop()
             continue
@@ -163,7 +167,8 @@ class Loader(yaml.SafeLoader):
                 _refuse(key_node, "a key must be a word, not a list or mapping")
             key = self.construct_object(key_node, deep=True)  # 1: and 0x1: are the same key
             if key in made:
-                _refuse(key_node, f"the key {str(key)[:100]!r} is given twice")
+                beginning = str(key)[:100]
+                _refuse(key_node, f"the key {beginning!r} is given twice")
             made[key] = self.construct_object(value_node, deep=True)
         return made
 
@@ -182,20 +187,23 @@ class Loader(yaml.SafeLoader):
     def construct_whole(self, node: yaml.ScalarNode) -> int:
         """A whole number: decimal whatever it begins with, or with 0o or 0x."""
         text = str(self.construct_scalar(node))
-        base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+        beginning = text[:40]
+        base = _BASES.get(text[:2], 10)
         digits = text if base == 10 else text[2:]
         if len(digits) > MAX_DIGITS:
-            _refuse(node, f"{text[:40]!r}... has more than {MAX_DIGITS} digits")
+            _refuse(node, f"{beginning!r}... has more than {MAX_DIGITS} digits")
         try:
             return int(digits, base)
         except ValueError:
-            _refuse(node, f"{text[:40]!r} is not a whole number")
+            _refuse(node, f"{beginning!r} is not a whole number")
 
     def construct_real(self, node: yaml.ScalarNode) -> float:
         """A number with a point or an exponent, `.inf` or `.nan`."""
         text = str(self.construct_scalar(node)).lower()
+        if text.endswith((".inf", ".nan")):
+            text = text.replace(".", "")  # Python writes them without the point
         try:
-            return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+            return float(text)
         except ValueError:
             _refuse(node, f"{text[:40]!r} is not a number")
 

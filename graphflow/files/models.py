@@ -45,12 +45,12 @@ class ModelReader:
             )
         self._refuse_secrets(given)
         name = given["name"]
-        options = {key: value for key, value in given.items() if key != "name"}
+        options = _without(given, "name")
         return self._declared(given, name, lambda: open_model(name, **_with_objects(options)))
 
     def _failover(self, given: Declaration) -> Model:
         members: list[Any] = [self.read(member) for member in given["failover"]]
-        options = {key: value for key, value in given.items() if key != "failover"}
+        options = _without(given, "failover")
         name = f"failover of {len(members)}"
         return self._declared(given, name, lambda: Failover(*members, **options))
 
@@ -87,6 +87,12 @@ def _is_failover(given: Declaration) -> bool:
     if not isinstance(members, list):
         return False
     return all(members) and set(given) <= _FAILOVER_KEYS
+
+
+def _without(given: Declaration, key: str) -> Declaration:
+    others = dict(given)
+    del others[key]
+    return others
 
 
 def _with_objects(options: Declaration) -> Declaration:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class NodeReader:
         """Makes every node that can be made, and reports why the others cannot."""
         for name in self.entries:
             if isinstance(name, str):
-                self.problems.attempt(lambda name=name: self.make(name))  # type: ignore[misc]
+                self.problems.attempt(partial(self.make, name))
 
     def find(self, name: str) -> AnyNode | None:
         """The node of that name, if there is one.
@@ -106,20 +107,23 @@ class NodeReader:
         """
         if name in self._failed:
             raise AlreadyReported(name)
-        if name not in self.nodes:
-            self._in_progress.append(name)
-            try:
-                # A node that another one names stands elsewhere in the file.
-                with self.problems.at("nodes", name):
-                    self.nodes[name] = self._node(name, self.entries[name])
-            except (FileUnreadable, AlreadyReported) as error:
-                self._failed.add(name)
-                if isinstance(error, FileUnreadable):
-                    self.problems.report(error)
-                raise AlreadyReported(name) from error
-            finally:
-                self._in_progress.remove(name)
-        return self.nodes[name]
+        if name in self.nodes:
+            return self.nodes[name]
+        entry = self.entries[name]
+        self._in_progress.append(name)
+        try:
+            # A node that another one names stands elsewhere in the file.
+            with self.problems.at("nodes", name):
+                node = self._node(name, entry)
+        except (FileUnreadable, AlreadyReported) as error:
+            self._failed.add(name)
+            if isinstance(error, FileUnreadable):
+                self.problems.report(error)
+            raise AlreadyReported(name) from error
+        finally:
+            self._in_progress.remove(name)
+        self.nodes[name] = node
+        return node
 
     def _node(self, name: str, entry: Any) -> AnyNode:
         """The node that an entry declares. Its keys and the kinds of its values were checked before."""
@@ -128,17 +132,22 @@ class NodeReader:
         options = {key: value for key, value in entry.items() if value is not None}
         kind = options.pop("kind")
         self.options.read(options)
-        node = self._kinds[kind](name, options)
+        make = self._kinds[kind]
+        node = make(name, options)
         # Errors about the node name its line in the file, not the line here that makes it.
         line = self.problems.line()
-        node.__dict__["where"] = None if line is None else (self.problems.where, line)
+        where = None if line is None else (self.problems.where, line)
+        node.__dict__["where"] = where
         return node
 
     def _imported(self, name: str, text: str) -> AnyNode:
         if ":" not in text:
-            raise self.problems.error(f"node {name!r} is {text!r}; it must be 'module:name' or a mapping with a kind")
+            problem = f"node {name!r} is {text!r}; it must be 'module:name' or a mapping with a kind"
+            raise self.problems.error(problem)
         node = self.names.node(text)
-        return node if node.name == name else node.named(name)
+        if node.name == name:
+            return node
+        return node.named(name)
 
     def _callee(self, given: object) -> AnyNode | str:
         """What an agent may call.
@@ -171,11 +180,13 @@ class NodeReader:
     def _agent(self, name: str, options: Options) -> AnyNode:
         for key in ("tools", "sub_agents", "mcp"):
             options[key] = self._callees(options.get(key, []))
-        options["handoffs"] = [self._handoff(name, each) for each in options.get("handoffs", ())]
+        handoffs = options.get("handoffs", ())
+        options["handoffs"] = [self._handoff(name, each) for each in handoffs]
         if "examples" in options:
             options["examples"] = [tuple(pair) for pair in options["examples"]]
         if "prompt_file" in options:
-            file = (self.folder / options["prompt_file"]).resolve()
+            place = self.folder / options["prompt_file"]
+            file = place.resolve()
             read_text(file)  # here, so that a missing file or a pipe is reported with the line that names it
             options["prompt_file"] = str(file)
         agent: AnyNode = Agent(name, **options)
@@ -183,7 +194,9 @@ class NodeReader:
 
     def _handoff(self, name: str, given: object) -> Handoff:
         """A name, or a mapping with `target`, `conversation`, `description` and `laps`."""
-        entry: Options = dict(given) if isinstance(given, Mapping) else {"target": given}
+        entry: Options = {"target": given}
+        if isinstance(given, Mapping):
+            entry = dict(given)
         if "target" not in entry:
             raise self.problems.error(f"a hand-over of {name!r} has no target", "handoffs")
         entry["target"] = self._callee(entry["target"])
@@ -194,7 +207,8 @@ class NodeReader:
             with self.problems.within("guards"):
                 options["guards"] = self._guards(options["guards"])
         # Stages stand on no arrow, so nobody else makes them.
-        options["cascade"] = [self._stage(name, each) for each in options.get("cascade", ())]
+        stages = options.get("cascade", ())
+        options["cascade"] = [self._stage(name, each) for each in stages]
         rule = None
         if "rule" in options:
             rule = self.names.function(options.pop("rule"), "the rule")
@@ -202,7 +216,11 @@ class NodeReader:
         return router
 
     def _guards(self, given: Mapping[str, str]) -> dict[str, Callable[..., Any]]:
-        return {label: self.names.function(text, f"the guard of {label!r}") for label, text in given.items()}
+        guards: dict[str, Callable[..., Any]] = {}
+        for label, text in given.items():
+            role = f"the guard of {label!r}"
+            guards[label] = self.names.function(text, role)
+        return guards
 
     def _stage(self, name: str, given: object) -> AnyNode:
         stage = self._other(str(given))
@@ -230,8 +248,9 @@ class NodeReader:
         if "runner" in options:
             options["runner"] = self._callee(options["runner"])
         # Relative to the file, not to the folder that the program runs in.
-        paths = [str((self.folder / folder).resolve()) for folder in folders]
-        return Skills(*paths, name=name, **options)
+        paths = [self.folder / folder for folder in folders]
+        whole = [str(path.resolve()) for path in paths]
+        return Skills(*whole, name=name, **options)
 
     def _mcp(self, name: str, options: Options) -> AnyNode:
         command = options.pop("command", None)

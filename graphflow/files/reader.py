@@ -43,6 +43,9 @@ from graphflow.proofs.proven import AnyGraph
 
 G = TypeVar("G", bound=AnyGraph)
 
+_PARTS = ("graph", "nodes", "edges")
+"""The keys that are not options."""
+
 
 def load_graph(path: str | Path, make: Callable[..., G], root: str | Path | None = None) -> G:
     """The graph that a YAML file declares. Its modules are those of its project, or stand beside it.
@@ -57,14 +60,19 @@ def load_graph(path: str | Path, make: Callable[..., G], root: str | Path | None
         GraphError: the graph is unsound.
     """
     file = Path(path)
-    declared, marks = parse(read_text(file), str(file))
-    modules = ProjectModules.of(file, None if root is None else Path(root))
-    return GraphReader(declared, str(file), marks, modules).graph(make)
+    where = str(file)
+    declared, marks = parse(read_text(file), where)
+    project = None if root is None else Path(root)
+    modules = ProjectModules.of(file, project)
+    reader = GraphReader(declared, where, marks, modules)
+    return reader.graph(make)
 
 
 def read_graph(declared: object, make: Callable[..., G], *, where: str = "graph") -> G:
     """The graph that plain data declares (what a YAML file holds), in the project of the working directory."""
-    return GraphReader(declared, where, Marks(), ProjectModules.of(None)).graph(make)
+    modules = ProjectModules.of(None)
+    reader = GraphReader(declared, where, Marks(), modules)
+    return reader.graph(make)
 
 
 class GraphReader:
@@ -106,9 +114,13 @@ class GraphReader:
 
     def _options(self) -> dict[str, Any]:
         """The options of the graph itself."""
-        given = {key: value for key, value in self.declared.items() if value is not None}
-        keys = graph_shape("").keys.keys() - {"graph", "nodes", "edges"}
-        return {key: given[key] for key in keys & given.keys()}
+        shape = graph_shape("")
+        options: dict[str, Any] = {}
+        for key, value in self.declared.items():
+            is_option = key in shape.keys and key not in _PARTS
+            if is_option and value is not None:
+                options[key] = value
+        return options
 
     def _made(self, make: Callable[..., G], paths: list[Any], options: dict[str, Any]) -> G:
         name = self.declared.get("graph", "")
@@ -122,8 +134,9 @@ class GraphReader:
             raise
         except GraphflowError as error:
             raise self.problems.error(error_text(error)) from error
-        except Exception as error:
-            raise self.problems.error(f"{type(error).__name__}: {error}") from error
+        except Exception as error:  # of the options' own classes, or of a type that a file names
+            name = type(error).__name__
+            raise self.problems.error(f"{name}: {error}") from error
 
     def _check(self) -> None:
         """Reports keys and values that cannot be, and gives up the nodes that have them."""

@@ -42,7 +42,8 @@ def specs_of(graph: AnyGraph) -> Spec:
             continue
         spec = declared[node.name] = _spec(node)
         if isinstance(spec, dict):
-            todo += [other for other in _nodes_beside(node) if _has_entry(other)]
+            beside = _nodes_beside(node)
+            todo += filter(_has_entry, beside)
     return declared
 
 
@@ -107,8 +108,8 @@ def _options(node: AnyNode) -> Spec:
     options = options_of(node)
     if not isinstance(node, SubAgent) or node.target.enters != "always":
         return options
-    # A policy is never inherited: it says what the caller of the graph may do.
-    inherited = {**options_of(node.target), "policy": None}
+    inherited = options_of(node.target)
+    inherited["policy"] = None  # never inherited: it says what the caller of the graph may do
     return {key: value for key, value in options.items() if value != inherited.get(key)}
 
 
@@ -156,8 +157,12 @@ def _policy(name: str, policy: Policy) -> Spec:
 
 def limits_of(limits: Limits) -> Spec:
     """The limits that are set."""
-    values = {key: getattr(limits, key) for key in Limits.__dataclass_fields__}
-    return {key: value for key, value in values.items() if value is not None}
+    spec: Spec = {}
+    for key in Limits.__dataclass_fields__:
+        value = getattr(limits, key)
+        if value is not None:
+            spec[key] = value
+    return spec
 
 
 def _changed(node: AnyNode, *defaults: tuple[str, object]) -> Spec:
@@ -180,20 +185,25 @@ def _agent(agent: Agent[Any, Any]) -> Spec:
     spec: Spec = {}
     if agent.model is not None:
         spec["model"] = model_of(agent.name, agent.model)
-    if agent.ports[0].type is not Any:
-        spec["input"] = type_text(agent.ports[0].type)
+    takes = agent.ports[0].type
+    if takes is not Any:
+        spec["input"] = type_text(takes)
     if agent.output is not str:
         spec["output"] = type_text(agent.output)
     spec |= _prompts(agent) | _tools(agent)
     if agent.handoffs:
         spec["handoffs"] = [_handoff(handoff) for handoff in agent.handoffs]
     if agent.examples:
-        spec["examples"] = [[to_json_value(message), to_json_value(answer)] for message, answer in agent.examples]
+        spec["examples"] = [_example(*pair) for pair in agent.examples]
     spec |= _changed(agent, ("description", ""), ("repairs", 2))
     spec |= _changed(agent, ("max_turns", TURNS), ("max_parallel_calls", PARALLEL_CALLS))
     for key, value in agent.settings.stated.items():
         spec[key] = list(value) if isinstance(value, tuple) else value
     return spec
+
+
+def _example(message: object, answer: object) -> list[object]:
+    return [to_json_value(message), to_json_value(answer)]
 
 
 def _prompts(agent: Agent[Any, Any]) -> Spec:
@@ -221,8 +231,11 @@ def _tools(agent: Agent[Any, Any]) -> Spec:
 
 def _handoff(handoff: Handoff) -> Spec | str:
     # By name, whatever brought the target: it is a node of the graph.
-    options = {key: getattr(handoff, key) for key in ("conversation", "description", "laps")}
-    changed = {key: value for key, value in options.items() if value}
+    changed: Spec = {}
+    for key in ("conversation", "description", "laps"):
+        value = getattr(handoff, key)
+        if value:
+            changed[key] = value
     if not changed:
         return handoff.name
     return {"target": handoff.name, **changed}
@@ -245,6 +258,7 @@ def _sub_agent(node: SubAgent[Any, Any]) -> Spec:
     return spec
 
 
+_TOOL_DEFAULTS = (("description", ""), ("output_limit", OUTPUT_LIMIT))
 _CODE_LIMITS = ("memory_mib", "seconds", "printed_limit", "max_calls", "recursion")
 
 
@@ -254,19 +268,20 @@ def _code(node: Code) -> Spec:
     if calls:
         spec["calls"] = calls
     defaults = [(key, _default(Code, key)) for key in _CODE_LIMITS]
-    return spec | _changed(node, *defaults, ("description", ""), ("output_limit", OUTPUT_LIMIT))
+    return spec | _changed(node, *defaults, *_TOOL_DEFAULTS)
 
 
 @cache
 def _default(kind: type[AnyNode], option: str) -> object:
-    return inspect.signature(kind.__init__).parameters[option].default
+    signature = inspect.signature(kind.__init__)
+    return signature.parameters[option].default
 
 
 def _skills(node: Skills) -> Spec:
     spec: Spec = {"folders": list(node.folders)}
     if node.calls:
         spec["runner"] = _name_of(node.calls[0])
-    return spec | _changed(node, ("description", ""), ("output_limit", OUTPUT_LIMIT))
+    return spec | _changed(node, *_TOOL_DEFAULTS)
 
 
 _MCP_DEFAULTS = (
@@ -292,8 +307,11 @@ def _mcp(node: MCP) -> Spec:
     headers = dict(node.__dict__["_headers"])
     if env:
         # A variable may be written out (LANG=C); one that is a secret must name another (KEY=$KEY).
-        secrets = {key: value for key, value in env.items() if names_secret(key) or looks_secret(value)}
-        spec["env"] = {**env, **without_secrets(node.name, secrets)}
+        secrets: dict[str, str] = {}
+        for key, value in env.items():
+            if names_secret(key) or looks_secret(value):
+                secrets[key] = value
+        spec["env"] = env | without_secrets(node.name, secrets)
     if headers:
         spec["headers"] = without_secrets(node.name, headers)
     if node.include is not None:
@@ -319,10 +337,11 @@ def _router(router: Router[Any, Any]) -> Spec:
             f"{router.name!r} has an embedder object, which a file cannot name; give it as 'provider:model'"
         )
     spec = _choice(router)
+    takes = router.ports[0].type
     if router.examples:
         spec["examples"] = {label: list(texts) for label, texts in router.examples.items()}
-    if router.ports[0].type is not Any:
-        spec["input"] = type_text(router.ports[0].type)
+    if takes is not Any:
+        spec["input"] = type_text(takes)
     spec |= _changed(router, *_ROUTER_DEFAULTS)
     if router.otherwise_label is not None:
         spec["otherwise"] = router.otherwise_label

@@ -122,12 +122,21 @@ TEXTS = ListOf(TEXT)
 def one_of(words: Iterable[str]) -> Plain:
     """One of these words."""
     known = tuple(words)
-    return Plain(f"one of {', '.join(known)}", lambda value: isinstance(value, str) and value in known)
+    listed = ", ".join(known)
+
+    def fits(value: object) -> bool:
+        return isinstance(value, str) and value in known
+
+    return Plain(f"one of {listed}", fits)
 
 
 def maybe(shape: Plain) -> Plain:
     """The same, or nothing (`null`), as if the key were left out."""
-    return Plain(shape.words, lambda value: value is None or shape.fits(value))
+
+    def fits(value: object) -> bool:
+        return value is None or shape.fits(value)
+
+    return Plain(shape.words, fits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +180,8 @@ class Checker:
         self.problems.append((path, problem))
 
     def _wrong(self, value: object, subject: Subject, allowed: str) -> None:
-        self.note(subject.path, f"{subject.name} is {shown(value)}; it must be {allowed}")
+        problem = f"{subject.name} is {shown(value)}; it must be {allowed}"
+        self.note(subject.path, problem)
 
     def _plain(self, value: object, shape: Plain, subject: Subject) -> None:
         if not shape.fits(value):
@@ -185,8 +195,9 @@ class Checker:
             else:
                 self._wrong(value, subject, "a list, [a, b]")
             return
-        for number, item in enumerate(value):
-            part = subject.part(number, f"item {number + 1} of {subject.name}")
+        for index, item in enumerate(value):
+            number = index + 1  # people count from one
+            part = subject.part(index, f"item {number} of {subject.name}")
             self.check(item, shape.item, part)
 
     def _mapping(self, value: object, shape: MappingOf, subject: Subject) -> None:
@@ -204,16 +215,19 @@ class Checker:
     def _keys(self, value: object, shape: Keys, subject: Subject) -> None:
         what = shape.what
         if not isinstance(value, Mapping):
-            self.note(subject.path, f"{what} is declared by a mapping, not by {shown(value)}")
+            problem = f"{what} is declared by a mapping, not by {shown(value)}"
+            self.note(subject.path, problem)
             return
         for key, inner in value.items():
             part = subject.part(key, f"{key} of {what}")
             name = shape.renamed.get(key, key)
             if name not in shape.keys:
                 hint = nearest(key, shape.keys)
-                self.note(part.path, f"{what} has no {shown(key)}; {hint}")
+                problem = f"{what} has no {shown(key)}; {hint}"
+                self.note(part.path, problem)
             elif name != key and name in value:
-                self.note(part.path, f"{what} has {name} twice, the second time as {key}; leave {key} out")
+                problem = f"{what} has {name} twice, the second time as {key}; leave {key} out"
+                self.note(part.path, problem)
             else:
                 self.check(inner, shape.keys[name], part)
 
@@ -233,7 +247,8 @@ def _alternatives(shape: Either) -> str:
     if shape.listed is not None:
         words.append("a list")
     if isinstance(shape.mapping, Keys):
-        words.append(f"a mapping with {', '.join(shape.mapping.keys)}")
+        keys = ", ".join(shape.mapping.keys)
+        words.append(f"a mapping with {keys}")
     elif shape.mapping is not None:
         words.append("a mapping, {name: value}")
     return " or ".join(words)
@@ -244,7 +259,8 @@ def _hint(value: object, shape: Plain) -> str:
     # `version: 1.0` was meant as a text, and YAML reads it as a number.
     if shape not in (TEXT, WORD) or not isinstance(value, (int, float)):
         return ""
-    return f"; put it in quotes, '{str(value).lower()}'"
+    written = str(value).lower()  # True of Python is true of YAML
+    return f"; put it in quotes, '{written}'"
 
 
 def shown(value: object) -> str:
@@ -266,7 +282,8 @@ def nearest(key: object, known: Iterable[str]) -> str:
     words = list(known)
     meant = translated(str(key), words)
     if meant is None:
-        near = difflib.get_close_matches(str(key)[:MAX_SHOWN], words, n=1)
+        beginning = str(key)[:MAX_SHOWN]
+        near = difflib.get_close_matches(beginning, words, n=1)
         meant = near[0] if near else None
     if meant is None:
         return f"there is: {', '.join(words)}"

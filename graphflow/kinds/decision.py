@@ -123,9 +123,13 @@ def _read_label(text: str) -> dict[str, str]:
 def _instructions(criteria: Criteria) -> str:
     lines = ["Choose the label that fits the message best. The labels are:"]
     for label, description in criteria.labels.items():
-        lines.append(f"- {label}: {description}" if description else f"- {label}")
-    # The reason first: what is written before a choice can still change it.
-    form = '{"reason": ..., "label": ...}, the reason in a few words' if criteria.explain else '{"label": ...}'
+        line = f"- {label}"
+        if description:
+            line += f": {description}"
+        lines.append(line)
+    form = '{"label": ...}'
+    if criteria.explain:  # the reason first: what is written before a choice can still change it
+        form = '{"reason": ..., "label": ...}, the reason in a few words'
     lines.append(f"Answer with JSON: {form}")
     return "\n".join(lines)
 
@@ -147,11 +151,13 @@ async def _ask(criteria: Criteria, model: Model, turns: Sequence[Turn], ctx: Con
     top_logprobs = 0
     if criteria.probabilities:
         top_logprobs = min(TOP, getattr(model, "top_logprobs", 0))
+    # Probabilities of a sampled answer would be those of another.
+    temperature = 0 if top_logprobs else None
     request = Request(
         tuple(turns),
         _instructions(criteria),
         output_schema=_schema(criteria),
-        temperature=0 if top_logprobs else None,  # probabilities of a sampled answer would be those of another
+        temperature=temperature,
         top_logprobs=top_logprobs,
     )
     reply = await ask(model, request, ctx)
@@ -177,7 +183,8 @@ async def _calibrated(criteria: Criteria, model: Model, likely: list[float], ctx
     best = _best_of(scores)
     score = scores[best]
     rounded = _rounded(scores)  # for people and events; what is compared is not rounded
-    reason = f"model {model.name} finds {best!r} likeliest ({score:.2f}, calibrated)"
+    share = f"{score:.2f}, calibrated"
+    reason = f"model {model.name} finds {best!r} likeliest ({share})"
     if _falls_short(score, criteria):
         reason += f", and that is below {criteria.threshold:g}"
         return Decision(None, reason, rounded)
@@ -198,7 +205,9 @@ async def _bias(criteria: Criteria, model: Model, ctx: Context) -> list[float]:
         if probabilities is not None:
             known.append(probabilities)
     # Without any probability told there is no bias to divide out: all labels weigh the same.
-    bias = _mean(known) if known else [1.0] * len(labels)
+    bias = [1.0] * len(labels)
+    if known:
+        bias = _mean(known)
     if len(_biases) >= KEPT:
         oldest = next(iter(_biases))  # dicts keep the order in which keys came
         del _biases[oldest]
@@ -227,7 +236,9 @@ def label_probabilities(text: str, places: Sequence[Likely], labels: Sequence[st
         return None
     tokens = "".join(place.token for place in places)
     lead = max(0, tokens.find(text))  # a model may have put a fence before its answer, which the tokens still have
-    tally = _LabelTally(labels, tokens[:lead] + text[: named.end()])
+    fence = tokens[:lead]
+    before_label = text[: named.end()]
+    tally = _LabelTally(labels, fence + before_label)
     written = ""
     for place in places:
         after = written + place.token
@@ -259,7 +270,8 @@ class _LabelTally:
     def add(self, written: str, place: Likely) -> bool:
         """Counts one place; whether the answer's own token there leaves several labels open."""
         least = min((logprob for _, logprob in place.top), default=0.0)
-        self.floor = min(self.floor, self.weight * math.exp(least))
+        unseen = self.weight * math.exp(least)
+        self.floor = min(self.floor, unseen)
         onward = 0.0
         for token, logprob in place.top:
             probability = math.exp(logprob)
@@ -269,7 +281,8 @@ class _LabelTally:
                 continue
             # Several labels that begin alike share what nobody looked behind.
             for label in labels:
-                self.found[label] += self.weight * probability / len(labels)
+                share = probability / len(labels)
+                self.found[label] += self.weight * share
         self.weight *= onward
         return onward > 0
 
@@ -277,11 +290,12 @@ class _LabelTally:
         """The labels that what is written so far names, or may yet."""
         if len(written) <= self.start:
             return []
-        return [
-            label
-            for label, spelling in self.spellings.items()
-            if written.startswith(spelling) or spelling.startswith(written)
-        ]
+        labels: list[str] = []
+        for label, spelling in self.spellings.items():
+            is_named = written.startswith(spelling)
+            if is_named or spelling.startswith(written):
+                labels.append(label)
+        return labels
 
     def probabilities(self) -> list[float] | None:
         """What each label has; None if no label was found at all."""
@@ -304,7 +318,8 @@ async def by_similarity(criteria: Criteria, text: str) -> Decision:
     best = _best_of(scores)
     rounded = _rounded(scores)
     if _falls_short(scores[best], criteria):
-        reason = f"no label is as near as {criteria.threshold:g} (nearest: {best})"
+        threshold = f"{criteria.threshold:g}"
+        reason = f"no label is as near as {threshold} (nearest: {best})"
         return Decision(None, reason, rounded)
     reason = f"nearest to the examples of {best!r} ({embedder.name})"
     return Decision(best, reason, rounded)
@@ -318,14 +333,14 @@ async def _centres(
     embedder: Embedder, examples: Mapping[str, Sequence[str]], labels: Mapping[str, str]
 ) -> dict[str, Vector]:
     """For each label the normed mean of its examples' vectors and its description's."""
-    key = tuple((label, labels.get(label, ""), tuple(texts)) for label, texts in examples.items())
+    texts_of = _texts_by_label(examples, labels)
+    key = tuple(texts_of.items())
     known = _known.setdefault(embedder, {})
     if key in known:
         return known[key]
     centres: dict[str, Vector] = {}
-    for label, description, texts in key:
-        shown = [*texts, description] if description else texts
-        vectors = await embedder.embed(shown)
+    for label, texts in texts_of.items():
+        vectors = await embedder.embed(texts)
         # The mean of unit vectors is shorter than one: normed, its dot product with a unit vector is the cosine.
         mean = _mean(vectors)
         length = math.sqrt(_dot(mean, mean)) or 1.0
@@ -334,9 +349,22 @@ async def _centres(
     return centres
 
 
+def _texts_by_label(examples: Mapping[str, Sequence[str]], labels: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """What stands for each label: its examples, and its description if it has one."""
+    texts_of: dict[str, tuple[str, ...]] = {}
+    for label, texts in examples.items():
+        description = labels.get(label)
+        about = (description,) if description else ()
+        texts_of[label] = (*texts, *about)
+    return texts_of
+
+
 def _dot(one: Vector, other: Vector) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True))
+    pairs = zip(one, other, strict=True)
+    return sum(a * b for a, b in pairs)
 
 
 def _mean(vectors: Sequence[Vector]) -> Vector:
-    return [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
+    count = len(vectors)
+    columns = zip(*vectors, strict=True)
+    return [sum(column) / count for column in columns]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ALWAYS = frozenset({"message", "deps", "ctx"})
 CONTEXT_FIELDS = frozenset({"depth", "path", "session"})
+PLAIN_TEXT = frozenset({"text"})
+"""What a message without fields brings into a template."""
 
 
 @lru_cache(maxsize=1)
@@ -113,10 +115,8 @@ class Prompt(Displayed):
         problems: list[str] = []
         for name in sorted(used - have):
             near = _near(name, have)
-            problems.append(
-                f"{title} uses {{{{ {name} }}}}, and {owner} has no such field{near}; "
-                f"it has: {listed} (and message, deps, ctx)"
-            )
+            use = f"{title} uses {{{{ {name} }}}}"
+            problems.append(f"{use}, and {owner} has no such field{near}; it has: {listed} (and message, deps, ctx)")
         return problems
 
     def _prove_attributes(self, tree: nodes.Template, kinds: Sequence[Type], deps: Type | None) -> list[str]:
@@ -127,16 +127,18 @@ class Prompt(Displayed):
         if deps is not None:
             owners["deps"] = [deps]
         problems: list[str] = []
+        title = self._title()
         for access in tree.find_all(nodes.Getattr):
-            owner = access.node
-            if not isinstance(owner, nodes.Name):
+            if not isinstance(access.node, nodes.Name):
                 continue  # of a value that is only known at run time
-            use = f"{self._title()} uses {owner.name}.{access.attr}"
-            if owner.name == "ctx" and access.attr not in CONTEXT_FIELDS:
+            owner = access.node.name
+            attribute = access.attr
+            use = f"{title} uses {owner}.{attribute}"
+            if owner == "ctx" and attribute not in CONTEXT_FIELDS:
                 have = ", ".join(sorted(CONTEXT_FIELDS))
                 problems.append(f"{use}; ctx has: {have}")
-            for kind in owners.get(owner.name, ()):
-                problems += _lacking(use, kind, access.attr)
+            for kind in owners.get(owner, ()):
+                problems += _lacking(use, kind, attribute)
         return problems
 
     @property
@@ -144,11 +146,14 @@ class Prompt(Displayed):
         """What the template uses, sorted; nothing if it cannot be parsed."""
         from jinja2 import TemplateSyntaxError, meta
 
+        environment = _environment()
         try:
-            tree = _environment().parse(self.source)
+            tree = environment.parse(self.source)
         except (TemplateSyntaxError, RecursionError):
             return []
-        return sorted(meta.find_undeclared_variables(tree) - set(_environment().globals))
+        used = meta.find_undeclared_variables(tree)
+        used -= environment.globals.keys()
+        return sorted(used)
 
     def _title(self) -> str:
         return f"prompt {self.where!r}" if self.where else "prompt"
@@ -164,7 +169,8 @@ class Prompt(Displayed):
         return self.source
 
     def __repr__(self) -> str:
-        return f"<prompt {self.where or self.source[:40]!r}>"
+        title = self.where or self.source[:40]
+        return f"<prompt {title!r}>"
 
 
 @lru_cache(maxsize=1024)
@@ -177,8 +183,10 @@ def _why(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deep, or calls itself without an end"
     kind = type(error)
-    text = str(getattr(error, "message", None) or error_text(error))
-    if kind.__module__ in _OWN_MODULES or kind.__module__.startswith("jinja2"):
+    message = getattr(error, "message", None)  # jinja2 puts a line number into the text of some errors
+    text = str(message or error_text(error))
+    module = kind.__module__
+    if module in _OWN_MODULES or module.startswith("jinja2"):
         return text
     return f"{kind.__name__}: {text}" if text else kind.__name__
 
@@ -191,8 +199,10 @@ def fields_of(message: Any) -> Mapping[str, Any]:
     """The names that a message brings into a template."""
     if isinstance(message, BaseModel):
         return {name: getattr(message, name) for name in type(message).model_fields}
+    # The class itself counts as a dataclass, too, and has no values.
     if dataclasses.is_dataclass(message) and not isinstance(message, type):
-        return {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
+        names = [field.name for field in dataclasses.fields(message)]
+        return {name: getattr(message, name) for name in names}
     if isinstance(message, Mapping):
         return {str(name): value for name, value in message.items()}
     return {"text": to_text(message)}
@@ -210,22 +220,26 @@ def known_fields(kind: Type) -> frozenset[str] | None:
 
 
 def _arm_fields(arm: Type) -> frozenset[str] | None:
-    if arm is Any or arm is object or str(arm).startswith("dict"):
+    if arm in (Any, object) or str(arm).startswith("dict"):
         return None
     if not isinstance(arm, type):
-        return frozenset({"text"})
+        return PLAIN_TEXT
     if issubclass(arm, BaseModel):
         return frozenset(arm.model_fields)
     if dataclasses.is_dataclass(arm):
-        return frozenset(field.name for field in dataclasses.fields(arm))
-    return None if issubclass(arm, Mapping) else frozenset({"text"})
+        names = [field.name for field in dataclasses.fields(arm)]
+        return frozenset(names)
+    if issubclass(arm, Mapping):
+        return None
+    return PLAIN_TEXT
 
 
 def _lacking(use: str, owner: Type, name: str) -> list[str]:
     """What is wrong with a use of an attribute that values of a type do not have."""
     if _may_have(owner, name):
         return []
-    near = _near(name, known_fields(owner) or frozenset())
+    fields = known_fields(owner) or frozenset()
+    near = _near(name, fields)
     return [f"{use}, and {type_name(owner)} has no {name!r}{near}"]
 
 
@@ -239,4 +253,6 @@ def _near(name: str, have: frozenset[str]) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, sorted(have), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    if not near:
+        return ""
+    return f" (did you mean {near[0]!r}?)"

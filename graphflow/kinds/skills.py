@@ -42,6 +42,8 @@ MOST = 500
 """Skills of one node."""
 FILES = 200
 """Files of one skill that a model is told of."""
+MAX_NAMED = 20
+"""Files of one skill that an error names."""
 CATALOGUE = 16_000
 """Characters of all descriptions together that a model is shown; beyond, each is cut to its share."""
 
@@ -104,7 +106,8 @@ class Skills(Tool[Any, str]):
     ) -> None:
         if not folders:
             raise DeclarationError(f"Skills(name={name!r}): give at least one folder")
-        if isinstance(output_limit, bool) or not isinstance(output_limit, int) or output_limit < 1:
+        is_whole = isinstance(output_limit, int) and not isinstance(output_limit, bool)
+        if not is_whole or output_limit < 1:
             raise DeclarationError(f"skills {name!r}: output_limit={output_limit!r} must be a number of characters")
         skills = _read_folders(name, [Path(folder) for folder in folders])
         arguments = SkillArguments if runner is None else SkillRun
@@ -137,7 +140,9 @@ class Skills(Tool[Any, str]):
 
     async def __call__(self, *args: object, **kwargs: object) -> Any:
         """What a walk would read, without its runner."""
-        return await in_thread(self._read, self.read(args[0] if args else kwargs))
+        given = args[0] if args else kwargs
+        asked = self.read(given)
+        return await in_thread(self._read, asked)
 
     async def activate(self, inputs: Inputs, ctx: Context) -> str:
         """The text that was asked for, or what a script answered.
@@ -151,7 +156,8 @@ class Skills(Tool[Any, str]):
         asked: Any = self.read(given)
         if not getattr(asked, "run", False):
             return await in_thread(self._read, asked)
-        return result_text(self.name, await self._run(asked, ctx), None)
+        answer = await self._run(asked, ctx)
+        return result_text(self.name, answer, None)
 
     def _skill(self, name: str) -> Skill:
         for skill in self.skills:
@@ -164,11 +170,13 @@ class Skills(Tool[Any, str]):
         """The text of a skill, or of a file of it, from where the model wants to go on."""
         skill = self._skill(asked.skill)
         if asked.file in ("", HEAD):
-            _, body = _parts(_text(_file(skill, HEAD)))
+            head = _text(_file(skill, HEAD))
+            _, body = _parts(head)
             text = body.strip()
             more = _listed(skill)
         else:
-            text = _text(_file(skill, asked.file))
+            path = _file(skill, asked.file)
+            text = _text(path)
             more = ""
         start: int = asked.start
         room = self.output_limit - len(more) - 200
@@ -191,7 +199,8 @@ class Skills(Tool[Any, str]):
         elif asked.arguments:
             raise ToolError(f"{asked.file!r} cannot be given arguments: its runner takes none")
         runner = self.calls[0]  # by its edge, not by what was found above: the walk itself looks for it
-        return await ctx.call(runner if isinstance(runner, str) else runner.name, given)
+        name = runner if isinstance(runner, str) else runner.name
+        return await ctx.call(name, given)
 
     def _runner_fields(self, ctx: Context) -> Sequence[str]:
         """What the runner takes; nothing is known of one that cannot be reached."""
@@ -291,7 +300,8 @@ def _read_skill(folder: Path, *, nested: bool) -> Skill:
 def _checked_name(name: object, folder: str) -> str:
     if not isinstance(name, str) or not name:
         raise ToolError("the front matter has no `name`")
-    if not NAME.fullmatch(name) or len(name) > NAME_LIMIT:
+    is_long = len(name) > NAME_LIMIT
+    if is_long or not NAME.fullmatch(name):
         allowed = f"up to {NAME_LIMIT} of a-z, 0-9 and single hyphens between them"
         raise ToolError(f"the name {name!r} is not allowed; {allowed}")
     if name != folder:
@@ -302,8 +312,9 @@ def _checked_name(name: object, folder: str) -> str:
 def _checked_description(description: object) -> str:
     if not isinstance(description, str) or not description.strip():
         raise ToolError("the front matter has no `description`: what the skill does, and when to use it")
-    if len(description) > ABOUT_LIMIT:
-        raise ToolError(f"the description has {len(description)} characters, and may have {ABOUT_LIMIT}")
+    size = len(description)
+    if size > ABOUT_LIMIT:
+        raise ToolError(f"the description has {size} characters, and may have {ABOUT_LIMIT}")
     return description.strip()
 
 
@@ -324,7 +335,8 @@ def _parts(text: str) -> tuple[Mapping[str, Any], str]:
     try:
         head = yaml.safe_load(match[1])
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
+        words = str(error).split()  # on one line: YAML's own text draws the place with an arrow below it
+        reason = " ".join(words)[:200]
         raise ToolError(f"its front matter is not YAML: {reason}") from None
     if not isinstance(head, dict):
         raise ToolError("its front matter is not a mapping; write name: and description:")
@@ -357,10 +369,13 @@ def _listed(skill: Skill) -> str:
     files = [file for file in _files(skill.folder) if file != HEAD]
     if not files:
         return ""
-    shown = [f"- {file}" for file in files[:FILES]]
-    if len(files) > FILES:
-        shown.append(f"- and {len(files) - FILES} more")
-    return "\n\nFiles of this skill:\n" + "\n".join(shown)
+    lines = ["\n\nFiles of this skill:"]
+    for file in files[:FILES]:
+        lines.append(f"- {file}")
+    others = len(files) - FILES
+    if others > 0:
+        lines.append(f"- and {others} more")
+    return "\n".join(lines)
 
 
 def _file(skill: Skill, asked: str) -> Path:
@@ -369,7 +384,8 @@ def _file(skill: Skill, asked: str) -> Path:
     Raises:
         ToolError: there is no such file in the skill.
     """
-    wanted = PurePosixPath(asked.replace("\\", "/")).as_posix()
+    slashed = asked.replace("\\", "/")  # some models write paths as Windows does
+    wanted = PurePosixPath(slashed).as_posix()
     files = _files(skill.folder)
     found = skill.folder / wanted
     is_there = wanted in files and found.resolve() == found  # the folder is what it was when it was walked
@@ -382,11 +398,18 @@ def _have(files: Sequence[str]) -> str:
     others = [file for file in files if file != HEAD]
     if not others:
         return "no files"
-    listed = ", ".join(others[:20])
-    return f"{listed}, ..." if len(others) > 20 else listed
+    if len(others) > MAX_NAMED:
+        others[MAX_NAMED:] = ["..."]
+    return ", ".join(others)
 
 
-_READING = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+def _flag(name: str) -> int:
+    """A flag for opening files; 0 on a system that has no such flag."""
+    flag: int = getattr(os, name, 0)
+    return flag
+
+
+_READING = os.O_RDONLY | _flag("O_NOFOLLOW") | _flag("O_NONBLOCK") | _flag("O_BINARY")
 """No link is followed, and no pipe is waited for."""
 
 
