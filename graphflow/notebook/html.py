@@ -40,12 +40,14 @@ STYLE = (
 
 def text(value: object, limit: int = MAX_TEXT) -> str:
     """A value as text in HTML."""
-    return xml(scrub(clean(value, limit)), limit + ESCAPES)
+    short = scrub(clean(value, limit))
+    return xml(short, limit + ESCAPES)
 
 
 def cell(value: object) -> str:
     """A message as text in a cell."""
-    return text(value if isinstance(value, str) else json_text(value), MAX_CELL)
+    words = value if isinstance(value, str) else json_text(value)
+    return text(words, MAX_CELL)
 
 
 def head(inner: str) -> str:
@@ -81,8 +83,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     cells = [f"<th>{xml(name)}</th>" for name in names]
     lines = ["".join(cells)]
     for row in rows:
-        cells = [f"{tag}{inner}</td>" for tag, inner in zip(tags, row, strict=True)]
-        lines.append("".join(cells))
+        line = ""
+        for tag, inner in zip(tags, row, strict=True):
+            line += f"{tag}{inner}</td>"
+        lines.append(line)
     body = "</tr><tr>".join(lines)
     return f"<table><tr>{body}</tr></table>"
 

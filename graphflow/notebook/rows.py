@@ -94,7 +94,8 @@ class Rows:
         return spot
 
     def _find(self, level: Level, node: str) -> Spot:
-        way = " > ".join((*level[1:], node))
+        names = (*level[1:], node)
+        way = " > ".join(names)
         label = clean(way, MAX_LABEL)
         drawn = self.picture.places.get((level, node))
         if drawn is not None:
@@ -110,21 +111,22 @@ class Rows:
         row = self._row(event)
         if row is None:
             return
-        before = self.pending[-1] if self.pending else None
-        if before is not None and _continues(before, row):
-            text = f"{before[TEXT]}{row[TEXT]}"
-            # The end of a long answer: the browser shows what is being said now.
-            before[TEXT] = text[-MAX_TEXT:]
+        if not self.pending or not _continues(self.pending[-1], row):
+            self.pending.append(row)
             return
-        self.pending.append(row)
+        before = self.pending[-1]
+        text = f"{before[TEXT]}{row[TEXT]}"
+        # The end of a long answer: the browser shows what is being said now.
+        before[TEXT] = text[-MAX_TEXT:]
 
     def flush(self) -> list[Row]:
         """The rows since the last flush; those that fit are kept."""
         batch = self.pending
         self.pending = []
         room = MAX_ROWS - len(self.kept)
-        self.kept += batch[:room]
-        self.beyond += max(0, len(batch) - room)
+        fitting = batch[:room]
+        self.kept += fitting
+        self.beyond += len(batch) - len(fitting)
         return batch
 
     def _text(self, value: object) -> str:
@@ -155,8 +157,9 @@ class Rows:
             case "edge.send" | "edge.skip":
                 return self._edge_row(event, at, place)
             case "limit.warning":
-                used = f"{event.used:g} of {event.value:g} used"
-                return _limit_row(at, f"{event.limit}: {used}")
+                used = f"{event.used:g}"
+                allowed = f"{event.value:g}"
+                return _limit_row(at, f"{event.limit}: {used} of {allowed} used")
             case "cost.unknown":
                 return _limit_row(at, f"usd: the price of {event.model} is unknown")
             case "call.start":
@@ -213,11 +216,13 @@ class Rows:
         match event.kind:
             case "model.delta":
                 text = scrub(clean(event.text, MAX_TEXT))
-                return [at, "t", *spot, text, event.channel, _activation(event), question]
+                activation = _activation(event)
+                return [at, "t", *spot, text, event.channel, activation, question]
             case "model.end":
                 tokens = event.input_tokens + event.output_tokens
                 text = self._text(event.text)
-                return [at, "m", *spot, text, event.model, tokens, _activation(event), question]
+                activation = _activation(event)
+                return [at, "m", *spot, text, event.model, tokens, activation, question]
             case "node.retry" | "model.retry" | "model.switch":
                 return [at, "w", *spot, _reason(event.error)]
         return None
@@ -225,14 +230,16 @@ class Rows:
     def _call_row(self, event: AnyEvent, at: float, place: FramePlace) -> Row:
         callee = self.places.callee(place, event.node, event.caller)
         self._callees[event.frame, event.call] = callee
-        ends = (place.named(event.caller), place.named(callee))
+        caller = place.named(event.caller)
+        ends = (caller, place.named(callee))
         spot = self.spot(place, callee)
         edge = edge_id(place.level, ends)
         text = self._text(event.input)
         return [at, "+", *spot, text, _call(event), edge]
 
     def _call_end_row(self, event: AnyEvent, at: float, place: FramePlace) -> Row:
-        callee = self._callees.pop((event.frame, event.call), event.node)
+        key = (event.frame, event.call)
+        callee = self._callees.pop(key, event.node)
         spot = self.spot(place, callee)
         return self._end_row(event, at, spot, _call(event))
 
@@ -254,23 +261,30 @@ def _continues(before: Row, row: Row) -> bool:
     if before[OP] != "t" or row[OP] != "t":
         return False
     where = slice(OP + 1, TEXT)
+    if before[where] != row[where]:
+        return False
     rest = slice(TEXT + 1, None)
-    return before[where] == row[where] and before[rest] == row[rest]
+    return before[rest] == row[rest]
 
 
 def _result(event: AnyEvent) -> object:
     if event.error:
         return event.error
-    return "" if event.output is None else event.output
+    if event.output is None:
+        return ""
+    return event.output
 
 
 def _outcome(event: AnyEvent) -> tuple[How, object]:
     """How an activation or call ended, and its answer."""
-    is_error = event.kind in ("node.error", "call.error")
-    if event.kind == "node.cancel" or (is_error and was_cancelled(event.error)):
-        return "cancelled", "stopped by the walk"
-    if is_error:
-        return "failed", error_words(event.error)
+    stopped: tuple[How, object] = ("cancelled", "stopped by the walk")
+    match event.kind:
+        case "node.cancel":
+            return stopped
+        case "node.error" | "call.error":
+            if was_cancelled(event.error):
+                return stopped
+            return "failed", error_words(event.error)
     return "done", getattr(event, "output", None)
 
 

@@ -33,6 +33,8 @@ MAX_NODES = 60
 MAX_TIMELINE_STEPS = 3000
 """Steps up to which a run shows its timeline unasked."""
 MAX_PROMPT = 20_000
+MAX_WHO = 80
+"""Characters of a node, and of the frames around it, in a cell."""
 USAGE_FIELDS = (
     "steps",
     "tool_calls",
@@ -77,7 +79,7 @@ def html_of(value: object) -> str:
         case Prompt():
             inner = _prompt(value)
         case Event():
-            inner = head(xml(value.kind)) + tree(_event_fields(value))
+            inner = _event(value)
         case list():
             inner = _list(value) or _anything(value)
         case _:
@@ -99,7 +101,9 @@ def html_of_message(value: object) -> str | None:
 def html_of_list(value: list[object]) -> str | None:
     """HTML for a list of messages, events or steps; None for any other, so that it looks as always."""
     inner = _list(value)
-    return None if inner is None else _framed(inner)
+    if inner is None:
+        return None
+    return _framed(inner)
 
 
 def _list(values: list[object]) -> str | None:
@@ -121,7 +125,8 @@ def _all_are(values: list[object], kind: type[T]) -> TypeGuard[list[T]]:
 
 def _anything(value: object) -> str:
     name = type(value).__name__
-    return head(xml(name)) + tree(to_json_value(value))
+    title = head(xml(name))
+    return title + tree(to_json_value(value))
 
 
 # -- messages and events ---------------------------------------------------------------------------------------------------
@@ -137,11 +142,14 @@ def _messages(messages: list[BaseModel]) -> str:
         if is_mixed:
             row.insert(0, text(type(message).__name__))
         rows.append(row)
-    heads = ["type", *fields] if is_mixed else fields
+    heads = fields
+    name = text(next(iter(names)))
+    if is_mixed:
+        heads = ["type", *fields]
+        name = "messages"
     count = len(messages)
-    name = "messages" if is_mixed else text(next(iter(names)))
-    heading = head(f"{count:,} {name}")
-    return heading + table(heads, rows) + more(count, MAX_ROWS)
+    parts = [head(f"{count:,} {name}"), table(heads, rows), more(count, MAX_ROWS)]
+    return "".join(parts)
 
 
 def _fields_of(messages: list[BaseModel]) -> list[str]:
@@ -164,14 +172,17 @@ def _event_fields(event: Event) -> dict[str, object]:
 def _events(events: list[Event]) -> str:
     # Pieces of what is being said are counted, but each of them says nothing.
     kept = [event for event in events if not event.passing]
+    heads = ("#ms", "event", "#frame", "node", "what")
     rows = [_event_row(event) for event in kept[:MAX_ROWS]]
-    parts = [
-        head(counted(len(events), "event")),
-        dim(_kind_counts(events)),
-        table(("#ms", "event", "#frame", "node", "what"), rows),
-        more(len(kept), MAX_ROWS),
-    ]
+    title = counted(len(events), "event")
+    counts = _kind_counts(events)
+    parts = [head(title), dim(counts), table(heads, rows), more(len(kept), MAX_ROWS)]
     return "".join(parts)
+
+
+def _event(event: Event) -> str:
+    title = head(xml(event.kind))
+    return title + tree(_event_fields(event))
 
 
 def _kind_counts(events: list[Event]) -> str:
@@ -179,7 +190,8 @@ def _kind_counts(events: list[Event]) -> str:
     counts = Counter(event.kind for event in events)
     words: list[str] = []
     for kind, count in longest(counts):
-        words.append(f"{xml(kind)} {count:,}")
+        name = xml(kind)
+        words.append(f"{name} {count:,}")
     return ", ".join(words)
 
 
@@ -198,8 +210,10 @@ def _event_row(event: Event) -> tuple[str, ...]:
             words.append(f"{name}={value!r}")
     milliseconds = event.at * 1e3
     at = f"{milliseconds:,.2f}"
+    kind = xml(event.kind)
+    node = text(who, MAX_WHO)
     what = text(", ".join(words), 240)
-    return at, xml(event.kind), str(frame), text(who, 80), what
+    return at, kind, str(frame), node, what
 
 
 # -- prompts and usages ----------------------------------------------------------------------------------------------------
@@ -209,7 +223,8 @@ def _usage(usage: Usage) -> str:
     for name in USAGE_FIELDS:
         used = getattr(usage, name)
         if used:
-            heads.append(f"#{name.replace('_', ' ')}")
+            words = name.replace("_", " ")
+            heads.append(f"#{words}")
             cells.append(f"{used:,}")
     heads += ["#usd", "#time"]
     cost = "unknown"
@@ -230,7 +245,8 @@ def _prompt(prompt: Prompt) -> str:
         source += escaped
     title = "prompt"
     if prompt.where:
-        title += f' <span class="d">{xml(prompt.where)}</span>'
+        where = xml(prompt.where)
+        title += f' <span class="d">{where}</span>'
     parts = [head(title), f"<pre>{source}</pre>"]
     if prompt.names:
         names = ", ".join(prompt.names)
@@ -280,18 +296,27 @@ def _steps(steps: Sequence[Step]) -> str:
 
 
 def _step_row(step: Step) -> tuple[str, ...]:
-    started = f"{step.started * 1e3:,.1f}"
-    took = f"{step.seconds * 1e3:,.1f}"
-    frames = " > ".join(step.path[1:])
+    frames = " > ".join(step.path[1:])  # the first is the graph, the same in every row
     who = step.node
     if step.caller is not None:
         who = f"{step.caller} calls {who}"
-    where = text(frames, 80)
-    return started, took, where, text(who, 80), cell(step.input), _answer(step)
+    started = _milliseconds(step.started)
+    took = _milliseconds(step.seconds)
+    where = text(frames, MAX_WHO)
+    node = text(who, MAX_WHO)
+    message = cell(step.input)
+    return started, took, where, node, message, _answer(step)
+
+
+def _milliseconds(seconds: float) -> str:
+    milliseconds = seconds * 1e3
+    return f"{milliseconds:,.1f}"
 
 
 def _answer(step: Step) -> str:
     if step.error is None:
         return f"\u2713 {cell(step.output)}"
-    sign = "\u2298" if was_cancelled(step.error) else "\u2717"
-    return f"{sign} {text(error_words(step.error))}"
+    words = text(error_words(step.error))
+    if was_cancelled(step.error):
+        return f"\u2298 {words}"
+    return f"\u2717 {words}"
