@@ -1,4 +1,9 @@
-"""The `graphflow` command."""
+"""The `graphflow` command: what a terminal can do with graphs.
+
+A command reads its arguments, leaves the work to the rooms below and prints what comes of it; no room but this one knows
+`typer` or `rich`. Answers go to standard output and everything else to standard error, and all commands have the same exit
+codes (`app`). What a graph, a model or a tool has written is text: control characters are shown, never obeyed.
+"""
 
 from __future__ import annotations
 

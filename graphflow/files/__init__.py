@@ -1,4 +1,9 @@
-"""Graphs as YAML files: the same words, the same arrows, the same object."""
+"""Graphs as YAML files: the same words, the same arrows, the same object.
+
+A file is code, as it names functions, servers and programs; but the modules that it can name are those of its own project
+and graphflow's, and its arrows and types are parsed, never evaluated. All problems of a file are reported at once, each with
+its line. When a graph is written, what a file cannot name, and every secret, is refused and never left out.
+"""
 
 from __future__ import annotations
 

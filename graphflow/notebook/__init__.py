@@ -1,8 +1,12 @@
 """Notebooks: what runs, events, messages, prompts and accounts look like, and the live picture of a walk.
 
-%load_ext graphflow                 # messages and lists of them show themselves as tables, too
-live = graph.live()                 # the picture that a walk moves on
-show(anything)                      # by hand, where the extension is not loaded
+    %load_ext graphflow                 # messages and lists of them show themselves as tables, too
+    live = graph.live()                 # the picture that a walk moves on
+    show(anything)                      # by hand, where the extension is not loaded
+
+Values are only read: no class is changed, and watching never slows a walk. Everything in a value is text, so it is escaped,
+scrubbed of secrets and bounded in size. IPython, pandas and anywidget are loaded when they are used, and without anywidget
+the live picture is a static one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""Models: endpoints (where) over wire formats (how), and what makes them dependable."""
+"""Models: endpoints (where) over wire formats (how), and what makes them dependable.
+
+A provider turns a request into events and knows no graph, no node and no run; what it shares with agents is the seam in
+`graphflow.model`. Whatever goes wrong leaves as a `ModelError` of one tree, in which the provider's own words stand and no key.
+Bytes become events in pure functions (`wires`), while keys, retries and pace are decided around them, for all providers alike.
+"""
 
 from __future__ import annotations
 

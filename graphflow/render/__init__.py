@@ -1,4 +1,9 @@
-"""Pictures of graphs and of walks over them."""
+"""Pictures of graphs and of walks over them: diagrams, timelines, differences, reports.
+
+A graph or a run becomes a picture first (`picture`), and each form (`forms`) writes the same picture in its own syntax, so
+that what is shown is decided once. The same graph gives the same picture, in the order of its declaration. A run is only read,
+also from a file of events that anybody may have written: its texts are escaped and scrubbed of secrets.
+"""
 
 from __future__ import annotations
 
