@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from graphflow.render.forms.columns import columns
 from graphflow.render.forms.dot import SIGNS
@@ -86,8 +87,10 @@ class _BoxDrawing:
             # Nothing leads back to the first row: there is no row above it in which a rail could lead in.
             leads_back = 0 < ranks[target] <= ranks[source]
             if leads_back:
-                rails.setdefault(target, []).append(source)
-        return dict(list(rails.items())[:MAX_RAILS])
+                sources = rails.setdefault(target, [])
+                sources.append(source)
+        drawn = islice(rails.items(), MAX_RAILS)
+        return dict(drawn)
 
     # -- places --------------------------------------------------------------------------------------------------------
     def _width_with_rails(self) -> int:
@@ -95,7 +98,8 @@ class _BoxDrawing:
 
     def _rail_column(self, number: int) -> int:
         """Where a rail goes up: right of the boxes, each two columns after the one before."""
-        return self.width + 2 + RAIL_WIDTH * number
+        first = self.width + 2
+        return first + RAIL_WIDTH * number
 
     def _item_width(self, key: str) -> int:
         if key not in self.boxes:
@@ -105,11 +109,13 @@ class _BoxDrawing:
 
     def _row_width(self, row: list[str]) -> int:
         gaps = len(row) - 1
-        return sum(map(self._item_width, row)) + GAP * gaps
+        items = sum(map(self._item_width, row))
+        return items + GAP * gaps
 
     def _centre(self, row: list[str]) -> None:
         """Gives all that stands in a row its column; the row is in the middle."""
-        left = (self.width - self._row_width(row)) // 2
+        room = self.width - self._row_width(row)
+        left = room // 2
         for key in row:
             width = self._item_width(key)
             self.centres[key] = left + width // 2
@@ -122,7 +128,8 @@ class _BoxDrawing:
         entering: set[int] = set()
         for target, feeders in self.rails.items():
             entering.add(ranks[target])
-            leaving.update(ranks[feeder] for feeder in feeders)
+            for feeder in feeders:
+                leaving.add(ranks[feeder])
         last = len(self.layers.rows) - 1
         rows: list[str] = []
         for rank, layer in enumerate(self.layers.rows):
@@ -135,9 +142,10 @@ class _BoxDrawing:
                 rows.append(self._passing(sources))
             if rank < last:
                 rows += self._tracks(links)
-            if rank + 1 in entering:  # a row for the rails, above the heads of the arrows
+            following = rank + 1
+            if following in entering:  # a row for the rails, above the heads of the arrows
                 heads = rows.pop()
-                self.above[rank + 1] = len(rows)
+                self.above[following] = len(rows)
                 targets = {target for _, target in links}
                 rows.append(self._passing(targets))
                 rows.append(heads)
@@ -156,8 +164,10 @@ class _BoxDrawing:
             for key in layer:
                 width = self._item_width(key)
                 left = self.centres[key] - width // 2
-                row += " " * (left - column)
-                row += self._cell(key, number, key in leaving)
+                gap = left - column
+                row += " " * gap
+                has_line = key in leaving
+                row += self._cell(key, number, has_line)
                 column = left + width  # not the length of the row: some signs take two columns
             rows.append(row)
         if not self.unicode:
@@ -173,13 +183,16 @@ class _BoxDrawing:
         if number < len(box):
             return box[number]
         sign = line if has_line else " "
-        return sign.center(len(box[0]))  # the width is odd: the sign is in the middle
+        width = len(box[0])
+        return sign.center(width)  # it is odd: the sign is in the middle
 
     def _passing(self, keys: Iterable[str]) -> str:
         """A row in which lines only go down."""
+        line = self.strokes[THROUGH]
         row = [" "] * (self.width + 1)
         for key in keys:
-            row[self.centres[key]] = self.strokes[THROUGH]
+            column = self.centres[key]
+            row[column] = line
         return "".join(row)
 
     # -- lines ---------------------------------------------------------------------------------------------------------
@@ -187,7 +200,8 @@ class _BoxDrawing:
         """The rows between two layers: each source has a track of its own if it has to go aside."""
         targets: dict[str, list[str]] = {}
         for source, target in links:
-            targets.setdefault(source, []).append(target)
+            ends = targets.setdefault(source, [])
+            ends.append(target)
         # What goes straight down needs no track.
         tracks = self._ordered_tracks(targets)
         height = len(tracks)
@@ -209,7 +223,8 @@ class _BoxDrawing:
         line = self.strokes[THROUGH]
         for _, target in links:
             head = self.arrow if target in self.boxes else line
-            canvas.put(height, self.centres[target], head)
+            column = self.centres[target]
+            canvas.put(height, column, head)
         return canvas.rows()
 
     def _ordered_tracks(self, targets: dict[str, list[str]]) -> list[str]:
@@ -217,8 +232,9 @@ class _BoxDrawing:
         columns_of: dict[str, set[int]] = {}
         left: list[str] = []
         for source, ends in targets.items():
+            own_column = self.centres[source]
             columns_of[source] = {self.centres[end] for end in ends}
-            goes_aside = columns_of[source] != {self.centres[source]}
+            goes_aside = columns_of[source] != {own_column}
             if goes_aside:
                 left.append(source)
         left.sort(key=self.centres.__getitem__)
@@ -246,14 +262,17 @@ class _BoxDrawing:
             canvas.add(top, end, DOWN)
             canvas.go_across(top, end, rail)
             canvas.add(top, rail, DOWN)
-            bottoms = [self.below[ranks[source]] for source in sources]
-            for source, bottom in zip(sources, bottoms, strict=True):
+            lowest = top
+            for source in sources:
+                rank = ranks[source]
+                bottom = self.below[rank]
+                lowest = max(lowest, bottom)
                 start = self.centres[source] + 2
                 canvas.add(bottom, start, UP)
                 canvas.go_across(bottom, start, rail)
                 canvas.add(bottom, rail, UP)
             # One rail for all that lead back to a target: it begins at the lowest.
-            canvas.go_down(rail, top + 1, max(bottoms))
+            canvas.go_down(rail, top + 1, lowest)
             canvas.put(top + 1, end, self.arrow)
         return canvas.rows()
 
@@ -262,22 +281,30 @@ def _box(shape: Shape) -> Box:
     if shape.is_end:
         return [f"({shape.name})"]
     name = shape.name
-    if shape.mark in SIGNS:
-        name = f"{SIGNS[shape.mark]} {name}"
+    sign = SIGNS.get(shape.mark)
+    if sign is not None:
+        name = f"{sign} {name}"
     # A name of many lines would make its whole row as high as itself.
     texts = wrapped(name, BOX_WIDTH)[:MAX_NAME_LINES]
     small = list(shape.under)
     if shape.kind != "step":
         small.insert(0, shape.kind)
     for text in small:
-        texts.append(clip(printable(text), MAX_SMALL))
+        line = printable(text)
+        texts.append(clip(line, MAX_SMALL))
     width = max(map(columns, texts)) | 1  # odd, as all that stands in a row: then middles meet
     border = "─" * (width + 2)
     box = [f"╭{border}╮"]
     for text in texts:
-        space = width - columns(text)
-        before = " " * (space // 2)
-        after = " " * (space - space // 2)
-        box.append(f"│ {before}{text}{after} │")
+        line = _centred(text, width)
+        box.append(f"│ {line} │")
     box.append(f"╰{border}╯")
     return box
+
+
+def _centred(text: str, width: int) -> str:
+    """A text in the middle of its row; `str.center` would count signs, not columns."""
+    space = width - columns(text)
+    left = space // 2
+    right = space - left
+    return " " * left + text + " " * right

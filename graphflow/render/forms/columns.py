@@ -20,22 +20,33 @@ def columns(text: str) -> int:
 def _width(sign: str) -> int:
     if unicodedata.combining(sign):
         return 0
-    return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+    is_wide = unicodedata.east_asian_width(sign) in "WF"
+    return 2 if is_wide else 1
 
 
 def fitted(text: str, width: int) -> str:
     """A text cut and padded to this width."""
     text = clip(text, width * 4)  # what takes no column of its own is not endless either
     while columns(text) > width:
-        text = text[:-2] + ELLIPSIS if len(text) > 1 else ""
-    return text + " " * (width - columns(text))
+        if len(text) <= 1:
+            text = ""
+            break
+        text = text[:-2] + ELLIPSIS
+    room = width - columns(text)
+    return text + " " * room
 
 
 def line_of(text: str, width: int) -> str:
     """A text on one line, cut to this width."""
-    return fitted(text.replace("\n", " "), width).rstrip()
+    line = text.replace("\n", " ")
+    return fitted(line, width).rstrip()
 
 
 def in_ascii(text: str) -> str:
     """A text with ASCII for each sign."""
-    return "".join(sign if sign.isascii() else ASCII_SIGNS.get(sign, "?") for sign in text)
+    written = ""
+    for sign in text:
+        if not sign.isascii():
+            sign = ASCII_SIGNS.get(sign, "?")
+        written += sign
+    return written

@@ -54,12 +54,14 @@ class Layers:
             return
         above = source
         for rank in range(first + 1, last):
+            row = self.rows[rank]
+            links = self.links[rank - 1]
             place = f"{source}.{rank}"  # what leaves one shape goes down in one line
-            if place not in self.rows[rank]:
-                self.rows[rank].append(place)
+            if place not in row:
+                row.append(place)
             link = (above, place)
-            if link not in self.links[rank - 1]:
-                self.links[rank - 1].append(link)
+            if link not in links:
+                links.append(link)
             above = place
         self.links[last - 1].append((above, target))
 

@@ -27,8 +27,9 @@ class Canvas:
     def add(self, row: int, column: int, bits: int) -> None:
         """Adds strokes to a cell; over a sign that is not a stroke they are drawn."""
         cells = self.cells[row]
-        old = self.bits.get(cells[column], 0)
-        cells[column] = self.strokes[old | bits]
+        sign = cells[column]
+        joined = self.bits.get(sign, 0) | bits
+        cells[column] = self.strokes[joined]
 
     def go_down(self, column: int, first: int, last: int) -> None:
         """An upright line through the rows from `first` to the one before `last`."""

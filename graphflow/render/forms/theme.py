@@ -38,11 +38,13 @@ def style_sheet(body: str, prefix: str) -> str:
                 continue
             selector = f':where({me}) [{attribute}="{colour}"]'
             rules.append(f"{selector}{{{attribute}:{variable}}}")
-    return "\n".join(rules) + "\n"
+    lines = "\n".join(rules)
+    return f"{lines}\n"
 
 
 def _variables(names: list[str], colours: dict[str, str]) -> str:
     values = ""
     for name in names:
-        values += f"--gf-{name}:{colours[name]};"
+        colour = colours[name]
+        values += f"--gf-{name}:{colour};"
     return values

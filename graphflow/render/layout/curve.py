@@ -46,19 +46,24 @@ class Curve:
                     curve.first_tip = point
                 case _:
                     curve.points.append(point)
-        count = len(curve.points)
-        is_whole = count > 3 and count % 3 == 1
-        return curve if is_whole else None
+        return curve if curve.is_whole else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its points make Bezier pieces: three each, after the first."""
+        pieces, rest = divmod(len(self.points) - 1, 3)
+        return pieces > 0 and rest == 0
 
     def text(self) -> str:
         """The line as DOT writes it."""
         parts: list[str] = []
         if self.first_tip is not None:
-            parts.append(f"s,{_pair(self.first_tip)}")
+            tip = self.first_tip.text()
+            parts.append(f"s,{tip}")
         if self.last_tip is not None:
-            parts.append(f"e,{_pair(self.last_tip)}")
-        for point in self.points:
-            parts.append(_pair(point))
+            tip = self.last_tip.text()
+            parts.append(f"e,{tip}")
+        parts += [point.text() for point in self.points]
         return " ".join(parts)
 
     def sampled(self, steps: int = 8) -> list[Point]:
@@ -66,10 +71,12 @@ class Curve:
         found: list[Point] = []
         if self.first_tip is not None:
             found.append(self.first_tip)
-        for begin in range(0, len(self.points) - 1, 3):
+        last = len(self.points) - 1
+        for begin in range(0, last, 3):
             piece = self.points[begin : begin + 4]
             for step in range(steps):
-                found.append(_along(piece, step / steps))
+                point = _along(piece, step / steps)
+                found.append(point)
         found.append(self.points[-1])
         if self.last_tip is not None:
             found.append(self.last_tip)
@@ -79,19 +86,16 @@ class Curve:
         """Moves one end sideways; its direction stays, and the rest of the line hardly notices."""
         # The end and its handle go all the way, so that the line arrives at the same angle. In a line of several pieces
         # the next handle follows a little; in a line of one piece it is the handle of the other end, which stays.
-        last_share = 0.35 if len(self.points) > 4 else 0.0
+        next_share = 0.35 if len(self.points) > 4 else 0.0
+        shares = (1.0, 1.0, next_share)
         places = (0, 1, 2) if at_first else (-1, -2, -3)
-        for place, share in zip(places, (1.0, 1.0, last_share), strict=True):
+        for place, share in zip(places, shares, strict=True):
             point = self.points[place]
             self.points[place] = point.moved(dx * share, dy * share)
         if at_first and self.first_tip is not None:
             self.first_tip = self.first_tip.moved(dx, dy)
         elif not at_first and self.last_tip is not None:
             self.last_tip = self.last_tip.moved(dx, dy)
-
-
-def _pair(point: Point) -> str:
-    return f"{point.x:.2f},{point.y:.2f}"
 
 
 def _along(piece: list[Point], t: float) -> Point:

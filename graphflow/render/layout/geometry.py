@@ -16,6 +16,10 @@ class Point(NamedTuple):
     x: float
     y: float
 
+    def text(self) -> str:
+        """The point as DOT writes it."""
+        return f"{self.x:.2f},{self.y:.2f}"
+
     def moved(self, dx: float, dy: float) -> Point:
         """A point so far away from this one."""
         return Point(self.x + dx, self.y + dy)
@@ -47,6 +51,14 @@ class Box(NamedTuple):
         y = (self.low + self.high) / 2
         return Point(x, y)
 
+    def without_border(self, beside: float, above: float) -> Box:
+        """The box that is left where a border of that width and height is taken away."""
+        left = self.left + beside
+        low = self.low + above
+        right = self.right - beside
+        high = self.high - above
+        return Box(left, low, right, high)
+
     def overlaps(self, other: Box, room: float = 0.0) -> bool:
         """Whether the two touch, or come closer than `room`."""
         # Most boxes are far from each other: the first question usually answers it.
@@ -60,16 +72,19 @@ class Box(NamedTuple):
 
     def holds(self, inner: Box) -> bool:
         """Whether the other box lies within this one, and at least one point away from its border."""
-        beside = min(inner.left - self.left, self.right - inner.right)
-        above = min(inner.low - self.low, self.high - inner.high)
-        return min(beside, above) > 1
+        to_left = inner.left - self.left
+        to_right = self.right - inner.right
+        to_low = inner.low - self.low
+        to_high = self.high - inner.high
+        return min(to_left, to_right, to_low, to_high) > 1
 
     def is_crossed_by(self, line: list[Point]) -> bool:
         """Whether a line, given as points along it, runs through the box."""
         for start, end in pairwise(line):
             (x0, y0), (x1, y1) = start, end
-            is_aside = max(x0, x1) < self.left or min(x0, x1) > self.right
-            if is_aside or max(y0, y1) < self.low or min(y0, y1) > self.high:
+            if max(x0, x1) < self.left or min(x0, x1) > self.right:
+                continue
+            if max(y0, y1) < self.low or min(y0, y1) > self.high:
                 continue
             # Points along a line are a few units apart: looking at five places between two of them misses no label.
             dx = x1 - x0
@@ -84,17 +99,23 @@ class Box(NamedTuple):
 
 def box_at(middle: Point, width: float, height: float) -> Box:
     """The box of that size around a point."""
-    left = middle.x - width / 2
-    low = middle.y - height / 2
-    right = middle.x + width / 2
-    high = middle.y + height / 2
+    half_width = width / 2
+    half_height = height / 2
+    left = middle.x - half_width
+    low = middle.y - half_height
+    right = middle.x + half_width
+    high = middle.y + half_height
     return Box(left, low, right, high)
 
 
 def box_around(points: Iterable[Point]) -> Box:
     """The smallest box that holds all of these points."""
     xs, ys = zip(*points, strict=True)
-    return Box(min(xs), min(ys), max(xs), max(ys))
+    left = min(xs)
+    low = min(ys)
+    right = max(xs)
+    high = max(ys)
+    return Box(left, low, right, high)
 
 
 def distance(one: Point, other: Point) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import cos, hypot, pi, sin
 from operator import sub
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from graphflow.render.layout.drawing import EdgeLine, Outline
 from graphflow.render.layout.geometry import TURN, Point, distance
@@ -47,59 +47,82 @@ class _LineEnd:
         self.edge.has_moved = True
 
 
-_Touched = dict[tuple[int, Side], list[_LineEnd]]
-"""Ends of lines, by the number of the outline that they touch, and its side."""
+class _Contact(NamedTuple):
+    """Where lines touch an outline: its number, and the side of it."""
+
+    number: int
+    side: Side
 
 
 def spread_heads(edges: list[EdgeLine], outlines: list[Outline]) -> None:
     """Moves the heads of lines that meet on one side of a node; the edges are changed in place."""
-    for (number, side), ends in _ends_by_side(edges, outlines).items():
-        heads = [end for end in ends if end.is_head]
-        # A line that leaves where another arrives has to give way, too; one that leaves elsewhere stays where it is.
-        crowded = [end for end in ends if end.is_head or _is_near_one(end, heads)]
-        if not heads or len(crowded) < 2:
+    for contact, ends in _ends_by_contact(edges, outlines).items():
+        crowded = _crowded(ends)
+        if len(crowded) < 2:
             continue
-        outline = outlines[number]
-        if side == "around":
+        outline = outlines[contact.number]
+        if contact.side == "around":
             _spread_around(outline, crowded)
         else:
-            _spread_along(outline, side, crowded)
+            _spread_along(outline, contact.side, crowded)
 
 
-def _ends_by_side(edges: list[EdgeLine], outlines: list[Outline]) -> _Touched:
+def _crowded(ends: list[_LineEnd]) -> list[_LineEnd]:
+    """The heads, and what is too near to one: a line that leaves where another arrives has to give way, too."""
+    heads = [end for end in ends if end.is_head]
+    crowded: list[_LineEnd] = []
+    for end in ends:
+        if end.is_head or _is_near_one(end, heads):
+            crowded.append(end)
+    return crowded
+
+
+def _is_near_one(end: _LineEnd, heads: list[_LineEnd]) -> bool:
+    return any(distance(end.tip, head.tip) < APART for head in heads)
+
+
+def _ends_by_contact(edges: list[EdgeLine], outlines: list[Outline]) -> dict[_Contact, list[_LineEnd]]:
     """The ends of all lines by the outline that they touch and the side of it."""
-    found: _Touched = {}
+    found: dict[_Contact, list[_LineEnd]] = {}
     for edge in edges:
         for end in _ends_of(edge):
-            gaps = [_gap(outline, end.tip) for outline in outlines]
-            least = min(gaps, default=TOUCHING)
-            if least < TOUCHING:
-                number = gaps.index(least)
-                side = _side(outlines[number], end.tip)
-                found.setdefault((number, side), []).append(end)
+            contact = _contact(end.tip, outlines)
+            if contact is not None:
+                ends = found.setdefault(contact, [])
+                ends.append(end)
     return found
+
+
+def _contact(tip: Point, outlines: list[Outline]) -> _Contact | None:
+    """Where a tip touches the nearest outline, if it touches one."""
+    gaps = [_gap(outline, tip) for outline in outlines]
+    least = min(gaps, default=TOUCHING)
+    if least >= TOUCHING:
+        return None
+    number = gaps.index(least)
+    side = _side(outlines[number], tip)
+    return _Contact(number, side)
 
 
 def _ends_of(edge: EdgeLine) -> Iterable[_LineEnd]:
     curve = edge.curve
     line = curve.sampled()
-    has_first = curve.first_tip is not None
-    yield _LineEnd(edge, True, line[0], _on_the_way(line), has_first)
+    way = _on_the_way(line)
+    is_head = curve.first_tip is not None
+    yield _LineEnd(edge, True, line[0], way, is_head)
     line.reverse()
-    has_last = curve.last_tip is not None
-    yield _LineEnd(edge, False, line[0], _on_the_way(line), has_last)
+    way = _on_the_way(line)
+    is_head = curve.last_tip is not None
+    yield _LineEnd(edge, False, line[0], way, is_head)
 
 
 def _on_the_way(line: list[Point]) -> Point:
     """Where a line is when it has gone a little: there, lines that meet are told apart by their directions."""
+    tip = line[0]
     for point in line:
-        if distance(point, line[0]) >= ON_THE_WAY:
+        if distance(point, tip) >= ON_THE_WAY:
             return point
     return line[-1]
-
-
-def _is_near_one(end: _LineEnd, heads: list[_LineEnd]) -> bool:
-    return any(distance(end.tip, head.tip) < APART for head in heads)
 
 
 def _gap(outline: Outline, point: Point) -> float:
@@ -107,7 +130,8 @@ def _gap(outline: Outline, point: Point) -> float:
     box = outline.box
     if outline.is_round:
         away = distance(point, box.middle)
-        return abs(away - box.width / 2)
+        radius = box.width / 2
+        return abs(away - radius)
     to_left = box.left - point.x
     to_right = point.x - box.right
     to_low = box.low - point.y
@@ -125,13 +149,13 @@ def _side(outline: Outline, point: Point) -> Side:
     if outline.is_round:
         return "around"
     box = outline.box
-    gaps: dict[Side, float] = {
-        "left": abs(point.x - box.left),
-        "right": abs(point.x - box.right),
-        "low": abs(point.y - box.low),
-        "high": abs(point.y - box.high),
+    offsets: dict[Side, float] = {
+        "left": point.x - box.left,
+        "right": point.x - box.right,
+        "low": point.y - box.low,
+        "high": point.y - box.high,
     }
-    return min(gaps, key=gaps.__getitem__)
+    return min(offsets, key=lambda side: abs(offsets[side]))
 
 
 # -- along a side ----------------------------------------------------------------------------------------------------------
@@ -140,13 +164,17 @@ def _spread_along(outline: Outline, side: Side, ends: list[_LineEnd]) -> None:
     along_x = side in ("low", "high")
     if along_x:
         axis = 0
-        low, high = box.left, box.right
+        low = box.left
+        high = box.right
     else:
         axis = 1
-        low, high = box.low, box.high
+        low = box.low
+        high = box.high
     _order(ends, axis)
     places = [end.tip[axis] for end in ends]
-    wanted = _set_apart(places, low + CORNER, high - CORNER, APART)
+    first = low + CORNER
+    last = high - CORNER
+    wanted = _set_apart(places, first, last, APART)
     for end, place in zip(ends, wanted, strict=True):
         by = place - end.tip[axis]
         if abs(by) <= UNSEEN:
@@ -178,20 +206,24 @@ def _set_apart(places: list[float], low: float, high: float, apart: float) -> li
     if min(gaps, default=apart) >= apart:
         return places
     span = high - low
-    room = span / (len(places) - 1)
-    apart = min(apart, max(0.0, room))
+    steps = len(places) - 1
+    room = max(0.0, span / steps)
+    apart = min(apart, room)
     spread: list[float] = []
     for place in places:
         if spread:
-            place = max(place, spread[-1] + apart)
+            least = spread[-1] + apart
+            place = max(place, least)
         spread.append(place)
     # Pushing moved all of them one way: going back by the mean leaves each as near to its old place as can be.
     moves = map(sub, places, spread)
     back = sum(moves) / len(places)
     first = low - spread[0]
     last = high - spread[-1]
+    shift = first
     fits = spread[-1] - spread[0] <= span
-    shift = max(first, min(back, last)) if fits else first
+    if fits:
+        shift = max(first, min(back, last))
     return [place + shift for place in spread]
 
 
@@ -205,9 +237,10 @@ def _spread_around(outline: Outline, ends: list[_LineEnd]) -> None:
     quarter = pi / 2
     share = TURN / (len(ends) + 1)
     apart = APART / max(radius, 4.0)
+    apart = min(apart, share)
     first = angles[0] - quarter
     last = angles[-1] + quarter
-    wanted = _set_apart(angles, first, last, min(apart, share))
+    wanted = _set_apart(angles, first, last, apart)
     for end, angle, place in zip(ends, angles, wanted, strict=True):
         moved = radius * (place - angle)
         if abs(moved) <= UNSEEN:
@@ -215,7 +248,9 @@ def _spread_around(outline: Outline, ends: list[_LineEnd]) -> None:
         reach = distance(end.tip, middle)
         x = middle.x + reach * cos(place)
         y = middle.y + reach * sin(place)
-        end.move(x - end.tip.x, y - end.tip.y)
+        dx = x - end.tip.x
+        dy = y - end.tip.y
+        end.move(dx, dy)
 
 
 def _opened(ends: list[_LineEnd], middle: Point) -> list[float]:

@@ -108,7 +108,7 @@ class _Ground:
         box = edge.label_box(place)
         cost = self._cost_of_boxes(edge, box)
         # Lines may come closer than borders: a label's box is taller and wider than its letters.
-        inner = Box(box.left + 4.0, box.low + 1.0, box.right - 4.0, box.high - 1.0)
+        inner = box.without_border(4.0, 1.0)
         for other, line in self.lines.items():
             if cost >= bound:
                 break

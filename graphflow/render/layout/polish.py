@@ -41,7 +41,7 @@ def _polished(text: str) -> str:
         places = edge.block.spans
         changes[places["pos"]] = edge.curve.text()
         if edge.label is not None:
-            changes[places["lp"]] = f"{edge.label.x:.2f},{edge.label.y:.2f}"
+            changes[places["lp"]] = edge.label.text()
     return changed(text, changes)
 
 
@@ -53,11 +53,17 @@ def _sizes_without_peripheries(blocks: list[AttributeList]) -> Changes:
     """
     changes: Changes = {}
     for block in blocks:
-        is_double = block.values.get("shape") == "doublecircle" or block.values.get("peripheries") == "2"
-        if not is_double or not block.is_node:
+        if not block.is_node or not _is_double(block):
             continue
         for name in ("width", "height"):
             if name in block.values:
                 size = float(block.values[name])
                 changes[block.spans[name]] = f"{size - PERIPHERY:.4f}"
     return changes
+
+
+def _is_double(block: AttributeList) -> bool:
+    """Whether a shape has a second line around it."""
+    if block.values.get("shape") == "doublecircle":
+        return True
+    return block.values.get("peripheries") == "2"
