@@ -76,7 +76,8 @@ class _DotWriter:
         from graphviz import Digraph, nohtml
 
         picture = self.picture
-        name = printable(picture.name)[:MAX_TOOLTIP].replace("\\", "\\\\")
+        name = printable(picture.name)[:MAX_TOOLTIP]
+        name = name.replace("\\", "\\\\")
         dot = Digraph(nohtml(name))
         self._defaults(dot)
         if picture.headline:
@@ -132,13 +133,20 @@ class _DotWriter:
         look = self.look
         is_end = shape.kind == "end"
         is_reached = shape.mark in ("", "done", "changed")
+        colour = look["pale"]
+        fill = look["idle-fill"]
+        ink = look["faint"]
+        if is_reached:
+            colour = look["end-fill"]
+            fill = look["end-fill"]
+            ink = look["end-ink"]
         attributes = {
             "id": _id(shape.key),
             "class": css_class(shape.kind, shape.mark),
             "shape": "doublecircle" if is_end else "circle",
             "style": "filled",
-            "color": look["end-fill"] if is_reached else look["pale"],
-            "fillcolor": look["end-fill"] if is_reached else look["idle-fill"],
+            "color": colour,
+            "fillcolor": fill,
             "fixedsize": "true",
         }
         if small:
@@ -149,7 +157,7 @@ class _DotWriter:
             attributes["label"] = shape.name
             attributes["fontsize"] = "6" if is_end else "6.5"
             attributes |= {"width": size, "height": size}
-            attributes["fontcolor"] = look["end-ink"] if is_reached else look["faint"]
+            attributes["fontcolor"] = ink
         if self.tooltips:
             attributes["tooltip"] = shape.name
         if small:
@@ -250,10 +258,13 @@ class _DotWriter:
                 is_common = line.plain and line.style == "flow" and not line.badge
                 if is_common and line not in silent:
                     shape: Shape = getattr(line, side)
-                    groups.setdefault((shape.key, line.parts), []).append(line)
+                    key = (shape.key, line.parts)
+                    group = groups.setdefault(key, [])
+                    group.append(line)
             for group in groups.values():
                 if len(group) > 2:
-                    del group[len(group) // 2]  # the one in the middle speaks for the others
+                    middle = len(group) // 2
+                    del group[middle]  # it speaks for the others
                     silent.update(group)
         return silent
 
@@ -269,18 +280,21 @@ class _DotWriter:
         if line.style == "flow" and not line.back:
             attributes["weight"] = "3"  # the way of messages is drawn straight, calls give way
         # A line from or to an open graph is cut off at its border; one within it must not be.
-        if line.from_area is not None and not _lies_in(line.target, line.from_area):
-            attributes["ltail"] = f"cluster_{line.from_area.key}"
-        if line.to_area is not None and not _lies_in(line.source, line.to_area):
-            attributes["lhead"] = f"cluster_{line.to_area.key}"
+        from_area = line.from_area
+        if from_area is not None and not _lies_in(line.target, from_area):
+            attributes["ltail"] = f"cluster_{from_area.key}"
+        to_area = line.to_area
+        if to_area is not None and not _lies_in(line.source, to_area):
+            attributes["lhead"] = f"cluster_{to_area.key}"
         if self.tooltips:
             tooltip = quoted(line.about)
             attributes |= {"edgetooltip": tooltip, "labeltooltip": tooltip}
-        ends = f"{line.source.key} -> {line.target.key}"
+        tail = line.source.key
+        head = line.target.key
         if line.back:  # laid out the other way round, so that what begins a lap does not turn the picture over
-            ends = f"{line.target.key} -> {line.source.key}"
+            tail, head = head, tail
             attributes = turned(attributes)
-        put(dot, ends, attributes)
+        put(dot, f"{tail} -> {head}", attributes)
 
     def _words(self, line: Line, *, silent: bool) -> list[str]:
         """The lines of a line's label."""
@@ -306,15 +320,18 @@ class _DotWriter:
             box.attr(label=heading, color=self.look["pale"], style="rounded", margin="8", id="legend")
             for begin in range(0, len(kinds), 3):
                 firsts.append(f"k{begin}")
+                in_row = kinds[begin : begin + 3]
                 with box.subgraph() as row:
                     row.attr(rank="same")
-                    for number, kind in enumerate(kinds[begin : begin + 3], begin):
-                        self._shape(row, Shape(f"k{number}", kind, kind, ()))
+                    for number, kind in enumerate(in_row, begin):
+                        shape = Shape(f"k{number}", kind, kind, ())
+                        self._shape(row, shape)
             for begin in range(0, len(styles), 2):
                 firsts.append(f"l{begin}")
+                in_row = styles[begin : begin + 2]
                 with box.subgraph() as row:
                     row.attr(rank="same")
-                    for number, style in enumerate(styles[begin : begin + 2], begin):
+                    for number, style in enumerate(in_row, begin):
                         self._sample(row, number, style)
             for above, below in pairwise(firsts):
                 dot.edge(above, below, style="invis")
@@ -333,7 +350,8 @@ class _DotWriter:
         right = f"r{number}"
         word = label([LINE_WORDS[style]], 9, self.look["ink"], padding=1)
         colour = self.look[LINE_COLOURS[style]]
-        row.node(left, label="", shape="point", width="0.03", color=self.look["paper"], id=f"legend-{left}")
+        paper = self.look["paper"]
+        row.node(left, label="", shape="point", width="0.03", color=paper, id=f"legend-{left}")
         row.node(right, label=word, shape="plain", id=f"legend-{right}")
         row.edge(left, right, color=colour, **LINE_STYLES[style])
 
@@ -341,7 +359,10 @@ class _DotWriter:
 def _id(key: str) -> str:
     """The id of an element: `n-3` for the node `n3`; a sample of the legend keeps its key, for nothing looks for it."""
     letter = key[0]
-    return f"{letter}-{key[1:]}" if letter in "na" else key
+    number = key[1:]
+    if letter not in "na":
+        return key
+    return f"{letter}-{number}"
 
 
 def _said_parts(line: Line) -> list[str]:

@@ -45,23 +45,27 @@ def label(lines: list[str], size: float, ink: str, *, padding: int = 0) -> str:
 
 def label_over(lines: list[str], size: float, ink: str, under: list[str], faint: str) -> str:
     """A label of lines, with smaller ones under them."""
-    text = _font(size, ink, _rows(lines, "<BR/>"))
+    rows = _rows(lines, "<BR/>")
+    text = _font(size, ink, rows)
     # Without small lines the name stands in the middle.
     if under:
         text += GAP
     for line in under:
-        text += f"<BR/>{_small(line, faint)}"
+        small = _small(line, faint)
+        text += f"<BR/>{small}"
     return f"<{text}>"
 
 
 def title(lines: list[str], size: float, ink: str, aside: str, under: list[str], faint: str) -> str:
     """The title of an area: lines at the left, with some words beside the last one, and smaller lines under them."""
     turn = '<BR ALIGN="LEFT"/>'
-    text = _font(size, ink, _rows(lines, turn))
+    rows = _rows(lines, turn)
+    text = _font(size, ink, rows)
     beside = NO_BREAK * 2 + escaped(aside)
     text += _font(SMALL_SIZE, faint, beside)
     for line in under:
-        text += f"{turn}{_small(line, faint)}"
+        small = _small(line, faint)
+        text += f"{turn}{small}"
     if under or len(lines) > 1:
         text += turn  # the last line, too, stands at the left
     return f"<{text}>"
@@ -77,7 +81,8 @@ def _rows(lines: list[str], turn: str, padding: int = 0) -> str:
 
 
 def _small(text: str, colour: str) -> str:
-    return _font(SMALL_SIZE, colour, escaped(clip(text, MAX_SMALL)))
+    line = clip(text, MAX_SMALL)
+    return _font(SMALL_SIZE, colour, escaped(line))
 
 
 def _font(size: float, colour: str, text: str) -> str:
@@ -110,4 +115,5 @@ def kind_name(kind: str) -> str:
     """A kind as the name of a class; a user's own kind may be called anything."""
     if kind in SHAPES:
         return kind
-    return re.sub(r"[^\w-]", "-", kind, flags=re.ASCII) or "node"
+    name = re.sub(r"[^\w-]", "-", kind, flags=re.ASCII)
+    return name or "node"

@@ -60,7 +60,8 @@ def shape_look(shape: Shape, colours: Colours, *, compared: bool) -> Look:
         look.width = 1.2
         look.style.append("dotted")
     elif mark in MARK_COLOURS:
-        look.line = colours[MARK_COLOURS[mark]]
+        colour = MARK_COLOURS[mark]
+        look.line = colours[colour]
         look.width = 3.0
         if mark == "asking":
             look.style.append("dashed")
@@ -79,12 +80,15 @@ def shape_look(shape: Shape, colours: Colours, *, compared: bool) -> Look:
 
 def area_look(area: Area, colours: Colours) -> Look:
     """How an area is drawn; the deeper of two that lie within each other is darker."""
-    shade = "area-deep-fill" if area.depth % 2 == 0 else "area-fill"
-    line = colours.get(f"{area.kind}-line", colours["area-line"])
-    look = Look(colours[shade], line, colours["ink"], 1.2, ["rounded", "filled"])
+    is_even = area.depth % 2 == 0
+    fill = colours["area-deep-fill"] if is_even else colours["area-fill"]
+    own_line = f"{area.kind}-line"
+    line = colours.get(own_line, colours["area-line"])
+    look = Look(fill, line, colours["ink"], 1.2, ["rounded", "filled"])
     mark = area.mark
     if mark in MARK_COLOURS or mark in DIFFERENCES:
-        look.line = colours[MARK_COLOURS.get(mark, mark)]
+        colour = MARK_COLOURS.get(mark, mark)
+        look.line = colours[colour]
         look.width = 2.6
         if mark == "removed":
             look.style.append("dashed")
@@ -105,7 +109,8 @@ def known_kind(kind: str, colours: Colours) -> str:
 def line_look(line: Line, colours: Colours, *, compared: bool) -> Attributes:
     """How a line is drawn, its colour included."""
     look = dict(LINE_STYLES[line.style])
-    look["color"] = colours[LINE_COLOURS[line.style]]
+    name = LINE_COLOURS[line.style]
+    look["color"] = colours[name]
     match line.mark:
         case "sent":
             look["penwidth"] = _breadth(line)
@@ -134,14 +139,19 @@ def line_look(line: Line, colours: Colours, *, compared: bool) -> Attributes:
 def _breadth(line: Line) -> str:
     """The more went along a line, the broader it is; twice as much is one step."""
     limit = MAX_BROADER_CALL if line.style == "call" else MAX_BROADER
-    more = 0.6 * math.log2(max(1, line.count))
-    return f"{1.6 + min(limit, more):.3g}"
+    count = max(1, line.count)
+    more = min(limit, 0.6 * math.log2(count))
+    return f"{1.6 + more:.3g}"
 
 
 def label_colour(line: Line, colour: str, colours: Colours) -> str:
     """The colour of a line's words: its own for hand-overs and failures, else a quiet one."""
-    is_quiet = line.style in ("flow", "call") or line.mark in ("idle", "skipped")
-    return colours["faint"] if is_quiet or colour == colours["pale"] else colour
+    if line.style in ("flow", "call"):
+        return colours["faint"]
+    if line.mark in ("idle", "skipped"):
+        return colours["faint"]
+    is_pale = colour == colours["pale"]
+    return colours["faint"] if is_pale else colour
 
 
 def turned(look: Attributes) -> Attributes:

@@ -37,7 +37,8 @@ INDENT = "    "
 def write_mermaid(picture: Picture, theme: Theme = "auto") -> str:
     """The picture as a flowchart."""
     writer = _MermaidWriter(picture, colours(theme))
-    return "\n".join(writer.lines()) + "\n"
+    text = "\n".join(writer.lines())
+    return f"{text}\n"
 
 
 class _MermaidWriter:
@@ -53,7 +54,9 @@ class _MermaidWriter:
         direction = "LR" if self.picture.direction == "LR" else "TD"
         lines = [f"flowchart {direction}"]
         lines += self._home(self.picture, INDENT)
-        lines += [INDENT + self._arrow(line) for line in self.picture.lines]
+        for line in self.picture.lines:
+            arrow = self._arrow(line)
+            lines.append(f"{INDENT}{arrow}")
         lines += self._kind_styles()
         lines += self._area_styles()
         if self.picture.overlay:
@@ -67,7 +70,8 @@ class _MermaidWriter:
         lines: list[str] = []
         for shape in home.shapes:
             if not shape.is_end:
-                lines.append(indent + _shape(shape))
+                node = _shape(shape)
+                lines.append(f"{indent}{node}")
         for area in home.areas:
             title = _area_words(area)
             lines.append(f'{indent}subgraph {area.key}["{title}"]')
@@ -80,17 +84,25 @@ class _MermaidWriter:
 
     def _arrow(self, line: Line) -> str:
         arrow = ARROWS[line.style]
+        words = self._line_words(line)
+        if words:
+            text = _text(", ".join(words))
+            arrow += f'|"{text}"|'
+        source = line.source.key
+        target = line.target.key
+        return f"{source} {arrow} {target}"
+
+    def _line_words(self, line: Line) -> list[str]:
+        """What stands on a line: what it carries, and its figures."""
         words: list[str] = []
-        if self.picture.labels or len(self.picture.lines) <= MAX_LABELLED_LINES:
+        few_lines = len(self.picture.lines) <= MAX_LABELLED_LINES
+        if self.picture.labels or few_lines:
             # That lists are gathered is said by the node that waits for them.
             words += [part for part in line.parts if part != "collect"]
         badge = _with_sign(line.mark, line.badge)
         if badge:
             words.append(badge)
-        text = ", ".join(words)
-        if text:
-            arrow += f'|"{_text(text)}"|'
-        return f"{line.source.key} {arrow} {line.target.key}"
+        return words
 
     # -- styles --------------------------------------------------------------------------------------------------------
     def _kind_styles(self) -> list[str]:
@@ -98,12 +110,15 @@ class _MermaidWriter:
         keys: dict[str, list[str]] = {}
         for shape in self.picture.every_shape():
             kind = self._style_kind(shape)
-            keys.setdefault(kind, []).append(shape.key)
+            shapes = keys.setdefault(kind, [])
+            shapes.append(shape.key)
         lines: list[str] = []
         for kind, shapes in keys.items():
             # With a prefix, for `end` and `class` are words of Mermaid's own.
-            name = f"kind_{kind.replace('-', '_')}"
-            lines += _class(name, self._kind_style(kind), shapes)
+            word = kind.replace("-", "_")
+            name = f"kind_{word}"
+            style = self._kind_style(kind)
+            lines += _class(name, style, shapes)
         return lines
 
     def _style_kind(self, shape: Shape) -> str:
@@ -111,7 +126,8 @@ class _MermaidWriter:
             return "opened"
         if shape.is_end:
             return "end"
-        return shape.kind if f"{shape.kind}-fill" in self.look else "step"
+        has_colours = f"{shape.kind}-fill" in self.look
+        return shape.kind if has_colours else "step"
 
     def _kind_style(self, kind: str) -> str:
         look = self.look
@@ -132,7 +148,8 @@ class _MermaidWriter:
         for area in self.picture.every_area():
             is_even = area.depth % 2 == 0
             fill = look["area-deep-fill"] if is_even else look["area-fill"]
-            line = look.get(f"{area.kind}-line", look["area-line"])
+            own_line = f"{area.kind}-line"
+            line = look.get(own_line, look["area-line"])
             style = _style(fill=fill, stroke=line, color=look["ink"])
             lines.append(f"{INDENT}style {area.key} {style}")
         return lines
@@ -143,7 +160,8 @@ class _MermaidWriter:
         for number, line in enumerate(self.picture.lines):
             style = self._line_style(line)
             if style:
-                numbers.setdefault(style, []).append(str(number))
+                same = numbers.setdefault(style, [])
+                same.append(str(number))
         lines: list[str] = []
         for style, found in numbers.items():
             which = ",".join(found)
@@ -229,12 +247,13 @@ def _text(text: str) -> str:
     """Text that Mermaid shows as it is."""
     shown = one_line(text)
     if len(shown) > MAX_TEXT:
-        lines = wrapped(text)
-        shown = clip(" ".join(lines), MAX_TEXT * 3)
+        words = " ".join(wrapped(text))
+        shown = clip(words, MAX_TEXT * 3)
     return "".join(map(_escaped, shown))
 
 
 def _escaped(sign: str) -> str:
     if sign.isalnum() or sign in PLAIN_SIGNS:
         return sign
-    return f"#{ord(sign)};"
+    number = ord(sign)
+    return f"#{number};"

@@ -74,10 +74,12 @@ def dressed(drawn: str, picture: Picture, theme: Theme, prefix: str) -> str:
     # Graphviz itself places each text by the font that it has found, and needs no help.
     if PURE_SIGN in drawn[:600]:
         body = _TEXT.sub(_in_place, body)
-    body = _GROUP.sub(_GroupNames(picture, prefix).group, body)
+    names = _GroupNames(picture, prefix)
+    body = _GROUP.sub(names.group, body)
     head = _head(body, picture, prefix)
     if theme == "auto":
-        head += f"<style>\n{style_sheet(body, prefix)}</style>"
+        rules = style_sheet(body, prefix)
+        head += f"<style>\n{rules}</style>"
     # By a function: a name with a backslash in it would be read as a reference to a group.
     return _HEAD.sub(lambda _: head, body, count=1)
 
@@ -85,16 +87,20 @@ def dressed(drawn: str, picture: Picture, theme: Theme, prefix: str) -> str:
 def _head(body: str, picture: Picture, prefix: str) -> str:
     """The opening of the element, with what is read aloud of it."""
     sizes = ""
-    for name, value in _SIZE.findall(body[:400]):
+    opening = body[:400]
+    for name, value in _SIZE.findall(opening):
         sizes += f' {name}="{value}"'
-    title = _text(picture.headline or picture.name)
+    heading = picture.headline or picture.name
+    title = _text(heading)
     description = _text(_description(picture))
+    title_id = f"{prefix}-t"
+    description_id = f"{prefix}-d"
     return (
         f'<svg id="{prefix}" class="graphflow" role="img" '
-        f'aria-labelledby="{prefix}-t {prefix}-d"{sizes} '
+        f'aria-labelledby="{title_id} {description_id}"{sizes} '
         f'font-family="{FACES}" xmlns="http://www.w3.org/2000/svg">\n'
-        f'<title id="{prefix}-t">{title}</title>\n'
-        f'<desc id="{prefix}-d">{description}</desc>\n'
+        f'<title id="{title_id}">{title}</title>\n'
+        f'<desc id="{description_id}">{description}</desc>\n'
     )
 
 
@@ -103,7 +109,8 @@ def _description(picture: Picture) -> str:
     kinds: Counter[str] = Counter()
     for shape in picture.every_shape():
         if not shape.is_end:
-            kinds[shape.kind] += len(_members(shape))
+            members = _members(shape)
+            kinds[shape.kind] += len(members)
     counts = [f"{count} of kind {kind}" for kind, count in kinds.items()]
     name = clip(picture.name, 200)
     nodes = ", ".join(counts)
@@ -115,7 +122,8 @@ def _description(picture: Picture) -> str:
 def _in_place(found: re.Match[str]) -> str:
     """A text held where it was laid out, whatever face the reader has: by its middle, or in an area's title by its width."""
     x, before, size, after, text = found.groups()
-    width = width_of(unescape(text), float(size))
+    letters = unescape(text)
+    width = width_of(letters, float(size))
     rest = f'{before} font-size="{size}"{after}>{text}<'
     if size == AREA_SIZE:
         return f'textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs" x="{x}"{rest}'
@@ -150,8 +158,7 @@ class _GroupNames:
             title = _title(shape)
         elif letter == "a":
             area = self.areas[f"a{number}"]
-            way = " > ".join(area.path)
-            attributes = _attributes({"data-node": way, "data-id": area.id})
+            attributes = _area_attributes(area)
             title = _title(area)
         elif letter == "e" and number:
             line = self.lines[int(number)]
@@ -168,9 +175,14 @@ class _GroupNames:
         """The id of a line, and its attributes."""
         source, target = line.names
         call = f"c-{source}-{target}"
-        attributes = {"data-edge": call, "data-source": source, "data-target": target}
-        attributes["data-path"] = " > ".join(line.level)
-        attributes["data-id"] = line.id
+        way = " > ".join(line.level)
+        attributes = {
+            "data-edge": call,
+            "data-source": source,
+            "data-target": target,
+            "data-path": way,
+            "data-id": line.id,
+        }
         prefix = self.level_prefixes.get(line.level, "")
         if not line.indexes:
             source_number = line.source.key[1:]
@@ -178,9 +190,10 @@ class _GroupNames:
             id = f"{prefix}c-{source_number}-{target_number}"
         else:
             indexes = [str(index) for index in line.indexes]
-            id = f"{prefix}e-{indexes[0]}"
+            first = indexes[0]
+            id = f"{prefix}e-{first}"
             # Several edges may be drawn as one line: it is found by the first of them, and names them all.
-            attributes["data-edge"] = indexes[0]
+            attributes["data-edge"] = first
             if len(indexes) > 1:
                 attributes["data-edges"] = " ".join(indexes)
             if line.style == "hand":
@@ -190,9 +203,16 @@ class _GroupNames:
         return id, _attributes(attributes)
 
 
+def _area_attributes(area: Area) -> str:
+    way = " > ".join(area.path)
+    attributes = {"data-node": way, "data-id": area.id}
+    return _attributes(attributes)
+
+
 def _shape_attributes(shape: Shape) -> str:
     members = _members(shape)
-    attributes = {"data-node": members[0], "data-path": " > ".join(shape.level), "data-id": shape.id}
+    way = " > ".join(shape.level)
+    attributes = {"data-node": members[0], "data-path": way, "data-id": shape.id}
     if len(members) > 1:
         attributes["data-nodes"] = "\n".join(members)
     return _attributes(attributes)
@@ -207,8 +227,8 @@ def _title(thing: Shape | Area | Line) -> str:
     parts = [part for part in (thing.about, thing.badge) if part]
     if not parts:
         return ""
-    words = "\n".join(parts)
-    return f"<title>{_text(words)}</title>"
+    words = _text("\n".join(parts))
+    return f"<title>{words}</title>"
 
 
 def _text(text: str) -> str:
