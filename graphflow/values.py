@@ -1,7 +1,8 @@
 """What may stand behind a keyword: looked at in one place for every kind of node and everything that tunes one.
 
 Here is only what kind of value it is. Whether a number is too small, or two options contradict each other, is looked at by whoever
-has the option.
+has the option. A new keyword of a kind of node gets a line in `SHAPES`, or in `OF_KIND` if the word means something else elsewhere;
+its bounds are checked by the kind, and in files by `files/words.py`.
 """
 
 from __future__ import annotations

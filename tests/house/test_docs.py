@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -219,7 +220,9 @@ def test_what_is_said_to_be_in_a_file_is_in_it(page: Path) -> None:
 def test_the_glossary_is_in_order_and_has_each_word_once() -> None:
     page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     found = re.findall(r"^\| ([^|]+?) \|", page, re.MULTILINE)[1:]
-    assert found == sorted(set(found))
+    wrong = [f"{word!r} must stand before {before!r}" for before, word in pairwise(found) if word < before]
+    wrong += [f"{word!r} is there twice" for before, word in pairwise(found) if word == before]
+    assert wrong == []
 
 
 def test_nothing_in_the_package_runs_data() -> None:
