@@ -226,23 +226,30 @@ class Agent(Node[In, Out]):
     @property
     def max_model_calls(self) -> int:
         """Model calls of one activation in the worst case."""
-        return self.max_turns if self.calls or self.handoffs else min(self.max_turns, 1 + self.repairs)
+        if self.calls or self.handoffs:
+            return self.max_turns
+        return min(self.max_turns, 1 + self.repairs)
 
     def prove(self, incoming: Sequence[Type], deps: Type | None) -> list[str]:
         """What its prompts name that its messages do not have."""
         declared = self.ports[0].type
         message_types = list(incoming) if declared is Any else [declared]
-        standing = self.system if isinstance(self.system, tuple) else (self.system,)
+        parts: list[object] = [self.prompt]
+        if isinstance(self.system, tuple):
+            parts += self.system
+        else:
+            parts.append(self.system)
         problems: list[str] = []
-        for prompt in (self.prompt, *standing):
-            if isinstance(prompt, Prompt):
-                problems += prompt.prove(message_types, deps)
+        for part in parts:
+            if isinstance(part, Prompt):
+                problems += part.prove(message_types, deps)
         return problems
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Asks the model, carries out its calls, asks again, until it answers with the output type, or hands over."""
         given = next(iter(inputs.values()))
-        return cast(Out, await _Dialogue(self, given, ctx).answer())
+        dialogue = _Dialogue(self, given, ctx)
+        return cast(Out, await dialogue.answer())
 
 
 class _Dialogue:
@@ -316,7 +323,10 @@ class _Dialogue:
             return system.render(self.message, self.ctx)
         parts: list[str | CacheMark] = []
         for part in system:
-            parts.append(part.render(self.message, self.ctx) if isinstance(part, Prompt) else part)
+            if isinstance(part, Prompt):
+                parts.append(part.render(self.message, self.ctx))
+            else:
+                parts.append(part)
         return tuple(parts)
 
     def _example_turns(self) -> list[Turn]:
@@ -332,7 +342,8 @@ class _Dialogue:
         if joined is None and not self.handed:
             return ()
         settled = () if joined is None else joined.all_turns()
-        return without_unknown_calls([*settled, *self.handed], [spec.name for spec in self.offer.specs])
+        names = [spec.name for spec in self.offer.specs]
+        return without_unknown_calls([*settled, *self.handed], names)
 
     def _user_turn(self, message: Any) -> UserTurn:
         prompt = self.agent.prompt
@@ -364,13 +375,15 @@ class _Dialogue:
             settings = replace(settings, tool_choice=None)  # else a forced call would be forced for ever
         restart = not self.ctx.frame.observed  # who watches has seen pieces already, which cannot be taken back
         turns = tuple(self.turns)
-        return Request(turns, self.system, self.offer.specs, self.schema, settings=settings, restart=restart)
+        tools = self.offer.specs
+        return Request(turns, self.system, tools, self.schema, settings=settings, restart=restart)
 
     async def _ask(self, *, first: bool) -> Reply | None:
         """The model's reply; None if it could not be used, and the model was told so."""
         request = self._request(first=first)
+        partial = self.schema is not None  # words are told as they come; of JSON, what can be read so far
         try:
-            reply = await ask(self.model, request, self.ctx, partial=self.schema is not None, names=self.names)
+            reply = await ask(self.model, request, self.ctx, partial=partial, names=self.names)
             if reply.finish == "error":
                 raise ToolUseFailed(f"{self.model.name}: the reply was unusable ({reply.finish_raw})")
         except ToolUseFailed as error:
@@ -416,7 +429,8 @@ class _Dialogue:
         if len(self.attempts) <= repairs:
             return
         last = text[:200]
-        error = OutputInvalid(f"agent {self.agent.name!r}: {problem} (after {repairs} repairs); last answer: {last!r}")
+        who = f"agent {self.agent.name!r}"
+        error = OutputInvalid(f"{who}: {problem} (after {repairs} repairs); last answer: {last!r}")
         error.attempts = tuple(self.attempts)
         raise error
 
@@ -424,10 +438,12 @@ class _Dialogue:
         """Adds what was said here to the conversation of the frame, if it has one."""
         joined = self.ctx.frame.conversation
         if joined is not None:  # only with the answer: half a turn is of no use to whoever reads it
-            joined.add([*self.turns[self.own :], reply.turn])
+            own = self.turns[self.own :]
+            joined.add([*own, reply.turn])
 
     def _out_of_turns(self) -> LimitExceeded:
-        name, turns = self.agent.name, self.agent.max_turns
+        name = self.agent.name
+        turns = self.agent.max_turns
         text = (
             f"agent {name!r} asked its model {turns} times without coming to an answer; raise Agent(..., max_turns=...)"
         )
@@ -440,15 +456,17 @@ def _standing(system: object, name: str) -> SystemPrompt | None:
         return None
     if isinstance(system, str):
         return Prompt(system)
-    given = tuple(system) if isinstance(system, (list, tuple)) else ()
+    problem = f"agent {name!r}: system={system!r} must be a text, or texts with CACHE among them"
+    if not isinstance(system, (list, tuple)) or not system:
+        raise DeclarationError(problem)
     parts: list[Prompt | CacheMark] = []
-    for part in given:
+    for part in system:
         if isinstance(part, str):
             parts.append(Prompt(part))
         elif isinstance(part, CacheMark):
             parts.append(part)
-    if not parts or len(parts) < len(given):
-        raise DeclarationError(f"agent {name!r}: system={system!r} must be a text, or texts with CACHE among them")
+        else:
+            raise DeclarationError(problem)
     return tuple(parts)
 
 
@@ -466,8 +484,9 @@ def _prompt(name: str, text: str | None, file: str | None, declared_in: str | No
 
 def _callees(*lists: Sequence[Callee]) -> tuple[Callee, ...]:
     """What an agent may call; with a sub-agent in the background it also needs what awaits its answer."""
-    callees = [callee for callees in lists for callee in callees]
-    if any(isinstance(callee, Node) and callee.in_background for callee in callees):
+    callees = [callee for each in lists for callee in each]
+    nodes = [callee for callee in callees if isinstance(callee, Node)]
+    if any(node.in_background for node in nodes):
         callees.append(background)
     return tuple(callees)
 

@@ -133,7 +133,8 @@ class Code(Tool[Any, Computed]):
             "output_limit": output_limit,
         }
         _check_limits(name, limits)
-        if any(isinstance(callee, Node) and callee.in_background for callee in calls):
+        nodes = [callee for callee in calls if isinstance(callee, Node)]
+        if any(node.in_background for node in nodes):
             calls = (*calls, background)
         names = [callee if isinstance(callee, str) else getattr(callee, "name", "") for callee in calls]
         self._declare(

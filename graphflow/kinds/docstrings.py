@@ -25,12 +25,14 @@ _PARAMETERS = ("Args", "Arguments", "Parameters", "Params")
 @once_a_function
 def read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """The summary (everything before the first section) and the description of each parameter."""
-    lines = (inspect.getdoc(function) or "").splitlines()
+    text = inspect.getdoc(function) or ""
+    lines = text.splitlines()
     reader = _DocstringReader()
     for line, following in zip_longest(lines, lines[1:], fillvalue=""):
         reader.read(line, following)
     summary = "\n".join(reader.summary).strip()
-    return re.sub(r"\s*\n\s*", " ", summary), reader.parameters
+    on_one_line = re.sub(r"\s*\n\s*", " ", summary)
+    return on_one_line, reader.parameters
 
 
 class _DocstringReader:
@@ -55,16 +57,21 @@ class _DocstringReader:
         if sphinx:
             self.section = "sphinx"
             self._begin(sphinx[1], sphinx[2])
-        elif line.lstrip().startswith(":"):
-            self.section, self.current = "other", ""
+        elif line.lstrip().startswith(":"):  # `:returns:` and its like
+            self.section = "other"
+            self.current = ""
         elif not self._is_heading(line, following):
             self._read_text(line)
 
     def _is_heading(self, line: str, following: str) -> bool:
         """Begins a section, if this line is the heading of one."""
-        heading = _SECTION.match(line.rstrip())
+        written = line.rstrip()
+        heading = _SECTION.match(written)
+        if heading is None:
+            return False
         underlined = _UNDERLINE.fullmatch(following) is not None
-        if heading is None or not (underlined or line.rstrip().endswith(":")):
+        # A word such as "Notes" alone on its line may as well be the end of a sentence.
+        if not underlined and not written.endswith(":"):
             return False
         self.current = ""
         if heading[1] not in _PARAMETERS:
@@ -95,6 +102,8 @@ class _DocstringReader:
         self.parameters[name] = text.strip()
 
     def _go_on(self, line: str) -> None:
-        if self.current and line.strip():
-            text = f"{self.parameters[self.current]} {line.strip()}"
+        more = line.strip()
+        if self.current and more:
+            before = self.parameters[self.current]
+            text = f"{before} {more}"
             self.parameters[self.current] = text.strip()

@@ -22,10 +22,9 @@ from graphflow.messages.types import adapter_of, type_name
 from graphflow.model.seam import JsonSchema
 from graphflow.plain import check_integers
 
-MODULES = (
-    *("asyncio", "base64", "bisect", "collections", "copy", "csv", "dataclasses", "datetime", "decimal", "functools"),
-    *("hashlib", "itertools", "json", "math", "os", "pathlib", "random", "re", "sys", "time", "typing", "unicodedata"),
-)
+_MODULES = """asyncio base64 bisect collections copy csv dataclasses datetime decimal functools
+hashlib itertools json math os pathlib random re sys time typing unicodedata"""
+MODULES = tuple(_MODULES.split())
 """What code can import (pydantic-monty 1.4, tried one by one); `os` and `pathlib` reach nothing."""
 TAKEN = frozenset([*dir(builtins), *keyword.kwlist, *MODULES])
 LONG = 200
@@ -48,8 +47,9 @@ def clashes(nodes: Sequence[str]) -> list[str]:
         function = function_name(node)
         other = known.setdefault(function, node)
         if other != node:
-            both = f"its calls {other!r} and {node!r} would both be the function {function!r} in code"
-            problems.append(f"{both}; rename one with .named(...)")
+            both = f"{other!r} and {node!r}"
+            problem = f"its calls {both} would both be the function {function!r} in code"
+            problems.append(f"{problem}; rename one with .named(...)")
     return problems
 
 
@@ -62,11 +62,15 @@ def signature_line(node: AnyNode) -> str:
     parameters: list[str] = []
     for name, field in schema.get("properties", {}).items():
         kind = _python_type(field, definitions)
-        default = "" if name in required else f" = {field.get('default')!r}"
-        parameters.append(f"{name}: {kind}{default}")
+        parameter = f"{name}: {kind}"
+        if name not in required:
+            default = field.get("default")
+            parameter += f" = {default!r}"
+        parameters.append(parameter)
     listed = ", ".join(parameters)
     name = function_name(node.name)
-    line = f"{name}({listed}) -> {_answer(node)}"
+    answer = _answer(node)
+    line = f"{name}({listed}) -> {answer}"
     summary = " ".join(spec.description.split())
     if not summary:
         return line
@@ -137,7 +141,8 @@ def _answer(node: AnyNode) -> str:
         schema = adapter_of(node.output).json_schema(mode="serialization")
     except Exception:  # whatever pydantic cannot describe has a name at least
         return type_name(node.output)
-    return _python_type(schema, schema.get("$defs", {}))
+    definitions = schema.get("$defs", {})
+    return _python_type(schema, definitions)
 
 
 def _fields(node: AnyNode) -> list[str]:
@@ -157,14 +162,16 @@ def arguments_for(node: AnyNode, args: Sequence[Any], kwargs: Mapping[str, Any])
     """
     name = function_name(node.name)
     fields = _fields(node)
-    if len(args) > len(fields):
+    count = len(args)
+    if count > len(fields):
         taken = ", ".join(fields) or "no arguments"
-        raise TypeError(f"{name}() takes {taken}, and was given {len(args)} arguments")
+        raise TypeError(f"{name}() takes {taken}, and was given {count} arguments")
     given = dict(zip(fields, args, strict=False))
     for key, value in kwargs.items():
         if key in given:
             raise TypeError(f"{name}() got multiple values for argument {key!r}")
         given[key] = value
+    # Through text, as a model's call comes: what its JSON cannot say, code cannot say either.
     text = to_json(plain_value(name, given)).decode()
     return read_for(node, text)
 
@@ -179,14 +186,16 @@ def plain_value(whose: str, value: Any) -> Any:
         return value
     try:
         check_integers(value)
-        if isinstance(value, (BaseModel, list, tuple, dict)) and media_in(value):
+        may_hold_media = isinstance(value, (BaseModel, list, tuple, dict))
+        if may_hold_media and media_in(value):
             value = without_media(value)
-        return from_json(to_json(value, inf_nan_mode="constants", bytes_mode="utf8", fallback=_fields_of))
+        text = to_json(value, inf_nan_mode="constants", bytes_mode="utf8", fallback=_fields_of)
+        return from_json(text)
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         kind = type(value).__name__
         reason = str(error)[:200]
-        text = f"{whose!r}: {kind} cannot be handed over, for it is not plain data: {reason}"
-        raise ResultInvalid(text) from None
+        problem = f"{whose!r}: {kind} cannot be handed over, for it is not plain data: {reason}"
+        raise ResultInvalid(problem) from None
 
 
 def _fields_of(value: Any) -> Any:

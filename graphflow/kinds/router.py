@@ -194,7 +194,8 @@ class Router(Node[In, Out]):
     def _least_labels(self) -> int:
         """How many labels it needs: one that may abstain can be a stage with one label."""
         by_similarity = bool(self.examples) and self.threshold is not None
-        return 1 if self.guards or by_similarity else 2
+        may_abstain = by_similarity or bool(self.guards)
+        return 1 if may_abstain else 2
 
     @property
     def asks_model(self) -> bool:
@@ -287,12 +288,16 @@ class Router(Node[In, Out]):
             return await self._by_rule(self.rule, message, ctx)
         text = self.prompt.render(message, ctx) if self.prompt else to_text(message)
         if self.asks_model:
-            return await by_model(self, ctx.frame.model(self), text, ctx)
+            model = ctx.frame.model(self)
+            return await by_model(self, model, text, ctx)
         return await by_similarity(self, text)
 
     async def _by_rule(self, rule: AnyFunction, message: object, ctx: Context) -> Decision:
         # In the loop, not in a thread: a rule is a few comparisons, and a thread costs more than they do.
-        choice = rule(message) if self._context is None else rule(message, **{self._context: ctx})
+        if self._context is None:
+            choice = rule(message)
+        else:
+            choice = rule(message, **{self._context: ctx})
         if inspect.isawaitable(choice):
             choice = await choice
         name = getattr(rule, "__name__", "function")

@@ -104,9 +104,12 @@ class Tool(Node[In, Out]):
             where=place_of(function),
             **options,
         )
-        if isinstance(output_limit, bool) or not isinstance(output_limit, int) or output_limit < 1:
+        is_whole = isinstance(output_limit, int) and not isinstance(output_limit, bool)
+        if not is_whole or output_limit < 1:
             raise DeclarationError(f"tool {own_name!r}: output_limit={output_limit!r} must be a number of characters")
-        declared = (effects,) if isinstance(effects, str) else effects or ()
+        declared: Sequence[str] = effects or ()
+        if isinstance(declared, str):
+            declared = (declared,)
         self._set(
             **read,
             function=function,
@@ -201,12 +204,14 @@ class Tool(Node[In, Out]):
         fields = ", ".join(self.arguments.model_fields) or "no arguments"
         lines: list[str] = []
         for error in invalid.errors(include_url=False, include_input=False):
-            place = ".".join(map(str, error["loc"]))
+            steps = error["loc"]
+            place = ".".join(map(str, steps))
             if not place:
                 lines.append(f"arguments: write them as a JSON object; it takes {fields}")
                 continue
             line = f"{place}: {error['msg']}"
-            if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
+            # Deeper, it is a field of an argument's own object that is too much.
+            if error["type"] == "extra_forbidden" and len(steps) == 1:
                 line += f" (it takes {fields})"
             lines.append(line)
         return "; ".join(lines)
@@ -216,7 +221,8 @@ class Tool(Node[In, Out]):
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Validates, then calls."""
-        arguments = self._by_name(self.read(next(iter(inputs.values()))))
+        given = next(iter(inputs.values()))
+        arguments = self._by_name(self.read(given))
         if self.streams:
             return await self._collect(arguments, ctx)
         output: Out = await call_function(self.function, self._signature, arguments, ctx)
@@ -253,7 +259,8 @@ def _answer_type(function: AnyFunction, written: Type) -> Type:
         return list[Any]
     origin = origin_of(written)
     # A list is iterable too: only what yields means its pieces by `Iterable[T]`.
-    if origin not in _ITERATORS and not (yields and origin in _ITERABLES):
+    means_pieces = origin in _ITERATORS or (yields and origin in _ITERABLES)
+    if not means_pieces:
         return written
     items = get_args(written)
     item: Type = items[0] if items else Any
@@ -326,10 +333,14 @@ def _described(kind: Type, text: str | None) -> Type:
 def _port_type(arguments: ArgumentModel, signature: Signature) -> Type:
     """What an edge may bring: the arguments, or the only required one by itself."""
     fields = arguments.model_fields
-    required = [port for port in signature.ports if port.name in fields and fields[port.name].is_required()]
+    required: list[Type] = []
+    for port in signature.ports:
+        field = fields.get(port.name)
+        if field is not None and field.is_required():
+            required.append(port.type)
     if len(required) != 1:
         return arguments
-    alone: Type = arguments | required[0].type
+    alone: Type = arguments | required[0]
     return alone
 
 
