@@ -88,12 +88,17 @@ class _Crowd:
         """Rows of shapes that are fed by the same and feed the same."""
         alike: dict[object, Row] = {}
         for shape in self.shapes:
-            into = {(line.source, line.style, line.parts) for line in self.into[shape]}
-            out = {(line.target, line.style, line.parts) for line in self.out[shape]}
-            key = (self.homes[shape], shape.kind, frozenset(into), frozenset(out))
+            key = self._likeness(shape)
             row = alike.setdefault(key, [])
             row.append(shape)
         return [row for row in alike.values() if len(row) >= fewest]
+
+    def _likeness(self, shape: Shape) -> object:
+        """Where a shape stands, what it is, what leads to it and where it leads: equal for shapes that are alike."""
+        into = frozenset((line.source, line.style, line.parts) for line in self.into[shape])
+        out = frozenset((line.target, line.style, line.parts) for line in self.out[shape])
+        home = self.homes[shape]
+        return home, shape.kind, into, out
 
     def one_behind_another(self, fewest: int) -> list[Row]:
         """Rows of shapes with one way in and one way out."""
@@ -109,7 +114,8 @@ class _Crowd:
             while following in free and self.homes[following] == home:
                 row.append(following)
                 free.discard(following)
-                following = self.out[following][0].target
+                (line,) = self.out[following]
+                following = line.target
             if len(row) >= fewest:
                 rows.append(row)
         return rows
@@ -120,7 +126,8 @@ class _Crowd:
         out = self.out[shape]
         if len(into) != 1 or len(out) != 1:
             return False
-        return _is_plain(into[0]) and _is_plain(out[0])
+        lines = [*into, *out]
+        return all(map(_is_plain, lines))
 
     def _first_of_row(self, shape: Shape, free: set[Shape]) -> Shape:
         """Back to where the row begins that a shape stands in; in a circle, to where one is again."""
@@ -128,7 +135,8 @@ class _Crowd:
         seen: set[Shape] = set()
         while shape not in seen:
             seen.add(shape)
-            before = self.into[shape][0].source
+            (line,) = self.into[shape]
+            before = line.source
             if before not in free or self.homes[before] != home:
                 break
             shape = before

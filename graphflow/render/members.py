@@ -48,21 +48,34 @@ def graph_within(node: AnyNode) -> AnyGraph | None:
     return target if isinstance(target, ProvenGraph) else None
 
 
+def graph_at(graph: AnyGraph | None, level: Way) -> AnyGraph | None:
+    """The graph on a level below this one; None where a step of the way is not a graph."""
+    for step in level[1:]:
+        if graph is None:
+            return None
+        node = members_of(graph).get(step)
+        graph = None if node is None else graph_within(node)
+    return graph
+
+
 def ways_of(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, Way]:
     """For each node the sub-agents around it: those that every way of calls to it goes through."""
     on_arrows = {node.name for node in graph.nodes}
     if len(on_arrows) == len(nodes):
         return dict.fromkeys(nodes, ())
     callers = _callers(graph, nodes)
+    called = [name for name in nodes if name not in on_arrows]
     areas: set[str] = set()
     for name, node in nodes.items():
-        if _opens_area(node, called=name not in on_arrows):
+        is_called = name not in on_arrows
+        if _opens_area(node, is_called):
             areas.add(name)
-    ways = {name: () if name in on_arrows else UNKNOWN for name in nodes}
+    ways = dict.fromkeys(nodes, UNKNOWN)
+    for name in on_arrows:
+        ways[name] = ()
 
     # Each round makes ways that are known at one end known one call further, until nothing changes: after as many rounds
     # as there are nodes everything is known that can be, whatever circles there are.
-    called = [name for name in nodes if name not in on_arrows]
     for _ in range(len(nodes) + 2):
         before = dict(ways)
         for name in called:
@@ -73,7 +86,9 @@ def ways_of(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, Way]:
 
 
 def _opens_area(node: AnyNode, called: bool) -> bool:
-    return node.enters == "always" or (called and node.enters == "called")
+    if node.enters == "always":
+        return True
+    return called and node.enters == "called"
 
 
 def _callers(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, list[str]]:
@@ -109,4 +124,5 @@ def _common_way(name: str, callers: list[str], ways: dict[str, Way], areas: set[
 
 def way_to(graph: AnyGraph, name: str) -> Way:
     """The sub-agents around a node of that graph, the outer ones first."""
-    return ways_of(graph, members_of(graph)).get(name, ())
+    ways = ways_of(graph, members_of(graph))
+    return ways.get(name, ())

@@ -45,10 +45,12 @@ def _mark_second(a: AnyGraph, b: AnyGraph, before: Places, after: Places) -> lis
         # Start and end declare nothing that could differ.
         if isinstance(place, Shape) and place.is_end:
             continue
-        differences = _differences(_node(a, key), _node(b, key))
+        one = _node(a, key)
+        other = _node(b, key)
+        differences = ", ".join(_differences(one, other))
         if differences:
             place.mark = "changed"
-            changes.append((CHANGED, f"{words}: {', '.join(differences)}"))
+            changes.append((CHANGED, f"{words}: {differences}"))
     return changes
 
 
@@ -58,19 +60,22 @@ def _mark_first(before: Places, after: Places) -> list[Change]:
     for key, place in before.items():
         if key not in after:
             place.mark = "removed"
-            changes.append((REMOVED, _place_words(key, place)))
+            words = _place_words(key, place)
+            changes.append((REMOVED, words))
     return changes
 
 
 def _place_words(key: Key, place: Drawn) -> str:
     way, name = key
-    return f"{place.kind} {' > '.join((*way, name))}"
+    where = " > ".join((*way, name))
+    return f"{place.kind} {where}"
 
 
 def _node(graph: AnyGraph, key: Key) -> AnyNode:
     way, name = key
     for step in way:
-        inner = graph_within(members_of(graph)[step])
+        node = members_of(graph)[step]
+        inner = graph_within(node)
         assert inner is not None
         graph = inner
     return members_of(graph)[name]
@@ -84,15 +89,22 @@ def _whole_differences(a: AnyGraph, b: AnyGraph) -> list[str]:
     for what, before in first.items():
         after = second[what]
         if before != after:
-            found.append(f"graph {what}: {clip(printable(before), 80)} -> {clip(printable(after), 80)}")
+            old = clip(printable(before), 80)
+            new = clip(printable(after), 80)
+            found.append(f"graph {what}: {old} -> {new}")
     return found
 
 
 def _whole_facts(graph: AnyGraph) -> dict[str, str]:
-    facts = {"input": type_name(graph.input), "output": type_name(graph.output), "model": text_of(graph.model)}
+    facts = {
+        "input": type_name(graph.input),
+        "output": type_name(graph.output),
+        "model": text_of(graph.model),
+    }
     limits = graph.limits or Limits()
     for limit in fields(Limits):
-        facts[f"limit {limit.name}"] = str(getattr(limits, limit.name))
+        value = getattr(limits, limit.name)
+        facts[f"limit {limit.name}"] = str(value)
     facts["description"] = graph.description
     facts["ends"] = graph.ends
     return facts
@@ -104,4 +116,8 @@ def _differences(one: AnyNode, other: AnyNode) -> list[str]:
         return [f"{one.kind} -> {other.kind}"]
     first = facts_of(one)
     second = facts_of(other)
-    return [name for name in {**first, **second} if first.get(name) != second.get(name)]
+    found: list[str] = []
+    for name in {**first, **second}:
+        if first.get(name) != second.get(name):
+            found.append(name)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from graphflow.render.compare.tally import Tally, Traffic, badge_of, mark_of, traffic_words
-from graphflow.render.members import graph_within, members_of, way_to
+from graphflow.render.members import graph_at, way_to
 from graphflow.render.picture import Area, Drawn, Level, Line, Picture, Shape
 
 
@@ -39,7 +39,11 @@ def _mark_line(line: Line, traffic: Traffic) -> None:
 
 
 def _is_reached(end: Shape, lines: list[Line]) -> bool:
-    return any(line.mark == "sent" for line in lines if end is line.source or end is line.target)
+    for line in lines:
+        is_its_line = end is line.source or end is line.target
+        if is_its_line and line.mark == "sent":
+            return True
+    return False
 
 
 def _mark_place(place: Drawn, tally: Tally, over: bool) -> None:
@@ -101,10 +105,7 @@ def _was_skipped(place: Drawn, lines: list[Line]) -> bool:
 
 def nearest(picture: Picture, level: Level, name: str) -> Drawn | None:
     """What holds a node that is not drawn itself."""
-    graph = picture.graph
-    for step in level[1:]:
-        node = None if graph is None else members_of(graph).get(step)
-        graph = None if node is None else graph_within(node)
+    graph = graph_at(picture.graph, level)
     if graph is not None:
         for holder in reversed(way_to(graph, name)):
             if (level, holder) in picture.places:

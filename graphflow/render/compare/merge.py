@@ -45,12 +45,14 @@ class Merge:
         for line in self.new.lines:
             if _line_key(line) not in before:
                 line.mark = "added"
-                changes.append((ADDED, _line_words(line)))
+                words = _line_words(line)
+                changes.append((ADDED, words))
         # Shapes first: the lines that are taken over next may end at them.
         self._take_over(self.old, ())
         for line in self.old.lines:
             if _line_key(line) not in after:
-                changes.append((REMOVED, _line_words(line)))
+                words = _line_words(line)
+                changes.append((REMOVED, words))
                 self._take_over_line(line)
         find_back(self.new)
         return changes
@@ -61,7 +63,8 @@ class Merge:
         for shape in home.shapes:
             if _key(shape) not in self.after:
                 shape.key = self._new_key("n")
-                _insert(self._home(path), shape)
+                merged_home = self._home(path)
+                _insert(merged_home, shape)
         for area in home.areas:
             inner = area.path[1:]
             is_drawn = inner in self.areas or _key(area) in self.after
@@ -92,7 +95,8 @@ class Merge:
 
     def _new_key(self, letter: str) -> str:
         self.count += 1
-        return f"{letter}{FIRST_KEY + self.count}"
+        number = FIRST_KEY + self.count
+        return f"{letter}{number}"
 
     # -- lines ---------------------------------------------------------------------------------------------------------
     def _take_over_line(self, line: Line) -> None:
@@ -124,11 +128,11 @@ def _key(place: Drawn) -> Key:
 
 def _insert(home: Picture | Area, shape: Shape) -> None:
     """Puts a shape behind the others, but before the end of its graph."""
-    place = len(home.shapes)
-    last = home.shapes[-1:]
-    if last and last[0].kind == "end":
+    shapes = home.shapes
+    place = len(shapes)
+    if shapes and shapes[-1].kind == "end":
         place -= 1
-    home.shapes.insert(place, shape)
+    shapes.insert(place, shape)
 
 
 def _line_key(line: Line) -> LineKey:

@@ -52,7 +52,7 @@ class Overlay:
 
     def __init__(self, graph: AnyGraph | None, name: str = "", *, strict: bool = True, compares: bool = False) -> None:
         """`strict`: refuse what this graph does not have. `compares`: keep what was answered, by digest."""
-        self.name = graph.name if graph is not None else name
+        self.name = name if graph is None else graph.name
         self.strict = strict
         self.compares = compares
         self.nodes: dict[NodeKey, Tally] = {}
@@ -92,9 +92,9 @@ class Overlay:
         name = _text(event, "graph")
         self.input = _field(event, "input")
         if self.strict and name and name != self.name:
+            other = printable(clip(name, 80))
             raise DeclarationError(
-                f"the record is of the graph {printable(clip(name, 80))!r}, not of {self.name!r}; "
-                f"say which was walked: graph=..."
+                f"the record is of the graph {other!r}, not of {self.name!r}; say which was walked: graph=..."
             )
         self.name = name or self.name
 
@@ -122,10 +122,8 @@ class Overlay:
         # Without a graph nothing can be checked, and in the frame of a single agent there is only that agent.
         is_known = not node or place.graph is None or place.alone is not None
         if self.strict and not is_known and self.places.member(place, node) is None:
-            raise DeclarationError(
-                f"the record is of another graph: it tells of a node {printable(clip(node, 80))!r}, "
-                f"which {' > '.join(place.level)} does not have; say which graph was walked: graph=..."
-            )
+            name = printable(clip(node, 80))
+            raise _another_graph(f"a node {name!r}", place)
         return self._figures(place, place.alone or node)
 
     def _figures(self, place: FramePlace, name: str) -> Tally:
@@ -163,14 +161,18 @@ class Overlay:
 
     def _count_interval(self, event: AnyEvent, tally: Tally) -> None:
         tally.started = max(tally.started, tally.ended)  # a record of facts alone tells of no starts
-        tally.add_interval(_number(event, "started"), _number(event, "at"))
+        started = _number(event, "started")
+        at = _number(event, "at")
+        tally.add_interval(started, at)
 
     def _node_skipped(self, event: AnyEvent, place: FramePlace) -> None:
-        self._tally(place, _text(event, "node")).skipped += 1
+        tally = self._tally(place, _text(event, "node"))
+        tally.skipped += 1
 
     def _node_retried(self, event: AnyEvent, place: FramePlace) -> None:
         node = place.named(_text(event, "node"))
-        self._tally(place, node).retried += 1
+        tally = self._tally(place, node)
+        tally.retried += 1
 
     def _model_answered(self, event: AnyEvent, place: FramePlace) -> None:
         tally = self._tally(place, _text(event, "node"))
@@ -181,14 +183,18 @@ class Overlay:
     # -- calls and approvals -------------------------------------------------------------------------------------------
     def _call_started(self, event: AnyEvent, place: FramePlace) -> None:
         caller = _text(event, "caller")
-        callee = self.places.callee(place, _text(event, "node"), caller)
+        node = _text(event, "node")
+        callee = self.places.callee(place, node, caller)
         key = (place.level, place.named(caller), callee)
-        self.calls[key] = self.calls.get(key, 0) + 1
+        count = self.calls.get(key, 0)
+        self.calls[key] = count + 1
         self._callees[_call(event)] = callee
-        self._figures(place, callee).started += 1
+        tally = self._figures(place, callee)
+        tally.started += 1
 
     def _call_ended(self, event: AnyEvent, place: FramePlace) -> None:
-        callee = self._callees.pop(_call(event), _text(event, "node"))
+        node = _text(event, "node")
+        callee = self._callees.pop(_call(event), node)
         tally = self._figures(place, callee)
         if _text(event, "kind") == "call.end":
             self._count_done(event, tally)
@@ -202,21 +208,25 @@ class Overlay:
         node = place.named(_text(event, "node"))
         tally = self._figures(place, node)
         tally.asking += 1
-        self._asking[_text(event, "key")] = tally
+        key = _text(event, "key")
+        self._asking[key] = tally
 
     def _approval_given(self, event: AnyEvent, _: FramePlace) -> None:
-        tally = self._asking.pop(_text(event, "key"), None)
+        key = _text(event, "key")
+        tally = self._asking.pop(key, None)
         if tally is not None:
             tally.asking = max(0, tally.asking - 1)
 
     # -- edges ---------------------------------------------------------------------------------------------------------
     def _message_sent(self, event: AnyEvent, place: FramePlace) -> None:
         if place.alone is None:
-            self._traffic(event, place).sent += 1
+            traffic = self._traffic(event, place)
+            traffic.sent += 1
 
     def _edge_skipped(self, event: AnyEvent, place: FramePlace) -> None:
         if place.alone is None:
-            self._traffic(event, place).skipped += 1
+            traffic = self._traffic(event, place)
+            traffic.skipped += 1
 
     def _traffic(self, event: AnyEvent, place: FramePlace) -> Traffic:
         """The figures of the edge that an event belongs to.
@@ -230,15 +240,13 @@ class Overlay:
             target=_text(event, "target"),
             port=_text(event, "port"),
         )
-        index = self.places.edge(place, words, _whole(event, "edge", -1))
+        number = _whole(event, "edge", -1)
+        index = self.places.edge(place, words, number)
         if index is not None:
             return self.edges.setdefault((place.level, index), Traffic())
         makes_sense = place.graph is not None and words.source and words.target
         if self.strict and makes_sense:
-            raise DeclarationError(
-                f"the record is of another graph: it tells of an edge {words}, which "
-                f"{' > '.join(place.level)} does not have; say which graph was walked: graph=..."
-            )
+            raise _another_graph(f"an edge {words}", place)
         return self.edges.setdefault((place.level, str(words)), Traffic())
 
     # -- what it adds up to --------------------------------------------------------------------------------------------
@@ -247,7 +255,8 @@ class Overlay:
         """The nodes that are at work now."""
         found: list[str] = []
         for (_, name), tally in self.nodes.items():
-            if tally.started - tally.asking > tally.ended:
+            open_activations = tally.started - tally.ended
+            if open_activations > tally.asking:
                 found.append(name)
         return found
 
@@ -288,8 +297,10 @@ class Overlay:
     def lay_on(self, picture: Picture) -> Picture:
         """Marks a picture of the same graph with what the walk did; the picture is changed in place."""
         picture.headline = self.headline
+        figures = self._placed(picture)
         traffic = {line: self.traffic_on(line) for line in picture.lines}
-        lay_on(picture, self._placed(picture), traffic, over=self.status != "running")
+        is_over = self.status != "running"
+        lay_on(picture, figures, traffic, over=is_over)
         return picture
 
     def _placed(self, picture: Picture) -> dict[Drawn, Tally]:
@@ -301,7 +312,8 @@ class Overlay:
             if place is None:
                 place = nearest(picture, level, name)
             if place is not None:
-                figures.setdefault(place, Tally()).add(tally, whole=is_drawn)
+                total = figures.setdefault(place, Tally())
+                total.add(tally, whole=is_drawn)
         return figures
 
     def traffic_on(self, line: Line) -> Traffic:
@@ -356,7 +368,8 @@ def error_text(error: object) -> str:
         text = f"{type(error).__name__}: {error}"
     elif isinstance(error, Mapping):
         kind = error.get("type", "Error")
-        text = f"{kind}: {error.get('text', '')}"
+        words = error.get("text", "")
+        text = f"{kind}: {words}"
     else:
         text = str(error) if error else ""
     return clip(printable(text), 400)
@@ -366,7 +379,16 @@ def digest(value: object) -> str:
     """A short name for a message: equal messages have equal ones, whether they come from a run or from its record."""
     plain = scrubbed(to_json_value(value))  # a record holds no secrets
     text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
-    return blake2s(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    raw = text.encode(errors="surrogatepass")
+    return blake2s(raw, digest_size=8).hexdigest()
+
+
+def _another_graph(what: str, place: FramePlace) -> DeclarationError:
+    where = " > ".join(place.level)
+    return DeclarationError(
+        f"the record is of another graph: it tells of {what}, which {where} does not have; "
+        f"say which graph was walked: graph=..."
+    )
 
 
 def _field(event: AnyEvent, name: str) -> object:

@@ -39,12 +39,15 @@ class EdgeWords:
             return False
         if self.origin and self.origin != edge.origin:
             return False
-        return not self.port or self.port == edge.port
+        return self.port in ("", edge.port)
 
     def __str__(self) -> str:
         source = self.origin or self.source
-        target = f"{self.target}.{self.port}" if self.port else self.target
-        return printable(clip(f"{source} >> {target}", 160))
+        target = self.target
+        if self.port:
+            target += f".{self.port}"
+        words = clip(f"{source} >> {target}", 160)
+        return printable(words)
 
 
 class Edges:
@@ -56,7 +59,8 @@ class Edges:
     def find(self, words: EdgeWords, index: int) -> int | None:
         """The place of the edge that is meant, or None where this graph has no such edge."""
         # Two edges may read alike (two guards of one arm): there the place decides, as long as it fits.
-        if 0 <= index < len(self.edges) and words.fits(self.edges[index]):
+        is_known = 0 <= index < len(self.edges)
+        if is_known and words.fits(self.edges[index]):
             return index
         for place, edge in enumerate(self.edges):
             if words.fits(edge):
@@ -68,9 +72,12 @@ def _edge_words(declared: TypedEdge) -> EdgeWords:
     origin = declared.edge.origin
     target = declared.edge.target
     ports = getattr(target, "ports", ())
+    port = ""
     has_port = 0 <= declared.port < len(ports)
-    port = ports[declared.port].name if has_port else ""
-    return EdgeWords(origin.but(laps=None).text(), origin.node.name, target.name, port)
+    if has_port:
+        port = ports[declared.port].name
+    without_laps = origin.but(laps=None)
+    return EdgeWords(without_laps.text(), origin.node.name, target.name, port)
 
 
 @dataclass(slots=True)

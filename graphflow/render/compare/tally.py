@@ -52,7 +52,12 @@ class Tally:
     @property
     def outcomes(self) -> dict[str, int]:
         """How often its activations ended in each way that occurred, in words."""
-        counts = {"done": self.done, "failed": self.failed, "cancelled": self.stopped, "skipped": self.skipped}
+        counts = {
+            "done": self.done,
+            "failed": self.failed,
+            "cancelled": self.stopped,
+            "skipped": self.skipped,
+        }
         return {word: count for word, count in counts.items() if count}
 
     def add_interval(self, start: float, end: float) -> None:

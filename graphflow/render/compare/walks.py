@@ -22,7 +22,7 @@ from graphflow.render.compare.difference import (
 from graphflow.render.compare.overlay import CallKey, EdgeKey, NodeKey, Overlay, digest
 from graphflow.render.compare.tally import Tally, Traffic
 from graphflow.render.labels import printable
-from graphflow.render.members import graph_within, members_of
+from graphflow.render.members import graph_at
 from graphflow.render.picture import Level, Line, Open, Picture, node_id
 from graphflow.render.records import Source, recorded_events
 from graphflow.render.talk import json_text
@@ -91,16 +91,16 @@ class _Walks:
             before = clip(printable(one.name), 80)
             after = clip(printable(other.name), 80)
             found.append(f"graph {before} -> {after}")
-        if digest(one.input) != digest(other.input):
+        if _differ(one.input, other.input):
             before = _message(one.input)
             after = _message(other.input)
             found.append(f"it was given {before} -> {after}")
-        ends = {(one.status, one.error), (other.status, other.error)}
-        if len(ends) > 1:
+        same_end = one.status == other.status and one.error == other.error
+        if not same_end:
             before = _end(one)
             after = _end(other)
             found.append(f"it {before} -> {after}")
-        elif digest(one.output) != digest(other.output):
+        elif _differ(one.output, other.output):
             before = _message(one.output)
             after = _message(other.output)
             found.append(f"it answered {before} -> {after}")
@@ -114,14 +114,17 @@ class _Walks:
             after = self.other.nodes.get(key, Tally())
             before_words = _did(before)
             after_words = _did(after)
-            has_changed = before_words != after_words
-            differs = has_changed or before.answers != after.answers
-            sign = _sign(before.ended, after.ended, differs)
+            what = ""
+            if before_words != after_words:
+                what = f"{before_words} -> {after_words}"
+            elif before.answers != after.answers:
+                what = "answered something else"
+            sign = _sign(before.ended, after.ended, differs=bool(what))
             if sign is None:
                 continue
             self.nodes[key] = sign
-            what = f"{before_words} -> {after_words}" if has_changed else "answered something else"
-            changes.append((sign, f"node {node_id(*key)}: {what}"))
+            node = node_id(*key)
+            changes.append((sign, f"node {node}: {what}"))
         return changes
 
     def compare_lines(self) -> list[Change]:
@@ -130,19 +133,22 @@ class _Walks:
         for counts in self._counts():
             before = counts.before
             after = counts.after
-            sign = _sign(before, after, before != after)
+            sign = _sign(before, after, differs=before != after)
             if sign is not None:
                 self.lines[counts.key] = sign
-                changes.append((sign, f"{counts.words}: {before} -> {after}"))
+                words = f"{counts.words}: {before} -> {after}"
+                changes.append((sign, words))
         return changes
 
     def _counts(self) -> Iterator[_EdgeCounts]:
-        for edge in sorted({**self.one.edges, **self.other.edges}, key=str):
+        edges = {*self.one.edges, *self.other.edges}
+        for edge in sorted(edges, key=str):
             before = self.one.edges.get(edge, Traffic())
             after = self.other.edges.get(edge, Traffic())
             words = self._edge_words(*edge)
             yield _EdgeCounts(edge, f"edge {words}", before.sent, after.sent)
-        for call in sorted({**self.one.calls, **self.other.calls}):
+        calls = {*self.one.calls, *self.other.calls}
+        for call in sorted(calls):
             level, caller, callee = call
             where = " > ".join(level)
             words = f"call {where}: {caller} >> {callee}"
@@ -152,28 +158,23 @@ class _Walks:
 
     def _edge_words(self, level: Level, index: int | str) -> str:
         where = " > ".join(level)
-        graph = self._graph_at(level)
+        graph = graph_at(self.graph, level)
         if isinstance(index, str) or graph is None:
             return f"{index} of {where}"
         edges = graph.edges
         if not 0 <= index < len(edges):
             return f"{index} of {where}"
-        return f"{edges[index].edge!r} of {where}"
-
-    def _graph_at(self, level: Level) -> AnyGraph | None:
-        graph = self.graph
-        for step in level[1:]:
-            node = None if graph is None else members_of(graph).get(step)
-            graph = None if node is None else graph_within(node)
-        return graph
+        edge = edges[index].edge
+        return f"{edge!r} of {where}"
 
     # -- the picture ---------------------------------------------------------------------------------------------------
     def mark(self, drawn: Picture) -> None:
         """Marks what differs in a picture of the graph."""
         drawn.overlay = "difference"
         for key, place in drawn.places.items():
-            if not place.mark and key in self.nodes:
-                place.mark = MARKS[self.nodes[key]]
+            sign = self.nodes.get(key)
+            if not place.mark and sign is not None:
+                place.mark = MARKS[sign]
             is_known = key in self.one.nodes or key in self.other.nodes
             if place.mark and is_known:
                 before = _did(self.one.nodes.get(key, Tally()))
@@ -197,9 +198,15 @@ class _Walks:
         line.badge = f"{before} \u2192 {after}"
 
 
+def _differ(one: object, other: object) -> bool:
+    """Whether two messages differ, of which one may come from a run and one from a record."""
+    return digest(one) != digest(other)
+
+
 def _message(value: object) -> str:
     text = value if isinstance(value, str) else json_text(value)
-    line = scrub(printable(text)).replace("\n", " ")
+    shown = scrub(printable(text))
+    line = shown.replace("\n", " ")
     return clip(line, MAX_MESSAGE)
 
 
