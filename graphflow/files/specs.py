@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphflow.declaration.handoffs import Handoff
 from graphflow.declaration.node import AnyNode, Node, Retry
@@ -62,10 +62,11 @@ def _nodes_beside(node: AnyNode) -> list[AnyNode]:
 
 def _has_entry(node: AnyNode) -> bool:
     """Whether a node has an entry of its own: always if no import could bring it as it is."""
-    if isinstance(node, (Code, Skills, MCP)):
-        return True
-    if not isinstance(node, (Agent, Router, SubAgent)) or _is_rule(node):
+    entry = ENTRIES.get(type(node))
+    if entry is None or _is_rule(node):
         return False
+    if entry.always:
+        return True
     try:
         address(node, node.name)
     except FileUnreadable:
@@ -88,19 +89,10 @@ def _name_of(node: AnyNode | str) -> str:
 
 
 def _spec(node: AnyNode) -> Spec | str:
-    makers: dict[type[AnyNode], Callable[[Any], Spec]] = {
-        Agent: _agent,
-        SubAgent: _sub_agent,
-        Code: _code,
-        Skills: _skills,
-        MCP: _mcp,
-        Router: _router,
-    }
-    make = makers.get(type(node))
-    if make is None or _is_rule(node):
+    entry = ENTRIES.get(type(node))
+    if entry is None or _is_rule(node):
         return address(node, node.name)
-    kind = "mcp" if isinstance(node, MCP) else node.kind
-    return {"kind": kind, **make(node), **_options(node)}
+    return {"kind": entry.kind, **entry.write(node), **_options(node)}
 
 
 def _options(node: AnyNode) -> Spec:
@@ -364,3 +356,24 @@ def _choice(router: Router[Any, Any]) -> Spec:
     if not router.cascade and (not router.guards or are_described):
         spec["labels"] = dict(router.labels)
     return spec
+
+
+class KindEntry(NamedTuple):
+    """How a file declares nodes of one kind."""
+
+    kind: str
+    """The word for it."""
+    write: Callable[[Any], Spec]
+    always: bool
+    """Whether each of them has an entry, also one that a module holds: no import could bring it as it is."""
+
+
+ENTRIES: dict[type[AnyNode], KindEntry] = {
+    Agent: KindEntry("agent", _agent, always=False),
+    Router: KindEntry("router", _router, always=False),
+    SubAgent: KindEntry("sub-agent", _sub_agent, always=False),
+    Code: KindEntry("code", _code, always=True),
+    Skills: KindEntry("skills", _skills, always=True),
+    MCP: KindEntry("mcp", _mcp, always=True),
+}
+"""The kinds that a file can declare; of any other, it names a node by its address."""

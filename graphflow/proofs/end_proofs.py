@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from graphflow.messages.types import type_name
+from typing import Any
+
+from graphflow.messages.types import item_type, type_name
+from graphflow.proofs.edge_types import TypedEdge
 from graphflow.proofs.exclusion import Exclusion
 from graphflow.proofs.problems import Problems
 from graphflow.proofs.tokens import double_end
@@ -31,6 +34,9 @@ def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> st
     """Where two messages to END were probably meant to become one, and how."""
     ways = _behind(wiring, one.target)
     others = _behind(wiring, other.target)
+    untyped = _untyped_edge(wiring, ways & others)
+    if untyped is not None:
+        return _untyped_hint(wiring, untyped)
     if one is other:
         last = _last_join(top, {one.source, *ways}, ways)
         if last is None:
@@ -46,6 +52,28 @@ def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> st
                 "or a list"
             )
     return "; join them before END"
+
+
+def _untyped_edge(wiring: Wiring, nodes: set[int]) -> TypedEdge | None:
+    """The first edge to one of these nodes that brings `Any` to a port which would collect, if it knew of what type it is."""
+    for edge in wiring.edges:
+        node = wiring.node(edge.target)
+        if node is None or edge.target not in nodes or edge.collects:
+            continue
+        if Any in edge.carries and item_type(node.ports[edge.port].type) is not None:
+            return edge
+    return None
+
+
+def _untyped_hint(wiring: Wiring, edge: TypedEdge) -> str:
+    """Why nothing is collected behind a node that sends `Any`, and what would be."""
+    source = wiring.name(edge.source)
+    node = wiring.nodes[edge.target]
+    item = type_name(item_type(node.ports[edge.port].type))
+    return (
+        f": {source!r} sends Any, so {node.name!r} takes each message as it is and collects nothing; "
+        f"declare that {source!r} sends {item}"
+    )
 
 
 def _last_join(top: Topology, forks: set[int], nodes: set[int]) -> Join | None:

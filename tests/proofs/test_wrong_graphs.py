@@ -78,6 +78,7 @@ m2ab, m2as, as2a, a2ab = (
     step("as2a", list[A], A),
     step("a2ab", A, A | B),
 )
+untyped = step("untyped", Any, Any)
 str2str, int2int, m2int, m2str, si = (
     step("str2str", str, str),
     step("int2int", int, int),
@@ -321,6 +322,16 @@ WRONG: list[tuple[str, Any, str]] = [
     ("limit on the way out", lambda: _limited_exit(), "on no cycle"),
     # two ENDs
     ("two ENDs", lambda: Graph("g", START >> (m2a, m2b) >> END), "may both bring a message"),
+    (
+        "map through a node that sends Any",
+        lambda: Graph("g", START >> m2as.each >> untyped >> as2a >> END),
+        "'untyped' sends Any, so 'as2a' takes each message as it is and collects nothing; declare that 'untyped' sends A",
+    ),
+    (
+        "fork through a node that sends Any",
+        lambda: Graph("g", START >> m2a >> (untyped, untyped.named("other")) >> as2a >> END),
+        "sends Any, so 'as2a' takes each message as it is and collects nothing",
+    ),
     ("map straight to END", lambda: Graph("g", START >> m2as.each >> a2a >> END), "may bring several messages"),
     (
         "fork half joined",

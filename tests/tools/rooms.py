@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import grimp
@@ -70,24 +70,33 @@ def arrows(found: list[Import], inside: str = "") -> dict[tuple[str, str], list[
     return {ends: made for ends, made in drawn.items() if reached[ends[0]] != {OLD_NAMES}}
 
 
+def modules_of(room: str) -> set[str]:
+    """The modules of one room, those too that no arrow leaves or reaches."""
+    graph = grimp.build_graph(PACKAGE, cache_dir=None)
+    return {room_of(module, room) for module in graph.modules} - {""}
+
+
 def circles(drawn: dict[tuple[str, str], list[Import]]) -> list[set[str]]:
     """Sets of rooms in which each can be reached from each."""
     return [rooms for rooms in nx.strongly_connected_components(nx.DiGraph(list(drawn))) if len(rooms) > 1]
 
 
-def floors(drawn: dict[tuple[str, str], list[Import]]) -> list[list[str]]:
-    """The rooms floor by floor, the lowest first; rooms of one circle share a floor."""
-    whole = nx.condensation(nx.DiGraph(list(drawn)))
+def floors(drawn: dict[tuple[str, str], list[Import]], others: Collection[str] = ()) -> list[list[str]]:
+    """The rooms floor by floor, the lowest first; rooms of one circle share a floor. `others`: rooms without arrows."""
+    whole = nx.DiGraph(list(drawn))
+    whole.add_nodes_from(others)
+    whole = nx.condensation(whole)
     return [
         sorted(room for part in floor for room in whole.nodes[part]["members"])
         for floor in nx.topological_generations(whole.reverse())
     ]
 
 
-def report(drawn: dict[tuple[str, str], list[Import]]) -> Iterator[str]:
-    """What is printed."""
+def report(drawn: dict[tuple[str, str], list[Import]], others: Collection[str] = ()) -> Iterator[str]:
+    """What is printed. `others`: rooms that may have no arrows."""
     whole = nx.DiGraph(list(drawn))
-    storeys = floors(drawn)
+    whole.add_nodes_from(others)
+    storeys = floors(drawn, others)
     needed = nx.transitive_reduction(nx.condensation(whole)).number_of_edges()
     yield f"{whole.number_of_nodes()} rooms, {len(drawn)} arrows ({needed} that no others imply), {len(storeys)} floors"
     for number, storey in enumerate(storeys, start=1):
@@ -105,7 +114,9 @@ def main() -> None:
     parser.add_argument("--inside", default="", metavar="ROOM", help="the modules of one room instead")
     parser.add_argument("--running", action="store_true", help="leave out imports that only a type checker reads")
     given = parser.parse_args()
-    for line in report(arrows(imports(types=not given.running), given.inside)):
+    drawn = arrows(imports(types=not given.running), given.inside)
+    others = modules_of(given.inside) if given.inside else ()
+    for line in report(drawn, others):
         print(line)
 
 
