@@ -16,18 +16,18 @@ from weakref import ref
 P = ParamSpec("P")
 R = TypeVar("R")
 Function = Callable[..., Any]
-Reader = Callable[Concatenate[Function, P], R]
+FunctionReader = Callable[Concatenate[Function, P], R]
 
 
 class Remembering(Protocol[P, R]):
     """A reader of functions that remembers; `__wrapped__` reads anew."""
 
-    __wrapped__: Reader[P, R]
+    __wrapped__: FunctionReader[P, R]
 
     def __call__(self, function: Function, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
-def once_a_function(read: Reader[P, R]) -> Remembering[P, R]:
+def once_a_function(read: FunctionReader[P, R]) -> Remembering[P, R]:
     """The reader, remembering what it has read of plain functions and of methods; of other callables it reads anew."""
     name = f"__graphflow_{read.__name__}__"
 

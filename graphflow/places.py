@@ -36,7 +36,7 @@ _BY_THEIR_TEXT = (Decimal, UUID, PurePath, timedelta)
 _BY_THEIR_DATE = (datetime, date, time)
 
 
-class Effect:
+class EffectState:
     """What is known of one question that may leave something behind in the world."""
 
     __slots__ = ("_waiting", "answer", "answered", "asked", "under_way")
@@ -94,7 +94,7 @@ class Effects:
     __slots__ = ("consents", "known")
 
     def __init__(self) -> None:
-        self.known: dict[Question, list[Effect]] = {}
+        self.known: dict[Question, list[EffectState]] = {}
         """In the order in which equal questions were first asked."""
         self.consents: dict[str, bool | str] = {}
         """What somebody has said of a call that needs approval, by the call's key."""
@@ -110,7 +110,7 @@ class Place:
 
     __slots__ = ("_key", "_parts", "effect", "effects")
 
-    def __init__(self, parts: tuple[str, ...], effects: Effects, effect: Effect | None = None) -> None:
+    def __init__(self, parts: tuple[str, ...], effects: Effects, effect: EffectState | None = None) -> None:
         self._parts = parts
         self._key = ""
         self.effects = effects
@@ -158,14 +158,14 @@ class Asking:
             return Place((*asked, str(number)), effects)
         known = effects.known.get(asked)
         if known is None:  # nobody has asked this before, in any try
-            first = Effect(question)
+            first = EffectState(question)
             effects.known[asked] = [first]
             self._left[asked] = _NONE_LEFT
             return Place((*asked, "0"), effects, first)
         number = self._match(asked, known, question)
         return Place((*asked, str(number)), effects, known[number])
 
-    def _match(self, asked: Question, known: list[Effect], question: object) -> int:
+    def _match(self, asked: Question, known: list[EffectState], question: object) -> int:
         """Which of the equal questions this one is: one of an earlier try, those with answers first, or a new one."""
         left = self._left.get(asked)
         if left is None:
@@ -177,7 +177,7 @@ class Asking:
             if known[number].answers(question):
                 left.remove(number)
                 return number
-        known.append(Effect(question))
+        known.append(EffectState(question))
         return len(known) - 1
 
 

@@ -35,7 +35,7 @@ LONGEST_WORD = 19
 """Letters of a word: who joins several to a longer one has made a passphrase."""
 LONGEST_NUMBER = 11
 MARK = "[secret]"
-Span = tuple[int, int, str]
+TextSpan = tuple[int, int, str]
 """Where a secret stands in a text, from and to, and what it is called."""
 
 # -- what looks like a secret ----------------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ class Filter:
             return self.plain(value)
         return value if value.startswith("[") else MARK  # what begins so is a mark already
 
-    def _spans(self, text: str) -> Iterator[Span]:
+    def _spans(self, text: str) -> Iterator[TextSpan]:
         """Where secrets stand, each time they do; spans may overlap."""
         known = (*self.secrets.items(), *_remembered_in(text))
         for secret, label in known:
@@ -270,7 +270,7 @@ class Filter:
             yield from _tokens_in(text)
             yield from self._placed_in(text)
 
-    def _placed_in(self, text: str) -> Iterator[Span]:
+    def _placed_in(self, text: str) -> Iterator[TextSpan]:
         """Where something stands whose place says that it is a secret."""
         low = text.lower()
         for hints, shape in _PLACE_SHAPES:
@@ -296,7 +296,7 @@ _PASSWORD = re.compile(
 )
 
 
-def _tokens_in(text: str) -> Iterator[Span]:
+def _tokens_in(text: str) -> Iterator[TextSpan]:
     """Where something stands that looks like a secret."""
     for hints, shape in _TOKEN_SHAPES:
         if any(hint in text for hint in hints):
@@ -317,7 +317,7 @@ def _remembered_in(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _replaced(text: str, spans: list[Span]) -> str:
+def _replaced(text: str, spans: list[TextSpan]) -> str:
     """The text with a mark for each run of overlapping spans; the longest of them gives it its name."""
     parts: list[str] = []
     done = 0

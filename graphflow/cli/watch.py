@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
 
-Place = tuple[str, ...]
+TreePlace = tuple[str, ...]
 """Where something runs: the names of the graphs around it, from the outside in, and its own."""
 
 REDRAWS_A_SECOND = 8
@@ -164,7 +164,7 @@ def _aside(screen: Any) -> Iterator[None]:
 
 
 @dataclass(slots=True)
-class Row:
+class TreeRow:
     """How often a node has run, and how it ended, in one place of the walk."""
 
     running: int = 0
@@ -181,8 +181,8 @@ class WalkTree:
     """The walk as a tree: frames, nodes in them, and how far each is."""
 
     name: str
-    rows: dict[Place, Row] = field(default_factory=dict)
-    paths: dict[int, Place] = field(default_factory=dict)
+    rows: dict[TreePlace, TreeRow] = field(default_factory=dict)
+    paths: dict[int, TreePlace] = field(default_factory=dict)
     last: str = ""
 
     def take(self, event: Event) -> None:
@@ -211,10 +211,10 @@ class WalkTree:
             case _:
                 pass
 
-    def _row(self, path: Place, node: str) -> Row:
-        return self.rows.setdefault((*path, node), Row())
+    def _row(self, path: TreePlace, node: str) -> TreeRow:
+        return self.rows.setdefault((*path, node), TreeRow())
 
-    def _end(self, path: Place, node: str, seconds: float, outcome: str) -> None:
+    def _end(self, path: TreePlace, node: str, seconds: float, outcome: str) -> None:
         row = self._row(path, node)
         row.running -= 1
         row.seconds += seconds
@@ -232,7 +232,7 @@ class WalkTree:
         from rich.tree import Tree
 
         root = Tree(Text(visible(self.name), style="bold"))
-        branches: dict[Place, Tree] = {(self.name,): root}
+        branches: dict[TreePlace, Tree] = {(self.name,): root}
         # Shorter paths first: a branch hangs on the one it is in.
         for path in sorted(self.rows, key=len):
             parent = branches.get(path[:-1])
@@ -246,7 +246,7 @@ class WalkTree:
         return root
 
 
-def _mark(row: Row) -> tuple[str, str]:
+def _mark(row: TreeRow) -> tuple[str, str]:
     """The sign of a node and its colour; a success does not hide a failure."""
     if row.asking:
         return "?", "magenta"
@@ -261,7 +261,7 @@ def _mark(row: Row) -> tuple[str, str]:
     return "■", "dim"
 
 
-def _line(name: str, row: Row) -> Text:
+def _line(name: str, row: TreeRow) -> Text:
     from rich.text import Text
 
     mark, style = _mark(row)
@@ -272,7 +272,7 @@ def _line(name: str, row: Row) -> Text:
     return line
 
 
-def _counts(row: Row) -> list[str]:
+def _counts(row: TreeRow) -> list[str]:
     counts: list[str] = []
     if row.done != 1 or row.running:
         counts.append(f"{row.done} done")

@@ -23,7 +23,7 @@ from graphflow.files.values import shown
 from graphflow.messages.message import Failure, LimitReached
 from graphflow.messages.types import arms, type_name
 
-Part = Any
+ArrowPart = Any
 """A piece of an arrow: a node or an end, an arm or a port of a node, several of them, a path."""
 
 _FORMS = (
@@ -40,7 +40,7 @@ class ArrowReader:
         self.nodes = nodes
         self.problems = nodes.problems
 
-    def read_all(self, arrows: object) -> list[Part]:
+    def read_all(self, arrows: object) -> list[ArrowPart]:
         """The paths that arrows declare, as far as they can be read; what is wrong with the others is reported."""
         if not isinstance(arrows, list):
             return []
@@ -51,7 +51,7 @@ class ArrowReader:
             paths.append(path)
         return paths
 
-    def _path(self, number: int, text: object) -> Part:
+    def _path(self, number: int, text: object) -> ArrowPart:
         if not isinstance(text, str):  # the shape of a graph says so
             raise AlreadyReported(text)
         with self.problems.within("edges", number):
@@ -65,7 +65,7 @@ class ArrowReader:
             except (DeclarationError, TypeError, ValueError, AttributeError) as error:
                 raise self.problems.error(f"the arrow {shown(text)} is wrong: {error}") from error
 
-    def _part(self, tree: ast.expr, text: str) -> Part:
+    def _part(self, tree: ast.expr, text: str) -> ArrowPart:
         match tree:
             case ast.BinOp(left=left, op=ast.RShift(), right=right):
                 place = (self.problems.where, self.problems.line() or 1)
@@ -93,7 +93,7 @@ class ArrowReader:
         unknown = shown(ast.unparse(tree))
         raise self.problems.error(f"in the arrow {shown(text)}, {unknown} is not one of: {_FORMS}")
 
-    def _named(self, name: str, text: str) -> Part:
+    def _named(self, name: str, text: str) -> ArrowPart:
         if name == "START":
             return START
         if name == "END":
@@ -107,7 +107,7 @@ class ArrowReader:
             problem += f"; did you mean {near[0]!r}?"
         raise self.problems.error(problem)
 
-    def _arm(self, base: Part, arm: ast.expr) -> Part:
+    def _arm(self, base: ArrowPart, arm: ast.expr) -> ArrowPart:
         if isinstance(arm, ast.Constant):
             return base[arm.value]
         name = ast.unparse(arm)

@@ -30,7 +30,7 @@ class Plain:
 class ListOf:
     """A list of such values; with `alone`, one of them may stand without a list."""
 
-    item: Shape
+    item: ValueShape
     alone: bool = False
 
 
@@ -38,7 +38,7 @@ class ListOf:
 class MappingOf:
     """A mapping from names to such values."""
 
-    value: Shape
+    value: ValueShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Keys:
     """A mapping with these keys and no others."""
 
     what: str
-    keys: Mapping[str, Shape]
+    keys: Mapping[str, ValueShape]
     renamed: Mapping[str, str] = field(default_factory=dict)
     """The present name of each key that had another one; the old ones are read, too."""
 
@@ -60,7 +60,7 @@ class Either:
     listed: ListOf | None = None
 
 
-Shape = Plain | ListOf | MappingOf | Keys | Either
+ValueShape = Plain | ListOf | MappingOf | Keys | Either
 
 
 def _is_text(value: object) -> bool:
@@ -161,7 +161,7 @@ class Checker:
     def __init__(self) -> None:
         self.problems: list[tuple[KeyPath, str]] = []
 
-    def check(self, value: object, shape: Shape, subject: Subject) -> None:
+    def check(self, value: object, shape: ValueShape, subject: Subject) -> None:
         """Notes what is wrong with a value."""
         match shape:
             case Plain():

@@ -29,8 +29,8 @@ from graphflow.files.values import (
     ListOf,
     MappingOf,
     Plain,
-    Shape,
     Subject,
+    ValueShape,
     maybe,
     nearest,
     one_of,
@@ -52,14 +52,14 @@ TRUTH_OR_SECONDS = Plain(
 TYPE = Plain("a type: str, list[module:Name]...", WORD.fits)
 ADDRESS = Plain("a function of the project, 'module:name'", _is_address)
 NODE = Plain("the name of a node, or 'module:name'", WORD.fits)
-RETRY_SHAPES: dict[str, Shape] = {
+RETRY_SHAPES: dict[str, ValueShape] = {
     "attempts": COUNT,
     "wait_s": AT_LEAST_0,
     "factor": AT_LEAST_1,
     "max_wait_s": AT_LEAST_0,
     "jitter": AT_LEAST_0,
 }
-SETTING_SHAPES: dict[str, Shape] = {
+SETTING_SHAPES: dict[str, ValueShape] = {
     **{name: maybe(NUMBER) for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty")},
     **{name: maybe(WHOLE) for name in ("max_tokens", "seed", "top_k")},
     "stop": ListOf(TEXT, alone=True),
@@ -73,11 +73,11 @@ SETTING_SHAPES: dict[str, Shape] = {
 }
 
 
-def options(whose: str) -> dict[str, Shape]:
+def options(whose: str) -> dict[str, ValueShape]:
     """The keys that every node has, and a graph too."""
     retry = {field.name: RETRY_SHAPES.get(field.name, ANY) for field in fields(Retry) if field.name != "on"}
     effects = Either(NOTHING, listed=ListOf(one_of(EFFECTS)))
-    rules: dict[str, Shape] = {"allow": Either(NOTHING, listed=TEXTS), "deny": TEXTS, "effects": effects}
+    rules: dict[str, ValueShape] = {"allow": Either(NOTHING, listed=TEXTS), "deny": TEXTS, "effects": effects}
     return {
         "retry": Either(maybe(COUNT), mapping=Keys(f"retry of {whose!r}", retry, RENAMED["Retry"])),
         "timeout_s": maybe(POSITIVE),
@@ -96,8 +96,8 @@ def limits(what: str) -> Keys:
     return Keys(what, {name: maybe(shape) for name, shape in shapes.items()})
 
 
-def _agent(name: str) -> dict[str, Shape]:
-    handoff: dict[str, Shape] = dict.fromkeys(Handoff.__dataclass_fields__, ANY)
+def _agent(name: str) -> dict[str, ValueShape]:
+    handoff: dict[str, ValueShape] = dict.fromkeys(Handoff.__dataclass_fields__, ANY)
     handoff |= {"target": NODE, "conversation": TRUTH, "description": TEXT, "laps": maybe(COUNT)}
     return {
         "model": ANY,
@@ -119,7 +119,7 @@ def _agent(name: str) -> dict[str, Shape]:
     }
 
 
-def _router(name: str) -> dict[str, Shape]:
+def _router(name: str) -> dict[str, ValueShape]:
     return {
         "rule": ADDRESS,
         "labels": Either(mapping=MappingOf(TEXT), listed=TEXTS),
@@ -138,7 +138,7 @@ def _router(name: str) -> dict[str, Shape]:
     }
 
 
-def _sub_agent(name: str) -> dict[str, Shape]:
+def _sub_agent(name: str) -> dict[str, ValueShape]:
     return {
         "target": ANY,
         "isolation": one_of(get_args(Isolation)),
@@ -148,7 +148,7 @@ def _sub_agent(name: str) -> dict[str, Shape]:
     }
 
 
-def _code(name: str) -> dict[str, Shape]:
+def _code(name: str) -> dict[str, ValueShape]:
     return {
         "calls": ListOf(NODE),
         "memory_mib": COUNT,
@@ -161,11 +161,11 @@ def _code(name: str) -> dict[str, Shape]:
     }
 
 
-def _skills(name: str) -> dict[str, Shape]:
+def _skills(name: str) -> dict[str, ValueShape]:
     return {"folders": ListOf(WORD, alone=True), "runner": NODE, "description": TEXT, "output_limit": COUNT}
 
 
-def _mcp(name: str) -> dict[str, Shape]:
+def _mcp(name: str) -> dict[str, ValueShape]:
     return {
         "command": ListOf(WORD),
         "url": WORD,

@@ -48,7 +48,7 @@ LONGEST_NAME = 1_000
 _budget: ContextVar[Budget | None] = ContextVar("what the text being written may still use", default=None)
 
 
-Filter: TypeAlias = Callable[..., Any]
+FilterFunction: TypeAlias = Callable[..., Any]
 Arguments: TypeAlias = list[Any]
 """What a method or filter is given beside what it works on, keywords last."""
 
@@ -352,7 +352,7 @@ _METHODS: dict[str, Check] = {
 }
 
 
-def _bounded(name: str, function: Filter) -> Filter:
+def _bounded(name: str, function: FilterFunction) -> FilterFunction:
     """A filter that counts as a step, is measured before it runs, and whose items count when they are taken."""
     takes_context = getattr(function, "jinja_pass_arg", None) is not None
     place = 1 if takes_context else 0

@@ -29,7 +29,7 @@ from graphflow.model.seam import ToolSpec
 from graphflow.model.turns import AssistantTurn, ToolCall, ToolResult, ToolTurn, Turn
 from graphflow.redaction import scrub
 
-Job: TypeAlias = Callable[[], Awaitable[ToolResult]]
+CallJob: TypeAlias = Callable[[], Awaitable[ToolResult]]
 
 _BROKEN_OFF = {
     "length": "the call was cut off at the token limit (write less)",
@@ -213,12 +213,12 @@ def _groups(calls: Sequence[ToolCall], offer: Offer) -> list[list[ToolCall]]:
     return groups
 
 
-async def _together(jobs: Sequence[Job], max_parallel_calls: int) -> list[ToolResult]:
+async def _together(jobs: Sequence[CallJob], max_parallel_calls: int) -> list[ToolResult]:
     if len(jobs) == 1:
         return [await jobs[0]()]
     gate = asyncio.Semaphore(max_parallel_calls)
 
-    async def work(job: Job) -> ToolResult:
+    async def work(job: CallJob) -> ToolResult:
         async with gate:
             return await job()
 

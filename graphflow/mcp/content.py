@@ -33,11 +33,11 @@ TEXT_TYPES = ("text/", "application/json", "application/xml")
 
 Json: TypeAlias = Any
 """A value of JSON."""
-Part = Json | Media
+AnswerPart = Json | Media
 """A piece of an answer: structured content, a text, or what one can look at or listen to."""
 
 
-def answer_of(result: CallToolResult, ctx: Context) -> Part | list[Part]:
+def answer_of(result: CallToolResult, ctx: Context) -> AnswerPart | list[AnswerPart]:
     """The answer: the structured content or the text alone where there is nothing else, else the list of all of it.
 
     Args:
@@ -66,10 +66,10 @@ def answer_of(result: CallToolResult, ctx: Context) -> Part | list[Part]:
     return parts[0] if len(parts) == 1 else parts
 
 
-def _new(parts: list[Part], structured: Json) -> list[Part]:
+def _new(parts: list[AnswerPart], structured: Json) -> list[AnswerPart]:
     """The parts that do not only repeat structured content."""
     known = _Contents(structured)
-    new: list[Part] = []
+    new: list[AnswerPart] = []
     for part in parts:
         is_repeated = isinstance(part, str) and known.has(part)
         if not is_repeated:
@@ -77,7 +77,7 @@ def _new(parts: list[Part], structured: Json) -> list[Part]:
     return new
 
 
-def _complaint(result: CallToolResult, parts: list[Part]) -> str:
+def _complaint(result: CallToolResult, parts: list[AnswerPart]) -> str:
     """What a server says of a failure: its texts, and its data where they do not say the same."""
     texts = [part for part in parts if isinstance(part, str) and part]
     structured = _unwrapped(result.structured_content)
@@ -138,7 +138,7 @@ def _with_whole_numbers(value: Json) -> Json:
     return value
 
 
-def _part(block: ContentBlock, number: int, ctx: Context) -> Part:
+def _part(block: ContentBlock, number: int, ctx: Context) -> AnswerPart:
     """One block of content as text or media."""
     match block.type:
         case "text":
@@ -153,7 +153,7 @@ def _part(block: ContentBlock, number: int, ctx: Context) -> Part:
     return f"[{block.type}]"
 
 
-def _resource(resource: TextResourceContents | BlobResourceContents, ctx: Context) -> Part:
+def _resource(resource: TextResourceContents | BlobResourceContents, ctx: Context) -> AnswerPart:
     """A file that a server has put into its answer."""
     text = getattr(resource, "text", None)
     if text is not None:

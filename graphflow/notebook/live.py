@@ -26,7 +26,7 @@ from graphflow.render import Overlay, dot_binary, mimebundle
 from graphflow.render.builder import picture
 from graphflow.render.forms.svg import write_svg
 from graphflow.render.picture import Open, Picture
-from graphflow.render.records import AnyEvent, Source, read_events
+from graphflow.render.records import AnyEvent, EventSource, read_events
 from graphflow.render.writing import check_options
 from graphflow.runtime.options import RunOptions
 from graphflow.runtime.run_record import RunRecord
@@ -145,7 +145,7 @@ class Live(Generic[R]):
             await asyncio.wait([pulse])
             self._end()
 
-    def replay(self, events: Source) -> Live[R]:
+    def replay(self, events: EventSource) -> Live[R]:
         """Shows what was recorded: a run that has ended, its events, or a file of `--events`; the slider goes through it."""
         found = read_events(events)
         Overlay(self.graph).take_all(found)  # what is of another graph is refused before anything is shown

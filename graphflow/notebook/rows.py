@@ -27,7 +27,7 @@ from graphflow.render.talk import json_text
 from graphflow.render.timeline import How
 from graphflow.render.xml import clean, error_words, was_cancelled
 
-Row = list[object]
+PlayRow = list[object]
 OP = 1
 TEXT = 5
 """Where a row has its operation, and where a piece of what a model says."""
@@ -75,9 +75,9 @@ class Rows:
     def __init__(self, graph: AnyGraph, picture: Picture) -> None:
         self.picture = picture
         self.places = Places(graph, graph.name)
-        self.kept: list[Row] = []
+        self.kept: list[PlayRow] = []
         self.beyond = 0
-        self.pending: list[Row] = []
+        self.pending: list[PlayRow] = []
         self.text_left = MAX_KEPT_TEXT
         self._spots: dict[tuple[Level, str], Spot] = {}
         self._callees: dict[tuple[int, int], str] = {}
@@ -119,7 +119,7 @@ class Rows:
         # The end of a long answer: the browser shows what is being said now.
         before[TEXT] = text[-MAX_TEXT:]
 
-    def flush(self) -> list[Row]:
+    def flush(self) -> list[PlayRow]:
         """The rows since the last flush; those that fit are kept."""
         batch = self.pending
         self.pending = []
@@ -138,7 +138,7 @@ class Rows:
         return text
 
     # -- rows ----------------------------------------------------------------------------------------------------------
-    def _row(self, event: AnyEvent) -> Row | None:
+    def _row(self, event: AnyEvent) -> PlayRow | None:
         at = round(event.at, 6)
         place = self.places.of(event.frame)
         match event.kind:
@@ -170,7 +170,7 @@ class Rows:
             return None
         return self._node_row(event, at, place)
 
-    def _edge_row(self, event: AnyEvent, at: float, place: FramePlace) -> Row | None:
+    def _edge_row(self, event: AnyEvent, at: float, place: FramePlace) -> PlayRow | None:
         """A message, or its tombstone, went along an edge: which one, and the ends of it in words."""
         if place.alone is not None:
             return None
@@ -189,7 +189,7 @@ class Rows:
         is_skipped = event.kind == "edge.skip"
         return [at, ">", target, "", label, edge, is_skipped]
 
-    def _node_row(self, event: AnyEvent, at: float, place: FramePlace) -> Row | None:
+    def _node_row(self, event: AnyEvent, at: float, place: FramePlace) -> PlayRow | None:
         spot = self.spot(place, event.node)
         match event.kind:
             case "node.start" | "node.end" | "node.error" | "node.cancel" if place.owns(event.node):
@@ -210,7 +210,7 @@ class Rows:
         home = Spot(spot.home, spot.home, spot.label)
         return self._model_row(event, at, home)
 
-    def _model_row(self, event: AnyEvent, at: float, spot: Spot) -> Row | None:
+    def _model_row(self, event: AnyEvent, at: float, spot: Spot) -> PlayRow | None:
         """What a model says, and failures meanwhile: shown at its node, or at what that is folded into."""
         question = getattr(event, "question", 0)
         match event.kind:
@@ -227,7 +227,7 @@ class Rows:
                 return [at, "w", *spot, _reason(event.error)]
         return None
 
-    def _call_row(self, event: AnyEvent, at: float, place: FramePlace) -> Row:
+    def _call_row(self, event: AnyEvent, at: float, place: FramePlace) -> PlayRow:
         callee = self.places.callee(place, event.node, event.caller)
         self._callees[event.frame, event.call] = callee
         caller = place.named(event.caller)
@@ -237,13 +237,13 @@ class Rows:
         text = self._text(event.input)
         return [at, "+", *spot, text, _call(event), edge]
 
-    def _call_end_row(self, event: AnyEvent, at: float, place: FramePlace) -> Row:
+    def _call_end_row(self, event: AnyEvent, at: float, place: FramePlace) -> PlayRow:
         key = (event.frame, event.call)
         callee = self._callees.pop(key, event.node)
         spot = self.spot(place, callee)
         return self._end_row(event, at, spot, _call(event))
 
-    def _end_row(self, event: AnyEvent, at: float, spot: Spot, number: str) -> Row:
+    def _end_row(self, event: AnyEvent, at: float, spot: Spot, number: str) -> PlayRow:
         how, answer = _outcome(event)
         seconds = round(event.at - event.started, 6)
         text = self._text(answer)
@@ -251,12 +251,12 @@ class Rows:
         return [at, ".", *spot, text, number, how, seconds]
 
 
-def _limit_row(at: float, text: str) -> Row:
+def _limit_row(at: float, text: str) -> PlayRow:
     """A warning that is of the whole run."""
     return [at, "w", "", "", "limit", text]
 
 
-def _continues(before: Row, row: Row) -> bool:
+def _continues(before: PlayRow, row: PlayRow) -> bool:
     """Whether both are pieces of one answer, in one batch: all but the time and the text is the same."""
     if before[OP] != "t" or row[OP] != "t":
         return False

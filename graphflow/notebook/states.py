@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from graphflow.notebook.rows import Row
+from graphflow.notebook.rows import PlayRow
 
 WORST_FIRST = ("mixed", "failed", "done", "cancelled", "skipped")
 """Ways to have ended: a node that has ended in several is shown by the first of them."""
 
 
-def states(rows: list[Row]) -> dict[str, tuple[str, str]]:
+def states(rows: list[PlayRow]) -> dict[str, tuple[str, str]]:
     """How each node of the picture stands after these rows, and how often it has ended, where that was more than once."""
     counts: dict[str, _NodeCounts] = {}
     for row in rows:
@@ -33,7 +33,7 @@ class _NodeCounts:
         self.asking = 0
         self.ended: Counter[str] = Counter()
 
-    def take(self, row: Row) -> None:
+    def take(self, row: PlayRow) -> None:
         match row[1]:
             case "+":
                 self.running += 1

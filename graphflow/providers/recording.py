@@ -283,7 +283,7 @@ def _usage_of(reply: Reply) -> UsageDelta:
     )
 
 
-_Piece = TextDelta | ThinkingDelta | CallDelta | RefusalDelta
+_DeltaEvent = TextDelta | ThinkingDelta | CallDelta | RefusalDelta
 
 
 def without_secrets(events: list[ModelEvent]) -> list[ModelEvent]:
@@ -305,7 +305,7 @@ def _positions_by_part(events: list[ModelEvent]) -> list[list[int]]:
     """Where the pieces of each part stand among the events."""
     parts: dict[tuple[str, int], list[int]] = {}
     for position, event in enumerate(events):
-        if not isinstance(event, _Piece):
+        if not isinstance(event, _DeltaEvent):
             continue
         kind = type(event).__name__
         index = getattr(event, "index", 0)

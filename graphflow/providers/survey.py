@@ -24,7 +24,7 @@ from graphflow.providers.faults import fault, read_body
 from graphflow.providers.http import Timeouts, get
 
 if TYPE_CHECKING:
-    from graphflow.providers.commands.command import Command
+    from graphflow.providers.commands.command import CommandLineTool
     from graphflow.providers.http_model import HttpModel
 
 
@@ -72,7 +72,7 @@ def _local() -> Provider:
     return Provider("local", True, f"weights here: {names}", "this process", "-")
 
 
-def _command(command: Command) -> Provider:
+def _command(command: CommandLineTool) -> Provider:
     is_ready = command.path() is not None
     return Provider(command.name, is_ready, command.state(), command.program, command.speaks)
 

@@ -8,7 +8,7 @@ from graphflow.render.records import AnyEvent
 from graphflow.render.talk import message_text
 from graphflow.render.timeline import Span, Story
 from graphflow.render.timeline.lanes import time_of
-from graphflow.render.timeline.spans import Interval, Path
+from graphflow.render.timeline.spans import FramePath, Interval
 from graphflow.render.xml import seconds_text
 
 STEPS = ("node.start", "call.start")
@@ -58,7 +58,7 @@ class Facts:
 
     total: Account = field(default_factory=lambda: Account("all"))
     nodes: dict[str, Account] = field(default_factory=dict)
-    frames: dict[Path, Account] = field(default_factory=dict)
+    frames: dict[FramePath, Account] = field(default_factory=dict)
     given: str = ""
     output: str = ""
     warnings: list[str] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Facts:
             account.steps += 1
             account.intervals.append(interval)
 
-    def accounts(self, path: Path, node: str) -> list[Account]:
+    def accounts(self, path: FramePath, node: str) -> list[Account]:
         """The accounts that something counts for: the total, that of its node, those of all frames around it."""
         is_alone = len(path) > 1 and path[-1] == node
         around = path[:-1] if is_alone else path
@@ -110,7 +110,7 @@ def read_facts(events: list[AnyEvent], story: Story) -> Facts:
     """What a run used and what happened in it, from its events and its spans."""
     facts = Facts()
     outermost = (story.title,)
-    paths: dict[int, Path] = {0: outermost}
+    paths: dict[int, FramePath] = {0: outermost}
     steps = 0
     for event in events:
         facts.take(event)

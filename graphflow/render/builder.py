@@ -76,7 +76,7 @@ def _levels(open: Open) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ends:
+class _LineEnds:
     """Where lines to a node end and lines from it begin: at its shape, or at the dots of its area."""
 
     first: Shape
@@ -85,7 +85,7 @@ class _Ends:
 
 
 @dataclass(slots=True)
-class _Level:
+class _LevelBuilder:
     """One graph while it is drawn.
 
     Attributes:
@@ -109,7 +109,7 @@ class _Level:
     joins: dict[str, JoinSpec | None]
     on_arrows: set[str]
     areas: dict[Way, Picture | Area]
-    ends: dict[str, _Ends] = field(default_factory=dict)
+    ends: dict[str, _LineEnds] = field(default_factory=dict)
 
     def folded_words(self, node: AnyNode, inner: AnyGraph | None, size: int, depth: int) -> str:
         """What stands under the name of something that holds more than is drawn."""
@@ -151,8 +151,8 @@ class _Builder:
         level = self._level(graph, path, home, depth)
         start = self._terminal("START", path)
         end = self._terminal("END", path)
-        level.ends["START"] = _Ends(start, start)
-        level.ends["END"] = _Ends(end, end)
+        level.ends["START"] = _LineEnds(start, start)
+        level.ends["END"] = _LineEnds(end, end)
         home.shapes.append(start)
         for node in level.nodes.values():
             if level.drawn_ways[node.name] in level.areas:  # else it lies in what stays folded
@@ -164,13 +164,13 @@ class _Builder:
         for node in level.nodes.values():
             self._add_calls(level, node)
 
-    def _level(self, graph: AnyGraph, path: Level, home: Picture | Area, depth: int) -> _Level:
+    def _level(self, graph: AnyGraph, path: Level, home: Picture | Area, depth: int) -> _LevelBuilder:
         nodes = members_of(graph)
         ways = ways_of(graph, nodes)
         drawn_ways = ways
         if self.levels == FLAT:
             drawn_ways = dict.fromkeys(nodes, ())
-        return _Level(
+        return _LevelBuilder(
             graph=graph,
             path=path,
             depth=depth,
@@ -190,7 +190,7 @@ class _Builder:
         return shape
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
-    def _add_node(self, level: _Level, node: AnyNode) -> _Ends:
+    def _add_node(self, level: _LevelBuilder, node: AnyNode) -> _LineEnds:
         """Draws a node: as an area with what lies within it, if it is within the levels to open, else as a shape."""
         way = level.drawn_ways[node.name]
         own_way = (*way, node.name)
@@ -204,20 +204,20 @@ class _Builder:
             shape = self._add_shape(level, node, home)
             # What is folded says so; what could not be opened says how deep it lies.
             shape.note = level.folded_words(node, inner, size, depth)
-            return _Ends(shape, shape)
+            return _LineEnds(shape, shape)
 
         area = self._add_area(level, node, home, depth)
         if inner is not None:
             area.opens_level = True
             self._add_level(inner, (*level.path, node.name), area, depth)
-            return _Ends(area.shapes[0], area.shapes[-1], area)
+            return _LineEnds(area.shapes[0], area.shapes[-1], area)
         # A sub-agent: it stands as a dot in its own area, and what it calls will be put beside it.
         level.areas[own_way] = area
         shape = self._add_shape(level, node, area)
         shape.opened = True
-        return _Ends(shape, shape, area)
+        return _LineEnds(shape, shape, area)
 
-    def _add_area(self, level: _Level, node: AnyNode, home: Picture | Area, depth: int) -> Area:
+    def _add_area(self, level: _LevelBuilder, node: AnyNode, home: Picture | Area, depth: int) -> Area:
         name = node.name
         path = (*level.path, *level.drawn_ways[name], name)
         key = self._key("a")
@@ -229,7 +229,7 @@ class _Builder:
         self.picture.places[level.path, name] = area
         return area
 
-    def _add_shape(self, level: _Level, node: AnyNode, home: Picture | Area) -> Shape:
+    def _add_shape(self, level: _LevelBuilder, node: AnyNode, home: Picture | Area) -> Shape:
         name = node.name
         shape = Shape(self._key(), name, node.kind, level.path, node=node)
         shape.members = (name,)
@@ -240,7 +240,7 @@ class _Builder:
         return shape
 
     # -- lines ---------------------------------------------------------------------------------------------------------
-    def _add_edge(self, level: _Level, declared: TypedEdge) -> None:
+    def _add_edge(self, level: _LevelBuilder, declared: TypedEdge) -> None:
         edge = declared.edge
         origin = edge.origin
         names = (origin.node.name, edge.target.name)
@@ -250,12 +250,12 @@ class _Builder:
         is_whole = origin.arm is None and not origin.each and not origin.guard
         line.plain = is_whole and not declared.exceptional
 
-    def _add_calls(self, level: _Level, node: AnyNode) -> None:
+    def _add_calls(self, level: _LevelBuilder, node: AnyNode) -> None:
         for callee in callees_of(level.graph, node):
             if node.name in level.ends and callee.name in level.ends:
                 self._add_line(level, (node.name, callee.name), "call")
 
-    def _add_line(self, level: _Level, names: tuple[str, str], style: str) -> Line:
+    def _add_line(self, level: _LevelBuilder, names: tuple[str, str], style: str) -> Line:
         source = level.ends[names[0]]
         target = level.ends[names[1]]
         line = Line(source.last, target.first, style, (), level.path, (), names)

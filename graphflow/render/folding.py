@@ -22,7 +22,7 @@ SHORT_ROW = 2
 WITHOUT_PLURAL = ("code", "skills")
 """Kinds that are called the same however many there are."""
 
-Row = list[Shape]
+ShapeRow = list[Shape]
 Folded = dict[Shape, Shape]
 """What each shape of a row is folded into."""
 
@@ -84,9 +84,9 @@ class _Crowd:
             self.into[line.target].append(line)
             self.out[line.source].append(line)
 
-    def side_by_side(self, fewest: int) -> list[Row]:
+    def side_by_side(self, fewest: int) -> list[ShapeRow]:
         """Rows of shapes that are fed by the same and feed the same."""
-        alike: dict[object, Row] = {}
+        alike: dict[object, ShapeRow] = {}
         for shape in self.shapes:
             key = self._likeness(shape)
             row = alike.setdefault(key, [])
@@ -100,16 +100,16 @@ class _Crowd:
         home = self.homes[shape]
         return home, shape.kind, into, out
 
-    def one_behind_another(self, fewest: int) -> list[Row]:
+    def one_behind_another(self, fewest: int) -> list[ShapeRow]:
         """Rows of shapes with one way in and one way out."""
         free = set(filter(self._is_inside, self.shapes))
-        rows: list[Row] = []
+        rows: list[ShapeRow] = []
         for shape in self.shapes:
             if shape not in free:
                 continue
             first = self._first_of_row(shape, free)
             home = self.homes[shape]
-            row: Row = []
+            row: ShapeRow = []
             following = first
             while following in free and self.homes[following] == home:
                 row.append(following)
@@ -148,7 +148,7 @@ def _is_plain(line: Line) -> bool:
     return line.plain and line.style == "flow"
 
 
-def _whole(row: Row) -> Shape:
+def _whole(row: ShapeRow) -> Shape:
     """One shape for a row of them."""
     first = row[0]
     members: list[str] = []

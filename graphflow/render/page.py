@@ -25,7 +25,7 @@ from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub
 from graphflow.render.accounts import read_facts
 from graphflow.render.layout.program import dot_binary
-from graphflow.render.records import AnyEvent, Source, read_events
+from graphflow.render.records import AnyEvent, EventSource, read_events
 from graphflow.render.talk import message_text, read_talks
 from graphflow.render.timeline import Span, Story, Timeline, read_story
 from graphflow.render.timeline.critical import longest
@@ -61,7 +61,7 @@ class _StepRow:
     answer: str = ""
 
 
-def report_html(source: Source, graph: AnyGraph | None = None) -> str:
+def report_html(source: EventSource, graph: AnyGraph | None = None) -> str:
     """The page of a run, of its events, or of a file of `--events`.
 
     Args:
@@ -105,7 +105,7 @@ def _with_policy(page: str) -> str:
     return page.replace(POLICY_PLACE, allowed, 1)  # the first is ours: nothing of the run stands before it
 
 
-def write_report(source: Source, path: str | Path, graph: AnyGraph | None = None) -> str:
+def write_report(source: EventSource, path: str | Path, graph: AnyGraph | None = None) -> str:
     """Writes the page and returns its path.
 
     Raises:
@@ -148,7 +148,7 @@ def _markup(svg: str) -> Markup:
     return Markup(svg)  # ours: every text in it was escaped when it was drawn
 
 
-def walked_picture(source: Source, graph: AnyGraph | None, events: list[AnyEvent]) -> str | None:
+def walked_picture(source: EventSource, graph: AnyGraph | None, events: list[AnyEvent]) -> str | None:
     """SVG of the graph with the walk on it; None where it cannot be drawn."""
     if graph is None or dot_binary() is None:
         return None
@@ -193,7 +193,7 @@ def _number(event: AnyEvent) -> tuple[str, int, object]:
     return what, event.frame, number
 
 
-def _limits(source: Source, graph: AnyGraph | None) -> list[tuple[str, str]]:
+def _limits(source: EventSource, graph: AnyGraph | None) -> list[tuple[str, str]]:
     """The limits of the run, as far as they are known: a record does not tell them."""
     limits: Limits | None = None
     if isinstance(source, RunRecord):

@@ -33,11 +33,11 @@ Record = dict[str, Any]
 """An event as plain data; a message in it may be anything that JSON can hold."""
 AnyEvent = Any
 """An event, or an object with the fields of one that was read back: kinds of later versions have no class here."""
-Source = RunRecord[Any] | Iterable[Event | Mapping[str, Any]] | str | Path
+EventSource = RunRecord[Any] | Iterable[Event | Mapping[str, Any]] | str | Path
 """A run, its events, its records, or the file they are in."""
 
 
-def recorded_events(source: Source) -> Iterable[Event | Mapping[str, Any]]:
+def recorded_events(source: EventSource) -> Iterable[Event | Mapping[str, Any]]:
     """The events of a run, or its records, as they are.
 
     Raises:
@@ -50,7 +50,7 @@ def recorded_events(source: Source) -> Iterable[Event | Mapping[str, Any]]:
     return source
 
 
-def read_events(source: Source) -> list[AnyEvent]:
+def read_events(source: EventSource) -> list[AnyEvent]:
     """The events of a run, of a list, or of a file that `--events` has written. A record becomes an object with its fields.
 
     Raises:

@@ -25,7 +25,7 @@ MAX_TURNS = 120
 
 
 @dataclass(slots=True)
-class Turn:
+class TalkTurn:
     """One thing said or done: by the model, by what it called, or a note of what went wrong on the way."""
 
     what: Literal["model", "call", "note"]
@@ -47,13 +47,13 @@ class Talk:
     path: tuple[str, ...]
     given: str
     at: float
-    turns: list[Turn] = field(default_factory=list)
+    turns: list[TalkTurn] = field(default_factory=list)
     answer: str = ""
     how: str = "running"
     hidden: int = 0
     asked: bool = False
 
-    def add(self, turn: Turn) -> None:
+    def add(self, turn: TalkTurn) -> None:
         """Adds a turn, or counts it where there are too many."""
         if len(self.turns) < MAX_TURNS:
             self.turns.append(turn)
@@ -62,7 +62,7 @@ class Talk:
 
     def note(self, name: str, text: str) -> None:
         """Adds a note."""
-        self.add(Turn("note", name, text))
+        self.add(TalkTurn("note", name, text))
 
 
 def message_text(value: object, limit: int = MAX_TEXT) -> str:
@@ -114,7 +114,7 @@ class _TalkReader:
     def __init__(self) -> None:
         self.paths: dict[int, tuple[str, ...]] = {}
         self.talks: dict[tuple[int, int], Talk] = {}
-        self.calls: dict[tuple[int, int], Turn] = {}
+        self.calls: dict[tuple[int, int], TalkTurn] = {}
 
     def take(self, event: AnyEvent) -> None:
         match event.kind:
@@ -140,7 +140,7 @@ class _TalkReader:
                 talk.asked = True
                 talk.add(_model_turn(event))
             case "call.start":
-                turn = Turn("call", str(event.node), given=message_text(event.input))
+                turn = TalkTurn("call", str(event.node), given=message_text(event.input))
                 self.calls[event.frame, event.call] = turn
                 talk.add(turn)
             case "call.end" | "call.error":
@@ -172,12 +172,12 @@ class _TalkReader:
             turn.text = clean(error_words(event.error), MAX_TEXT)
 
 
-def _model_turn(event: AnyEvent) -> Turn:
+def _model_turn(event: AnyEvent) -> TalkTurn:
     thinking = getattr(event, "thinking", "") or ""
     calls = getattr(event, "calls", 0) or 0
     read = int(event.input_tokens or 0)
     written = int(event.output_tokens or 0)
-    return Turn(
+    return TalkTurn(
         "model",
         str(event.model),
         text=clean(str(event.text), MAX_TEXT),

@@ -17,7 +17,7 @@ from graphflow.render.forms.output import bundle, check_ending, write
 from graphflow.render.forms.svg import write_svg
 from graphflow.render.palette import Theme
 from graphflow.render.picture import Direction, Open, Picture
-from graphflow.render.records import Source
+from graphflow.render.records import EventSource
 from graphflow.runtime.run_record import RunRecord
 
 OPTIONS = ("open", "legend", "direction", "theme", "labels")
@@ -122,7 +122,7 @@ def mimebundle(graph: AnyGraph) -> dict[str, str]:
 
 # -- walks -----------------------------------------------------------------------------------------------------------------
 def draw_run(
-    run: Source,
+    run: EventSource,
     path: str | Path,
     *,
     graph: AnyGraph | None = None,
@@ -144,7 +144,7 @@ def draw_run(
 
 
 def run_svg(
-    run: Source,
+    run: EventSource,
     *,
     graph: AnyGraph | None = None,
     theme: Theme = "auto",
@@ -164,7 +164,7 @@ def run_bundle(run: RunRecord[object]) -> dict[str, str]:
 
 
 def walked(
-    run: Source, graph: AnyGraph | None = None, theme: Theme = "auto", **options: Unpack[LevelOptions]
+    run: EventSource, graph: AnyGraph | None = None, theme: Theme = "auto", **options: Unpack[LevelOptions]
 ) -> Picture:
     """The picture of a graph with a walk on it.
 

@@ -25,7 +25,7 @@ from graphflow.messages.copies import copy_of
 from graphflow.messages.message import error_text
 from graphflow.proofs.program import Slot
 from graphflow.redaction import scrub
-from graphflow.runtime.cache import Cache, Key, copied
+from graphflow.runtime.cache import Cache, CacheKey, copied
 from graphflow.runtime.cancellation import may_be_told_to_stop, stray
 from graphflow.runtime.consent import approve
 from graphflow.runtime.effects import answered_once
@@ -129,7 +129,7 @@ _MINE = object()
 """Who works on the answer waits for us: waiting for it would be waiting for ourselves."""
 
 
-async def _known_answer(cache: Cache, key: Key) -> Any:
+async def _known_answer(cache: Cache, key: CacheKey) -> Any:
     """An answer that is there, or that somebody is working on just now."""
     while True:
         future = cache.get(key)

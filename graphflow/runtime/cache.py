@@ -27,10 +27,10 @@ from pydantic import BaseModel
 
 from graphflow.declaration.node import AnyNode
 
-Key = tuple[Any, ...]
+CacheKey = tuple[Any, ...]
 """The node, what it was asked, and what it could see of its run."""
 Answer = asyncio.Future[Any]
-Entry = tuple[float, Answer]
+CacheEntry = tuple[float, Answer]
 """Until when an answer holds, by the process clock, and the answer."""
 MAX_ANSWERS = 4096
 """Answers in a table; the oldest goes first."""
@@ -42,9 +42,9 @@ class Cache:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Key, Entry] = OrderedDict()
+        self._known: OrderedDict[CacheKey, CacheEntry] = OrderedDict()
 
-    def key(self, node: AnyNode, inputs: Mapping[str, object], around: tuple[object, ...] = ()) -> Key | None:
+    def key(self, node: AnyNode, inputs: Mapping[str, object], around: tuple[object, ...] = ()) -> CacheKey | None:
         """What an activation is known by; None if its messages cannot be compared."""
         try:
             messages = _frozen(list(inputs.values()))
@@ -54,7 +54,7 @@ class Cache:
             return None
         return key
 
-    def get(self, key: Key) -> Answer | None:
+    def get(self, key: CacheKey) -> Answer | None:
         """The answer, or what will be it; None if there is none, or it no longer holds."""
         entry = self._known.get(key)
         if entry is None:
@@ -67,7 +67,7 @@ class Cache:
             return None
         return future
 
-    def begin(self, key: Key, seconds: float) -> Answer:
+    def begin(self, key: CacheKey, seconds: float) -> Answer:
         """A place for an answer that somebody is working on."""
         future: Answer = asyncio.get_running_loop().create_future()
         node: AnyNode = key[0]
@@ -86,7 +86,7 @@ class Cache:
                 return
             self._known.popitem(last=False)
 
-    def forget(self, key: Key, future: Answer) -> None:
+    def forget(self, key: CacheKey, future: Answer) -> None:
         """Takes back an answer that was not given after all."""
         entry = self._known.get(key)
         if entry is not None and entry[1] is future:

@@ -9,7 +9,7 @@ from graphflow.concurrency import in_thread
 from graphflow.errors import ApprovalRefused
 from graphflow.events import ApprovalAsked, Approved
 from graphflow.policy import Approve, Use
-from graphflow.runtime.effects import Consent, Decision, decided_once
+from graphflow.runtime.effects import Consent, Verdict, decided_once
 from graphflow.runtime.frame import Invocation
 
 NOBODY = "nobody is there to give it; pass run(..., approve=a function of the call), or walk it with `graphflow run` on a terminal"
@@ -63,9 +63,9 @@ async def _decision_of(hook: Approve, use: Use) -> Consent:
         return Consent(why, error, lasts=False)
 
 
-async def answer_of(hook: Approve, use: Use) -> Decision:
+async def answer_of(hook: Approve, use: Use) -> Verdict:
     """What a hook says of a call; a plain function may block, so it is asked in a thread."""
-    answer: Decision | Awaitable[Decision]
+    answer: Verdict | Awaitable[Verdict]
     if iscoroutinefunction(hook):
         answer = await hook(use)
     else:

@@ -15,11 +15,11 @@ from typing import Any
 
 from graphflow.declaration.background import Background
 from graphflow.events import AnswerKept
-from graphflow.places import Effect, Place
+from graphflow.places import EffectState, Place
 from graphflow.runtime.cache import copied
 from graphflow.runtime.frame import Invocation
 
-Decision = bool | str
+Verdict = bool | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Consent:
         lasts: whether somebody has decided; where nobody could be asked, the next try asks again.
     """
 
-    decision: Decision
+    decision: Verdict
     failure: Exception | None = None
     lasts: bool = True
 
@@ -53,7 +53,7 @@ async def answered_once(invocation: Invocation, ask: Callable[[Invocation], Awai
     return effect.answer if node.in_background else copied(effect.answer)
 
 
-def _forget_what_failed(effect: Effect) -> None:
+def _forget_what_failed(effect: EffectState) -> None:
     """A call in the background has answered with a handle at once. Whether that is an answer shows later."""
     answer = effect.answer
     if isinstance(answer, Background) and answer.status not in ("running", "completed"):

@@ -21,11 +21,11 @@ from graphflow.events import (
 )
 from graphflow.limits import Usage
 
-Path = tuple[str, ...]
+FramePath = tuple[str, ...]
 NodeEnd = NodeFinished | NodeFailed | NodeCancelled
 CallEnd = CallFinished | CallFailed
 K = TypeVar("K")
-Places = Callable[[Path, str, bool], list[K]]
+PlaceFinder = Callable[[FramePath, str, bool], list[K]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Step:
     """
 
     node: str
-    path: Path
+    path: FramePath
     scope: Scope
     input: Any
     output: Any
@@ -60,7 +60,7 @@ class Step:
         return self.ended - self.started
 
 
-def steps_of(events: Iterable[Event], paths: Sequence[Path]) -> list[Step]:
+def steps_of(events: Iterable[Event], paths: Sequence[FramePath]) -> list[Step]:
     """The steps, in the order they ended.
 
     Args:
@@ -87,12 +87,12 @@ def steps_of(events: Iterable[Event], paths: Sequence[Path]) -> list[Step]:
     return steps
 
 
-def is_alone(event: NodeEnd | ModelFinished, paths: Sequence[Path]) -> bool:
+def is_alone(event: NodeEnd | ModelFinished, paths: Sequence[FramePath]) -> bool:
     """Whether an event is of a sub-agent that was entered as a frame of its own."""
     return event.frame > 0 and paths[event.frame][-1] == event.node
 
 
-def _activation_step(begun: NodeStarted, end: NodeEnd, path: Path) -> Step:
+def _activation_step(begun: NodeStarted, end: NodeEnd, path: FramePath) -> Step:
     error: BaseException | None = getattr(end, "error", None)
     if isinstance(end, NodeCancelled):
         error = WalkCancelled(f"node {end.node!r} was stopped")
@@ -108,7 +108,7 @@ def _activation_step(begun: NodeStarted, end: NodeEnd, path: Path) -> Step:
     )
 
 
-def _call_step(call: CallStarted, end: CallEnd, path: Path) -> Step:
+def _call_step(call: CallStarted, end: CallEnd, path: FramePath) -> Step:
     return Step(
         node=end.node,
         path=path,
@@ -123,7 +123,9 @@ def _call_step(call: CallStarted, end: CallEnd, path: Path) -> Step:
 
 
 # -- usage by place ----------------------------------------------------------------------------------------------------
-def usage_by(places: Places[K], steps: Iterable[Step], facts: Iterable[Event], paths: Sequence[Path]) -> dict[K, Usage]:
+def usage_by(
+    places: PlaceFinder[K], steps: Iterable[Step], facts: Iterable[Event], paths: Sequence[FramePath]
+) -> dict[K, Usage]:
     """What each place has used.
 
     Args:
@@ -148,12 +150,12 @@ def usage_by(places: Places[K], steps: Iterable[Step], facts: Iterable[Event], p
     return used
 
 
-def node_of(path: Path, node: str, alone: bool) -> list[str]:
+def node_of(path: FramePath, node: str, alone: bool) -> list[str]:
     """A node by its path: "graph > node". A sub-agent alone in its frame is that of the graph around."""
     around = path[:-1] if alone else path
     return [" > ".join((*around, node))]
 
 
-def frames_of(path: Path, node: str, alone: bool) -> list[Path]:
+def frames_of(path: FramePath, node: str, alone: bool) -> list[FramePath]:
     """A frame and all around it."""
     return [path[:depth] for depth in range(1, len(path) + 1)]

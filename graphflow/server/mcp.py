@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
     from mcp_types import CallToolResult, ContentBlock, Tool
 
-Scope = MutableMapping[str, Any]
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiScope = MutableMapping[str, Any]
+AsgiEvent = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiEvent]]
+Send = Callable[[AsgiEvent], Awaitable[None]]
+App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 """An application of ASGI: https://asgi.readthedocs.io/en/latest/specs/main.html."""
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 Progress = Callable[[float, float | None, str], Awaitable[None]]
 
 HOST = "127.0.0.1"
@@ -167,14 +167,14 @@ class Guarded:
         self._app = app
         self._wanted = b"Bearer " + token.encode()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answers 401 to everybody else."""
         if scope["type"] == "http" and not self._lets_in(scope):
             await _refuse(send)
             return
         await self._app(scope, receive, send)
 
-    def _lets_in(self, scope: Scope) -> bool:
+    def _lets_in(self, scope: AsgiScope) -> bool:
         given = dict(scope["headers"]).get(b"authorization", b"")
         # In constant time: how long a comparison takes must not tell how much of a guess is right.
         return hmac.compare_digest(given, self._wanted)
@@ -205,7 +205,7 @@ def tool_of(name: str, graph: RunnableGraph) -> Tool:
     )
 
 
-def output_schema_of(output: Type) -> Schema | None:
+def output_schema_of(output: Type) -> JsonSchema | None:
     """The schema of what a graph answers as structured content, or None where there is none."""
     if output is Any or output is Media:
         return None
@@ -217,7 +217,7 @@ def output_schema_of(output: Type) -> Schema | None:
         return schema
     # References (`#/$defs/...`) start at the root of the schema, so its definitions stay there.
     definitions = schema.pop("$defs", None)
-    wrapped: Schema = {"type": "object", "properties": {"result": schema}, "required": ["result"]}
+    wrapped: JsonSchema = {"type": "object", "properties": {"result": schema}, "required": ["result"]}
     if definitions is not None:
         wrapped["$defs"] = definitions
     return wrapped

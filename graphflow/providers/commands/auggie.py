@@ -24,7 +24,7 @@ from graphflow.errors import (
 )
 from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta
 from graphflow.providers.commands.command import (
-    Command,
+    CommandLineTool,
     KindsByWords,
     check_request,
     instructions,
@@ -131,7 +131,7 @@ def _error(text: str, code: int = 0) -> ModelError:
     return tool_error(NAME, text, kind_by_words(text, _WORDS), code=str(code or ""))
 
 
-COMMAND = Command(
+COMMAND = CommandLineTool(
     NAME,
     "auggie",
     "one JSON line",

@@ -28,7 +28,7 @@ from graphflow.errors import (
 from graphflow.messages.message import to_json_value
 from graphflow.model.seam import Finish, Finished, ModelEvent, Opened, Request, Restarted, TextDelta, ThinkingDelta
 from graphflow.model.settings import Settings
-from graphflow.providers.commands.command import Command, check_request, instructions, prompt, tool_error
+from graphflow.providers.commands.command import CommandLineTool, check_request, instructions, prompt, tool_error
 from graphflow.providers.commands.process import CommandLine
 from graphflow.providers.prompted_tools import schema_of
 from graphflow.providers.wires.anthropic_reply import FINISH, MessagesParser, parse_usage
@@ -242,7 +242,7 @@ def _text(result: dict[str, Any]) -> str:
     return json.dumps(value)
 
 
-COMMAND = Command(
+COMMAND = CommandLineTool(
     NAME,
     "claude",
     "stream-json",

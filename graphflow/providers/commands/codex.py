@@ -23,7 +23,7 @@ from graphflow.errors import (
 from graphflow.messages.message import to_json_value
 from graphflow.model.seam import Finished, ModelEvent, Request, TextDelta, ThinkingDelta, UsageDelta
 from graphflow.providers.commands.command import (
-    Command,
+    CommandLineTool,
     KindsByWords,
     check_request,
     instructions,
@@ -171,7 +171,7 @@ def parse_usage(usage: dict[str, Any]) -> UsageDelta:
     )
 
 
-COMMAND = Command(
+COMMAND = CommandLineTool(
     NAME,
     "codex",
     "exec --json",

@@ -35,7 +35,7 @@ MAX_ERROR_TEXT = 2000
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandLineTool:
     """One tool.
 
     Attributes:
@@ -104,7 +104,9 @@ def _are_names(names: Iterable[object]) -> bool:
 class CommandModel:
     """A model behind a tool."""
 
-    def __init__(self, command: Command, model: str, path: str, timeouts: Timeouts, env: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, command: CommandLineTool, model: str, path: str, timeouts: Timeouts, env: tuple[str, ...] = ()
+    ) -> None:
         self.name = f"{command.name}:{model}"
         self.command = command
         self.model = model

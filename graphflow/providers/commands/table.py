@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from graphflow.providers.commands import auggie, claude_code, codex
-from graphflow.providers.commands.command import Command
+from graphflow.providers.commands.command import CommandLineTool
 
 _ALL = (claude_code.COMMAND, codex.COMMAND, auggie.COMMAND)
-COMMANDS: dict[str, Command] = {command.name: command for command in _ALL}
+COMMANDS: dict[str, CommandLineTool] = {command.name: command for command in _ALL}
 
 
-def __getattr__(name: str) -> Command:
+def __getattr__(name: str) -> CommandLineTool:
     """`open_codex` is the tool of that name: calling it opens a model."""
     tool = name.removeprefix("open_").replace("_", "-")
     command = COMMANDS.get(tool)

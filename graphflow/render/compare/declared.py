@@ -29,20 +29,20 @@ UNCOMPARED = ("where", "problems", "calls")
 name."""
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
-Facts = dict[str, str]
+NodeAttributes = dict[str, str]
 """What is declared, as text, by name."""
 
 
-def facts_of(node: AnyNode) -> Facts:
+def facts_of(node: AnyNode) -> NodeAttributes:
     """What a node declares, or the graph that entering it walks."""
     callees = [callee if isinstance(callee, str) else callee.name for callee in node.calls]
-    facts: Facts = {"calls": repr(callees)}
+    facts: NodeAttributes = {"calls": repr(callees)}
     inner = graph_within(node)
     facts |= _attribute_facts(node) if inner is None else _graph_facts(inner)
     return facts
 
 
-def _graph_facts(graph: AnyGraph) -> Facts:
+def _graph_facts(graph: AnyGraph) -> NodeAttributes:
     nodes: list[tuple[str, str, list[tuple[str, str]]]] = []
     for node in graph.nodes:
         facts = sorted(facts_of(node).items())
@@ -56,8 +56,8 @@ def _graph_facts(graph: AnyGraph) -> Facts:
     }
 
 
-def _attribute_facts(node: AnyNode) -> Facts:
-    facts: Facts = {}
+def _attribute_facts(node: AnyNode) -> NodeAttributes:
+    facts: NodeAttributes = {}
     for name, value in vars(node).items():
         if name in UNCOMPARED or name.startswith("_"):
             continue

@@ -13,21 +13,21 @@ from pathlib import Path
 
 from graphflow.errors import DeclarationError
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
-from graphflow.render.compare.difference import Difference, Names
+from graphflow.render.compare.difference import Difference, NamePair
 from graphflow.render.compare.graphs import compare_graphs
 from graphflow.render.compare.walks import compare_walks
 from graphflow.render.picture import Open
-from graphflow.render.records import Source
+from graphflow.render.records import EventSource
 from graphflow.runtime.run_record import RunRecord
 
 
 def diff(
-    a: AnyGraph | Source,
-    b: AnyGraph | Source,
+    a: AnyGraph | EventSource,
+    b: AnyGraph | EventSource,
     *,
     graph: AnyGraph | None = None,
     open: Open = "auto",
-    names: Names | None = None,
+    names: NamePair | None = None,
 ) -> Difference:
     """What differs between two graphs, or between two walks.
 
@@ -52,13 +52,13 @@ def diff(
     return compare_walks(a, b, graph, open, names or _distinct(_name(a), _name(b)))
 
 
-def _distinct(one: str, other: str) -> Names:
+def _distinct(one: str, other: str) -> NamePair:
     if one == other:
         return f"{one} (first)", f"{other} (second)"
     return one, other
 
 
-def _name(walk: Source) -> str:
+def _name(walk: EventSource) -> str:
     if isinstance(walk, RunRecord):
         return walk.id
     return str(walk) if isinstance(walk, (str, Path)) else "events"

@@ -20,7 +20,7 @@ MARKS = {ADDED: "added", REMOVED: "removed", CHANGED: "changed"}
 """The marks of shapes and lines, by sign."""
 Change = tuple[Sign, str]
 """A sign, and what it is about."""
-Names = tuple[str, str]
+NamePair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Difference:
         equal: the words for no difference.
     """
 
-    names: Names
+    names: NamePair
     changes: tuple[Change, ...]
     picture: Picture | None = field(default=None, repr=False)
     equal: str = field(default="are the same", repr=False)
@@ -76,7 +76,7 @@ class Difference:
         return bundle(self.picture, str(self))
 
 
-def headline(names: Names) -> str:
+def headline(names: NamePair) -> str:
     """What stands above a picture of two things."""
     first = clip(names[0], 60)
     second = clip(names[1], 60)

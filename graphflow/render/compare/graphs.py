@@ -10,15 +10,15 @@ from graphflow.messages.types import type_name
 from graphflow.proofs.proven import AnyGraph
 from graphflow.render.builder import picture
 from graphflow.render.compare.declared import facts_of, text_of
-from graphflow.render.compare.difference import ADDED, CHANGED, REMOVED, Change, Difference, Names, headline
-from graphflow.render.compare.merge import Key, Merge, Places, places_of
+from graphflow.render.compare.difference import ADDED, CHANGED, REMOVED, Change, Difference, NamePair, headline
+from graphflow.render.compare.merge import DrawnKey, DrawnPlaces, Merge, places_of
 from graphflow.render.labels import printable
 from graphflow.render.members import graph_within, members_of
 from graphflow.render.picture import Drawn, Open, Shape
 from graphflow.render.xml import clip
 
 
-def compare_graphs(a: AnyGraph, b: AnyGraph, open: Open, names: Names) -> Difference:
+def compare_graphs(a: AnyGraph, b: AnyGraph, open: Open, names: NamePair) -> Difference:
     """What differs between two graphs; the picture is that of the second, with what only the first has put into it."""
     old = picture(a, open=open, fold=False)
     new = picture(b, open=open, fold=False)
@@ -33,7 +33,7 @@ def compare_graphs(a: AnyGraph, b: AnyGraph, open: Open, names: Names) -> Differ
     return Difference(names, tuple(changes), new)
 
 
-def _mark_second(a: AnyGraph, b: AnyGraph, before: Places, after: Places) -> list[Change]:
+def _mark_second(a: AnyGraph, b: AnyGraph, before: DrawnPlaces, after: DrawnPlaces) -> list[Change]:
     """Marks what the first graph does not have, and what it has otherwise."""
     changes: list[Change] = []
     for key, place in after.items():
@@ -54,7 +54,7 @@ def _mark_second(a: AnyGraph, b: AnyGraph, before: Places, after: Places) -> lis
     return changes
 
 
-def _mark_first(before: Places, after: Places) -> list[Change]:
+def _mark_first(before: DrawnPlaces, after: DrawnPlaces) -> list[Change]:
     """Marks what the second graph does not have."""
     changes: list[Change] = []
     for key, place in before.items():
@@ -65,13 +65,13 @@ def _mark_first(before: Places, after: Places) -> list[Change]:
     return changes
 
 
-def _place_words(key: Key, place: Drawn) -> str:
+def _place_words(key: DrawnKey, place: Drawn) -> str:
     way, name = key
     where = " > ".join((*way, name))
     return f"{place.kind} {where}"
 
 
-def _node(graph: AnyGraph, key: Key) -> AnyNode:
+def _node(graph: AnyGraph, key: DrawnKey) -> AnyNode:
     way, name = key
     for step in way:
         node = members_of(graph)[step]

@@ -8,16 +8,16 @@ from graphflow.render.picture import Area, Drawn, Level, Line, Picture, Shape, f
 FIRST_KEY = 100_000
 """Keys of what is taken over begin here: no picture has so many shapes of its own."""
 
-Key = tuple[Level, str]
+DrawnKey = tuple[Level, str]
 """The way to a node from the outermost graph, which may have another name in the other picture; and the node's name."""
-Places = dict[Key, Drawn]
+DrawnPlaces = dict[DrawnKey, Drawn]
 LineKey = tuple[object, ...]
 """What a line says: two with the same are the same line."""
 
 
-def places_of(picture: Picture) -> Places:
+def places_of(picture: Picture) -> DrawnPlaces:
     """Every place of a picture by its key."""
-    places: Places = {}
+    places: DrawnPlaces = {}
     for (level, name), place in picture.places.items():
         places[level[1:], name] = place
     return places
@@ -26,7 +26,7 @@ def places_of(picture: Picture) -> Places:
 class Merge:
     """Two pictures that become one: the second, with what only the first has."""
 
-    def __init__(self, old: Picture, new: Picture, before: Places, after: Places) -> None:
+    def __init__(self, old: Picture, new: Picture, before: DrawnPlaces, after: DrawnPlaces) -> None:
         self.old = old
         self.new = new
         self.before = before
@@ -122,7 +122,7 @@ class Merge:
         return place.shapes[0], place
 
 
-def _key(place: Drawn) -> Key:
+def _key(place: Drawn) -> DrawnKey:
     return place.level[1:], place.name
 
 

@@ -22,7 +22,7 @@ from graphflow.render.compare.places import EdgeWords, FramePlace, Places
 from graphflow.render.compare.tally import Tally, Traffic, duration, money
 from graphflow.render.labels import printable
 from graphflow.render.picture import Drawn, Level, Line, Picture
-from graphflow.render.records import AnyEvent, Source, recorded_events
+from graphflow.render.records import AnyEvent, EventSource, recorded_events
 from graphflow.render.xml import clip, was_cancelled
 
 MAX_NUMBER = 1e15
@@ -329,8 +329,8 @@ class Overlay:
         return traffic
 
 
-_Reader = Callable[[Overlay, AnyEvent, FramePlace], None]
-_READERS: dict[str, _Reader] = {
+_EventReader = Callable[[Overlay, AnyEvent, FramePlace], None]
+_READERS: dict[str, _EventReader] = {
     "run.start": Overlay._run_started,
     "run.end": Overlay._run_ended,
     "frame.enter": Overlay._frame_entered,
@@ -351,7 +351,7 @@ _READERS: dict[str, _Reader] = {
 }
 
 
-def overlay_of(source: Source, graph: AnyGraph | None) -> Overlay:
+def overlay_of(source: EventSource, graph: AnyGraph | None) -> Overlay:
     """What a run did, from the run itself or its record.
 
     Raises:

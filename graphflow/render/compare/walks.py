@@ -15,7 +15,7 @@ from graphflow.render.compare.difference import (
     REMOVED,
     Change,
     Difference,
-    Names,
+    NamePair,
     Sign,
     headline,
 )
@@ -24,7 +24,7 @@ from graphflow.render.compare.tally import Tally, Traffic
 from graphflow.render.labels import printable
 from graphflow.render.members import graph_at
 from graphflow.render.picture import Level, Line, Open, Picture, node_id
-from graphflow.render.records import Source, recorded_events
+from graphflow.render.records import EventSource, recorded_events
 from graphflow.render.talk import json_text
 from graphflow.render.xml import clip
 
@@ -34,7 +34,7 @@ MAX_MESSAGE = 60
 LineKey = EdgeKey | CallKey
 
 
-def compare_walks(a: Source, b: Source, graph: AnyGraph | None, open: Open, names: Names) -> Difference:
+def compare_walks(a: EventSource, b: EventSource, graph: AnyGraph | None, open: Open, names: NamePair) -> Difference:
     """What differs between two walks; the picture is that of the graph, with what they did otherwise."""
     one = _read(a, graph)
     other = _read(b, graph)
@@ -50,7 +50,7 @@ def compare_walks(a: Source, b: Source, graph: AnyGraph | None, open: Open, name
     return Difference(names, tuple(changes), drawn, SAME)
 
 
-def _read(walk: Source, graph: AnyGraph | None) -> Overlay:
+def _read(walk: EventSource, graph: AnyGraph | None) -> Overlay:
     """What a walk did; one over another version of the graph is compared as it is, not refused."""
     # Both are called "walk", so that records of graphs of two names can be compared node by node.
     overlay = Overlay(graph, "walk", strict=False, compares=True)

@@ -7,7 +7,7 @@ from itertools import islice
 
 from graphflow.render.forms.columns import columns
 from graphflow.render.forms.dot import SIGNS
-from graphflow.render.forms.layers import Layers, Link
+from graphflow.render.forms.layers import LayerLink, Layers
 from graphflow.render.forms.strokes import ASCII_STROKES, DOWN, STROKES, THROUGH, UP, Canvas
 from graphflow.render.labels import printable, wrapped
 from graphflow.render.picture import Picture, Shape
@@ -28,7 +28,7 @@ RAIL_WIDTH = 2
 """Columns that each rail takes at the right."""
 _TO_ASCII = str.maketrans("╭╮╰╯─│═║╔╗╚╝◆", "++++-|=|++++*")
 
-Box = list[str]
+TextBox = list[str]
 
 
 def draw_boxes(picture: Picture, width: int, unicode: bool) -> str:
@@ -196,7 +196,7 @@ class _BoxDrawing:
         return "".join(row)
 
     # -- lines ---------------------------------------------------------------------------------------------------------
-    def _tracks(self, links: list[Link]) -> list[str]:
+    def _tracks(self, links: list[LayerLink]) -> list[str]:
         """The rows between two layers: each source has a track of its own if it has to go aside."""
         targets: dict[str, list[str]] = {}
         for source, target in links:
@@ -277,7 +277,7 @@ class _BoxDrawing:
         return canvas.rows()
 
 
-def _box(shape: Shape) -> Box:
+def _box(shape: Shape) -> TextBox:
     if shape.is_end:
         return [f"({shape.name})"]
     name = shape.name

@@ -19,10 +19,10 @@ from graphflow.render.picture import Line, Shape
 ROUNDS = 3
 """How often rows are put in order, from above and from below."""
 
-Link = tuple[str, str]
+LayerLink = tuple[str, str]
 """A line from one row to the next: the keys of shapes, or of places where lines pass."""
 
-Row = list[str]
+LayerRow = list[str]
 
 
 class Layers:
@@ -30,8 +30,8 @@ class Layers:
 
     def __init__(self, shapes: list[Shape], lines: list[Line]) -> None:
         self.ranks = _ranks(shapes, lines)
-        self.rows: list[Row] = []
-        self.links: list[list[Link]] = []
+        self.rows: list[LayerRow] = []
+        self.links: list[list[LayerLink]] = []
         last = max(self.ranks.values())
         for _ in range(last + 1):
             self.rows.append([])
@@ -106,7 +106,7 @@ def _ranks(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
     return ranks
 
 
-def _order(row: Row, beside: Row, links: list[Link]) -> None:
+def _order(row: LayerRow, beside: LayerRow, links: list[LayerLink]) -> None:
     """Orders a row by the middle of what each is linked to in the row beside it; what is linked to nothing stays."""
     linked: dict[str, list[int]] = defaultdict(list)
     for key, other in links:

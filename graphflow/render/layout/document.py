@@ -12,7 +12,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|->|[\[\]{}=,;]|[^\s\[\]{}=,;<>"]+|<|\s+'
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class _DotToken:
     text: str
     start: int
     end: int
@@ -77,8 +77,8 @@ def blocks_of(text: str) -> list[AttributeList]:
     return blocks
 
 
-def _tokens(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
+def _tokens(text: str) -> list[_DotToken]:
+    tokens: list[_DotToken] = []
     at = 0
     while at < len(text):
         if text[at] == "<":
@@ -88,7 +88,7 @@ def _tokens(text: str) -> list[_Token]:
             found = _TOKEN.match(text, at)
             end = at + 1 if found is None else found.end()
         if not text[at].isspace():
-            tokens.append(_Token(text[at:end], at, end))
+            tokens.append(_DotToken(text[at:end], at, end))
         at = end
     return tokens
 

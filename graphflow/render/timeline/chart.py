@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphflow.errors import FileUnreadable
-from graphflow.render.records import Source
+from graphflow.render.records import EventSource
 from graphflow.render.timeline.critical import leaves
 from graphflow.render.timeline.drawing import TimelineDrawing
 from graphflow.render.timeline.reading import read_story
@@ -30,7 +30,7 @@ class Timeline:
         story: the spans behind it.
     """
 
-    def __init__(self, source: Source | Story) -> None:
+    def __init__(self, source: EventSource | Story) -> None:
         self.story = source if isinstance(source, Story) else read_story(source)
         self._svg: str | None = None
 
@@ -69,6 +69,6 @@ class Timeline:
         return f"<timeline of {self.story.title}: {count} activations in {seconds_text(self.story.seconds)}>"
 
 
-def timeline(source: Source) -> Timeline:
+def timeline(source: EventSource) -> Timeline:
     """The timeline of a run, of its events, or of a file that `--events` has written."""
     return Timeline(source)

@@ -12,12 +12,12 @@ from math import inf
 from operator import attrgetter
 from typing import NamedTuple
 
-from graphflow.render.timeline.spans import Interval, Path, Span, Story
+from graphflow.render.timeline.spans import FramePath, Interval, Span, Story
 
 MAX_ROWS = 16
 """Activations of one node that are drawn beside each other; more at the same time are only counted."""
 
-Key = tuple[Path, str]
+LaneKey = tuple[FramePath, str]
 """A lane: the frames around it, and its node; no node for the lane of a frame."""
 
 
@@ -69,10 +69,10 @@ class _Lanes:
     """The lanes while spans are put into them."""
 
     def __init__(self, story: Story) -> None:
-        self.lanes: dict[Key, Lane] = {}
-        self.below: dict[Path, list[Key]] = {}
+        self.lanes: dict[LaneKey, Lane] = {}
+        self.below: dict[FramePath, list[LaneKey]] = {}
         """The lanes right below that of a frame."""
-        self.graphs: set[Path] = set()
+        self.graphs: set[FramePath] = set()
         """The paths of frames that a node of a graph entered, and not a call."""
         for span in story.activations:
             parent = span.parent
@@ -86,7 +86,7 @@ class _Lanes:
         for end in range(2, depth + 1):
             self._add_frame(path[:end])
         inner = (*path, span.node)
-        key: Key = (path, span.node)
+        key: LaneKey = (path, span.node)
         if inner in self.graphs:  # a graph that is a node here: its frame's lane is its own
             # It has no lane of its own as a node, for both would show the same bars.
             key = (inner, "")
@@ -99,25 +99,25 @@ class _Lanes:
             self._add(key, lane, path)
         self.lanes[key].spans.append(span)
 
-    def _add_frame(self, path: Path) -> None:
+    def _add_frame(self, path: FramePath) -> None:
         around = path[:-1]
-        key: Key = (path, "")
+        key: LaneKey = (path, "")
         if key not in self.lanes:  # a frame that was called stands one step in
             depth = self._depth_in(around) + 1
             lane = Lane(path[-1], depth, is_frame=True)
             self._add(key, lane, around)
 
-    def _add(self, key: Key, lane: Lane, around: Path) -> None:
+    def _add(self, key: LaneKey, lane: Lane, around: FramePath) -> None:
         self.lanes[key] = lane
         self.below.setdefault(around, []).append(key)
 
-    def _depth_in(self, path: Path) -> int:
+    def _depth_in(self, path: FramePath) -> int:
         frame = self.lanes.get((path, ""))
         if frame is None:
             return 0
         return frame.depth + 1
 
-    def in_order(self, roots: Iterable[Path]) -> list[Lane]:
+    def in_order(self, roots: Iterable[FramePath]) -> list[Lane]:
         """All lanes from the top down: a walk through the tree, depth first."""
         ordered: list[Lane] = []
         todo = [self._keys_below(path) for path in roots]
@@ -132,7 +132,7 @@ class _Lanes:
                 todo.append(self._keys_below(path))
         return ordered
 
-    def _keys_below(self, path: Path) -> Iterator[Key]:
+    def _keys_below(self, path: FramePath) -> Iterator[LaneKey]:
         keys = self.below.get(path, [])
         return iter(keys)
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphflow.redaction import scrub
-from graphflow.render.records import AnyEvent, Source, read_events
+from graphflow.render.records import AnyEvent, EventSource, read_events
 from graphflow.render.timeline.critical import Answers, critical_path
-from graphflow.render.timeline.spans import How, Interval, Path, Span, Story, What
+from graphflow.render.timeline.spans import FramePath, How, Interval, Span, Story, What
 from graphflow.render.xml import clean, error_words, was_cancelled
 
-Activation = tuple[int, int]
+ActivationKey = tuple[int, int]
 """The number of a frame, and that of an activation in it."""
 NodeKey = tuple[int, str]
 """The number of a frame, and the name of a node in it."""
@@ -27,7 +27,7 @@ NODE_ENDS: dict[str, How] = {"node.end": "done", "node.error": "failed", "node.c
 BACKGROUND_ENDS: dict[str, How] = {"completed": "done", "cancelled": "cancelled"}
 
 
-def read_story(source: Source) -> Story:
+def read_story(source: EventSource) -> Story:
     """The spans of a run, with what caused them and the critical path.
 
     Raises:
@@ -64,13 +64,13 @@ class _SpanReader:
 
     def __init__(self) -> None:
         self.story = Story()
-        self.paths: dict[int, Path] = {}
+        self.paths: dict[int, FramePath] = {}
         self.owners: dict[int, Span] = {}
         self.entered: dict[int, float] = {}
-        self.activations: dict[Activation, Span] = {}
+        self.activations: dict[ActivationKey, Span] = {}
         self.calls: dict[CallKey, Span] = {}
-        self.open_calls: dict[Activation, list[Span]] = {}
-        self.requests: dict[Activation, list[Span]] = {}
+        self.open_calls: dict[ActivationKey, list[Span]] = {}
+        self.requests: dict[ActivationKey, list[Span]] = {}
         self.last: dict[int, Span] = {}
         self.finished: dict[NodeKey, Span] = {}
         self.causes: dict[NodeKey, Span | None] = {}
@@ -297,5 +297,5 @@ class _SpanReader:
         return self.answers.get(frame) or self.last.get(frame)
 
 
-def _activation(event: AnyEvent) -> Activation:
+def _activation(event: AnyEvent) -> ActivationKey:
     return event.frame, event.activation

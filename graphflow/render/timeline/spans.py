@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 How = Literal["done", "failed", "cancelled", "running"]
 What = Literal["node", "call", "model", "background"]
-Path = tuple[str, ...]
+FramePath = tuple[str, ...]
 """The names of the frames around something, the outermost first."""
 
 
@@ -36,7 +36,7 @@ class Span:
 
     what: What
     node: str
-    path: Path
+    path: FramePath
     frame: int
     started: float
     ended: float = -1.0
