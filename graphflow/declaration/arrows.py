@@ -91,8 +91,11 @@ class Origin:
         shown = self.node.name
         if self.arm is not None:
             shown += f"[{_arm_text(self.arm)}]"
-        if self.guard is not None:
-            shown += ".otherwise" if self.guard == "otherwise" else f".when({getattr(self.guard, '__name__', '...')})"
+        if self.guard == "otherwise":
+            shown += ".otherwise"
+        elif self.guard is not None:
+            test = getattr(self.guard, "__name__", "...")
+            shown += f".when({test})"
         if self.each:
             shown += ".each"
         if laps and self.laps is not None:
@@ -104,7 +107,9 @@ def _arm_text(arm: object) -> str:
     """What stands in square brackets: a label as Python writes it, a type by its name."""
     from graphflow.messages.types import type_name  # with all of pydantic, which an arrow without a type does not need
 
-    return repr(arm) if isinstance(arm, (str, int)) else type_name(arm)
+    if isinstance(arm, (str, int)):
+        return repr(arm)
+    return type_name(arm)
 
 
 class Edge:
@@ -119,7 +124,11 @@ class Edge:
         self.where = where
 
     def __repr__(self) -> str:
-        return f"{self.origin.text()} >> {self.target.name}" + (f".into({self.port!r})" if self.port else "")
+        origin = self.origin.text()
+        shown = f"{origin} >> {self.target.name}"
+        if self.port:
+            shown += f".into({self.port!r})"
+        return shown
 
 
 class Entry(Generic[In, Out]):
@@ -215,11 +224,15 @@ class Path(Entry[In, Out]):
     def limit(self, laps: int) -> Path[In, Out]:
         """The same path whose last edges may be taken at most `laps` times within one entry of their loop."""
         _check_laps(laps)
-        new = tuple(Edge(e.origin.but(laps=laps), e.target, e.port, e.where) for e in self.new)
-        return Path(self.heads, new, self.tails, self.before, self.within)
+        limited: list[Edge] = []
+        for edge in self.new:
+            origin = edge.origin.but(laps=laps)
+            limited.append(Edge(origin, edge.target, edge.port, edge.where))
+        return Path(self.heads, tuple(limited), self.tails, self.before, self.within)
 
     def __repr__(self) -> str:
-        return f"<path {'; '.join(map(repr, self._edges()))}>"
+        edges = "; ".join(map(repr, self._edges()))
+        return f"<path {edges}>"
 
 
 AnyPath: TypeAlias = Path[Any, Any]
@@ -246,7 +259,8 @@ class Arm(Entry[In, Out]):
 
     def when(self, test: Test) -> Arm[In, Out]:
         """This arm, if `test(message)` holds and no guard written before it did."""
-        return Arm(self.origin.but(guard=_check_guard(test)))
+        guard = _check_guard(test)
+        return Arm(self.origin.but(guard=guard))
 
     @property
     def otherwise(self) -> Arm[In, Out]:
@@ -255,7 +269,8 @@ class Arm(Entry[In, Out]):
 
     def fork(self, policy: ForkPolicy) -> Arm[In, Out]:
         """What a failing branch of this fork does: cancel its siblings, be left out (`isolate`), or let them finish."""
-        return Arm(self.origin.but(fork=_check_policy(policy)))
+        fork = _check_policy(policy)
+        return Arm(self.origin.but(fork=fork))
 
     @property
     def each(self: Arm[In, list[A]]) -> Arm[In, A]:
@@ -300,7 +315,8 @@ class Start(Terminal):
     @overload
     def __rshift__(self, other: Sequence[Entry[A, R]], /) -> Path[A, R]: ...
     def __rshift__(self, other: object, /) -> AnyPath:
-        return connect(Arm(Origin(self)), other, _where())
+        whole: Arm[Any, Any] = Arm(Origin(self))
+        return connect(whole, other, _where())
 
     def __getitem__(self, arm: type[A]) -> Arm[Any, A]:
         return Arm(Origin(self, arm=arm))
@@ -312,7 +328,8 @@ class Start(Terminal):
 
     def fork(self, policy: ForkPolicy) -> Arm[Any, Any]:
         """What a failing branch of the first fork does to its siblings."""
-        return Arm(Origin(self, fork=_check_policy(policy)))
+        origin = Origin(self, fork=_check_policy(policy))
+        return Arm(origin)
 
 
 class End(Terminal, Entry[Any, Any]):
@@ -337,8 +354,9 @@ def connect(left: object, right: object, where: Where) -> AnyPath:
         exits = left._exits()
         if len(exits) == 1:  # by far the most common arrow: one node behind another
             target, port = right._entry()
+            edge = Edge(exits[0], target, port, where)
             tails = () if target is END else right._exits()
-            return Path(left._heads(), (Edge(exits[0], target, port, where),), tails, left)
+            return Path(left._heads(), (edge,), tails, left)
     sources = _entries(left, "left")
     targets = _entries(right, "right")
     before = left if isinstance(left, Path) else None
@@ -390,12 +408,19 @@ def _entries(side: object, name: str) -> tuple[AnyEntry, ...]:
     if isinstance(side, (tuple, list)):
         if not side:
             raise DeclarationError(f"the {name} side of an arrow is empty; name at least one node")
-        return tuple(entry for member in side for entry in _entries(member, name))
+        entries: list[AnyEntry] = []
+        for member in side:
+            entries += _entries(member, name)
+        return tuple(entries)
+    raise DeclarationError(_not_a_node(side, name))
+
+
+def _not_a_node(side: object, name: str) -> str:
     shown = getattr(side, "__name__", None) or repr(side)
-    hint = "; put @node above it" if callable(side) and not isinstance(side, type) else ""
-    raise DeclarationError(
-        f"{shown} stands on the {name} side of an arrow, but it is {type(side).__name__}, not a node{hint}"
-    )
+    kind = type(side).__name__
+    is_function = callable(side) and not isinstance(side, type)
+    hint = "; put @node above it" if is_function else ""
+    return f"{shown} stands on the {name} side of an arrow, but it is {kind}, not a node{hint}"
 
 
 def _where() -> Where:
@@ -404,7 +429,8 @@ def _where() -> Where:
 
 
 def _check_laps(laps: int) -> None:
-    if isinstance(laps, bool) or not isinstance(laps, int) or laps < 1:
+    is_number = isinstance(laps, int) and not isinstance(laps, bool)
+    if not is_number or laps < 1:
         raise DeclarationError(f".limit({laps!r}): a lap limit is a whole number of at least 1")
 
 

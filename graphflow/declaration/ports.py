@@ -33,7 +33,8 @@ class Take:
     count: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
+        is_number = isinstance(self.count, int) and not isinstance(self.count, bool)
+        if not is_number or self.count < 1:
             raise DeclarationError(f"Take({self.count!r}): take at least 1 message")
 
 
@@ -49,7 +50,9 @@ class Port:
     @property
     def optional(self) -> bool:
         """Whether the node may be activated without a message here."""
-        return self.default is not MISSING or type(None) in arms(self.type)
+        if self.default is not MISSING:
+            return True
+        return type(None) in arms(self.type)
 
     @property
     def empty(self) -> Any:
@@ -59,11 +62,17 @@ class Port:
     def collects(self, arm: Type) -> bool:
         """Whether messages of type `arm` are collected into this port's list rather than delivered as they are."""
         item = item_type(self.type)
-        return item is not None and (self.take is not None or not accepts(self.type, arm)) and accepts(item, arm)
+        if item is None:
+            return False
+        # A whole list is delivered as it is, unless the first few of a fork are asked for.
+        delivers = self.take is None and accepts(self.type, arm)
+        return not delivers and accepts(item, arm)
 
     def takes(self, arm: Type) -> bool:
         """Whether a message of type `arm` may arrive here, as it is or as an item."""
-        return (self.take is None and accepts(self.type, arm)) or self.collects(arm)
+        if self.take is None and accepts(self.type, arm):
+            return True
+        return self.collects(arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,8 @@ def read_signature(function: Function, context_type: type) -> Signature:
         output = Any
         if not problems:
             unanswered = (f"{name!r} has no return annotation; write '-> Type', the type of the message it sends",)
-    for kind in (*(port.type for port in ports), output):
+    kinds = [port.type for port in ports]
+    for kind in (*kinds, output):
         problems += _unusable(name, kind)
     positional = _positional_names(parameters.values())
     return Signature(tuple(ports), output, context, tuple(problems), unanswered, positional)
@@ -141,25 +151,30 @@ def name_of(function: Function) -> str:
 def _unusable(name: str, kind: Type) -> list[str]:
     """What pydantic says of typed dicts that it cannot check (those of `typing` before Python 3.12)."""
     for arm in arms(kind):
-        if is_typed_dict(arm):
-            try:
-                adapter_of(arm)
-            except PydanticUserError as error:
-                return [f"{name!r} uses {arm.__name__}, which cannot be checked: {error.message}"]
+        if not is_typed_dict(arm):
+            continue
+        try:
+            adapter_of(arm)
+        except PydanticUserError as error:
+            return [f"{name!r} uses {arm.__name__}, which cannot be checked: {error.message}"]
     return []
 
 
 def _is_context(hint: Type, context_type: type) -> bool:
-    return any(
-        isinstance(arm, type) and issubclass(arm, context_type) for arm in (origin_of(a) or a for a in arms(hint))
-    )
+    for arm in arms(hint):
+        known = origin_of(arm) or arm
+        if isinstance(known, type) and issubclass(known, context_type):
+            return True
+    return False
 
 
 def _take(hint: Type) -> int | None:
-    if origin_of(hint) is Annotated:
-        for extra in get_args(hint)[1:]:
-            if isinstance(extra, Take):
-                return extra.count
+    if origin_of(hint) is not Annotated:
+        return None
+    _, *extras = get_args(hint)
+    for extra in extras:
+        if isinstance(extra, Take):
+            return extra.count
     return None
 
 

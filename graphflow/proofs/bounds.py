@@ -70,9 +70,8 @@ def bound(graph: AnyGraph) -> Bounds:
     for number in sorted(numbers, key=order.__getitem__):
         name = graph.nodes[number].name
         activations[name] = counts[number]
-    ceiling = DEFAULT_DEPTH
-    if graph.proof.limits.depth is not None:
-        ceiling = graph.proof.limits.depth
+    limit = graph.proof.limits.depth
+    ceiling = DEFAULT_DEPTH if limit is None else limit
     depth = 0
     calls: dict[str, Count] = {}
     for node in graph.nodes:
@@ -107,7 +106,8 @@ def _model_calls(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...]) -> list[
     behind = _graph_behind(node)
     if behind is not None:
         for name, count in bound(behind).model_calls.items():
-            found.append((f"{node.name} > {name}", count))
+            way = f"{node.name} > {name}"
+            found.append((way, count))
     # How often a model calls something is its own choice, so that stands as a length of its own.
     times = Count(1, (f"calls of {target.name}",))
     for callee in graph.program.callees.get(target.name, ()):

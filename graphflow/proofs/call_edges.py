@@ -45,6 +45,7 @@ def _reach(nodes: Sequence[AnyNode], problems: Problems) -> tuple[dict[str, AnyN
                 names[other.name] = other
                 todo.append(other)
             elif other.name == node.name and other in node.within():
+                # A sub-agent and its target share a name: the target is followed for what it calls itself.
                 if other not in reached and other not in todo:
                     todo.append(other)
             elif known != other and not _is_wrapped(known, other):

@@ -99,8 +99,9 @@ class _Compiler:
             self._say_what_goes(edge, link)
         if origin.arm is not None:
             link.group = repr(origin.arm)
-        loop_of = self._top.loop_of
-        if edge.lap_of is not None or loop_of[edge.source] != loop_of[edge.target]:
+        before = self._top.loop_of[edge.source]
+        after = self._top.loop_of[edge.target]
+        if edge.lap_of is not None or before != after:
             self._cross_loops(edge, link)
         return link
 
@@ -300,7 +301,7 @@ class _Compiler:
             assert spec is not None
             fork = self._slots[join.fork]
             fork.joins = (*fork.joins, spec)
-        if any(slot.forks and slot.policy != "cancel" for slot in self._slots):
+        if any(slot.policy != "cancel" for slot in self._slots if slot.forks):
             for slot in self._slots:
                 slot.gated = slot.forks
 

@@ -249,10 +249,16 @@ def _most_exact(kinds: tuple[Type, ...], fitting: dict[int, Port]) -> dict[int, 
 
 def _which_port(edge: Edge, kinds: tuple[Type, ...], ports: Sequence[Port]) -> Problem:
     target = edge.target.name
-    names = " or ".join(repr(port.name) for port in ports)
-    aims = " or ".join(f">> {target}.into({port.name!r})" for port in ports)
     shown = kinds_text(kinds)
-    return Problem(f"{shown} fits more than one port of {target!r} ({names}); say which: {aims}")
+    names: list[str] = []
+    aims: list[str] = []
+    for port in ports:
+        name = repr(port.name)
+        names.append(name)
+        aims.append(f">> {target}.into({name})")
+    either = " or ".join(names)
+    ways = " or ".join(aims)
+    return Problem(f"{shown} fits more than one port of {target!r} ({either}); say which: {ways}")
 
 
 def _carry_part(origin: Origin, picked: EdgeTypes, candidates: dict[int, Port]) -> EdgeTypes | None:
@@ -271,9 +277,13 @@ def _carry_part(origin: Origin, picked: EdgeTypes, candidates: dict[int, Port]) 
 def _mismatch(edge: Edge, kinds: tuple[Type, ...], candidates: Sequence[Port]) -> Problem:
     source = edge.origin.node.name
     target = edge.target.name
-    apart = Namesakes(*kinds, *(port.type for port in candidates))
+    wanted = [port.type for port in candidates]
+    apart = Namesakes(*kinds, *wanted)
     sent = apart.names(kinds)
-    accepted = [f"{port.name}: {apart.name(port.type)}" for port in candidates]
+    accepted: list[str] = []
+    for port in candidates:
+        kind = apart.name(port.type)
+        accepted.append(f"{port.name}: {kind}")
     taken = " or ".join(accepted) or "nothing"
     if apart.hint:
         hint = apart.hint
@@ -309,14 +319,17 @@ def share_arms(leaving: Sequence[TypedEdge], kinds: Sequence[Type], passes_input
         for edge in leaving:
             named += _named_arms(edge, kinds)
     for edge in leaving:
-        edge.arms = _arm_numbers(edge, kinds, named)
-        if edge.arms is not None and not (edge.each or passes_input):
-            _narrow(edge, [kinds[number] for number in edge.arms], kinds)
+        numbers = _arm_numbers(edge, kinds, named)
+        edge.arms = numbers
+        if numbers is None or edge.each or passes_input:
+            continue
+        own = [kinds[number] for number in numbers]
+        elsewhere = [kind for kind in kinds if kind not in own]
+        _leave_out(elsewhere, edge)
 
 
-def _narrow(edge: TypedEdge, own: Sequence[Type], kinds: Sequence[Type]) -> None:
-    """Takes out of what an edge carries the arms that go elsewhere."""
-    elsewhere = [kind for kind in kinds if kind not in own]
+def _leave_out(elsewhere: Sequence[Type], edge: TypedEdge) -> None:
+    """Takes the arms that go elsewhere out of what an edge carries."""
     edge.carries = tuple(kind for kind in edge.carries if kind not in elsewhere)
 
 
@@ -339,8 +352,10 @@ def _arm_numbers(edge: TypedEdge, kinds: Sequence[Type], named: Sequence[Type]) 
     for number, kind in enumerate(kinds):
         if arm is None:
             taken = edge.whole or kind in edge.carries
+        elif kind in named:
+            taken = kind in own
         else:
-            taken = kind in own or (accepts(arm, kind) and kind not in named)
+            taken = accepts(arm, kind)
         if taken:
             numbers.add(number)
     return frozenset(numbers) or None

@@ -34,7 +34,9 @@ def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> st
     """Where two messages to END were probably meant to become one, and how."""
     ways = _behind(wiring, one.target)
     others = _behind(wiring, other.target)
-    untyped = _untyped_edge(wiring, ways & others)
+    either = ways | others
+    both = ways & others
+    untyped = _untyped_edge(wiring, both)
     if untyped is not None:
         return _untyped_hint(wiring, untyped)
     if one is other:
@@ -42,15 +44,14 @@ def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> st
         if last is None:
             return "; join them before END"
         return _collect_hint(wiring, last, wiring.name(one.source))
-    both = sorted(ways & others - {wiring.end}, key=top.order.__getitem__)
-    for number in both:
-        arriving = [edge for edge in wiring.by_target[number] if edge.source in ways or edge.source in others]
-        if number not in top.joins and len(arriving) > 1:
+    for number in sorted(both, key=top.order.__getitem__):
+        if number == wiring.end or number in top.joins:
+            continue
+        arriving = [edge for edge in wiring.by_target[number] if edge.source in either]
+        if len(arriving) > 1:
+            name = wiring.name(number)
             edges = " and ".join(repr(edge) for edge in arriving)
-            return (
-                f": {wiring.name(number)!r} runs once for each of {edges}; join them before it, with a port for each "
-                "or a list"
-            )
+            return f": {name!r} runs once for each of {edges}; join them before it, with a port for each or a list"
     return "; join them before END"
 
 
@@ -101,7 +102,8 @@ def _collect_hint(wiring: Wiring, join: Join, mapped: str) -> str:
 
 def _behind(wiring: Wiring, number: int) -> set[int]:
     """A node and all that its messages may come to."""
-    found, todo = {number}, [number]
+    found = {number}
+    todo = [number]
     while todo:
         leaving = wiring.by_source[todo.pop()]
         new = {edge.target for edge in leaving} - found

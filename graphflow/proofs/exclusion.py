@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 
 from graphflow.declaration.arrows import Origin
 from graphflow.declaration.handoffs import HandTo
@@ -56,7 +56,9 @@ class Exclusion:
 
     def _are_apart_by_types(self, one: TypedEdge, other: TypedEdge) -> bool:
         if self._wiring.passes_input(one.source):
-            return None not in (one.arm, other.arm) and are_apart(one.arm, other.arm)
+            if one.arm is None or other.arm is None:
+                return False
+            return are_apart(one.arm, other.arm)
         if is_label(one.arm) and is_label(other.arm):
             return bool(one.arm != other.arm)
         if one.each or other.each:
@@ -75,17 +77,21 @@ class Exclusion:
             return True  # a node that has failed has not answered
         # LimitReached stands in for a lap edge, so it excludes that one and whatever excludes that one.
         answering = other if arm is LimitReached else one
-        return all(lap is answering or self._typed(lap, answering) for lap in self.counted_laps(one.source))
+        for lap in self.counted_laps(one.source):
+            if lap is not answering and not self._typed(lap, answering):
+                return False
+        return True
 
     def counted_laps(self, source: int) -> list[TypedEdge]:
         """The edges of a node for whose used-up laps `LimitReached` is sent."""
-        return [
-            edge for edge in self._wiring.by_source[source] if edge.lap_of is not None and edge.arm is not LimitReached
-        ]
+        laps = [edge for edge in self._wiring.by_source[source] if edge.lap_of is not None]
+        return [lap for lap in laps if lap.arm is not LimitReached]
 
 
 def _are_guards_of_one_arm(one: Origin, other: Origin) -> bool:
-    if one.guard is None or other.guard is None or one.guard is other.guard:
+    if one.guard is None or other.guard is None:
+        return False
+    if one.guard is other.guard:
         return False
     return repr(one.arm) == repr(other.arm)
 
@@ -101,4 +107,5 @@ def _are_apart_by_arms(one: TypedEdge, other: TypedEdge) -> bool | None:
 
 
 def _carry_apart(one: TypedEdge, other: TypedEdge) -> bool:
-    return all(disjoint(kind, another) for kind in one.carries for another in other.carries)
+    pairs = product(one.carries, other.carries)
+    return all(disjoint(kind, another) for kind, another in pairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from graphflow.declaration.arrows import Edge
 from graphflow.proofs.edge_types import TypedEdge
@@ -21,21 +22,29 @@ def check_doubles(wiring: Wiring, exclusive: Exclusion, problems: Problems) -> N
         for edge in wiring.by_source[number]:
             aim = (edge.target, edge.port, edge.each)
             alike.setdefault(aim, []).append(edge)
-        doubles: list[tuple[TypedEdge, TypedEdge]] = []
+        doubles: list[_Double] = []
         for edges in alike.values():
             if len(edges) > 1 and not exclusive.all_apart(edges):
                 doubles += _doubles(edges, exclusive)
-        for first, second in sorted(doubles, key=lambda pair: pair[1].index):
-            target = wiring.name(second.target)
-            _add_double(target, first.edge, second.edge, problems)
+        for double in sorted(doubles, key=lambda double: double.second.index):
+            target = wiring.name(double.second.target)
+            _add_double(target, double.first.edge, double.second.edge, problems)
 
 
-def _doubles(edges: Sequence[TypedEdge], exclusive: Exclusion) -> Iterator[tuple[TypedEdge, TypedEdge]]:
+@dataclass(frozen=True, slots=True)
+class _Double:
+    """Two edges that may both be taken, in the order in which they were written."""
+
+    first: TypedEdge
+    second: TypedEdge
+
+
+def _doubles(edges: Sequence[TypedEdge], exclusive: Exclusion) -> Iterator[_Double]:
     """Each edge that may be taken together with one before it, behind the first such edge."""
     for place, edge in enumerate(edges):
-        for other in edges[:place]:
-            if not exclusive(other, edge):
-                yield other, edge
+        for before in edges[:place]:
+            if not exclusive(before, edge):
+                yield _Double(before, edge)
                 break
 
 
@@ -74,8 +83,9 @@ class JoinProofs:
     def _found(self) -> list[Join]:
         """The nodes that wait: those that collect, and those with several ports."""
         joins: list[Join] = []
-        for number in range(self._wiring.start):
-            arriving = self._wiring.by_target[number]
+        wiring = self._wiring
+        for number in range(wiring.start):
+            arriving = wiring.by_target[number]
             if len(arriving) == 1 and not arriving[0].collects:
                 continue
             collects = any(edge.collects for edge in arriving)
@@ -127,8 +137,10 @@ class JoinProofs:
         node = self._wiring.nodes[join.node]
         arriving = self._wiring.by_target[join.node]
         ports = {edge.port for edge in arriving}
-        takes = any(node.ports[port].take is not None for port in ports)
-        if takes and len(ports) > 1:
+        if len(ports) < 2:
+            return
+        takes = [node.ports[port].take for port in ports]
+        if any(take is not None for take in takes):
             self._problems.add(
                 f"{node.name!r} takes the first few of a fork beside other ports, so it cannot tell when it has them; "
                 "take them in a node of its own, and join its answer",
@@ -143,12 +155,16 @@ class JoinProofs:
                 self._add_crowd(join, port, crowd)
 
     def _single_ports(self, join: Join) -> list[int]:
-        """The ports that take one message, and make no list of several."""
+        """The ports that take one message, and no list."""
         node = self._wiring.nodes[join.node]
+        return [port for port in self._plain_ports(join) if node.ports[port].take is None]
+
+    def _plain_ports(self, join: Join) -> list[int]:
+        """The ports that get messages as they are sent: no list is made of several."""
         arriving = self._wiring.by_target[join.node]
+        ports = {edge.port for edge in arriving}
         collecting = {edge.port for edge in arriving if edge.collects}
-        ports = sorted({edge.port for edge in arriving} - collecting)
-        return [port for port in ports if node.ports[port].take is None]
+        return sorted(ports - collecting)
 
     def _add_crowd(self, join: Join, port: int, crowd: int) -> None:
         node = self._wiring.nodes[join.node]
@@ -187,16 +203,15 @@ class JoinProofs:
 
     def _check_dead_ports(self, join: Join) -> None:
         node = self._wiring.nodes[join.node]
-        arriving = self._wiring.by_target[join.node]
-        collecting = {edge.port for edge in arriving if edge.collects}
-        ports = sorted({edge.port for edge in arriving} - collecting)
-        required = [port for port in ports if not node.ports[port].optional]
+        required = [port for port in self._plain_ports(join) if not node.ports[port].optional]
         pair = dead_ports(self._top, join, required, self._exclusive)
-        if pair is not None:
-            one, other = (node.ports[port].name for port in pair)
-            fork = self._wiring.name(join.fork)
-            self._problems.add(
-                f"{node.name!r} waits for both {one!r} and {other!r}, but {fork!r} sends only "
-                "one of their ways; make the ports optional (T | None) or collect them in one list[...] port",
-                arriving[0].where,
-            )
+        if pair is None:
+            return
+        one, other = (node.ports[port].name for port in pair)
+        fork = self._wiring.name(join.fork)
+        arriving = self._wiring.by_target[join.node]
+        self._problems.add(
+            f"{node.name!r} waits for both {one!r} and {other!r}, but {fork!r} sends only "
+            "one of their ways; make the ports optional (T | None) or collect them in one list[...] port",
+            arriving[0].where,
+        )

@@ -107,8 +107,9 @@ def _loses_tokens(top: Topology, join: Join) -> bool:
     if len(join.branches) < len(leaving):
         return True
     for node in join.region:
-        if any(join.node in edge.exits for edge in top.out[node]):
-            return True
+        for edge in top.out[node]:
+            if join.node in edge.exits:
+                return True
     return False
 
 

@@ -38,8 +38,10 @@ class Report:
         return not self.errors
 
     def __str__(self) -> str:
-        lines = [f"graph {self.graph!r}: {'sound' if self.ok else 'unsound'}"]
-        for mark, texts in (("error", self.errors), ("warning", self.warnings), ("fact", self.facts)):
+        outcome = "sound" if self.ok else "unsound"
+        lines = [f"graph {self.graph!r}: {outcome}"]
+        sections = {"error": self.errors, "warning": self.warnings, "fact": self.facts}
+        for mark, texts in sections.items():
             lines += [f"  {mark}: {text}" for text in texts]
         return "\n".join(lines)
 
@@ -47,9 +49,13 @@ class Report:
 def report(graph: AnyGraph) -> Report:
     """What `check()` returns."""
     proof = graph.proof
+    taken = type_name(graph.input)
+    answer = type_name(graph.output)
+    nodes = counted(len(proof.nodes), "node")
+    edges = counted(len(proof.edges), "edge")
     facts = [
-        f"takes {type_name(graph.input)}, answers {type_name(graph.output)}",
-        f"{counted(len(proof.nodes), 'node')} and {counted(len(proof.edges), 'edge')}, all reachable, all leading to END",
+        f"takes {taken}, answers {answer}",
+        f"{nodes} and {edges}, all reachable, all leading to END",
         *proof.facts,
         *_join_facts(proof),
     ]
@@ -57,16 +63,19 @@ def report(graph: AnyGraph) -> Report:
         facts.append("straight: one token at a time, walked by plain awaits")
     if proof.nesting:
         facts.append(f"graphs nested {proof.nesting} deep")
-    return Report(graph.name, (), tuple([*proof.warnings, *_warnings(graph)]), tuple(facts))
+    warnings = (*proof.warnings, *_warnings(graph))
+    return Report(graph.name, (), warnings, tuple(facts))
 
 
 def _join_facts(proof: Proof) -> list[str]:
     top = proof.topology
     facts: list[str] = []
-    for join in sorted(top.joins.values(), key=lambda join: top.order[join.node]):
+    for number in sorted(top.joins, key=top.order.__getitem__):
+        join = top.joins[number]
         verb = "collects" if join.collect else "one message a port"
+        node = proof.wiring.name(join.node)
         fork = proof.wiring.name(join.fork)
-        facts.append(f"join {proof.wiring.name(join.node)}: {verb} of the fork at {fork}")
+        facts.append(f"join {node}: {verb} of the fork at {fork}")
     return facts
 
 

@@ -145,7 +145,10 @@ class Topology:
 
 def maps(groups: Sequence[Group]) -> bool:
     """Whether one of the groups is an edge that sends a list's items one by one."""
-    return any(group.edges[0].each and not group.gathered for group in groups)
+    for group in groups:
+        if group.edges[0].each and not group.gathered:
+            return True
+    return False
 
 
 def taken_together(groups: Sequence[Group], exclusive: Exclusive) -> tuple[GraphEdge, GraphEdge] | None:

@@ -58,7 +58,9 @@ class Wiring:
 
     def sent(self, number: int) -> Type:
         """The type of what a node puts out; for START, of what the graph takes."""
-        return self.nodes[number].output if number < self.start else self.input
+        if number < self.start:
+            return self.nodes[number].output
+        return self.input
 
     def passes_input(self, number: int) -> bool:
         """Whether what a node puts out only says where, and its input goes on (a router by labels)."""
@@ -135,7 +137,8 @@ class Wiring:
         for one, other in combinations(kinds, 2):
             if Any in (one, other):
                 continue
-            if is_wider(one, other) or is_wider(other, one):
+            narrower_wins = is_wider(one, other) or is_wider(other, one)
+            if narrower_wins:
                 continue
             first = type_name(one)
             second = type_name(other)
@@ -162,9 +165,12 @@ def _wanted_types(edge: Edge) -> list[Type]:
         return [edge.origin.arm]
     if not isinstance(edge.target, Node):
         return []
-    ports = [port for port in edge.target.ports if edge.port in (None, port.name)]
-    required = [port for port in ports if not port.optional]  # those that can stay empty, if there are no others
-    kinds = [port.type for port in required or ports]
+    ports = list(edge.target.ports)
+    if edge.port is not None:
+        ports = [port for port in ports if port.name == edge.port]
+    required = [port for port in ports if not port.optional]
+    likely = required or ports  # those that can stay empty, if there are no others
+    kinds = [port.type for port in likely]
     if edge.origin.each:
         return [list[kind] for kind in kinds]  # type: ignore[valid-type]
     return kinds
@@ -173,4 +179,6 @@ def _wanted_types(edge: Edge) -> list[Type]:
 def _may_be_empty_alike(one: Type, other: Type) -> bool:
     """Whether a value without items fits both: `list[Plan]` and `list[Draft]`."""
     origin = origin_of(one)
-    return origin is not None and origin is not Literal and origin is origin_of(other)
+    if origin is None or origin is Literal:
+        return False
+    return origin is origin_of(other)
