@@ -25,6 +25,7 @@ from graphflow.errors import DeclarationError
 
 if TYPE_CHECKING:
     from graphflow.declaration.node import AnyNode
+    from graphflow.messages.types import Type
 
 T = TypeVar("T")
 In = TypeVar("In", contravariant=True)
@@ -67,7 +68,7 @@ class Origin:
     def __init__(
         self,
         node: AnyNode | Terminal,
-        arm: Any = None,
+        arm: Type = None,
         guard: Guard | None = None,
         each: bool = False,
         laps: int | None = None,
@@ -281,6 +282,9 @@ class Arm(Entry[In, Out]):
         return self.origin.text()
 
 
+AnyArm: TypeAlias = Arm[Any, Any]
+
+
 class NoArm:
     """What `node["label"]` is to a type checker where the node sends models, which have no labels: no arrow takes it."""
 
@@ -315,24 +319,24 @@ class Start(Terminal):
     @overload
     def __rshift__(self, other: Sequence[Entry[A, R]], /) -> Path[A, R]: ...
     def __rshift__(self, other: object, /) -> AnyPath:
-        whole: Arm[Any, Any] = Arm(Origin(self))
+        whole: AnyArm = Arm(Origin(self))
         return connect(whole, other, _where())
 
     def __getitem__(self, arm: type[A]) -> Arm[Any, A]:
         return Arm(Origin(self, arm=arm))
 
     @property
-    def each(self) -> Arm[Any, Any]:
+    def each(self) -> AnyArm:
         """The items of the list that the graph is given, one activation each."""
         return Arm(Origin(self, each=True))
 
-    def fork(self, policy: ForkPolicy) -> Arm[Any, Any]:
+    def fork(self, policy: ForkPolicy) -> AnyArm:
         """What a failing branch of the first fork does to its siblings."""
         origin = Origin(self, fork=_check_policy(policy))
         return Arm(origin)
 
 
-class End(Terminal, Entry[Any, Any]):
+class End(Terminal, AnyEntry):
     """Where a message leaves the graph as its answer."""
 
     __slots__ = ()

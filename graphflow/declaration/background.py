@@ -24,7 +24,7 @@ class Background(Message):
     handle: str
     node: str
     _task: asyncio.Task[Any] | None = PrivateAttr(None)
-    _called: Any = PrivateAttr(None)
+    _called: object = PrivateAttr(None)
     _ended: bool = PrivateAttr(False)
     _cut_off: bool = PrivateAttr(False)
 
@@ -35,10 +35,16 @@ class Background(Message):
         task = self._task
         if task is None or not task.done():
             return "running"
-        if task.cancelled() or isinstance(task.exception(), WalkCancelled):
+        if task.cancelled():
             return "cancelled"
         error = task.exception()
-        return "completed" if error is None else "limited" if isinstance(error, LimitExceeded) else "failed"
+        if error is None:
+            return "completed"
+        if isinstance(error, WalkCancelled):
+            return "cancelled"
+        if isinstance(error, LimitExceeded):
+            return "limited"
+        return "failed"
 
     @property
     def error(self) -> BaseException | None:
@@ -63,7 +69,9 @@ class Background(Message):
     def answer(self) -> Any:
         """What it answered; None until it has."""
         task = self._task
-        return task.result() if task is not None and self.status == "completed" else None
+        if task is None or self.status != "completed":
+            return None
+        return task.result()
 
     # -- what only the runtime does with it ----------------------------------------------------------------------------
     def begin(self, called: object, task: asyncio.Task[Any]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.errors import DeclarationError
@@ -68,21 +67,21 @@ class Handover:
     """
 
     target: str
-    message: Any
+    message: object
     turns: tuple[Turn, ...] = field(default=(), repr=False)
 
     @property
-    def travelling(self) -> Any:
+    def travelling(self) -> object:
         """What goes along the edge: the message, or all of this where the conversation travels, too."""
         return self if self.turns else self.message
 
 
-def without_turns(message: Any) -> Any:
+def without_turns(message: object) -> object:
     """What stands on an edge, as others are told of it: the message alone, without a conversation that came with it."""
     return message.message if type(message) is Handover else message
 
 
-def read_handoffs(whose: str, given: Sequence[Any]) -> tuple[Handoff, ...]:
+def read_handoffs(whose: str, given: Sequence[object]) -> tuple[Handoff, ...]:
     """The hand-over edges of an agent.
 
     Raises:

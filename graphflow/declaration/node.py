@@ -94,7 +94,9 @@ class Retry:
     most_s = former_name("most_s", "max_wait_s")
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.wait_s < 0 or self.factor < 1 or self.max_wait_s < 0 or self.jitter < 0:
+        too_few = self.attempts < 1 or self.factor < 1
+        too_short = self.wait_s < 0 or self.max_wait_s < 0 or self.jitter < 0
+        if too_few or too_short:
             raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits and jitter at least 0")
 
     def wants(self, error: Exception) -> bool:
@@ -113,14 +115,19 @@ class Retry:
             error: what the try before it failed with.
             chance: 0 to 1: how much of the jitter is added.
         """
-        wait = min(self.max_wait_s, self.wait_s * self.factor ** min(attempt - 2, 64))
-        return max(wait, self._asked_for(error)) * (1 + self.jitter * chance)
+        waits_before = min(attempt - 2, 64)  # a power of more than that is no float any more
+        growing = self.wait_s * self.factor**waits_before
+        wait = min(self.max_wait_s, growing)
+        asked_for = self._asked_for(error)
+        return max(wait, asked_for) * (1 + self.jitter * chance)
 
     @staticmethod
     def _asked_for(error: BaseException | None) -> float:
         """Seconds that an error asks to be waited for."""
         asked = getattr(error, "retry_after", None)
-        return float(asked) if isinstance(asked, (int, float)) and asked > 0 else 0.0
+        if not isinstance(asked, (int, float)):
+            return 0.0
+        return max(0.0, float(asked))
 
 
 _ANY_ERROR = (Exception, GraphflowError, ModelError)
@@ -148,7 +155,7 @@ class NodeOptions(TypedDict, total=False):
     approval: bool | Test
 
 
-Read = Callable[["AnyNode", Any], Any]
+Read = Callable[["AnyNode", Any], object]
 """Makes of what a caller gives what the callee takes."""
 
 
@@ -162,7 +169,7 @@ class ContextFrame(Protocol):
     @property
     def number(self) -> int: ...
     @property
-    def deps(self) -> Any: ...
+    def deps(self) -> object: ...
     @property
     def session(self) -> str | None: ...
     @property
@@ -461,9 +468,11 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
         Policies look at all of them, so that no wrapper is a way around a list.
         """
-        behind = self.entry()[0]
-        inside = () if behind is self else behind.names
-        return tuple(dict.fromkeys((self.name, *self._names_before, *inside)))
+        names = [self.name, *self._names_before]
+        target, _ = self.entry()
+        if target is not self:
+            names += target.names
+        return tuple(dict.fromkeys(names))
 
     @property
     def asked_once(self) -> bool:
@@ -478,7 +487,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
             return False
         return self.undeclared or not self.effects <= {"reads"}
 
-    def read(self, given: object) -> Any:
+    def read(self, given: object) -> object:
         """What the node is given along a call edge, checked before a policy looks at it and before anything is done.
 
         Raises:
@@ -486,7 +495,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """
         return given
 
-    def child_deps(self, deps: object) -> Any:
+    def child_deps(self, deps: object) -> object:
         """The dependencies of the frame that this node enters, from its caller's."""
         return deps
 
@@ -515,8 +524,9 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
     def into(self, port: str) -> Into[Any, Out]:
         """This node, entered at the port of that name."""
-        if all(port != p.name for p in self.ports):
-            have = ", ".join(p.name for p in self.ports) or "none"
+        names = [each.name for each in self.ports]
+        if port not in names:
+            have = ", ".join(names) or "none"
             raise DeclarationError(f"{self.name!r} has no port {port!r}; its ports are: {have}")
         return Into(self, port)
 
@@ -528,8 +538,10 @@ class Node(Entry[In, Out], Generic[In, Out]):
     def __getitem__(self, arm: type[B], /) -> Arm[In, B]: ...
     @overload
     def __getitem__(self, arm: Label | UnionType | None, /) -> Arm[In, Any]: ...
-    def __getitem__(self, arm: Any, /) -> Arm[In, Any] | NoArm:
-        return Arm(Origin(self, arm=type(None) if arm is None else arm))
+    def __getitem__(self, arm: object, /) -> Arm[In, Any] | NoArm:
+        if arm is None:
+            arm = type(None)
+        return Arm(Origin(self, arm=arm))
 
     @property
     def each(self: Node[A, list[B]]) -> Arm[A, B]:
@@ -538,7 +550,8 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
     def when(self, test: Test) -> Arm[In, Out]:
         """This node's message, if `test(message)` holds and no guard written before it did."""
-        return Arm(Origin(self, guard=_check_guard(test)))
+        guard = _check_guard(test)
+        return Arm(Origin(self, guard=guard))
 
     @property
     def otherwise(self) -> Arm[In, Out]:
@@ -551,7 +564,8 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
     def fork(self, policy: ForkPolicy) -> Arm[In, Out]:
         """What a failing branch of this node's fan-out does to its siblings."""
-        return Arm(Origin(self, fork=_check_policy(policy)))
+        fork = _check_policy(policy)
+        return Arm(Origin(self, fork=fork))
 
     def _entry(self) -> tuple[AnyNode | Terminal, str | None]:
         return self, None
@@ -567,21 +581,31 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
     def _value(self) -> tuple[object, ...]:
         """What makes two nodes the same one."""
-        return tuple(
-            (k, v)
-            for k, v in self.__dict__.items()
-            if k not in ("direct", "problems", "where") and not k.startswith("_")
-        )
+        value: list[tuple[str, object]] = []
+        for name, attribute in self.__dict__.items():
+            if name.startswith("_") or name in _NOT_OF_ITS_VALUE:
+                continue
+            value.append((name, attribute))
+        return tuple(value)
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (type(self) is type(other) and self._value() == other._value())
+        if self is other:
+            return True
+        if type(self) is not type(other):
+            return False
+        return self._value() == other._value()
 
     def __hash__(self) -> int:
         return hash((type(self), self.name))
 
     def __repr__(self) -> str:
-        taken = ", ".join(f"{p.name}: {type_name(p.type)}" for p in self.ports)
-        return f"<{self.kind} {self.name}({taken}) -> {type_name(self.output)}>"
+        ports: list[str] = []
+        for port in self.ports:
+            kind = type_name(port.type)
+            ports.append(f"{port.name}: {kind}")
+        taken = ", ".join(ports)
+        answer = type_name(self.output)
+        return f"<{self.kind} {self.name}({taken}) -> {answer}>"
 
 
 AnyNode: TypeAlias = Node[Any, Any]
@@ -591,7 +615,9 @@ Callee: TypeAlias = AnyNode | str
 Inputs: TypeAlias = Mapping[str, Any]
 """What a node is given, by port."""
 
-NO_OPTIONS: dict[str, Any] = {"retry": None, "timeout_s": None, "cache": False, "policy": None, "approval": False}
+NO_OPTIONS: Mapping[str, object] = {"retry": None, "timeout_s": None, "cache": False, "policy": None, "approval": False}
+_NOT_OF_ITS_VALUE = frozenset({"direct", "problems", "where"})
+"""What two equal nodes may differ in: how a call is made, and where and how well each was declared."""
 FOREVER_S = 10 * 365 * 24 * 3600.0
 
 
@@ -603,14 +629,23 @@ def _check_call(kind: type[AnyNode], given: Sequence[object], options: Mapping[s
     if known.fits(given, options) or not (given or options):  # a copy is made without any arguments
         return
     first = given[0] if given else options.get("name", "")
-    called = first if isinstance(first, str) else getattr(first, "__name__", getattr(first, "name", ""))
+    called = _name_in_call(first)
     whose = f"{kind.kind} {called!r}" if called else f"{kind.__name__}(...)"
     options = present_names(whose, kind.kind, options)
     check(whose, known, given, options, kind.kind)
-    check_values(whose, kind.kind, (*zip(known.places, given, strict=False), *options.items()))
+    by_place = zip(known.places, given, strict=False)
+    check_values(whose, kind.kind, (*by_place, *options.items()))
 
 
-def _read_options(name: str, given: NodeOptions) -> dict[str, Any]:
+def _name_in_call(first: object) -> object:
+    """What a node is going to be called, by its first argument: a name, a function, or another node."""
+    if isinstance(first, str):
+        return first
+    own = getattr(first, "name", "")
+    return getattr(first, "__name__", own)
+
+
+def _read_options(name: str, given: NodeOptions) -> dict[str, object]:
     """The options that every node has, checked."""
     unknown = [key for key in given if key not in NO_OPTIONS]
     if unknown:
@@ -627,7 +662,9 @@ def _read_options(name: str, given: NodeOptions) -> dict[str, Any]:
 
 
 def _is_timeout(value: object) -> bool:
-    return value is None or (isinstance(value, (int, float)) and value > 0)
+    if value is None:
+        return True
+    return isinstance(value, (int, float)) and value > 0
 
 
 def _is_retry(value: object) -> bool:
@@ -658,7 +695,7 @@ _OPTION_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 """For each option what tells a right value, and the end of the text that refuses a wrong one."""
 
 
-def read_message(node: AnyNode, message: object) -> Any:
+def read_message(node: AnyNode, message: object) -> object:
     """What a node is given along a call edge, from a message that code has made."""
     return node.read(message)
 
@@ -671,10 +708,14 @@ def find_callee(caller: AnyNode, callee: Callee, reachable: Sequence[AnyNode]) -
     """
     wanted = callee if isinstance(callee, str) else callee.name
     for node in reachable:
-        same = isinstance(callee, str) or node == callee or node.entry()[0] == callee
-        if node.name == wanted and same:
+        if node.name != wanted:
+            continue
+        if isinstance(callee, str) or node == callee:
             return node
-    have = ", ".join(n.name for n in reachable) or "nothing"
+        target, _ = node.entry()
+        if target == callee:
+            return node
+    have = ", ".join(node.name for node in reachable) or "nothing"
     raise NotReachable(
         f"{caller.name!r} has no call edge to {wanted!r}; it can reach: {have}. Add it to calls=[...] (or tools=[...])"
     )

@@ -44,7 +44,7 @@ class Port:
 
     name: str
     type: Type
-    default: Any = MISSING
+    default: object = MISSING
     take: int | None = None
 
     @property
@@ -55,7 +55,7 @@ class Port:
         return type(None) in arms(self.type)
 
     @property
-    def empty(self) -> Any:
+    def empty(self) -> object:
         """What the node gets if no message comes."""
         return None if self.default is MISSING else self.default
 
@@ -178,7 +178,7 @@ def _take(hint: Type) -> int | None:
     return None
 
 
-def read_hints(function: Function) -> tuple[dict[str, Any], list[str]]:
+def read_hints(function: Function) -> tuple[dict[str, Type], list[str]]:
     """The annotations of whatever can be called, and what is wrong with them."""
     name = name_of(function)
     while isinstance(function, functools.partial):
@@ -198,13 +198,13 @@ def read_hints(function: Function) -> tuple[dict[str, Any], list[str]]:
         return {}, [f"the annotations of {name!r} cannot be read: {error}"]
 
 
-def _hints_one_by_one(function: Function, local: Mapping[str, Any]) -> dict[str, Any]:
+def _hints_one_by_one(function: Function, local: Mapping[str, object]) -> dict[str, Type]:
     """The annotations that can be read although others name what is not defined yet.
 
     A router whose rule takes a class from further down still has the labels that its annotation spells out.
     """
     scope = getattr(inspect.unwrap(function), "__globals__", {})
-    found: dict[str, Any] = {}
+    found: dict[str, Type] = {}
     try:
         annotations = inspect.get_annotations(function)
     except NameError:  # where Python itself evaluates them all at once
@@ -216,12 +216,12 @@ def _hints_one_by_one(function: Function, local: Mapping[str, Any]) -> dict[str,
     return found
 
 
-def _callers_names(function: Function) -> Mapping[str, Any]:
+def _callers_names(function: Function) -> Mapping[str, object]:
     """Names in the functions that are being run, innermost first, in the module of `function`.
 
     A message class defined inside a test or notebook function is visible to the compiler, not to `get_type_hints`.
     """
-    names: dict[str, Any] = {}
+    names: dict[str, object] = {}
     frame = sys._getframe(1)
     module = getattr(function, "__module__", None)
     while frame is not None:
