@@ -28,7 +28,7 @@ _HOME = {
     "Message": "messages.message",
     "Node": "declaration.node",
     "Policy": "policy",
-    "Retry": "declaration.node",
+    "Retry": "declaration.options",
     "Router": "kinds.router",
     "Run": "run",
     "START": "declaration.arrows",
@@ -85,7 +85,8 @@ __all__ = [
 if TYPE_CHECKING:
     from graphflow.declaration.arrows import END, START
     from graphflow.declaration.handoffs import Handoff
-    from graphflow.declaration.node import Context, Node, Retry
+    from graphflow.declaration.node import Context, Node
+    from graphflow.declaration.options import Retry
     from graphflow.declaration.ports import Take
     from graphflow.errors import GraphError, GraphflowError, ToolError
     from graphflow.graph import Graph

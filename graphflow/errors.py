@@ -73,7 +73,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from graphflow._faces import former_name
 
 if TYPE_CHECKING:
-    from graphflow.declaration.node import Retry
+    from graphflow.declaration.options import Retry
     from graphflow.model.reply import Reply
     from graphflow.run import Run
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from graphflow.declaration.arrows import AnyEntry, Entry, In, Out
-from graphflow.declaration.node import NodeOptions
+from graphflow.declaration.options import NodeOptions
 from graphflow.limits import Limits
 from graphflow.messages.types import Type
 from graphflow.proofs.bounds import Bounds, bound

@@ -9,9 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from inspect import iscoroutinefunction
 from types import UnionType
 from typing import (
     TYPE_CHECKING,
@@ -22,13 +20,11 @@ from typing import (
     Protocol,
     Self,
     TypeAlias,
-    TypedDict,
     TypeVar,
     Unpack,
     overload,
 )
 
-from graphflow._faces import former_name
 from graphflow.declaration.arrows import (
     Arm,
     Entry,
@@ -44,10 +40,11 @@ from graphflow.declaration.arrows import (
     _check_policy,
 )
 from graphflow.declaration.background import Background
+from graphflow.declaration.options import NO_OPTIONS, NodeOptions, Retry, read_options
 from graphflow.declaration.ports import Port
-from graphflow.errors import DeclarationError, GraphflowError, ModelError, NotReachable
+from graphflow.errors import DeclarationError, NotReachable
 from graphflow.events import Emitted, Event
-from graphflow.keywords import Keywords, check, keywords_of, present_names, refuse, strict_keywords
+from graphflow.keywords import Keywords, check, keywords_of, present_names
 from graphflow.limits import Answered, Ledger, Limits, Meter
 from graphflow.messages.artifacts import Artifact
 from graphflow.messages.types import Type, type_name
@@ -67,92 +64,10 @@ Label: TypeAlias = str | int | Enum
 """What names an arm that is no type: a text, a number or a truth of a `Literal`, or a member of an enum."""
 
 
-@strict_keywords
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How often a failing node is tried again, and how long to wait before.
-
-    An error that says how long to wait (`retry_after`) is given at least that time, and no further try if it asks for more
-    than `max_wait_s`. One that says that trying again is useless (`retryable=False`) is raised at once, unless `on` names its
-    class.
-
-    Attributes:
-        attempts: tries in all, the first included.
-        wait_s: seconds before the second try, at least.
-        factor: what the wait is multiplied with for each further try.
-        max_wait_s: seconds a wait is at most, before jitter.
-        on: the exceptions that are worth another try.
-        jitter: share by which a wait may be longer, at random, so that those who failed together do not come back together.
-    """
-
-    attempts: int = 3
-    wait_s: float = 0.5
-    factor: float = 2.0
-    max_wait_s: float = 30.0
-    on: tuple[type[Exception], ...] = (Exception,)
-    jitter: float = 0.1
-    most_s = former_name("most_s", "max_wait_s")
-
-    def __post_init__(self) -> None:
-        too_few = self.attempts < 1 or self.factor < 1
-        too_short = self.wait_s < 0 or self.max_wait_s < 0 or self.jitter < 0
-        if too_few or too_short:
-            raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits and jitter at least 0")
-
-    def wants(self, error: Exception) -> bool:
-        """Whether another try is worth it after this error."""
-        named = [kind for kind in self.on if isinstance(error, kind)]
-        if not named or self._asked_for(error) > self.max_wait_s:
-            return False
-        by_name = any(kind not in _ANY_ERROR for kind in named)
-        return by_name or getattr(error, "retryable", None) is not False
-
-    def wait_before(self, attempt: int, error: BaseException | None = None, chance: float = 0.0) -> float:
-        """Seconds to wait before try number `attempt` (2, 3, ...).
-
-        Args:
-            attempt: the number of the try.
-            error: what the try before it failed with.
-            chance: 0 to 1: how much of the jitter is added.
-        """
-        waits_before = min(attempt - 2, 64)  # a power of more than that is no float any more
-        growing = self.wait_s * self.factor**waits_before
-        wait = min(self.max_wait_s, growing)
-        asked_for = self._asked_for(error)
-        return max(wait, asked_for) * (1 + self.jitter * chance)
-
-    @staticmethod
-    def _asked_for(error: BaseException | None) -> float:
-        """Seconds that an error asks to be waited for."""
-        asked = getattr(error, "retry_after", None)
-        if not isinstance(asked, (int, float)):
-            return 0.0
-        return max(0.0, float(asked))
-
-
-_ANY_ERROR = (Exception, GraphflowError, ModelError)
-"""Classes by which nobody says that an error of this very kind is worth another try."""
-
 Direct = Callable[[Any], Coroutine[Any, Any, Any]]
 """What is awaited with the message, where an activation is nothing else."""
 Isolation = Literal["isolated", "shared", "forked"]
 """What a sub-agent sees of its caller's conversation: nothing, the very same, or a copy."""
-
-
-class NodeOptions(TypedDict, total=False):
-    """What every kind of node takes.
-
-    `retry`: attempts in all, or a `Retry`. `timeout_s`: seconds one attempt may take. `cache`: whether equal messages get
-    the answer that was given before; True within a run, a number of seconds across the runs of this process. `policy`: what
-    the node, and everything within it, may call. `approval`: whether somebody has to agree before it is activated; a
-    function of its message tells case by case.
-    """
-
-    retry: Retry | int | None
-    timeout_s: float | None
-    cache: bool | float
-    policy: Policy | None
-    approval: bool | Test
 
 
 Read = Callable[["AnyNode", Any], object]
@@ -428,7 +343,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
     def _tune(self, options: NodeOptions) -> None:
         """Writes the options that every kind takes, checked."""
-        own = _read_options(self.name, options)
+        own = read_options(self.name, options)
         plain = not (own["retry"] or own["timeout_s"] or own["cache"] or own["approval"])
         self._set(**own, plain=plain, direct=self.direct if plain else None)
 
@@ -615,10 +530,8 @@ Callee: TypeAlias = AnyNode | str
 Inputs: TypeAlias = Mapping[str, Any]
 """What a node is given, by port."""
 
-NO_OPTIONS: Mapping[str, object] = {"retry": None, "timeout_s": None, "cache": False, "policy": None, "approval": False}
 _NOT_OF_ITS_VALUE = frozenset({"direct", "problems", "where"})
 """What two equal nodes may differ in: how a call is made, and where and how well each was declared."""
-FOREVER_S = 10 * 365 * 24 * 3600.0
 
 
 def _check_call(kind: type[AnyNode], given: Sequence[object], options: Mapping[str, object]) -> None:
@@ -643,56 +556,6 @@ def _name_in_call(first: object) -> object:
         return first
     own = getattr(first, "name", "")
     return getattr(first, "__name__", own)
-
-
-def _read_options(name: str, given: NodeOptions) -> dict[str, object]:
-    """The options that every node has, checked."""
-    unknown = [key for key in given if key not in NO_OPTIONS]
-    if unknown:
-        refuse(f"node {name!r}", unknown, NO_OPTIONS)
-    options = {**NO_OPTIONS, **given}
-    retry = options["retry"]
-    if isinstance(retry, int) and not isinstance(retry, bool):
-        options["retry"] = Retry(attempts=retry)
-    for option, (is_right, remedy) in _OPTION_CHECKS.items():
-        value = options[option]
-        if not is_right(value):
-            raise DeclarationError(f"node {name!r}: {option}={value!r}{remedy}")
-    return options
-
-
-def _is_timeout(value: object) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, (int, float)) and value > 0
-
-
-def _is_retry(value: object) -> bool:
-    return value is None or isinstance(value, Retry)
-
-
-def _is_cache(value: object) -> bool:
-    return isinstance(value, (bool, int, float)) and 0 <= value <= FOREVER_S
-
-
-def _is_policy(value: object) -> bool:
-    return value is None or isinstance(value, Policy)
-
-
-def _is_approval(value: object) -> bool:
-    if isinstance(value, bool):
-        return True
-    return callable(value) and not iscoroutinefunction(value)
-
-
-_OPTION_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "timeout_s": (_is_timeout, " must be a positive number of seconds"),
-    "retry": (_is_retry, " must be a number of attempts or a Retry(...)"),
-    "cache": (_is_cache, "; it is True (for a run), or a number of seconds"),
-    "policy": (_is_policy, "; give a Policy(...)"),
-    "approval": (_is_approval, "; it is True, or a plain function of the message"),
-}
-"""For each option what tells a right value, and the end of the text that refuses a wrong one."""
 
 
 def read_message(node: AnyNode, message: object) -> object:

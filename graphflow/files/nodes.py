@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from graphflow.declaration.handoffs import Handoff
-from graphflow.declaration.node import AnyNode, Retry
+from graphflow.declaration.node import AnyNode
+from graphflow.declaration.options import Retry
 from graphflow.errors import FileUnreadable
 from graphflow.files.expressions import names_on_arrows
 from graphflow.files.loader import read_text

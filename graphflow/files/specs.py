@@ -11,7 +11,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from graphflow.declaration.handoffs import Handoff
-from graphflow.declaration.node import AnyNode, Node, Retry
+from graphflow.declaration.node import AnyNode, Node
+from graphflow.declaration.options import Retry
 from graphflow.errors import FileUnreadable
 from graphflow.files.addresses import address, model_of, type_text
 from graphflow.files.secrets import names_secret, secret_in_command, secret_in_url, without_secrets

@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import Any, get_args
 
 from graphflow.declaration.handoffs import Handoff
-from graphflow.declaration.node import Isolation, Retry
+from graphflow.declaration.node import Isolation
+from graphflow.declaration.options import Retry
 from graphflow.files.problems import KeyPath
 from graphflow.files.values import (
     ANY,

@@ -19,7 +19,8 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, Unpack, cast, ove
 from graphflow._faces import former_name
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.handoffs import Handoff, Handover, read_handoffs
-from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Callee, Context, Inputs, Node
+from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, LimitExceeded, OutputInvalid, ToolUseFailed
 from graphflow.keywords import take_renamed

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Unpack
 
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import Context, Inputs, Node, NodeOptions
+from graphflow.declaration.node import Context, Inputs, Node
+from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError
 from graphflow.messages.types import Type, adapter_of

@@ -6,7 +6,8 @@ from inspect import isfunction
 from typing import Any, ClassVar, Literal, Unpack, get_args
 
 from graphflow.declaration.arrows import In, Out
-from graphflow.declaration.node import AnyNode, Context, Inputs, Isolation, Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Context, Inputs, Isolation, Node
+from graphflow.declaration.options import NodeOptions
 from graphflow.errors import DeclarationError
 from graphflow.limits import Limits
 from graphflow.proofs.proven import ProvenGraph

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 from urllib.parse import urlsplit
 
 from graphflow.concurrency import in_thread
-from graphflow.declaration.node import AnyNode, Node, NodeOptions
+from graphflow.declaration.node import AnyNode, Node
+from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, GraphError, MissingExtra, ServerFailed
 from graphflow.mcp.connection import Connection

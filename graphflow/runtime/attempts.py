@@ -18,7 +18,8 @@ from random import random
 from typing import Any
 
 from graphflow.contexts import adopt, within
-from graphflow.declaration.node import AnyNode, Context, Retry
+from graphflow.declaration.node import AnyNode, Context
+from graphflow.declaration.options import Retry
 from graphflow.errors import LimitExceeded, PolicyRefused, ToolError
 from graphflow.events import CacheHit, NodeRetried
 from graphflow.messages.copies import copy_of

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from graphflow import END, START, Agent, Context, Graph, Handoff, Limits, Router, SubAgent, Tool, node, tool
 from graphflow.cli.app import run_app
-from graphflow.declaration.node import NO_OPTIONS, Node, Retry
+from graphflow.declaration.node import Node
+from graphflow.declaration.options import NO_OPTIONS, Retry
 from graphflow.errors import DeclarationError, FileUnreadable, GraphflowError, PromptError
 from graphflow.keywords import ELSEWHERE, NOTES, keywords_of
 from graphflow.kinds.code import Code

@@ -13,7 +13,7 @@ from pydoc import plain, render_doc
 import pytest
 
 from graphflow import END, START, Graph, Run, node
-from graphflow.declaration.node import NO_OPTIONS
+from graphflow.declaration.options import NO_OPTIONS
 from graphflow.proofs.proven import ProvenGraph, solo
 from graphflow.runtime.executor import Executor
 from graphflow.runtime.run_record import RunRecord
