@@ -23,8 +23,11 @@ class Demands(Message):
 
 def demands_of(task: str) -> Demands:
     """The demands in a task: `Say "fresh" and "bread" in at most 9 words.` has three."""
-    quoted = [(straight or curly).strip() for straight, curly in _QUOTED.findall(task)]
-    words = dict.fromkeys(word for word in quoted if word)
+    words: dict[str, None] = {}
+    for straight, curly in _QUOTED.findall(task):
+        word = (straight or curly).strip()
+        if word:
+            words[word] = None
     limit = _AT_MOST.search(task)
     most = int(limit[1]) if limit else None
     return Demands(words=tuple(words), most=most)
@@ -35,7 +38,10 @@ def unmet(text: str, demands: Demands) -> tuple[str, ...]:
     if not text.strip():
         return ("There is no text.",)
     folded = text.casefold()  # capitals do not matter to whoever reads it
-    missing = [f"It lacks {word!r}." for word in demands.words if word.casefold() not in folded]
+    missing: list[str] = []
+    for word in demands.words:
+        if word.casefold() not in folded:
+            missing.append(f"It lacks {word!r}.")
     count = len(text.split())
     if demands.most is not None and count > demands.most:
         missing.append(f"It has {count} words; at most {demands.most} are allowed.")

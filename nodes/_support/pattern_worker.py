@@ -28,7 +28,8 @@ def limit(seconds: float) -> None:
         import resource
     except ImportError:  # Windows has no such limits; the one that started it still kills it
         return
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
+    whole = int(seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (whole + 1, whole + 2))
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
 
 
@@ -39,7 +40,8 @@ def lines(pattern: re.Pattern[str], task: Task) -> Found:
         for place, line in enumerate(NEWLINE.split(text), 1):
             match = pattern.search(line)
             if match:
-                found.append([number, place, around(line, match.start(), match.end())])
+                shown = around(line, match.start(), match.end())
+                found.append([number, place, shown])
                 if len(found) >= task["most"]:
                     return found
     return found
@@ -60,13 +62,16 @@ def matches(pattern: re.Pattern[str], task: Task) -> Found:
     left = MAX_FOUND
     # Counted while they are found: all at once they might not fit into memory.
     for match in pattern.finditer(task["texts"][0]):
-        groups = [group or "" for group in match.groups()]
-        left -= len(match[0]) + sum(len(group) for group in groups)
+        whole = match[0]
+        groups = match.groups()
+        left -= len(whole)
+        for group in groups:
+            left -= len(group or "")
         if left < 0:
             raise ValueError(
                 f"its matches have more than {MAX_FOUND} characters together; ask for fewer, or shorter ones"
             )
-        found.append([match.start(), match.end(), match[0], list(match.groups())])
+        found.append([match.start(), match.end(), whole, list(groups)])
         if len(found) >= task["most"]:
             break
     return found
@@ -78,7 +83,8 @@ def replaced(pattern: re.Pattern[str], task: Task) -> Found:
     pieces: list[str] = []
     at = count = size = 0
     for match in pattern.finditer(text):
-        before, new = text[at : match.start()], match.expand(task["new"])
+        before = text[at : match.start()]
+        new = match.expand(task["new"])
         pieces += [before, new]
         size += len(before) + len(new)
         at = match.end()

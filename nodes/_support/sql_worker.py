@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sqlite3
 import sys
 import time
@@ -27,7 +28,11 @@ Authorizer = Callable[[int, str | None, str | None, str | None, str | None], int
 
 def _codes(names: str) -> dict[int, str]:
     """The numbers that SQLite gives to what a statement does, with their names."""
-    return {getattr(sqlite3, f"SQLITE_{name}"): name.replace("_", " ") for name in names.split()}
+    codes: dict[int, str] = {}
+    for name in names.split():
+        code = getattr(sqlite3, f"SQLITE_{name}")
+        codes[code] = name.replace("_", " ")
+    return codes
 
 
 _READS = _codes("SELECT READ FUNCTION RECURSIVE")
@@ -72,17 +77,21 @@ def answer(task: Task) -> dict[str, Any]:
         finally:
             base.close()
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:
-        return {"error": str(error), "refused": refused[:1], "late": time.monotonic() > end}
+        is_late = time.monotonic() > end
+        return {"error": str(error), "refused": refused[:1], "late": is_late}
     # One row more was fetched than is shown: that is how one knows that there are more.
-    rows = [[cell(value) for value in row] for row in found[: task["rows"]]]
-    return {"columns": columns, "rows": rows, "cut": len(found) > task["rows"], "changed": changed}
+    most = task["rows"]
+    rows = [[cell(value) for value in row] for row in found[:most]]
+    is_cut = len(found) > most
+    return {"columns": columns, "rows": rows, "cut": is_cut, "changed": changed}
 
 
 def open_file(task: Task, end: float, refused: list[str]) -> sqlite3.Connection:
     """The file, opened for no more than the task allows."""
     write = task["write"]
     mode = "rw" if write else "ro"
-    base = sqlite3.connect(f"{task['file']}?mode={mode}", uri=True, timeout=task["seconds"])
+    file = task["file"]
+    base = sqlite3.connect(f"{file}?mode={mode}", uri=True, timeout=task["seconds"])
     base.text_factory = lambda text: text.decode("utf-8", "replace")
     # The fences of `nodes.tools.sql` (rule 1), each of which would do by itself.
     base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
@@ -98,10 +107,12 @@ def authorizer(allowed: set[int], refused: list[str]) -> Authorizer:
     """What SQLite asks before each thing that a statement does; what was refused is noted."""
 
     def judge(action: int, first: str | None, second: str | None, base: str | None, inner: str | None) -> int:
-        is_extension = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() == "load_extension"
+        function = second if action == sqlite3.SQLITE_FUNCTION else None
+        is_extension = function is not None and function.lower() == "load_extension"
         if action in allowed and not is_extension:
             return sqlite3.SQLITE_OK
-        name, thing = ACTIONS.get(action, "that"), first or second
+        name = ACTIONS.get(action, "that")
+        thing = first or second
         refused.append(f"{name} {thing}" if thing else name)
         return sqlite3.SQLITE_DENY
 
@@ -113,8 +124,10 @@ def cell(value: object) -> object:
     if isinstance(value, bytes):
         return f"[blob of {len(value)} bytes]"
     if isinstance(value, str) and len(value) > MAX_CELL:
-        return f"{value[:MAX_CELL]} [and {len(value) - MAX_CELL} more characters]"
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        beginning = value[:MAX_CELL]
+        more = len(value) - MAX_CELL
+        return f"{beginning} [and {more} more characters]"
+    if isinstance(value, float) and math.isinf(value):  # JSON has no word for it
         return str(value)
     return value
 

@@ -18,7 +18,8 @@ def read_table(path: Path, *needed: str) -> list[dict[str, str]]:
     try:
         columns, rows = _read(path)
     except FileNotFoundError:
-        raise ToolError(f"there is no table {path}; it needs the columns {', '.join(needed)}") from None
+        listed = ", ".join(needed)
+        raise ToolError(f"there is no table {path}; it needs the columns {listed}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ToolError(f"{path} cannot be read as a UTF-8 CSV table: {error}") from None
     # A hint for the most common mistake is in `_listed`: semicolons make one column of them all.
@@ -32,17 +33,25 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     # With the mark that spreadsheets put before UTF-8, and newlines as `csv` wants to see them.
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        columns = [(name or "").strip() for name in reader.fieldnames or ()]
-        return columns, [_stripped(row) for row in reader]
+        names = reader.fieldnames or ()
+        columns = [_stripped_text(name) for name in names]
+        rows = [_stripped(row) for row in reader]
+    return columns, rows
 
 
 def _stripped(row: Mapping[str | None, str | list[str] | None]) -> dict[str, str]:
     """A row with its cells stripped. Cells beyond the last column, which come as a list, are left out."""
     cells: dict[str, str] = {}
     for name, cell in row.items():
-        if not isinstance(cell, list):
-            cells[(name or "").strip()] = (cell or "").strip()
+        if isinstance(cell, list):
+            continue
+        column = _stripped_text(name)
+        cells[column] = _stripped_text(cell)
     return cells
+
+
+def _stripped_text(text: str | None) -> str:
+    return "" if text is None else text.strip()
 
 
 def _listed(columns: list[str]) -> str:

@@ -15,20 +15,26 @@ async def add_up(question: PriceQuestion, ctx: Context) -> Fact | Unclear:
     total = Decimal(0)
     parts: list[str] = []
     missing: list[str] = []
+    mail = question.mail
     for item in question.items:
-        row = await ctx.call(price_of, {"item": item.item, "shop": question.mail.shop})
+        row = await ctx.call(price_of, {"item": item.item, "shop": mail.shop})
         if not row:
             missing.append(item.item)
             continue
-        total += Decimal(row["price"]) * item.quantity
-        parts.append(f"{item.quantity} {counted(item.quantity, row)}")
+        quantity = item.quantity
+        total += Decimal(row["price"]) * quantity
+        thing = counted(quantity, row)
+        parts.append(f"{quantity} {thing}")
     # With one price known, the answer names what it is for; with none, there is no answer.
     if not parts:
-        return Unclear(mail=question.mail, why=f"we have no price for {', '.join(missing)}")
-    is_one = len(parts) == 1 and question.items[0].quantity <= 1
+        names = ", ".join(missing)
+        return Unclear(mail=mail, why=f"we have no price for {names}")
+    first = question.items[0]
+    is_one = len(parts) == 1 and first.quantity <= 1
     verb = "costs" if is_one else "cost"
-    text = f"{' and '.join(parts)} {verb} {total:.2f} euros."
-    return Fact(mail=question.mail, topic="price", text=text, must=(f"{total:.2f}",))
+    things = " and ".join(parts)
+    price = f"{total:.2f}"
+    return Fact(mail=mail, topic="price", text=f"{things} {verb} {price} euros.", must=(price,))
 
 
 def counted(quantity: int, row: dict[str, str]) -> str:

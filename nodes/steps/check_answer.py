@@ -35,9 +35,11 @@ def checked(sentence: str, fact: str, must: tuple[str, ...]) -> tuple[str, str]:
         why = judged[0].why if judged else "it is not one whole sentence"
         return "", why
     # In the letters of the fact, or as the same token: `4.00 euros` is there if `€4` is.
-    lost = [word for word in must if word not in kept and not _stands_in(tokens(word), tokens(kept))]
+    stated = tokens(kept)
+    lost = [word for word in must if word not in kept and not _stands_in(tokens(word), stated)]
     if lost:
-        return "", f"it lacks {', '.join(lost)}"
+        listed = ", ".join(lost)
+        return "", f"it lacks {listed}"
     if len(kept) > MAX_CHARACTERS:
         return "", "it is too long"
     return kept, ""
@@ -45,4 +47,5 @@ def checked(sentence: str, fact: str, must: tuple[str, ...]) -> tuple[str, str]:
 
 def _stands_in(part: list[str], whole: list[str]) -> bool:
     size = len(part)
-    return any(whole[at : at + size] == part for at in range(len(whole) - size + 1))
+    last = len(whole) - size
+    return any(whole[at : at + size] == part for at in range(last + 1))

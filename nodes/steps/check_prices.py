@@ -18,19 +18,24 @@ async def check_prices(mail: Mail, asked: PriceArguments, ctx: Context) -> Price
     words = re.findall(r"[^\W\d_]+|\d+", mail.text.lower())
     stems = [singular(word) for word in words]
     sold = await ctx.call(sold_in, {"text": mail.text, "shop": mail.shop})
-    filled = {_place(item.item, stems): item for item in asked.items}
+    read: dict[int, Item] = {}
+    for wanted in asked.items:
+        place = _place(wanted.item, stems)
+        if place is not None:
+            read[place] = wanted
     known: dict[int, str] = {}
     for item in sold:
         place = place_of(item, stems)
         if place is not None:
             known[place] = item
     # What the price list has in the words of the mail; else what the model read in it.
-    chosen = known or {place: item.item for place, item in filled.items() if place is not None}
+    chosen = known or {place: item.item for place, item in read.items()}
     items: list[Wanted] = []
     for place, item in sorted(chosen.items()):
         # With several things, the model's number may belong to another of them.
-        guess = filled.get(place) if len(chosen) == 1 else None
-        items.append(Wanted(item=item, quantity=_quantity(words, place, guess)))
+        guess = read.get(place) if len(chosen) == 1 else None
+        quantity = _quantity(words, place, guess)
+        items.append(Wanted(item=item, quantity=quantity))
     if not items:
         names = ", ".join(item.item for item in asked.items)
         return Unclear(mail=mail, why=f"none of {names} is in the message")
@@ -49,7 +54,8 @@ def _quantity(words: list[str], place: int, guess: Item | None) -> int:
 
 def quantity_before(words: list[str], place: int) -> int | None:
     """The number that counts the word at `place`: the nearest before it, at most three words away ("2 loaves of bread")."""
-    for word in reversed(words[max(0, place - 3) : place]):
+    before = words[max(0, place - 3) : place]
+    for word in reversed(before):
         number = value_of(word)
         if number is not None:
             return number

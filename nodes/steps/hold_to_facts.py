@@ -101,11 +101,17 @@ def _again(retold: Retold) -> Unfounded:
     """The sentences of the draft that hold, each in the place of the fact it retells."""
     before = retold.unfounded
     waiting = [part.fact for part in before.parts if not part.holds]
-    found = {verdict.fact: verdict.sentence for verdict in verdicts(retold.draft, waiting) if verdict.holds}
+    found: dict[str, str] = {}
+    for verdict in verdicts(retold.draft, waiting):
+        if verdict.holds:
+            found[verdict.fact] = verdict.sentence
     parts: list[Part] = []
     for part in before.parts:
-        sentence = None if part.holds else found.get(part.fact)
-        parts.append(part if sentence is None else Part(sentence=sentence, fact=part.fact, holds=True))
+        if not part.holds and part.fact in found:
+            sentence = found[part.fact]
+            parts.append(Part(sentence=sentence, fact=part.fact, holds=True))
+        else:
+            parts.append(part)
     return before.model_copy(update={"parts": tuple(parts)})
 
 

@@ -25,8 +25,11 @@ async def look_up_order(question: OrderQuestion, ctx: Context) -> Fact:
     if not row:
         text = f"There is no order {number} in our books."
         return Fact(mail=mail, topic="order", text=text, must=("no order", number))
-    item, status, detail = row.get("item") or "goods", row.get("status", ""), row.get("detail", "")
-    text = f"Order {number} ({item}) {state_of(status, detail)}."
+    item = row.get("item") or "goods"
+    status = row.get("status", "")
+    detail = row.get("detail", "")
+    state = state_of(status, detail)
+    text = f"Order {number} ({item}) {state}."
     # What the reply has to keep, whatever words the model finds for the rest.
     must = [KEY.get(status, status)]
     if detail:

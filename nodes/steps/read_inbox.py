@@ -30,15 +30,24 @@ def read_inbox(inbox: Inbox) -> list[Mail]:
         )
     is_file = is_path and Path(source).suffix.lower() in (".csv", ".txt")
     rows = read_rows(Path(source)) if is_file else [("you", source)]
-    return [Mail(number=i, sender=sender, text=text, shop=str(shop)) for i, (sender, text) in enumerate(rows, 1)]
+    mails: list[Mail] = []
+    for number, (sender, text) in enumerate(rows, 1):
+        mails.append(Mail(number=number, sender=sender, text=text, shop=str(shop)))
+    return mails
 
 
 def read_rows(path: Path) -> list[tuple[str, str]]:
     """Sender and text of each message in a file: columns `from` and `message` of a .csv, or lines of a .txt."""
     text = _text(path)
-    is_lines = path.suffix.lower() == ".txt"
-    rows = [("", line) for line in text.splitlines()] if is_lines else _table(path, text)
-    messages = [(sender.strip(), message.strip()) for sender, message in rows if message.strip()]
+    if path.suffix.lower() == ".txt":
+        rows = [("", line) for line in text.splitlines()]
+    else:
+        rows = _table(path, text)
+    messages: list[tuple[str, str]] = []
+    for sender, message in rows:
+        words = message.strip()
+        if words:
+            messages.append((sender.strip(), words))
     if not messages:
         raise FileUnreadable(f"{path} holds no messages; put one in each line (.txt) or row (.csv, column 'message')")
     return messages

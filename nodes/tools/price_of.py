@@ -9,6 +9,9 @@ from pathlib import Path
 from graphflow import ToolError, tool
 from nodes._support.tables import read_table
 
+ENDINGS = {"aves": "af", "ies": "y", "sses": "ss", "xes": "x", "s": ""}
+"""Endings of plurals, with what stands there in the singular; the first that fits counts."""
+
 
 @tool
 def price_of(item: str, shop: str) -> dict[str, str]:
@@ -18,34 +21,41 @@ def price_of(item: str, shop: str) -> dict[str, str]:
         item: what it is called, in the singular or plural.
         shop: the folder with prices.csv.
     """
-    rows = {row["item"].lower(): row for row in read_table(Path(shop) / "prices.csv", "item", "price")}
+    prices = Path(shop) / "prices.csv"
+    rows = {row["item"].lower(): row for row in read_table(prices, "item", "price")}
     # As it is, then word by word ("loaves of fresh bread"), then what is written nearly like it.
     whole = item.lower()
     words = whole.split()
-    for name in (whole, *words, *(singular(word) for word in words)):
+    singulars = [singular(word) for word in words]
+    for name in (whole, *words, *singulars):
         if name in rows:
             return priced(rows[name])
     near = difflib.get_close_matches(singular(whole), rows, n=1, cutoff=0.8)
     if not near:
         return {}
-    return priced(rows[near[0]])
+    nearest = near[0]
+    return priced(rows[nearest])
 
 
 def priced(row: dict[str, str]) -> dict[str, str]:
     """A row of the price list, its price checked."""
+    item = row["item"]
+    text = row["price"]
+    unit = row.get("unit") or "piece"
     try:
-        price = Decimal(row["price"])
+        price = Decimal(text)
     except InvalidOperation:
-        price = Decimal(-1)
-    item, text = row["item"], row["price"]
+        price = Decimal(-1)  # refused below, as a price below zero is
     if not price.is_finite() or not 0 <= price < 10**9:
         raise ToolError(f"the price of {item} is {text!r}; mend prices.csv (a number with a point, not below 0)")
-    return {"item": item.lower(), "price": text, "unit": row.get("unit") or "piece"}
+    return {"item": item.lower(), "price": text, "unit": unit}
 
 
 def singular(word: str) -> str:
     """An English plural without its ending, roughly: `loaves` is `loaf`, `candles` is `candle`."""
-    for ending, stem in (("aves", "af"), ("ies", "y"), ("sses", "ss"), ("xes", "x"), ("s", "")):
-        if word.endswith(ending) and len(word) > len(ending) + 1:
-            return word[: -len(ending)] + stem
+    for ending, stem in ENDINGS.items():
+        beginning = word.removesuffix(ending)
+        # More than a letter must be left: `s` and `is` are no plurals.
+        if beginning != word and len(beginning) > 1:
+            return beginning + stem
     return word

@@ -45,21 +45,31 @@ async def search_documents(query: str, shop: str) -> list[Found]:
         shop: the folder with docs/.
     """
     index = await _index(Path(shop))
-    [asked] = await open_embedder(EMBEDDER).embed([query])
+    embedder = open_embedder(EMBEDDER)
+    [asked] = await embedder.embed([query])
+    common = shares(query, index.sentences)
     scores: list[float] = []
-    for vector, share in zip(index.vectors, shares(query, index.sentences), strict=True):
-        # The vectors have length 1, so their product is the cosine.
-        cosine = sum(a * b for a, b in zip(asked, vector, strict=True))
-        scores.append(cosine + WORDS * share)
-    best = sorted(range(len(scores)), key=lambda place: -scores[place])[:3]
-    return [
-        Found(sentence=index.sentences[place], file=index.files[place], score=round(scores[place], 4)) for place in best
-    ]
+    for vector, share in zip(index.vectors, common, strict=True):
+        scores.append(_cosine(asked, vector) + WORDS * share)
+    places = sorted(range(len(scores)), key=lambda place: -scores[place])
+    best: list[Found] = []
+    for place in places[:3]:
+        score = round(scores[place], 4)
+        found = Found(sentence=index.sentences[place], file=index.files[place], score=score)
+        best.append(found)
+    return best
+
+
+def _cosine(one: list[float], other: list[float]) -> float:
+    # An embedder's vectors have length 1, so their product is the cosine.
+    pairs = zip(one, other, strict=True)
+    return sum(a * b for a, b in pairs)
 
 
 async def _index(shop: Path) -> Index:
-    folder = shop / "docs" if (shop / "docs").is_dir() else shop
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".md", ".txt") and path.is_file())
+    documents = shop / "docs"
+    folder = documents if documents.is_dir() else shop
+    paths = _texts_in(folder)
     state = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
     key = (str(folder), hash(state))
     if key not in _indexes:
@@ -71,17 +81,29 @@ async def _index(shop: Path) -> Index:
             files += [path.name] * len(of_file)
         if not sentences:
             raise ToolError(
-                f"{folder} holds no .md or .txt file with text in it; put what customers may ask into {shop / 'docs'}"
+                f"{folder} holds no .md or .txt file with text in it; put what customers may ask into {documents}"
             )
-        _indexes[key] = Index(files, sentences, await open_embedder(EMBEDDER).embed(sentences))
+        embedder = open_embedder(EMBEDDER)
+        vectors = await embedder.embed(sentences)
+        _indexes[key] = Index(files, sentences, vectors)
     return _indexes[key]
+
+
+def _texts_in(folder: Path) -> list[Path]:
+    """The texts below a folder, in an order that is the same each time."""
+    texts: list[Path] = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in (".md", ".txt") and path.is_file():
+            texts.append(path)
+    return texts
 
 
 def _sentences(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8", errors="replace")
     # Headings are no sentences; an empty line in their place keeps the paragraphs around them apart.
     lines = ["" if line.startswith("#") else line for line in text.splitlines()]
-    found = [without_opening(statement) for statement in statements("\n".join(lines))]
+    prose = "\n".join(lines)
+    found = [without_opening(statement) for statement in statements(prose)]
     return [sentence for sentence in found if len(sentence.split()) > 2]
 
 
@@ -92,11 +114,17 @@ def shares(query: str, sentences: list[str]) -> list[float]:
     weight: dict[str, float] = {}
     for word in asked:
         count = sum(word in each for each in stems)
-        weight[word] = math.log(1 + len(stems) / (1 + count))
+        rarity = len(stems) / (1 + count)
+        weight[word] = math.log(1 + rarity)
     total = sum(weight.values()) or 1.0
-    return [sum(weight[word] for word in asked & each) / total for each in stems]
+    found: list[float] = []
+    for each in stems:
+        common = [weight[word] for word in asked & each]
+        found.append(sum(common) / total)
+    return found
 
 
 def _stems(text: str) -> set[str]:
     """Words of three letters and more, cut to five: `open`, `opened` and `opens` are one."""
-    return {word[:5].rstrip("s") for word in re.findall(r"[a-z0-9]{3,}", text.lower())}
+    words = re.findall(r"[a-z0-9]{3,}", text.lower())
+    return {word[:5].rstrip("s") for word in words}
