@@ -49,7 +49,8 @@ class Account:
             return "unknown"
         if self.usd == 0:
             return "0"
-        return f"{self.usd:.4f}".rstrip("0").rstrip(".")
+        digits = f"{self.usd:.4f}"
+        return digits.rstrip("0").rstrip(".")
 
 
 @dataclass(slots=True)
@@ -74,7 +75,8 @@ class Facts:
                 self.output = message_text(event.output)
             case "limit.warning":
                 used = f"{event.used:g} of {event.value:g} used"
-                self.warnings.append(f"{event.limit}: {used} after {seconds_text(event.at)}")
+                at = seconds_text(event.at)
+                self.warnings.append(f"{event.limit}: {used} after {at}")
             case "cost.unknown":
                 self.warnings.append(f"usd: the price of {event.model} is unknown; its answers are counted as free")
             case "node.retry" | "model.retry":
@@ -84,9 +86,13 @@ class Facts:
 
     def count_span(self, span: Span) -> None:
         """Counts an activation or a call; the activation of a sub-agent in its own frame is counted with its call."""
-        if span.what == "model" or (span.what == "node" and span.is_alone):
+        if span.what == "model":
             return
-        node = span.node if span.what == "node" else span.label
+        node = span.label
+        if span.what == "node":
+            node = span.node
+            if span.is_alone:
+                return
         interval = Interval(span.started, span.ended)
         for account in self.accounts(span.path, node):
             # Intervals are kept, not summed: what goes on side by side counts once.
@@ -96,12 +102,16 @@ class Facts:
     def accounts(self, path: FramePath, node: str) -> list[Account]:
         """The accounts that something counts for: the total, that of its node, those of all frames around it."""
         is_alone = len(path) > 1 and path[-1] == node
+        # The frame of a sub-agent alone is named after it: its name would stand twice.
         around = path[:-1] if is_alone else path
         name = " > ".join((*around, node))
-        accounts = [self.total, self.nodes.setdefault(name, Account(name))]
-        for depth in range(1, len(path) + 1):
+        own = self.nodes.setdefault(name, Account(name))
+        accounts = [self.total, own]
+        innermost = len(path)
+        for depth in range(1, innermost + 1):
             frame = path[:depth]
-            account = self.frames.setdefault(frame, Account(" > ".join(frame)))
+            frame_name = " > ".join(frame)
+            account = self.frames.setdefault(frame, Account(frame_name))
             accounts.append(account)
         return accounts
 

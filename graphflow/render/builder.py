@@ -48,7 +48,8 @@ def picture(
 
     def built(levels: int) -> Picture:
         empty = Picture(graph.name, graph, direction, labels, legend, about=graph.description)
-        return _Builder(empty, levels).build(graph)
+        builder = _Builder(empty, levels)
+        return builder.build(graph)
 
     drawn = built(_levels(open))
     if open == "auto" and drawn.size > ROOM:
@@ -118,12 +119,14 @@ class _LevelBuilder:
             nodes = "1 node" if count == 1 else f"{count} nodes"
             where = f"depth {depth}"
             if inner.nesting:
-                where += f" to {depth + inner.nesting}"
+                deepest = depth + inner.nesting
+                where += f" to {deepest}"
             return f"{FOLDED} {nodes}, {where}"
         if size:
             return f"{FOLDED} {size} within, depth {depth}"
         is_called = node.name not in self.on_arrows
-        if node.kind == "sub-agent" or (is_called and node.enters != "never"):
+        could_open = is_called and node.enters != "never"
+        if node.kind == "sub-agent" or could_open:
             return f"depth {depth}"
         return ""
 
@@ -209,8 +212,11 @@ class _Builder:
         area = self._add_area(level, node, home, depth)
         if inner is not None:
             area.opens_level = True
-            self._add_level(inner, (*level.path, node.name), area, depth)
-            return _LineEnds(area.shapes[0], area.shapes[-1], area)
+            path = (*level.path, node.name)
+            self._add_level(inner, path, area, depth)
+            start = area.shapes[0]
+            end = area.shapes[-1]
+            return _LineEnds(start, end, area)
         # A sub-agent: it stands as a dot in its own area, and what it calls will be put beside it.
         level.areas[own_way] = area
         shape = self._add_shape(level, node, area)
@@ -244,7 +250,8 @@ class _Builder:
         edge = declared.edge
         origin = edge.origin
         names = (origin.node.name, edge.target.name)
-        line = self._add_line(level, names, _style(declared))
+        style = _style(declared)
+        line = self._add_line(level, names, style)
         line.parts = label_parts(declared, level.graph)
         line.indexes = (declared.index,)
         is_whole = origin.arm is None and not origin.each and not origin.guard
@@ -253,11 +260,13 @@ class _Builder:
     def _add_calls(self, level: _LevelBuilder, node: AnyNode) -> None:
         for callee in callees_of(level.graph, node):
             if node.name in level.ends and callee.name in level.ends:
-                self._add_line(level, (node.name, callee.name), "call")
+                names = (node.name, callee.name)
+                self._add_line(level, names, "call")
 
     def _add_line(self, level: _LevelBuilder, names: tuple[str, str], style: str) -> Line:
-        source = level.ends[names[0]]
-        target = level.ends[names[1]]
+        source_name, target_name = names
+        source = level.ends[source_name]
+        target = level.ends[target_name]
         line = Line(source.last, target.first, style, (), level.path, (), names)
         line.from_area = source.area
         line.to_area = target.area
@@ -277,5 +286,6 @@ def _sizes(ways: dict[str, Way]) -> dict[Way, int]:
     for way in ways.values():
         for depth in range(1, len(way) + 1):
             around = way[:depth]
-            sizes[around] = sizes.get(around, 0) + 1
+            before = sizes.get(around, 0)
+            sizes[around] = before + 1
     return sizes

@@ -202,11 +202,12 @@ def _merge_lines(picture: Picture) -> None:
     for line in picture.lines:
         source = line.source
         target = line.target
-        is_folded = len(source.members) > 1 or len(target.members) > 1
         # What was drawn as several lines between two shapes stays several.
-        indexes = () if is_folded else line.indexes
-        what = (line.style, line.parts, line.level, indexes)
-        first = merged.setdefault((source, target, what), line)
+        indexes = line.indexes
+        if len(source.members) > 1 or len(target.members) > 1:
+            indexes = ()
+        key = (source, target, line.style, line.parts, line.level, indexes)
+        first = merged.setdefault(key, line)
         if first is not line:
             first.indexes += line.indexes
     picture.lines = list(merged.values())

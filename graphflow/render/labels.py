@@ -64,15 +64,17 @@ def label_parts(declared: TypedEdge, graph: AnyGraph) -> tuple[str, ...]:
 def _guard_words(guard: object) -> str:
     if guard == "otherwise":
         return "otherwise"
-    name = getattr(guard, "__name__", "")
-    return f"when {name.replace('<lambda>', '...')}"
+    name: str = getattr(guard, "__name__", "")
+    name = name.replace("<lambda>", "...")
+    return f"when {name}"
 
 
 def _lap_words(declared: TypedEdge, graph: AnyGraph) -> list[str]:
     if declared.lap_of is None:
         return []
     count = graph.laps_of(declared)
-    return ["at most 1 lap" if count == 1 else f"at most {count} laps"]
+    laps = "1 lap" if count == 1 else f"{count} laps"
+    return [f"at most {laps}"]
 
 
 def _port_prefix(declared: TypedEdge) -> str:
@@ -80,7 +82,8 @@ def _port_prefix(declared: TypedEdge) -> str:
     ports = getattr(declared.edge.target, "ports", ())
     if len(ports) < 2:
         return ""
-    return f"{ports[declared.port].name}: "
+    port = ports[declared.port]
+    return f"{port.name}: "
 
 
 @lru_cache(maxsize=512)
@@ -94,7 +97,8 @@ def edge_tooltip(names: tuple[str, str], parts: tuple[str, ...], style: str) -> 
     target = clip(names[1], MAX_NAME)
     if style == "call":
         return f"{source} calls {target}"
-    return clip(f"{source} \u2192 {target}: {', '.join(parts)}", MAX_TOOLTIP)
+    message = ", ".join(parts)
+    return clip(f"{source} \u2192 {target}: {message}", MAX_TOOLTIP)
 
 
 # -- nodes -----------------------------------------------------------------------------------------------------------------
@@ -103,7 +107,9 @@ def join_words(join: JoinSpec | None) -> str:
     if join is None:
         return ""
     if join.take is not None:
-        return "takes the first" if join.take == 1 else f"waits for the first {join.take}"
+        if join.take == 1:
+            return "takes the first"
+        return f"waits for the first {join.take}"
     if join.collects:
         return "waits for all branches"
     match len(join.ports):
@@ -151,14 +157,20 @@ def _limit_words(limits: Limits) -> list[str]:
         return []
     if len(words) > MAX_LIMITS:
         words[MAX_LIMITS:] = ["..."]
-    return [f"at most {', '.join(words)}"]
+    limits_words = ", ".join(words)
+    return [f"at most {limits_words}"]
 
 
 def node_tooltip(node: AnyNode) -> str:
     """The tooltip of a node: what it takes and answers, how it is run, its description."""
     name = clip(node.name, MAX_NAME)
-    ports = [f"{port.name}: {type_name(port.type)}" for port in node.ports]
-    lines = [f"{node.kind} {name}({', '.join(ports)}) \u2192 {type_name(node.output)}"]
+    ports: list[str] = []
+    for port in node.ports:
+        message = type_name(port.type)
+        ports.append(f"{port.name}: {message}")
+    takes = ", ".join(ports)
+    answers = type_name(node.output)
+    lines = [f"{node.kind} {name}({takes}) \u2192 {answers}"]
     options = option_words(node)
     if options:
         lines.append(", ".join(options))

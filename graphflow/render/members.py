@@ -65,11 +65,7 @@ def ways_of(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, Way]:
         return dict.fromkeys(nodes, ())
     callers = _callers(graph, nodes)
     called = [name for name in nodes if name not in on_arrows]
-    areas: set[str] = set()
-    for name, node in nodes.items():
-        is_called = name not in on_arrows
-        if _opens_area(node, is_called):
-            areas.add(name)
+    areas = _areas(nodes, on_arrows)
     ways = dict.fromkeys(nodes, UNKNOWN)
     for name in on_arrows:
         ways[name] = ()
@@ -83,6 +79,16 @@ def ways_of(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, Way]:
         if ways == before:
             break
     return ways
+
+
+def _areas(nodes: dict[str, AnyNode], on_arrows: set[str]) -> set[str]:
+    """The names of the nodes that are drawn as areas."""
+    areas: set[str] = set()
+    for name, node in nodes.items():
+        is_called = name not in on_arrows
+        if _opens_area(node, is_called):
+            areas.add(name)
+    return areas
 
 
 def _opens_area(node: AnyNode, called: bool) -> bool:

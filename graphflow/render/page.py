@@ -100,7 +100,8 @@ def _with_policy(page: str) -> str:
     hashes: dict[str, None] = {}
     for sheet in _SHEET.findall(page):
         digest = sha256(sheet.encode()).digest()
-        hashes[f"'sha256-{b64encode(digest).decode()}'"] = None
+        name = b64encode(digest).decode()
+        hashes[f"'sha256-{name}'"] = None
     allowed = " ".join(hashes)
     return page.replace(POLICY_PLACE, allowed, 1)  # the first is ours: nothing of the run stands before it
 
@@ -134,7 +135,8 @@ def _template() -> Template:
 
 def _text_of(value: object) -> object:
     """Every value on its way into the page; what is markup was drawn by this package."""
-    if hasattr(value, "__html__") or not isinstance(value, str):
+    is_markup = hasattr(value, "__html__")
+    if is_markup or not isinstance(value, str):
         return value
     # Shorter texts are numbers and signs, and there are thousands of them.
     if len(value) >= MIN_SECRET:
@@ -160,12 +162,14 @@ def walked_picture(source: EventSource, graph: AnyGraph | None, events: list[Any
 def _steps(events: list[AnyEvent], story: Story) -> list[_StepRow]:
     """Every activation and call with what went in and came out, in the order in which they began."""
     # Spans begin in the order of their events, so that the two go side by side.
-    spans = iter([span for span in story.spans if span.what in ("node", "call")])
+    shown = [span for span in story.spans if span.what in ("node", "call")]
+    spans = iter(shown)
     rows: list[_StepRow] = []
     open_rows: dict[tuple[str, int, object], _StepRow] = {}
     for event in events:
         if event.kind in ("node.start", "call.start"):
-            row = _StepRow(next(spans), message_text(event.input, 400))
+            given = message_text(event.input, 400)
+            row = _StepRow(next(spans), given)
             rows.append(row)
             open_rows[_number(event)] = row
         elif event.kind in STEP_ENDS:
@@ -178,12 +182,14 @@ def _steps(events: list[AnyEvent], story: Story) -> list[_StepRow]:
 def _answer(event: AnyEvent) -> str:
     if event.kind.endswith(".end"):
         return message_text(event.output, 400)
-    return clean(error_words(getattr(event, "error", "")), 1000)
+    error = getattr(event, "error", "")
+    return clean(error_words(error), 1000)
 
 
 def _is_counted_outside(span: Span) -> bool:
     """Whether it is what a sub-agent did in the frame of its own call: that call has a row."""
-    return len(span.path) > 1 and span.path[-1] == span.label
+    is_called = len(span.path) > 1
+    return is_called and span.path[-1] == span.label
 
 
 def _number(event: AnyEvent) -> tuple[str, int, object]:
@@ -205,8 +211,10 @@ def _limits(source: EventSource, graph: AnyGraph | None) -> list[tuple[str, str]
     stated: list[tuple[str, str]] = []
     for name in Limits.__dataclass_fields__:
         value = getattr(limits, name)
-        if value is not None:
-            stated.append((name, value if isinstance(value, str) else f"{value:g}"))
+        if value is None:
+            continue
+        text = value if isinstance(value, str) else f"{value:g}"
+        stated.append((name, text))
     return stated
 
 
@@ -214,5 +222,6 @@ def _longest(pieces: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
     """What took most of the critical path, and how long in all."""
     spent: dict[str, float] = {}
     for name, seconds in pieces:
-        spent[name] = spent.get(name, 0.0) + seconds
+        before = spent.get(name, 0.0)
+        spent[name] = before + seconds
     return longest(spent)[:MAX_PIECES]

@@ -187,8 +187,9 @@ def node_id(level: Level, name: str) -> str:
 
 def edge_id(level: Level, which: int | tuple[str, str]) -> str:
     """The whole way of an edge: the graphs around it, and its place among the edges there, or who calls whom."""
+    where = " > ".join(level)
     words = str(which) if isinstance(which, int) else " calls ".join(which)
-    return f"{' > '.join(level)} # {words}"
+    return f"{where} # {words}"
 
 
 def _small_lines(note: str, options: tuple[str, ...], waits: str, badge: str) -> list[str]:
@@ -264,10 +265,12 @@ def find_back(picture: Picture) -> None:
         leaving.setdefault(line.source, []).append(line)
     seen: set[Shape] = set()
     on_the_way: set[Shape] = set()
-    for first in sorted(picture.every_shape(), key=lambda shape: shape.kind != "start"):
+    # Starts go first: what is a way back depends on where the way begins.
+    shapes = sorted(picture.every_shape(), key=lambda shape: shape.kind != "start")
+    for first in shapes:
         if first in seen:
             continue
-        stack = [(first, iter(leaving.get(first, ())))]
+        stack = [_step_down(first, leaving)]
         seen.add(first)
         on_the_way.add(first)
         while stack:
@@ -283,4 +286,10 @@ def find_back(picture: Picture) -> None:
             elif target not in seen:
                 seen.add(target)
                 on_the_way.add(target)
-                stack.append((target, iter(leaving.get(target, ()))))
+                stack.append(_step_down(target, leaving))
+
+
+def _step_down(shape: Shape, leaving: dict[Shape, list[Line]]) -> tuple[Shape, Iterator[Line]]:
+    """A shape, and the lines that leave it and have not been followed yet."""
+    lines = leaving.get(shape, [])
+    return shape, iter(lines)

@@ -120,7 +120,9 @@ def checked(record: object) -> Record:
         if field.name not in whole:
             whole[field.name] = _default(kind, field)
         value = whole[field.name]
-        fits = _is_moment if field.name in MOMENTS else _TESTS.get(str(field.type))
+        fits = _TESTS.get(str(field.type))
+        if field.name in MOMENTS:
+            fits = _is_moment
         if fits is not None and not fits(value):
             raise ValueError(f"{field.name} of {kind!r} is {value!r:.80}, which cannot be")
     return whole

@@ -78,7 +78,9 @@ def json_text(value: object) -> str:
     plain = to_json_value(value)
     # A run has the object, a record only what became of it.
     if isinstance(value, Handover) or _is_handover(plain):
-        return f"hands over to {plain['target']}\n{message_text(plain['message'])}"
+        target = plain["target"]
+        message = message_text(plain["message"])
+        return f"hands over to {target}\n{message}"
     line = json.dumps(plain, ensure_ascii=False)
     if len(line) <= JSON_LINE:
         return line
@@ -87,7 +89,9 @@ def json_text(value: object) -> str:
 
 def _is_handover(plain: object) -> bool:
     """Whether recorded data has the form of a hand-over."""
-    if not isinstance(plain, dict) or plain.keys() != {"target", "message", "turns"}:
+    if not isinstance(plain, dict):
+        return False
+    if plain.keys() != {"target", "message", "turns"}:
         return False
     return isinstance(plain["target"], str)
 
@@ -125,13 +129,14 @@ class _TalkReader:
             case "node.start":
                 path = self.paths.get(event.frame, ())
                 given = message_text(event.input)
-                self.talks[event.frame, event.activation] = Talk(str(event.node), path, given, event.at)
+                talk = Talk(str(event.node), path, given, event.at)
+                self.talks[event.frame, event.activation] = talk
             case _:
                 # Events of the run and its frames have no activation.
                 activation = getattr(event, "activation", -1)
-                talk = self.talks.get((event.frame, activation))
-                if talk is not None:
-                    self._within(talk, event)
+                begun = self.talks.get((event.frame, activation))
+                if begun is not None:
+                    self._within(begun, event)
 
     def _within(self, talk: Talk, event: AnyEvent) -> None:
         """What happens within an activation."""

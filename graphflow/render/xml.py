@@ -59,9 +59,11 @@ def clip(text: str, limit: int) -> str:
 def seconds_text(seconds: float) -> str:
     """A length of time as a person reads it: 840 us, 12.5 ms, 3.42 s, 2 min 5 s."""
     if seconds < 0.001:
-        return f"{seconds * 1e6:.0f} \u00b5s"
+        microseconds = seconds * 1e6
+        return f"{microseconds:.0f} \u00b5s"
     if seconds < 0.9995:  # with three digits, more would be written as 1e+03 ms
-        return f"{seconds * 1e3:.3g} ms"
+        milliseconds = seconds * 1e3
+        return f"{milliseconds:.3g} ms"
     if seconds < 1:
         return "1 s"
     if seconds < 120:
@@ -80,9 +82,10 @@ def check_written(path: str | Path, endings: tuple[str, ...], what: str) -> None
     ending = Path(path).suffix
     if ending.lower() in endings:
         return
+    name = str(path)
     fault = f"ends in {ending!r}" if ending else "has no ending"
     choice = " or ".join(endings)
-    raise DeclarationError(f"{str(path)!r} {fault}, but {what}: use {choice}")
+    raise DeclarationError(f"{name!r} {fault}, but {what}: use {choice}")
 
 
 def was_cancelled(error: object) -> bool:
@@ -90,7 +93,9 @@ def was_cancelled(error: object) -> bool:
     if isinstance(error, BaseException):
         return isinstance(error, (CancelledError, WalkCancelled))
     # A record has kept its type and its text.
-    return isinstance(error, dict) and error.get("type") in CANCELLATIONS
+    if isinstance(error, dict):
+        return error.get("type") in CANCELLATIONS
+    return False
 
 
 def error_words(error: object) -> str:
@@ -98,7 +103,9 @@ def error_words(error: object) -> str:
     if error is None:
         return ""
     if isinstance(error, BaseException):
-        return f"{type(error).__name__}: {error_text(error)}"
+        kind = type(error).__name__
+        text = error_text(error)
+        return f"{kind}: {text}"
     if isinstance(error, dict):
         kind = error.get("type", "error")
         text = error.get("text", "")

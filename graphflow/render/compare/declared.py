@@ -35,20 +35,27 @@ NodeAttributes = dict[str, str]
 
 def facts_of(node: AnyNode) -> NodeAttributes:
     """What a node declares, or the graph that entering it walks."""
-    callees = [callee if isinstance(callee, str) else callee.name for callee in node.calls]
+    callees: list[str] = []
+    for callee in node.calls:
+        name = callee if isinstance(callee, str) else callee.name
+        callees.append(name)
     facts: NodeAttributes = {"calls": repr(callees)}
     inner = graph_within(node)
-    facts |= _attribute_facts(node) if inner is None else _graph_facts(inner)
+    if inner is None:
+        facts |= _attribute_facts(node)
+    else:
+        facts |= _graph_facts(inner)
     return facts
 
 
 def _graph_facts(graph: AnyGraph) -> NodeAttributes:
-    nodes: list[tuple[str, str, list[tuple[str, str]]]] = []
+    edges = [repr(declared.edge) for declared in graph.edges]
+    nodes: list[object] = []
     for node in graph.nodes:
         facts = sorted(facts_of(node).items())
         nodes.append((node.name, node.kind, facts))
     return {
-        "edges": repr([repr(declared.edge) for declared in graph.edges]),
+        "edges": repr(edges),
         "nodes": repr(nodes),
         "model": text_of(graph.model),
         "limits": text_of(graph.limits),
@@ -86,8 +93,9 @@ def text_of(value: object, depth: int = 0) -> str:
             return f"{type(value).__qualname__} {value!r}"
     origin = get_origin(value)
     if origin is not None:
+        generic = text_of(origin, depth + 1)
         arguments = ", ".join(_texts(get_args(value), depth))
-        return f"{text_of(origin, depth + 1)}[{arguments}]"
+        return f"{generic}[{arguments}]"
     return _object_text(value, depth)
 
 
@@ -126,7 +134,9 @@ def _class_text(value: type, depth: int) -> str:
         return name
     fields: dict[str, tuple[str, str]] = {}
     for field_name, field in value.model_fields.items():
-        fields[field_name] = (type_name(field.annotation), repr(field.default))
+        annotation = type_name(field.annotation)
+        default = repr(field.default)
+        fields[field_name] = (annotation, default)
     return f"{name} {fields}"
 
 
@@ -137,12 +147,16 @@ def _collection_text(values: object, depth: int) -> str:
             key_text = text_of(key, depth + 1)
             value_text = text_of(value, depth + 1)
             items.append(f"{key_text}: {value_text}")
-        return f"{{{', '.join(items)}}}"
+        inner = ", ".join(items)
+        return f"{{{inner}}}"
     texts = _texts(values, depth)
     if isinstance(values, (set, frozenset)):
         # The order of a set is another one in each process.
-        return f"{{{', '.join(sorted(texts))}}}"
-    return f"[{', '.join(texts)}]"
+        texts.sort()
+        inner = ", ".join(texts)
+        return f"{{{inner}}}"
+    inner = ", ".join(texts)
+    return f"[{inner}]"
 
 
 def _object_text(value: object, depth: int) -> str:
@@ -154,8 +168,9 @@ def _object_text(value: object, depth: int) -> str:
         if not name.startswith("__"):
             own[name] = attribute
     if own:
-        return f"{kind.__qualname__} {text_of(own, depth + 1)}"
-    text = _ADDRESS.sub("", repr(value))
+        text = text_of(own, depth + 1)
+    else:
+        text = _ADDRESS.sub("", repr(value))
     return f"{kind.__qualname__} {text}"
 
 

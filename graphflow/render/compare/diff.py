@@ -42,14 +42,16 @@ def diff(
         DeclarationError: one is a graph, and the other a walk.
     """
     if isinstance(a, ProvenGraph) and isinstance(b, ProvenGraph):
-        return compare_graphs(a, b, open, names or _distinct(a.name, b.name))
+        graph_names = names or _distinct(a.name, b.name)
+        return compare_graphs(a, b, open, graph_names)
     if isinstance(a, ProvenGraph) or isinstance(b, ProvenGraph):
         raise DeclarationError("diff(a, b) takes two graphs, or two runs (or their events); not one of each")
     # A run knows what it walked; where both do, the first is drawn.
     for walk in (a, b):
         if graph is None and isinstance(walk, RunRecord):
             graph = walk.declared
-    return compare_walks(a, b, graph, open, names or _distinct(_name(a), _name(b)))
+    walk_names = names or _distinct(_name(a), _name(b))
+    return compare_walks(a, b, graph, open, walk_names)
 
 
 def _distinct(one: str, other: str) -> NamePair:
@@ -61,4 +63,6 @@ def _distinct(one: str, other: str) -> NamePair:
 def _name(walk: EventSource) -> str:
     if isinstance(walk, RunRecord):
         return walk.id
-    return str(walk) if isinstance(walk, (str, Path)) else "events"
+    if isinstance(walk, (str, Path)):
+        return str(walk)
+    return "events"

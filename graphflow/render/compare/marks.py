@@ -19,7 +19,8 @@ def lay_on(picture: Picture, figures: dict[Drawn, Tally], traffic: dict[Line, Tr
         _mark_line(line, traffic[line])
     for place in dict.fromkeys(picture.places.values()):
         if isinstance(place, Shape) and place.is_end:
-            place.mark = "done" if _is_reached(place, picture.lines) else "idle"
+            is_reached = _is_reached(place, picture.lines)
+            place.mark = "done" if is_reached else "idle"
         else:
             tally = figures.get(place, Tally())
             _mark_place(place, tally, over)
@@ -74,7 +75,7 @@ def _pass_on_skips(picture: Picture) -> None:
         # A tombstone goes along the edges of messages only.
         if line.style == "call":
             continue
-        target = line.to_area or line.target
+        target = _target(line)
         source = line.from_area or line.source
         into[target].append(line)
         out[source].append(line)
@@ -89,8 +90,11 @@ def _pass_on_skips(picture: Picture) -> None:
         for line in out[place]:
             if line.mark == "idle" and line.style == "flow":
                 line.mark = "skipped"
-                target = line.to_area or line.target
-                todo.append(target)
+                todo.append(_target(line))
+
+
+def _target(line: Line) -> Drawn:
+    return line.to_area or line.target
 
 
 def _was_skipped(place: Drawn, lines: list[Line]) -> bool:

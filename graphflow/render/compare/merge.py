@@ -75,6 +75,7 @@ class Merge:
     def _take_over_area(self, area: Area) -> None:
         path = area.path[1:]
         key = self._new_key("a")
+        # Empty: what stands in it follows, shape by shape.
         twin = Area(key, area.name, area.kind, area.path, area.depth, area.level)
         twin.opens_level = area.opens_level
         twin.mark = "removed"

@@ -269,7 +269,8 @@ class Overlay:
     def headline(self) -> str:
         """The walk in a line."""
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
-        figures = [steps, duration(self.at)]
+        took = duration(self.at)
+        figures = [steps, took]
         tokens = sum(tally.tokens for tally in self.nodes.values())
         if tokens:
             figures.append(f"{tokens:,} tokens")
@@ -281,7 +282,8 @@ class Overlay:
         if self.status == "running":
             parts += self._now()
         if self.error:
-            parts.append(clip(printable(self.error), 120))
+            error = printable(self.error)
+            parts.append(clip(error, 120))
         return "; ".join(parts)
 
     def _now(self) -> list[str]:

@@ -93,7 +93,8 @@ class FramePlace:
     def owns(self, node: str) -> bool:
         """Whether this is a sub-agent alone in its frame: its call, or its activation outside, is what counts."""
         if self.graph is None:
-            return len(self.level) > 1 and self.level[-1] == node
+            is_inner = len(self.level) > 1
+            return is_inner and self.level[-1] == node
         return self.alone is not None
 
     def named(self, name: str) -> str:

@@ -188,4 +188,7 @@ def duration(seconds: float) -> str:
 
 def money(usd: float) -> str:
     """A cost as people read it."""
-    return f"${usd:.2f}" if usd >= 1 else f"${usd:.4f}"
+    if usd >= 1:
+        return f"${usd:.2f}"
+    # Most calls of a model cost less than a cent.
+    return f"${usd:.4f}"

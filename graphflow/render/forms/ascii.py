@@ -66,14 +66,16 @@ class _Listing:
 
     def _shape(self, shape: Shape) -> str:
         sign = SIGNS.get(shape.mark, "")
-        way = [*shape.level[1:], printable(shape.name)]
-        text = f"{sign} {' > '.join(way)}"
+        name = printable(shape.name)
+        way = " > ".join((*shape.level[1:], name))
+        text = f"{sign} {way}"
         if not shape.is_end:
             about = [shape.kind, shape.note, *shape.options, shape.waits]
             words = ", ".join(part for part in about if part)
             text += f" ({words})"
         if shape.badge:
-            text += "  " + shape.badge.replace("\n", ", ")
+            figures = shape.badge.replace("\n", ", ")
+            text += f"  {figures}"
         return text.strip()
 
     def _line(self, line: Line) -> str:
@@ -98,4 +100,6 @@ class _Listing:
     def _sign(self, line: Line) -> str:
         if self.picture.overlay == "difference":
             return SIGNS.get(line.mark, "")
-        return "skipped" if line.mark == "skipped" else ""
+        if line.mark == "skipped":
+            return "skipped"
+        return ""

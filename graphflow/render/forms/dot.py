@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,21 @@ MAX_LABEL_LINES = 4
 """lines of it that are shown."""
 CROWD = 100
 """Shapes beyond which they stand closer together."""
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalForm:
+    """How the start or the end of a graph is drawn: a circle with its name, or a dot in an open graph; and at which border."""
+
+    shape: str
+    rank: str
+    size: str
+    font_size: str
+    dot_size: str
+
+
+START_FORM = TerminalForm("circle", "source", size="0.42", font_size="6.5", dot_size="0.12")
+END_FORM = TerminalForm("doublecircle", "sink", size="0.34", font_size="6", dot_size="0.1")
 
 
 def write_dot(picture: Picture, theme: Theme = "auto", *, tooltips: bool = False, ticks: bool = True) -> str:
@@ -131,7 +147,7 @@ class _DotWriter:
     def _terminal(self, dot: Digraph, shape: Shape, *, small: bool) -> None:
         """The start or end of a graph: a circle with its name, or a small dot in an open graph."""
         look = self.look
-        is_end = shape.kind == "end"
+        form = END_FORM if shape.kind == "end" else START_FORM
         is_reached = shape.mark in ("", "done", "changed")
         colour = look["pale"]
         fill = look["idle-fill"]
@@ -143,20 +159,21 @@ class _DotWriter:
         attributes = {
             "id": _id(shape.key),
             "class": css_class(shape.kind, shape.mark),
-            "shape": "doublecircle" if is_end else "circle",
+            "shape": form.shape,
             "style": "filled",
             "color": colour,
             "fillcolor": fill,
             "fixedsize": "true",
         }
         if small:
-            size = "0.1" if is_end else "0.12"
-            attributes |= {"label": "", "width": size, "height": size}
+            attributes["label"] = ""
+            attributes["width"] = form.dot_size
+            attributes["height"] = form.dot_size
         else:
-            size = "0.34" if is_end else "0.42"
             attributes["label"] = shape.name
-            attributes["fontsize"] = "6" if is_end else "6.5"
-            attributes |= {"width": size, "height": size}
+            attributes["fontsize"] = form.font_size
+            attributes["width"] = form.size
+            attributes["height"] = form.size
             attributes["fontcolor"] = ink
         if self.tooltips:
             attributes["tooltip"] = shape.name
@@ -165,7 +182,7 @@ class _DotWriter:
             return
         # Only the outermost start and end are held at the borders: those of an open graph stand where its lines lead.
         with dot.subgraph() as alone:
-            alone.attr(rank="sink" if is_end else "source")
+            alone.attr(rank=form.rank)
             put(alone, shape.key, attributes)
 
     def _dot(self, dot: Digraph, shape: Shape) -> None:
@@ -279,13 +296,7 @@ class _DotWriter:
             attributes["label"] = label(words, 8.5, colour, padding=padding)
         if line.style == "flow" and not line.back:
             attributes["weight"] = "3"  # the way of messages is drawn straight, calls give way
-        # A line from or to an open graph is cut off at its border; one within it must not be.
-        from_area = line.from_area
-        if from_area is not None and not _lies_in(line.target, from_area):
-            attributes["ltail"] = f"cluster_{from_area.key}"
-        to_area = line.to_area
-        if to_area is not None and not _lies_in(line.source, to_area):
-            attributes["lhead"] = f"cluster_{to_area.key}"
+        attributes |= _borders(line)
         if self.tooltips:
             tooltip = quoted(line.about)
             attributes |= {"edgetooltip": tooltip, "labeltooltip": tooltip}
@@ -363,6 +374,18 @@ def _id(key: str) -> str:
     if letter not in "na":
         return key
     return f"{letter}-{number}"
+
+
+def _borders(line: Line) -> dict[str, str]:
+    """Where a line from or to an open graph is cut off: at its border, unless it runs within it."""
+    borders: dict[str, str] = {}
+    from_area = line.from_area
+    if from_area is not None and not _lies_in(line.target, from_area):
+        borders["ltail"] = f"cluster_{from_area.key}"
+    to_area = line.to_area
+    if to_area is not None and not _lies_in(line.source, to_area):
+        borders["lhead"] = f"cluster_{to_area.key}"
+    return borders
 
 
 def _said_parts(line: Line) -> list[str]:

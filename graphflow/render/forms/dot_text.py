@@ -101,7 +101,10 @@ def quoted(text: str) -> str:
     shown = shown.replace("\\", "\\\\")  # first: the others bring backslashes of their own
     shown = shown.replace("\n", "\\n")
     shown = shown.replace('"', '\\"')
-    return f" {shown}" if shown.startswith("<") else shown
+    if shown.startswith("<"):
+        # `put` takes a value that begins so for markup.
+        return f" {shown}"
+    return shown
 
 
 def css_class(kind: str, mark: str) -> str:

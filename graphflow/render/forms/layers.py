@@ -77,32 +77,43 @@ class Layers:
 
 
 def _ranks(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
-    """The number of each shape's row: one more than that of the lowest shape that leads to it."""
+    """The number of each shape's row; the end of the picture is in the last one."""
+    ranks = _longest_ways(shapes, lines)
+    last = max(ranks.values())
+    for shape in shapes:
+        if _ends_picture(shape):
+            ranks[shape.key] = last
+    return ranks
+
+
+def _ends_picture(shape: Shape) -> bool:
+    is_outermost = len(shape.level) == 1
+    return is_outermost and shape.kind == "end"
+
+
+def _longest_ways(shapes: list[Shape], lines: list[Line]) -> dict[str, int]:
+    """How many lines the longest way to each shape has: one more than that to any shape that leads to it."""
     keys = [shape.key for shape in shapes]
     ranks = dict.fromkeys(keys, 0)
     following: dict[str, list[str]] = defaultdict(list)
     missing = dict.fromkeys(keys, 0)
     """How many of the shapes that lead to each have no rank yet."""
-    for line in lines:
-        if line.back:
-            continue
+    downward = [line for line in lines if not line.back]
+    for line in downward:
+        source = line.source.key
         target = line.target.key
-        following[line.source.key].append(target)
+        following[source].append(target)
         missing[target] += 1
     todo = [key for key in keys if missing[key] == 0]
     while todo:
         key = todo.pop()
         below = ranks[key] + 1
+        # A shape gets its turn when all that lead to it had theirs: then its way cannot become longer.
         for target in following[key]:
             ranks[target] = max(ranks[target], below)
             missing[target] -= 1
             if missing[target] == 0:
                 todo.append(target)
-    last = max(ranks.values())
-    for shape in shapes:
-        is_outermost = len(shape.level) == 1
-        if is_outermost and shape.kind == "end":
-            ranks[shape.key] = last
     return ranks
 
 
@@ -115,5 +126,6 @@ def _order(row: LayerRow, beside: LayerRow, links: list[LayerLink]) -> None:
     wanted: dict[str, float] = {}
     for place, key in enumerate(row):
         places = linked[key] or [place]
-        wanted[key] = sum(places) / len(places)
+        middle = sum(places) / len(places)
+        wanted[key] = middle
     row.sort(key=wanted.__getitem__)

@@ -63,7 +63,8 @@ def outlines_of(blocks: list[AttributeList]) -> list[Outline]:
             # Graphviz' defaults, for what is as it would be anyway is not written.
             width = block.inches("width", 0.75)
             height = block.inches("height", 0.4)
-            box = box_at(Point(x, y), width, height)
+            middle = Point(x, y)
+            box = box_at(middle, width, height)
             is_round = block.values.get("shape") in _ROUND
             outlines.append(Outline(box, is_round))
     return outlines
@@ -75,7 +76,8 @@ def edges_of(blocks: list[AttributeList]) -> list[EdgeLine]:
     for block in blocks:
         if not block.is_edge:
             continue
-        curve = Curve.read(block.values.get("pos", ""))
+        pos = block.values.get("pos", "")
+        curve = Curve.read(pos)
         if curve is None:
             continue
         edge = EdgeLine(block, curve)
@@ -97,7 +99,8 @@ def titles_of(blocks: list[AttributeList]) -> list[Box]:
         x, y = numbers(block.values["lp"])
         width = block.inches("lwidth", 0.0)
         height = block.inches("lheight", 0.0)
-        titles.append(box_at(Point(x, y), width, height))
+        middle = Point(x, y)
+        titles.append(box_at(middle, width, height))
     return titles
 
 
@@ -109,4 +112,5 @@ def _size_of(label: str) -> tuple[float, float]:
     for row in _BREAK.split(label[1:-1]):
         text = unescape(_MARKUP.sub("", row))
         widths.append(width_of(text, size))
-    return max(widths), size * LINE_HEIGHT * len(widths)
+    height = size * LINE_HEIGHT * len(widths)
+    return max(widths), height

@@ -65,7 +65,8 @@ def _candidates(edge: EdgeLine, label: Point, line: list[Point]) -> Iterable[tup
     half_height = edge.label_height / 2 + 1
     for number in range(1, last):
         point = line[number]
-        aside = ASIDE * abs(number / last - 0.5)
+        off_middle = abs(number / last - 0.5)
+        aside = ASIDE * off_middle
         before = line[number - 1]
         after = line[number + 1]
         length = distance(before, after) or 1.0
@@ -82,17 +83,17 @@ def _candidates(edge: EdgeLine, label: Point, line: list[Point]) -> Iterable[tup
             point.moved(-dx, -dy),
         )
         for place in places:
-            away = distance(place, label)
-            yield place, BESIDE + aside + FAR * away
+            away = FAR * distance(place, label)
+            yield place, BESIDE + aside + away
 
 
 class _Ground:
     """All that a label could stand on: shapes, borders and titles of areas, other labels, lines."""
 
     def __init__(self, edges: list[EdgeLine], outlines: list[Outline], titles: list[Box]) -> None:
-        self.shapes = [outline.box for outline in outlines if not outline.is_area]
+        shapes = [outline.box for outline in outlines if not outline.is_area]
+        self.obstacles = [*shapes, *titles]
         self.areas = [outline.box for outline in outlines if outline.is_area]
-        self.titles = titles
         self.labels: dict[EdgeLine, Box] = {}
         self.lines: dict[EdgeLine, list[Point]] = {}
         self.line_boxes: dict[EdgeLine, Box] = {}
@@ -120,11 +121,8 @@ class _Ground:
     def _cost_of_boxes(self, edge: EdgeLine, box: Box) -> float:
         """What it costs that a label covers shapes, titles and other labels, or stands on borders of areas."""
         cost = 0.0
-        for shape in self.shapes:
-            if box.overlaps(shape, 1.0):
-                cost += ON_A_SHAPE
-        for title in self.titles:
-            if box.overlaps(title, 1.0):
+        for obstacle in self.obstacles:
+            if box.overlaps(obstacle, 1.0):
                 cost += ON_A_SHAPE
         for area in self.areas:
             if box.overlaps(area, 1.0) and not area.holds(box):

@@ -57,8 +57,9 @@ def _sizes_without_peripheries(blocks: list[AttributeList]) -> Changes:
             continue
         for name in ("width", "height"):
             if name in block.values:
-                size = float(block.values[name])
-                changes[block.spans[name]] = f"{size - PERIPHERY:.4f}"
+                size = float(block.values[name]) - PERIPHERY
+                place = block.spans[name]
+                changes[place] = f"{size:.4f}"
     return changes
 
 

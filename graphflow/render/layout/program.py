@@ -107,10 +107,13 @@ def rendered(source: str, kind: str) -> bytes:
 
 def _run(command: list[str], source: str, kind: str) -> CompletedProcess[bytes]:
     """What the program answers; its own errors are for the caller to read."""
+    raw = source.encode()
     try:
-        return subprocess.run(command, input=source.encode(), capture_output=True, check=False, timeout=MAX_LAYOUT_S)
+        return subprocess.run(command, input=raw, capture_output=True, check=False, timeout=MAX_LAYOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FileUnreadable(f"{command[0]} could not draw {kind.upper()}: {error}; use .mmd or .dot") from None
+        program = command[0]
+        form = kind.upper()
+        raise FileUnreadable(f"{program} could not draw {form}: {error}; use .mmd or .dot") from None
 
 
 def _has_succeeded(process: CompletedProcess[bytes]) -> bool:
@@ -124,4 +127,5 @@ def _failure(program: str, kind: str, process: CompletedProcess[bytes]) -> Graph
     if any("not recognized" in line for line in lines):
         return CannotWrite(Path(program).name, kind)
     why = lines[-1] if lines else "no output"
-    return FileUnreadable(f"{program} could not draw {kind.upper()}: {why}; use .svg, .dot or .mmd")
+    form = kind.upper()
+    return FileUnreadable(f"{program} could not draw {form}: {why}; use .svg, .dot or .mmd")

@@ -66,7 +66,8 @@ class Timeline:
 
     def __repr__(self) -> str:
         count = len(self.story.activations)
-        return f"<timeline of {self.story.title}: {count} activations in {seconds_text(self.story.seconds)}>"
+        took = seconds_text(self.story.seconds)
+        return f"<timeline of {self.story.title}: {count} activations in {took}>"
 
 
 def timeline(source: EventSource) -> Timeline:

@@ -14,7 +14,7 @@ Shortening what is not on the path makes no run end sooner.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from graphflow.render.timeline.spans import Interval, Piece, Span
 
@@ -98,4 +98,6 @@ def _uncovered(piece: Piece, covered: Iterable[Interval]) -> Iterator[Piece]:
 
 def longest(spent: Mapping[str, float]) -> list[tuple[str, float]]:
     """What took time, and how long, the longest first; equal ones by name."""
-    return sorted(spent.items(), key=lambda item: (-item[1], item[0]))
+    by_name = sorted(spent.items())
+    # Sorting leaves equal ones in their order.
+    return sorted(by_name, key=itemgetter(1), reverse=True)

@@ -118,9 +118,11 @@ class TimelineDrawing:
         lines += self._load(bottom)
         lines += body
         lines += self._legend(foot)
-        for row, note in enumerate(self.notes):
-            y = foot + 20 + 14 * row
-            lines.append(text("dim small", 12, y, xml(note)))
+        baseline = foot + 20
+        for note in self.notes:
+            words = text("dim small", 12, baseline, xml(note))
+            lines.append(words)
+            baseline += 14
         lines.append("</svg>\n")
         return with_looks("\n".join(lines))
 
@@ -205,8 +207,10 @@ class TimelineDrawing:
             words = seconds_text(at)
             anchor = _anchor(x)
         line = down("grid", x, base, bottom)
-        upper = text("dim small", x, base + 15, words, anchor)
-        lower = text("dim small", x, bottom + 12, words, anchor)
+        above = base + 15
+        below = bottom + 12
+        upper = text("dim small", x, above, words, anchor)
+        lower = text("dim small", x, below, words, anchor)
         return [line, upper, lower]
 
     # -- lanes ---------------------------------------------------------------------------------------------------------
@@ -283,9 +287,12 @@ class TimelineDrawing:
         """One activation, and what it waited for within it."""
         x = self.x(span.started)
         width = self.width(span.started, span.ended, least=1.5)
-        kind = "act" if span.how == "done" else f"act {span.how}"
+        kind = "act"
+        if span.how != "done":
+            kind = f"act {span.how}"
         title = xml(span_words(span), 800)
-        lines = [bar(kind, x, y, width, BAR, title, radius="2")]
+        shape = bar(kind, x, y, width, BAR, title, radius="2")
+        lines = [shape]
         for inner in span.within:
             if inner.what != "node":
                 lines += self._request(inner, y)
@@ -314,7 +321,8 @@ class TimelineDrawing:
         if span.how != "done":
             kind = "lost"
         title = xml(request_words(span), 800)
-        lines = [bar(kind, x, top, width, 5, title, radius="1")]
+        shape = bar(kind, x, top, width, 5, title, radius="1")
+        lines = [shape]
         lines += self._retries(span, y + 16, MAX_REQUEST_MARKS)
         return lines
 
@@ -344,7 +352,8 @@ class TimelineDrawing:
             _append(row, stroke)
             before = stroke
         if len(joins) > MAX_JOINS:
-            self.notes.append(f"The critical path goes from bar to bar {len(joins):,} times: more than can be drawn.")
+            count = len(joins)
+            self.notes.append(f"The critical path goes from bar to bar {count:,} times: more than can be drawn.")
             joins = []
         heavy = ""
         for row in rows.values():
@@ -363,8 +372,10 @@ class TimelineDrawing:
             if edge is None:
                 continue
             left = self.x(piece.start)
-            right = self.x(piece.end)
-            yield _Stroke(left, max(right, left + 1), edge + 1.6)
+            # A moment is still a dot.
+            right = max(self.x(piece.end), left + 1)
+            below = edge + 1.6
+            yield _Stroke(left, right, below)
 
     def _edge(self, span: Span | None) -> float | None:
         """The lower edge of the bar that a span is drawn as, or is drawn in."""
@@ -444,6 +455,7 @@ def _anchor(x: float) -> str:
 
 def _append(row: list[_Stroke], stroke: _Stroke) -> None:
     """Adds a stroke to a row, or makes its last one longer where the two touch."""
+    # A long run has thousands of pieces: those that touch on the screen are one.
     if row and stroke.left - row[-1].right < 1.5:
         last = row.pop()
         right = max(last.right, stroke.right)

@@ -133,8 +133,9 @@ class _SpanReader:
 
     # -- the run and its frames ----------------------------------------------------------------------------------------
     def run_start(self, event: AnyEvent) -> None:
-        self.story.title = str(event.graph)
-        self.paths[0] = (self.story.title,)
+        title = str(event.graph)
+        self.story.title = title
+        self.paths[0] = (title,)
 
     def run_end(self, event: AnyEvent) -> None:
         self.story.status = str(event.status)
@@ -165,7 +166,9 @@ class _SpanReader:
             wait = Interval(entered, event.at)
             owner.waits.append(wait)
             # The activation that made the call waited as long.
-            owner = owner.parent if owner.what == "call" else None
+            if owner.what != "call":
+                break
+            owner = owner.parent
 
     # -- activations and what makes them begin -------------------------------------------------------------------------
     def node_start(self, event: AnyEvent) -> None:
@@ -180,7 +183,8 @@ class _SpanReader:
         span.parent = self.owners.get(frame)
         if span.parent is not None:
             span.parent.within.append(span)
-        self.activations[_activation(event)] = span
+        activation = _activation(event)
+        self.activations[activation] = span
 
     def node_end(self, event: AnyEvent) -> None:
         activation = _activation(event)
@@ -197,7 +201,8 @@ class _SpanReader:
 
     def edge(self, event: AnyEvent) -> None:
         frame = event.frame
-        source = self.finished.get((frame, str(event.source)))
+        name = str(event.source)
+        source = self.finished.get((frame, name))
         target = str(event.target)
         if target != "END":
             self.causes[frame, target] = source
@@ -208,8 +213,9 @@ class _SpanReader:
         span = self._retried(event)
         if span is None:
             return
-        is_switch = event.kind == "model.switch"
-        what = "another model" if is_switch else f"attempt {event.attempt}"
+        what = "another model"
+        if event.kind != "model.switch":
+            what = f"attempt {event.attempt}"
         words = clean(f"{what}: {event.error}", 300)
         span.marks.append((event.at, scrub(words)))
 
@@ -262,21 +268,28 @@ class _SpanReader:
         requests.append(span)
 
     def model_end(self, event: AnyEvent) -> None:
-        requests = self.requests.get(_activation(event), [])
-        question = getattr(event, "question", 0)
-        for span in requests:
-            # Records of older versions do not number their questions: there the model's name has to do.
-            number_fits = span.question == question
-            name_fits = span.label == event.model
-            if number_fits if question else name_fits:
-                break
-        else:
+        span = self._answered(event)
+        if span is None:
             return
+        requests = self.requests[_activation(event)]
         requests.remove(span)
         self.close(span, event, "done")
         read = int(event.input_tokens or 0)
         written = int(event.output_tokens or 0)
         span.tokens = read + written
+
+    def _answered(self, event: AnyEvent) -> Span | None:
+        """The open request that an answer belongs to."""
+        question = getattr(event, "question", 0)
+        for span in self.requests.get(_activation(event), []):
+            if question:
+                is_same = span.question == question
+            else:
+                # Records of older versions do not number their questions: there the model's name has to do.
+                is_same = span.label == event.model
+            if is_same:
+                return span
+        return None
 
     def finish(self) -> Story:
         """The story, when there are no more events; what has not ended goes on to the end of the run."""
@@ -287,14 +300,18 @@ class _SpanReader:
         answers: Answers = {}
         for frame, owner in self.owners.items():
             answers[owner] = self._answer(frame)
-        story.critical = critical_path(self._answer(0), answers)
+        final = self._answer(0)
+        story.critical = critical_path(final, answers)
         for piece in story.critical:
             piece.span.critical = True
         return story
 
     def _answer(self, frame: int) -> Span | None:
         """What sent the answer of a frame; in a record without edges, what ended last in it."""
-        return self.answers.get(frame) or self.last.get(frame)
+        answer = self.answers.get(frame)
+        if answer is not None:
+            return answer
+        return self.last.get(frame)
 
 
 def _activation(event: AnyEvent) -> ActivationKey:

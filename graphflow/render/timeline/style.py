@@ -65,5 +65,7 @@ def _with_looks(found: re.Match[str]) -> str:
     looks: dict[str, str] = {}
     for name in found[1].split():
         looks |= _LOOKS.get(name, {})
-    attributes = [f' {name}="{value}"' for name, value in looks.items()]
-    return found[0] + "".join(attributes)
+    attributes = found[0]
+    for name, value in looks.items():
+        attributes += f' {name}="{value}"'
+    return attributes
