@@ -26,7 +26,7 @@ from typing import Any, Literal, TypeVar
 from graphflow.contexts import adopt
 
 T = TypeVar("T")
-Kind = Literal["function", "hook"]
+ThreadKind = Literal["function", "hook"]
 
 MAX_THREADS = 40
 """Threads of one level at a time: as many as anyio allows, which serves most of Python's web applications."""
@@ -142,13 +142,13 @@ class _ThreadPool:
         return None
 
 
-_pools: dict[tuple[Kind, int], _ThreadPool] = {}
+_pools: dict[tuple[ThreadKind, int], _ThreadPool] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)  # a child process has none of the threads
 
 
 async def in_thread(
-    function: Callable[..., T], *args: Any, on_abandon: Callable[[], None] | None = None, kind: Kind = "function"
+    function: Callable[..., T], *args: Any, on_abandon: Callable[[], None] | None = None, kind: ThreadKind = "function"
 ) -> T:
     """The result of `function(*args)`, run in a thread with the caller's context variables; what it sets, the caller sees.
 

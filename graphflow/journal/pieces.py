@@ -13,7 +13,7 @@ from graphflow.events import Event, ModelDelta, ModelPartial
 
 PlacedPiece = tuple[int, Event]
 """How many rows of the journal come before a piece, and the piece."""
-Answer = tuple[int, int, int]
+AnswerKey = tuple[int, int, int]
 """Frame, activation and question: what pieces of one answer have in common."""
 
 
@@ -21,7 +21,7 @@ def with_texts_joined(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
     """The pieces, those texts of one answer together that nothing but other answers and objects came between."""
     kept: list[PlacedPiece] = []
     texts: dict[int, list[str]] = {}  # by the place of the piece that they go into
-    last_text: dict[Answer, int] = {}
+    last_text: dict[AnswerKey, int] = {}
     for after, piece in pieces:
         if not isinstance(piece, ModelDelta):
             kept.append((after, piece))
@@ -56,7 +56,7 @@ def _goes_on(before: Event, piece: ModelDelta) -> bool:
 
 def with_newest_objects(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
     """The pieces, of each answer's growing object only the newest: it holds all that the older ones do."""
-    newest: dict[Answer, int] = {}
+    newest: dict[AnswerKey, int] = {}
     for at, (_, piece) in enumerate(pieces):
         if isinstance(piece, ModelPartial):
             answer = _answer_of(piece)
@@ -70,5 +70,5 @@ def with_newest_objects(pieces: Sequence[PlacedPiece]) -> list[PlacedPiece]:
     return kept
 
 
-def _answer_of(piece: ModelDelta | ModelPartial) -> Answer:
+def _answer_of(piece: ModelDelta | ModelPartial) -> AnswerKey:
     return piece.frame, piece.activation, piece.question

@@ -25,7 +25,7 @@ from graphflow.keywords import take_renamed
 from graphflow.kinds.delegation import background
 from graphflow.kinds.functions import MODULES, arguments_for, clashes, function_name, plain_value, signature_line
 from graphflow.kinds.future_calls import awaited_calls
-from graphflow.kinds.sandbox import PER_CALL, Answer, Execution, Printed, WorkerShare, check_installed
+from graphflow.kinds.sandbox import PER_CALL, Execution, Printed, WorkerAnswer, WorkerShare, check_installed
 from graphflow.kinds.step import Arguments
 from graphflow.kinds.tool import OUTPUT_LIMIT, Tool, schema_of
 from graphflow.messages.message import Message, error_text
@@ -274,7 +274,7 @@ class _Functions:
             if not (isinstance(callee, Node) and callee.source):
                 self.nodes.setdefault(function_name(name), callee)
 
-    async def call(self, function: str, args: Sequence[object], kwargs: Arguments) -> Answer:
+    async def call(self, function: str, args: Sequence[object], kwargs: Arguments) -> WorkerAnswer:
         """The answer to one call from code, or the exception that it is there.
 
         Raises:
@@ -307,7 +307,7 @@ class _Functions:
         return plain_value(function, await self.ctx.call(name, given))
 
 
-def _as_exception(error: BaseException) -> Answer:
+def _as_exception(error: BaseException) -> WorkerAnswer:
     """An error as an exception of the sandbox."""
     text = error_text(error)
     if isinstance(error, KeyError) and error.args:  # its own text is the repr of what it was given

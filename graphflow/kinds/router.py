@@ -28,7 +28,7 @@ from graphflow.messages.types import Type, arms, type_name
 from graphflow.model.seam import Embedder, Model
 
 B = TypeVar("B")
-Guard: TypeAlias = Callable[[Any], bool]
+GuardFunction: TypeAlias = Callable[[Any], bool]
 
 
 class Router(Node[In, Out]):
@@ -59,7 +59,7 @@ class Router(Node[In, Out]):
 
     rule: AnyFunction | None
     labels: Mapping[str, str]
-    guards: Mapping[str, Guard]
+    guards: Mapping[str, GuardFunction]
     examples: Mapping[str, tuple[str, ...]]
     cascade: tuple[AnyRouter, ...]
     probabilities: bool
@@ -80,7 +80,7 @@ class Router(Node[In, Out]):
         rule: AnyFunction | None = None,
         *,
         labels: Labels = (),
-        guards: Mapping[str, Guard] | None = None,
+        guards: Mapping[str, GuardFunction] | None = None,
         examples: Mapping[str, Sequence[str]] | None = None,
         model: Model | str | None = None,
         probabilities: bool = False,
@@ -341,7 +341,7 @@ def _check_rule(name: str, rule: object, labels: Mapping[str, str]) -> None:
         raise DeclarationError(f"router {name!r} has a rule and labels or examples; it decides by one of them")
 
 
-def _check_guards(name: str, guards: Mapping[str, Guard]) -> None:
+def _check_guards(name: str, guards: Mapping[str, GuardFunction]) -> None:
     for label, holds in guards.items():
         if not callable(holds) or inspect.iscoroutinefunction(holds):
             raise DeclarationError(

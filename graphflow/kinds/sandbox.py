@@ -40,9 +40,9 @@ GRACE_S = 5.0
 PER_CALL = 4
 """What the sandbox counts for one call: the name is looked up, the call, the wait; one more for luck."""
 
-Answer = dict[str, Any]
+WorkerAnswer = dict[str, Any]
 """`{"return_value": ...}`, or `{"exc_type": ..., "message": ...}`, as pydantic-monty wants it."""
-Answering: TypeAlias = Coroutine[Any, Any, Answer]
+Answering: TypeAlias = Coroutine[Any, Any, WorkerAnswer]
 State: TypeAlias = Any
 """Where code waits for somebody, or its end: classes of pydantic-monty that have no common base."""
 _POOLS: WeakKeyDictionary[asyncio.AbstractEventLoop, WorkerPool] = WeakKeyDictionary()
@@ -207,7 +207,7 @@ class Execution:
         self.calls = 0
         self.sleep_left = seconds
         self.seconds = seconds
-        self.tasks: dict[int, asyncio.Task[Answer]] = {}
+        self.tasks: dict[int, asyncio.Task[WorkerAnswer]] = {}
         self.worker: int | None = None
 
     async def run(self, session: MontySession, printed: Printed) -> Any:
@@ -278,18 +278,18 @@ class Execution:
         function.__name__ = state.variable_name
         return await self._turn(state.resume, value=function)
 
-    async def _answers(self, ids: Sequence[int]) -> dict[int, Answer]:
+    async def _answers(self, ids: Sequence[int]) -> dict[int, WorkerAnswer]:
         """The answers that there are, as soon as there is one."""
         tasks = {number: self.tasks[number] for number in ids}
         await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
-        answers: dict[int, Answer] = {}
+        answers: dict[int, WorkerAnswer] = {}
         for number, task in tasks.items():
             if task.done():
                 answers[number] = task.result()
                 del self.tasks[number]
         return answers
 
-    async def _sleep(self, seconds: float) -> Answer:
+    async def _sleep(self, seconds: float) -> WorkerAnswer:
         self.sleep_left -= seconds
         if self.sleep_left < 0:
             raise CodeFailed(f"the code wanted to sleep for more than {self.seconds:g} s in all")

@@ -49,7 +49,7 @@ _budget: ContextVar[Budget | None] = ContextVar("what the text being written may
 
 
 FilterFunction: TypeAlias = Callable[..., Any]
-Arguments: TypeAlias = list[Any]
+ArgumentList: TypeAlias = list[Any]
 """What a method or filter is given beside what it works on, keywords last."""
 
 
@@ -277,7 +277,7 @@ def _check_percent(template: str, given: object) -> None:
     check_size(len(template) + template.count("%") * size_of(given))
 
 
-def _check_format(template: str, given: Arguments) -> None:
+def _check_format(template: str, given: ArgumentList) -> None:
     if _FIELD.search(template):
         raise _too_wide(template)
     check_size(len(template) + template.count("{") * size_of(given))
@@ -288,20 +288,20 @@ def _too_wide(template: str) -> TooMuch:
     return TooMuch(f"{beginning!r} asks for a width of thousands, or one that is only told later; write a smaller one")
 
 
-def _check_method(owner: object, name: str, given: Arguments) -> None:
+def _check_method(owner: object, name: str, given: ArgumentList) -> None:
     """Refuses a method of a text or number whose result would be too large."""
     check = _METHODS.get(name)
     if check is not None:
         check(owner, given)
 
 
-def _check_tabs(text: Any, given: Arguments) -> None:
+def _check_tabs(text: Any, given: ArgumentList) -> None:
     widths = [abs(number) for number in given if isinstance(number, int)]
     width = max(widths, default=8)
     check_size(len(text) + text.count("\t") * width)
 
 
-def _check_translation(text: Any, given: Arguments) -> None:
+def _check_translation(text: Any, given: ArgumentList) -> None:
     if not given or not isinstance(given[0], Mapping):
         return
     longest = 1
@@ -311,7 +311,7 @@ def _check_translation(text: Any, given: Arguments) -> None:
     check_size(len(text) * longest)
 
 
-def _check_codec(text: Any, given: Arguments) -> None:
+def _check_codec(text: Any, given: ArgumentList) -> None:
     if len(text) <= LONGEST_NAME:
         return
     for name in given:
@@ -325,7 +325,7 @@ def _check_numbers(given: Iterable[object]) -> None:
             check_size(abs(number))
 
 
-def _check_replace(text: object, given: Arguments) -> None:
+def _check_replace(text: object, given: ArgumentList) -> None:
     if len(given) < 2 or not isinstance(text, (str, bytes)):
         return
     old, new = given[:2]
@@ -338,10 +338,10 @@ def _check_join(between: object, items: object) -> None:
     check_size(size_of(items) + count * size_of(between))
 
 
-Check: TypeAlias = Callable[[Any, Arguments], None]
+CostCheck: TypeAlias = Callable[[Any, ArgumentList], None]
 """Looks at what a method or filter works on, and at what else it is given."""
 
-_METHODS: dict[str, Check] = {
+_METHODS: dict[str, CostCheck] = {
     **dict.fromkeys(("center", "ljust", "rjust", "zfill", "to_bytes"), lambda owner, given: _check_numbers(given)),
     **dict.fromkeys(("format", "format_map"), _check_format),
     **dict.fromkeys(("encode", "decode"), _check_codec),
@@ -376,12 +376,12 @@ def _each_counts(items: Iterator[object]) -> Iterator[object]:
         yield item
 
 
-def _check_text(value: object, given: Arguments) -> None:
+def _check_text(value: object, given: ArgumentList) -> None:
     size_of(value)
     _check_numbers(given)
 
 
-def _check_wrapped(value: object, given: Arguments) -> None:
+def _check_wrapped(value: object, given: ArgumentList) -> None:
     if len(str(value)) > LONGEST_WRAPPED:
         raise TooMuch(
             f"a text of more than {LONGEST_WRAPPED} characters takes too long to be wrapped; wrap parts of it"
@@ -389,11 +389,11 @@ def _check_wrapped(value: object, given: Arguments) -> None:
     _check_text(value, given)
 
 
-def _check_indent(value: object, given: Arguments) -> None:
+def _check_indent(value: object, given: ArgumentList) -> None:
     check_size(size_of(value) + str(value).count("\n") * _widest(given, 4))
 
 
-def _widest(given: Arguments, default: int) -> int:
+def _widest(given: ArgumentList, default: int) -> int:
     """The widest indent among these: a number of spaces, or a text."""
     widths = [_width(each) for each in given if isinstance(each, (int, str))]
     return max(widths, default=default)
@@ -403,7 +403,7 @@ def _width(indent: int | str) -> int:
     return abs(indent) if isinstance(indent, int) else len(indent)
 
 
-def _check_json(value: object, given: Arguments) -> None:
+def _check_json(value: object, given: ArgumentList) -> None:
     """Every item stands in a line of its own where an indent is given, as many times indented as it is deep."""
     indents = [each if isinstance(each, int) else str(each) for each in given if each is not None]
     width = _widest(indents, 0)
@@ -423,17 +423,17 @@ def _check_json(value: object, given: Arguments) -> None:
             todo.append((inner, depth + 1))
 
 
-def _check_sum(value: object, given: Arguments) -> None:
+def _check_sum(value: object, given: ArgumentList) -> None:
     if any(isinstance(start, (list, tuple)) for start in given):
         raise TooMuch("lists cannot be summed up here, as that takes quadratic time; loop over them")
 
 
-def _check_count(value: object, given: Arguments) -> None:
+def _check_count(value: object, given: ArgumentList) -> None:
     if any(isinstance(number, int) and abs(number) > ITEMS for number in given):
         raise TooMuch(f"more than {ITEMS} items, or digits; ask for fewer")
 
 
-_FILTERS: dict[str, Check] = {
+_FILTERS: dict[str, CostCheck] = {
     **dict.fromkeys(("center", "string", "pprint", "urlize", "xmlattr"), _check_text),
     **dict.fromkeys(("batch", "slice", "round"), _check_count),
     "wordwrap": _check_wrapped,

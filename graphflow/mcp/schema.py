@@ -34,7 +34,7 @@ Json: TypeAlias = Any
 Validator: TypeAlias = Any
 """One of jsonschema's, which has no types."""
 Errors = Iterator["ValidationError"]
-Check = Callable[[Validator, Json, Json, Json], "Errors | None"]
+KeywordCheck = Callable[[Validator, Json, Json, Json], "Errors | None"]
 """How jsonschema calls what checks a keyword: with itself, the keyword's value, the value, and the schema around it."""
 
 _left: ContextVar[int] = ContextVar("references that may still be followed", default=MAX_REFERENCES)
@@ -89,7 +89,7 @@ def _validator(text: str) -> Validator:
         reason = getattr(error, "message", type(error).__name__)
         raise ValueError(str(reason)[:300]) from None
     # In place of jsonschema's own checks, those whose time a server could make as long as it likes.
-    checks: dict[str, Check] = {
+    checks: dict[str, KeywordCheck] = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "uniqueItems": _unique_items(kind.VALIDATORS["uniqueItems"]),
@@ -125,7 +125,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 # -- keywords, as jsonschema calls them --------------------------------------------------------------------------------
-def _counted(check: Check) -> Check:
+def _counted(check: KeywordCheck) -> KeywordCheck:
     def counted(validator: Validator, reference: Json, value: Json, schema: Json) -> Errors:
         left = _left.get()
         if not left:
@@ -176,7 +176,7 @@ def _is_declared(key: str, schema: Json) -> bool:
     return any(_matches(pattern, key) for pattern in patterns)
 
 
-def _unique_items(check: Check) -> Check:
+def _unique_items(check: KeywordCheck) -> KeywordCheck:
     def unique(validator: Validator, rule: Json, value: Json, schema: Json) -> Errors:
         if isinstance(value, list) and len(value) <= MAX_COMPARED:
             yield from check(validator, rule, value, schema) or ()

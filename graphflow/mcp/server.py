@@ -23,7 +23,7 @@ from graphflow.redaction import is_secret, remember
 if TYPE_CHECKING:
     from mcp_types import Tool
 
-Scope = Literal["run", "process"]
+ServerScope = Literal["run", "process"]
 MAX_TOOLS = 2_000
 """Tools of one server: each schema takes milliseconds to be checked, and no model chooses among more."""
 TIMEOUT_S = 120.0
@@ -65,7 +65,7 @@ class MCP(Node[Any, Any]):
     include: tuple[str, ...] | None
     exclude: tuple[str, ...]
     prefix: str
-    scope: Scope
+    scope: ServerScope
     trust_hints: bool
     ask: Ask | None
     connect_s: float
@@ -87,7 +87,7 @@ class MCP(Node[Any, Any]):
         include: Sequence[str] | None = None,
         exclude: Sequence[str] = (),
         prefix: str = "",
-        scope: Scope = "run",
+        scope: ServerScope = "run",
         effects: Sequence[Effect] | None = None,
         trust_hints: bool = False,
         ask: Ask | None = None,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from graphflow.mcp.remote import RemoteServer
 
 T = TypeVar("T")
-Work = Callable[[], Coroutine[Any, Any, T]]
+LoopWork = Callable[[], Coroutine[Any, Any, T]]
 CLOSING_S = 5.0
 """Seconds that servers get to close when the process ends."""
 
@@ -76,12 +76,12 @@ class LoopThread:
 
         asyncio.run(stay())
 
-    def submit(self, work: Work[T]) -> Future[T]:
+    def submit(self, work: LoopWork[T]) -> Future[T]:
         """Begins work on the loop."""
         # In an empty context (rule 3): else a server would keep the variables of the run that opened it.
         return Context().run(lambda: asyncio.run_coroutine_threadsafe(work(), self.loop))
 
-    async def run(self, work: Work[T]) -> T:
+    async def run(self, work: LoopWork[T]) -> T:
         """Does work on the loop, wherever the caller is, and returns its result."""
         if asyncio.get_running_loop() is self._loop:
             return await work()

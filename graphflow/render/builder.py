@@ -11,7 +11,7 @@ from graphflow.proofs.program import JoinSpec
 from graphflow.proofs.proven import AnyGraph
 from graphflow.render.folding import fold_rows
 from graphflow.render.labels import join_words, label_parts, option_words
-from graphflow.render.members import Way, callees_of, graph_within, members_of, ways_of
+from graphflow.render.members import NodeWay, callees_of, graph_within, members_of, ways_of
 from graphflow.render.picture import FOLDED, Area, Direction, Level, Line, Open, Picture, Shape, find_back
 
 ROOM = 70
@@ -104,12 +104,12 @@ class _LevelBuilder:
     path: Level
     depth: int
     nodes: dict[str, AnyNode]
-    ways: dict[str, Way]
-    drawn_ways: dict[str, Way]
-    sizes: dict[Way, int]
+    ways: dict[str, NodeWay]
+    drawn_ways: dict[str, NodeWay]
+    sizes: dict[NodeWay, int]
     joins: dict[str, JoinSpec | None]
     on_arrows: set[str]
-    areas: dict[Way, Picture | Area]
+    areas: dict[NodeWay, Picture | Area]
     ends: dict[str, _LineEnds] = field(default_factory=dict)
 
     def folded_words(self, node: AnyNode, inner: AnyGraph | None, size: int, depth: int) -> str:
@@ -280,9 +280,9 @@ def _style(declared: TypedEdge) -> str:
     return "trouble" if declared.exceptional else "flow"
 
 
-def _sizes(ways: dict[str, Way]) -> dict[Way, int]:
+def _sizes(ways: dict[str, NodeWay]) -> dict[NodeWay, int]:
     """How many nodes lie within each sub-agent, at any depth."""
-    sizes: dict[Way, int] = {}
+    sizes: dict[NodeWay, int] = {}
     for way in ways.values():
         for depth in range(1, len(way) + 1):
             around = way[:depth]

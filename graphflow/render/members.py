@@ -11,9 +11,9 @@ from __future__ import annotations
 from graphflow.declaration.node import AnyNode
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
-Way = tuple[str, ...]
+NodeWay = tuple[str, ...]
 """The sub-agents around a node, the outer ones first."""
-UNKNOWN: Way = ("\0",)
+UNKNOWN: NodeWay = ("\0",)
 """The way to a node that no known way of calls leads to yet."""
 
 
@@ -48,7 +48,7 @@ def graph_within(node: AnyNode) -> AnyGraph | None:
     return target if isinstance(target, ProvenGraph) else None
 
 
-def graph_at(graph: AnyGraph | None, level: Way) -> AnyGraph | None:
+def graph_at(graph: AnyGraph | None, level: NodeWay) -> AnyGraph | None:
     """The graph on a level below this one; None where a step of the way is not a graph."""
     for step in level[1:]:
         if graph is None:
@@ -58,7 +58,7 @@ def graph_at(graph: AnyGraph | None, level: Way) -> AnyGraph | None:
     return graph
 
 
-def ways_of(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, Way]:
+def ways_of(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, NodeWay]:
     """For each node the sub-agents around it: those that every way of calls to it goes through."""
     on_arrows = {node.name for node in graph.nodes}
     if len(on_arrows) == len(nodes):
@@ -106,9 +106,9 @@ def _callers(graph: AnyGraph, nodes: dict[str, AnyNode]) -> dict[str, list[str]]
     return callers
 
 
-def _common_way(name: str, callers: list[str], ways: dict[str, Way], areas: set[str]) -> Way:
+def _common_way(name: str, callers: list[str], ways: dict[str, NodeWay], areas: set[str]) -> NodeWay:
     """The beginning that all known ways to a node share."""
-    found: list[Way] = []
+    found: list[NodeWay] = []
     for caller in callers:
         way = ways[caller]
         if way is UNKNOWN:
@@ -128,7 +128,7 @@ def _common_way(name: str, callers: list[str], ways: dict[str, Way], areas: set[
     return tuple(shared)
 
 
-def way_to(graph: AnyGraph, name: str) -> Way:
+def way_to(graph: AnyGraph, name: str) -> NodeWay:
     """The sub-agents around a node of that graph, the outer ones first."""
     ways = ways_of(graph, members_of(graph))
     return ways.get(name, ())

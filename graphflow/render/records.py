@@ -148,7 +148,7 @@ def _event_classes() -> Iterator[type[Event]]:
 
 
 # -- what a field may hold -------------------------------------------------------------------------------------------------
-Test = Callable[[object], bool]
+FieldTest = Callable[[object], bool]
 
 
 def _is_moment(value: object) -> bool:
@@ -198,11 +198,11 @@ def _is_mapping(value: object) -> bool:
     return isinstance(value, Mapping)
 
 
-def _or_none(test: Test) -> Test:
+def _or_none(test: FieldTest) -> FieldTest:
     return lambda value: value is None or test(value)
 
 
-_TESTS: dict[str, Test] = {
+_TESTS: dict[str, FieldTest] = {
     "float": _is_number,
     "float | None": _or_none(_is_number),
     "int": _is_count,

@@ -20,10 +20,10 @@ from graphflow.runtime.endings import status_of
 from graphflow.runtime.frame import Frame, Invocation
 from graphflow.runtime.validation import check_input
 
-Work = Callable[[Invocation], Awaitable[Any]]
+BackgroundWork = Callable[[Invocation], Awaitable[Any]]
 
 
-def begin_background(invocation: Invocation, work: Work) -> Background:
+def begin_background(invocation: Invocation, work: BackgroundWork) -> Background:
     """Begins a call in the background and returns its handle; `work` brings its answer."""
     frame, node, call = invocation.frame, invocation.node, invocation.call
     target, _ = node.entry()
@@ -66,7 +66,7 @@ class Ending:
     error: BaseException | None = None
 
 
-async def _in_background(invocation: Invocation, work: Work, background: Background) -> Any:
+async def _in_background(invocation: Invocation, work: BackgroundWork, background: Background) -> Any:
     started = invocation.frame.clock()
     ending = Ending("cancelled")
     try:
@@ -96,7 +96,7 @@ def _tell_ended(invocation: Invocation, background: Background, ending: Ending, 
     invocation.frame.tell(finished)
 
 
-async def _until_deadline(invocation: Invocation, work: Work) -> Any:
+async def _until_deadline(invocation: Invocation, work: BackgroundWork) -> Any:
     """A background call is in nobody's scope, so the deadlines around it are kept here."""
     ledger = invocation.frame.ledger
     book = ledger.first_deadline()

@@ -29,8 +29,8 @@ from graphflow.declaration.node import AnyNode
 
 CacheKey = tuple[Any, ...]
 """The node, what it was asked, and what it could see of its run."""
-Answer = asyncio.Future[Any]
-CacheEntry = tuple[float, Answer]
+FutureAnswer = asyncio.Future[Any]
+CacheEntry = tuple[float, FutureAnswer]
 """Until when an answer holds, by the process clock, and the answer."""
 MAX_ANSWERS = 4096
 """Answers in a table; the oldest goes first."""
@@ -54,7 +54,7 @@ class Cache:
             return None
         return key
 
-    def get(self, key: CacheKey) -> Answer | None:
+    def get(self, key: CacheKey) -> FutureAnswer | None:
         """The answer, or what will be it; None if there is none, or it no longer holds."""
         entry = self._known.get(key)
         if entry is None:
@@ -67,9 +67,9 @@ class Cache:
             return None
         return future
 
-    def begin(self, key: CacheKey, seconds: float) -> Answer:
+    def begin(self, key: CacheKey, seconds: float) -> FutureAnswer:
         """A place for an answer that somebody is working on."""
-        future: Answer = asyncio.get_running_loop().create_future()
+        future: FutureAnswer = asyncio.get_running_loop().create_future()
         node: AnyNode = key[0]
         # A run's own table (`cache=True`) ends with the run, so its answers need no end of their own.
         now = time.monotonic()
@@ -86,7 +86,7 @@ class Cache:
                 return
             self._known.popitem(last=False)
 
-    def forget(self, key: CacheKey, future: Answer) -> None:
+    def forget(self, key: CacheKey, future: FutureAnswer) -> None:
         """Takes back an answer that was not given after all."""
         entry = self._known.get(key)
         if entry is not None and entry[1] is future:

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 AsgiScope = MutableMapping[str, Any]
 AsgiEvent = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[AsgiEvent]]
-Send = Callable[[AsgiEvent], Awaitable[None]]
-App = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
+AsgiReceive = Callable[[], Awaitable[AsgiEvent]]
+AsgiSend = Callable[[AsgiEvent], Awaitable[None]]
+AsgiApp = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
 """An application of ASGI: https://asgi.readthedocs.io/en/latest/specs/main.html."""
 JsonSchema = dict[str, Any]
 Progress = Callable[[float, float | None, str], Awaitable[None]]
@@ -137,7 +137,9 @@ class GraphServer:
         """
         import uvicorn
 
-        app: App = self.server.streamable_http_app(streamable_http_path=PATH, host=HOST)  # guards against DNS rebinding
+        app: AsgiApp = self.server.streamable_http_app(
+            streamable_http_path=PATH, host=HOST
+        )  # guards against DNS rebinding
         config = uvicorn.Config(Guarded(app, token), host=HOST, port=port, log_level="warning", access_log=False)
         # Bound here, as uvicorn would log a traceback and end the process.
         with _bound(port) as listener:
@@ -163,11 +165,11 @@ def _bound(port: int) -> socket.socket:
 class Guarded:
     """Lets in whoever knows the token."""
 
-    def __init__(self, app: App, token: str) -> None:
+    def __init__(self, app: AsgiApp, token: str) -> None:
         self._app = app
         self._wanted = b"Bearer " + token.encode()
 
-    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Answers 401 to everybody else."""
         if scope["type"] == "http" and not self._lets_in(scope):
             await _refuse(send)
@@ -180,7 +182,7 @@ class Guarded:
         return hmac.compare_digest(given, self._wanted)
 
 
-async def _refuse(send: Send) -> None:
+async def _refuse(send: AsgiSend) -> None:
     headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
     body = b'{"error":"send the token: Authorization: Bearer ..."}'
     await send({"type": "http.response.start", "status": 401, "headers": headers})

@@ -68,7 +68,7 @@ MIGRATIONS: tuple[str, ...] = (
 """The schema of version n is what the first n of these make."""
 _HEADER = "id, graph, status, began, changed, rows, about, metadata, format, holder, epoch, until"
 
-Work: TypeAlias = Callable[[sqlite3.Connection], T]
+TransactionWork: TypeAlias = Callable[[sqlite3.Connection], T]
 
 
 class _Transaction:
@@ -76,7 +76,7 @@ class _Transaction:
 
     __slots__ = ("answer", "error", "future", "loop", "work")
 
-    def __init__(self, work: Work[object]) -> None:
+    def __init__(self, work: TransactionWork[object]) -> None:
         self.work = work
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[object] = self.loop.create_future()
@@ -255,7 +255,7 @@ class SqliteStore(Store):
             await asyncio.to_thread(writer.join)
 
     # -- connections ---------------------------------------------------------------------------------------------------
-    async def _write(self, work: Work[T]) -> T:
+    async def _write(self, work: TransactionWork[T]) -> T:
         """Does something in a transaction of the writer's; when this returns, it is on the disk."""
         request = _Transaction(work)
         with self._lock:
@@ -266,7 +266,7 @@ class SqliteStore(Store):
         answer = await request.future
         return cast(T, answer)
 
-    async def _read(self, work: Work[T]) -> T:
+    async def _read(self, work: TransactionWork[T]) -> T:
         """Does something with a connection of its own, in a thread: a reader never waits for the writer in WAL."""
 
         def reading() -> T:

@@ -11,7 +11,7 @@ FIRST_KEY = 100_000
 DrawnKey = tuple[Level, str]
 """The way to a node from the outermost graph, which may have another name in the other picture; and the node's name."""
 DrawnPlaces = dict[DrawnKey, Drawn]
-LineKey = tuple[object, ...]
+DrawnLineKey = tuple[object, ...]
 """What a line says: two with the same are the same line."""
 
 
@@ -136,7 +136,7 @@ def _insert(home: Picture | Area, shape: Shape) -> None:
     shapes.insert(place, shape)
 
 
-def _line_key(line: Line) -> LineKey:
+def _line_key(line: Line) -> DrawnLineKey:
     return line.level[1:], line.names, line.style, line.parts
 
 

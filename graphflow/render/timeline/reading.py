@@ -18,9 +18,9 @@ from graphflow.render.xml import clean, error_words, was_cancelled
 
 ActivationKey = tuple[int, int]
 """The number of a frame, and that of an activation in it."""
-NodeKey = tuple[int, str]
+FrameNodeKey = tuple[int, str]
 """The number of a frame, and the name of a node in it."""
-CallKey = tuple[int, object]
+CallId = tuple[int, object]
 """The number of a frame, and that of a call in it, or the handle of work in the background."""
 Taker = Callable[[AnyEvent], None]
 NODE_ENDS: dict[str, How] = {"node.end": "done", "node.error": "failed", "node.cancel": "cancelled"}
@@ -68,12 +68,12 @@ class _SpanReader:
         self.owners: dict[int, Span] = {}
         self.entered: dict[int, float] = {}
         self.activations: dict[ActivationKey, Span] = {}
-        self.calls: dict[CallKey, Span] = {}
+        self.calls: dict[CallId, Span] = {}
         self.open_calls: dict[ActivationKey, list[Span]] = {}
         self.requests: dict[ActivationKey, list[Span]] = {}
         self.last: dict[int, Span] = {}
-        self.finished: dict[NodeKey, Span] = {}
-        self.causes: dict[NodeKey, Span | None] = {}
+        self.finished: dict[FrameNodeKey, Span] = {}
+        self.causes: dict[FrameNodeKey, Span | None] = {}
         self.answers: dict[int, Span | None] = {}
         self._owning: set[Span] = set()
         self.takers: dict[str, Taker] = {
