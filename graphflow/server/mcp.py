@@ -137,9 +137,8 @@ class GraphServer:
         """
         import uvicorn
 
-        app: AsgiApp = self.server.streamable_http_app(
-            streamable_http_path=PATH, host=HOST
-        )  # guards against DNS rebinding
+        # The host is given, too: the SDK refuses requests to any other, against DNS rebinding.
+        app: AsgiApp = self.server.streamable_http_app(streamable_http_path=PATH, host=HOST)
         config = uvicorn.Config(Guarded(app, token), host=HOST, port=port, log_level="warning", access_log=False)
         # Bound here, as uvicorn would log a traceback and end the process.
         with _bound(port) as listener:
