@@ -99,7 +99,8 @@ class EventFeed:
         readers = list(self._readers)
         for reader in readers:
             reader.piece = max(reader.piece, self.gone)
-        stops = sorted({reader.piece - self.gone for reader in readers}) or [0]
+        places = {reader.piece - self.gone for reader in readers}
+        stops = sorted(places) or [0]
         everybody_has_read = stops[0]
         is_crowded = len(self.pieces) - everybody_has_read > MAX_PIECES // 2
         kept: list[PlacedPiece] = []
@@ -109,7 +110,8 @@ class EventFeed:
             between = self.pieces[start:end]
             kept += _shortened(between) if is_crowded else between
         for reader in readers:
-            reader.piece = self.gone + new_places[reader.piece - self.gone]
+            place = reader.piece - self.gone
+            reader.piece = self.gone + new_places[place]
         too_many = max(0, len(kept) - MAX_PIECES // 2)
         self.pieces = kept[too_many:]
         self.gone += everybody_has_read + too_many

@@ -29,6 +29,8 @@ LEASE_S = 30.0
 """Seconds that a lease lasts if nothing else is said."""
 PAGE = 1000
 """Rows that are read at a time."""
+_GOING_ON = frozenset({"running", "waiting"})
+"""In which status a run has not ended."""
 Large: TypeAlias = Mapping[str, bytes]
 """Large values by the digest of their content."""
 Sync: TypeAlias = Literal["effects", "each", "end"]
@@ -76,7 +78,10 @@ class RunFilter:
         if self.since is not None and header.changed < self.since:
             return False
         wanted = self.metadata or {}
-        return all(header.metadata.get(name) == value for name, value in wanted.items())
+        for name, value in wanted.items():
+            if header.metadata.get(name) != value:
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,10 @@ class Stats:
 
 def holder_name() -> str:
     """This process, in words for people."""
-    return f"process {os.getpid()} on {socket.gethostname()} ({uuid4().hex[:6]})"
+    process = os.getpid()
+    machine = socket.gethostname()
+    mark = uuid4().hex[:6]  # containers on one machine may share a name, and number their processes from 1
+    return f"process {process} on {machine} ({mark})"
 
 
 class Store(ABC):
@@ -115,6 +123,8 @@ class Store(ABC):
             StoreUnreadable: no kind of store has such addresses.
             MissingExtra: its driver is not installed.
         """
+        # Each store stands on this page, so this is the one place that reaches up. It does so when it is asked: a driver is
+        # only loaded by whoever has runs where it leads to.
         kind, _, rest = address.partition(":")
         if kind == "memory":
             from graphflow.journal.stores.memory import MemoryStore
@@ -132,8 +142,9 @@ class Store(ABC):
             from graphflow.journal.stores.postgres import PostgresStore
 
             return PostgresStore(address)
+        shown = without_password(address)
         raise StoreUnreadable(
-            f"{without_password(address)!r} is not the address of a store; "
+            f"{shown!r} is not the address of a store; "
             "write memory:, jsonl:FOLDER, sqlite:FILE or postgresql://USER@HOST/DATABASE"
         )
 
@@ -240,8 +251,11 @@ class Store(ABC):
         """The error for a run that is not there; it names near ones."""
         known = [header.id for header in await self.list_runs(RunFilter())]
         near = get_close_matches(run, known, n=3)
-        hint = f"; did you mean {', '.join(map(repr, near))}?" if near else f"; there are {len(known)} runs in it"
-        return RunUnknown(f"no run {run!r} is in {self!r}{hint}")
+        hint = f"there are {len(known)} runs in it"
+        if near:
+            names = ", ".join(map(repr, near))
+            hint = f"did you mean {names}?"
+        return RunUnknown(f"no run {run!r} is in {self!r}; {hint}")
 
     def exists(self, run: str) -> RunExists:
         """The error for a run that is there already."""
@@ -283,10 +297,11 @@ class Store(ABC):
         Returns:
             How many were removed.
         """
-        ended = [header for header in await self.list_runs(RunFilter()) if header.status not in ("running", "waiting")]
+        headers = await self.list_runs(RunFilter())
+        over = [header for header in headers if header.status not in _GOING_ON]
         limit = await self.now() - older_than
         removed = 0
-        for header in ended[keep:]:
+        for header in over[keep:]:  # the newest come first
             if header.changed < limit:
                 await self.delete(header.id)
                 removed += 1
@@ -307,7 +322,10 @@ def renewed(lease: Lease | None, holder: str, until: float) -> Lease:
 
 def ended(header: RunHeader) -> RunHeader:
     """The same run with nobody owning it: the epoch stays, so that the next one is higher."""
-    return header if header.lease is None else replace(header, lease=replace(header.lease, until=0.0))
+    if header.lease is None:
+        return header
+    over = replace(header.lease, until=0.0)
+    return replace(header, lease=over)
 
 
 def lease_lost(claim: Claim) -> LeaseLost:
@@ -331,5 +349,6 @@ def without_password(address: str) -> str:
     head, at, tail = address.rpartition("@")
     if not at:
         return address
-    scheme, separator, user = head.rpartition("//")
-    return f"{scheme}{separator}{user.partition(':')[0]}@{tail}"
+    scheme, separator, owner = head.rpartition("//")
+    user, _, _ = owner.partition(":")
+    return f"{scheme}{separator}{user}@{tail}"

@@ -49,7 +49,8 @@ class StoredRow:
     @property
     def is_sound(self) -> bool:
         """Whether it is as it was written."""
-        return self.checksum == checksum(self.number, self.kind, self.place, self.body)
+        fitting = checksum(self.number, self.kind, self.place, self.body)
+        return self.checksum == fitting
 
 
 def checksum(number: int, kind: str, place: str, body: str) -> int:

@@ -235,7 +235,7 @@ def _copy_flat(
 def _copy_model(value: BaseModel) -> BaseModel:
     parts = {name: copy_of(part) for name, part in value.__dict__.items()}
     extra = value.__pydantic_extra__ or {}
-    more = {name: copy_of(part) for name, part in extra.items()} if extra else {}
+    more = {name: copy_of(part) for name, part in extra.items()}
     may_stay = is_frozen(type(value))
     if may_stay and _are_same(parts, value.__dict__) and _are_same(more, extra):
         return value

@@ -93,7 +93,9 @@ class Media(Message):
     @property
     def data_url(self) -> str:
         """Its address: its own, or one that holds the bytes (RFC 2397)."""
-        return self.url or f"data:{self.mime};base64,{self.base64}"
+        if self.url:
+            return self.url
+        return f"data:{self.mime};base64,{self.base64}"
 
     @property
     def label(self) -> str:

@@ -69,4 +69,7 @@ def shortened(value: object, most: int = 120) -> str:
         shown = repr(value)
     except Exception:
         return f"<{type(value).__name__} without a repr>"
-    return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+    if len(shown) <= most:
+        return shown
+    beginning = shown[: most - 3]
+    return f"{beginning}..."

@@ -12,6 +12,9 @@ from typing import get_args
 
 from graphflow.messages.types import Type, type_name
 
+_LABELS = (str, int, float, bytes)
+"""What the arguments of a type may be that are no types: the values of a `Literal`."""
+
 
 class Namesakes:
     """The names of types that stand in one text.
@@ -75,7 +78,8 @@ def _classes(kinds: Sequence[Type]) -> Iterator[type]:
     todo = list(kinds)
     while todo:
         kind = todo.pop(0)
-        inner = [each for each in get_args(kind) if not isinstance(each, (str, int, float, bytes))]
+        arguments = get_args(kind)
+        inner = [each for each in arguments if not isinstance(each, _LABELS)]
         if inner:
             todo += inner
         elif isinstance(kind, type):

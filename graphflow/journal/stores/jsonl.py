@@ -47,6 +47,9 @@ from graphflow.journal.stored import FORMAT, Json, Lease, RunHeader, StoredRow, 
 T = TypeVar("T")
 
 ENDING = ".jsonl"
+_CREATE = os.O_CREAT | os.O_CLOEXEC
+MODE = 0o644
+"""Who may do what with a new file: its owner may write."""
 MAX_NAME = 200
 """Bytes of a file's name that an id may take; file systems allow 255."""
 
@@ -151,7 +154,8 @@ class JsonlStore(Store):
             if self._read(header.id) is not None:
                 raise self.exists(header.id)
             lease = renewed(None, holder, time.time() + lease_s)
-            self._write(header.id, [{"run": _header_json(header)}, {"lease": _lease_json(lease)}], 0)
+            begun: Json = {"run": _header_json(header)}
+            self._write(header.id, [begun, _lease_line(lease)], 0)
             return Claim(header.id, lease.epoch, 0, lease_s)
 
         return await self._locked(work)
@@ -164,7 +168,7 @@ class JsonlStore(Store):
             now = time.time()
             refuse_owned(file.header, now)
             lease = renewed(file.header.lease, holder, now + lease_s)
-            self._write(run, [{"lease": _lease_json(lease)}], file.sound)
+            self._write(run, [_lease_line(lease)], file.sound)
             return Claim(run, lease.epoch, len(file.rows), lease_s)
 
         claim = await self._locked(work)
@@ -178,7 +182,8 @@ class JsonlStore(Store):
             if large:
                 self._keep(large)
             lines: list[Json] = [_row_json(row) for row in rows]
-            lines.append({"note": {"changed": time.time(), "large": list(large or ())}})
+            noted: Json = {"changed": time.time(), "large": list(large or ())}
+            lines.append({"note": noted})
             self._write(claim.run, lines, file.sound)
 
         await self._locked(work)
@@ -198,16 +203,19 @@ class JsonlStore(Store):
         def work() -> None:
             file, lease = self._owned(claim)
             longer = replace(lease, until=time.time() + claim.lease_s)
-            self._write(claim.run, [{"lease": _lease_json(longer)}], file.sound)
+            self._write(claim.run, [_lease_line(longer)], file.sound)
 
         await self._locked(work)
 
     async def release(self, claim: Claim) -> None:
         def work() -> None:
             file = self._read(claim.run)
-            lease = None if file is None else file.header.lease
-            if file is not None and lease is not None and lease.epoch == claim.epoch:
-                self._write(claim.run, [{"lease": _lease_json(replace(lease, until=0.0))}], file.sound)
+            if file is None or file.header.lease is None:
+                return
+            lease = file.header.lease
+            if lease.epoch == claim.epoch:
+                over = replace(lease, until=0.0)
+                self._write(claim.run, [_lease_line(over)], file.sound)
 
         await self._locked(work)
 
@@ -218,7 +226,9 @@ class JsonlStore(Store):
                 return False
             refuse_owned(file.header, time.time())
             self._path(run).unlink()
-            used = {digest for other in self._files() for digest in other.large}
+            used: set[str] = set()  # equal values lie in one file, whichever runs name them
+            for other in self._files():
+                used |= other.large
             for digest in file.large - used:
                 self._large_path(digest).unlink(missing_ok=True)
             return True
@@ -260,7 +270,8 @@ class JsonlStore(Store):
             files = self._files()
             rows = sum(len(file.rows) for file in files)
             large = list((self._folder / "large").glob("*"))
-            size = sum(path.stat().st_size for path in [*self._paths(), *large])
+            every = [*self._paths(), *large]
+            size = sum(path.stat().st_size for path in every)
             return Stats(len(files), rows, len(large), size)
 
         return await asyncio.to_thread(work)
@@ -295,7 +306,8 @@ class JsonlStore(Store):
         """Holds the lock of the folder: of this process's threads, and of processes."""
         with self._lock:
             self._folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # A lock belongs to what was opened, so it ends with the process that holds it, however that ends.
+            handle = os.open(self._folder / ".lock", os.O_RDWR | _CREATE, MODE)
             try:
                 flock(handle, LOCK_EX)
                 yield
@@ -327,10 +339,12 @@ class JsonlStore(Store):
                 self._seen.pop(path.name, None)
                 return None
             seen = self._seen.get(path.name)
+            # One that is shorter than what was read of it, or has another inode, was removed and begun anew.
             if seen is not None and seen.inode == status.st_ino and seen.sound <= status.st_size:
                 seen.read_on(path, status.st_size)
                 return seen
-            file = self._seen[path.name] = _File.at(path, status.st_ino)
+            file = _File.at(path, status.st_ino)
+            self._seen[path.name] = file
             return file
 
     def _owned(self, claim: Claim) -> tuple[_File, Lease]:
@@ -340,8 +354,13 @@ class JsonlStore(Store):
             LeaseLost: the claim is not the newest one, or the run is gone.
         """
         file = self._read(claim.run)
-        lease = None if file is None else file.header.lease
-        if file is None or lease is None or lease.epoch != claim.epoch or len(file.rows) != claim.rows:
+        if file is None:
+            raise lease_lost(claim)
+        lease = file.header.lease
+        if lease is None or lease.epoch != claim.epoch:
+            raise lease_lost(claim)
+        # A claim that has not seen all rows would write a number twice.
+        if len(file.rows) != claim.rows:
             raise lease_lost(claim)
         return file, lease
 
@@ -350,8 +369,9 @@ class JsonlStore(Store):
 
         All of them or none: if there is no room for the last one, the file is cut to what it was.
         """
-        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        handle = os.open(self._path(run), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        texts = [json.dumps(line, separators=(",", ":")) for line in lines]
+        text = "\n".join([*texts, ""])
+        handle = os.open(self._path(run), os.O_WRONLY | _CREATE, MODE)
         try:
             os.ftruncate(handle, sound)
             try:
@@ -370,7 +390,7 @@ class JsonlStore(Store):
             if path.exists():
                 continue
             half = path.with_suffix(".half")
-            handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            handle = os.open(half, os.O_WRONLY | os.O_TRUNC | _CREATE, MODE)
             try:
                 _write_all(handle, body, 0)
                 os.fsync(handle)
@@ -393,7 +413,9 @@ def _file_name(run: str) -> str:
         name = "%2E" + name[1:]
     if len(name) <= MAX_NAME:
         return name
-    return f"{name[: MAX_NAME - 40]}~{sha256(run.encode(errors='surrogatepass')).hexdigest()[:32]}"
+    beginning = name[: MAX_NAME - 40]
+    digest = sha256(run.encode(errors="surrogatepass")).hexdigest()
+    return f"{beginning}~{digest[:32]}"
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------
@@ -401,8 +423,8 @@ def _row_json(row: StoredRow) -> Json:
     return {"row": row.number, "kind": row.kind, "place": row.place, "body": row.body, "checksum": row.checksum}
 
 
-def _lease_json(lease: Lease) -> Json:
-    return {"holder": lease.holder, "epoch": lease.epoch, "until": lease.until}
+def _lease_line(lease: Lease) -> Json:
+    return {"lease": {"holder": lease.holder, "epoch": lease.epoch, "until": lease.until}}
 
 
 def _header_json(header: RunHeader) -> Json:

@@ -44,7 +44,8 @@ class MemoryStore(Store):
         if header.id in self._runs:
             raise self.exists(header.id)
         lease = renewed(None, holder, time.time() + lease_s)
-        self._runs[header.id] = _StoredRun(replace(header, rows=0, lease=lease))
+        claimed = replace(header, rows=0, lease=lease)
+        self._runs[header.id] = _StoredRun(claimed)
         return Claim(header.id, lease.epoch, 0, lease_s)
 
     async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
@@ -71,11 +72,14 @@ class MemoryStore(Store):
 
     async def renew(self, claim: Claim) -> None:
         kept, lease = self._owned(claim)
-        kept.header = replace(kept.header, lease=replace(lease, until=time.time() + claim.lease_s))
+        longer = replace(lease, until=time.time() + claim.lease_s)
+        kept.header = replace(kept.header, lease=longer)
 
     async def release(self, claim: Claim) -> None:
         kept = self._runs.get(claim.run)
-        if kept is not None and kept.header.lease is not None and kept.header.lease.epoch == claim.epoch:
+        if kept is None or kept.header.lease is None:
+            return
+        if kept.header.lease.epoch == claim.epoch:
             kept.header = ended(kept.header)
 
     async def find(self, run: str) -> RunHeader | None:
@@ -91,14 +95,17 @@ class MemoryStore(Store):
         return self._large.get(digest)
 
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
-        found = [kept.header for kept in self._runs.values() if wanted.takes(kept.header)]
+        headers = [kept.header for kept in self._runs.values()]
+        found = [header for header in headers if wanted.takes(header)]
         return sorted(found, key=lambda header: header.changed, reverse=True)
 
     async def delete(self, run: str) -> None:
         kept = await self._kept(run)
         refuse_owned(kept.header, time.time())
         del self._runs[run]
-        used = {digest for other in self._runs.values() for digest in other.large}
+        used: set[str] = set()  # equal values are kept once, whichever runs name them
+        for other in self._runs.values():
+            used |= other.large
         for digest in kept.large - used:
             del self._large[digest]
 
@@ -106,9 +113,15 @@ class MemoryStore(Store):
         pass
 
     async def stats(self) -> Stats:
-        rows = [row for kept in self._runs.values() for row in kept.rows]
-        size = sum(len(row.body) for row in rows) + sum(map(len, self._large.values()))
-        return Stats(len(self._runs), len(rows), len(self._large), size)
+        rows = 0
+        size = 0
+        for kept in self._runs.values():
+            rows += len(kept.rows)
+            for row in kept.rows:
+                size += len(row.body)
+        for value in self._large.values():
+            size += len(value)
+        return Stats(len(self._runs), rows, len(self._large), size)
 
     async def aclose(self) -> None:
         pass
@@ -129,7 +142,9 @@ class MemoryStore(Store):
             LeaseLost: the claim is not the newest one, or the run is gone.
         """
         kept = self._runs.get(claim.run)
-        lease = None if kept is None else kept.header.lease
-        if kept is None or lease is None or lease.epoch != claim.epoch:
+        if kept is None:
+            raise lease_lost(claim)
+        lease = kept.header.lease
+        if lease is None or lease.epoch != claim.epoch:
             raise lease_lost(claim)
         return kept, lease
