@@ -169,7 +169,9 @@ def _whole(row: ShapeRow) -> Shape:
 
 
 def _plural(kind: str) -> str:
-    return kind if kind in WITHOUT_PLURAL else f"{kind}s"
+    if kind in WITHOUT_PLURAL:
+        return kind
+    return f"{kind}s"
 
 
 def _replace_shapes(picture: Picture, folded: Folded) -> None:

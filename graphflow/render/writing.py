@@ -215,4 +215,7 @@ def check_options(
 def _is_open(value: object) -> bool:
     if value in ("all", "auto", "flat"):
         return True
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    # `True` is an int in Python, but not a number of levels.
+    if isinstance(value, bool) or not isinstance(value, int):
+        return False
+    return value >= 0

@@ -263,7 +263,11 @@ class Overlay:
     @property
     def asking(self) -> list[str]:
         """The nodes that wait for an approval now."""
-        return [name for (_, name), tally in self.nodes.items() if tally.asking]
+        found: list[str] = []
+        for (_, name), tally in self.nodes.items():
+            if tally.asking:
+                found.append(name)
+        return found
 
     @property
     def headline(self) -> str:

@@ -183,11 +183,19 @@ class _Walks:
         for line in drawn.lines:
             self._mark_line(line)
 
-    def _mark_line(self, line: Line) -> None:
+    def _signs_on(self, line: Line) -> set[Sign]:
+        """The signs of the edges, or of the call edge, that a line stands for."""
         keys: list[LineKey] = [(line.level, index) for index in line.indexes]
         if not keys:
             keys = [(line.level, *line.names)]
-        signs = {self.lines[key] for key in keys if key in self.lines}
+        signs: set[Sign] = set()
+        for key in keys:
+            if key in self.lines:
+                signs.add(self.lines[key])
+        return signs
+
+    def _mark_line(self, line: Line) -> None:
+        signs = self._signs_on(line)
         if not signs:
             return
         sign = signs.pop()

@@ -20,6 +20,7 @@ def columns(text: str) -> int:
 def _width(sign: str) -> int:
     if unicodedata.combining(sign):
         return 0
+    # W is wide and F full-width: most of what is written in Chinese, Japanese and Korean.
     is_wide = unicodedata.east_asian_width(sign) in "WF"
     return 2 if is_wide else 1
 

@@ -69,6 +69,7 @@ class Layers:
         """Orders each row by the middle of what leads to it, then each by the middle of what it leads to."""
         lower = self.rows[1:]
         gaps = list(zip(self.rows, lower, self.links, strict=False))
+        # Down and up again: a row is in order only relative to its neighbours, and these move, too.
         for above, below, links in gaps:
             upward = [(target, source) for source, target in links]
             _order(below, above, upward)

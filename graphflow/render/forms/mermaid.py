@@ -6,6 +6,8 @@ where it is entered and left.
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from graphflow.render.forms.dot import SIGNS
 from graphflow.render.labels import one_line, wrapped
 from graphflow.render.palette import Theme, colours
@@ -195,11 +197,13 @@ class _MermaidWriter:
             "removed": _style(stroke=look["removed"], fill=look["removed-fill"], stroke_dasharray="5 4"),
             "changed": _style(stroke=look["changed"], fill=look["changed-fill"], stroke_width="2px"),
         }
+        keys: dict[str, list[str]] = defaultdict(list)
+        for shape in self.picture.every_shape():
+            keys[shape.mark].append(shape.key)
         lines: list[str] = []
         for mark, style in styles.items():
-            shapes = [shape.key for shape in self.picture.every_shape() if shape.mark == mark]
-            if shapes:
-                lines += _class(mark, style, shapes)
+            if mark in keys:
+                lines += _class(mark, style, keys[mark])
         return lines
 
 

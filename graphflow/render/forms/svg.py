@@ -25,7 +25,7 @@ from graphflow.render.labels import printable
 from graphflow.render.layout.program import rendered
 from graphflow.render.layout.widths import width_of
 from graphflow.render.palette import FACES, Theme
-from graphflow.render.picture import Area, Line, Picture, Shape
+from graphflow.render.picture import Area, Level, Line, Picture, Shape
 from graphflow.render.xml import clip
 
 AREA_SIZE = "10.00"
@@ -141,7 +141,7 @@ class _GroupNames:
         self.lines = picture.lines
         self.shapes = {shape.key: shape for shape in picture.every_shape()}
         self.areas = {area.key: area for area in picture.every_area()}
-        self.level_prefixes: dict[tuple[str, ...], str] = {}
+        self.level_prefixes: dict[Level, str] = {}
         """What the ids of lines begin with that belong to an open graph, by its way."""
         for area in picture.every_area():
             if area.opens_level:
@@ -213,6 +213,7 @@ def _shape_attributes(shape: Shape) -> str:
     members = _members(shape)
     way = " > ".join(shape.level)
     attributes = {"data-node": members[0], "data-path": way, "data-id": shape.id}
+    # A folded row is found by the first of its nodes, and names them all.
     if len(members) > 1:
         attributes["data-nodes"] = "\n".join(members)
     return _attributes(attributes)

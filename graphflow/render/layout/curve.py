@@ -31,6 +31,7 @@ class Curve:
     @classmethod
     def read(cls, value: str) -> Curve | None:
         """The line that a `pos` describes; None where it describes several, or none at all."""
+        # Semicolons part the curves of an edge that is drawn as several.
         if ";" in value:
             return None
         curve = cls([])

@@ -81,13 +81,14 @@ def _tokens(text: str) -> list[_DotToken]:
     tokens: list[_DotToken] = []
     at = 0
     while at < len(text):
-        if text[at] == "<":
+        sign = text[at]
+        if sign == "<":
             end = _end_of_markup(text, at)
         else:
             # A sign that fits nothing is a token of its own: what we cannot read must at least not be lost.
             found = _TOKEN.match(text, at)
             end = at + 1 if found is None else found.end()
-        if not text[at].isspace():
+        if not sign.isspace():
             tokens.append(_DotToken(text[at:end], at, end))
         at = end
     return tokens

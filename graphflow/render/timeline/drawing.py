@@ -81,11 +81,13 @@ class TimelineDrawing:
         return least
 
     def _count_blocks(self, least: float) -> int:
-        count = 0
+        return sum(1 for _ in self._blocks(least))
+
+    def _blocks(self, least: float) -> Iterator[list[Span]]:
+        """The blocks of all lanes."""
         for lane in self.lanes:
             for row in lane.rows:
-                count += len(blocks_of(row, least))
-        return count
+                yield from blocks_of(row, least)
 
     def x(self, at: float) -> float:
         """Where a moment is, from left to right."""
@@ -145,12 +147,12 @@ class TimelineDrawing:
     def _heading(self) -> list[str]:
         story = self.story
         activations = len(story.activations)
-        requests = sum(span.what == "model" for span in story.spans)
+        requests = [span for span in story.spans if span.what == "model"]
         took = seconds_text(story.seconds)
         counts = _counted(activations, "activation")
         words = f"{story.status} after {took}, {counts}"
         if requests:
-            asked = _counted(requests, "model request")
+            asked = _counted(len(requests), "model request")
             words += f", {asked}"
         words = xml(words)
         name = xml(short(story.title, 60))
@@ -265,6 +267,7 @@ class TimelineDrawing:
         end = block[-1].ended
         x = self.x(start)
         width = self.width(start, end, least=2.0)
+        # A block has one sign: a failure matters more than what was stopped.
         outcomes = {span.how for span in block}
         kind = "act hatched"
         sign = ""
@@ -319,6 +322,7 @@ class TimelineDrawing:
             kind = "model"
             top = y + 2.5
         if span.how != "done":
+            # Hollow: there was no answer, whatever was asked.
             kind = "lost"
         title = xml(request_words(span), 800)
         shape = bar(kind, x, top, width, 5, title, radius="1")
@@ -388,17 +392,13 @@ class TimelineDrawing:
     # -- below the lanes -----------------------------------------------------------------------------------------------
     def _add_notes(self) -> None:
         """What the picture leaves out, in words."""
-        blocks = 0
-        activations = 0
-        for lane in self.lanes:
-            for row in lane.rows:
-                for block in blocks_of(row, self.least):
-                    if len(block) > 1:
-                        blocks += 1
-                        activations += len(block)
-        if blocks:
+        hatched = [block for block in self._blocks(self.least) if len(block) > 1]
+        if hatched:
+            activations = sum(map(len, hatched))
+            blocks = len(hatched)
             least = seconds_text(self.least)
             what = f"{activations:,} activations shorter than {least}"
+            # First: it concerns the whole picture, and is not dropped when there are too many notes.
             self.notes.insert(0, f"{what} are drawn as {blocks:,} hatched blocks.")
         if self.requests_left:
             self.notes.append(f"{self.requests_left:,} model requests and calls are not drawn inside their bars.")

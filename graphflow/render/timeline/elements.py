@@ -39,13 +39,15 @@ def path(kind: str, line: str, title: str = "") -> str:
 def across(kind: str, x: float, y: float, to_x: float) -> str:
     """A level line."""
     start = place(x, y)
-    return path(kind, f"M{start}H{number(to_x)}")
+    end = number(to_x)
+    return path(kind, f"M{start}H{end}")
 
 
 def down(kind: str, x: float, y: float, to_y: float) -> str:
     """An upright line."""
     start = place(x, y)
-    return path(kind, f"M{start}V{number(to_y)}")
+    end = number(to_y)
+    return path(kind, f"M{start}V{end}")
 
 
 def bar(kind: str, x: float, y: float, width: float, height: float, title: str, radius: str = "") -> str:
@@ -64,9 +66,13 @@ def bar(kind: str, x: float, y: float, width: float, height: float, title: str, 
 
 def place(x: float, y: float) -> str:
     """A place in a path."""
-    return f"{number(x)} {number(y)}"
+    left = number(x)
+    top = number(y)
+    return f"{left} {top}"
 
 
 def tooltip(title: str) -> str:
     """What a browser shows for the element that this stands in; nothing for no text."""
-    return f"<title>{title}</title>" if title else ""
+    if not title:
+        return ""
+    return f"<title>{title}</title>"

@@ -120,6 +120,7 @@ class _Lanes:
     def in_order(self, roots: Iterable[FramePath]) -> list[Lane]:
         """All lanes from the top down: a walk through the tree, depth first."""
         ordered: list[Lane] = []
+        # Iterators: a frame continues where it was left when what lies below one of its lanes is done.
         todo = [self._keys_below(path) for path in roots]
         while todo:
             key = next(todo[-1], None)
