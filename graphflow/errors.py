@@ -242,7 +242,9 @@ class ToolError(GraphflowError):
     """A tool call that cannot be carried out. Raise it in a tool to tell the model why, in words it can act on.
 
     Attributes:
-        retry: how the same call shall be tried again before anybody is told: the tool's own request, a `Retry`.
+        retry: how the same call shall be tried again before anybody is told: the tool's own request, a `Retry`. It holds
+            instead of the node's, for this very error: its `on` has no say. An error with a `retry_after` above its
+            `max_wait_s` is not tried again.
     """
 
     def __init__(self, *args: object, retry: Retry | None = None) -> None:

@@ -153,8 +153,11 @@ class NodeRetried(Event):
     activation: int
     node: str
     attempt: int
+    """The number of the attempt to come: 2, 3, ..."""
     error: str
     wait_s: float
+    call: int | None = None
+    """Which call, as in its `call.start`; None where the node stands on an arrow."""
 
 
 @dataclass(slots=True)
@@ -168,12 +171,17 @@ class NodeAbandoned(Event):
 
 @dataclass(slots=True)
 class NodeSkipped(Event):
-    """A join was not activated: one of its ports can never get a message in that scope (follows)."""
+    """A join was not activated (follows).
+
+    One of its ports can never get a message in that scope, or messages waited at it, and nobody wants it any more: its fork
+    was cancelled, a branch of it failed, or what it leads to has enough.
+    """
 
     kind: ClassVar[str] = "node.skip"
     node: str
     scope: Scope
     port: str
+    """The port that stays empty; "" where nobody wants the join."""
     why: str
 
 

@@ -21,7 +21,8 @@ class Retry:
 
     An error that says how long to wait (`retry_after`) is given at least that time, and no further try if it asks for more
     than `max_wait_s`. One that says that trying again is useless (`retryable=False`) is raised at once, unless `on` names its
-    class.
+    class. A tool may ask for its retry itself, with `raise ToolError(..., retry=Retry(...))`: that one holds instead of the
+    node's; `on` and `retryable` have no say then, `max_wait_s` has.
 
     Attributes:
         attempts: tries in all, the first included.
@@ -49,10 +50,14 @@ class Retry:
     def wants(self, error: Exception) -> bool:
         """Whether another try is worth it after this error."""
         named = [kind for kind in self.on if isinstance(error, kind)]
-        if not named or self._asked_for(error) > self.max_wait_s:
+        if not named or not self.may_wait(error):
             return False
         by_name = any(kind not in _ANY_ERROR for kind in named)
         return by_name or getattr(error, "retryable", None) is not False
+
+    def may_wait(self, error: Exception) -> bool:
+        """Whether the wait that an error asks for is not too long."""
+        return self._asked_for(error) <= self.max_wait_s
 
     def wait_before(self, attempt: int, error: BaseException | None = None, chance: float = 0.0) -> float:
         """Seconds to wait before try number `attempt` (2, 3, ...).

@@ -1,8 +1,9 @@
 """Attempts: how one activation or call is carried out. Approved, looked up, retried, timed and checked, as its node says.
 
-    perform     >  approve  >  from_cache  >  in_turn  >  retried  >  attempt  >  answer  >  node.activate
-
-A node without any of these options goes from `perform` to `answer` at once.
+    perform  >  approve  >  from_cache  >  in_turn  >  retried  >  attempt  >  answer  >  node.activate
+       |                                                  ^                       ^
+       |                         tool asks for its retry  |                       |
+       +------------------------- without these options --+-----------------------+
 
 Rules:
 1. What is retried is the node, not the consent: a call is allowed and approved once, and its key stays the same.
@@ -65,12 +66,25 @@ async def perform(invocation: Invocation) -> Any:
     # A call has been judged already, by whoever makes it. On an arrow that matters is judged which acts on the world.
     judged = on_arrow and frame.policies and _acts(node)
     if node.plain and node.concurrency_safe and not judged:
+        # A tool may ask for a retry by its error. The first attempt runs where it stands all the same, for one in variables
+        # of its own would cost much more. If there is another, it begins with these, and what the first has set is set back
+        # (a variable that had no value before keeps one behind the node: none can be unset).
+        variables = copy_context()
+        task = asyncio.current_task()
+        requests = task.cancelling() if task is not None else 0
         try:
-            output = await _answer(invocation)
+            output = await _answer(invocation, requests)
         except ToolError as error:
-            return await _tried_again(invocation, error)
-        check_output(node, output)
-        return output
+            retry = _next_retry(invocation, 1, error, requests)
+            if retry is None:
+                raise
+            problem = error
+        else:
+            check_output(node, output)
+            return output
+        adopt(variables)
+        await _pause(invocation, 2, retry, problem)
+        return await _retried(invocation, 2, variables)
     if on_arrow:
         read = {port: node.read(message) for port, message in invocation.inputs.items()}
         invocation = invocation.given(read)
@@ -86,15 +100,6 @@ async def perform(invocation: Invocation) -> Any:
 def _acts(node: AnyNode) -> bool:
     """Whether an activation is for policies to judge: one that may change the world, or that counts as a call."""
     return bool(node.effects) or node.meter is not None
-
-
-async def _tried_again(invocation: Invocation, error: ToolError) -> Any:
-    """A tool may ask for another try although its node has no retry of its own."""
-    retry = error.retry
-    if retry is None or retry.attempts < 2 or may_be_told_to_stop(invocation.frame, 0, error):
-        raise error
-    await _pause(invocation, 2, retry, error)
-    return await _retried(invocation, attempt=2)
 
 
 # -- the cache ---------------------------------------------------------------------------------------------------------
@@ -155,7 +160,7 @@ def _surroundings(invocation: Invocation) -> tuple[Any, ...]:
     return frame.deps, frame.session, frame.default, invocation.policies
 
 
-# -- tries -------------------------------------------------------------------------------------------------------------
+# -- attempts ----------------------------------------------------------------------------------------------------------
 async def _in_turn(invocation: Invocation) -> Any:
     """The output of a node, which waits for its turn if it must not run twice at a time."""
     node = invocation.node
@@ -175,21 +180,28 @@ async def _in_turn(invocation: Invocation) -> Any:
         turn.release()
 
 
-async def _retried(invocation: Invocation, attempt: int = 1) -> Any:
-    """The output of the first attempt that succeeds."""
-    frame, node = invocation.frame, invocation.node
-    task = asyncio.current_task()
-    cancelled = task.cancelling() if task is not None else 0
+async def _retried(invocation: Invocation, attempt: int = 1, initial: Variables | None = None) -> Any:
+    """The output of the first attempt that succeeds.
+
+    Args:
+        invocation: what is carried out.
+        attempt: the number of the next attempt.
+        initial: the context variables that each attempt begins with, if they are not the current ones.
+    """
+    node = invocation.node
+    requests = _requests_to_stop()
+    if initial is None:
+        initial = copy_context()
     while True:
-        variables = copy_context()
+        variables = initial.copy()
         try:
             output = await _attempt(invocation, variables)
             check_output(node, output)
             adopt(variables)
             return output
         except Exception as error:
-            retry = _retry_after(node, error)
-            if retry is None or attempt >= retry.attempts or may_be_told_to_stop(frame, cancelled, error):
+            retry = _next_retry(invocation, attempt, error, requests)
+            if retry is None:
                 adopt(variables)
                 raise
             problem = error
@@ -197,12 +209,24 @@ async def _retried(invocation: Invocation, attempt: int = 1) -> Any:
         await _pause(invocation, attempt, retry, problem)
 
 
-def _retry_after(node: AnyNode, error: Exception) -> Retry | None:
-    """How an error is retried: as the tool itself asks, else as its node says."""
+def _next_retry(invocation: Invocation, attempt: int, error: Exception, requests: int) -> Retry | None:
+    """How attempt number so much is followed by another one; None if its error is final.
+
+    `requests` to stop there were before the first attempt: if there are more by now, nothing is tried again.
+    """
+    retry = _retry_for(invocation.node, error)
+    if retry is None or attempt >= retry.attempts or may_be_told_to_stop(invocation.frame, requests, error):
+        return None
+    return retry
+
+
+def _retry_for(node: AnyNode, error: Exception) -> Retry | None:
+    """The retry that holds for an error: what the tool itself asks for, else that of its node."""
     if isinstance(error, LimitExceeded):
         return None
     if isinstance(error, ToolError) and error.retry is not None:
-        return error.retry
+        # The tool has named this very error, so `on` has no say; how long may be waited has.
+        return error.retry if error.retry.may_wait(error) else None
     retry = node.retry
     if retry is None or not retry.wants(error):
         return None
@@ -214,7 +238,8 @@ async def _pause(invocation: Invocation, attempt: int, retry: Retry, problem: Ex
     wait_s = retry.wait_before(attempt, problem, random())
     name = invocation.node.name
     why = error_line(problem)
-    invocation.frame.tell(NodeRetried(*invocation.stamp, name, attempt, why, wait_s))
+    number = invocation.call.number if invocation.call is not None else None
+    invocation.frame.tell(NodeRetried(*invocation.stamp, name, attempt, why, wait_s, number))
     await asyncio.sleep(wait_s)
 
 
@@ -226,8 +251,11 @@ async def _attempt(invocation: Invocation, variables: Variables) -> Any:
     return await in_time(invocation, work, variables)
 
 
-async def _answer(invocation: Invocation) -> Any:
-    """The answer of the node itself. A cancellation that nobody has asked for is a failure of the node like any other."""
+async def _answer(invocation: Invocation, requests: int | None = None) -> Any:
+    """The answer of the node itself. A cancellation that nobody has asked for is a failure of the node like any other.
+
+    `requests` to stop the task there were before, if they are counted already.
+    """
     frame, node = invocation.frame, invocation.node
     call = invocation.call
     if node.enters == "always":
@@ -241,16 +269,21 @@ async def _answer(invocation: Invocation) -> Any:
         ctx.caller = call.caller
         ctx.conversation = call.conversation
         ctx.policies = call.policies
-    task = asyncio.current_task()
-    before = 0
-    if task is not None:
-        before = task.cancelling()
+    if requests is None:
+        requests = _requests_to_stop()
     try:
         return await node.activate(inputs, ctx)
     except asyncio.CancelledError as cancelled:
-        if task is None or task.cancelling() > before:
+        task = asyncio.current_task()
+        if task is None or task.cancelling() > requests:
             raise
         raise stray(node.name, cancelled) from cancelled
+
+
+def _requests_to_stop() -> int:
+    """How often the current task has been told to stop, by anybody."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 def error_line(error: BaseException) -> str:

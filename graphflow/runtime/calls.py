@@ -69,7 +69,7 @@ async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: objec
         place = ctx.asking.ask(node.name, given, lasting=lasting)
         policies = frame.policies_of(caller, ctx.policies)
         frame.judge(node, given, place, policies)
-        under_way = Call(caller, place, policies, ctx.conversation)
+        under_way = Call(number, caller, place, policies, ctx.conversation)
         port = node.ports[0].name if node.enters == "never" else ""
         invocation = Invocation(frame, node, {port: given}, activation, under_way)
         answer = answered_once(invocation, _carried_out)

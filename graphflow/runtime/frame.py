@@ -56,15 +56,18 @@ class Shell:
 class Call:
     """One call under way, for those it goes through."""
 
-    __slots__ = ("caller", "conversation", "place", "policies")
+    __slots__ = ("caller", "conversation", "number", "place", "policies")
 
     def __init__(
         self,
+        number: int,
         caller: AnyNode,
         place: Place,
         policies: tuple[Policy, ...],
         conversation: Conversation | None,
     ) -> None:
+        self.number = number
+        """Its number in the run, by which its events are told from those of other calls."""
         self.caller = caller
         self.place = place
         self.policies = policies

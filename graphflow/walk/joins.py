@@ -60,8 +60,8 @@ class Waypoint:
         """What this one keeps open until it has closed: the joins it can still bring a message to, the gates around it."""
         self.live = 0
         """Tokens that can still reach it, and inner ones that it waits for."""
-        self.dead = False
-        """Whether nobody wants what could come of it."""
+        self.dead = ""
+        """Why nobody wants what could come of it; empty as long as somebody does."""
         self.closed = False
         # Only where something may have to be cancelled (a join that takes the first few, a fork with a policy) it has to
         # be known who is inside. Elsewhere a hop pays nothing for it.

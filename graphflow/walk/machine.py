@@ -64,6 +64,8 @@ from graphflow.walk.outbox import Outbox
 from graphflow.walk.scope import Order, cross, order_of, scope_after
 from graphflow.walk.tokens import Sends, tokens_of, with_items
 
+CANCELLED = "its fork was cancelled"
+"""Why a join is dropped whose fork a failure has stopped."""
 MAX_DEAD_ENDS = 5
 """How many of the messages that ended without reaching END are named: a few say why a walk has no output."""
 
@@ -464,7 +466,7 @@ class Walk:
             return
         if gate.failures:
             for join in gate.joins:
-                join.dead = True
+                join.dead = "a branch of its fork failed"
         # In logical order: the numbers of what they start must not depend on which branch was fastest.
         for join in sorted(gate.ready, key=self._place):
             self._fire(join)
@@ -516,9 +518,12 @@ class Walk:
 
     def _drop(self, join: JoinState) -> None:
         """A join that nobody wants any more: its fork was cancelled, did not send this way, or the walk is stopping."""
+        # Messages that have waited at it are lost, and nothing is lost in silence. A walk that stops says why by itself.
         if join.buffer and self.stopping is None:
             slot = self.program.slots[join.spec.node]
-            self._lose(slot.name, "was skipped: its fork was cancelled")
+            self._lose(slot.name, f"was skipped: {join.dead}")
+            if self.outbox is not None:
+                self.outbox.add_skipped(self.now, slot.name, join.scope, "", join.dead)
         self._die(join.outer)
 
     def _skip(self, join: JoinState, slot: Slot, missing: int) -> None:
@@ -560,19 +565,21 @@ class Walk:
         self._stop(Finish("failed", None, failed.error))
 
     def _cancel_run(self, gate: Gate) -> None:
-        """Stops everything inside one run of a fork; its joins are skipped."""
-        gate.dead = True
+        """Stops everything inside one run of a fork; its joins are dropped."""
+        gate.dead = CANCELLED
         for waypoint in (*gate.joins, *gate.inner):
-            waypoint.dead = True
+            waypoint.dead = CANCELLED
         self._cancel(gate.holders or ())
 
     def _cancel_rest(self, join: JoinState) -> None:
         """A join has the few messages that it takes: what could only bring it more of them is stopped."""
         #     (a, b, c) >> fastest, which takes 1     `b` has answered: `a` and `c` are cancelled
         #     a >> log >> END as well                 `a` is not: others want what it brings
+        name = self.program.slots[join.spec.node].name
+        enough = f"{name!r} has all it takes"
         for inner in join.inner:
             if wanted_by(join, inner.outer):
-                inner.dead = True
+                inner.dead = enough
         unwanted: list[Holder] = []
         for act in join.holders or ():
             if wanted_by(join, act.joins):

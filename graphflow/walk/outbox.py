@@ -64,7 +64,7 @@ class Outbox(list[Event]):
         self.append(skipped)
 
     def add_skipped(self, at: float, join: str, scope: Scope, port: str, why: str) -> None:
-        """A join is not activated: one of its ports can never get a message."""
+        """A join is not activated: one of its ports can never get a message, or nobody wants the join any more."""
         self.append(NodeSkipped(at, self._frame, join, scope, port, why))
 
     def _ends(self, link: Link) -> tuple[str, str, str]:

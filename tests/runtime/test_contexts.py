@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, START, Agent, Context, Failure, Graph, Limits, node, tool
+from graphflow import END, START, Agent, Context, Failure, Graph, Limits, Retry, node, tool
+from graphflow.errors import ToolError
 from graphflow.testing import ScriptedModel, both, calls
 from tests.conftest import walk
 
 way: ContextVar[str] = ContextVar("way", default="")
+fresh: ContextVar[str] = ContextVar("fresh", default="")
 
 both_paths = pytest.mark.parametrize("plain", [True, False], ids=["straight", "general"])
 
@@ -152,6 +154,34 @@ def test_a_retry_begins_with_what_was_set_before_the_first_attempt(plain: bool) 
     graph = Graph("g", START >> step("a") >> flaky >> tell >> END)
     assert walk(graph, "", plain=plain).output == ">a>flaky"
     assert tries == [">a>flaky"] * 3
+
+
+@both_paths
+@pytest.mark.parametrize("called", [False, True], ids=["on an arrow", "called"])
+@pytest.mark.parametrize("options", [{}, {"timeout_s": 60}, {"retry": 2}], ids=["bare", "timed", "retried"])
+def test_so_does_a_retry_that_the_tool_itself_asks_for(plain: bool, called: bool, options: Any) -> None:
+    tries = []
+    unset: list[str] = []
+
+    @tool(**options)
+    async def flaky(m: str) -> str:
+        """Fail twice."""
+        unset.append(fresh.get())
+        fresh.set("set")
+        tries.append(here("flaky"))
+        if len(tries) < 3:
+            raise ToolError("again", retry=Retry(3, wait_s=0))
+        return m
+
+    if called:
+        model = ScriptedModel(calls("flaky", m="x"), "end")
+        graph = Graph("g", START >> step("a") >> Agent("agent", input=str, tools=[flaky]) >> tell >> END)
+        assert walk(graph, "", plain=plain, model=model).output == ">a"
+    else:
+        graph = Graph("g", START >> step("a") >> flaky >> tell >> END)
+        assert walk(graph, "", plain=plain).output == ">a>flaky"
+    assert tries == [">a>flaky"] * 3
+    assert unset == [""] * 3
 
 
 @both_paths

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from graphflow import END, START, Agent, Graph, Retry, node, tool
-from graphflow.errors import AuthError, BadRequest, DeclarationError, Overloaded, QuotaExceeded, RateLimited, Refused
-from graphflow.events import NodeRetried
-from graphflow.testing import ScriptedModel, calls, fails
+from graphflow.errors import (
+    AuthError,
+    BadRequest,
+    DeclarationError,
+    Overloaded,
+    QuotaExceeded,
+    RateLimited,
+    Refused,
+    ToolError,
+)
+from graphflow.events import CallStarted, NodeRetried, to_record
+from graphflow.run import Run
+from graphflow.runtime.executor import begin, drive
+from graphflow.testing import ScriptedModel, both, calls, fails
 from tests.conftest import walk
 
 
@@ -77,6 +89,101 @@ def test_who_asks_for_more_than_may_be_waited_gets_no_further_try() -> None:
     assert failing(Busy(retry_after=float("inf")), Retry(3, wait_s=0)) == (1, [])
     for nonsense in (float("nan"), "soon", None, -1):
         assert failing(Busy(retry_after=nonsense), Retry(2, wait_s=0))[0] == 2
+
+
+class BusyTool(ToolError):
+    """A tool's own request for a retry that also says how long to wait."""
+
+    def __init__(self, retry: Retry, retry_after: float | None = None, retryable: bool | None = None) -> None:
+        super().__init__("busy", retry=retry)
+        self.retry_after = retry_after
+        self.retryable = retryable
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"timeout_s": 60}, {"retry": Retry(9, wait_s=0)}], ids=["bare", "timed", "own"]
+)
+@pytest.mark.parametrize("plain", [True, False], ids=["straight", "general"])
+def test_what_a_tool_asks_for_holds_but_for_too_long_a_wait(options: Any, plain: bool) -> None:
+    def tries_of(error: BusyTool) -> int:
+        tries = 0
+
+        @tool(**options)
+        async def look(n: int) -> int:
+            """Look."""
+            nonlocal tries
+            tries += 1
+            raise error
+
+        assert walk(Graph("g", START >> look >> END), 1, plain=plain).error is error
+        return tries
+
+    assert tries_of(BusyTool(Retry(3, wait_s=0, on=(KeyError,)))) == 3
+    assert tries_of(BusyTool(Retry(3, wait_s=0), retryable=False)) == 3
+    assert tries_of(BusyTool(Retry(3, wait_s=0, max_wait_s=1), retry_after=0.001)) == 3
+    assert tries_of(BusyTool(Retry(3, wait_s=0, max_wait_s=1), retry_after=3600)) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"retry": Retry(9, wait_s=0)}], ids=["bare", "own"])
+@pytest.mark.parametrize("plain", [True, False], ids=["straight", "general"])
+def test_a_request_to_stop_that_is_older_than_the_walk_forbids_no_retry(options: Any, plain: bool) -> None:
+    tries = 0
+
+    @tool(**options)
+    async def look(n: int) -> int:
+        """Look."""
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise ToolError("busy", retry=Retry(3, wait_s=0))
+        return n
+
+    graph = Graph("g", START >> look >> END)
+
+    async def main() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:  # what was told to stop still tidies up
+            run, frame, checked = begin(graph, 1, Run, plain=plain, observed=False)
+            await drive(run, frame, checked)
+            return run.output
+        raise AssertionError("nobody was cancelled")
+
+    assert asyncio.run(main()) == 1
+    assert tries == 3
+
+
+@pytest.mark.parametrize("options", [{}, {"retry": Retry(2, wait_s=0)}], ids=["bare", "own"])
+@pytest.mark.parametrize("observed", [False, True], ids=["derived", "observed"])
+def test_a_retry_names_its_call(options: Any, observed: bool) -> None:
+    tried: list[int] = []
+
+    @tool(**options)
+    async def look(n: int) -> int:
+        """Look."""
+        tried.append(n)
+        if tried.count(n) == 1:
+            await asyncio.sleep(0.01 * (3 - n))
+            raise ToolError(f"busy {n}", retry=Retry(2, wait_s=0))
+        return n
+
+    model = ScriptedModel(both(calls("look", n=1), calls("look", n=2)), "end")
+    agent = Agent("agent", input=str, tools=[look])
+    run = walk(Graph("g", START >> agent >> END), "x", model=model, observed=observed)
+    numbers = {event.input.n: event.call for event in run.events if isinstance(event, CallStarted)}
+    retried = [(event.call, event.error) for event in run.events if isinstance(event, NodeRetried)]
+    assert retried == [(numbers[2], "ToolError: busy 2"), (numbers[1], "ToolError: busy 1")]
+    marks = [text for span in run.timeline().story.spans if span.label == "look" for _, text in span.marks]
+    assert marks == ["attempt 2: ToolError: busy 1", "attempt 2: ToolError: busy 2"]
+
+    tried.clear()
+    run = walk(Graph("g", START >> look >> END), 1, observed=observed)
+    [on_arrow] = [event for event in run.events if isinstance(event, NodeRetried)]
+    assert on_arrow.call is None
+    assert to_record(on_arrow)["call"] is None
 
 
 def test_jitter_only_makes_a_wait_longer(monkeypatch: pytest.MonkeyPatch) -> None:

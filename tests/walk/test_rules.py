@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from graphflow import END, START, Context, Failure, Graph, LimitReached, Limits, Router, Take, node
 from graphflow.errors import NoOutput, OutputInvalid, Stuck
 from graphflow.events import NodeSkipped
-from tests.conftest import A, B, C, Msg, ended, kinds, walk
+from tests.conftest import A, B, C, Msg, ended, heard, kinds, walk
 
 pytestmark = pytest.mark.usefixtures("jumping_clock")
 
@@ -729,3 +730,72 @@ def test_concurrency_is_bounded() -> None:
     graph = Graph("g", START >> spread.each >> busy >> gather >> END, limits=Limits(concurrency=3))
     assert walk(graph, Msg(n=20)).output == list(range(20))
     assert most == 3
+
+
+# -- nothing is lost in silence ------------------------------------------------------------------------------------------
+@node
+async def early(m: Msg) -> A:
+    return A(n=m.n)
+
+
+@node
+async def late(m: Msg) -> B:
+    await asyncio.sleep(0.05)
+    if m.n == 1:
+        raise ValueError("no ones")
+    return B(n=m.n)
+
+
+@node
+async def pair_of(a: A, b: B) -> Msg:
+    return Msg(n=a.n)
+
+
+def _skips(run: Any) -> list[tuple[str, str, str]]:
+    return [(event.node, event.port, event.why) for event in run.events if isinstance(event, NodeSkipped)]
+
+
+@pytest.mark.parametrize("observed", [False, True], ids=["derived", "observed"])
+@pytest.mark.parametrize(
+    ("policy", "why"), [("cancel", "its fork was cancelled"), ("finish", "a branch of its fork failed")]
+)
+def test_a_join_that_is_dropped_with_messages_says_why(policy: Any, why: str, observed: bool, tmp_path: Path) -> None:
+    graph = Graph(
+        "g",
+        START >> spread.each.fork("isolate") >> first,
+        first.fork(policy) >> (early, late) >> pair_of >> gather >> END,
+    )
+    run = walk(graph, Msg(n=2), observed=observed)
+    assert run.output == [2]
+    assert _skips(run) == [("pair_of", "", why)]
+    if observed:
+        assert [event for event in heard(run) if isinstance(event, NodeSkipped)]
+    picture = Path(run.draw(tmp_path / "run.svg")).read_text()
+    assert "1 skipped" in picture
+
+
+@pytest.mark.parametrize("observed", [False, True], ids=["derived", "observed"])
+def test_a_join_that_only_a_full_join_wants_says_so(observed: bool) -> None:
+    @node
+    async def fast(m: Msg) -> Msg:
+        await asyncio.sleep(0.01)
+        return Msg(n=7)
+
+    @node
+    async def fastest(ms: Annotated[list[Msg], Take(1)]) -> int:
+        return ms[0].n
+
+    @node
+    async def slow(m: Msg) -> Msg:
+        await asyncio.sleep(30)
+        return m
+
+    graph = Graph(
+        "g",
+        START >> (first, fast, slow),
+        first >> (early, late) >> pair_of >> fastest,
+        (fast, slow) >> fastest >> END,
+    )
+    run = walk(graph, Msg(n=5), observed=observed)
+    assert run.output == 7
+    assert _skips(run) == [("pair_of", "", "'fastest' has all it takes")]

@@ -220,7 +220,11 @@ class _SpanReader:
         span.marks.append((event.at, scrub(words)))
 
     def _retried(self, event: AnyEvent) -> Span | None:
-        """The latest open call of what is tried again, or else the activation."""
+        """The call that is tried again, or else the activation."""
+        number = getattr(event, "call", None)
+        if number is not None:
+            return self.calls.get((event.frame, number))
+        # What tells no number belongs to the latest open call of that name: requests to models, and older records.
         activation = _activation(event)
         for call in reversed(self.open_calls.get(activation, [])):
             if call.label == event.node:
