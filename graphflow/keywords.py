@@ -118,6 +118,8 @@ NOTES: dict[str, dict[str, str]] = {
 }
 """What to do instead where no keyword was meant, by kind and word."""
 
+NEARLY_THE_SAME = 0.8
+"""How near a keyword has to be, as `difflib` counts it, to come before what the word means elsewhere."""
 SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 
 
@@ -257,7 +259,9 @@ def _warn_of_old_name(old: str, new: str, stacklevel: int) -> None:
     warnings.warn(f"{old} is now {new}; the old name goes with 0.3", DeprecationWarning, stacklevel=stacklevel)
 
 
-def refuse(whose: str, unknown: Iterable[str], have: Iterable[str], kind: str = "") -> NoReturn:
+def refuse(
+    whose: str, unknown: Iterable[str], have: Iterable[str], kind: str = "", lacking: Sequence[str] = ()
+) -> NoReturn:
     """Refuses keywords that there are not, all at once.
 
     Args:
@@ -265,6 +269,7 @@ def refuse(whose: str, unknown: Iterable[str], have: Iterable[str], kind: str = 
         unknown: the keywords.
         have: those that there are.
         kind: what that is, in a word, for `NOTES`.
+        lacking: what is missing besides.
 
     Raises:
         DeclarationError: always; the text says what was meant.
@@ -274,6 +279,11 @@ def refuse(whose: str, unknown: Iterable[str], have: Iterable[str], kind: str = 
     for word in unknown:
         advice = meant_by(word, shown, kind)
         problems.append(f"{whose} has no option {word!r}; {advice}")
+    # What the advice names already is not said twice.
+    advised = "\n".join(problems)
+    missing = [word for word in lacking if f"{word}=" not in advised]
+    if missing:
+        problems.append(_lacking_text(whose, missing))
     raise DeclarationError("\n".join(problems))
 
 
@@ -283,19 +293,23 @@ def check(whose: str, known: Keywords, given: Sequence[object], options: Mapping
     Raises:
         DeclarationError: so it is.
     """
+    lacking = known.lacking(given, options)
     unknown = known.unknown(options)
     if unknown:
-        refuse(whose, unknown, known.named, kind)
+        refuse(whose, unknown, known.named, kind, lacking)
     beyond = known.beyond(given)
     if beyond:
         raise DeclarationError(f"{whose} was given {beyond[0]!r} without a keyword; {_keyword_hint(known)}")
     for word in known.places[: len(given)]:
         if word in options:
             raise DeclarationError(f"{whose} was given {word!r} twice, in its place and by its name; leave one out")
-    lacking = known.lacking(given, options)
     if lacking:
-        listed = " and ".join(map(repr, lacking))
-        raise DeclarationError(f"{whose} lacks {listed}; add it")
+        raise DeclarationError(_lacking_text(whose, lacking))
+
+
+def _lacking_text(whose: str, lacking: Iterable[str]) -> str:
+    listed = " and ".join(map(repr, lacking))
+    return f"{whose} lacks {listed}; add it"
 
 
 def _keyword_hint(known: Keywords) -> str:
@@ -322,6 +336,10 @@ def meant_by(word: str, have: Sequence[str], kind: str = "") -> str:
     notes = NOTES.get(kind, {})
     if word in notes:
         return notes[word]
+    target = translated(word, have)
+    slip = difflib.get_close_matches(word.lower(), have, n=1, cutoff=NEARLY_THE_SAME)
+    if slip and slip != [target]:  # what is nearly written here is not looked up in the words of others
+        return f"did you mean {slip[0]}=?"
     for meant in ELSEWHERE.get(word, ()):
         keyword, _, _ = meant.partition("=")
         if keyword in have:

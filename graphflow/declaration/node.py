@@ -4,6 +4,19 @@ Rules:
 1. A node is a value: it never changes, may stand in many graphs, and keeps no state of any run.
 2. The executor knows a node only by what is on this page; kinds differ in `activate` alone.
 3. `direct` is a shortcut, not another meaning: awaiting `direct(message)` does what `activate` would.
+
+A kind of one's own is a class:
+
+    class Suffix(Node[str, str]):
+        kind = "suffix"
+        suffix: str
+
+        def __init__(self, name: str, *, suffix: str) -> None:
+            self._declare(name, ports=(Port("text", str),), output=str)
+            self._set(suffix=suffix)
+
+        async def activate(self, inputs: Inputs, ctx: Context) -> str:
+            return inputs["text"] + self.suffix
 """
 
 from __future__ import annotations
@@ -288,7 +301,10 @@ class Node(Entry[In, Out], Generic[In, Out]):
     where: tuple[str, int] | None
     """File and line of its declaration, where they are known."""
     passes_input: bool
-    """Whether what travels on is the node's input and its output only says where (a router by labels)."""
+    """Whether what travels on is the node's input and its output only says where: for routers by labels alone.
+
+    A node that sends on what it got declares its output as the type of its port.
+    """
     direct: Direct | None
     _names_before: tuple[str, ...] = ()
     """The names that it had before `.named()`, the latest first."""
@@ -323,7 +339,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         for callee in calls:
             if not isinstance(callee, (Node, str)):
                 raise DeclarationError(
-                    f"node {name!r} calls {callee!r}, which is no node; decorate functions with @tool"
+                    f"{self.kind} {name!r} calls {callee!r}, which is not a node; decorate functions with @tool"
                 )
         self.__dict__.update(  # as `_set` does, without the dicts between: ten thousand nodes are made in one go
             NO_OPTIONS,
@@ -343,7 +359,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
 
     def _tune(self, options: NodeOptions) -> None:
         """Writes the options that every kind takes, checked."""
-        own = read_options(self.name, options)
+        own = read_options(f"{self.kind} {self.name!r}", options)
         plain = not (own["retry"] or own["timeout_s"] or own["cache"] or own["approval"])
         self._set(**own, plain=plain, direct=self.direct if plain else None)
 
@@ -352,7 +368,10 @@ class Node(Entry[In, Out], Generic[In, Out]):
         self.__dict__.update(attributes)
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
-        """One run of this node for one set of port values. The only thing a new kind has to write."""
+        """One run of this node for one set of port values.
+
+        A new kind of node writes this and an `__init__` that calls `_declare`, then `_set` for what is its own.
+        """
         raise NotImplementedError
 
     def entry(self) -> tuple[AnyNode, Limits | None]:

@@ -107,11 +107,11 @@ FOREVER_S = 10 * 365 * 24 * 3600.0
 """Ten years: seconds that a cached answer is kept at most."""
 
 
-def read_options(name: str, given: NodeOptions) -> dict[str, object]:
-    """The options that every node has, checked."""
+def read_options(whose: str, given: NodeOptions) -> dict[str, object]:
+    """The options that every node has, checked. `whose`: the kind and name of the node, for errors."""
     unknown = [key for key in given if key not in NO_OPTIONS]
     if unknown:
-        refuse(f"node {name!r}", unknown, NO_OPTIONS)
+        refuse(whose, unknown, NO_OPTIONS)
     options = {**NO_OPTIONS, **given}
     retry = options["retry"]
     if isinstance(retry, int) and not isinstance(retry, bool):
@@ -119,7 +119,7 @@ def read_options(name: str, given: NodeOptions) -> dict[str, object]:
     for option, (is_right, remedy) in _OPTION_CHECKS.items():
         value = options[option]
         if not is_right(value):
-            raise DeclarationError(f"node {name!r}: {option}={value!r}{remedy}")
+            raise DeclarationError(f"{whose}: {option}={value!r}{remedy}")
     return options
 
 

@@ -7,7 +7,8 @@ import copy
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from textwrap import dedent
+from typing import Any, Unpack
 
 import pytest
 from pydantic import BaseModel
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from graphflow import END, START, Agent, Context, Graph, Handoff, Limits, Router, SubAgent, Tool, node, tool
 from graphflow.cli.app import run_app
 from graphflow.declaration.node import Node
-from graphflow.declaration.options import NO_OPTIONS, Retry
+from graphflow.declaration.options import NO_OPTIONS, NodeOptions, Retry
 from graphflow.errors import DeclarationError, FileUnreadable, GraphflowError, PromptError
 from graphflow.keywords import ELSEWHERE, NOTES, keywords_of
 from graphflow.kinds.code import Code
@@ -281,6 +282,42 @@ def test_a_kind_of_ones_own_may_have_words_of_its_own() -> None:
             return f"{inputs['text']} {self.__dict__['anything']['zzyzx']}"
 
     assert Graph("desk", START >> Own("own", zzyzx="y") >> END).run_sync("x").output == "x y"
+
+
+class Delay(Node[str, str]):
+    kind = "delay"
+
+    def __init__(self, name: str, *, delay_s: float, **options: Unpack[NodeOptions]) -> None:
+        self._declare(name, ports=up.ports, output=str, **options)
+
+
+class Pause(Node[str, str]):
+    kind = "pause"
+
+    def __init__(self, name: str, *, seconds: float, **options: Unpack[NodeOptions]) -> None:
+        self._declare(name, ports=up.ports, output=str, **options)
+
+
+def test_words_of_ones_own_come_before_translations() -> None:
+    with pytest.raises(DeclarationError) as near:
+        Delay("x", delay=3)  # type: ignore[call-arg]
+    assert str(near.value) == "delay 'x' has no option 'delay'; did you mean delay_s=?"
+    with pytest.raises(DeclarationError, match=r"has no option 'delay'; .*\npause 'x' lacks 'seconds'; add it"):
+        Pause("x", delay=3)  # type: ignore[call-arg]
+
+
+def test_an_option_of_every_node_is_refused_by_the_name_of_the_kind() -> None:
+    with pytest.raises(DeclarationError, match=r"^delay 'x': timeout_s=-1 must be a positive number of seconds$"):
+        Delay("x", delay_s=3, timeout_s=-1)
+
+
+def test_the_kind_drawn_where_nodes_are_declared_works() -> None:
+    from graphflow.declaration import node as module
+
+    _, _, example = (module.__doc__ or "").partition("A kind of one's own is a class:\n")
+    names = {**vars(module), "__name__": __name__}
+    exec(dedent(example), names)
+    assert Graph("desk", START >> names["Suffix"]("mark", suffix="!") >> END).run_sync("x").output == "x!"
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------------

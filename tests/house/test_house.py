@@ -6,11 +6,16 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import graphflow
+from graphflow.declaration.node import AnyNode, Node
+from graphflow.keywords import keywords_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "graphflow").rglob("*.py"))
@@ -88,12 +93,61 @@ def test_version_and_changelog_agree() -> None:
     assert f'version = "{graphflow.__version__}"' in (ROOT / "pyproject.toml").read_text()
 
 
-def test_every_builtin_kind_is_drawn() -> None:
-    from graphflow.render import SHAPES
+# -- kinds of nodes: whoever adds one is told what else has to know it --------------------------------------------------
+BY_ADDRESS = {"step", "tool", "graph", "human"}
+"""Kinds that a file names by an address, as no file can hold what they consist of."""
+NO_WORDS = {
+    "sub-agent": {"deps"},  # any object of the user's
+    "mcp": {"at", "ask"},  # `command` or `url` in a file; a function
+}
+"""Keywords of a kind that are no words of a file."""
 
-    kinds = {
-        m
-        for path in (ROOT / "graphflow" / "kinds").glob("*.py")
-        for m in re.findall(r'kind: ClassVar\[str\] = "([\w-]+)"', path.read_text())
-    }
-    assert kinds <= set(SHAPES)
+
+@cache
+def kinds() -> Mapping[str, type[AnyNode]]:
+    """Every kind of node that the package has, by its word."""
+    rooms = ROOT / "graphflow" / "kinds", ROOT / "graphflow" / "mcp"
+    for folder in rooms:
+        for path in folder.glob("*.py"):
+            import_module(f"graphflow.{folder.name}.{path.stem}")
+    found: dict[str, type[AnyNode]] = {}
+    unseen: list[type[AnyNode]] = [graphflow.Graph, *Node.__subclasses__()]
+    while unseen:
+        kind = unseen.pop()
+        unseen += kind.__subclasses__()
+        if kind.__module__.startswith("graphflow."):
+            found[kind.kind] = kind
+    return found
+
+
+def test_every_kind_is_drawn() -> None:
+    from graphflow.render.forms.mermaid import FORMS
+    from graphflow.render.palette import SHAPES
+
+    assert kinds().keys() - SHAPES.keys() == set(), "give them a shape and colours in render/palette.py"
+    assert kinds().keys() - FORMS.keys() == {"step"}, "give them a form in render/forms/mermaid.py"
+
+
+def test_every_kind_is_in_the_glossary() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text()
+    (row,) = re.findall(r"^\| kind \| (.*?) \|$", page, re.MULTILINE)
+    assert [kind for kind in kinds() if kind not in row] == []
+
+
+def test_the_first_words_are_tried_on_every_kind() -> None:
+    from tests.declaration.test_first_words import MAKERS
+
+    tried = {maker.kind for maker in MAKERS if issubclass(maker, Node)}
+    assert kinds().keys() - tried == set(), "add them to MAKERS"
+
+
+def test_every_kind_has_its_words_in_files_or_is_named_by_an_address() -> None:
+    from graphflow.files.specs import ENTRIES
+    from graphflow.files.words import KINDS
+
+    declared = {kind.kind for kind in ENTRIES}
+    assert kinds().keys() - declared == BY_ADDRESS, "a kind that files may have needs an entry in files/specs.py"
+    assert {entry.kind for entry in ENTRIES.values()} == KINDS.keys()
+    for kind, entry in ENTRIES.items():
+        keywords = set(keywords_of(kind.__init__).named) - {"name"} - NO_WORDS.get(entry.kind, set())
+        assert keywords <= KINDS[entry.kind]("x").keys(), f"words of {entry.kind} are missing in files/words.py"

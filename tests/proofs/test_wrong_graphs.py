@@ -409,7 +409,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("limits", lambda: Graph("g", START >> m2a >> END, limits={"depth": 3}), "give Limits"),
     ("timeout", lambda: node(timeout_s=-1)(_no_return), "must be a positive number"),
     ("retry", lambda: node(retry="3")(_no_return), "number of attempts"),
-    ("calls of no node", lambda: node(calls=[len])(_no_return), "which is no node"),
+    ("calls of no node", lambda: node(calls=[len])(_no_return), "which is not a node"),
     ("take zero", lambda: Take(0), "at least 1"),
     ("nested too deep", lambda: _too_deep(), "nested 6 deep"),
     # agents, routers, prompts
@@ -447,7 +447,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("prompt twice", lambda: Agent("a", prompt="x", prompt_file="y"), "give one"),
     ("agent output without schema", lambda: Graph("g", START >> Agent("a", output=Odd) >> END), "makes no JSON schema"),
     ("agent with no turns", lambda: Agent("a", max_turns=0), "at least 1"),
-    ("tool that is a function", lambda: Agent("a", tools=[_no_return]), "which is no node"),
+    ("tool that is a function", lambda: Agent("a", tools=[_no_return]), "which is not a node"),
     ("router with one label", lambda: Router("r", labels=["a"]), "at least two labels"),
     ("router with rule and labels", lambda: Router("r", yes_no, labels=["a", "b"]), "by one of them"),
     ("router with an empty example", lambda: Router("r", examples={"a": ["x"], "b": []}), "has no example"),
