@@ -338,11 +338,11 @@ def meant_by(word: str, have: Sequence[str], kind: str = "") -> str:
         return notes[word]
     target = translated(word, have)
     slip = difflib.get_close_matches(word.lower(), have, n=1, cutoff=NEARLY_THE_SAME)
-    if slip and slip != [target]:  # what is nearly written here is not looked up in the words of others
+    if target is not None and slip and slip[0] != target:  # a keyword of one's own comes before the words of others
         return f"did you mean {slip[0]}=?"
     for meant in ELSEWHERE.get(word, ()):
         keyword, _, _ = meant.partition("=")
-        if keyword in have:
+        if keyword == target:
             return f"write {meant}"
     if word in SAMPLING:
         return f"write Agent({word}=...)"
