@@ -59,10 +59,13 @@ def verdicts(answer: str, facts: Iterable[str]) -> list[Verdict]:
 
 def nearest(sentence: str, facts: list[str]) -> str:
     """The fact that shares most with a sentence, rare words counting more; empty if none shares a word that matters."""
-    best, most = "", 0.0
-    for fact, share in zip(facts, shares(point_of(sentence), facts), strict=True):
+    best = ""
+    most = 0.0
+    common = shares(point_of(sentence), facts)
+    for fact, share in zip(facts, common, strict=True):
         if share > most:
-            best, most = fact, share
+            best = fact
+            most = share
     return best
 
 
@@ -73,7 +76,8 @@ def _verdict(sentence: str, known: list[Fact]) -> Verdict:
     faults: dict[str, str] = {}
     for fact in known:
         # a sentence that a token limit cut off may be the whole fact even so; its beginning alone may not go out
-        fault = fact.fault(words) if is_whole or words == fact.readings[0] else "it is cut off"
+        is_cut_off = not is_whole and words != fact.readings[0]
+        fault = "it is cut off" if is_cut_off else fact.fault(words)
         if not fault and not is_question:
             return Verdict(sentence, fact.text, "")
         faults.setdefault(fact.text, fault or "it is a question")
@@ -100,12 +104,13 @@ def borne_out(said: str, source: list[str]) -> str:
 
 def _pairs(source: list[str]) -> list[str]:
     """Two sentences together, near to each other, each without a denial or condition."""
-    plain = [not CONDITIONS & set(tokens(sentence)) for sentence in source]
+    plain = [CONDITIONS.isdisjoint(tokens(sentence)) for sentence in source]
     pairs: list[str] = []
     for first, sentence in enumerate(source):
         if not plain[first]:
             continue
-        for second in range(first + 1, min(first + WINDOW, len(source))):
+        end = min(first + WINDOW, len(source))
+        for second in range(first + 1, end):
             if plain[second]:
                 pairs.append(f"{sentence} {source[second]}")
     return pairs
@@ -129,15 +134,18 @@ def point_of(question: str) -> str:
 def _says(source: str, sentence: str) -> bool:
     if sentence[-1] not in ".!":
         return False
-    words, known = tokens(sentence), tokens(source)
-    adds_number = bool(_numbers(words) - _numbers(known))
-    adds_qualifier = bool((QUALIFIERS & set(words)) - set(known))
-    drops_condition = bool((CONDITIONS & set(known)) - set(words))
-    if adds_number or adds_qualifier or drops_condition:
+    words = tokens(sentence)
+    known = tokens(source)
+    if not _numbers(words) <= _numbers(known):
+        return False
+    added = set(words).difference(known)
+    dropped = set(known).difference(words)
+    if added & QUALIFIERS or dropped & CONDITIONS:
         return False
     stems = _stems(sentence)
+    common = stems & _stems(source)
     # Small words and endings may differ, so not all of them have to be there.
-    return len(stems & _stems(source)) >= BORNE_OUT * len(stems)
+    return len(common) >= BORNE_OUT * len(stems)
 
 
 def _numbers(words: list[str]) -> set[tuple[str, str]]:
@@ -145,15 +153,21 @@ def _numbers(words: list[str]) -> set[tuple[str, str]]:
     numbers: set[tuple[str, str]] = set()
     for number, unit in pairwise([*words, ""]):
         if is_number(number):
-            numbers.add((number, unit if unit in UNITS else ""))
+            counted = unit if unit in UNITS else ""
+            numbers.add((number, counted))
     return numbers
 
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text; headings, tables, code and list marks left out."""
     prose = re.sub(r"^```.*?(^```|\Z)", "", text, flags=re.MULTILINE | re.DOTALL)
-    lines = [line.strip().lstrip("-*> ") for line in prose.splitlines() if not line.lstrip().startswith(("#", "|"))]
-    parts = re.split(r"(?<=[.!?])\s+", " ".join(line for line in lines if line))
+    lines: list[str] = []
+    for line in prose.splitlines():
+        words = line.strip()
+        if not words.startswith(("#", "|")):  # a heading, or a row of a table
+            lines.append(words.lstrip("-*> "))
+    whole = " ".join(line for line in lines if line)
+    parts = re.split(r"(?<=[.!?])\s+", whole)
     return [part for part in parts if _is_sentence(part)]
 
 
@@ -161,8 +175,10 @@ def _is_sentence(text: str) -> bool:
     count = len(text.split())
     if not 2 < count <= MAX_WORDS:
         return False
-    return len(_ODD.findall(text)) <= len(text) / 10
+    odd = _ODD.findall(text)
+    return len(odd) <= len(text) / 10
 
 
 def _stems(text: str) -> set[str]:
-    return {word[:5] for word in re.findall(r"[^\W\d_]{4,}", text.lower())}
+    words = re.findall(r"[^\W\d_]{4,}", text.lower())
+    return {word[:5] for word in words}

@@ -73,11 +73,14 @@ def fault(sentence: str, fact: str) -> str:
 
 def _readings(text: str) -> list[str]:
     named = _NAMED.match(text)
-    if named is None or QUALIFIERS & set(tokens(named[2])):
+    if named is None:
+        return [text]
+    number, thing = named.groups()
+    if not QUALIFIERS.isdisjoint(tokens(thing)):
         return [text]
     # "Order 1187 (bread knife) was delivered": "Order 1187 was ..." and "Bread knife was ..." say the same.
     rest = text[named.end() :]
-    return [text, named[1] + rest, named[2] + rest]
+    return [text, number + rest, thing + rest]
 
 
 def _fault(sentence: list[str], fact: list[str]) -> tuple[int, str]:
@@ -116,19 +119,24 @@ def _same(sentence: list[str], place: int, fact: list[str], at: int) -> bool:
     # "an egg" for "1 egg", but not "a" for any 1: what it counts must be the same as well.
     if {sentence[place], fact[at]} != {"a", "1"}:
         return False
-    return sentence[place + 1 : place + 2] == fact[at + 1 : at + 2]
+    return _token(sentence, place + 1) == _token(fact, at + 1)
+
+
+def _token(words: list[str], place: int) -> str:
+    """The token at a place; empty behind the last."""
+    return words[place] if place < len(words) else ""
 
 
 def _may_be_added(sentence: list[str], place: int, fact: list[str], at: int) -> bool:
     """Whether a word that the fact does not have here says nothing new."""
     word = sentence[place]
-    following = sentence[place + 1] if place + 1 < len(sentence) else ""
+    following = _token(sentence, place + 1)
     if word in _SILENT or word in _POLITE:
         return True
     if word == "a":
         return following not in UNITS
     if word == "will" and following in _ALSO_FUTURE:
-        return fact[at : at + 1] == [following] and not _PAST & set(fact)
+        return _token(fact, at) == following and _PAST.isdisjoint(fact)
     return False
 
 
@@ -146,12 +154,14 @@ def _may_be_left_out(fact: list[str], at: int, rest: int) -> bool:
 
     It must be joined by "and", limit nothing, and give no other value of the same kind ("2 days and 5 days abroad").
     """
-    kept, left = fact[:at], fact[rest:]
-    if "and" not in fact[at:rest] or len(left) > len(kept):
+    kept = fact[:at]
+    joint = fact[at:rest]
+    left = fact[rest:]
+    if "and" not in joint or len(left) > len(kept):
         return False
-    if _BINDS & set(kept) or QUALIFIERS & set(left):
+    if not _BINDS.isdisjoint(kept) or not QUALIFIERS.isdisjoint(left):
         return False
-    return not _kinds(kept) & _kinds(left)
+    return _kinds(kept).isdisjoint(_kinds(left))
 
 
 def _kinds(words: list[str]) -> set[str]:

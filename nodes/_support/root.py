@@ -26,12 +26,20 @@ from graphflow.errors import DeclarationError
 
 MAX_DEPTH = 64
 """Folders below each other that are looked into; each keeps a descriptor open meanwhile."""
-FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+def _flag(name: str) -> int:
+    """A flag for opening files; 0 on a system that has no such flag."""
+    flag: int = getattr(os, name, 0)
+    return flag
+
+
+_OWN = _flag("O_NOFOLLOW") | _flag("O_CLOEXEC")
+"""No link is followed, and no program that is started gets the descriptor."""
+FOLDER = os.O_RDONLY | _flag("O_DIRECTORY") | _OWN
 # Without O_NONBLOCK, opening a FIFO that took the place of a file in this moment would wait for a writer.
-FILE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-
-
-NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+FILE = os.O_RDONLY | _flag("O_NONBLOCK") | _OWN
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_NOFOLLOW")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +72,16 @@ class Root:
             raise ToolError(f"the path {path!r} has a NUL in it; write it without")
         if any("\ud800" <= char <= "\udfff" for char in path):
             raise ToolError(f"{path!a} has half a character in it; such names are listed and cannot be opened")
-        names = tuple(name for name in self._below(path).split("/") if name not in ("", "."))
-        for name in names:
+        names: list[str] = []
+        for name in self._below(path).split("/"):
+            if name in ("", "."):
+                continue
             if name == "..":
                 raise ToolError(f"{path!r} goes upwards; give a path below the root, without '..'")
             if not self.shows(name):
                 raise ToolError(f"{path!r} is hidden, and hidden files are out of reach; choose another")
-        return names
+            names.append(name)
+        return tuple(names)
 
     def _below(self, path: str) -> str:
         """A path without the root in front of it: models give both."""
@@ -83,7 +94,9 @@ class Root:
 
     def shows(self, name: str) -> bool:
         """Whether a file or folder of that name is in reach."""
-        return name.casefold() != ".git" and (self.hidden or not name.startswith("."))
+        if name.casefold() == ".git":  # never: what stands in its hooks and settings is run
+            return False
+        return self.hidden or not name.startswith(".")
 
     @contextlib.contextmanager
     def folder(self, parts: tuple[str, ...], name: str = "", *, make: bool = False) -> Iterator[int]:
@@ -152,14 +165,17 @@ class Root:
     def entries(self, path: str, *, recursive: bool) -> Iterator[Entry]:
         """What is in a folder, by name; with `recursive`, in its folders, too. Links are not followed. A file is itself."""
         parts = self.parts(path)
+        whole = "/".join(parts)
         if parts:
-            with self.folder(parts[:-1], parts[-1]) as above:
-                about = os.stat(parts[-1], dir_fd=above, follow_symlinks=False)
-            if not stat.S_ISDIR(about.st_mode):
-                yield Entry("/".join(parts), KINDS.get(stat.S_IFMT(about.st_mode), "other"), about.st_size)
+            *around, name = parts
+            with self.folder(tuple(around), name) as above:
+                about = os.stat(name, dir_fd=above, follow_symlinks=False)
+            kind = _kind(about)
+            if kind != "folder":
+                yield Entry(whole, kind, about.st_size)
                 return
         with self.folder(parts) as folder:
-            yield from self._entries(folder, "/".join(parts), recursive, MAX_DEPTH)
+            yield from self._entries(folder, whole, recursive, MAX_DEPTH)
 
     def _entries(self, folder: int, above: str, recursive: bool, depth: int) -> Iterator[Entry]:
         with os.scandir(folder) as found:
@@ -170,7 +186,7 @@ class Root:
                 about = item.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            kind = KINDS.get(stat.S_IFMT(about.st_mode), "other")
+            kind = _kind(about)
             yield Entry(path, kind, about.st_size)
             if not recursive or kind != "folder" or depth <= 1:
                 continue
@@ -203,6 +219,10 @@ def _replace(folder: int, name: str, content: bytes, mode: int | None) -> None:
 
 
 KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+
+
+def _kind(about: os.stat_result) -> str:
+    return KINDS.get(stat.S_IFMT(about.st_mode), "other")
 
 
 def _check_regular(about: os.stat_result, path: str) -> None:

@@ -48,7 +48,10 @@ _OTHER_UNITS = {
 # `h` behind a number is an hour, elsewhere a letter.
 _PER_NUMBER = frozenset(("g", "h", "min", "mins", "sec", "secs", "hr", "hrs"))
 """Letters that are a unit only behind a number."""
-_SPELLED = {spelling: unit for unit, all_ in (_CURRENCIES | _OTHER_UNITS).items() for spelling in all_.split()}
+_SPELLED: dict[str, str] = {}
+"""Units by their spellings."""
+for _unit, _spellings in (_CURRENCIES | _OTHER_UNITS).items():
+    _SPELLED |= dict.fromkeys(_spellings.split(), _unit)
 UNITS = frozenset(_CURRENCIES) | frozenset(_OTHER_UNITS)
 """What counts; `a day` is a number with its unit, `a neighbour` is not."""
 _BEFORE_NUMBER = frozenset(("€", "$", "£", "¥", "eur", "usd", "gbp", "jpy", "chf"))
@@ -57,9 +60,14 @@ _TO_NINETEEN = """zero one two three four five six seven eight nine ten eleven t
 seventeen eighteen nineteen"""
 _TO_NINETY = "twenty thirty forty fifty sixty seventy eighty ninety"
 _YEAR = "january february march april may june july august september october november december"
-_ONES, _TENS, _MONTHS = _TO_NINETEEN.split(), _TO_NINETY.split(), _YEAR.split()
-_MONTH = {name: i for i, name in enumerate(_MONTHS, 1)}
-_MONTH |= {name[:3]: i for i, name in enumerate(_MONTHS, 1)} | {"sept": 9}
+_ONES = _TO_NINETEEN.split()
+_TENS = _TO_NINETY.split()
+_MONTHS = _YEAR.split()
+_MONTH = {"sept": 9}
+"""Months by their names, whole and short."""
+for _position, _name in enumerate(_MONTHS, 1):
+    _MONTH[_name] = _position
+    _MONTH[_name[:3]] = _position
 
 # Also what `stem` must leave alone: `is`, `has` and `this` are not plurals.
 _SAME = {
@@ -83,14 +91,20 @@ _SAME = {
 _ENDINGS = {"n't": "not", "'re": "be", "'m": "be", "'ll": "will", "'ve": "have", "'d": "would", "'s": "be"}
 
 
+_PLURALS = {"aves": "af", "ies": "y", "sses": "ss", "xes": "x", "ches": "ch", "s": ""}
+"""Endings, with what stands there in the singular; the first that fits counts."""
+
+
 def tokens(text: str) -> list[str]:
     """What a text states, in order. Linear in its length."""
     composed = unicodedata.normalize("NFC", text)
     # Marks that nobody sees (soft hyphens, directions) state nothing.
     visible = "".join(character for character in composed if unicodedata.category(character) != "Cf")
     clean = visible.casefold().replace("\u2019", "'")
-    pieces = _pieces(_ISO_DATE.sub(_iso, clean))
-    return _amounts(_dates(_spelled_numbers(pieces)))
+    with_dates = _ISO_DATE.sub(_iso, clean)
+    numbered = _spelled_numbers(_pieces(with_dates))
+    # Dates first: the number in "9 May" is no amount.
+    return _amounts(_dates(numbered))
 
 
 def is_number(token: str) -> bool:
@@ -99,10 +113,16 @@ def is_number(token: str) -> bool:
 
 
 def _iso(date: re.Match[str]) -> str:
-    year, month, day = date[1], int(date[2]), int(date[3])
+    year = date[1]
+    month = int(date[2])
     if not 1 <= month <= 12:
         return date[0]
-    return f"{day} {_MONTHS[month - 1]} {year}"
+    return f"{_date(int(date[3]), month)} {year}"
+
+
+def _date(day: int, month: int) -> str:
+    name = _MONTHS[month - 1]
+    return f"{day} {name}"
 
 
 def _pieces(text: str) -> list[str]:
@@ -114,7 +134,8 @@ def _pieces(text: str) -> list[str]:
         if digits is not None:
             found += _number(digits[1], digits[2])
         elif word in _DASHES:
-            found += _dash(text, piece.start(), piece.end(), touches=piece.start() == end)
+            touches = piece.start() == end
+            found += _dash(text, piece.start(), piece.end(), touches)
         elif word in _PER_NUMBER and found and is_number(found[-1]):
             found.append(_SPELLED.get(word, word))
         elif word not in _SILENT:
@@ -166,9 +187,9 @@ def stem(word: str) -> str:
     """A word without the `s` of a plural or of the third person; nothing else is cut, `arrived` is not `arrives`."""
     if len(word) < 4 or word.endswith(("ss", "us", "is")) or word in _SAME:
         return word
-    for ending, instead in (("aves", "af"), ("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("s", "")):
+    for ending, instead in _PLURALS.items():
         if word.endswith(ending):
-            return word[: -len(ending)] + instead
+            return word.removesuffix(ending) + instead
     return word
 
 
@@ -178,12 +199,14 @@ def _spelled_numbers(found: list[str]) -> list[str]:
     after_tens = False
     for word in found:
         if after_tens and word in _ONES[1:10]:
-            numbers[-1] = str(int(numbers[-1]) + _ONES.index(word))
+            both = int(numbers[-1]) + _ONES.index(word)
+            numbers[-1] = str(both)
             after_tens = False
             continue
         after_tens = word in _TENS
         if after_tens:
-            numbers.append(str(20 + 10 * _TENS.index(word)))
+            tens = 2 + _TENS.index(word)  # the first is twenty
+            numbers.append(f"{tens}0")
         elif word in _ONES:
             numbers.append(str(_ONES.index(word)))
         elif word == "dozen" and numbers[-1:] == ["a"]:
@@ -209,28 +232,43 @@ def _dates(found: list[str]) -> list[str]:
 def _day_first(found: list[str], at: int) -> tuple[str, int] | None:
     if not _is_day(found[at]):
         return None
-    size = 1
+    place = at + 1
     for between in ("th", "of"):
-        size += found[at + size : at + size + 1] == [between]
-    month = _MONTH.get(found[at + size]) if at + size < len(found) else None
-    return None if month is None else (f"{int(found[at])} {_MONTHS[month - 1]}", size + 1)
+        if _token(found, place) == between:
+            place += 1
+    month = _MONTH.get(_token(found, place))
+    if month is None:
+        return None
+    date = _date(int(found[at]), month)
+    return date, place + 1 - at
 
 
 def _month_first(found: list[str], at: int) -> tuple[str, int] | None:
     month = _MONTH.get(found[at])
     if month is None:
         return None
-    size = 1 + (found[at + 1 : at + 2] == ["the"])
-    if at + size >= len(found) or not _is_day(found[at + size]):
+    place = at + 1
+    if _token(found, place) == "the":
+        place += 1
+    day = _token(found, place)
+    if not _is_day(day):
         return None
-    day = int(found[at + size])
-    size += 1
-    size += found[at + size : at + size + 1] == ["th"]
-    return f"{day} {_MONTHS[month - 1]}", size
+    place += 1
+    if _token(found, place) == "th":
+        place += 1
+    date = _date(int(day), month)
+    return date, place - at
+
+
+def _token(found: list[str], place: int) -> str:
+    """The token at a place; empty behind the last."""
+    return found[place] if place < len(found) else ""
 
 
 def _is_day(word: str) -> bool:
-    return word.isdecimal() and len(word) <= 2 and 1 <= int(word) <= 31
+    if not word.isdecimal() or len(word) > 2:
+        return False
+    return 1 <= int(word) <= 31
 
 
 def _amounts(found: list[str]) -> list[str]:
@@ -241,9 +279,9 @@ def _amounts(found: list[str]) -> list[str]:
             continue
         amounts[at] = _SPELLED[word]
         has_number = at > 0 and is_number(amounts[at - 1])
-        next_is_number = at + 1 < len(amounts) and is_number(amounts[at + 1])
-        if next_is_number and not has_number:  # `€ 4` becomes `4 euro`; in `4 € 5` the first is its number
-            amounts[at], amounts[at + 1] = amounts[at + 1], amounts[at]
+        following = _token(amounts, at + 1)
+        if is_number(following) and not has_number:  # `€ 4` becomes `4 euro`; in `4 € 5` the first is its number
+            amounts[at : at + 2] = [following, amounts[at]]
     for at, (number, unit) in enumerate(pairwise(amounts)):
         if unit in _CURRENCIES and is_number(number):
             amounts[at] = _sum_of_money(number)

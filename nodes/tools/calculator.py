@@ -13,6 +13,7 @@ import operator
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from typing import Annotated, Any, NoReturn
 
 from pydantic import Field
@@ -32,7 +33,8 @@ Expression = Annotated[str, Field(min_length=1, max_length=1_000)]
 NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?")
 WORDS = re.compile(r"[\w\s.,+\-*/%()<>=!]*")
 CONSTANTS: dict[str, Number] = {"pi": math.pi, "e": math.e, "tau": math.tau}
-COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+Comparison = Callable[[Any, Any], bool]
+COMPARISONS: dict[type[ast.cmpop], Comparison] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -77,9 +79,8 @@ def evaluate(expression: str) -> Number | bool:
     known = WORDS.match(text)
     place = known.end() if known is not None else 0
     if place < len(text):
-        raise ToolError(
-            f"{text[place]!r} at character {place + 1} means nothing here; write ** for a power, * for times, / for by"
-        )
+        strange = f"{text[place]!r} at character {place + 1}"
+        raise ToolError(f"{strange} means nothing here; write ** for a power, * for times, / for by")
     line = " ".join(text.split())  # a newline would end the sum
     try:
         tree = ast.parse(line, mode="eval")
@@ -117,7 +118,8 @@ class _Sum:
         except ValueError as error:
             self.fail(node, f"{error}; change the number")
         if value is None:
-            constants, functions = ", ".join(CONSTANTS), ", ".join(FUNCTIONS)
+            constants = ", ".join(CONSTANTS)
+            functions = ", ".join(FUNCTIONS)
             self.fail(node, f"means nothing here; there are numbers, {constants}, and {functions}")
         return value
 
@@ -133,23 +135,33 @@ class _Sum:
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self.number(operand, depth)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATIONS:
-                one, other = self.number(left, depth), self.number(right, depth)
-                return self.bounded(node, OPERATIONS[type(op)](one, other))
+                one = self.number(left, depth)
+                other = self.number(right, depth)
+                work_out = OPERATIONS[type(op)]
+                return self.bounded(node, work_out(one, other))
             case ast.Compare():
                 return self._comparison(node, depth)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
                 numbers = [self.number(argument, depth) for argument in args]
-                return self.bounded(node, FUNCTIONS[name](*numbers))
+                function = FUNCTIONS[name]
+                return self.bounded(node, function(*numbers))
         return None
 
     def _comparison(self, node: ast.Compare, depth: int) -> bool | None:
         """`1 < x <= 3`: every pair of neighbours."""
-        tests = [COMPARISONS.get(type(op)) for op in node.ops]
-        if None in tests:
-            return None
-        values = [self.number(operand, depth) for operand in (node.left, *node.comparators)]
-        pairs = zip(values, tests, values[1:], strict=False)
-        return all(test is not None and test(one, other) for one, test, other in pairs)
+        tests: list[Comparison] = []
+        for op in node.ops:
+            test = COMPARISONS.get(type(op))
+            if test is None:
+                return None
+            tests.append(test)
+        operands = (node.left, *node.comparators)
+        # All of them, also behind a pair that fails: what cannot be worked out is wrong wherever it stands.
+        values = [self.number(operand, depth) for operand in operands]
+        for test, (one, other) in zip(tests, pairwise(values), strict=True):
+            if not test(one, other):
+                return False
+        return True
 
     def number(self, node: ast.expr, depth: int) -> Number:
         """The value of a part that has to be a number."""
@@ -160,20 +172,23 @@ class _Sum:
 
     def constant(self, node: ast.Constant) -> Fraction:
         """A number as it is written: `0.1` is a tenth, not the float next to it."""
-        written = (ast.get_source_segment(self.text, node) or "").replace("_", "")
-        if type(node.value) is int and written[:2].lower() in ("0x", "0b", "0o"):
+        source = ast.get_source_segment(self.text, node) or ""
+        written = source.replace("_", "")
+        is_based = written[:2].lower() in ("0x", "0b", "0o")
+        if is_based and type(node.value) is int:
             return Fraction(node.value)
         if not NUMBER.fullmatch(written):
             self.fail(node, "is not a number that can be worked with")
         mantissa, _, exponent = written.lower().partition("e")
-        if abs(int(exponent or 0)) + len(mantissa) > DIGITS:
+        zeros = abs(int(exponent or 0))
+        if zeros + len(mantissa) > DIGITS:
             self.fail(node, f"has more than {DIGITS} digits")
         return Fraction(written)
 
     def bounded(self, node: ast.AST, value: Number) -> Number:
         """A value, if it is small enough to go on with."""
         if isinstance(value, Fraction):
-            if max(value.numerator.bit_length(), value.denominator.bit_length()) > BITS:
+            if _bits(value) > BITS:
                 self.fail(node, f"the result has more than {DIGITS} digits")
         elif not math.isfinite(value):
             self.fail(node, "the result is not a finite number")
@@ -197,12 +212,17 @@ def _whole_power(base: Fraction, exponent: int) -> Fraction:
     if abs(base) in (0, 1):
         # Only the sign of the exponent and whether it is even matter, however large it is.
         most = 2 if exponent % 2 == 0 else 1
-        return Fraction(base ** max(-most, min(most, exponent)))
-    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-    # The power has at least (bits - 1) * exponent bits.
-    if (bits - 1) * abs(exponent) > BITS:
+        small = max(-most, min(most, exponent))
+        return Fraction(base**small)
+    least_bits = (_bits(base) - 1) * abs(exponent)  # of the power
+    if least_bits > BITS:
         raise OverflowError
     return Fraction(base**exponent)
+
+
+def _bits(value: Fraction) -> int:
+    """The bits of a fraction's longer half."""
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
 def root(x: Number) -> Number:
@@ -210,7 +230,9 @@ def root(x: Number) -> Number:
     if x < 0:
         raise ValueError("a negative number has no square root")
     if isinstance(x, Fraction):
-        exact = Fraction(math.isqrt(x.numerator), math.isqrt(x.denominator))
+        above = math.isqrt(x.numerator)
+        below = math.isqrt(x.denominator)
+        exact = Fraction(above, below)
         if exact * exact == x:
             return exact
     return math.sqrt(x)
@@ -257,11 +279,23 @@ def total(*numbers: Number) -> Number:
 
 # What a function cannot be exact in comes out of it as a float; what takes whole numbers stays exact.
 def _plain(function: Callable[..., float]) -> Callable[..., Number]:
-    return lambda *numbers: function(*map(float, numbers))
+    def of_floats(*numbers: Number) -> Number:
+        return function(*map(float, numbers))
+
+    return of_floats
 
 
 def _whole(function: Callable[..., int], most: int | None = None) -> Callable[..., Number]:
-    return lambda *numbers: Fraction(function(*(whole(number, most) for number in numbers)))
+    def of_whole(*numbers: Number) -> Number:
+        given = [whole(number, most) for number in numbers]
+        return Fraction(function(*given))
+
+    return of_whole
+
+
+def _of_math(names: str) -> dict[str, Callable[..., Number]]:
+    """Functions of Python's `math`, by their names there."""
+    return {name: _plain(getattr(math, name)) for name in names.split()}
 
 
 OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Number]] = {
@@ -279,8 +313,7 @@ FUNCTIONS: dict[str, Callable[..., Number]] = {
     "ln": ln,
     "log10": lambda x: logarithm(x, Fraction(10)),
     "log2": lambda x: logarithm(x, Fraction(2)),
-    **{name: _plain(getattr(math, name)) for name in ("exp", "sin", "cos", "tan", "asin", "acos", "atan")},
-    **{name: _plain(getattr(math, name)) for name in ("degrees", "radians", "hypot")},
+    **_of_math("exp sin cos tan asin acos atan degrees radians hypot"),
     "abs": abs,
     "round": rounded,
     "floor": lambda x: Fraction(math.floor(x)),
@@ -307,7 +340,9 @@ def shown(value: Number) -> Answer:
         scaled = abs(value.numerator) * 10**places // value.denominator
         digits = str(scaled).rjust(places + 1, "0")
         sign = "-" if value < 0 else ""
-        return Answer(value=f"{sign}{digits[:-places]}.{digits[-places:]}", exact=True)
+        whole_part = digits[:-places]
+        rest = digits[-places:]
+        return Answer(value=f"{sign}{whole_part}.{rest}", exact=True)
     return Answer(value=_near(value), exact=False, fraction=str(value))
 
 
@@ -315,14 +350,19 @@ def _places(denominator: int) -> int | None:
     """Digits after the point of 1/denominator, or None if they never end."""
     # They end if it has no other factors than 2 and 5: 1/40 = 0.025, 1/30 = 0.0333...
     twos = (denominator & -denominator).bit_length() - 1
-    rest, fives = denominator >> twos, 0
+    rest = denominator >> twos
+    fives = 0
     while rest % 5 == 0:
-        rest, fives = rest // 5, fives + 1
-    return max(twos, fives) if rest == 1 else None
+        rest //= 5
+        fives += 1
+    if rest != 1:
+        return None
+    return max(twos, fives)
 
 
 def _near(value: Fraction) -> str:
     from decimal import Context, Decimal
 
     context = Context(prec=SHOWN_DIGITS, Emax=10**6, Emin=-(10**6))
-    return str(context.divide(Decimal(value.numerator), Decimal(value.denominator)))
+    quotient = context.divide(Decimal(value.numerator), Decimal(value.denominator))
+    return str(quotient)

@@ -61,7 +61,9 @@ def files(
     """
     folder_root = Root(root, hidden=hidden)
     # One root for all of them: its folder is resolved once, and a link that takes its place later leads nowhere.
-    readers = (_read_file(folder_root, file_limit), _list_files(folder_root), _grep_files(folder_root, file_limit))
+    read_file = _read_file(folder_root, file_limit)
+    grep_files = _grep_files(folder_root, file_limit)
+    readers = (read_file, _list_files(folder_root), grep_files)
     if not write:
         return readers
     return (*readers, *_writers(folder_root, file_limit))
@@ -81,7 +83,8 @@ def _read_file(folder_root: Root, file_limit: int) -> Tool[Any, Any]:
             start: the first line to show.
             lines: how many lines to show.
         """
-        text = text_of(path, folder_root.read(path, file_limit))
+        content = folder_root.read(path, file_limit)
+        text = text_of(path, content)
         every = NEWLINE.split(text.removeprefix("\ufeff"))
         if every[-1] == "":
             every.pop()
@@ -90,8 +93,9 @@ def _read_file(folder_root: Root, file_limit: int) -> Tool[Any, Any]:
             return f"[{path} is empty]"
         if start > count:
             raise ToolError(f"{path!r} has {count} lines, so none from line {start} on; choose a smaller start")
-        part = every[start - 1 : start - 1 + lines]
-        last = start + len(part) - 1
+        before = start - 1
+        part = every[before : before + lines]
+        last = before + len(part)
         shown = [f"{number}\t{short(line)}" for number, line in enumerate(part, start)]
         if start > 1 or last < count:
             shown.append(f"[lines {start} to {last} of {count}]")
@@ -125,7 +129,8 @@ def _list_files(folder_root: Root) -> Tool[Any, Any]:
             if not fits(entry.path, pattern):
                 continue
             if len(shown) == most:
-                return "\n".join([*shown, f"[the first {most}; there are more: narrow the folder or the pattern]"])
+                shown.append(f"[the first {most}; there are more: narrow the folder or the pattern]")
+                break
             mark = _MARKS.get(entry.kind, f"  {entry.size}")
             shown.append(visible(entry.path) + mark)
         return "\n".join(shown) or f"[nothing like {pattern!r} in {folder!r}]"
@@ -175,7 +180,8 @@ def _texts(folder_root: Root, folder: str, files: str, file_limit: int) -> tuple
             continue
         path = visible(entry.path)
         if entry.size > left:
-            note = f"[only {MAX_SEARCHED - left} bytes were searched, up to {path}: narrow the folder]"
+            searched = MAX_SEARCHED - left
+            note = f"[only {searched} bytes were searched, up to {path}: narrow the folder]"
             return paths, texts, note
         with contextlib.suppress(ToolError):  # a binary file, or one that was there a moment ago
             content = folder_root.read(entry.path, file_limit)
@@ -202,7 +208,8 @@ def _writers(folder_root: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[A
                 old = folder_root.read(path, file_limit)
             except ToolError:  # there is none yet; whatever else is wrong, writing says, too
                 old = b""
-            written = stored(path, stored_like(old, content), file_limit)
+            text = stored_like(old, content)
+            written = stored(path, text, file_limit)
             folder_root.write(path, written)
         return f"{path} has {len(written)} bytes now"
 
@@ -220,22 +227,28 @@ def _writers(folder_root: Root, file_limit: int) -> tuple[Tool[Any, Any], Tool[A
             before = folder_root.read(path, file_limit)
             text = text_of(path, before)
             if only_crlf(text):  # models write \n, whatever the file has
-                old, new = with_crlf(old), with_crlf(new)
+                old = with_crlf(old)
+                new = with_crlf(new)
             places = places_of(old, text)
             if not places:
                 raise ToolError(f"{path!r} does not have that text; {nearest(old, text)}")
-            if len(places) > 1 and not every:
-                lines = ", ".join(str(line_of(text, place)) for place in places[:10])
+            times = len(places)
+            if times > 1 and not every:
+                numbers = [str(line_of(text, place)) for place in places[:10]]
+                lines = ", ".join(numbers)
                 raise ToolError(
-                    f"{path!r} has that text {len(places)} times (lines {lines}); give more of what is around it, "
+                    f"{path!r} has that text {times} times (lines {lines}); give more of what is around it, "
                     "or set every=true"
                 )
             count = text.count(old)
-            size = len(text) + count * (len(new) - len(old))  # before it is made: a file times a file fills any memory
+            growth = len(new) - len(old)
+            size = len(text) + count * growth  # before it is made: a file times a file fills any memory
             if size > file_limit:
                 raise ToolError(f"{path!r} would have more than {file_limit} characters; replace it by less")
-            folder_root.write(path, stored(path, text.replace(old, new), file_limit))
-        return f"{path}: replaced {count} at line {line_of(text, places[0])}"
+            replaced = text.replace(old, new)
+            folder_root.write(path, stored(path, replaced, file_limit))
+        first = line_of(text, places[0])
+        return f"{path}: replaced {count} at line {first}"
 
     return write_file, edit_file
 
@@ -257,7 +270,8 @@ def fits(path: str, pattern: str) -> bool:
     """Whether a file's name, or with a slash in the pattern its path, is like a pattern such as `*.py`."""
     if "/" in pattern:
         return fnmatchcase(path, pattern)
-    return fnmatchcase(path.rsplit("/", 1)[-1], pattern)
+    name = path.rsplit("/", 1)[-1]
+    return fnmatchcase(name, pattern)
 
 
 def text_of(path: str, content: bytes) -> str:
@@ -271,9 +285,10 @@ def text_of(path: str, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
+        byte = f"{content[error.start]:#04x}"
+        where = f"{error.start} of {len(content)}"
         raise ToolError(
-            f"{path!r} is not UTF-8: byte {content[error.start]:#04x} at {error.start} of {len(content)}; "
-            "it is a binary file or has another encoding"
+            f"{path!r} is not UTF-8: byte {byte} at {where}; it is a binary file or has another encoding"
         ) from None
 
 
