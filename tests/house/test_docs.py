@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import cache
 from importlib import import_module
@@ -11,6 +12,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from graphflow import END, START, Graph, node
+from graphflow.declaration.arrows import ForkPolicy
+from graphflow.declaration.node import AnyNode
+from graphflow.events import NodeSkipped
+from tests.conftest import walk
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -215,6 +222,70 @@ def test_what_is_said_to_be_in_a_file_is_in_it(page: Path) -> None:
         if not re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")):
             wrong.append((name, place))
     assert wrong == []
+
+
+def test_where_to_look_names_what_is_there() -> None:
+    """Each function in a row of that table stands in a file of the same row."""
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    _, table = page.split("## Where to look when")
+    wrong = []
+    names = 0
+    for row in table.splitlines():
+        files = re.findall(r"`([\w/]+\.py)`", row)
+        text = "\n".join((ROOT / "graphflow" / file).read_text(encoding="utf-8") for file in files)
+        for name in re.findall(r"`([a-z_]+)`", row):
+            names += 1
+            if not re.search(rf"\bdef {name}\b", text):
+                wrong.append((name, files))
+    assert names > 5
+    assert wrong == []
+
+
+def test_the_skips_shown_are_those_that_are_told() -> None:
+    @node
+    async def one(n: int) -> int:
+        return n
+
+    @node
+    async def items(n: int) -> list[int]:
+        return [n]
+
+    @node
+    async def sound(n: int) -> float:
+        return float(n)
+
+    @node
+    async def broken(n: int) -> str:
+        await asyncio.sleep(0.01)
+        raise ValueError("broken")
+
+    @node
+    async def maybe(n: int) -> str | int:
+        return n
+
+    @node
+    async def pair(a: float, b: str) -> int:
+        return 1
+
+    @node
+    async def count(ns: list[int]) -> int:
+        return len(ns)
+
+    def dropped(join: AnyNode, policy: ForkPolicy) -> Graph[Any, Any]:
+        each = START >> items.each.fork("isolate") >> one
+        return Graph("g", each, one.fork(policy) >> (sound, broken) >> join >> count >> END)
+
+    graphs = [
+        Graph("g", START >> (sound, maybe), sound >> pair, maybe[str] >> pair >> END, maybe[int] >> END, ends="all"),
+        dropped(pair, "cancel"),
+        dropped(pair.named("best"), "finish"),
+    ]
+    told = []
+    for graph in graphs:
+        run = walk(graph, 1)
+        [skip] = [event for event in run.events if isinstance(event, NodeSkipped)]
+        told.append(f"{skip.node} {skip.port} {skip.why}")
+    assert told == blocks(GIVEN, "text")[0].splitlines()
 
 
 def test_the_glossary_is_in_order_and_has_each_word_once() -> None:
