@@ -10,8 +10,6 @@ Two things are folded: nodes side by side (same kind, fed by the same and feedin
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 from graphflow.render.labels import MAX_TOOLTIP
 from graphflow.render.picture import FOLDED, Area, Line, Picture, Shape
 from graphflow.render.xml import ELLIPSIS, clip
@@ -155,10 +153,12 @@ def _whole(row: ShapeRow) -> Shape:
     for shape in row:
         members += shape.members
     # The key of the first is taken over, so that what is folded stands where the first stood.
-    kinds = set(map(attrgetter("kind"), row))
-    is_mixed = len(kinds) > 1
-    kind = "step" if is_mixed else first.kind
-    noun = "nodes" if is_mixed else _plural(kind)
+    kind = first.kind
+    noun = _plural(kind)
+    kinds = {shape.kind for shape in row}
+    if len(kinds) > 1:
+        kind = "step"
+        noun = "nodes"
     count = len(members)
     ends = (members[0], ELLIPSIS, members[-1])
     whole = Shape(first.key, " ".join(ends), kind, first.level)
@@ -178,6 +178,7 @@ def _replace_shapes(picture: Picture, folded: Folded) -> None:
     homes: list[Picture | Area] = [picture, *picture.every_area()]
     for home in homes:
         shapes = [folded.get(shape, shape) for shape in home.shapes]
+        # All of a row have become the same shape: it stands where the first of them stood.
         home.shapes = list(dict.fromkeys(shapes))
     for whole in folded.values():
         for name in whole.members:

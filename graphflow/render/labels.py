@@ -217,14 +217,17 @@ def wrapped(text: str, width: int = NAME_WIDTH) -> list[str]:
 
 
 def _broken(row: str, width: int) -> list[str]:
-    lines = [""]
+    lines: list[str] = []
+    line = ""
     for word in _WORD_ENDS.split(row):
         while len(word) > width:  # a word longer than a line is broken anywhere
-            room = width - len(lines[-1])
-            lines[-1] += word[:room]
+            room = width - len(line)
+            lines.append(line + word[:room])
+            line = ""
             word = word[room:]
-            lines.append("")
-        if len(lines[-1]) + len(word) > width:
-            lines.append("")
-        lines[-1] += word
+        if len(line) + len(word) > width:
+            lines.append(line)
+            line = ""
+        line += word
+    lines.append(line)
     return lines

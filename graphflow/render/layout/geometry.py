@@ -81,7 +81,8 @@ class Box(NamedTuple):
     def is_crossed_by(self, line: list[Point]) -> bool:
         """Whether a line, given as points along it, runs through the box."""
         for start, end in pairwise(line):
-            (x0, y0), (x1, y1) = start, end
+            x0, y0 = start
+            x1, y1 = end
             if max(x0, x1) < self.left or min(x0, x1) > self.right:
                 continue
             if max(y0, y1) < self.low or min(y0, y1) > self.high:

@@ -21,7 +21,9 @@ LABELS = 214
 """The width of the names at the left."""
 RIGHT = 18
 PLOT = WIDTH - LABELS - RIGHT
-"""The width of the time itself."""
+"""The width of the time itself, and"""
+PLOT_RIGHT = LABELS + PLOT
+"""where it ends."""
 TOP = 64
 LOAD = 46
 """The height of the load."""
@@ -183,7 +185,6 @@ class TimelineDrawing:
     def _load(self, bottom: float) -> list[str]:
         """How many activations were at work at each moment, and the marks of time."""
         base = TOP + LOAD
-        right = LABELS + PLOT
         load = Load(self.story, self.whole, PLOT)
         # A little lower than its room, so that the peak does not touch the heading.
         shape = load.shape(LABELS, base, LOAD - 4)
@@ -194,7 +195,7 @@ class TimelineDrawing:
             path("area", shape, title),
             text("dim small", side, TOP + 8, peak, "end"),
             text("dim small", side, base, "0", "end"),
-            across("grid", LABELS, base, right),
+            across("grid", LABELS, base, PLOT_RIGHT),
         ]
         for at in ticks(self.whole):
             lines += self._tick(at, base, bottom)
@@ -218,8 +219,7 @@ class TimelineDrawing:
     # -- lanes ---------------------------------------------------------------------------------------------------------
     def _lane(self, lane: Lane) -> list[str]:
         above = lane.top - 1.5
-        right = LABELS + PLOT
-        border = across("grid", 12, above, right)
+        border = across("grid", 12, above, PLOT_RIGHT)
         label = self._lane_label(lane)
         lines = [border, label]
         for index, row in enumerate(lane.rows):

@@ -128,8 +128,9 @@ class _SpanReader:
         span.ended = event.at
         span.how = how
         if how == "failed":
-            error = error_words(getattr(event, "error", ""))
-            span.detail = scrub(clean(error, 400))
+            error = getattr(event, "error", "")
+            words = clean(error_words(error), 400)
+            span.detail = scrub(words)
 
     # -- the run and its frames ----------------------------------------------------------------------------------------
     def run_start(self, event: AnyEvent) -> None:
@@ -139,7 +140,8 @@ class _SpanReader:
 
     def run_end(self, event: AnyEvent) -> None:
         self.story.status = str(event.status)
-        self.story.error = scrub(clean(event.error, 2000))
+        error = clean(event.error, 2000)
+        self.story.error = scrub(error)
 
     def frame_enter(self, event: AnyEvent) -> None:
         self.paths[event.frame] = tuple(map(str, event.path))
