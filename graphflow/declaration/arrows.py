@@ -164,6 +164,7 @@ class Entry(Generic[In, Out]):
     def __rshift__(self, other: object, /) -> AnyPath:
         return connect(self, other, _where())
 
+    # `(a, b) >> c`: a tuple has no such operator, so Python asks what stands on its right.
     @overload
     def __rrshift__(self: Entry[list[T], R], other: Sequence[Entry[A, T]], /) -> Path[A, R]: ...
     @overload
@@ -428,12 +429,12 @@ def _not_a_node(side: object, name: str) -> str:
 
 
 def _where() -> Where:
-    frame = sys._getframe(2)
+    frame = sys._getframe(2)  # this function, the operator that asks, the line on which it stands
     return frame.f_code.co_filename, frame.f_lineno
 
 
 def _check_laps(laps: int) -> None:
-    is_number = isinstance(laps, int) and not isinstance(laps, bool)
+    is_number = isinstance(laps, int) and not isinstance(laps, bool)  # to Python, True is an int
     if not is_number or laps < 1:
         raise DeclarationError(f".limit({laps!r}): a lap limit is a whole number of at least 1")
 

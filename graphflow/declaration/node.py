@@ -448,6 +448,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """The same node under another name, so that it can stand in one graph twice."""
         if not isinstance(name, str) or not name or name in ("START", "END"):
             raise DeclarationError(f"a node cannot be named {name!r}")
+        # A copy, not a new declaration: what the kind has checked and read of its function holds under any name.
         twin = object.__new__(type(self))
         attributes = dict(self.__dict__)
         attributes.pop("_as_graph", None)  # the graph that the other one is by itself
@@ -530,6 +531,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
         return self._value() == other._value()
 
     def __hash__(self) -> int:
+        # By name alone: what else is compared may hold lists and models, which have no hash.
         return hash((type(self), self.name))
 
     def __repr__(self) -> str:

@@ -52,8 +52,11 @@ class Retry:
         named = [kind for kind in self.on if isinstance(error, kind)]
         if not named or not self.may_wait(error):
             return False
+        # An error that calls itself final is believed, unless somebody has asked for a retry of its very kind.
         by_name = any(kind not in _ANY_ERROR for kind in named)
-        return by_name or getattr(error, "retryable", None) is not False
+        if by_name:
+            return True
+        return getattr(error, "retryable", None) is not False
 
     def may_wait(self, error: Exception) -> bool:
         """Whether the wait that an error asks for is not too long."""

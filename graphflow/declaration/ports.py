@@ -100,6 +100,7 @@ def read_signature(function: Function, context_type: type) -> Signature:
     except (TypeError, ValueError):
         return Signature((), Any, None, (f"the signature of {name!r} cannot be read",))
     hints, problems = read_hints(function)
+    # What a partial function was given by name still stands in its signature, and no message is waited for.
     bound = function.keywords if isinstance(function, functools.partial) else {}
     ports: list[Port] = []
     context: str | None = None

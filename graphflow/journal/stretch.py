@@ -114,7 +114,10 @@ def _beginning(rows: Sequence[Row], frame: int, most: int) -> int | None:
 
 def _tells_of(rows: Sequence[Row], frame: int) -> bool:
     """Whether these rows tell of activations of a frame."""
-    return any(row.frame == frame and _activations(row) for row in rows)
+    for row in rows:
+        if row.frame == frame and _activations(row):
+            return True
+    return False
 
 
 def _left_within(rows: Sequence[Row], frame: int) -> set[int]:

@@ -30,7 +30,20 @@ MAX_LISTS = 6
 
 Laps = tuple[bool, ...]
 """For each loop around a node, outermost first: whether this is a later lap (True) or the one by which it was entered."""
-Counts = dict[Laps, Count]
+
+
+class LapCounts(dict[Laps, Count]):
+    """Counts of a node's messages, by the kind of lap that they are in."""
+
+    def plus(self, laps: Laps, count: Count) -> None:
+        """So many more."""
+        known = self.get(laps, NONE)
+        self[laps] = add(known, count)
+
+    def at_least(self, laps: Laps, count: Count) -> None:
+        """So many, if there were not more before: these are the same messages, come another way."""
+        known = self.get(laps, NONE)
+        self[laps] = most(known, count)
 
 
 def count_activations(proof: Proof) -> list[Count]:
@@ -46,7 +59,7 @@ def _first_laps(depth: int) -> Laps:
 
 
 class _Counter:
-    """Counts messages per kind of lap, in topological order; the laps are multiplied in at the end."""
+    """LapCounts messages per kind of lap, in topological order; the laps are multiplied in at the end."""
 
     # Why by kind of lap: of a >> [b >> c >> b] >> d, d gets one message however often b and c run, since only the last
     # lap leaves the loop. So the message that entered the loop and those of its laps are counted apart, and whoever
@@ -56,8 +69,8 @@ class _Counter:
         self.proof = proof
         self.wiring = proof.wiring
         self.top = proof.topology
-        self.counts: dict[int, Counts] = defaultdict(dict)
-        self.entries: dict[int, Counts] = {}
+        self.counts: dict[int, LapCounts] = defaultdict(LapCounts)
+        self.entries: dict[int, LapCounts] = {}
         """What enters each loop from outside."""
         self.laps: dict[int, Count] = {}
         """How often a lap of a loop begins for each message that enters it."""
@@ -86,7 +99,7 @@ class _Counter:
             counts.append(whole)
         return add(*counts)
 
-    def _counted(self, number: int) -> Counts:
+    def _counted(self, number: int) -> LapCounts:
         around = self.top.loops_around(number)
         for depth, loop in enumerate(around):
             if loop not in self.entries:
@@ -99,53 +112,51 @@ class _Counter:
         arriving = self.wiring.by_target[number]
         return self._arriving(arriving, around, here=number == self.start)
 
-    def _entering(self, loop: int, around: list[int]) -> Counts:
+    def _entering(self, loop: int, around: list[int]) -> LapCounts:
         members = self.top.loops[loop].members
         edges: list[TypedEdge] = []
         for number in members:
             for edge in self.wiring.by_target[number]:
                 if edge.source not in members:
                     edges.append(edge)
-        enters = len(around) >= self.depth
-        return self._arriving(edges, around, here=enters and self.start in members)
+        # The counted message enters the loops around its own place, but for those that it is counted within.
+        starts_here = self.start in members and len(around) >= self.depth
+        return self._arriving(edges, around, here=starts_here)
 
-    def _arriving(self, edges: Sequence[TypedEdge], around: list[int], *, here: bool) -> Counts:
+    def _arriving(self, edges: Sequence[TypedEdge], around: list[int], *, here: bool) -> LapCounts:
         """What comes on these edges, by the laps of the loops around; and the first message, if it is `here`."""
         onward = [edge for edge in edges if edge.lap_of is None]
         counts = self._sum(onward, around)
         if here:
             first = _first_laps(len(around))
-            known = counts.get(first, NONE)
-            counts[first] = add(known, ONE)
+            counts.plus(first, ONE)
         begun = {edge.lap_of for edge in edges if edge.lap_of is not None}
         for loop in begun:
             depth = around.index(loop) + 1
             inner = _first_laps(len(around) - depth)
             for outer, count in self.entries[loop].items():
                 laps = (*outer, True, *inner)
-                known = counts.get(laps, NONE)
-                counts[laps] = most(known, count)  # a token begins a lap in one place only
+                counts.at_least(laps, count)  # a token begins a lap in one place only
         return self._folded(counts, around)
 
-    def _folded(self, counts: Counts, around: list[int]) -> Counts:
+    def _folded(self, counts: LapCounts, around: list[int]) -> LapCounts:
         """The same counts, with the laps of all but the inner loops multiplied in: else their kinds double at each."""
         depth = max(0, len(around) - COUNTED_APART)
         if not depth:
             return counts
-        folded: Counts = {}
+        folded = LapCounts()
         for laps, count in counts.items():
             whole = self._times_laps(laps[:depth], count, around[:depth])
             key = _first_laps(depth) + laps[depth:]
-            known = folded.get(key, NONE)
-            folded[key] = add(known, whole)
+            folded.plus(key, whole)
         return folded
 
-    def _sum(self, edges: list[TypedEdge], around: list[int]) -> Counts:
+    def _sum(self, edges: list[TypedEdge], around: list[int]) -> LapCounts:
         """What arrives on these edges together; of edges that exclude each other, only the larger count."""
         by_source: dict[int, list[TypedEdge]] = {}
         for edge in edges:
             by_source.setdefault(edge.source, []).append(edge)
-        total: Counts = {}
+        total = LapCounts()
         for group in by_source.values():
             together = most if self.proof.exclusive.all_apart(group) else add
             sent: dict[Laps, list[Count]] = {}
@@ -155,18 +166,21 @@ class _Counter:
                 for laps, count in moved.items():
                     sent.setdefault(laps, []).append(count)
             for laps, several in sent.items():
-                known = total.get(laps, NONE)
-                total[laps] = add(known, together(*several))
+                total.plus(laps, together(*several))
         return total
 
-    def _sent(self, edge: TypedEdge) -> Counts:
+    def _sent(self, edge: TypedEdge) -> LapCounts:
         counts = self.counts[edge.source]
         if not edge.each:
             return counts
-        items = Count(1, (self.wiring.name(edge.source),))
-        return {laps: count * items for laps, count in counts.items()}
+        plan = self.wiring.name(edge.source)
+        items = Count(1, (plan,))
+        sent = LapCounts()
+        for laps, count in counts.items():
+            sent[laps] = count * items
+        return sent
 
-    def _moved(self, source: int, counts: Counts, around: list[int], edges: Sequence[GraphEdge]) -> Counts:
+    def _moved(self, source: int, counts: LapCounts, around: list[int], edges: Sequence[GraphEdge]) -> LapCounts:
         """Counts at a node as counts where its edges lead: without the laps of loops that are left, with those entered."""
         before = self.top.loops_around(source)
         kept = [loop for loop in before if loop in around]
@@ -174,15 +188,14 @@ class _Counter:
         depth = len(kept)
         entered = _first_laps(len(around) - depth)
         once = self._sends_once(source, edges, left)
-        moved: Counts = {}
+        moved = LapCounts()
         for laps, count in counts.items():
             key = laps[:depth] + entered
-            known = moved.get(key, NONE)
             if once:
-                moved[key] = most(known, count)
+                moved.at_least(key, count)
             else:
                 whole = self._times_laps(laps[depth:], count, left)
-                moved[key] = add(known, whole)
+                moved.plus(key, whole)
         return moved
 
     def _sends_once(self, source: int, edges: Sequence[GraphEdge], left: list[int]) -> bool:

@@ -77,7 +77,7 @@ def bound(graph: AnyGraph) -> Bounds:
     for node in graph.nodes:
         below = _depth_of(node, graph, (), ceiling)
         depth = max(depth, below)
-        for name, count in _model_calls(node, graph, ()):
+        for name, count in _model_calls(node, graph, ()).items():
             calls[name] = activations[node.name] * count
     steps = _steps(graph, activations.values())
     return Bounds(activations, steps, depth, calls, _usd(graph, calls))
@@ -94,31 +94,33 @@ def _steps(graph: AnyGraph, activations: Iterable[Count]) -> int | None:
         if not count.finite:
             return limit
         total += count.times
-    return total if limit is None else min(limit, total)
+    if limit is None:
+        return total
+    return min(limit, total)
 
 
-def _model_calls(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...]) -> list[tuple[str, Count]]:
+def _model_calls(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...]) -> dict[str, Count]:
     """Requests to models for one activation of a node: its own, those of graphs behind it, and of what it may call."""
     target, _ = node.entry()
-    found: list[tuple[str, Count]] = []
+    calls: dict[str, Count] = {}
     if target.max_model_calls:
-        found.append((target.name, Count(target.max_model_calls)))
+        calls[target.name] = Count(target.max_model_calls)
     behind = _graph_behind(node)
     if behind is not None:
         for name, count in bound(behind).model_calls.items():
             way = f"{node.name} > {name}"
-            found.append((way, count))
+            calls[way] = count
     # How often a model calls something is its own choice, so that stands as a length of its own.
     times = Count(1, (f"calls of {target.name}",))
     for callee in graph.program.callees.get(target.name, ()):
         if callee.name in seen:
             continue
         path = (*seen, target.name, callee.name)
-        for name, count in _model_calls(callee, graph, path):
+        for name, count in _model_calls(callee, graph, path).items():
             if " > " not in name:
                 name = f"{target.name} > {name}"
-            found.append((name, times * count))
-    return found
+            calls[name] = times * count
+    return calls
 
 
 def _graph_behind(node: AnyNode) -> AnyGraph | None:

@@ -7,7 +7,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from graphflow.declaration.node import AnyNode, Node
@@ -77,8 +77,9 @@ def _callees_of(node: AnyNode, names: dict[str, AnyNode], problems: Problems) ->
     for callee in node.calls:
         target = names.get(callee) if isinstance(callee, str) else callee
         if target is None:
-            near = nearest(str(callee), names)
-            problems.add(f"node {node.name!r} calls {callee!r}, and no node in the graph has that name{near}")
+            wanted = str(callee)
+            near = nearest(wanted, names)
+            problems.add(f"node {node.name!r} calls {wanted!r}, and no node in the graph has that name{near}")
             continue
         for problem in problems_of(target):
             problems.add(f"node {target.name!r}: {problem}")
@@ -102,8 +103,9 @@ def problems_of(node: AnyNode) -> tuple[str, ...]:
 def _check_clashes(node: AnyNode, callees: Iterable[AnyNode], problems: Problems) -> None:
     """Two of a node's edges that a model could not tell apart."""
     names = [callee.name for callee in callees]
-    twice = {name for name in names if names.count(name) > 1}
-    for name in sorted(twice):
+    for name, count in sorted(Counter(names).items()):
+        if count == 1:
+            continue
         problems.add(f"node {node.name!r} has two call edges to nodes named {name!r}; rename one with .named(...)")
     for handoff in node.handoffs:
         if handoff.tool in names:

@@ -238,8 +238,11 @@ class SqliteStore(Store):
         def work(db: sqlite3.Connection) -> Stats:
             (runs, rows) = db.execute("SELECT count(*), coalesce(sum(rows), 0) FROM runs").fetchone()
             (large,) = db.execute("SELECT count(*) FROM large").fetchone()
-            files = [Path(self._path + ending) for ending in ("", "-wal")]
-            size = sum(file.stat().st_size for file in files if file.exists())
+            size = 0
+            for ending in ("", "-wal"):  # what was written last stands in a log of its own until it is merged
+                file = Path(self._path + ending)
+                if file.exists():
+                    size += file.stat().st_size
             return Stats(runs, rows, large, size)
 
         return await self._read(work)
@@ -414,7 +417,9 @@ def _prepare(db: sqlite3.Connection, path: str) -> None:
     """
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    if application not in (0, APPLICATION) or (application == 0 and _has_tables(db)):
+    # A file that SQLite has just made has neither a program's number nor tables.
+    is_new = application == 0 and not _has_tables(db)
+    if application != APPLICATION and not is_new:
         raise StoreUnreadable(f"{path} is a database of another program, and no store of runs")
     if version > len(MIGRATIONS):
         raise StoreUnreadable(
@@ -441,7 +446,8 @@ def _migrate(db: sqlite3.Connection) -> None:
                 if statement.strip():
                     db.execute(statement)
         db.execute(f"PRAGMA application_id={APPLICATION}")
-        db.execute(f"PRAGMA user_version={max(version, len(MIGRATIONS))}")
+        newest = max(version, len(MIGRATIONS))
+        db.execute(f"PRAGMA user_version={newest}")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
