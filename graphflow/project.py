@@ -171,7 +171,8 @@ def _main_graph(file: Path, graphs: Mapping[str, RunnableGraph]) -> RunnableGrap
     if len(choice) > 1:
         variables = list(graphs)
         listed = ", ".join(variables)
-        raise UnknownGraph(f"{file} declares several graphs ({listed}); say which: {file}:{variables[0]}")
+        example = f"{file}:{variables[0]}"
+        raise UnknownGraph(f"{file} declares several graphs ({listed}); say which: {example}")
     return choice[0]
 
 
@@ -291,7 +292,8 @@ def _settings(graph: RunnableGraph, model: type[BaseModel], settings: Mapping[st
     for name in settings:
         if name not in fields:
             have = ", ".join(fields)
-            raise InputInvalid(f"{model.__name__} has no field {name!r}; graph {graph.name!r} takes: {have}")
+            problem = f"{model.__name__} has no field {name!r}"
+            raise InputInvalid(f"{problem}; graph {graph.name!r} takes: {have}")
     values: dict[str, object] = {}
     for name, value in settings.items():
         values[name] = _value(name, value, model)

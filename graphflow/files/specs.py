@@ -295,7 +295,8 @@ def _mcp(node: MCP) -> Spec:
         raise FileUnreadable(
             f"mcp {node.name!r} has a key in its {place}, which a file must not hold; give it by env= or token="
         )
-    spec: Spec = {place: list(node.command) if node.command else node.url}
+    server = list(node.command) if node.command else node.url
+    spec: Spec = {place: server}
     env = dict(node.__dict__["_env"])
     headers = dict(node.__dict__["_headers"])
     if env:

@@ -10,6 +10,7 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from graphflow.files.problems import KeyPath
 from graphflow.keywords import translated
@@ -75,12 +76,12 @@ def _is_truth(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     # True and False are numbers to Python, and never meant as one in a file.
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     if isinstance(value, float):
         return math.isfinite(value)
     return _is_whole(value)
@@ -88,20 +89,20 @@ def _is_number(value: object) -> bool:
 
 def _number_from(lowest: float) -> Callable[[object], bool]:
     def fits(value: object) -> bool:
-        return isinstance(value, (int, float)) and _is_number(value) and value >= lowest
+        return _is_number(value) and value >= lowest
 
     return fits
 
 
 def _whole_from(lowest: int) -> Callable[[object], bool]:
     def fits(value: object) -> bool:
-        return isinstance(value, int) and _is_whole(value) and value >= lowest
+        return _is_whole(value) and value >= lowest
 
     return fits
 
 
 def _is_positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and _is_number(value) and value > 0
+    return _is_number(value) and value > 0
 
 
 NOTHING = Plain("left out", lambda value: value is None)

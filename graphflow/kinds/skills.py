@@ -136,7 +136,8 @@ class Skills(Tool[Any, str]):
         share = max(80, CATALOGUE // len(self.skills))  # 80 characters still say what a skill is for
         lines = [self.description or ABOUT, "Skills:"]
         for skill in self.skills:
-            lines.append(f"- {skill.name}: {_one_line(skill.description, share)}")
+            about = _one_line(skill.description, share)
+            lines.append(f"- {skill.name}: {about}")
         return ToolSpec(self.name, "\n".join(lines), schema_of(self.arguments))
 
     async def __call__(self, *args: object, **kwargs: object) -> Any:
@@ -188,7 +189,8 @@ class Skills(Tool[Any, str]):
 
     async def _run(self, asked: Any, ctx: Context) -> Any:
         """Hands a script to the runner: a call along its edge."""
-        path = await in_thread(_file, self._skill(asked.skill), asked.file)
+        skill = self._skill(asked.skill)
+        path = await in_thread(_file, skill, asked.file)
         fields = self._runner_fields(ctx)
         given: dict[str, Any] = {}
         if "code" in fields:
@@ -272,7 +274,10 @@ def _skill_folders(folder: Path, problems: list[str]) -> list[Path]:
         return []
     if (folder / HEAD).exists():
         return [folder]
-    inside = sorted(place for place in folder.iterdir() if (place / HEAD).exists())
+    inside: list[Path] = []
+    for place in sorted(folder.iterdir()):
+        if (place / HEAD).exists():
+            inside.append(place)
     if not inside:
         problems.append(f"{folder} holds no skill: no {HEAD} in it, nor in a folder in it")
     return inside
@@ -391,7 +396,8 @@ def _file(skill: Skill, asked: str) -> Path:
     found = skill.folder / wanted
     is_there = wanted in files and found.resolve() == found  # the folder is what it was when it was walked
     if not is_there:
-        raise ToolError(f"skill {skill.name!r} has no file {asked!r}; it has {_have(files)}")
+        have = _have(files)
+        raise ToolError(f"skill {skill.name!r} has no file {asked!r}; it has {have}")
     return found
 
 

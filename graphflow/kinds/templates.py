@@ -199,8 +199,9 @@ class Bounded(ImmutableSandboxedEnvironment):
         super().__init__(undefined=StrictUndefined, autoescape=False, finalize=_finalized)
         self.globals.clear()  # `lipsum`, `cycler` and their kin make much of little
         self.globals["range"] = _range
-        self.filters.update({name: _bounded(name, function) for name, function in FILTERS.items()})
-        self.filters.update({"_counted": _counted, "_joined": _joined})
+        for name, function in FILTERS.items():
+            self.filters[name] = _bounded(name, function)
+        self.filters |= {"_counted": _counted, "_joined": _joined}
 
     def made(self, source: str) -> Template:
         """A template, with its bounds in it."""
@@ -263,7 +264,8 @@ def _check_product(left: object, right: object) -> None:
 def _check_power(base: object, exponent: object) -> None:
     if not isinstance(base, int) or not isinstance(exponent, int):
         return
-    if abs(base) > 1 and base.bit_length() * abs(exponent) > BITS:
+    bits = base.bit_length() * abs(exponent)  # of the power, about
+    if abs(base) > 1 and bits > BITS:
         raise _too_many_digits()
 
 
@@ -274,13 +276,15 @@ def _too_many_digits() -> TooMuch:
 def _check_percent(template: str, given: object) -> None:
     if _WIDE.search(template) or "*" in template:
         raise _too_wide(template)
-    check_size(len(template) + template.count("%") * size_of(given))
+    fields = template.count("%")
+    check_size(len(template) + fields * size_of(given))
 
 
 def _check_format(template: str, given: ArgumentList) -> None:
     if _FIELD.search(template):
         raise _too_wide(template)
-    check_size(len(template) + template.count("{") * size_of(given))
+    fields = template.count("{")
+    check_size(len(template) + fields * size_of(given))
 
 
 def _too_wide(template: str) -> TooMuch:
@@ -298,7 +302,8 @@ def _check_method(owner: object, name: str, given: ArgumentList) -> None:
 def _check_tabs(text: Any, given: ArgumentList) -> None:
     widths = [abs(number) for number in given if isinstance(number, int)]
     width = max(widths, default=8)
-    check_size(len(text) + text.count("\t") * width)
+    tabs = text.count("\t")
+    check_size(len(text) + tabs * width)
 
 
 def _check_translation(text: Any, given: ArgumentList) -> None:
@@ -330,7 +335,8 @@ def _check_replace(text: object, given: ArgumentList) -> None:
         return
     old, new = given[:2]
     if isinstance(old, type(text)):
-        check_size(len(text) + text.count(old) * size_of(new))  # type: ignore[arg-type]  # of one type
+        count = text.count(old)  # type: ignore[arg-type]  # of one type
+        check_size(len(text) + count * size_of(new))
 
 
 def _check_join(between: object, items: object) -> None:
@@ -390,7 +396,9 @@ def _check_wrapped(value: object, given: ArgumentList) -> None:
 
 
 def _check_indent(value: object, given: ArgumentList) -> None:
-    check_size(size_of(value) + str(value).count("\n") * _widest(given, 4))
+    size = size_of(value)  # before it is written: it may be far too large for that
+    lines = str(value).count("\n")
+    check_size(size + lines * _widest(given, 4))
 
 
 def _widest(given: ArgumentList, default: int) -> int:
@@ -405,7 +413,12 @@ def _width(indent: int | str) -> int:
 
 def _check_json(value: object, given: ArgumentList) -> None:
     """Every item stands in a line of its own where an indent is given, as many times indented as it is deep."""
-    indents = [each if isinstance(each, int) else str(each) for each in given if each is not None]
+    indents: list[int | str] = []
+    for each in given:
+        if isinstance(each, int):
+            indents.append(each)
+        elif each is not None:
+            indents.append(str(each))
     width = _widest(indents, 0)
     size = 0
     todo: list[tuple[object, int]] = [(value, 0)]

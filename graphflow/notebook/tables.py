@@ -148,8 +148,10 @@ def _messages(messages: list[BaseModel]) -> str:
         heads = ["type", *fields]
         name = "messages"
     count = len(messages)
-    parts = [head(f"{count:,} {name}"), table(heads, rows), more(count, MAX_ROWS)]
-    return "".join(parts)
+    html = head(f"{count:,} {name}")
+    html += table(heads, rows)
+    html += more(count, MAX_ROWS)
+    return html
 
 
 def _fields_of(messages: list[BaseModel]) -> list[str]:
@@ -176,8 +178,10 @@ def _events(events: list[Event]) -> str:
     rows = [_event_row(event) for event in kept[:MAX_ROWS]]
     title = counted(len(events), "event")
     counts = _kind_counts(events)
-    parts = [head(title), dim(counts), table(heads, rows), more(len(kept), MAX_ROWS)]
-    return "".join(parts)
+    html = head(title) + dim(counts)
+    html += table(heads, rows)
+    html += more(len(kept), MAX_ROWS)
+    return html
 
 
 def _event(event: Event) -> str:

@@ -42,11 +42,14 @@ def sentences_of(line: str) -> list[str]:
     found: list[str] = []
     at = 0
     for end in _END.finditer(line):
-        before = line[max(at, end.start() - 12) : end.start()]  # no shortened word is longer
-        if _goes_on(before, line[end.end() : end.end() + 1]):
+        start = max(at, end.start() - 12)  # no shortened word is longer
+        before = line[start : end.start()]
+        behind = end.end()
+        following = line[behind : behind + 1]
+        if _goes_on(before, following):
             continue
-        found.append(line[at : end.end()].strip())
-        at = end.end()
+        found.append(line[at:behind].strip())
+        at = behind
     found.append(line[at:].strip())
     return [part for part in found if part]
 
@@ -77,20 +80,24 @@ def _goes_on(before: str, after: str) -> bool:
     words = before.lower().split()
     if not before.endswith(".") or not words:
         return False
-    return words[-1].strip("([\"'").rstrip(".") in _SHORTENED
+    last = words[-1].strip("([\"'")
+    return last.rstrip(".") in _SHORTENED
 
 
 def _blocks(text: str, lists: bool) -> list[str]:
     """Paragraphs and list items, each on one line; a list with the line that leads to it is one block of many lines."""
     blocks: list[str] = []
-    is_apart, is_in_list = True, False
+    is_apart = True
+    is_in_list = False
     for line in text.splitlines():
         mark = _LIST_ITEM.match(line)
-        words = line[mark.end() if mark else 0 :].strip()
+        start = mark.end() if mark else 0
+        words = line[start:].strip()
         if not words:
             is_apart = True
             continue
-        leads_on = is_in_list or (bool(blocks) and blocks[-1].endswith(":"))
+        before = blocks[-1] if blocks else ""
+        leads_on = is_in_list or before.endswith(":")
         if lists and mark is not None and leads_on:
             is_in_list = True
             blocks[-1] += f"\n{words}"

@@ -12,7 +12,8 @@ SMALL_WORDS = frozenset(_SMALL.split())
 
 def content_words(text: str) -> list[str]:
     """The words of three letters and more that matter, in order."""
-    return [word for word in re.findall(r"[^\W_]{3,}", text.lower()) if word not in SMALL_WORDS]
+    words = re.findall(r"[^\W_]{3,}", text.lower())
+    return [word for word in words if word not in SMALL_WORDS]
 
 
 def stems(text: str) -> set[str]:

@@ -12,5 +12,6 @@ async def compose(work: Fact | Rejected, ctx: Context) -> Draft:
     """A draft; the second time the writer is asked to stay with the fact."""
     fact = work if isinstance(work, Fact) else work.draft.fact
     again = not isinstance(work, Fact)
-    sentence = await ctx.call(writer, WriteRequest(question=fact.mail.text, fact=fact.text, again=again))
+    request = WriteRequest(question=fact.mail.text, fact=fact.text, again=again)
+    sentence = await ctx.call(writer, request)
     return Draft(fact=fact, sentence=sentence.strip().strip('"'))

@@ -54,7 +54,8 @@ def read_documents(documents: Documents) -> Chunks:
         FileUnreadable: there is nothing to read, or too much.
     """
     texts = _files(documents.source)
-    texts += [(f"text {number}", text) for number, text in enumerate(documents.texts, 1)]
+    for number, text in enumerate(documents.texts, 1):
+        texts.append((f"text {number}", text))
     chunks: list[Chunk] = []
     for name, text in texts:
         chunks += _chunks(name, text, documents)
@@ -101,8 +102,13 @@ def _folder(folder: Path) -> list[tuple[str, str]]:
     every = [path for path in folder.rglob("*") if path.is_file()]
     files = sorted(path for path in every if path.suffix.lower() in ENDINGS)
     if not files:
-        raise FileUnreadable(f"the folder {folder} holds no {', '.join(ENDINGS)} file")
-    return [(str(path.relative_to(folder)), _text(path)) for path in files]
+        endings = ", ".join(ENDINGS)
+        raise FileUnreadable(f"the folder {folder} holds no {endings} file")
+    texts: list[tuple[str, str]] = []
+    for path in files:
+        name = str(path.relative_to(folder))
+        texts.append((name, _text(path)))
+    return texts
 
 
 def _text(path: Path) -> str:

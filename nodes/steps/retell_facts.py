@@ -11,5 +11,6 @@ from nodes.steps.hold_to_facts import Retold, Unfounded
 async def retell_facts(unfounded: Unfounded, ctx: Context) -> Retold:
     """A draft, which is held against the facts as the answer was."""
     waiting = tuple(part.fact for part in unfounded.parts if not part.holds)
-    draft = await ctx.call(reteller, Retelling(question=unfounded.said.question, facts=waiting))
+    retelling = Retelling(question=unfounded.said.question, facts=waiting)
+    draft = await ctx.call(reteller, retelling)
     return Retold(unfounded=unfounded, draft=draft)

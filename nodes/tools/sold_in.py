@@ -18,8 +18,10 @@ def sold_in(text: str, shop: str) -> list[str]:
         text: any text.
         shop: the folder with prices.csv.
     """
-    items = [row["item"].lower() for row in read_table(Path(shop) / "prices.csv", "item", "price")]
-    words = [singular(word) for word in re.findall(r"[^\W\d_]+", text.lower())]
+    prices = Path(shop) / "prices.csv"
+    items = [row["item"].lower() for row in read_table(prices, "item", "price")]
+    written = re.findall(r"[^\W\d_]+", text.lower())
+    words = [singular(word) for word in written]
     places: dict[str, int] = {}
     for item in items:
         place = place_of(item, words)
