@@ -156,6 +156,7 @@ def test_a_request_to_stop_that_is_older_than_the_walk_forbids_no_retry(options:
     assert tries == 3
 
 
+@pytest.mark.usefixtures("jumping_clock")
 @pytest.mark.parametrize("options", [{}, {"retry": Retry(2, wait_s=0)}], ids=["bare", "own"])
 @pytest.mark.parametrize("observed", [False, True], ids=["derived", "observed"])
 def test_a_retry_names_its_call(options: Any, observed: bool) -> None:
