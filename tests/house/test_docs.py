@@ -241,6 +241,7 @@ def test_where_to_look_names_what_is_there() -> None:
     assert wrong == []
 
 
+@pytest.mark.usefixtures("jumping_clock")
 def test_the_skips_shown_are_those_that_are_told() -> None:
     @node
     async def one(n: int) -> int:
