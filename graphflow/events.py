@@ -297,7 +297,7 @@ class ApprovalAsked(Event):
 
 @dataclass(slots=True)
 class AnswerKept(Event):
-    """A node was not asked again: an earlier try of who asks it has the answer; `key` names the call (fact)."""
+    """A node was not asked again: an earlier attempt of who asks it has the answer; `key` names the call (fact)."""
 
     kind: ClassVar[str] = "answer.kept"
     activation: int

@@ -5,9 +5,9 @@
 Rules:
 1. A place is structural: what it lies in, who is asked, the digest of what is asked, and how many equal questions were
    asked before. No clock, no counter of the process and no order of arrival has a part in it, so a place is the same in
-   every try, in every process, however long anything took. Equal questions may stand for each other; different ones
+   every attempt, in every process, however long anything took. Equal questions may stand for each other; different ones
    differ by their digest.
-2. What counts equal questions is a try: `Asking`. The next try counts from zero, so that its questions meet the places of
+2. What counts equal questions is an attempt: `Asking`. The next one counts from zero, so that its questions meet the places of
    those before it.
 3. What is known of a place belongs to the activation of the outermost walk that it lies in, and is forgotten with it:
    nobody above that could try again.
@@ -61,10 +61,10 @@ class EffectState:
             return False
 
     async def once(self, ask: Callable[[], Awaitable[Any]]) -> bool:
-        """Sees to it that there is an answer: an earlier try's, also one still under way, or what `ask` brings.
+        """Sees to it that there is an answer: an earlier attempt's, also one still under way, or what `ask` brings.
 
         Returns:
-            Whether the answer is an earlier try's.
+            Whether the answer is an earlier attempt's.
         """
         while self.under_way:
             if self._waiting is None:
@@ -105,7 +105,7 @@ class Place:
 
     Attributes:
         effects: what is known of this place and those around and in it.
-        effect: what is known of this very question; None if it may be asked anew at every try.
+        effect: what is known of this very question; None if it may be asked anew at every attempt.
     """
 
     __slots__ = ("_key", "_parts", "effect", "effects")
@@ -129,7 +129,7 @@ _NONE_LEFT: deque[int] = deque()
 
 
 class Asking:
-    """What one try has asked so far: of an activation its calls, of a frame its activations."""
+    """What one attempt has asked so far: of an activation its calls, of a frame its activations."""
 
     __slots__ = ("_counts", "_left", "_within")
 
@@ -137,7 +137,7 @@ class Asking:
         self._within = within
         self._counts: dict[Question, int] = {}
         self._left: dict[Question, deque[int]] = {}
-        """Of the equal questions that earlier tries have asked: which this one has not met yet."""
+        """Of the equal questions that earlier attempts have asked: which this one has not met yet."""
 
     def ask(self, whom: str, question: object, *, lasting: bool) -> Place:
         """The place of the next question to somebody.
@@ -145,7 +145,7 @@ class Asking:
         Args:
             whom: who is asked; in a frame, with the way to it.
             question: what is asked.
-            lasting: whether it may leave something behind, so that another try takes over its answer.
+            lasting: whether it may leave something behind, so that another attempt takes over its answer.
         """
         #     one try:      add(1)  add(2)  add(1)     places  add(1) 0,  add(2) 0,  add(1) 1
         #     the next:     add(2)  add(1)             places  add(2) 0,  add(1) 0: the same, whatever came between
@@ -157,7 +157,7 @@ class Asking:
             self._counts[asked] = number
             return Place((*asked, str(number)), effects)
         known = effects.known.get(asked)
-        if known is None:  # nobody has asked this before, in any try
+        if known is None:  # nobody has asked this before, in any attempt
             first = EffectState(question)
             effects.known[asked] = [first]
             self._left[asked] = _NONE_LEFT
@@ -166,7 +166,7 @@ class Asking:
         return Place((*asked, str(number)), effects, known[number])
 
     def _match(self, asked: Question, known: list[EffectState], question: object) -> int:
-        """Which of the equal questions this one is: one of an earlier try, those with answers first, or a new one."""
+        """Which of the equal questions this one is: one of an earlier attempt, those with answers first, or a new one."""
         left = self._left.get(asked)
         if left is None:
             numbers = range(len(known))

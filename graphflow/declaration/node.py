@@ -216,7 +216,7 @@ class Context:
 
     @property
     def asking(self) -> Asking:
-        """What this try has asked so far. Internal to kinds."""
+        """What this attempt has asked so far. Internal to kinds."""
         if self._asking is None:
             self._asking = Asking(self.place)
         return self._asking

@@ -19,17 +19,17 @@ from graphflow.policy import Policy
 class Retry:
     """How often a failing node is tried again, and how long to wait before.
 
-    An error that says how long to wait (`retry_after`) is given at least that time, and no further try if it asks for more
-    than `max_wait_s`. One that says that trying again is useless (`retryable=False`) is raised at once, unless `on` names its
-    class. A tool may ask for its retry itself, with `raise ToolError(..., retry=Retry(...))`: that one holds instead of the
-    node's; `on` and `retryable` have no say then, `max_wait_s` has.
+    An error that says how long to wait (`retry_after`) is given at least that time, and no further attempt if it asks for
+    more than `max_wait_s`. One that says that trying again is useless (`retryable=False`) is raised at once, unless `on`
+    names its class. A tool may ask for its retry itself, with `raise ToolError(..., retry=Retry(...))`: that one holds
+    instead of the node's; `on` and `retryable` have no say then, `max_wait_s` has.
 
     Attributes:
         attempts: tries in all, the first included.
-        wait_s: seconds before the second try, at least.
-        factor: what the wait is multiplied with for each further try.
+        wait_s: seconds before the second attempt, at least.
+        factor: what the wait is multiplied with for each further attempt.
         max_wait_s: seconds a wait is at most, before jitter.
-        on: the exceptions that are worth another try.
+        on: the exceptions that are worth another attempt.
         jitter: share by which a wait may be longer, at random, so that those who failed together do not come back together.
     """
 
@@ -48,7 +48,7 @@ class Retry:
             raise DeclarationError(f"{self!r}: attempts and factor are at least 1, waits and jitter at least 0")
 
     def wants(self, error: Exception) -> bool:
-        """Whether another try is worth it after this error."""
+        """Whether another attempt is worth it after this error."""
         named = [kind for kind in self.on if isinstance(error, kind)]
         if not named or not self.may_wait(error):
             return False
@@ -63,11 +63,11 @@ class Retry:
         return self._asked_for(error) <= self.max_wait_s
 
     def wait_before(self, attempt: int, error: BaseException | None = None, chance: float = 0.0) -> float:
-        """Seconds to wait before try number `attempt` (2, 3, ...).
+        """Seconds to wait before attempt number `attempt` (2, 3, ...).
 
         Args:
-            attempt: the number of the try.
-            error: what the try before it failed with.
+            attempt: the number of the attempt.
+            error: what the attempt before it failed with.
             chance: 0 to 1: how much of the jitter is added.
         """
         waits_before = min(attempt - 2, 64)  # a power of more than that is no float any more
@@ -86,7 +86,7 @@ class Retry:
 
 
 _ANY_ERROR = (Exception, GraphflowError, ModelError)
-"""Classes by which nobody says that an error of this very kind is worth another try."""
+"""Classes by which nobody says that an error of this very kind is worth another attempt."""
 
 
 class NodeOptions(TypedDict, total=False):

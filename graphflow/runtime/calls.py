@@ -101,7 +101,7 @@ async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: objec
 
 
 async def _carried_out(invocation: Invocation) -> Any:
-    """The answer to a call that was allowed, and that no earlier try has an answer to."""
+    """The answer to a call that was allowed, and that no earlier attempt has an answer to."""
     node = invocation.node
     if node.meter is not None:
         invocation.frame.ledger.charge(node.meter)

@@ -2,8 +2,8 @@
 
 Rules:
 1. A question is known by its place: where it is asked, of whom, what, and how many equal ones were asked before. So every
-   try meets the answers of those before it.
-2. What may have left something behind in the world is not asked for twice: the answer of an earlier try counts.
+   attempt meets the answers of those before it.
+2. What may have left something behind in the world is not asked for twice: the answer of an earlier attempt counts.
 3. Whoever wants to keep answers, or give back kept ones, does it here.
 """
 
@@ -29,7 +29,7 @@ class Consent:
     Attributes:
         decision: True, or why not (perhaps an empty text, or False).
         failure: what went wrong with asking.
-        lasts: whether somebody has decided; where nobody could be asked, the next try asks again.
+        lasts: whether somebody has decided; where nobody could be asked, the next attempt asks again.
     """
 
     decision: Verdict
@@ -38,7 +38,7 @@ class Consent:
 
 
 async def answered_once(invocation: Invocation, ask: Callable[[Invocation], Awaitable[Any]]) -> Any:
-    """The answer to an invocation: an earlier try's, if there is one that must not be asked for again."""
+    """The answer to an invocation: an earlier attempt's, if there is one that must not be asked for again."""
     place = invocation.place
     effect = place.effect
     if effect is None:
@@ -49,7 +49,7 @@ async def answered_once(invocation: Invocation, ask: Callable[[Invocation], Awai
         return effect.answer
     node = invocation.node
     invocation.frame.tell(AnswerKept(*invocation.stamp, node.name, place.key))
-    # A handle stands for one and the same call in the background; of anything else each try has its own.
+    # A handle stands for one and the same call in the background; of anything else each attempt has its own.
     return effect.answer if node.in_background else copied(effect.answer)
 
 

@@ -107,7 +107,7 @@ class Invocation:
 
     @property
     def place(self) -> Place:
-        """Where it stands: the same for all of its tries."""
+        """Where it stands: the same for all of its attempts."""
         if self.call is not None:
             return self.call.place
         return self.frame.place_of(self.node, self.inputs, self.activation)
@@ -372,7 +372,7 @@ class Frame:
         return self._within
 
     def place_of(self, node: AnyNode, inputs: Mapping[str, object], activation: int) -> Place:
-        """Where an activation stands: the same for all of its tries."""
+        """Where an activation stands: the same for all of its attempts."""
         if self.places is None:
             self.places = {}
             self.asking = Asking(self.within)

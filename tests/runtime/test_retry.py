@@ -1,4 +1,4 @@
-"""Retries: what an error itself says about another try, and how long is waited before it."""
+"""Retries: what an error itself says about another attempt, and how long is waited before it."""
 
 from __future__ import annotations
 
