@@ -110,14 +110,14 @@ def read_signature(function: Function, context_type: type) -> Signature:
         hint = hints.get(parameter.name, MISSING)
         if _is_context(hint, context_type):
             context = parameter.name
-        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             problems.append(f"{name!r} has *{parameter.name}; ports need names, so give it ordinary parameters")
-        else:
-            ports.append(_read_port(parameter, hint))
-            if hint is MISSING and not problems:  # hints that cannot be read at all are one problem, and said already
-                problems.append(
-                    f"parameter {parameter.name!r} of {name!r} has no type; annotate it with the message it takes"
-                )
+            continue
+        port = _read_port(parameter, hint)
+        ports.append(port)
+        if hint is MISSING and not problems:  # hints that cannot be read at all are one problem, and said already
+            problems.append(f"parameter {port.name!r} of {name!r} has no type; annotate it with the message it takes")
     output = hints.get("return", MISSING)
     unanswered: tuple[str, ...] = ()
     if output is MISSING:

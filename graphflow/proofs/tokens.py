@@ -13,7 +13,18 @@ from collections.abc import Collection, Sequence
 from itertools import combinations, product
 
 from graphflow.proofs.joins import BackwardSearch
-from graphflow.proofs.topology import Exclusive, GraphEdge, Group, Join, Loop, Topology, maps, taken_together
+from graphflow.proofs.topology import (
+    EdgePair,
+    Exclusive,
+    GraphEdge,
+    Group,
+    Join,
+    Loop,
+    Topology,
+    WayBack,
+    maps,
+    taken_together,
+)
 
 
 def crowding_node(top: Topology, join: Join, port: int, exclusive: Exclusive) -> int | None:
@@ -66,7 +77,7 @@ def _crowding_inside(top: Topology, gates: Sequence[int], search: BackwardSearch
         loop = -1 - top.unit_of(gate, search.level)
         by_loop.setdefault(loop, []).append(gate)
     for loop, leaving in by_loop.items():
-        seeds: list[tuple[int, Group]] = []
+        seeds: list[WayBack] = []
         for gate in leaving:
             for group in search.used[gate]:
                 seeds.append((gate, group))
@@ -80,7 +91,7 @@ def _crowding_inside(top: Topology, gates: Sequence[int], search: BackwardSearch
 def is_single(top: Topology, loop: Loop, exclusive: Exclusive) -> bool:
     """Whether at most one token of each lap goes round again."""
     # Then the number of the lap tells tokens apart, and scopes need not grow with the laps.
-    seeds: list[tuple[int, Group]] = []
+    seeds: list[WayBack] = []
     for lap in loop.laps:
         alone = Group((lap,))
         seeds.append((lap.source, alone))
@@ -91,7 +102,7 @@ def is_single(top: Topology, loop: Loop, exclusive: Exclusive) -> bool:
     return _splitting(top, seeds, loop.members, exclusive, around) is None
 
 
-def double_end(top: Topology, exclusive: Exclusive) -> tuple[GraphEdge, GraphEdge] | None:
+def double_end(top: Topology, exclusive: Exclusive) -> EdgePair | None:
     """Two edges of one node (the same one twice, if it maps) by which two messages may reach END, or None."""
     if not _may_split(top):
         return None
@@ -111,11 +122,11 @@ def _may_split(top: Topology) -> bool:
 
 def _splitting(
     top: Topology,
-    seeds: Sequence[tuple[int, Group]],
+    seeds: Sequence[WayBack],
     inside: Collection[int],
     exclusive: Exclusive,
     around: Collection[int] = (),
-) -> tuple[GraphEdge, GraphEdge] | None:
+) -> EdgePair | None:
     """Two edges of one node (the same one twice, if it maps) by which two messages may come to the seeds, or None.
 
     Looks at the ways back to the seeds among the nodes `inside`, not across lap edges of the loops `around`.
@@ -132,7 +143,7 @@ def _splitting(
 
 
 def _ways_to(
-    top: Topology, seeds: Sequence[tuple[int, Group]], inside: Collection[int], around: Collection[int]
+    top: Topology, seeds: Sequence[WayBack], inside: Collection[int], around: Collection[int]
 ) -> dict[int, list[Group]]:
     """The ways by which each node reaches the seeds."""
     used: dict[int, list[Group]] = {}

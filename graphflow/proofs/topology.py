@@ -53,6 +53,11 @@ class Group(NamedTuple):
     gathered: bool = False
 
 
+WayBack = tuple[int, Group]
+"""Where a message comes from: a node, and the edges that it takes from there."""
+EdgePair = tuple[GraphEdge, GraphEdge]
+
+
 @dataclass(slots=True, eq=False)
 class Loop:
     """One cycle or knot of cycles."""
@@ -133,13 +138,14 @@ class Topology:
             loop = parent
         return -1 - loop
 
-    def ways_back(self, node: int) -> list[tuple[int, Group]]:
+    def ways_back(self, node: int) -> list[WayBack]:
         """The nodes that a node's messages come from, each with the edges they take."""
         # A placed join is reached from its fork, by all branches as one: its messages are those of the fork, gathered
         # again, so what lies between need not be looked at twice. That keeps a ladder of joins linear.
         join = self.joins.get(node)
         if join is not None:
-            return [(join.fork, Group(tuple(join.branches), gathered=True))]
+            branches = Group(tuple(join.branches), gathered=True)
+            return [(join.fork, branches)]
         return [(edge.source, Group((edge,))) for edge in self.into[node]]
 
 
@@ -151,7 +157,7 @@ def maps(groups: Sequence[Group]) -> bool:
     return False
 
 
-def taken_together(groups: Sequence[Group], exclusive: Exclusive) -> tuple[GraphEdge, GraphEdge] | None:
+def taken_together(groups: Sequence[Group], exclusive: Exclusive) -> EdgePair | None:
     """Two edges of different groups that may both be taken for one message, or None."""
     # A router may have thousands of labels: that their edges are all apart is told without looking at each pair.
     if len(groups) > 2 and exclusive.all_apart([edge for group in groups for edge in group.edges]):
@@ -164,7 +170,7 @@ def taken_together(groups: Sequence[Group], exclusive: Exclusive) -> tuple[Graph
     return None
 
 
-def _pair_of(group: Group, other: Group, exclusive: Exclusive) -> tuple[GraphEdge, GraphEdge] | None:
+def _pair_of(group: Group, other: Group, exclusive: Exclusive) -> EdgePair | None:
     for one in group.edges:
         for another in other.edges:
             if one is another or not exclusive(one, another):
