@@ -198,7 +198,8 @@ def keywords_of(function: Callable[..., object], shared: Iterable[str] = (), kin
     named: list[str] = []
     required: list[str] = []
     many = is_open = False
-    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+    _, *parameters = inspect.signature(function).parameters.values()  # the first is `self`
+    for parameter in parameters:
         if parameter.kind is parameter.VAR_POSITIONAL:
             many = True
             continue
@@ -372,6 +373,7 @@ def strict_keywords(kind: C) -> C:
         try:
             made(self, *given, **options)
         except TypeError:
+            # Only now, as a call that is right needs no second look; what is not about keywords goes on as it is.
             check(name, known, given, options)
             raise
 

@@ -140,7 +140,9 @@ def _is_writable_leaf(part: Any) -> bool:
         return part.isascii() or _is_text(part)
     if kind is int:
         return bool(part.bit_length() < BITS)
-    return math.isfinite(part) if kind is float else kind in ATOMS
+    if kind is float:
+        return math.isfinite(part)
+    return kind in ATOMS
 
 
 def _is_text(text: str) -> bool:
@@ -168,9 +170,13 @@ class _Careful:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int):
-            return f"[an integer of more than {DIGITS} digits]" if is_huge(value) else int(value)
+            if is_huge(value):
+                return f"[an integer of more than {DIGITS} digits]"
+            return int(value)  # of a subclass, such as an enum, the number that it is
         if isinstance(value, float):
-            return float(value) if math.isfinite(value) else _not_finite(value)
+            if math.isfinite(value):
+                return float(value)
+            return _not_finite(value)
         if isinstance(value, str):
             return text_of(str(value))
         if isinstance(value, (bytes, bytearray, memoryview)):
@@ -256,7 +262,11 @@ def bytes_text(data: bytes) -> str:
 
 def text_of(text: str) -> str:
     """A text that can be written: half a character is replaced."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if text.isascii():
+        return text
+    # In UTF-16 two halves that belong together become the character that they are; a lone one cannot be read.
+    pairs = text.encode("utf-16", "surrogatepass")
+    return pairs.decode("utf-16", "replace")
 
 
 def short_repr(value: object) -> str:
@@ -265,4 +275,6 @@ def short_repr(value: object) -> str:
         shown = text_of(repr(value))
     except Exception:
         return f"<{type(value).__name__} without a repr>"
-    return shown if len(shown) <= LONGEST_REPR else f"{shown[:LONGEST_REPR]}..."
+    if len(shown) <= LONGEST_REPR:
+        return shown
+    return f"{shown[:LONGEST_REPR]}..."

@@ -46,6 +46,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
+    # NaN is refused: no comparison with it is true, so no limit would hold.
     if isinstance(value, float):
         return not isnan(value)
     return _is_whole(value)
@@ -213,7 +214,7 @@ def check_values(whose: str, kind: str, given: Iterable[tuple[str, object]]) -> 
     Raises:
         DeclarationError: there is one; the text says what can stand there.
     """
-    own = OF_KIND.get(kind, {})
+    own = OF_KIND.get(kind, {})  # before the shared ones: `examples` of a router are not those of an agent
     for name, value in given:
         shape = own.get(name) or SHAPES.get(name)
         if shape is None or value is None or shape.fits(value):
