@@ -116,12 +116,14 @@ def shift_date(
     if (hours or minutes) and not isinstance(moment, datetime):
         raise ToolError(f"{when!r} has no time to add hours to; write {when}T00:00")
     try:
-        moment = _months_later(moment, 12 * years + months) + timedelta(weeks=weeks, days=days)
+        moment = _months_later(moment, 12 * years + months)
+        moment += timedelta(weeks=weeks, days=days)
+        time = timedelta(hours=hours, minutes=minutes)
         if isinstance(moment, datetime) and moment.tzinfo is not None:
             # Hours are added in UTC: Python adds them to what the wall clock shows, though both ends are aware.
-            at = existing(moment).astimezone(UTC) + timedelta(hours=hours, minutes=minutes)
+            at = existing(moment).astimezone(UTC) + time
             return shown(at.astimezone(moment.tzinfo))
-        return shown(moment + timedelta(hours=hours, minutes=minutes))
+        return shown(moment + time)
     except (OverflowError, ValueError):
         raise ToolError(f"{when!r} would leave the years 1 to 9999; add less") from None
 
@@ -134,7 +136,8 @@ def between_dates(start: When, end: When) -> Span:
         start: the first date (2026-03-01) or moment (2026-03-01T14:30+01:00).
         end: the second one, of the same kind.
     """
-    one, other = moment_of(start), moment_of(end)
+    one = moment_of(start)
+    other = moment_of(end)
     if isinstance(one, datetime) != isinstance(other, datetime):
         raise ToolError(f"{start!r} and {end!r}: one has a time and one has none; give both or neither")
     if (_zone(one) is None) != (_zone(other) is None):
@@ -143,7 +146,8 @@ def between_dates(start: When, end: When) -> Span:
     sign = "-" if seconds < 0 else ""
     # The calendar counts forwards only: from 31 January, a month back and a month on are not the same days.
     first, last = sorted((one, other))
-    return Span(days=round(seconds / 86_400, 6), seconds=seconds, calendar=sign + _calendar(first, last))
+    days = round(seconds / 86_400, 6)
+    return Span(days=days, seconds=seconds, calendar=sign + _calendar(first, last))
 
 
 def moment_of(when: str) -> date | datetime:
@@ -190,16 +194,19 @@ def existing(moment: datetime) -> datetime:
 
 
 def _months_later(moment: date, months: int) -> date:
-    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    total = moment.year * 12 + moment.month - 1 + months  # since the year 0, January being 0
+    year, month = divmod(total, 12)
     month += 1
     if not 1 <= year <= 9999:
         raise OverflowError
     _, last = calendar.monthrange(year, month)
-    return moment.replace(year=year, month=month, day=min(moment.day, last))
+    day = min(moment.day, last)
+    return moment.replace(year=year, month=month, day=day)
 
 
 def _calendar(first: date, last: date) -> str:
-    months = (last.year - first.year) * 12 + last.month - first.month
+    years = last.year - first.year
+    months = 12 * years + last.month - first.month
     if _later(first, months) > last:  # the last month is not complete
         months -= 1
     days = (last - _later(first, months)).days
@@ -211,7 +218,9 @@ def _calendar(first: date, last: date) -> str:
 
 
 def _counted(count: int, word: str) -> str:
-    return f"{count} {word}s" if count > 1 else f"{count} {word}"
+    if count > 1:
+        word += "s"
+    return f"{count} {word}"
 
 
 def _later(first: date, months: int) -> date:

@@ -74,8 +74,10 @@ class Fetched(Message):
 
 async def resolved(host: str, port: int) -> list[str]:
     """The addresses of a name, as the system finds them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(address[0]) for *_, address in found]
+    return list(dict.fromkeys(addresses))
 
 
 @dataclass(frozen=True)
@@ -190,8 +192,11 @@ class Web:
             raise ToolError(f"{url[:200]!r} has no http or https address; write https://host/path")
         if asked.userinfo:
             raise ToolError("the URL has a user name or password in it, which is not allowed; leave it out")
-        if self.hosts is not None and not any(_is_like(host, each.lower()) for each in self.hosts):
-            raise ToolError(f"{host!r} may not be asked; allowed are: {', '.join(self.hosts) or 'none'}")
+        if self.hosts is None:
+            return asked
+        if not any(_is_like(host, each.lower()) for each in self.hosts):
+            allowed = ", ".join(self.hosts) or "none"
+            raise ToolError(f"{host!r} may not be asked; allowed are: {allowed}")
         return asked
 
     async def addresses(self, url: httpx.URL) -> list[str]:
@@ -215,7 +220,8 @@ class Web:
 
     async def _read(self, asked: httpx.URL, answer: httpx.Response) -> Fetched:
         status = answer.status_code
-        kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
+        written = answer.headers.get("content-type", "")
+        kind = written.split(";")[0].strip().lower()  # without parameters such as `charset`
         location = answer.headers.get("location", "")
         if location and status in (301, 302, 303, 307, 308):
             return Fetched(url=str(asked), status=status, type=kind, text="", location=location)
@@ -224,7 +230,8 @@ class Web:
         content = bytearray()
         async for piece in unpacked(answer, self.most_bytes):
             content += piece
-        text = bytes(content[: self.most_bytes]).decode(_charset(answer), "replace")
+        part = content[: self.most_bytes]
+        text = part.decode(_charset(answer), "replace")
         cut = len(content) > self.most_bytes
         return Fetched(url=str(asked), status=status, type=kind, text=text, cut=cut)
 
@@ -239,7 +246,8 @@ async def unpacked(answer: httpx.Response, most: int) -> AsyncIterator[bytes]:
         raise ToolError(f"the server packs with {packing!r}, which it was not asked for; ask another server")
     zipped = zlib.decompressobj(wbits=47) if packing in ("gzip", "x-gzip", "deflate") else None  # 47: gzip or zlib
     # Both are counted: a bomb is small before it is unpacked, and a server may send without an end.
-    room, came = most + 1, 0
+    room = most + 1
+    came = 0
     async for piece in answer.aiter_raw():
         came += len(piece)
         try:
