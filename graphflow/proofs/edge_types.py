@@ -147,6 +147,7 @@ class EdgeTyper:
     def _pick(self, origin: Origin, sent: Type) -> EdgeTypes | Problem:
         """What an origin stands for, at no port yet."""
         node, arm = origin.node, origin.arm
+        # These two are among the arms of no output: any node may fail, and any loop may use up its laps.
         if arm is Failure or arm is LimitReached:
             if node is START:
                 return Problem("START cannot fail; take Failure from a node")
@@ -223,6 +224,7 @@ def _at_port(edge: Edge, picked: EdgeTypes, fitting: dict[int, Port]) -> EdgeTyp
     if len(meant) > 1:
         return _which_port(edge, kinds, list(meant.values()))
     number, port = next(iter(meant.items()))
+    # Of `T | list[T]` a list port would take the one as an item, and the other as the list itself.
     collects = {port.collects(kind) for kind in kinds}
     if len(collects) > 1:
         return Problem(

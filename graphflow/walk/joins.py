@@ -168,6 +168,7 @@ GATE = JoinSpec(
 # -- which waypoints a token carries -----------------------------------------------------------------------------------
 def still_ahead(link: Link, joins: Chain) -> Chain:
     """The waypoints without the joins that cannot be reached any more behind this link."""
+    # Gates stay: the policy of a fork holds for its tokens wherever they go.
     exits = link.exits
     ahead: list[Waypoint] = []
     for waypoint in joins:
@@ -274,6 +275,7 @@ def in_logical_order(arrivals: Sequence[Arrival], program: Program) -> list[Arri
         return sorted(arrivals, key=_by_scope)
 
     def place(arrival: Arrival) -> tuple[Order, int]:
+        # Messages of one scope have come by different links, so the wiring tells which is first.
         return order_of(arrival.scope, program), arrival.link
 
     return sorted(arrivals, key=place)
