@@ -268,11 +268,15 @@ class Ledger:
         """Whether no frame may be entered below this one."""
         return self.depth >= self.ceiling
 
+    def check_depth(self, name: str) -> None:
+        """Raises `DepthExceeded` if a frame of that name may not be entered below this one."""
+        if self.depth >= self.ceiling:
+            raise DepthExceeded((*self.path, name), self.ceiling)
+
     def enter(self, name: str, limits: Limits | None) -> Ledger:
         """The ledger of a child frame, or `DepthExceeded` before the child exists."""
+        self.check_depth(name)
         path = (*self.path, name)
-        if self.depth >= self.ceiling:
-            raise DepthExceeded(path, self.ceiling)
         return Ledger(path, limits or UNLIMITED, self, self.on_warning)
 
     def begin(self, seconds: float) -> float:

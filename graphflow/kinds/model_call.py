@@ -35,6 +35,7 @@ from graphflow.model.seam import (
     TextDelta,
     ThinkingDelta,
 )
+from graphflow.redaction import scrub
 
 
 async def ask(
@@ -141,7 +142,8 @@ def _noter(ctx: Context) -> Callable[[Notice], None]:
 
     def note(event: Notice) -> None:
         name = ctx.node.name
-        why = f"{type(event.error).__name__}: {event.error}"
+        kind = type(event.error).__name__
+        why = scrub(f"{kind}: {event.error}")  # a model of the user's may quote a key
         if isinstance(event, Retried):
             ctx.frame.tell(ModelRetried(*ctx.stamp, name, event.attempt, event.wait_s, why))
         else:

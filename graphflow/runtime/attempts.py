@@ -91,6 +91,8 @@ async def perform(invocation: Invocation) -> Any:
     if judged:
         frame.judge(node, invocation.message, invocation.place, frame.policies)
     if node.approval:
+        if node.enters == "always":  # nobody is asked about what may not be entered anyway
+            frame.ledger.check_depth(node.name)
         await approve(invocation)
     if node.cache:
         return await _from_cache(invocation)

@@ -3,7 +3,7 @@
 Rules:
 1. A call stands in one order: the edge exists, the step is charged, the arguments fit, policies allow it, its kind is
    charged, somebody agrees if that is asked for, then it is done. What stops it before the last has done nothing.
-2. Entering a frame is refused by depth before anything else happens.
+2. A frame that may not be entered is refused before anybody is asked about it, and before its node does anything.
 3. If a caller is tried again, and asks the same again, it gets the answer that there is (`effects.py`): nothing is done
    twice.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from graphflow import END, START, Agent, Context, Graph, node, tool
+from graphflow import END, START, Agent, Context, Graph, errors, node, tool
 from graphflow import redaction as module
-from graphflow.events import to_record
+from graphflow.events import ModelRetried, to_record
+from graphflow.model import Finished, ModelEvent, Request, Retried, TextDelta
 from graphflow.redaction import remember, scrub, scrubbed
 from graphflow.render import write_report
 from graphflow.testing import ScriptedModel, calls
@@ -313,6 +314,25 @@ def test_nothing_that_leaves_a_run_holds_a_secret(
     assert CANARY not in run.to_frame().to_csv() + run.to_frame(events=True).to_csv()
     assert "[SOME_API_KEY]" in told["events.jsonl"]
     assert len(told) > 8
+
+
+class Quoting:
+    """A model of the user's that quotes a key when it tells of a failed attempt."""
+
+    name = "quoting"
+
+    async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
+        yield Retried(2, 0.0, errors.ServerError(f"the server was given {CANARY}"))
+        yield TextDelta("done")
+        yield Finished("stop")
+
+
+def test_what_a_model_tells_of_failed_attempts_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", CANARY)
+    run = walk(Graph("g", START >> Agent("a", input=str) >> END), "x", model=Quoting())
+    [retry] = [event for event in run.events if isinstance(event, ModelRetried)]
+    assert CANARY not in retry.error
+    assert "[SOME_API_KEY]" in retry.error
 
 
 def test_a_node_called_as_a_password_keeps_its_name_in_a_record(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,3 +150,26 @@ def test_parallel_children_keep_their_own_answers() -> None:
     walk(Graph("office", START >> boss >> END), "go", model=model)
     results = model.requests[-1].turns[-1].results  # type: ignore[union-attr]
     assert [r.content for r in results] == ["R", "G", "B"]
+
+
+@pytest.mark.parametrize("observed", [False, True])
+def test_nobody_is_asked_about_a_sub_agent_that_may_not_be_entered(observed: bool) -> None:
+    asked: list[str] = []
+
+    async def approve(use: Any) -> bool:
+        asked.append(use.node)
+        return True
+
+    helper = SubAgent(Agent("helper", input=str, description="Helps."), approval=True)
+
+    @node(calls=[helper])
+    async def lead(text: str, ctx: Context) -> str:
+        return str(await ctx.call(helper, text))
+
+    graph = Graph("g", START >> lead >> END, model=ScriptedModel("unused"))
+    run = walk(graph, "x", limits=Limits(depth=0), approve=approve, observed=observed)
+    assert isinstance(run.error, DepthExceeded)
+    assert not asked
+    assert not [event for event in run.events if event.kind in ("approval.ask", "approval")]
+    assert walk(graph, "x", approve=approve).status == "completed"
+    assert asked == ["helper"]

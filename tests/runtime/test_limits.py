@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from graphflow import END, START, Agent, Context, Failure, Graph, Limits, node, tool
 from graphflow.errors import DeclarationError, LimitExceeded, NodeTimeout, WalkCancelled
 from graphflow.events import LimitWarning, NodeAbandoned
+from graphflow.limits import METERS, Ledger
+from graphflow.render.labels import LIMIT_WORDS
 from graphflow.testing import ScriptedModel, calls, hangs
 from tests.conftest import Msg, ended, kinds, walk
 from tests.waiting import eventually
@@ -247,3 +250,14 @@ def test_context_shows_what_is_left(plain: bool) -> None:
 
     run = walk(Graph("g", START >> quick >> look >> END, limits=Limits(steps=9)), Msg(), plain=plain)
     assert run.output == Msg(n=7)
+
+
+def test_each_limit_has_its_meter_and_its_words() -> None:
+    """Whoever adds one is told what is missing."""
+    names = {each.name for each in fields(Limits)}
+    assert [each.name for each in fields(Limits)][-1] == "unpriced"  # the others are numbers, and are checked as such
+    assert set(METERS) <= names
+    assert set(METERS) <= set(Ledger.__slots__)
+    assert set(LIMIT_WORDS) <= names
+    assert names - set(METERS) == {"depth", "laps", "seconds", "concurrency", "unpriced"}  # what is not counted up
+    assert set(METERS) - {"usd"} <= set(LIMIT_WORDS)  # dollars have a form of their own
