@@ -206,7 +206,7 @@ def join_of(spec: JoinSpec, joins: Chain) -> JoinState:
     return waypoint
 
 
-def wanted_by(join: JoinState, joins: Sequence[Waypoint]) -> bool:
+def wanted_by(join: Waypoint, joins: Sequence[Waypoint]) -> bool:
     """Whether a token that carries these waypoints is of use to this join, and to no other but through it.
 
     Two joins that take the first few of one fork do not touch each other: what one has enough of the other may want.
@@ -232,22 +232,33 @@ def open_join(
     It counts as one token of each outer waypoint that it can bring a message to. So an outer join cannot close while an
     inner one is open, and nobody has to know how they are nested.
     """
-    outer: list[Waypoint] = []
-    for waypoint in joins:
-        region = waypoint.spec.region
-        # Of joins those whose region this one lies in; of gates all, for their run of the fork is not over before it.
-        if isinstance(waypoint, Gate) or spec.node in region or spec.node == waypoint.spec.node:
-            outer.append(waypoint)
-    join = JoinState(spec, scope, tuple(outer), gate, context)
+    outer = _outer_of(spec, joins)
+    join = JoinState(spec, scope, outer, gate, context)
+    is_in_take = False
     for waypoint in outer:
         waypoint.live += 1
         if waypoint.holders is not None:
             waypoint.inner.add(join)
-    if spec.take is not None:
+            is_in_take = is_in_take or isinstance(waypoint, JoinState)
+    # What is on its way to a join that takes the first few may have to be cancelled, also on its way to one inside it.
+    if spec.take is not None or is_in_take:
         join.holders = set()
     if gate is not None:
         gate.joins.add(join)
     return join
+
+
+def _outer_of(spec: JoinSpec, joins: Sequence[Waypoint]) -> Chain:
+    """The waypoints that a join lies in: of joins those whose region has it, of gates all."""
+    outer: list[Waypoint] = []
+    for waypoint in joins:
+        if isinstance(waypoint, Gate):  # its run of the fork is not over before this join
+            outer.append(waypoint)
+            continue
+        around = waypoint.spec
+        if spec.node in around.region or spec.node == around.node:
+            outer.append(waypoint)
+    return tuple(outer)
 
 
 def gate_of(slot: Slot, scope: Scope, joins: Chain) -> Gate:

@@ -501,7 +501,7 @@ class Walk:
         if missing is not None:
             self._skip(join, slot, missing)
             return
-        if join.holders and join.live:
+        if spec.take is not None and join.live:
             self._cancel_rest(join)
         values = port_values(spec, ports, messages)
         context = join.context
@@ -575,15 +575,20 @@ class Walk:
         """A join has the few messages that it takes: what could only bring it more of them is stopped."""
         #     (a, b, c) >> fastest, which takes 1     `b` has answered: `a` and `c` are cancelled
         #     a >> log >> END as well                 `a` is not: others want what it brings
+        #     (d, e) >> both >> fastest           nor `d` and `e`, if `both` leads nowhere else: then it is dead, too
         name = self.program.slots[join.spec.node].name
         enough = f"{name!r} has all it takes"
-        for inner in join.inner:
-            if wanted_by(join, inner.outer):
-                inner.dead = enough
-        unwanted: list[Holder] = []
-        for act in join.holders or ():
-            if wanted_by(join, act.joins):
-                unwanted.append(act)
+        unwanted: set[Holder] = set()
+        todo: list[Waypoint] = [join]
+        while todo:
+            dead = todo.pop()
+            for act in dead.holders or ():
+                if wanted_by(dead, act.joins):
+                    unwanted.add(act)
+            for inner in dead.inner:
+                if wanted_by(dead, inner.outer):
+                    inner.dead = enough
+                    todo.append(inner)
         self._cancel(unwanted)
 
     def _cancel(self, acts: Iterable[Holder]) -> None:

@@ -263,6 +263,48 @@ def test_take_stops_only_what_could_have_come_to_it() -> None:
     assert [s.node for s in run.steps if s.error is not None] == ["late"]
 
 
+@pytest.mark.parametrize("observed", [False, True])
+@pytest.mark.parametrize("nested", [False, True])
+def test_take_stops_what_could_only_have_come_to_it_through_another_join(nested: bool, observed: bool) -> None:
+    begun: list[str] = []
+    all_begun = asyncio.Event()
+
+    def endless(name: str) -> Any:
+        @node(name=name)
+        async def work(m: Msg) -> Msg:
+            begun.append(name)
+            if len(begun) == 2:
+                all_begun.set()
+            await asyncio.sleep(60)
+            return m
+
+        return work
+
+    @node
+    async def quick(m: Msg) -> Msg:
+        await all_begun.wait()
+        return Msg(tag="quick")
+
+    @node
+    async def part(m: Msg) -> Msg:
+        return m
+
+    @node
+    async def pair(a: Msg, b: Msg) -> Msg:
+        raise AssertionError("nobody wants it")
+
+    a, b = endless("a"), endless("b")
+    inside = [a >> pair.into("a"), b >> pair.into("b")]
+    if nested:
+        paths = [START >> (quick, part), part >> (a, b), *inside]
+    else:
+        paths = [START >> (quick, a, b), *inside]
+    graph = Graph("g", *paths, (quick, pair) >> first >> END)
+    run = walk(graph, Msg(), observed=observed)
+    assert run.output == Msg(tag="quick")
+    assert sorted(s.node for s in run.steps if s.error is not None) == ["a", "b"]
+
+
 def test_two_takes_over_one_list_do_not_touch_each_other() -> None:
     @node
     async def items(m: Msg) -> list[Msg]:
