@@ -13,16 +13,14 @@ Rules:
 
 from __future__ import annotations
 
-import os
-import socket
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Literal, TypeAlias
-from uuid import uuid4
+from typing import TypeAlias
 
-from graphflow.errors import LeaseLost, RunDamaged, RunExists, RunOwned, RunUnknown, StoreUnreadable
+from graphflow.errors import LeaseLost, RunDamaged, RunExists, RunOwned, RunUnknown, StoreFull, StoreUnreadable
 from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow
 
 LEASE_S = 30.0
@@ -33,7 +31,6 @@ _GOING_ON = frozenset({"running", "waiting"})
 """In which status a run has not ended."""
 Large: TypeAlias = Mapping[str, bytes]
 """Large values by the digest of their content."""
-Sync: TypeAlias = Literal["effects", "each", "end"]
 
 
 @dataclass(slots=True)
@@ -101,14 +98,6 @@ class Stats:
     bytes: int
 
 
-def holder_name() -> str:
-    """This process, in words for people."""
-    process = os.getpid()
-    machine = socket.gethostname()
-    mark = uuid4().hex[:6]  # containers on one machine may share a name, and number their processes from 1
-    return f"process {process} on {machine} ({mark})"
-
-
 class Store(ABC):
     """Keeps runs. Open one with `Store.open`; use it from any event loop; close it when no run uses it any more."""
 
@@ -172,17 +161,33 @@ class Store(ABC):
             RunOwned: somebody's lease has not ended yet.
         """
 
-    @abstractmethod
     async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
         """Adds rows, and the large values that they name. When it returns, they are kept.
 
-        The first row's number is `claim.rows`, which counts up.
+        The first row's number is `claim.rows`, which counts up. One call follows another: nobody adds to a run twice at a
+        time.
 
         Raises:
             LeaseLost: somebody else has claimed the run; nothing was added.
             StoreFull: there is no room; nothing was added.
             StoreUnreachable: nobody knows whether anything was added; the same call again is safe.
         """
+        first = claim.rows
+        # A task of its own: whoever is cancelled while it waits does not take back what is under way, and has to know
+        # whether it was done.
+        adding = asyncio.ensure_future(self._append(claim, first, rows, large or {}))
+        try:
+            await asyncio.shield(adding)
+        except asyncio.CancelledError:
+            await asyncio.wait([adding])
+            if not adding.cancelled() and adding.exception() is None:
+                claim.rows = first + len(rows)
+            raise
+        claim.rows = first + len(rows)
+
+    @abstractmethod
+    async def _append(self, claim: Claim, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+        """Adds rows, of which the first has this number, if the run has as many already and the claim is the newest."""
 
     @abstractmethod
     async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
@@ -265,6 +270,17 @@ class Store(ABC):
         """The error for a run that has fewer rows than its header tells."""
         return RunDamaged(run, position, f"it is missing, though the run has {known} rows")
 
+    def no_room(self) -> StoreFull:
+        """The error for what cannot be written any more."""
+        return StoreFull(f"{self!r} has no room for more; everything that was acknowledged is kept")
+
+    def too_new(self, found: int, known: int) -> StoreUnreadable:
+        """The error for what a newer version has written, as a schema or format of that number."""
+        return StoreUnreadable(
+            f"{self!r} has schema {found}, written by a newer version of graphflow; "
+            f"this one reads up to {known}: update graphflow"
+        )
+
     # -- keeping house -------------------------------------------------------------------------------------------------
     @abstractmethod
     async def delete(self, run: str) -> None:
@@ -314,13 +330,13 @@ class Store(ABC):
         """The store's clock, in seconds since 1970. Leases are counted by it."""
 
 
-def renewed(lease: Lease | None, holder: str, until: float) -> Lease:
+def next_lease(lease: Lease | None, holder: str, until: float) -> Lease:
     """The lease after a claim."""
     epoch = 1 if lease is None else lease.epoch + 1
     return Lease(holder, epoch, until)
 
 
-def ended(header: RunHeader) -> RunHeader:
+def without_owner(header: RunHeader) -> RunHeader:
     """The same run with nobody owning it: the epoch stays, so that the next one is higher."""
     if header.lease is None:
         return header

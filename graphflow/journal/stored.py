@@ -27,8 +27,6 @@ Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json
 
 FORMAT = 1
 """The version of what headers and rows hold. A store that was written in a newer one is refused."""
-MAX_INLINE = 64 * 1024
-"""Characters of a value that stand in a row; longer ones are kept once, by their digest."""
 
 
 @dataclass(frozen=True, slots=True)

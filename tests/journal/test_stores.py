@@ -163,6 +163,51 @@ def test_any_id_and_any_text_can_be_kept(address: str, id: str, body: str) -> No
     within(address, work)
 
 
+@everywhere
+def test_whoever_is_cancelled_while_rows_are_written_does_not_take_them_back(address: str) -> None:
+    async def work(store: Store) -> None:
+        claim = await store.create(header(), "me")
+        await store.append(claim, some_rows(0, 2))
+        for first in (2, 4, 6):
+            adding = asyncio.ensure_future(store.append(claim, some_rows(first, 2)))
+            await asyncio.sleep(0)
+            adding.cancel()
+            await asyncio.wait([adding])
+            assert claim.rows == first + 2
+        await store.append(claim, some_rows(8, 2))
+        assert await all_rows(store, "order-17") == some_rows(0, 10)
+
+    within(address, work)
+
+
+@everywhere
+def test_rows_that_do_not_follow_those_before_are_refused(address: str) -> None:
+    async def work(store: Store) -> None:
+        claim = await store.create(header(), "me")
+        await store.append(claim, some_rows(0, 3))
+        claim.rows = 1
+        with pytest.raises(errors.LeaseLost):
+            await store.append(claim, some_rows(1, 1))
+        assert claim.rows == 1
+        assert await all_rows(store, "order-17") == some_rows(0, 3)
+
+    within(address, work)
+
+
+def test_a_text_that_cannot_be_written_harms_nobody_else(tmp_path: Path) -> None:
+    async def work(store: Store) -> None:
+        claims = [await store.create(header(f"r{number}"), "me") for number in range(3)]
+        texts = ["one", "\ud800", "three"]
+        adding = [
+            store.append(claim, [StoredRow.of(0, "k", "p", text)]) for claim, text in zip(claims, texts, strict=True)
+        ]
+        ends = await asyncio.gather(*adding, return_exceptions=True)
+        assert [type(end) for end in ends] == [type(None), UnicodeEncodeError, type(None)]
+        assert [found.rows for found in sorted(await store.runs(), key=lambda found: found.id)] == [1, 0, 1]
+
+    within(f"sqlite:{tmp_path / 'runs.db'}", work)
+
+
 # -- owners ----------------------------------------------------------------------------------------------------------------
 @everywhere
 def test_a_run_has_one_owner_and_the_other_is_told_who(address: str) -> None:
@@ -306,6 +351,8 @@ def test_pruning_removes_old_runs_that_have_ended_and_gives_their_space_back(add
         assert {found.id for found in await store.runs()} == {"r0", "r8", "r9"}
         after = await store.stats()
         assert after.rows == 600
+        for name in ("r0", "r8", "r9"):
+            assert await all_rows(store, name) == some_rows(0, 200, '"' + "x" * 1000 + '"')
         if not address.startswith("postgresql"):  # it keeps the space for what comes next
             assert after.bytes < before / 2
 
@@ -379,7 +426,7 @@ def test_a_line_that_was_torn_is_as_if_it_had_never_been(tmp_path: Path, cut: in
 
     async def go_on(store: Store) -> None:
         kept = await all_rows(store, "order-17")
-        assert kept == some_rows(0, len(kept))
+        assert kept in ([], some_rows(0, 5))  # all that one call has added, or none of it
         claim = await store.claim("order-17", "me again")
         assert claim.rows == len(kept)
         await store.append(claim, some_rows(claim.rows, 2))
@@ -417,6 +464,25 @@ def test_a_line_that_was_changed_is_damage(tmp_path: Path) -> None:
         path.write_text("".join(changed))
         assert within(address, read) == some_rows(0, 2)
         assert path.read_text() == "".join(changed)
+
+
+def test_nothing_is_added_behind_a_damaged_line(tmp_path: Path) -> None:
+    path = tmp_path / "order-17.jsonl"
+
+    async def write(store: Store) -> None:
+        claim = await store.create(header(), "me", lease_s=0)
+        await store.append(claim, some_rows(0, 5))
+
+    async def go_on(store: Store) -> None:
+        claim = await store.claim("order-17", "me again")
+        before = path.read_bytes()
+        with pytest.raises(errors.RunDamaged):
+            await store.append(claim, some_rows(claim.rows, 1))
+        assert path.read_bytes() == before
+
+    within(f"jsonl:{tmp_path}", write)
+    path.write_text(path.read_text().replace('"n":2', '"n":7').replace('\\"n\\":2', '\\"n\\":7'))
+    within(f"jsonl:{tmp_path}", go_on)
 
 
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
@@ -491,9 +557,9 @@ def test_a_store_can_be_read_with_json_and_sqlite_alone(tmp_path: Path) -> None:
 
     within(f"sqlite:{tmp_path / 'runs.db'}", write)
     with sqlite3.connect(tmp_path / "runs.db") as db:
-        about, rowid = db.execute("SELECT about, rowid FROM runs WHERE id = 'order-17'").fetchone()
+        about, key = db.execute("SELECT about, key FROM runs WHERE id = 'order-17'").fetchone()
         assert json.loads(about) == {"model": "a"}
-        rows = db.execute("SELECT kind, body FROM rows WHERE run = ? ORDER BY number", (rowid,)).fetchall()
+        rows = db.execute("SELECT kind, body FROM rows WHERE run = ? ORDER BY number", (key,)).fetchall()
     db.close()
     assert [(kind, json.loads(body)) for kind, body in rows] == [("node.end", {"n": 0}), ("node.end", {"n": 1})]
 

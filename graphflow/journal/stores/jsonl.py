@@ -8,8 +8,8 @@
 Rules:
 1. A file is only ever added to, in whole lines, under a lock on the folder that processes share (`flock`). So every
    process sees the same order, and the newest lease is the last one in the file.
-2. A line without its newline was being written when the machine died. Nobody was told that it is there; whoever writes
-   next cuts it off.
+2. Rows are followed by a note. Rows without one, and a line without its newline, were being written when the machine died.
+   Nobody was told that they are there; whoever writes next cuts them off.
 3. Large values lie in `large/`, one file each, named by their digest.
 """
 
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from graphflow.errors import RunDamaged, StoreError, StoreFull, StoreUnreadable
+from graphflow.errors import RunDamaged, StoreError, StoreUnreadable
 from graphflow.journal.store import (
     LEASE_S,
     Claim,
@@ -39,14 +39,16 @@ from graphflow.journal.store import (
     Stats,
     Store,
     lease_lost,
+    next_lease,
     refuse_owned,
-    renewed,
 )
 from graphflow.journal.stored import FORMAT, Json, Lease, RunHeader, StoredRow, check_row
 
 T = TypeVar("T")
 
 ENDING = ".jsonl"
+_ROW = b'{"row":'
+"""How the line of a row begins."""
 _CREATE = os.O_CREAT | os.O_CLOEXEC
 MODE = 0o644
 """Who may do what with a new file: its owner may write."""
@@ -59,7 +61,7 @@ class _File:
     """What a run's file holds.
 
     Attributes:
-        sound: bytes up to the end of the last whole line that was read.
+        sound: bytes up to the end of what was read: whole lines, and of rows whole additions.
         problem: what is wrong with the next row; nothing behind it is read.
     """
 
@@ -93,16 +95,22 @@ class _File:
         return file
 
     def read_on(self, path: Path, size: int) -> None:
-        """Reads the whole lines that have been added."""
+        """Reads what has been added, up to the last line that ends something: rows count when the note behind them is there."""
         if size == self.sound:
             return
+        added: list[bytes] = []
         with path.open("rb") as lines:
             lines.seek(self.sound)
             for line in lines:
                 if not line.endswith(b"\n"):
                     break
-                self.sound += len(line)
-                self._take(line)
+                added.append(line)
+                if line.startswith(_ROW):
+                    continue
+                for each in added:
+                    self._take(each)
+                    self.sound += len(each)
+                added.clear()
         self.header = replace(self.header, rows=len(self.rows))
 
     def _take(self, line: bytes) -> None:
@@ -153,7 +161,7 @@ class JsonlStore(Store):
         def work() -> Claim:
             if self._read(header.id) is not None:
                 raise self.exists(header.id)
-            lease = renewed(None, holder, time.time() + lease_s)
+            lease = next_lease(None, holder, time.time() + lease_s)
             begun: Json = {"run": _header_json(header)}
             self._write(header.id, [begun, _lease_line(lease)], 0)
             return Claim(header.id, lease.epoch, 0, lease_s)
@@ -167,7 +175,7 @@ class JsonlStore(Store):
                 return None
             now = time.time()
             refuse_owned(file.header, now)
-            lease = renewed(file.header.lease, holder, now + lease_s)
+            lease = next_lease(file.header.lease, holder, now + lease_s)
             self._write(run, [_lease_line(lease)], file.sound)
             return Claim(run, lease.epoch, len(file.rows), lease_s)
 
@@ -176,18 +184,20 @@ class JsonlStore(Store):
             raise await self.unknown(run)
         return claim
 
-    async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
+    async def _append(self, claim: Claim, first: int, rows: Sequence[StoredRow], large: Large) -> None:
         def work() -> None:
             file, _ = self._owned(claim)
-            if large:
-                self._keep(large)
+            if file.problem is not None:  # rows behind a damaged one are read by nobody
+                raise file.problem
+            if len(file.rows) != first:
+                raise lease_lost(claim)
+            self._keep(large)
             lines: list[Json] = [_row_json(row) for row in rows]
-            noted: Json = {"changed": time.time(), "large": list(large or ())}
+            noted: Json = {"changed": time.time(), "large": list(large)}
             lines.append({"note": noted})
             self._write(claim.run, lines, file.sound)
 
         await self._locked(work)
-        claim.rows += len(rows)
 
     async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
         def work() -> None:
@@ -292,9 +302,7 @@ class JsonlStore(Store):
                     return work()
             except OSError as error:
                 if error.errno in (ENOSPC, EDQUOT):
-                    raise StoreFull(
-                        f"{self!r} has no room for more; everything that was acknowledged is kept"
-                    ) from None
+                    raise self.no_room() from None
                 if isinstance(error, StoreError):
                     raise
                 raise StoreUnreadable(f"{self!r} cannot be used: {error}") from error
@@ -359,9 +367,6 @@ class JsonlStore(Store):
         lease = file.header.lease
         if lease is None or lease.epoch != claim.epoch:
             raise lease_lost(claim)
-        # A claim that has not seen all rows would write a number twice.
-        if len(file.rows) != claim.rows:
-            raise lease_lost(claim)
         return file, lease
 
     def _write(self, run: str, lines: Sequence[Json], sound: int) -> None:
@@ -384,6 +389,8 @@ class JsonlStore(Store):
             os.close(handle)
 
     def _keep(self, large: Large) -> None:
+        if not large:
+            return
         (self._folder / "large").mkdir(exist_ok=True)
         for digest, body in large.items():
             path = self._large_path(digest)

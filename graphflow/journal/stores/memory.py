@@ -13,10 +13,10 @@ from graphflow.journal.store import (
     RunFilter,
     Stats,
     Store,
-    ended,
     lease_lost,
+    next_lease,
     refuse_owned,
-    renewed,
+    without_owner,
 )
 from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow
 
@@ -43,7 +43,7 @@ class MemoryStore(Store):
     async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
         if header.id in self._runs:
             raise self.exists(header.id)
-        lease = renewed(None, holder, time.time() + lease_s)
+        lease = next_lease(None, holder, time.time() + lease_s)
         claimed = replace(header, rows=0, lease=lease)
         self._runs[header.id] = _StoredRun(claimed)
         return Claim(header.id, lease.epoch, 0, lease_s)
@@ -52,17 +52,17 @@ class MemoryStore(Store):
         kept = await self._kept(run)
         now = time.time()
         refuse_owned(kept.header, now)
-        lease = renewed(kept.header.lease, holder, now + lease_s)
+        lease = next_lease(kept.header.lease, holder, now + lease_s)
         kept.header = replace(kept.header, lease=lease)
         return Claim(run, lease.epoch, len(kept.rows), lease_s)
 
-    async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
+    async def _append(self, claim: Claim, first: int, rows: Sequence[StoredRow], large: Large) -> None:
         kept, _ = self._owned(claim)
-        if large:
-            self._large.update(large)
-            kept.large.update(large)
+        if len(kept.rows) != first:
+            raise lease_lost(claim)
+        self._large.update(large)
+        kept.large.update(large)
         kept.rows += rows
-        claim.rows += len(rows)
         kept.header = replace(kept.header, rows=len(kept.rows), changed=time.time())
 
     async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
@@ -80,7 +80,7 @@ class MemoryStore(Store):
         if kept is None or kept.header.lease is None:
             return
         if kept.header.lease.epoch == claim.epoch:
-            kept.header = ended(kept.header)
+            kept.header = without_owner(kept.header)
 
     async def find(self, run: str) -> RunHeader | None:
         kept = self._runs.get(run)

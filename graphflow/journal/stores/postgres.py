@@ -13,13 +13,12 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphflow.errors import MissingExtra, StoreError, StoreFull, StoreUnreachable, StoreUnreadable
+from graphflow.errors import MissingExtra, StoreError, StoreUnreachable, StoreUnreadable
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
@@ -32,7 +31,8 @@ from graphflow.journal.store import (
     refuse_owned,
     without_password,
 )
-from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow, check_row
+from graphflow.journal.stored import Json, RunHeader, StoredRow, check_row
+from graphflow.journal.stores.tables import COLUMNS, header_of, header_values, json_text
 
 if TYPE_CHECKING:
     import asyncpg
@@ -60,7 +60,6 @@ MIGRATIONS: tuple[str, ...] = (
 )
 """The schema of version n is what the first n of these make."""
 NOW = "extract(epoch FROM clock_timestamp())"
-_HEADER = "id, graph, status, began, changed, rows, about, metadata, format, holder, epoch, until"
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +67,7 @@ class _Addition:
     """Rows that wait to be written, and the future of whoever waits for them."""
 
     claim: Claim
+    first: int
     rows: Sequence[StoredRow]
     large: Large
     future: asyncio.Future[None]
@@ -76,7 +76,7 @@ class _Addition:
         """The rows as the table has them."""
         return [(key, row.number, row.kind, row.place, row.body, row.checksum) for row in self.rows]
 
-    def end(self, error: StoreError | None = None) -> None:
+    def end(self, error: Exception | None = None) -> None:
         """Ends the waiting."""
         if self.future.done():
             return
@@ -109,13 +109,10 @@ class PostgresStore(Store):
 
     # -- writing -------------------------------------------------------------------------------------------------------
     async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
-        values = (
-            header.id, header.graph, header.status, header.began, header.changed, 0, _text(header.about),
-            _text(header.metadata), header.format, holder, 1, lease_s,
-        )  # fmt: skip
+        values = (*header_values(header), holder, 1, lease_s)
         async with self._connection() as db:
             made = await db.fetchval(
-                f"INSERT INTO graphflow_runs ({_HEADER})"
+                f"INSERT INTO graphflow_runs ({COLUMNS})"
                 f" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, {NOW} + $12)"
                 " ON CONFLICT (id) DO NOTHING RETURNING key",
                 *values,
@@ -139,17 +136,16 @@ class PostgresStore(Store):
         refuse_owned(await self.header(run), now)
         return await self.claim(run, holder, lease_s)  # its lease has ended in between
 
-    async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
+    async def _append(self, claim: Claim, first: int, rows: Sequence[StoredRow], large: Large) -> None:
         session = await self._session()
-        added = _Addition(claim, rows, large or {}, session.loop.create_future())
+        added = _Addition(claim, first, rows, large, session.loop.create_future())
         session.waiting.append(added)
         if session.writer is None:
             session.writer = session.loop.create_task(self._writing(session))
         await added.future
-        claim.rows += len(rows)
 
     async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
-        noted = None if metadata is None else _text(metadata)
+        noted = None if metadata is None else json_text(metadata)
         await self._update_owned(
             claim,
             f"status = $3, metadata = coalesce($4, metadata), changed = {NOW}",
@@ -167,10 +163,10 @@ class PostgresStore(Store):
     async def delete(self, run: str) -> None:
         async with self._connection() as db, db.transaction():
             found = await db.fetchrow(
-                f"SELECT key, {_HEADER}, {NOW}::float8 AS now FROM graphflow_runs WHERE id = $1 FOR UPDATE", run
+                f"SELECT key, {COLUMNS}, {NOW}::float8 AS now FROM graphflow_runs WHERE id = $1 FOR UPDATE", run
             )
             if found is not None:
-                refuse_owned(_header(found), found["now"])
+                refuse_owned(header_of(found), found["now"])
                 key = found["key"]
                 await db.execute("DELETE FROM graphflow_rows WHERE run = $1", key)
                 await db.execute("DELETE FROM graphflow_used WHERE run = $1", key)
@@ -189,8 +185,8 @@ class PostgresStore(Store):
     # -- reading -------------------------------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
         async with self._connection() as db:
-            found = await db.fetchrow(f"SELECT {_HEADER} FROM graphflow_runs WHERE id = $1", run)
-        return None if found is None else _header(found)
+            found = await db.fetchrow(f"SELECT {COLUMNS} FROM graphflow_runs WHERE id = $1", run)
+        return None if found is None else header_of(found)
 
     async def rows(self, run: str, first: int = 0) -> AsyncIterator[StoredRow]:
         header = await self.header(run)
@@ -212,13 +208,13 @@ class PostgresStore(Store):
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
         async with self._connection() as db:
             found = await db.fetch(
-                f"SELECT {_HEADER} FROM graphflow_runs WHERE ($1::text IS NULL OR graph = $1)"
+                f"SELECT {COLUMNS} FROM graphflow_runs WHERE ($1::text IS NULL OR graph = $1)"
                 " AND ($2::text IS NULL OR status = $2) AND changed >= $3 ORDER BY changed DESC",
                 wanted.graph,
                 wanted.status,
                 float(wanted.since or 0),
             )
-        headers = [_header(row) for row in found]
+        headers = [header_of(row) for row in found]
         return [header for header in headers if wanted.takes(header)]
 
     async def stats(self) -> Stats:
@@ -268,11 +264,28 @@ class PostgresStore(Store):
         pool = await asyncpg.create_pool(self._address, min_size=1, max_size=MAX_CONNECTIONS)
         try:
             async with pool.acquire() as db:
-                await _prepare(db, repr(self))
+                await self._prepare(db)
         except BaseException:
             pool.terminate()
             raise
         return pool
+
+    async def _prepare(self, db: Any) -> None:
+        """Brings the schema up to date.
+
+        Raises:
+            StoreUnreadable: it is a newer version's.
+        """
+        async with db.transaction():
+            await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            await db.execute("CREATE TABLE IF NOT EXISTS graphflow_schema (version INTEGER NOT NULL)")
+            version = await db.fetchval("SELECT max(version) FROM graphflow_schema") or 0
+            if version > len(MIGRATIONS):
+                raise self.too_new(version, len(MIGRATIONS))
+            for script in MIGRATIONS[version:]:
+                await db.execute(script)
+            if version < len(MIGRATIONS):
+                await db.execute("INSERT INTO graphflow_schema VALUES ($1)", len(MIGRATIONS))
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -290,7 +303,7 @@ class PostgresStore(Store):
         import asyncpg
 
         if isinstance(error, asyncpg.DiskFullError):
-            return StoreFull(f"{self!r} has no room for more; everything that was acknowledged is kept")
+            return self.no_room()
         if isinstance(error, (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidPasswordError)):
             return StoreUnreadable(f"{self!r} cannot be used: {type(error).__name__}")
         if isinstance(
@@ -330,7 +343,7 @@ class PostgresStore(Store):
                 session.waiting = [added for added in session.waiting if added not in batch]
                 try:
                     await self._write(batch)
-                except StoreError as error:
+                except Exception as error:  # nobody may wait for ever, whatever it was
                     for added in batch:
                         added.end(error)
         finally:
@@ -355,7 +368,7 @@ class PostgresStore(Store):
         """Ends the waiting for rows that were not taken: they are there already, or the run is somebody else's."""
         header = await self.find(added.claim.run)
         epoch = None if header is None or header.lease is None else header.lease.epoch
-        is_there = header is not None and header.rows == added.claim.rows + len(added.rows)
+        is_there = header is not None and header.rows == added.first + len(added.rows)
         if epoch == added.claim.epoch and is_there:
             added.end()
         else:
@@ -378,7 +391,7 @@ async def _counted_up(db: Any, batch: Sequence[_Addition]) -> dict[str, int]:
         " WHERE r.id = w.id AND r.epoch = w.epoch AND r.rows = w.first RETURNING r.id, r.key",
         [added.claim.run for added in batch],
         [added.claim.epoch for added in batch],
-        [added.claim.rows for added in batch],
+        [added.first for added in batch],
         [len(added.rows) for added in batch],
     )
     return {row["id"]: row["key"] for row in marked}
@@ -388,44 +401,3 @@ async def _insert_large(db: Any, key: int, large: Large) -> None:
     for digest, body in large.items():
         await db.execute("INSERT INTO graphflow_large VALUES ($1, $2) ON CONFLICT DO NOTHING", digest, body)
         await db.execute("INSERT INTO graphflow_used VALUES ($1, $2) ON CONFLICT DO NOTHING", key, digest)
-
-
-def _header(row: Any) -> RunHeader:
-    lease = Lease(row["holder"], row["epoch"], row["until"])
-    return RunHeader(
-        row["id"],
-        row["graph"],
-        row["status"],
-        row["began"],
-        row["changed"],
-        row["rows"],
-        json.loads(row["about"]),
-        json.loads(row["metadata"]),
-        lease,
-        row["format"],
-    )
-
-
-async def _prepare(db: Any, store: str) -> None:
-    """Brings the schema up to date.
-
-    Raises:
-        StoreUnreadable: it is a newer version's.
-    """
-    async with db.transaction():
-        await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
-        await db.execute("CREATE TABLE IF NOT EXISTS graphflow_schema (version INTEGER NOT NULL)")
-        version = await db.fetchval("SELECT max(version) FROM graphflow_schema") or 0
-        if version > len(MIGRATIONS):
-            raise StoreUnreadable(
-                f"{store} has schema {version}, written by a newer version of graphflow; "
-                f"this one reads schemas up to {len(MIGRATIONS)}: update graphflow"
-            )
-        for script in MIGRATIONS[version:]:
-            await db.execute(script)
-        if version < len(MIGRATIONS):
-            await db.execute("INSERT INTO graphflow_schema VALUES ($1)", len(MIGRATIONS))
-
-
-def _text(value: Mapping[str, Json]) -> str:
-    return json.dumps(value, separators=(",", ":"))

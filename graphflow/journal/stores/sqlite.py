@@ -17,16 +17,16 @@ WAL and `synchronous=FULL`: what is committed is on the disk (sqlite.org/pragma.
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeAlias, TypeVar, cast
 
-from graphflow.errors import StoreError, StoreFull, StoreUnreadable
+from graphflow.errors import StoreError, StoreUnreadable
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
@@ -36,10 +36,11 @@ from graphflow.journal.store import (
     Stats,
     Store,
     lease_lost,
+    next_lease,
     refuse_owned,
-    renewed,
 )
-from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow, check_row
+from graphflow.journal.stored import Json, RunHeader, StoredRow, check_row
+from graphflow.journal.stores.tables import COLUMNS, header_of, header_values, json_text
 
 T = TypeVar("T")
 
@@ -52,8 +53,9 @@ MAX_BATCH = 1000
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE runs (
-        id TEXT PRIMARY KEY, graph TEXT NOT NULL, status TEXT NOT NULL, began REAL NOT NULL, changed REAL NOT NULL,
-        rows INTEGER NOT NULL, about TEXT NOT NULL, metadata TEXT NOT NULL, format INTEGER NOT NULL,
+        key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, graph TEXT NOT NULL, status TEXT NOT NULL,
+        began REAL NOT NULL, changed REAL NOT NULL, rows INTEGER NOT NULL,
+        about TEXT NOT NULL, metadata TEXT NOT NULL, format INTEGER NOT NULL,
         holder TEXT NOT NULL, epoch INTEGER NOT NULL, until REAL NOT NULL
     );
     CREATE INDEX runs_by_change ON runs (changed);
@@ -66,7 +68,6 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 """The schema of version n is what the first n of these make."""
-_HEADER = "id, graph, status, began, changed, rows, about, metadata, format, holder, epoch, until"
 
 TransactionWork: TypeAlias = Callable[[sqlite3.Connection], T]
 
@@ -93,12 +94,16 @@ class _Transaction:
             self.future.set_result(self.answer)
 
 
+_Requests: TypeAlias = "SimpleQueue[_Transaction | None]"
+"""What a writer works on; None says that it is over."""
+
+
 class SqliteStore(Store):
     """Keeps runs in one file."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._requests: SimpleQueue[_Transaction | None] = SimpleQueue()
+        self._requests: _Requests = SimpleQueue()
         self._lock = threading.Lock()
         self._writer: threading.Thread | None = None
 
@@ -108,14 +113,11 @@ class SqliteStore(Store):
     # -- writing -------------------------------------------------------------------------------------------------------
     async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
         def work(db: sqlite3.Connection) -> Claim:
-            lease = renewed(None, holder, time.time() + lease_s)
-            values = (
-                header.id, header.graph, header.status, header.began, header.changed, 0, _text(header.about),
-                _text(header.metadata), header.format, lease.holder, lease.epoch, lease.until,
-            )  # fmt: skip
+            lease = next_lease(None, holder, time.time() + lease_s)
+            values = (*header_values(header), lease.holder, lease.epoch, lease.until)
             marks = ", ".join("?" * len(values))
             try:
-                db.execute(f"INSERT INTO runs ({_HEADER}) VALUES ({marks})", values)
+                db.execute(f"INSERT INTO runs ({COLUMNS}) VALUES ({marks})", values)
             except sqlite3.IntegrityError:
                 raise self.exists(header.id) from None
             return Claim(header.id, lease.epoch, 0, lease_s)
@@ -129,7 +131,7 @@ class SqliteStore(Store):
                 return None
             now = time.time()
             refuse_owned(header, now)
-            lease = renewed(header.lease, holder, now + lease_s)
+            lease = next_lease(header.lease, holder, now + lease_s)
             values = (lease.holder, lease.epoch, lease.until, run)
             db.execute("UPDATE runs SET holder = ?, epoch = ?, until = ? WHERE id = ?", values)
             return Claim(run, lease.epoch, header.rows, lease_s)
@@ -139,34 +141,33 @@ class SqliteStore(Store):
             raise await self.unknown(run)
         return claim
 
-    async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
-        first, count = claim.rows, len(rows)
+    async def _append(self, claim: Claim, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+        count = len(rows)
 
         def work(db: sqlite3.Connection) -> None:
             now = time.time()
             marked = db.execute(
-                "UPDATE runs SET rows = ?, changed = ? WHERE id = ? AND epoch = ? AND rows = ? RETURNING rowid",
+                "UPDATE runs SET rows = ?, changed = ? WHERE id = ? AND epoch = ? AND rows = ? RETURNING key",
                 (first + count, now, claim.run, claim.epoch, first),
             ).fetchone()
             if marked is None:
                 raise lease_lost(claim)
-            number = marked[0]
+            key = marked["key"]
             if large:
                 db.executemany("INSERT OR IGNORE INTO large VALUES (?, ?)", list(large.items()))
-                db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(number, digest) for digest in large])
+                db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(key, digest) for digest in large])
             db.executemany(
                 "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)",
-                [(number, row.number, row.kind, row.place, row.body, row.checksum) for row in rows],
+                [(key, row.number, row.kind, row.place, row.body, row.checksum) for row in rows],
             )
 
         await self._write(work)
-        claim.rows = first + count
 
     async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
         def work(db: sqlite3.Connection) -> None:
             values: dict[str, str | float] = {"status": status, "changed": time.time()}
             if metadata is not None:
-                values["metadata"] = _text(metadata)
+                values["metadata"] = json_text(metadata)
             _update_owned(db, claim, values)
 
         await self._write(work)
@@ -186,10 +187,10 @@ class SqliteStore(Store):
             if header is None:
                 return False
             refuse_owned(header, time.time())
-            (number,) = db.execute("SELECT rowid FROM runs WHERE id = ?", (run,)).fetchone()
+            (number,) = db.execute("SELECT key FROM runs WHERE id = ?", (run,)).fetchone()
             db.execute("DELETE FROM rows WHERE run = ?", (number,))
             db.execute("DELETE FROM used WHERE run = ?", (number,))
-            db.execute("DELETE FROM runs WHERE rowid = ?", (number,))
+            db.execute("DELETE FROM runs WHERE key = ?", (number,))
             db.execute("DELETE FROM large WHERE digest NOT IN (SELECT digest FROM used)")
             return True
 
@@ -225,11 +226,11 @@ class SqliteStore(Store):
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
         def work(db: sqlite3.Connection) -> list[RunHeader]:
             found = db.execute(
-                f"SELECT {_HEADER} FROM runs WHERE (? IS NULL OR graph = ?) AND (? IS NULL OR status = ?)"
+                f"SELECT {COLUMNS} FROM runs WHERE (? IS NULL OR graph = ?) AND (? IS NULL OR status = ?)"
                 " AND changed >= ? ORDER BY changed DESC",
                 (wanted.graph, wanted.graph, wanted.status, wanted.status, wanted.since or 0),
             )
-            headers = [_header(row) for row in found]
+            headers = [header_of(row) for row in found]
             return [header for header in headers if wanted.takes(header)]
 
         return await self._read(work)
@@ -253,8 +254,8 @@ class SqliteStore(Store):
     async def aclose(self) -> None:
         with self._lock:
             writer, self._writer = self._writer, None
-        if writer is not None:
             self._requests.put(None)
+        if writer is not None:
             await asyncio.to_thread(writer.join)
 
     # -- connections ---------------------------------------------------------------------------------------------------
@@ -263,7 +264,12 @@ class SqliteStore(Store):
         request = _Transaction(work)
         with self._lock:
             if self._writer is None:
-                self._writer = threading.Thread(target=self._writing, name="graphflow-sqlite", daemon=True)
+                # Each writer has a queue of its own: what says to the last one that it is over must not reach the next.
+                self._requests = SimpleQueue()
+                work_on = (self._requests,)
+                self._writer = threading.Thread(
+                    target=self._writing, args=work_on, name="graphflow-sqlite", daemon=True
+                )
                 self._writer.start()
             self._requests.put(request)
         answer = await request.future
@@ -289,7 +295,7 @@ class SqliteStore(Store):
         except sqlite3.Error as error:
             raise self._failure(error) from error
         try:
-            _prepare(db, self._path)
+            self._prepare(db)
         except sqlite3.Error as error:
             db.close()
             raise self._failure(error) from error
@@ -298,11 +304,30 @@ class SqliteStore(Store):
             raise
         return db
 
-    def _writing(self) -> None:
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        """Sets a connection up, and brings the schema up to date.
+
+        Raises:
+            StoreUnreadable: it is another program's, or a newer version's.
+        """
+        db.row_factory = sqlite3.Row
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        # A file that SQLite has just made has neither a program's number nor tables.
+        is_new = application == 0 and not _has_tables(db)
+        if application != APPLICATION and not is_new:
+            raise StoreUnreadable(f"{self._path} is a database of another program, and no store of runs")
+        if version > len(MIGRATIONS):
+            raise self.too_new(version, len(MIGRATIONS))
+        db.execute("PRAGMA synchronous=FULL")
+        if version < len(MIGRATIONS):
+            _migrate(db)
+
+    def _writing(self, requests: _Requests) -> None:
         """The writer's thread."""
         db: sqlite3.Connection | None = None
         while True:
-            batch, is_last = self._batch()
+            batch, is_last = _batch(requests)
             try:
                 if batch and db is None:
                     db = self._connected()
@@ -318,34 +343,42 @@ class SqliteStore(Store):
         if db is not None:
             db.close()
 
-    def _batch(self) -> tuple[list[_Transaction], bool]:
-        """What waits, at least one request; and whether the store is closed after it."""
-        batch: list[_Transaction] = []
-        request = self._requests.get()
-        while request is not None:
-            batch.append(request)
-            if len(batch) == MAX_BATCH or self._requests.empty():
-                return batch, False
-            request = self._requests.get()
-        return batch, True
-
     def _failure(self, error: sqlite3.Error) -> StoreError:
         code = getattr(error, "sqlite_errorname", "") or ""
         if code.startswith("SQLITE_FULL"):
-            return StoreFull(f"{self!r} has no room for more; everything that was acknowledged is kept")
+            return self.no_room()
         return StoreUnreadable(f"{self!r} cannot be used: {error} ({code or type(error).__name__})")
 
 
 # -- in a transaction ------------------------------------------------------------------------------------------------------
+def _batch(requests: _Requests) -> tuple[list[_Transaction], bool]:
+    """What waits, at least one request; and whether the store is closed after it."""
+    batch: list[_Transaction] = []
+    request = requests.get()
+    while request is not None:
+        batch.append(request)
+        if len(batch) == MAX_BATCH or requests.empty():
+            return batch, False
+        request = requests.get()
+    return batch, True
+
+
 def _carry_out(db: sqlite3.Connection, batch: Sequence[_Transaction]) -> None:
-    """Carries out requests in one transaction. What is refused has written nothing, so the others go on."""
+    """Carries out requests in one transaction. What one of them cannot write is undone, and the others go on."""
     db.execute("BEGIN IMMEDIATE")
     try:
         for request in batch:
+            db.execute("SAVEPOINT request")
             try:
                 request.answer = request.work(db)
-            except StoreError as refused:
+            except (
+                StoreError,
+                ValueError,
+                OverflowError,
+            ) as refused:  # a text that UTF-8 has no way to write is a ValueError
                 request.error = refused
+                db.execute("ROLLBACK TO request")
+            db.execute("RELEASE request")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
@@ -364,7 +397,7 @@ def _tell(batch: Sequence[_Transaction]) -> None:
     for request in batch:
         by_loop.setdefault(request.loop, []).append(request)
     for loop, requests in by_loop.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop has been closed, and with it whoever waited
             loop.call_soon_threadsafe(_tell_all, requests)
 
 
@@ -382,23 +415,14 @@ def _update_owned(db: sqlite3.Connection, claim: Claim, values: Mapping[str, str
 
 
 def _find(db: sqlite3.Connection, run: str) -> RunHeader | None:
-    found = db.execute(f"SELECT {_HEADER} FROM runs WHERE id = ?", (run,)).fetchone()
-    return None if found is None else _header(found)
-
-
-def _header(row: tuple[object, ...]) -> RunHeader:
-    id, graph, status, began, changed, rows, about, metadata, format, holder, epoch, until = row
-    lease = Lease(str(holder), _int(epoch), _float(until))
-    return RunHeader(
-        str(id), str(graph), str(status), _float(began), _float(changed), _int(rows),
-        json.loads(str(about)), json.loads(str(metadata)), lease, _int(format),
-    )  # fmt: skip
+    found = db.execute(f"SELECT {COLUMNS} FROM runs WHERE id = ?", (run,)).fetchone()
+    return None if found is None else header_of(found)
 
 
 def _page(db: sqlite3.Connection, run: str, first: int) -> list[StoredRow]:
     found = db.execute(
         "SELECT number, kind, place, body, checksum FROM rows"
-        " WHERE run = (SELECT rowid FROM runs WHERE id = ?) AND number >= ? ORDER BY number LIMIT ?",
+        " WHERE run = (SELECT key FROM runs WHERE id = ?) AND number >= ? ORDER BY number LIMIT ?",
         (run, first, PAGE),
     )
     return [StoredRow(*row) for row in found]
@@ -407,28 +431,6 @@ def _page(db: sqlite3.Connection, run: str, first: int) -> list[StoredRow]:
 def _compact(db: sqlite3.Connection) -> None:
     db.execute("VACUUM")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _prepare(db: sqlite3.Connection, path: str) -> None:
-    """Sets a connection up, and brings the schema up to date.
-
-    Raises:
-        StoreUnreadable: it is another program's, or a newer version's.
-    """
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    # A file that SQLite has just made has neither a program's number nor tables.
-    is_new = application == 0 and not _has_tables(db)
-    if application != APPLICATION and not is_new:
-        raise StoreUnreadable(f"{path} is a database of another program, and no store of runs")
-    if version > len(MIGRATIONS):
-        raise StoreUnreadable(
-            f"{path} has schema {version}, written by a newer version of graphflow; "
-            f"this one reads schemas up to {len(MIGRATIONS)}: update graphflow"
-        )
-    db.execute("PRAGMA synchronous=FULL")
-    if version < len(MIGRATIONS):
-        _migrate(db)
 
 
 def _has_tables(db: sqlite3.Connection) -> bool:
@@ -453,17 +455,3 @@ def _migrate(db: sqlite3.Connection) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-
-
-def _text(value: Mapping[str, Json]) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _int(value: object) -> int:
-    assert isinstance(value, int)
-    return value
-
-
-def _float(value: object) -> float:
-    assert isinstance(value, (int, float))
-    return float(value)
