@@ -137,7 +137,7 @@ class NodeCancelled(Event):
 class NodeRefused(Event):
     """An activation was stopped before it began: a limit refused it, or its fork was cancelled first (fact).
 
-    It is no step, and no `node.start` tells of it.
+    It is not a step: no `node.start` tells of it.
     """
 
     kind: ClassVar[str] = "node.refuse"

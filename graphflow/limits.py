@@ -98,7 +98,7 @@ class Limits:
 
 
 def _is_number_from(floor: int, value: object) -> bool:
-    """Whether a value is a number of at least so much. No NaN is, and True is no number here."""
+    """Whether a value is a number of at least so much. NaN is not, and neither is True."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return value >= floor

@@ -209,12 +209,12 @@ def canonical(value: object) -> str:
     """A value as text that only its content decides: the same in every process, whatever the order of keys and sets."""
     try:
         return _write(value)
-    except (TypeError, ValueError, RecursionError):  # keys that are no texts, numbers of thousands of digits, a ring
+    except (TypeError, ValueError, RecursionError):  # keys that are not texts, numbers of thousands of digits, a ring
         return _Text().of(value)
 
 
 def _reduced(value: Any) -> object:
-    """What is no JSON by itself, as something that is."""
+    """What is not JSON by itself, as something that is."""
     if isinstance(value, BaseModel):
         extra = value.__pydantic_extra__
         return {**value.__dict__, **extra} if extra else value.__dict__

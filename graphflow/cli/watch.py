@@ -153,7 +153,7 @@ def _live(picture: WalkTree) -> AbstractContextManager[Any]:
 @contextmanager
 def _aside(screen: Any) -> Iterator[None]:
     """While a question stands on the screen, nothing is drawn over it."""
-    is_drawn = hasattr(screen, "stop")  # nothing is, where standard output is no terminal
+    is_drawn = hasattr(screen, "stop")  # nothing is, where standard output is not a terminal
     if is_drawn:
         screen.stop()
     try:

@@ -85,14 +85,14 @@ def read_handoffs(whose: str, given: Sequence[object]) -> tuple[Handoff, ...]:
     """The hand-over edges of an agent.
 
     Raises:
-        DeclarationError: something in the list is no node, or two of them lead to the same.
+        DeclarationError: something in the list is not a node, or two of them lead to the same.
     """
     handoffs: list[Handoff] = []
     for entry in given:
         if isinstance(entry, (Node, str)):
             entry = Handoff(entry)
         if not isinstance(entry, Handoff):
-            raise DeclarationError(f"agent {whose!r} hands over to {entry!r}, which is no node")
+            raise DeclarationError(f"agent {whose!r} hands over to {entry!r}, which is not a node")
         if any(entry.name == other.name for other in handoffs):
             raise DeclarationError(f"agent {whose!r} has two hand-overs to {entry.name!r}; keep one")
         handoffs.append(entry)

@@ -74,7 +74,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 H = TypeVar("H")
 Label: TypeAlias = str | int | Enum
-"""What names an arm that is no type: a text, a number or a truth of a `Literal`, or a member of an enum."""
+"""What names an arm that is not a type: a text, a number or a truth of a `Literal`, or a member of an enum."""
 
 
 Direct = Callable[[Any], Coroutine[Any, Any, Any]]

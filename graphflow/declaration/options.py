@@ -70,7 +70,7 @@ class Retry:
             error: what the attempt before it failed with.
             chance: 0 to 1: how much of the jitter is added.
         """
-        waits_before = min(attempt - 2, 64)  # a power of more than that is no float any more
+        waits_before = min(attempt - 2, 64)  # a power of more than that is not a float any more
         growing = self.wait_s * self.factor**waits_before
         wait = min(self.max_wait_s, growing)
         asked_for = self._asked_for(error)

@@ -180,7 +180,7 @@ def plain_value(whose: str, value: Any) -> Any:
     """A value as plain data, what JSON can carry; media as their labels.
 
     Raises:
-        ResultInvalid: it is no such thing.
+        ResultInvalid: it cannot be written as one.
     """
     if value is None or type(value) is bool:
         return value

@@ -20,7 +20,7 @@ from graphflow.messages.types import Type, adapter_of
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-NO_NUMBER = "NaN and infinities are no numbers in JSON; give finite ones"
+NO_NUMBER = "NaN and infinities are not JSON numbers; give finite ones"
 
 
 _NEVER = (str, int, bool, type(None))

@@ -13,7 +13,7 @@ from typing import get_args
 from graphflow.messages.types import Type, type_name
 
 _LABELS = (str, int, float, bytes)
-"""What the arguments of a type may be that are no types: the values of a `Literal`."""
+"""What the arguments of a type may be that are not types: the values of a `Literal`."""
 
 
 class Namesakes:

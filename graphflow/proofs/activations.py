@@ -59,7 +59,7 @@ def _first_laps(depth: int) -> Laps:
 
 
 class _Counter:
-    """LapCounts messages per kind of lap, in topological order; the laps are multiplied in at the end."""
+    """Counts messages per kind of lap, in topological order; the laps are multiplied in at the end."""
 
     # Why by kind of lap: of a >> [b >> c >> b] >> d, d gets one message however often b and c run, since only the last
     # lap leaves the loop. So the message that entered the loop and those of its laps are counted apart, and whoever

@@ -93,7 +93,7 @@ def pick_arms(arm: Type, kinds: Sequence[Type]) -> tuple[Type, ...]:
 
 
 def no_such_arm(arm: Type, kinds: Sequence[Type]) -> Problem:
-    """What is wrong with a type in square brackets that is no arm."""
+    """What is wrong with a type in square brackets that is not an arm."""
     apart = Namesakes(arm, *kinds)
     missing = apart.name(arm)
     have = ", ".join(apart.name(kind) for kind in kinds)

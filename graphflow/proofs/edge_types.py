@@ -166,7 +166,7 @@ class EdgeTyper:
             if items is None:
                 shown = kinds_text(kinds)
                 return Problem(
-                    f"{node.name!r} sends {shown}, which is no list; .each needs a node that returns list[...]"
+                    f"{node.name!r} sends {shown}, which is not a list; .each needs a node that returns list[...]"
                 )
             kinds = items
         return EdgeTypes(kinds, whole=arm is None)
@@ -192,7 +192,7 @@ def input_of(node: AnyNode) -> Type:
 
 
 def _items_of(kinds: tuple[Type, ...]) -> tuple[Type, ...] | None:
-    """The arms of the items of lists; None if one of the kinds is no list."""
+    """The arms of the items of lists; None if one of the kinds is not a list."""
     items: list[Type] = []
     for kind in kinds:
         item = Any if kind is Any else item_type(kind)

@@ -200,7 +200,7 @@ class Slot:
     joins: tuple[JoinSpec, ...]
     """Joins whose fork this node is."""
     port: str
-    """The name of the only wired port, if it is no join."""
+    """The name of the only wired port, if it is not a join."""
     wired: tuple[int, ...]
     passes_input: bool
 

@@ -295,7 +295,7 @@ def _flat(name: str, paths: Iterable[object]) -> list[AnyEntry]:
         elif isinstance(path, Entry):
             flat.append(path)
         else:
-            raise DeclarationError(f"graph {name!r}: {path!r} is no arrow; write START >> a >> END")
+            raise DeclarationError(f"graph {name!r}: {path!r} is not an arrow; write START >> a >> END")
     return flat
 
 

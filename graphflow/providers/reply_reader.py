@@ -243,7 +243,7 @@ class ReplyReader:
         return True
 
     def _is_mark(self, data: bytes) -> bool:
-        """Whether a short payload is no event: it marks the end, or only says that the connection is alive."""
+        """Whether a short payload is not an event: it marks the end, or only says that the connection is alive."""
         if data == b"[DONE]":
             self.parser.done = True
             return True

@@ -42,7 +42,7 @@ async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: objec
     node = find_callee(caller, callee, frame.edges_of(caller))
     tell = frame.shared.run.tell
     clock = frame.clock
-    frame.ledger.charge("steps")  # a call that is refused is no step: nothing is told of it
+    frame.ledger.charge("steps")  # a refused call is not a step: nothing is told of it
     frame.shared.calls += 1
     number = frame.shared.calls
     unfit: Exception | None = None

@@ -278,7 +278,7 @@ class _Straight:
         """
         frame = self.frame
         self.flush(count)
-        # The walk has ended by itself, while a node's answer was being sent on: that is no failure of the node.
+        # The walk has ended by itself, while a node's answer was being sent on: that is not a failure of the node.
         if isinstance(error, _Ended):
             raise error.error from None
         name = slot.name

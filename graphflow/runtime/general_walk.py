@@ -91,9 +91,9 @@ class GeneralWalk:
         self.busy: set[asyncio.Task[None]] = set()
         """All tasks that have not ended; an activation that was abandoned has one no more."""
         self.started: dict[int, float] = {}
-        """When each activation under way has begun, in seconds of the run; those that are not here are no step yet."""
+        """When each activation under way has begun, in seconds of the run; those that are not here are not steps yet."""
         self.starting: dict[int, NodeStarted] = {}
-        """What will be told of activations when they begin, if somebody listens: one that is refused is no step."""
+        """What will be told of activations when they begin, if somebody listens: one that is refused is not a step."""
         self.graces: list[asyncio.TimerHandle] = []
         """When those that were told to stop are abandoned."""
         self.began = frame.shared.run.began

@@ -22,7 +22,7 @@ class Activation:
         id: its number in the frame.
         slot: the node.
         message: what the node's only wired port got.
-        inputs: what the ports of a join got, by name; None if the node is no join, or has only one port.
+        inputs: what the ports of a join got, by name; None if the node is not a join, or has only one port.
         scope: the path of forks, laps and joins that led here.
         joins: what its message can still reach, the outer first.
         context: the context variables of what fed it first in logical order. The walk only hands them on.

@@ -192,7 +192,7 @@ class Walk:
     def _failing(self, act: Activation, error: BaseException) -> None:
         """A token is lost with an error: along the failure edge if there is one, otherwise as the forks around it say."""
         slot = act.slot
-        # Told to exit, or a test that has failed: that is no message for anybody.
+        # Told to exit, or a test that has failed: that is not a message for anybody.
         if not isinstance(error, Exception):
             self._stop(Finish("failed", None, error))
             return

@@ -290,7 +290,7 @@ def test_wrong_hand_overs_do_not_build(make: Any, told: str) -> None:
 
 
 def test_wrong_entries_are_refused() -> None:
-    with pytest.raises(DeclarationError, match="which is no node"):
+    with pytest.raises(DeclarationError, match="which is not a node"):
         Agent("a", handoffs=[3])  # type: ignore[list-item]
     with pytest.raises(DeclarationError, match="two hand-overs to 'billing'"):
         Agent("a", handoffs=[billing, "billing"])

@@ -181,7 +181,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("union of messages into one arm", lambda: Graph("g", START >> m2ab >> a2a >> END), "'m2ab' may send B"),
     ("other arm missing", lambda: Graph("g", START >> m2ab, m2ab[A] >> END), "'m2ab' may send B"),
     ("list into item", lambda: Graph("g", START >> m2as >> a2a >> END), "write m2as.each >> a2a"),
-    ("each of no list", lambda: Graph("g", START >> m2a.each >> a2a >> END), "no list"),
+    ("each of no list", lambda: Graph("g", START >> m2a.each >> a2a >> END), "which is not a list"),
     ("items of the wrong type", lambda: Graph("g", START >> m2as.each >> b2b >> END), "sends A, 'b2b' accepts x: B"),
     (
         "wide into narrow",
@@ -391,7 +391,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("empty tuple in an arrow", lambda: m2a >> (), "is empty"),
     ("class in an arrow", lambda: m2a >> A, "not a node"),
     ("END in the middle", lambda: Graph("g", START >> m2a >> END >> a2a), "END sends nothing"),
-    ("a path that is none", lambda: Graph("g", "START >> m2a"), "is no arrow"),
+    ("a path that is none", lambda: Graph("g", "START >> m2a"), "is not an arrow"),
     ("no such port", lambda: m2a.into("y"), "has no port 'y'"),
     ("limit of zero", lambda: m2a.limit(0), "at least 1"),
     ("limit of a half", lambda: m2a.limit(1.5), "whole number"),

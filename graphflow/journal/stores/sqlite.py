@@ -316,7 +316,7 @@ class SqliteStore(Store):
         # A file that SQLite has just made has neither a program's number nor tables.
         is_new = application == 0 and not _has_tables(db)
         if application != APPLICATION and not is_new:
-            raise StoreUnreadable(f"{self._path} is a database of another program, and no store of runs")
+            raise StoreUnreadable(f"{self._path} is a database of another program, not a store of runs")
         if version > len(MIGRATIONS):
             raise self.too_new(version, len(MIGRATIONS))
         db.execute("PRAGMA synchronous=FULL")
