@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 from pydantic import BaseModel
 
+from graphflow import node
 from graphflow.events import Event
 from graphflow.graph import Graph
 from graphflow.run import Run
@@ -36,6 +37,21 @@ class B(BaseModel, frozen=True):
 
 class C(BaseModel, frozen=True):
     n: int = 0
+
+
+def refuses_to_end(released: asyncio.Event) -> Any:
+    """A node that does not stop when it is told to, until it is released."""
+
+    @node
+    async def stubborn(m: Msg) -> Msg:
+        while not released.is_set():
+            try:
+                await released.wait()
+            except asyncio.CancelledError:
+                pass
+        return m
+
+    return stubborn
 
 
 def walk(

@@ -70,8 +70,7 @@ async def perform(invocation: Invocation) -> Any:
         # of its own would cost much more. If there is another, it begins with these, and what the first has set is set back
         # (a variable that had no value before keeps one behind the node: none can be unset).
         variables = copy_context()
-        task = asyncio.current_task()
-        requests = task.cancelling() if task is not None else 0
+        requests = _requests_to_stop()
         try:
             output = await _answer(invocation, requests)
         except ToolError as error:

@@ -240,8 +240,8 @@ def test_what_only_reads_is_asked_anew(effects: list[Any]) -> None:
 
 
 # -- what is not taken over ----------------------------------------------------------------------------------------------
-def test_a_call_that_failed_is_made_again_under_its_key() -> None:
-    keys: list[str] = []
+def sends_at_the_second_call(keys: list[str]) -> Any:
+    """A tool that does something, fails at first, and notes its keys."""
 
     @tool(effects=["writes"])
     async def send(text: str, ctx: Context) -> str:
@@ -250,6 +250,13 @@ def test_a_call_that_failed_is_made_again_under_its_key() -> None:
         if len(keys) == 1:
             raise Flaky
         return "sent"
+
+    return send
+
+
+def test_a_call_that_failed_is_made_again_under_its_key() -> None:
+    keys: list[str] = []
+    send = sends_at_the_second_call(keys)
 
     @node(calls=[send], retry=AT_ONCE)
     async def shop(text: str, ctx: Context) -> str:
@@ -263,14 +270,7 @@ def test_a_call_that_failed_is_made_again_under_its_key() -> None:
 def test_of_equal_calls_the_one_that_succeeded_answers_the_next_try() -> None:
     """The first fails, the caller asks again, and that one counts: the next try asks once, and must not pay twice."""
     keys: list[str] = []
-
-    @tool(effects=["writes"])
-    async def send(text: str, ctx: Context) -> str:
-        """Send."""
-        keys.append(ctx.key)
-        if len(keys) == 1:
-            raise Flaky
-        return "sent"
+    send = sends_at_the_second_call(keys)
 
     model = ScriptedModel(
         calls("send", text="x"), calls("send", text="x"), Scripted(error=Flaky()), calls("send", text="x"), "end"

@@ -16,7 +16,7 @@ from graphflow.events import LimitWarning, NodeAbandoned
 from graphflow.limits import METERS, Ledger
 from graphflow.render.labels import LIMIT_WORDS
 from graphflow.testing import ScriptedModel, calls, hangs
-from tests.conftest import Msg, ended, kinds, walk
+from tests.conftest import Msg, ended, kinds, refuses_to_end, walk
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("jumping_clock")
@@ -213,14 +213,7 @@ def test_a_node_that_refuses_to_end_is_abandoned(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("graphflow.runtime.general_walk.GRACE_S", 0.05)
     released = asyncio.Event()
 
-    @node
-    async def stubborn(m: Msg) -> Msg:
-        while not released.is_set():
-            try:
-                await released.wait()
-            except asyncio.CancelledError:
-                pass
-        return m
+    stubborn = refuses_to_end(released)
 
     graph = Graph("g", START >> (stubborn, quick) >> END, ends="all", limits=Limits(seconds=0.05))
 

@@ -29,7 +29,7 @@ from graphflow import (
 from graphflow.errors import NodeTimeout, NotReachable
 from graphflow.events import NodeAbandoned, NodeStarted
 from graphflow.testing import ScriptedModel, calls
-from tests.conftest import A, B, Msg, ended, kinds, walk
+from tests.conftest import A, B, Msg, ended, kinds, refuses_to_end, walk
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("jumping_clock")
@@ -245,14 +245,7 @@ def test_what_refuses_to_end_is_abandoned_whoever_stops_it(monkeypatch: pytest.M
 
     released = asyncio.Event()
 
-    @node
-    async def stubborn(m: Msg) -> Msg:
-        while not released.is_set():
-            try:
-                await released.wait()
-            except asyncio.CancelledError:
-                pass
-        return m
+    stubborn = refuses_to_end(released)
 
     @node
     async def soon(m: Msg) -> Msg:
