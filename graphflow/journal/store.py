@@ -3,7 +3,7 @@
 Rules:
 1. What `append` has returned from is kept, whatever happens to the process or the machine. Rows are added in order, all
    of one call or none.
-2. A run has one owner. Who claims a run gets a lease with a number, its epoch, that is higher than every one before; rows
+2. A run has one owner. Who acquires a run gets a lease with a number, its epoch, that is higher than every one before; rows
    are taken with the newest epoch only. So an owner that was asleep for too long cannot write into what another one goes
    on with, even if it never noticed.
 3. A lease ends by itself. Its holder renews it well before that; who wants to go on with the run of a holder that is dead
@@ -34,12 +34,12 @@ Large: TypeAlias = Mapping[str, bytes]
 
 
 @dataclass(slots=True)
-class Claim:
+class Ownership:
     """The right to add rows to a run.
 
     Attributes:
         run: its id.
-        epoch: the number of the claim.
+        epoch: the number of the lease.
         rows: how many rows the run has, and so the number of the next one.
         lease_s: how long it lasts from each renewal, in seconds.
     """
@@ -145,15 +145,15 @@ class Store(ABC):
 
     # -- writing -------------------------------------------------------------------------------------------------------
     @abstractmethod
-    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
-        """Begins a run and claims it.
+    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Ownership:
+        """Begins a run and acquires it.
 
         Raises:
             RunExists: there is one of that id.
         """
 
     @abstractmethod
-    async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
+    async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
         """Takes a run that nobody owns any more.
 
         Raises:
@@ -161,52 +161,52 @@ class Store(ABC):
             RunOwned: somebody's lease has not ended yet.
         """
 
-    async def append(self, claim: Claim, rows: Sequence[StoredRow], large: Large | None = None) -> None:
+    async def append(self, ownership: Ownership, rows: Sequence[StoredRow], large: Large | None = None) -> None:
         """Adds rows, and the large values that they name. When it returns, they are kept.
 
-        The first row's number is `claim.rows`, which counts up. One call follows another: nobody adds to a run twice at a
+        The first row's number is `ownership.rows`, which counts up. One call follows another: nobody adds to a run twice at a
         time.
 
         Raises:
-            LeaseLost: somebody else has claimed the run; nothing was added.
+            LeaseLost: somebody else owns the run now; nothing was added.
             StoreFull: there is no room; nothing was added.
             StoreUnreachable: nobody knows whether anything was added; the same call again is safe.
         """
-        first = claim.rows
+        first = ownership.rows
         # A task of its own: whoever is cancelled while it waits does not take back what is under way, and has to know
         # whether it was done.
-        adding = asyncio.ensure_future(self._append(claim, first, rows, large or {}))
+        adding = asyncio.ensure_future(self._append(ownership, first, rows, large or {}))
         try:
             await asyncio.shield(adding)
         except asyncio.CancelledError:
             await asyncio.wait([adding])
             if not adding.cancelled() and adding.exception() is None:
-                claim.rows = first + len(rows)
+                ownership.rows = first + len(rows)
             raise
-        claim.rows = first + len(rows)
+        ownership.rows = first + len(rows)
 
     @abstractmethod
-    async def _append(self, claim: Claim, first: int, rows: Sequence[StoredRow], large: Large) -> None:
-        """Adds rows, of which the first has this number, if the run has as many already and the claim is the newest."""
+    async def _append(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+        """Adds rows, of which the first has this number, if the run has as many already and nobody else owns it now."""
 
     @abstractmethod
-    async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+    async def note(self, ownership: Ownership, status: str, metadata: Mapping[str, Json] | None = None) -> None:
         """Notes a run's status, and its metadata if they are given.
 
         Raises:
-            LeaseLost: somebody else has claimed the run.
+            LeaseLost: somebody else owns the run now.
         """
 
     @abstractmethod
-    async def renew(self, claim: Claim) -> None:
+    async def renew(self, ownership: Ownership) -> None:
         """Makes a lease last from now on.
 
         Raises:
-            LeaseLost: somebody else has claimed the run.
+            LeaseLost: somebody else owns the run now.
         """
 
     @abstractmethod
-    async def release(self, claim: Claim) -> None:
+    async def release(self, ownership: Ownership) -> None:
         """Gives a run back at once. If somebody else has it, nothing is done."""
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -331,7 +331,7 @@ class Store(ABC):
 
 
 def next_lease(lease: Lease | None, holder: str, until: float) -> Lease:
-    """The lease after a claim."""
+    """The lease of the next owner."""
     epoch = 1 if lease is None else lease.epoch + 1
     return Lease(holder, epoch, until)
 
@@ -344,9 +344,9 @@ def without_owner(header: RunHeader) -> RunHeader:
     return replace(header, lease=over)
 
 
-def lease_lost(claim: Claim) -> LeaseLost:
+def lease_lost(ownership: Ownership) -> LeaseLost:
     """The error of whoever goes on with a run that is no longer its own."""
-    return LeaseLost(f"run {claim.run!r} was taken over by somebody else; nothing more of it is written here")
+    return LeaseLost(f"run {ownership.run!r} was taken over by somebody else; nothing more of it is written here")
 
 
 def refuse_owned(header: RunHeader, now: float) -> None:

@@ -75,8 +75,8 @@ class Lease:
 
     Attributes:
         holder: who it is, in words for people: a process and its machine.
-        epoch: counts up with every claim. A row is only taken with the newest one.
-        until: seconds since 1970, by the store's clock; after it anybody may claim the run.
+        epoch: counts up with every owner. A row is only taken with the newest one.
+        until: seconds since 1970, by the store's clock; after it anybody may acquire the run.
     """
 
     holder: str

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphflow import errors
-from graphflow.journal.store import Claim, Store
+from graphflow.journal.store import Ownership, Store
 from graphflow.journal.stored import RunHeader, StoredRow
 from tests.stand_ins import postgres
 
@@ -92,11 +92,11 @@ def test_rows_come_back_as_they_were_written(address: str) -> None:
     texts = ['{"a":"ä€😀"}', '"\\u0000"', '"line\\nbreak"', "[" + "1," * 5000 + "1]"]
 
     async def work(store: Store) -> None:
-        claim = await store.create(header(about={"limits": {"steps": 5}}, metadata={"customer": "Anna"}), "me")
+        ownership = await store.create(header(about={"limits": {"steps": 5}}, metadata={"customer": "Anna"}), "me")
         rows = [StoredRow.of(at, "kind", f"place {at}", text) for at, text in enumerate(texts)]
-        await store.append(claim, rows)
-        assert claim.rows == len(texts)
-        await store.append(claim, some_rows(claim.rows, 3))
+        await store.append(ownership, rows)
+        assert ownership.rows == len(texts)
+        await store.append(ownership, some_rows(ownership.rows, 3))
         assert await all_rows(store, "order-17") == [*rows, *some_rows(4, 3)]
         assert await all_rows(store, "order-17", 5) == some_rows(5, 2)
         found = await store.header("order-17")
@@ -112,10 +112,10 @@ def test_rows_come_back_as_they_were_written(address: str) -> None:
 @lasting
 def test_what_was_acknowledged_is_there_for_the_next_one_who_opens_it(address: str) -> None:
     async def write(store: Store) -> None:
-        claim = await store.create(header(), "me")
-        await store.append(claim, some_rows(0, 2500), {"d1": b"\x00large"})
-        await store.note(claim, "completed", {"seen": True})
-        await store.release(claim)
+        ownership = await store.create(header(), "me")
+        await store.append(ownership, some_rows(0, 2500), {"d1": b"\x00large"})
+        await store.note(ownership, "completed", {"seen": True})
+        await store.release(ownership)
 
     async def read(store: Store) -> None:
         assert await all_rows(store, "order-17") == some_rows(0, 2500)
@@ -130,9 +130,9 @@ def test_what_was_acknowledged_is_there_for_the_next_one_who_opens_it(address: s
 @everywhere
 def test_many_runs_write_at_once(address: str) -> None:
     async def one(store: Store, number: int) -> None:
-        claim = await store.create(header(f"run {number}"), "me")
+        ownership = await store.create(header(f"run {number}"), "me")
         for _ in range(5):
-            await store.append(claim, some_rows(claim.rows, 3))
+            await store.append(ownership, some_rows(ownership.rows, 3))
 
     async def work(store: Store) -> None:
         await asyncio.gather(*(one(store, number) for number in range(40)))
@@ -154,9 +154,9 @@ def test_any_id_and_any_text_can_be_kept(address: str, id: str, body: str) -> No
     async def work(store: Store) -> None:
         if await store.find(id) is not None:
             return
-        claim = await store.create(header(id), "me")
+        ownership = await store.create(header(id), "me")
         row = StoredRow.of(0, body[:10].replace("\x00", ""), id, json.dumps(body))
-        await store.append(claim, [row])
+        await store.append(ownership, [row])
         assert await all_rows(store, id) == [row]
         assert (await store.header(id)).id == id
 
@@ -166,15 +166,15 @@ def test_any_id_and_any_text_can_be_kept(address: str, id: str, body: str) -> No
 @everywhere
 def test_whoever_is_cancelled_while_rows_are_written_does_not_take_them_back(address: str) -> None:
     async def work(store: Store) -> None:
-        claim = await store.create(header(), "me")
-        await store.append(claim, some_rows(0, 2))
+        ownership = await store.create(header(), "me")
+        await store.append(ownership, some_rows(0, 2))
         for first in (2, 4, 6):
-            adding = asyncio.ensure_future(store.append(claim, some_rows(first, 2)))
+            adding = asyncio.ensure_future(store.append(ownership, some_rows(first, 2)))
             await asyncio.sleep(0)
             adding.cancel()
             await asyncio.wait([adding])
-            assert claim.rows == first + 2
-        await store.append(claim, some_rows(8, 2))
+            assert ownership.rows == first + 2
+        await store.append(ownership, some_rows(8, 2))
         assert await all_rows(store, "order-17") == some_rows(0, 10)
 
     within(address, work)
@@ -183,12 +183,12 @@ def test_whoever_is_cancelled_while_rows_are_written_does_not_take_them_back(add
 @everywhere
 def test_rows_that_do_not_follow_those_before_are_refused(address: str) -> None:
     async def work(store: Store) -> None:
-        claim = await store.create(header(), "me")
-        await store.append(claim, some_rows(0, 3))
-        claim.rows = 1
+        ownership = await store.create(header(), "me")
+        await store.append(ownership, some_rows(0, 3))
+        ownership.rows = 1
         with pytest.raises(errors.LeaseLost):
-            await store.append(claim, some_rows(1, 1))
-        assert claim.rows == 1
+            await store.append(ownership, some_rows(1, 1))
+        assert ownership.rows == 1
         assert await all_rows(store, "order-17") == some_rows(0, 3)
 
     within(address, work)
@@ -196,10 +196,11 @@ def test_rows_that_do_not_follow_those_before_are_refused(address: str) -> None:
 
 def test_a_text_that_cannot_be_written_harms_nobody_else(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
-        claims = [await store.create(header(f"r{number}"), "me") for number in range(3)]
+        ownerships = [await store.create(header(f"r{number}"), "me") for number in range(3)]
         texts = ["one", "\ud800", "three"]
         adding = [
-            store.append(claim, [StoredRow.of(0, "k", "p", text)]) for claim, text in zip(claims, texts, strict=True)
+            store.append(ownership, [StoredRow.of(0, "k", "p", text)])
+            for ownership, text in zip(ownerships, texts, strict=True)
         ]
         ends = await asyncio.gather(*adding, return_exceptions=True)
         assert [type(end) for end in ends] == [type(None), UnicodeEncodeError, type(None)]
@@ -214,7 +215,7 @@ def test_a_run_has_one_owner_and_the_other_is_told_who(address: str) -> None:
     async def work(store: Store) -> None:
         await store.create(header(), "the first", lease_s=60)
         with pytest.raises(errors.RunOwned, match="the first") as caught:
-            await store.claim("order-17", "the second")
+            await store.acquire("order-17", "the second")
         assert 0 < caught.value.left_s <= 60
         with pytest.raises(errors.RunExists, match="order-17"):
             await store.create(header(), "the third")
@@ -227,7 +228,7 @@ def test_whoever_lost_a_run_writes_nothing_more(address: str) -> None:
     async def work(store: Store) -> None:
         first = await store.create(header(), "the first", lease_s=0)
         await store.append(first, some_rows(0, 2))
-        second = await store.claim("order-17", "the second", lease_s=60)
+        second = await store.acquire("order-17", "the second", lease_s=60)
         assert (second.epoch, second.rows) == (first.epoch + 1, 2)
         for attempt in (
             store.append(first, some_rows(2, 1), {"zombie": b"x"}),
@@ -251,24 +252,24 @@ def test_whoever_lost_a_run_writes_nothing_more(address: str) -> None:
 @everywhere
 def test_a_lease_that_is_renewed_lasts_and_one_that_is_released_ends(address: str) -> None:
     async def work(store: Store) -> None:
-        claim = await store.create(header(), "the first", lease_s=0)
-        claim.lease_s = 60
-        await store.renew(claim)
+        ownership = await store.create(header(), "the first", lease_s=0)
+        ownership.lease_s = 60
+        await store.renew(ownership)
         with pytest.raises(errors.RunOwned):
-            await store.claim("order-17", "the second")
-        await store.release(claim)
-        assert (await store.claim("order-17", "the second")).epoch == 2
+            await store.acquire("order-17", "the second")
+        await store.release(ownership)
+        assert (await store.acquire("order-17", "the second")).epoch == 2
 
     within(address, work)
 
 
 @everywhere
-def test_of_many_who_claim_a_run_one_gets_it(address: str) -> None:
+def test_of_many_who_want_a_run_one_gets_it(address: str) -> None:
     async def work(store: Store) -> None:
         await store.create(header(), "dead", lease_s=0)
-        claims = [store.claim("order-17", f"worker {number}", lease_s=60) for number in range(8)]
-        answers = await asyncio.gather(*claims, return_exceptions=True)
-        won = [answer for answer in answers if isinstance(answer, Claim)]
+        ownerships = [store.acquire("order-17", f"worker {number}", lease_s=60) for number in range(8)]
+        answers = await asyncio.gather(*ownerships, return_exceptions=True)
+        won = [answer for answer in answers if isinstance(answer, Ownership)]
         assert len(won) == 1
         assert sum(isinstance(answer, errors.RunOwned) for answer in answers) == 7
 
@@ -281,10 +282,10 @@ def test_runs_are_found_by_what_is_known_of_them(address: str) -> None:
     async def work(store: Store) -> None:
         for number in range(6):
             graph = "desk" if number % 2 else "shop"
-            claim = await store.create(
+            ownership = await store.create(
                 header(f"r{number}", graph=graph, metadata={"n": number, "odd": bool(number % 2)}), "me"
             )
-            await store.note(claim, "completed" if number < 4 else "waiting")
+            await store.note(ownership, "completed" if number < 4 else "waiting")
         names = [found.id for found in await store.runs()]
         assert names == ["r5", "r4", "r3", "r2", "r1", "r0"]
         assert [found.id for found in await store.runs(graph="desk")] == ["r5", "r3", "r1"]
@@ -305,7 +306,7 @@ def test_an_unknown_run_is_unknown_whatever_is_wanted_of_it(address: str) -> Non
         assert await store.find("nope") is None
         assert await store.large("nope") is None
         with pytest.raises(errors.RunUnknown):
-            await store.claim("nope", "me")
+            await store.acquire("nope", "me")
         with pytest.raises(errors.RunUnknown):
             await store.delete("nope")
         with pytest.raises(errors.RunUnknown):
@@ -341,10 +342,10 @@ def test_a_run_goes_with_the_large_values_that_nobody_else_names(address: str) -
 def test_pruning_removes_old_runs_that_have_ended_and_gives_their_space_back(address: str) -> None:
     async def work(store: Store) -> None:
         for number in range(10):
-            claim = await store.create(header(f"r{number}"), "me")
-            await store.append(claim, some_rows(0, 200, '"' + "x" * 1000 + '"'))
-            await store.note(claim, "running" if number == 0 else "completed")
-            await store.release(claim)
+            ownership = await store.create(header(f"r{number}"), "me")
+            await store.append(ownership, some_rows(0, 200, '"' + "x" * 1000 + '"'))
+            await store.note(ownership, "running" if number == 0 else "completed")
+            await store.release(ownership)
         before = (await store.stats()).bytes
         assert await store.prune(older_than=3600) == 0
         assert await store.prune(older_than=-1, keep=2) == 7
@@ -400,8 +401,8 @@ def test_damage_in_a_database_is_found_and_what_is_before_it_can_be_used(
     path = tmp_path / "runs.db"
 
     async def write(store: Store) -> None:
-        claim = await store.create(header(), "me")
-        await store.append(claim, some_rows(0, 8))
+        ownership = await store.create(header(), "me")
+        await store.append(ownership, some_rows(0, 8))
 
     async def read(store: Store) -> None:
         found, damage = await sound_rows(store, "order-17")
@@ -421,15 +422,15 @@ def test_a_line_that_was_torn_is_as_if_it_had_never_been(tmp_path: Path, cut: in
     path = tmp_path / "order-17.jsonl"
 
     async def write(store: Store) -> None:
-        claim = await store.create(header(), "me", lease_s=0)
-        await store.append(claim, some_rows(0, 5))
+        ownership = await store.create(header(), "me", lease_s=0)
+        await store.append(ownership, some_rows(0, 5))
 
     async def go_on(store: Store) -> None:
         kept = await all_rows(store, "order-17")
         assert kept in ([], some_rows(0, 5))  # all that one call has added, or none of it
-        claim = await store.claim("order-17", "me again")
-        assert claim.rows == len(kept)
-        await store.append(claim, some_rows(claim.rows, 2))
+        ownership = await store.acquire("order-17", "me again")
+        assert ownership.rows == len(kept)
+        await store.append(ownership, some_rows(ownership.rows, 2))
         assert await all_rows(store, "order-17") == some_rows(0, len(kept) + 2)
 
     within(address, write)
@@ -443,8 +444,8 @@ def test_a_line_that_was_changed_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "order-17.jsonl"
 
     async def write(store: Store) -> None:
-        claim = await store.create(header(), "me", lease_s=0)
-        await store.append(claim, some_rows(0, 5))
+        ownership = await store.create(header(), "me", lease_s=0)
+        await store.append(ownership, some_rows(0, 5))
 
     async def read(store: Store) -> list[StoredRow]:
         found, damage = await sound_rows(store, "order-17")
@@ -470,14 +471,14 @@ def test_nothing_is_added_behind_a_damaged_line(tmp_path: Path) -> None:
     path = tmp_path / "order-17.jsonl"
 
     async def write(store: Store) -> None:
-        claim = await store.create(header(), "me", lease_s=0)
-        await store.append(claim, some_rows(0, 5))
+        ownership = await store.create(header(), "me", lease_s=0)
+        await store.append(ownership, some_rows(0, 5))
 
     async def go_on(store: Store) -> None:
-        claim = await store.claim("order-17", "me again")
+        ownership = await store.acquire("order-17", "me again")
         before = path.read_bytes()
         with pytest.raises(errors.RunDamaged):
-            await store.append(claim, some_rows(claim.rows, 1))
+            await store.append(ownership, some_rows(ownership.rows, 1))
         assert path.read_bytes() == before
 
     within(f"jsonl:{tmp_path}", write)
@@ -523,13 +524,13 @@ def test_a_database_that_was_restarted_is_used_again(server: postgres.Postgres) 
     address = server.new_database()
 
     async def work(store: Store) -> None:
-        claim = await store.create(header(), "me")
-        await store.append(claim, some_rows(0, 2))
+        ownership = await store.create(header(), "me")
+        await store.append(ownership, some_rows(0, 2))
         await asyncio.to_thread(server.stop)
         with pytest.raises(errors.StoreUnreachable):
-            await store.append(claim, some_rows(2, 1))
+            await store.append(ownership, some_rows(2, 1))
         await asyncio.to_thread(server.start)
-        await store.append(claim, some_rows(2, 1))
+        await store.append(ownership, some_rows(2, 1))
         assert await all_rows(store, "order-17") == some_rows(0, 3)
 
     within(address, work)
@@ -539,11 +540,11 @@ def test_rows_whose_acknowledgement_was_lost_are_not_written_twice(server: postg
     address = server.new_database()
 
     async def work(store: Store) -> None:
-        claim = await store.create(header(), "me")
-        await store.append(claim, some_rows(0, 2))
-        claim.rows = 0  # as if the connection had been lost before the answer came
-        await store.append(claim, some_rows(0, 2))
-        assert claim.rows == 2
+        ownership = await store.create(header(), "me")
+        await store.append(ownership, some_rows(0, 2))
+        ownership.rows = 0  # as if the connection had been lost before the answer came
+        await store.append(ownership, some_rows(0, 2))
+        assert ownership.rows == 2
         assert await all_rows(store, "order-17") == some_rows(0, 2)
 
     within(address, work)
@@ -552,8 +553,8 @@ def test_rows_whose_acknowledgement_was_lost_are_not_written_twice(server: postg
 # -- read by anybody ---------------------------------------------------------------------------------------------------------
 def test_a_store_can_be_read_with_json_and_sqlite_alone(tmp_path: Path) -> None:
     async def write(store: Store) -> None:
-        claim = await store.create(header(about={"model": "a"}), "me")
-        await store.append(claim, some_rows(0, 2))
+        ownership = await store.create(header(about={"model": "a"}), "me")
+        await store.append(ownership, some_rows(0, 2))
 
     within(f"sqlite:{tmp_path / 'runs.db'}", write)
     with sqlite3.connect(tmp_path / "runs.db") as db:

@@ -33,8 +33,8 @@ from urllib.parse import quote
 from graphflow.errors import RunDamaged, StoreError, StoreUnreadable
 from graphflow.journal.store import (
     LEASE_S,
-    Claim,
     Large,
+    Ownership,
     RunFilter,
     Stats,
     Store,
@@ -157,19 +157,19 @@ class JsonlStore(Store):
         return f"<store in the folder {self._folder}>"
 
     # -- writing -------------------------------------------------------------------------------------------------------
-    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
-        def work() -> Claim:
+    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Ownership:
+        def work() -> Ownership:
             if self._read(header.id) is not None:
                 raise self.exists(header.id)
             lease = next_lease(None, holder, time.time() + lease_s)
             begun: Json = {"run": _header_json(header)}
             self._write(header.id, [begun, _lease_line(lease)], 0)
-            return Claim(header.id, lease.epoch, 0, lease_s)
+            return Ownership(header.id, lease.epoch, 0, lease_s)
 
         return await self._locked(work)
 
-    async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
-        def work() -> Claim | None:
+    async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
+        def work() -> Ownership | None:
             file = self._read(run)
             if file is None:
                 return None
@@ -177,55 +177,55 @@ class JsonlStore(Store):
             refuse_owned(file.header, now)
             lease = next_lease(file.header.lease, holder, now + lease_s)
             self._write(run, [_lease_line(lease)], file.sound)
-            return Claim(run, lease.epoch, len(file.rows), lease_s)
+            return Ownership(run, lease.epoch, len(file.rows), lease_s)
 
-        claim = await self._locked(work)
-        if claim is None:
+        ownership = await self._locked(work)
+        if ownership is None:
             raise await self.unknown(run)
-        return claim
+        return ownership
 
-    async def _append(self, claim: Claim, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+    async def _append(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
         def work() -> None:
-            file, _ = self._owned(claim)
+            file, _ = self._owned(ownership)
             if file.problem is not None:  # rows behind a damaged one are read by nobody
                 raise file.problem
             if len(file.rows) != first:
-                raise lease_lost(claim)
+                raise lease_lost(ownership)
             self._keep(large)
             lines: list[Json] = [_row_json(row) for row in rows]
             noted: Json = {"changed": time.time(), "large": list(large)}
             lines.append({"note": noted})
-            self._write(claim.run, lines, file.sound)
+            self._write(ownership.run, lines, file.sound)
 
         await self._locked(work)
 
-    async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+    async def note(self, ownership: Ownership, status: str, metadata: Mapping[str, Json] | None = None) -> None:
         def work() -> None:
-            file, _ = self._owned(claim)
+            file, _ = self._owned(ownership)
             noted: dict[str, Json] = {"status": status, "changed": time.time()}
             if metadata is not None:
                 noted["metadata"] = metadata
-            self._write(claim.run, [{"note": noted}], file.sound)
+            self._write(ownership.run, [{"note": noted}], file.sound)
 
         await self._locked(work)
 
-    async def renew(self, claim: Claim) -> None:
+    async def renew(self, ownership: Ownership) -> None:
         def work() -> None:
-            file, lease = self._owned(claim)
-            longer = replace(lease, until=time.time() + claim.lease_s)
-            self._write(claim.run, [_lease_line(longer)], file.sound)
+            file, lease = self._owned(ownership)
+            longer = replace(lease, until=time.time() + ownership.lease_s)
+            self._write(ownership.run, [_lease_line(longer)], file.sound)
 
         await self._locked(work)
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, ownership: Ownership) -> None:
         def work() -> None:
-            file = self._read(claim.run)
+            file = self._read(ownership.run)
             if file is None or file.header.lease is None:
                 return
             lease = file.header.lease
-            if lease.epoch == claim.epoch:
+            if lease.epoch == ownership.epoch:
                 over = replace(lease, until=0.0)
-                self._write(claim.run, [_lease_line(over)], file.sound)
+                self._write(ownership.run, [_lease_line(over)], file.sound)
 
         await self._locked(work)
 
@@ -355,18 +355,18 @@ class JsonlStore(Store):
             self._seen[path.name] = file
             return file
 
-    def _owned(self, claim: Claim) -> tuple[_File, Lease]:
-        """The file of a claimed run.
+    def _owned(self, ownership: Ownership) -> tuple[_File, Lease]:
+        """The file of a run, for its owner.
 
         Raises:
-            LeaseLost: the claim is not the newest one, or the run is gone.
+            LeaseLost: somebody else owns the run now, or it is gone.
         """
-        file = self._read(claim.run)
+        file = self._read(ownership.run)
         if file is None:
-            raise lease_lost(claim)
+            raise lease_lost(ownership)
         lease = file.header.lease
-        if lease is None or lease.epoch != claim.epoch:
-            raise lease_lost(claim)
+        if lease is None or lease.epoch != ownership.epoch:
+            raise lease_lost(ownership)
         return file, lease
 
     def _write(self, run: str, lines: Sequence[Json], sound: int) -> None:

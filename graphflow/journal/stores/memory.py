@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from graphflow.journal.store import (
     LEASE_S,
-    Claim,
     Large,
+    Ownership,
     RunFilter,
     Stats,
     Store,
@@ -40,46 +40,46 @@ class MemoryStore(Store):
     def __repr__(self) -> str:
         return "<store in memory>"
 
-    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
+    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Ownership:
         if header.id in self._runs:
             raise self.exists(header.id)
         lease = next_lease(None, holder, time.time() + lease_s)
-        claimed = replace(header, rows=0, lease=lease)
-        self._runs[header.id] = _StoredRun(claimed)
-        return Claim(header.id, lease.epoch, 0, lease_s)
+        acquired = replace(header, rows=0, lease=lease)
+        self._runs[header.id] = _StoredRun(acquired)
+        return Ownership(header.id, lease.epoch, 0, lease_s)
 
-    async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
+    async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
         kept = await self._kept(run)
         now = time.time()
         refuse_owned(kept.header, now)
         lease = next_lease(kept.header.lease, holder, now + lease_s)
         kept.header = replace(kept.header, lease=lease)
-        return Claim(run, lease.epoch, len(kept.rows), lease_s)
+        return Ownership(run, lease.epoch, len(kept.rows), lease_s)
 
-    async def _append(self, claim: Claim, first: int, rows: Sequence[StoredRow], large: Large) -> None:
-        kept, _ = self._owned(claim)
+    async def _append(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+        kept, _ = self._owned(ownership)
         if len(kept.rows) != first:
-            raise lease_lost(claim)
+            raise lease_lost(ownership)
         self._large.update(large)
         kept.large.update(large)
         kept.rows += rows
         kept.header = replace(kept.header, rows=len(kept.rows), changed=time.time())
 
-    async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
-        kept, _ = self._owned(claim)
+    async def note(self, ownership: Ownership, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+        kept, _ = self._owned(ownership)
         noted = kept.header.metadata if metadata is None else dict(metadata)
         kept.header = replace(kept.header, status=status, metadata=noted, changed=time.time())
 
-    async def renew(self, claim: Claim) -> None:
-        kept, lease = self._owned(claim)
-        longer = replace(lease, until=time.time() + claim.lease_s)
+    async def renew(self, ownership: Ownership) -> None:
+        kept, lease = self._owned(ownership)
+        longer = replace(lease, until=time.time() + ownership.lease_s)
         kept.header = replace(kept.header, lease=longer)
 
-    async def release(self, claim: Claim) -> None:
-        kept = self._runs.get(claim.run)
+    async def release(self, ownership: Ownership) -> None:
+        kept = self._runs.get(ownership.run)
         if kept is None or kept.header.lease is None:
             return
-        if kept.header.lease.epoch == claim.epoch:
+        if kept.header.lease.epoch == ownership.epoch:
             kept.header = without_owner(kept.header)
 
     async def find(self, run: str) -> RunHeader | None:
@@ -135,16 +135,16 @@ class MemoryStore(Store):
             raise await self.unknown(run)
         return kept
 
-    def _owned(self, claim: Claim) -> tuple[_StoredRun, Lease]:
-        """A claimed run.
+    def _owned(self, ownership: Ownership) -> tuple[_StoredRun, Lease]:
+        """A run, for its owner.
 
         Raises:
-            LeaseLost: the claim is not the newest one, or the run is gone.
+            LeaseLost: somebody else owns the run now, or it is gone.
         """
-        kept = self._runs.get(claim.run)
+        kept = self._runs.get(ownership.run)
         if kept is None:
-            raise lease_lost(claim)
+            raise lease_lost(ownership)
         lease = kept.header.lease
-        if lease is None or lease.epoch != claim.epoch:
-            raise lease_lost(claim)
+        if lease is None or lease.epoch != ownership.epoch:
+            raise lease_lost(ownership)
         return kept, lease

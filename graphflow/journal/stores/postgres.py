@@ -22,8 +22,8 @@ from graphflow.errors import MissingExtra, StoreError, StoreUnreachable, StoreUn
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
-    Claim,
     Large,
+    Ownership,
     RunFilter,
     Stats,
     Store,
@@ -66,7 +66,7 @@ NOW = "extract(epoch FROM clock_timestamp())"
 class _Addition:
     """Rows that wait to be written, and the future of whoever waits for them."""
 
-    claim: Claim
+    ownership: Ownership
     first: int
     rows: Sequence[StoredRow]
     large: Large
@@ -108,7 +108,7 @@ class PostgresStore(Store):
         return f"<store at {without_password(self._address)}>"
 
     # -- writing -------------------------------------------------------------------------------------------------------
-    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
+    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Ownership:
         values = (*header_values(header), holder, 1, lease_s)
         async with self._connection() as db:
             made = await db.fetchval(
@@ -119,11 +119,11 @@ class PostgresStore(Store):
             )
         if made is None:
             raise self.exists(header.id)
-        return Claim(header.id, 1, 0, lease_s)
+        return Ownership(header.id, 1, 0, lease_s)
 
-    async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
+    async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
         async with self._connection() as db:
-            claimed = await db.fetchrow(
+            acquired = await db.fetchrow(
                 f"UPDATE graphflow_runs SET holder = $2, epoch = epoch + 1, until = {NOW} + $3"
                 f" WHERE id = $1 AND until <= {NOW} RETURNING epoch, rows",
                 run,
@@ -131,34 +131,36 @@ class PostgresStore(Store):
                 lease_s,
             )
             now = await db.fetchval(f"SELECT {NOW}::float8")
-        if claimed is not None:
-            return Claim(run, claimed["epoch"], claimed["rows"], lease_s)
+        if acquired is not None:
+            return Ownership(run, acquired["epoch"], acquired["rows"], lease_s)
         refuse_owned(await self.header(run), now)
-        return await self.claim(run, holder, lease_s)  # its lease has ended in between
+        return await self.acquire(run, holder, lease_s)  # its lease has ended in between
 
-    async def _append(self, claim: Claim, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+    async def _append(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
         session = await self._session()
-        added = _Addition(claim, first, rows, large, session.loop.create_future())
+        added = _Addition(ownership, first, rows, large, session.loop.create_future())
         session.waiting.append(added)
         if session.writer is None:
             session.writer = session.loop.create_task(self._writing(session))
         await added.future
 
-    async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+    async def note(self, ownership: Ownership, status: str, metadata: Mapping[str, Json] | None = None) -> None:
         noted = None if metadata is None else json_text(metadata)
         await self._update_owned(
-            claim,
+            ownership,
             f"status = $3, metadata = coalesce($4, metadata), changed = {NOW}",
             status,
             noted,
         )
 
-    async def renew(self, claim: Claim) -> None:
-        await self._update_owned(claim, f"until = {NOW} + $3", claim.lease_s)
+    async def renew(self, ownership: Ownership) -> None:
+        await self._update_owned(ownership, f"until = {NOW} + $3", ownership.lease_s)
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, ownership: Ownership) -> None:
         async with self._connection() as db:
-            await db.execute("UPDATE graphflow_runs SET until = 0 WHERE id = $1 AND epoch = $2", claim.run, claim.epoch)
+            await db.execute(
+                "UPDATE graphflow_runs SET until = 0 WHERE id = $1 AND epoch = $2", ownership.run, ownership.epoch
+            )
 
     async def delete(self, run: str) -> None:
         async with self._connection() as db, db.transaction():
@@ -312,16 +314,16 @@ class PostgresStore(Store):
             return StoreUnreachable(f"{self!r} cannot be reached, or was lost ({type(error).__name__})")
         return StoreUnreadable(f"{self!r} cannot be used: {type(error).__name__}: {error}")
 
-    async def _update_owned(self, claim: Claim, change: str, *values: object) -> None:
+    async def _update_owned(self, ownership: Ownership, change: str, *values: object) -> None:
         async with self._connection() as db:
             done = await db.fetchval(
                 f"UPDATE graphflow_runs SET {change} WHERE id = $1 AND epoch = $2 RETURNING key",
-                claim.run,
-                claim.epoch,
+                ownership.run,
+                ownership.epoch,
                 *values,
             )
         if done is None:
-            raise lease_lost(claim)
+            raise lease_lost(ownership)
 
     async def _page(self, run: str, first: int) -> list[StoredRow]:
         async with self._connection() as db:
@@ -350,13 +352,13 @@ class PostgresStore(Store):
             session.writer = None
 
     async def _write(self, batch: Sequence[_Addition]) -> None:
-        """Writes rows of many runs in one transaction. Those of a claim that is not the newest are left out, and told so."""
+        """Writes rows of many runs in one transaction. Those of a former owner are left out, and it is told so."""
         async with self._connection() as db, db.transaction():
             keys = await _counted_up(db, batch)
-            taken = [added for added in batch if added.claim.run in keys]
+            taken = [added for added in batch if added.ownership.run in keys]
             for added in taken:
-                await _insert_large(db, keys[added.claim.run], added.large)
-            records = [record for added in taken for record in added.records(keys[added.claim.run])]
+                await _insert_large(db, keys[added.ownership.run], added.large)
+            records = [record for added in taken for record in added.records(keys[added.ownership.run])]
             await db.copy_records_to_table("graphflow_rows", records=records)
         for added in batch:
             if added in taken:
@@ -366,31 +368,31 @@ class PostgresStore(Store):
 
     async def _settle(self, added: _Addition) -> None:
         """Ends the waiting for rows that were not taken: they are there already, or the run is somebody else's."""
-        header = await self.find(added.claim.run)
+        header = await self.find(added.ownership.run)
         epoch = None if header is None or header.lease is None else header.lease.epoch
         is_there = header is not None and header.rows == added.first + len(added.rows)
-        if epoch == added.claim.epoch and is_there:
+        if epoch == added.ownership.epoch and is_there:
             added.end()
         else:
-            added.end(lease_lost(added.claim))
+            added.end(lease_lost(added.ownership))
 
 
 def _first_of_each_run(waiting: Sequence[_Addition]) -> list[_Addition]:
     """What can go into one statement, which counts the rows of a run up once."""
     first: dict[str, _Addition] = {}
     for added in waiting:
-        first.setdefault(added.claim.run, added)
+        first.setdefault(added.ownership.run, added)
     return list(first.values())
 
 
 async def _counted_up(db: Any, batch: Sequence[_Addition]) -> dict[str, int]:
-    """Counts the rows of those runs up whose claim is the newest; their keys, by run."""
+    """Counts the rows up of those runs that are written by their owner; their keys, by run."""
     marked = await db.fetch(
         f"UPDATE graphflow_runs r SET rows = r.rows + w.count, changed = {NOW}"
         " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS w(id, epoch, first, count)"
         " WHERE r.id = w.id AND r.epoch = w.epoch AND r.rows = w.first RETURNING r.id, r.key",
-        [added.claim.run for added in batch],
-        [added.claim.epoch for added in batch],
+        [added.ownership.run for added in batch],
+        [added.ownership.epoch for added in batch],
         [added.first for added in batch],
         [len(added.rows) for added in batch],
     )

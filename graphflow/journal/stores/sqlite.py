@@ -7,7 +7,7 @@ Rules:
 1. All writing is done by one thread, which takes everything that waits into one transaction: a commit costs the disk a
    sync, whether it holds one row or a thousand.
 2. Several processes may use one file. Each commits under the write lock of SQLite, and each row under the epoch of its
-   claim, so it does not matter which process it comes from.
+   owner, so it does not matter which process it comes from.
 3. The schema has a number (`PRAGMA user_version`). Older ones are brought up to date under the write lock, newer ones are
    refused.
 
@@ -30,8 +30,8 @@ from graphflow.errors import StoreError, StoreUnreadable
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
-    Claim,
     Large,
+    Ownership,
     RunFilter,
     Stats,
     Store,
@@ -111,8 +111,8 @@ class SqliteStore(Store):
         return f"<store in {self._path}>"
 
     # -- writing -------------------------------------------------------------------------------------------------------
-    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Claim:
-        def work(db: sqlite3.Connection) -> Claim:
+    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Ownership:
+        def work(db: sqlite3.Connection) -> Ownership:
             lease = next_lease(None, holder, time.time() + lease_s)
             values = (*header_values(header), lease.holder, lease.epoch, lease.until)
             marks = ", ".join("?" * len(values))
@@ -120,12 +120,12 @@ class SqliteStore(Store):
                 db.execute(f"INSERT INTO runs ({COLUMNS}) VALUES ({marks})", values)
             except sqlite3.IntegrityError:
                 raise self.exists(header.id) from None
-            return Claim(header.id, lease.epoch, 0, lease_s)
+            return Ownership(header.id, lease.epoch, 0, lease_s)
 
         return await self._write(work)
 
-    async def claim(self, run: str, holder: str, lease_s: float = LEASE_S) -> Claim:
-        def work(db: sqlite3.Connection) -> Claim | None:
+    async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
+        def work(db: sqlite3.Connection) -> Ownership | None:
             header = _find(db, run)
             if header is None:
                 return None
@@ -134,24 +134,24 @@ class SqliteStore(Store):
             lease = next_lease(header.lease, holder, now + lease_s)
             values = (lease.holder, lease.epoch, lease.until, run)
             db.execute("UPDATE runs SET holder = ?, epoch = ?, until = ? WHERE id = ?", values)
-            return Claim(run, lease.epoch, header.rows, lease_s)
+            return Ownership(run, lease.epoch, header.rows, lease_s)
 
-        claim = await self._write(work)
-        if claim is None:
+        ownership = await self._write(work)
+        if ownership is None:
             raise await self.unknown(run)
-        return claim
+        return ownership
 
-    async def _append(self, claim: Claim, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+    async def _append(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
         count = len(rows)
 
         def work(db: sqlite3.Connection) -> None:
             now = time.time()
             marked = db.execute(
                 "UPDATE runs SET rows = ?, changed = ? WHERE id = ? AND epoch = ? AND rows = ? RETURNING key",
-                (first + count, now, claim.run, claim.epoch, first),
+                (first + count, now, ownership.run, ownership.epoch, first),
             ).fetchone()
             if marked is None:
-                raise lease_lost(claim)
+                raise lease_lost(ownership)
             key = marked["key"]
             if large:
                 db.executemany("INSERT OR IGNORE INTO large VALUES (?, ?)", list(large.items()))
@@ -163,21 +163,21 @@ class SqliteStore(Store):
 
         await self._write(work)
 
-    async def note(self, claim: Claim, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+    async def note(self, ownership: Ownership, status: str, metadata: Mapping[str, Json] | None = None) -> None:
         def work(db: sqlite3.Connection) -> None:
             values: dict[str, str | float] = {"status": status, "changed": time.time()}
             if metadata is not None:
                 values["metadata"] = json_text(metadata)
-            _update_owned(db, claim, values)
+            _update_owned(db, ownership, values)
 
         await self._write(work)
 
-    async def renew(self, claim: Claim) -> None:
-        await self._write(lambda db: _update_owned(db, claim, {"until": time.time() + claim.lease_s}))
+    async def renew(self, ownership: Ownership) -> None:
+        await self._write(lambda db: _update_owned(db, ownership, {"until": time.time() + ownership.lease_s}))
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, ownership: Ownership) -> None:
         def work(db: sqlite3.Connection) -> None:
-            db.execute("UPDATE runs SET until = 0 WHERE id = ? AND epoch = ?", (claim.run, claim.epoch))
+            db.execute("UPDATE runs SET until = 0 WHERE id = ? AND epoch = ?", (ownership.run, ownership.epoch))
 
         await self._write(work)
 
@@ -406,12 +406,12 @@ def _tell_all(requests: Sequence[_Transaction]) -> None:
         request.tell()
 
 
-def _update_owned(db: sqlite3.Connection, claim: Claim, values: Mapping[str, str | float]) -> None:
+def _update_owned(db: sqlite3.Connection, ownership: Ownership, values: Mapping[str, str | float]) -> None:
     columns = ", ".join(f"{name} = ?" for name in values)
-    given = (*values.values(), claim.run, claim.epoch)
+    given = (*values.values(), ownership.run, ownership.epoch)
     done = db.execute(f"UPDATE runs SET {columns} WHERE id = ? AND epoch = ?", given)
     if done.rowcount == 0:
-        raise lease_lost(claim)
+        raise lease_lost(ownership)
 
 
 def _find(db: sqlite3.Connection, run: str) -> RunHeader | None:
