@@ -54,6 +54,7 @@
     │   ├── StoreFull (OSError)            there is no room; everything that was acknowledged is kept
     │   ├── RunUnknown (LookupError)       no run of that id; the text names near ones
     │   ├── RunExists (ValueError)         another run has that id
+    │   ├── AnswerExists (ValueError)      a question was answered already; `by` tells by whom, and `at` when
     │   ├── RunOwned                       somebody else is working on it; `holder` tells who, and `left_s` for how long
     │   ├── LeaseLost                      somebody else has taken the run over; nothing more is written here
     │   └── RunDamaged (ValueError)        rows are missing or changed; those before `position` can be used
@@ -68,6 +69,7 @@ built-in it refines. An exception of a user's own node is raised as it is, with 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphflow._faces import former_name
@@ -511,6 +513,24 @@ class RunUnknown(StoreError, LookupError):
 
 class RunExists(StoreError, ValueError):
     """A run of that id is in the store already."""
+
+
+class AnswerExists(StoreError, ValueError):
+    """A question of a run was answered already. The first answer counts.
+
+    Attributes:
+        by: who gave it; "" if nobody said.
+        at: when, in seconds since 1970.
+    """
+
+    def __init__(self, run: str, question: str, by: str, at: float) -> None:
+        self.by = by
+        self.at = at
+        who = f" by {by}" if by else ""
+        when = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+        super().__init__(
+            f"question {question!r} of run {run!r} was answered{who} at {when}; the first answer counts, this one was not kept"
+        )
 
 
 class RunOwned(StoreError):

@@ -9,6 +9,7 @@ Rules:
 3. A lease ends by itself. Its holder renews it well before that; who wants to go on with the run of a holder that is dead
    waits until then.
 4. A large value is kept once, by the digest of its content, and before the row that names it.
+5. Anybody may answer a question of a run, whoever owns it. The first answer counts, and later ones are refused.
 """
 
 from __future__ import annotations
@@ -20,8 +21,17 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TypeAlias
 
-from graphflow.errors import LeaseLost, RunDamaged, RunExists, RunOwned, RunUnknown, StoreFull, StoreUnreadable
-from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow
+from graphflow.errors import (
+    AnswerExists,
+    LeaseLost,
+    RunDamaged,
+    RunExists,
+    RunOwned,
+    RunUnknown,
+    StoreFull,
+    StoreUnreadable,
+)
+from graphflow.journal.stored import Json, Lease, RunHeader, StoredAnswer, StoredRow
 
 LEASE_S = 30.0
 """Seconds that a lease lasts if nothing else is said."""
@@ -190,8 +200,14 @@ class Store(ABC):
         """Adds rows, of which the first has this number, if the run has as many already and nobody else owns it now."""
 
     @abstractmethod
-    async def note(self, ownership: Ownership, status: str, metadata: Mapping[str, Json] | None = None) -> None:
-        """Notes a run's status, and its metadata if they are given.
+    async def note(
+        self,
+        ownership: Ownership,
+        status: str,
+        metadata: Mapping[str, Json] | None = None,
+        about: Mapping[str, Json] | None = None,
+    ) -> None:
+        """Notes a run's status, and replaces its metadata and what it is about if they are given.
 
         Raises:
             LeaseLost: somebody else owns the run now.
@@ -209,6 +225,30 @@ class Store(ABC):
     async def release(self, ownership: Ownership) -> None:
         """Gives a run back at once. If somebody else has it, nothing is done."""
 
+    async def put_answer(self, run: str, question: str, value: str, by: str = "") -> None:
+        """Keeps an answer for whoever owns the run. When it returns, it is kept.
+
+        Args:
+            value: JSON text.
+            by: who answers, in words for people.
+
+        Raises:
+            AnswerExists: the question was answered already; that answer stays.
+            RunUnknown: there is no such run.
+            StoreFull: there is no room; nothing was kept.
+            StoreUnreachable: nobody knows whether it was kept; `AnswerExists` for the same call again tells that it was.
+        """
+        # The run may be removed and begun anew in between; then there is no answer to tell of, and this one can be put.
+        while not await self._put_answer(run, question, value, by):
+            answers = await self.answers(run)
+            if question in answers:
+                first = answers[question]
+                raise AnswerExists(run, question, first.by, first.at)
+
+    @abstractmethod
+    async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
+        """Keeps an answer if there is such a run, and no answer to the question; whether it did."""
+
     # -- reading -------------------------------------------------------------------------------------------------------
     @abstractmethod
     async def find(self, run: str) -> RunHeader | None:
@@ -225,6 +265,14 @@ class Store(ABC):
     @abstractmethod
     async def large(self, digest: str) -> bytes | None:
         """A large value, if it is kept."""
+
+    @abstractmethod
+    async def answers(self, run: str) -> dict[str, StoredAnswer]:
+        """The answers to a run's questions, by question, the first one first.
+
+        Raises:
+            RunUnknown: there is no such run.
+        """
 
     @abstractmethod
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
@@ -284,7 +332,7 @@ class Store(ABC):
     # -- keeping house -------------------------------------------------------------------------------------------------
     @abstractmethod
     async def delete(self, run: str) -> None:
-        """Removes a run, its rows, and the large values that no other run names.
+        """Removes a run, its rows, its answers, and the large values that no other run names.
 
         Raises:
             RunUnknown: there is no such run.

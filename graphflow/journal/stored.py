@@ -11,6 +11,9 @@ A row is plain text with a checksum, so that every store keeps the same, and who
     body      JSON
     checksum  CRC-32 of the four above
 
+Beside the rows lie answers to what a run asks: whoever answers does not own the run, so it cannot add rows. The owner
+finds the answer, and makes a row of it.
+
 What a body means is not known here.
 """
 
@@ -111,3 +114,22 @@ class RunHeader:
     metadata: Mapping[str, Json] = field(default_factory=dict)
     lease: Lease | None = None
     format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An answer to a question of a run.
+
+    Attributes:
+        run: the run's id.
+        question: which of its questions.
+        value: what was answered, as JSON text.
+        by: who answered; "" if nobody said.
+        at: when, in seconds since 1970, by the store's clock.
+    """
+
+    run: str
+    question: str
+    value: str
+    by: str
+    at: float

@@ -45,6 +45,7 @@ MADE: dict[type[GraphflowError], Callable[[], GraphflowError]] = {
     tree.MissingExtra: lambda: tree.MissingExtra("it", "mcp", "no mcp"),
     tree.ToolError: lambda: ToolError("busy", retry=Retry(2)),
     tree.RunOwned: lambda: tree.RunOwned("r1", "worker-2", 12.5),
+    tree.AnswerExists: lambda: tree.AnswerExists("r1", "q1", "Anna", 0.0),
     tree.RunDamaged: lambda: tree.RunDamaged("r1", 7, "it is not JSON"),
 }
 

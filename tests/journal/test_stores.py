@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sqlite3
-import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,72 +13,9 @@ from hypothesis import strategies as st
 
 from graphflow import errors
 from graphflow.journal.store import Ownership, Store
-from graphflow.journal.stored import RunHeader, StoredRow
+from graphflow.journal.stored import StoredRow
+from tests.journal.keeping import all_rows, everywhere, header, lasting, some_rows, sound_rows, within
 from tests.stand_ins import postgres
-
-KINDS = ["memory", "jsonl", "sqlite", "postgres"]
-LASTING = ["jsonl", "sqlite", "postgres"]
-"""Those that another process, or the next one, can open."""
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[postgres.Postgres]:
-    if not postgres.is_installed():
-        assert "GRAPHFLOW_NEEDS_POSTGRES" not in os.environ
-        pytest.skip("PostgreSQL is not installed")
-    with postgres.running() as running:
-        yield running
-
-
-@pytest.fixture
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty store."""
-    kind = request.param
-    if kind == "postgres":
-        running: postgres.Postgres = request.getfixturevalue("server")
-        return running.new_database()
-    return {"memory": "memory:", "jsonl": f"jsonl:{tmp_path / 'runs'}", "sqlite": f"sqlite:{tmp_path / 'runs.db'}"}[
-        kind
-    ]
-
-
-everywhere = pytest.mark.parametrize("address", KINDS, indirect=True)
-lasting = pytest.mark.parametrize("address", LASTING, indirect=True)
-
-
-def within(address: str, work: Callable[[Store], Awaitable[Any]]) -> Any:
-    """What is done with a store, which is closed behind it."""
-
-    async def main() -> Any:
-        async with Store.open(address) as store:
-            return await work(store)
-
-    return asyncio.run(main())
-
-
-def header(id: str = "order-17", **fields: Any) -> RunHeader:
-    now = time.time()
-    return replace(RunHeader(id, "shop", "running", now, now), **fields)
-
-
-def some_rows(first: int, count: int, body: str = '{"n":%d}') -> list[StoredRow]:
-    bodies = [body % number if "%d" in body else body for number in range(first, first + count)]
-    return [StoredRow.of(first + at, "node.end", f"0/{first + at}", text) for at, text in enumerate(bodies)]
-
-
-async def all_rows(store: Store, run: str, first: int = 0) -> list[StoredRow]:
-    return [row async for row in store.rows(run, first)]
-
-
-async def sound_rows(store: Store, run: str) -> tuple[list[StoredRow], errors.RunDamaged]:
-    """The rows of a damaged run that can be used, and what is said of the next."""
-    found: list[StoredRow] = []
-    try:
-        async for row in store.rows(run):
-            found.append(row)
-    except errors.RunDamaged as damage:
-        return found, damage
-    raise AssertionError("nothing was said to be damaged")
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------------

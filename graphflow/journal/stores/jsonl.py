@@ -11,6 +11,7 @@ Rules:
 2. Rows are followed by a note. Rows without one, and a line without its newline, were being written when the machine died.
    Nobody was told that they are there; whoever writes next cuts them off.
 3. Large values lie in `large/`, one file each, named by their digest.
+4. Answers lie in a file beside that of their run, a line each: {"question": ..., "value": ..., "by": ..., "at": ...}.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from errno import EDQUOT, ENOSPC
 from fcntl import LOCK_EX, flock
-from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -42,18 +42,16 @@ from graphflow.journal.store import (
     next_lease,
     refuse_owned,
 )
-from graphflow.journal.stored import FORMAT, Json, Lease, RunHeader, StoredRow, check_row
+from graphflow.journal.stored import FORMAT, Json, Lease, RunHeader, StoredAnswer, StoredRow, check_row
+from graphflow.journal.stores.lines import CREATE, MODE, file_name, write_lines, write_whole
 
 T = TypeVar("T")
 
 ENDING = ".jsonl"
+ANSWERS = ".answers"
+"""How the name of a file of answers ends."""
 _ROW = b'{"row":'
 """How the line of a row begins."""
-_CREATE = os.O_CREAT | os.O_CLOEXEC
-MODE = 0o644
-"""Who may do what with a new file: its owner may write."""
-MAX_NAME = 200
-"""Bytes of a file's name that an id may take; file systems allow 255."""
 
 
 @dataclass(slots=True)
@@ -73,14 +71,16 @@ class _File:
     problem: RunDamaged | None = None
 
     @staticmethod
-    def at(path: Path, inode: int) -> _File:
-        """A file, read from its beginning.
+    def at(path: Path, inode: int) -> _File | None:
+        """A file, read from its beginning; None: its first line was never finished, so nobody was told of a run.
 
         Raises:
             StoreUnreadable: its first line is not that of a run, or a newer version's.
         """
         with path.open("rb") as lines:
             first = lines.readline()
+        if not first.endswith(b"\n"):
+            return None
         try:
             header = RunHeader(**json.loads(first)["run"])
         except (KeyError, TypeError, ValueError):
@@ -163,7 +163,7 @@ class JsonlStore(Store):
                 raise self.exists(header.id)
             lease = next_lease(None, holder, time.time() + lease_s)
             begun: Json = {"run": _header_json(header)}
-            self._write(header.id, [begun, _lease_line(lease)], 0)
+            write_lines(self._path(header.id), [begun, _lease_line(lease)], 0)
             return Ownership(header.id, lease.epoch, 0, lease_s)
 
         return await self._locked(work)
@@ -176,7 +176,7 @@ class JsonlStore(Store):
             now = time.time()
             refuse_owned(file.header, now)
             lease = next_lease(file.header.lease, holder, now + lease_s)
-            self._write(run, [_lease_line(lease)], file.sound)
+            write_lines(self._path(run), [_lease_line(lease)], file.sound)
             return Ownership(run, lease.epoch, len(file.rows), lease_s)
 
         ownership = await self._locked(work)
@@ -195,17 +195,25 @@ class JsonlStore(Store):
             lines: list[Json] = [_row_json(row) for row in rows]
             noted: Json = {"changed": time.time(), "large": list(large)}
             lines.append({"note": noted})
-            self._write(ownership.run, lines, file.sound)
+            write_lines(self._path(ownership.run), lines, file.sound)
 
         await self._locked(work)
 
-    async def note(self, ownership: Ownership, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+    async def note(
+        self,
+        ownership: Ownership,
+        status: str,
+        metadata: Mapping[str, Json] | None = None,
+        about: Mapping[str, Json] | None = None,
+    ) -> None:
         def work() -> None:
             file, _ = self._owned(ownership)
             noted: dict[str, Json] = {"status": status, "changed": time.time()}
             if metadata is not None:
                 noted["metadata"] = metadata
-            self._write(ownership.run, [{"note": noted}], file.sound)
+            if about is not None:
+                noted["about"] = about
+            write_lines(self._path(ownership.run), [{"note": noted}], file.sound)
 
         await self._locked(work)
 
@@ -213,7 +221,7 @@ class JsonlStore(Store):
         def work() -> None:
             file, lease = self._owned(ownership)
             longer = replace(lease, until=time.time() + ownership.lease_s)
-            self._write(ownership.run, [_lease_line(longer)], file.sound)
+            write_lines(self._path(ownership.run), [_lease_line(longer)], file.sound)
 
         await self._locked(work)
 
@@ -225,9 +233,22 @@ class JsonlStore(Store):
             lease = file.header.lease
             if lease.epoch == ownership.epoch:
                 over = replace(lease, until=0.0)
-                self._write(ownership.run, [_lease_line(over)], file.sound)
+                write_lines(self._path(ownership.run), [_lease_line(over)], file.sound)
 
         await self._locked(work)
+
+    async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
+        def work() -> bool:
+            if self._read(run) is None:
+                return False
+            answers, sound = _read_answers(self._answers_path(run), run)
+            if question in answers:
+                return False
+            line: Json = {"question": question, "value": value, "by": by, "at": time.time()}
+            write_lines(self._answers_path(run), [line], sound)
+            return True
+
+        return await self._locked(work)
 
     async def delete(self, run: str) -> None:
         def work() -> bool:
@@ -235,6 +256,7 @@ class JsonlStore(Store):
             if file is None:
                 return False
             refuse_owned(file.header, time.time())
+            self._answers_path(run).unlink(missing_ok=True)  # before the run: another one of its id must not find them
             self._path(run).unlink()
             used: set[str] = set()  # equal values lie in one file, whichever runs name them
             for other in self._files():
@@ -270,6 +292,18 @@ class JsonlStore(Store):
 
         return await asyncio.to_thread(work)
 
+    async def answers(self, run: str) -> dict[str, StoredAnswer]:
+        def work() -> dict[str, StoredAnswer] | None:
+            if self._read(run) is None:
+                return None
+            answers, _ = _read_answers(self._answers_path(run), run)
+            return answers
+
+        answers = await asyncio.to_thread(work)
+        if answers is None:
+            raise await self.unknown(run)
+        return answers
+
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
         files = await asyncio.to_thread(self._files)
         found = [file.header for file in files if wanted.takes(file.header)]
@@ -280,7 +314,8 @@ class JsonlStore(Store):
             files = self._files()
             rows = sum(len(file.rows) for file in files)
             large = list((self._folder / "large").glob("*"))
-            every = [*self._paths(), *large]
+            answers = list(self._folder.glob("*" + ANSWERS))
+            every = [*self._paths(), *answers, *large]
             size = sum(path.stat().st_size for path in every)
             return Stats(len(files), rows, len(large), size)
 
@@ -315,7 +350,7 @@ class JsonlStore(Store):
         with self._lock:
             self._folder.mkdir(parents=True, exist_ok=True)
             # A lock belongs to what was opened, so it ends with the process that holds it, however that ends.
-            handle = os.open(self._folder / ".lock", os.O_RDWR | _CREATE, MODE)
+            handle = os.open(self._folder / ".lock", os.O_RDWR | CREATE, MODE)
             try:
                 flock(handle, LOCK_EX)
                 yield
@@ -323,7 +358,10 @@ class JsonlStore(Store):
                 os.close(handle)
 
     def _path(self, run: str) -> Path:
-        return self._folder / (_file_name(run) + ENDING)
+        return self._folder / (file_name(run) + ENDING)
+
+    def _answers_path(self, run: str) -> Path:
+        return self._folder / (file_name(run) + ANSWERS)
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("*" + ENDING))
@@ -352,7 +390,8 @@ class JsonlStore(Store):
                 seen.read_on(path, status.st_size)
                 return seen
             file = _File.at(path, status.st_ino)
-            self._seen[path.name] = file
+            if file is not None:
+                self._seen[path.name] = file
             return file
 
     def _owned(self, ownership: Ownership) -> tuple[_File, Lease]:
@@ -369,25 +408,6 @@ class JsonlStore(Store):
             raise lease_lost(ownership)
         return file, lease
 
-    def _write(self, run: str, lines: Sequence[Json], sound: int) -> None:
-        """Adds whole lines behind the sound part of a file; what is left of a line that was torn goes.
-
-        All of them or none: if there is no room for the last one, the file is cut to what it was.
-        """
-        texts = [json.dumps(line, separators=(",", ":")) for line in lines]
-        text = "\n".join([*texts, ""])
-        handle = os.open(self._path(run), os.O_WRONLY | _CREATE, MODE)
-        try:
-            os.ftruncate(handle, sound)
-            try:
-                _write_all(handle, text.encode(errors="surrogatepass"), sound)
-                os.fsync(handle)
-            except OSError:
-                os.ftruncate(handle, sound)
-                raise
-        finally:
-            os.close(handle)
-
     def _keep(self, large: Large) -> None:
         if not large:
             return
@@ -396,33 +416,7 @@ class JsonlStore(Store):
             path = self._large_path(digest)
             if path.exists():
                 continue
-            half = path.with_suffix(".half")
-            handle = os.open(half, os.O_WRONLY | os.O_TRUNC | _CREATE, MODE)
-            try:
-                _write_all(handle, body, 0)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            half.replace(path)  # a reader sees all of it or nothing
-
-
-def _write_all(handle: int, content: bytes, at: int) -> None:
-    rest = memoryview(content)
-    while rest:
-        written = os.pwrite(handle, rest, at)
-        rest, at = rest[written:], at + written
-
-
-def _file_name(run: str) -> str:
-    """A file's name for an id. One that is too long for a file system keeps its beginning, and has a digest."""
-    name = quote(run, safe=" @+,=")
-    if name.startswith("."):
-        name = "%2E" + name[1:]
-    if len(name) <= MAX_NAME:
-        return name
-    beginning = name[: MAX_NAME - 40]
-    digest = sha256(run.encode(errors="surrogatepass")).hexdigest()
-    return f"{beginning}~{digest[:32]}"
+            write_whole(path, body)
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------
@@ -445,3 +439,24 @@ def _header_json(header: RunHeader) -> Json:
         "metadata": header.metadata,
         "format": header.format,
     }
+
+
+def _read_answers(path: Path, run: str) -> tuple[dict[str, StoredAnswer], int]:
+    """The answers in a file, by question, and how many bytes of it are whole lines.
+
+    Raises:
+        StoreUnreadable: a line is not an answer.
+    """
+    if not path.exists():
+        return {}, 0
+    content = path.read_bytes()
+    sound = content.rfind(b"\n") + 1
+    answers: dict[str, StoredAnswer] = {}
+    for number, line in enumerate(content[:sound].split(b"\n")[:-1], start=1):
+        try:
+            answer = StoredAnswer(run, **json.loads(line))
+        except (TypeError, ValueError):
+            raise StoreUnreadable(f"line {number} of {path} is not an answer; correct it, or remove it") from None
+        # Two of one question can only be there if somebody wrote the file by hand.
+        answers.setdefault(answer.question, answer)
+    return answers, sound

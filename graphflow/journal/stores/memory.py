@@ -18,7 +18,7 @@ from graphflow.journal.store import (
     refuse_owned,
     without_owner,
 )
-from graphflow.journal.stored import Json, Lease, RunHeader, StoredRow
+from graphflow.journal.stored import Json, Lease, RunHeader, StoredAnswer, StoredRow
 
 
 class _StoredRun:
@@ -28,6 +28,7 @@ class _StoredRun:
         self.header = header
         self.rows: list[StoredRow] = []
         self.large: set[str] = set()
+        self.answers: dict[str, StoredAnswer] = {}
 
 
 class MemoryStore(Store):
@@ -65,10 +66,17 @@ class MemoryStore(Store):
         kept.rows += rows
         kept.header = replace(kept.header, rows=len(kept.rows), changed=time.time())
 
-    async def note(self, ownership: Ownership, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+    async def note(
+        self,
+        ownership: Ownership,
+        status: str,
+        metadata: Mapping[str, Json] | None = None,
+        about: Mapping[str, Json] | None = None,
+    ) -> None:
         kept, _ = self._owned(ownership)
         noted = kept.header.metadata if metadata is None else dict(metadata)
-        kept.header = replace(kept.header, status=status, metadata=noted, changed=time.time())
+        known = kept.header.about if about is None else dict(about)
+        kept.header = replace(kept.header, status=status, metadata=noted, about=known, changed=time.time())
 
     async def renew(self, ownership: Ownership) -> None:
         kept, lease = self._owned(ownership)
@@ -82,6 +90,13 @@ class MemoryStore(Store):
         if kept.header.lease.epoch == ownership.epoch:
             kept.header = without_owner(kept.header)
 
+    async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
+        kept = await self._kept(run)
+        if question in kept.answers:
+            return False
+        kept.answers[question] = StoredAnswer(run, question, value, by, time.time())
+        return True
+
     async def find(self, run: str) -> RunHeader | None:
         kept = self._runs.get(run)
         return None if kept is None else kept.header
@@ -93,6 +108,10 @@ class MemoryStore(Store):
 
     async def large(self, digest: str) -> bytes | None:
         return self._large.get(digest)
+
+    async def answers(self, run: str) -> dict[str, StoredAnswer]:
+        kept = await self._kept(run)
+        return dict(kept.answers)
 
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
         headers = [kept.header for kept in self._runs.values()]
@@ -119,6 +138,8 @@ class MemoryStore(Store):
             rows += len(kept.rows)
             for row in kept.rows:
                 size += len(row.body)
+            for answer in kept.answers.values():
+                size += len(answer.value)
         for value in self._large.values():
             size += len(value)
         return Stats(len(self._runs), rows, len(self._large), size)

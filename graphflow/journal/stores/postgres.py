@@ -31,7 +31,7 @@ from graphflow.journal.store import (
     refuse_owned,
     without_password,
 )
-from graphflow.journal.stored import Json, RunHeader, StoredRow, check_row
+from graphflow.journal.stored import Json, RunHeader, StoredAnswer, StoredRow, check_row
 from graphflow.journal.stores.tables import COLUMNS, header_of, header_values, json_text
 
 if TYPE_CHECKING:
@@ -57,8 +57,15 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE graphflow_large (digest TEXT PRIMARY KEY, body BYTEA NOT NULL);
     CREATE TABLE graphflow_used (run BIGINT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (run, digest));
     """,
+    """
+    CREATE TABLE graphflow_answers (
+        run BIGINT NOT NULL, question TEXT NOT NULL, value TEXT NOT NULL, "by" TEXT NOT NULL,
+        at DOUBLE PRECISION NOT NULL, PRIMARY KEY (run, question)
+    );
+    """,
 )
 """The schema of version n is what the first n of these make."""
+TABLES = ("graphflow_runs", "graphflow_rows", "graphflow_large", "graphflow_used", "graphflow_answers")
 NOW = "extract(epoch FROM clock_timestamp())"
 
 
@@ -144,13 +151,21 @@ class PostgresStore(Store):
             session.writer = session.loop.create_task(self._writing(session))
         await added.future
 
-    async def note(self, ownership: Ownership, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+    async def note(
+        self,
+        ownership: Ownership,
+        status: str,
+        metadata: Mapping[str, Json] | None = None,
+        about: Mapping[str, Json] | None = None,
+    ) -> None:
         noted = None if metadata is None else json_text(metadata)
+        known = None if about is None else json_text(about)
         await self._update_owned(
             ownership,
-            f"status = $3, metadata = coalesce($4, metadata), changed = {NOW}",
+            f"status = $3, metadata = coalesce($4, metadata), about = coalesce($5, about), changed = {NOW}",
             status,
             noted,
+            known,
         )
 
     async def renew(self, ownership: Ownership) -> None:
@@ -162,6 +177,20 @@ class PostgresStore(Store):
                 "UPDATE graphflow_runs SET until = 0 WHERE id = $1 AND epoch = $2", ownership.run, ownership.epoch
             )
 
+    async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
+        async with self._connection() as db:
+            # The run's line is held until the answer is there: whoever removes the run would leave it behind.
+            put = await db.fetchval(
+                'INSERT INTO graphflow_answers (run, question, value, "by", at)'
+                f" SELECT key, $2, $3, $4, {NOW} FROM graphflow_runs WHERE id = $1 FOR KEY SHARE"
+                " ON CONFLICT DO NOTHING RETURNING run",
+                run,
+                question,
+                value,
+                by,
+            )
+        return put is not None
+
     async def delete(self, run: str) -> None:
         async with self._connection() as db, db.transaction():
             found = await db.fetchrow(
@@ -172,6 +201,7 @@ class PostgresStore(Store):
                 key = found["key"]
                 await db.execute("DELETE FROM graphflow_rows WHERE run = $1", key)
                 await db.execute("DELETE FROM graphflow_used WHERE run = $1", key)
+                await db.execute("DELETE FROM graphflow_answers WHERE run = $1", key)
                 await db.execute("DELETE FROM graphflow_runs WHERE key = $1", key)
                 await db.execute(
                     "DELETE FROM graphflow_large l WHERE NOT EXISTS"
@@ -182,7 +212,7 @@ class PostgresStore(Store):
 
     async def compact(self) -> None:
         async with self._connection() as db:
-            await db.execute("VACUUM graphflow_rows, graphflow_runs, graphflow_large, graphflow_used")
+            await db.execute(f"VACUUM {', '.join(TABLES)}")
 
     # -- reading -------------------------------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
@@ -207,6 +237,18 @@ class PostgresStore(Store):
             found: bytes | None = await db.fetchval("SELECT body FROM graphflow_large WHERE digest = $1", digest)
         return found
 
+    async def answers(self, run: str) -> dict[str, StoredAnswer]:
+        async with self._connection() as db:
+            found = await db.fetch(
+                'SELECT a.question, a.value, a."by", a.at FROM graphflow_runs r'
+                " LEFT JOIN graphflow_answers a ON a.run = r.key WHERE r.id = $1 ORDER BY a.at, a.question",
+                run,
+            )
+        if not found:  # a run without answers has one line, with nothing in it
+            raise await self.unknown(run)
+        answers = [StoredAnswer(run, *row) for row in found if row["question"] is not None]
+        return {answer.question: answer for answer in answers}
+
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
         async with self._connection() as db:
             found = await db.fetch(
@@ -224,8 +266,7 @@ class PostgresStore(Store):
             runs, rows = await db.fetchrow("SELECT count(*), coalesce(sum(rows), 0)::bigint FROM graphflow_runs")
             large = await db.fetchval("SELECT count(*) FROM graphflow_large")
             size = await db.fetchval(
-                "SELECT sum(pg_total_relation_size(t::regclass))::bigint FROM unnest(ARRAY["
-                "'graphflow_runs', 'graphflow_rows', 'graphflow_large', 'graphflow_used']) t"
+                "SELECT sum(pg_total_relation_size(t::regclass))::bigint FROM unnest($1::text[]) t", list(TABLES)
             )
         return Stats(runs, rows, large, size)
 

@@ -4,8 +4,7 @@
     large   by digest               used    which run names which large value
 
 Rules:
-1. All writing is done by one thread, which takes everything that waits into one transaction: a commit costs the disk a
-   sync, whether it holds one row or a thousand.
+1. All writing is done by one thread (`writer`).
 2. Several processes may use one file. Each commits under the write lock of SQLite, and each row under the epoch of its
    owner, so it does not matter which process it comes from.
 3. The schema has a number (`PRAGMA user_version`). Older ones are brought up to date under the write lock, newer ones are
@@ -18,13 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from queue import SimpleQueue
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeVar
 
 from graphflow.errors import StoreError, StoreUnreadable
 from graphflow.journal.store import (
@@ -39,8 +35,9 @@ from graphflow.journal.store import (
     next_lease,
     refuse_owned,
 )
-from graphflow.journal.stored import Json, RunHeader, StoredRow, check_row
+from graphflow.journal.stored import Json, RunHeader, StoredAnswer, StoredRow, check_row
 from graphflow.journal.stores.tables import COLUMNS, header_of, header_values, json_text
+from graphflow.journal.stores.writer import SqliteWriter, TransactionWork
 
 T = TypeVar("T")
 
@@ -48,8 +45,6 @@ APPLICATION = 0x6766_6C77
 """`PRAGMA application_id`: "gflw". A file with another one is another program's."""
 BUSY_S = 30.0
 """Seconds to wait for another process's transaction."""
-MAX_BATCH = 1000
-"""Requests that go into one transaction at most: whoever came first should not wait for all who came later."""
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE runs (
@@ -66,36 +61,14 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE large (digest TEXT PRIMARY KEY, body BLOB NOT NULL);
     CREATE TABLE used (run INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (run, digest)) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE answers (
+        run INTEGER NOT NULL, question TEXT NOT NULL, value TEXT NOT NULL, "by" TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (run, question)
+    ) WITHOUT ROWID;
+    """,
 )
 """The schema of version n is what the first n of these make."""
-
-TransactionWork: TypeAlias = Callable[[sqlite3.Connection], T]
-
-
-class _Transaction:
-    """Something to be done in a transaction, and the future of whoever waits for it."""
-
-    __slots__ = ("answer", "error", "future", "loop", "work")
-
-    def __init__(self, work: TransactionWork[object]) -> None:
-        self.work = work
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[object] = self.loop.create_future()
-        self.answer: object = None
-        self.error: BaseException | None = None
-
-    def tell(self) -> None:
-        """Ends the waiting; in the loop that waits."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.answer)
-
-
-_Requests: TypeAlias = "SimpleQueue[_Transaction | None]"
-"""What a writer works on; None says that it is over."""
 
 
 class SqliteStore(Store):
@@ -103,9 +76,7 @@ class SqliteStore(Store):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._requests: _Requests = SimpleQueue()
-        self._lock = threading.Lock()
-        self._writer: threading.Thread | None = None
+        self._writer = SqliteWriter(self._connected, self._failure)
 
     def __repr__(self) -> str:
         return f"<store in {self._path}>"
@@ -163,11 +134,19 @@ class SqliteStore(Store):
 
         await self._write(work)
 
-    async def note(self, ownership: Ownership, status: str, metadata: Mapping[str, Json] | None = None) -> None:
+    async def note(
+        self,
+        ownership: Ownership,
+        status: str,
+        metadata: Mapping[str, Json] | None = None,
+        about: Mapping[str, Json] | None = None,
+    ) -> None:
         def work(db: sqlite3.Connection) -> None:
             values: dict[str, str | float] = {"status": status, "changed": time.time()}
             if metadata is not None:
                 values["metadata"] = json_text(metadata)
+            if about is not None:
+                values["about"] = json_text(about)
             _update_owned(db, ownership, values)
 
         await self._write(work)
@@ -181,6 +160,16 @@ class SqliteStore(Store):
 
         await self._write(work)
 
+    async def _put_answer(self, run: str, question: str, value: str, by: str) -> bool:
+        def work(db: sqlite3.Connection) -> bool:
+            put = db.execute(
+                "INSERT OR IGNORE INTO answers SELECT key, ?, ?, ?, ? FROM runs WHERE id = ?",
+                (question, value, by, time.time(), run),
+            )
+            return put.rowcount == 1
+
+        return await self._write(work)
+
     async def delete(self, run: str) -> None:
         def work(db: sqlite3.Connection) -> bool:
             header = _find(db, run)
@@ -190,6 +179,7 @@ class SqliteStore(Store):
             (number,) = db.execute("SELECT key FROM runs WHERE id = ?", (run,)).fetchone()
             db.execute("DELETE FROM rows WHERE run = ?", (number,))
             db.execute("DELETE FROM used WHERE run = ?", (number,))
+            db.execute("DELETE FROM answers WHERE run = ?", (number,))
             db.execute("DELETE FROM runs WHERE key = ?", (number,))
             db.execute("DELETE FROM large WHERE digest NOT IN (SELECT digest FROM used)")
             return True
@@ -223,6 +213,12 @@ class SqliteStore(Store):
 
         return await self._read(work)
 
+    async def answers(self, run: str) -> dict[str, StoredAnswer]:
+        answers = await self._read(lambda db: _answers(db, run))
+        if answers is None:
+            raise await self.unknown(run)
+        return answers
+
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
         def work(db: sqlite3.Connection) -> list[RunHeader]:
             found = db.execute(
@@ -252,28 +248,12 @@ class SqliteStore(Store):
         return time.time()
 
     async def aclose(self) -> None:
-        with self._lock:
-            writer, self._writer = self._writer, None
-            self._requests.put(None)
-        if writer is not None:
-            await asyncio.to_thread(writer.join)
+        await self._writer.aclose()
 
     # -- connections ---------------------------------------------------------------------------------------------------
     async def _write(self, work: TransactionWork[T]) -> T:
         """Does something in a transaction of the writer's; when this returns, it is on the disk."""
-        request = _Transaction(work)
-        with self._lock:
-            if self._writer is None:
-                # Each writer has a queue of its own: what says to the last one that it is over must not reach the next.
-                self._requests = SimpleQueue()
-                work_on = (self._requests,)
-                self._writer = threading.Thread(
-                    target=self._writing, args=work_on, name="graphflow-sqlite", daemon=True
-                )
-                self._writer.start()
-            self._requests.put(request)
-        answer = await request.future
-        return cast(T, answer)
+        return await self._writer.write(work)
 
     async def _read(self, work: TransactionWork[T]) -> T:
         """Does something with a connection of its own, in a thread: a reader never waits for the writer in WAL."""
@@ -323,26 +303,6 @@ class SqliteStore(Store):
         if version < len(MIGRATIONS):
             _migrate(db)
 
-    def _writing(self, requests: _Requests) -> None:
-        """The writer's thread."""
-        db: sqlite3.Connection | None = None
-        while True:
-            batch, is_last = _batch(requests)
-            try:
-                if batch and db is None:
-                    db = self._connected()
-                if batch and db is not None:
-                    _carry_out(db, batch)
-            except sqlite3.Error as error:
-                _fail(batch, self._failure(error))
-            except BaseException as error:
-                _fail(batch, error)
-            _tell(batch)
-            if is_last:
-                break
-        if db is not None:
-            db.close()
-
     def _failure(self, error: sqlite3.Error) -> StoreError:
         code = getattr(error, "sqlite_errorname", "") or ""
         if code.startswith("SQLITE_FULL"):
@@ -351,61 +311,6 @@ class SqliteStore(Store):
 
 
 # -- in a transaction ------------------------------------------------------------------------------------------------------
-def _batch(requests: _Requests) -> tuple[list[_Transaction], bool]:
-    """What waits, at least one request; and whether the store is closed after it."""
-    batch: list[_Transaction] = []
-    request = requests.get()
-    while request is not None:
-        batch.append(request)
-        if len(batch) == MAX_BATCH or requests.empty():
-            return batch, False
-        request = requests.get()
-    return batch, True
-
-
-def _carry_out(db: sqlite3.Connection, batch: Sequence[_Transaction]) -> None:
-    """Carries out requests in one transaction. What one of them cannot write is undone, and the others go on."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        for request in batch:
-            db.execute("SAVEPOINT request")
-            try:
-                request.answer = request.work(db)
-            except (
-                StoreError,
-                ValueError,
-                OverflowError,
-            ) as refused:  # a text that UTF-8 has no way to write is a ValueError
-                request.error = refused
-                db.execute("ROLLBACK TO request")
-            db.execute("RELEASE request")
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-def _fail(batch: Sequence[_Transaction], error: BaseException) -> None:
-    for request in batch:
-        request.error = error
-
-
-def _tell(batch: Sequence[_Transaction]) -> None:
-    """Wakes those who wait: each loop once, however many wait in it."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Transaction]] = {}
-    for request in batch:
-        by_loop.setdefault(request.loop, []).append(request)
-    for loop, requests in by_loop.items():
-        with suppress(RuntimeError):  # the loop has been closed, and with it whoever waited
-            loop.call_soon_threadsafe(_tell_all, requests)
-
-
-def _tell_all(requests: Sequence[_Transaction]) -> None:
-    for request in requests:
-        request.tell()
-
-
 def _update_owned(db: sqlite3.Connection, ownership: Ownership, values: Mapping[str, str | float]) -> None:
     columns = ", ".join(f"{name} = ?" for name in values)
     given = (*values.values(), ownership.run, ownership.epoch)
@@ -417,6 +322,19 @@ def _update_owned(db: sqlite3.Connection, ownership: Ownership, values: Mapping[
 def _find(db: sqlite3.Connection, run: str) -> RunHeader | None:
     found = db.execute(f"SELECT {COLUMNS} FROM runs WHERE id = ?", (run,)).fetchone()
     return None if found is None else header_of(found)
+
+
+def _answers(db: sqlite3.Connection, run: str) -> dict[str, StoredAnswer] | None:
+    """The answers to a run's questions; None: there is no such run."""
+    found = db.execute(
+        'SELECT a.question, a.value, a."by", a.at FROM runs r'
+        " LEFT JOIN answers a ON a.run = r.key WHERE r.id = ? ORDER BY a.at, a.question",
+        (run,),
+    ).fetchall()
+    if not found:
+        return None
+    answers = [StoredAnswer(run, *row) for row in found if row["question"] is not None]
+    return {answer.question: answer for answer in answers}
 
 
 def _page(db: sqlite3.Connection, run: str, first: int) -> list[StoredRow]:

@@ -1,0 +1,82 @@
+"""Files of whole lines, and of whole values: how they are named, and written so that they last."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote
+
+from graphflow.journal.stored import Json
+
+CREATE = os.O_CREAT | os.O_CLOEXEC
+MODE = 0o644
+"""Who may do what with a new file: its owner may write."""
+MAX_NAME = 200
+"""Bytes of a file's name that an id may take; file systems allow 255."""
+
+
+def write_lines(path: Path, lines: Sequence[Json], sound: int) -> None:
+    """Adds whole lines behind the sound part of a file; what is left of a line that was torn goes.
+
+    All of them or none: if there is no room for the last one, the file is cut to what it was.
+    """
+    texts = [json.dumps(line, separators=(",", ":")) for line in lines]
+    text = "\n".join([*texts, ""])
+    handle = os.open(path, os.O_WRONLY | CREATE, MODE)
+    try:
+        os.ftruncate(handle, sound)
+        try:
+            _write_all(handle, text.encode(errors="surrogatepass"), sound)
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, sound)
+            raise
+    finally:
+        os.close(handle)
+    if sound == 0:  # it may be new
+        _sync_folder(path.parent)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a new file. A reader sees all of it or nothing."""
+    # Its name is the promise that it is whole, so it gets that name when it is.
+    half = path.with_suffix(".half")
+    handle = os.open(half, os.O_WRONLY | os.O_TRUNC | CREATE, MODE)
+    try:
+        _write_all(handle, content, 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    half.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the names of a folder's files last: that of a new one is not part of the file."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_all(handle: int, content: bytes, at: int) -> None:
+    rest = memoryview(content)
+    while rest:
+        written = os.pwrite(handle, rest, at)
+        rest, at = rest[written:], at + written
+
+
+def file_name(run: str) -> str:
+    """A file's name for an id. One that is too long for a file system keeps its beginning, and has a digest."""
+    name = quote(run, safe=" @+,=")
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if len(name) <= MAX_NAME:
+        return name
+    beginning = name[: MAX_NAME - 40]
+    digest = sha256(run.encode(errors="surrogatepass")).hexdigest()
+    return f"{beginning}~{digest[:32]}"

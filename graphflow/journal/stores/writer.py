@@ -1,0 +1,161 @@
+"""The thread that writes a SQLite file.
+
+It takes everything that waits into one transaction: a commit costs the disk a sync, whether it holds one row or a
+thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TypeAlias, TypeVar, cast
+
+from graphflow.errors import StoreError
+
+T = TypeVar("T")
+
+MAX_BATCH = 1000
+"""Requests that go into one transaction at most: whoever came first should not wait for all who came later."""
+TransactionWork: TypeAlias = Callable[[sqlite3.Connection], T]
+
+
+class _Transaction:
+    """Something to be done in a transaction, and the future of whoever waits for it."""
+
+    __slots__ = ("answer", "error", "future", "loop", "work")
+
+    def __init__(self, work: TransactionWork[object]) -> None:
+        self.work = work
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[object] = self.loop.create_future()
+        self.answer: object = None
+        self.error: BaseException | None = None
+
+    def tell(self) -> None:
+        """Ends the waiting; in the loop that waits."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.answer)
+
+
+_Requests: TypeAlias = "SimpleQueue[_Transaction | None]"
+"""What a writer works on; None says that it is over."""
+
+
+class SqliteWriter:
+    """Writes for any event loop. Its thread begins with the first thing to write."""
+
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], failure: Callable[[sqlite3.Error], StoreError]
+    ) -> None:
+        self._connect = connect
+        self._failure = failure
+        self._requests: _Requests = SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    async def write(self, work: TransactionWork[T]) -> T:
+        """Does something in a transaction; when this returns, it is on the disk."""
+        request = _Transaction(work)
+        with self._lock:
+            if self._thread is None:
+                # Each thread has a queue of its own: what says to the last one that it is over must not reach the next.
+                self._requests = SimpleQueue()
+                work_on = (self._requests,)
+                self._thread = threading.Thread(
+                    target=self._writing, args=work_on, name="graphflow-sqlite", daemon=True
+                )
+                self._thread.start()
+            self._requests.put(request)
+        answer = await request.future
+        return cast(T, answer)
+
+    async def aclose(self) -> None:
+        """Waits for what is being written, and closes its connection."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            self._requests.put(None)
+        if thread is not None:
+            await asyncio.to_thread(thread.join)
+
+    def _writing(self, requests: _Requests) -> None:
+        # Its connection is its own: SQLite's errors and transactions belong to a connection, so nobody else may use it.
+        db: sqlite3.Connection | None = None
+        while True:
+            batch, is_last = _batch(requests)
+            try:
+                if batch and db is None:
+                    db = self._connect()
+                if batch and db is not None:
+                    _carry_out(db, batch)
+            except sqlite3.Error as error:
+                _fail(batch, self._failure(error))
+            except BaseException as error:
+                _fail(batch, error)
+            _tell(batch)
+            if is_last:
+                break
+        if db is not None:
+            db.close()
+
+
+def _batch(requests: _Requests) -> tuple[list[_Transaction], bool]:
+    """What waits, at least one request; and whether the store is closed after it."""
+    batch: list[_Transaction] = []
+    request = requests.get()
+    while request is not None:
+        batch.append(request)
+        if len(batch) == MAX_BATCH or requests.empty():
+            return batch, False
+        request = requests.get()
+    return batch, True
+
+
+def _carry_out(db: sqlite3.Connection, batch: Sequence[_Transaction]) -> None:
+    """Carries out requests in one transaction. What one of them cannot write is undone, and the others go on."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for request in batch:
+            db.execute("SAVEPOINT request")
+            try:
+                request.answer = request.work(db)
+            except (
+                StoreError,
+                ValueError,
+                OverflowError,
+            ) as refused:  # a text that UTF-8 has no way to write is a ValueError
+                request.error = refused
+                db.execute("ROLLBACK TO request")
+            db.execute("RELEASE request")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _fail(batch: Sequence[_Transaction], error: BaseException) -> None:
+    for request in batch:
+        request.error = error
+
+
+def _tell(batch: Sequence[_Transaction]) -> None:
+    """Wakes those who wait: each loop once, however many wait in it."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Transaction]] = {}
+    for request in batch:
+        by_loop.setdefault(request.loop, []).append(request)
+    for loop, requests in by_loop.items():
+        with suppress(RuntimeError):  # the loop has been closed, and with it whoever waited
+            loop.call_soon_threadsafe(_tell_all, requests)
+
+
+def _tell_all(requests: Sequence[_Transaction]) -> None:
+    for request in requests:
+        request.tell()
