@@ -57,7 +57,9 @@
     │   ├── AnswerExists (ValueError)      a question was answered already; `by` tells by whom, and `at` when
     │   ├── RunOwned                       somebody else is working on it; `holder` tells who, and `left_s` for how long
     │   ├── LeaseLost                      somebody else has taken the run over; nothing more is written here
-    │   └── RunDamaged (ValueError)        rows are missing or changed; those before `position` can be used
+    │   ├── RunDamaged (ValueError)        rows are missing or changed; those before `position` can be used
+    │   └── RecordInvalid (ValueError)     something cannot be recorded, or a record is not of what it should be
+    ├── RecordedError                      an error that was read from a journal, and whose class is not known here
     └── ProjectError                       what a command names cannot be found or read
         ├── UnknownGraph (LookupError)
         └── FileUnreadable (OSError)
@@ -561,6 +563,14 @@ class RunDamaged(StoreError, ValueError):
     def __init__(self, run: str, position: int, problem: str) -> None:
         self.position = position
         super().__init__(f"run {run!r} is damaged at row {position}: {problem}; the rows before it can be used")
+
+
+class RecordInvalid(StoreError, ValueError):
+    """Something cannot be recorded, as it is no data, or what was read is no record of what was expected."""
+
+
+class RecordedError(GraphflowError):
+    """An error that was read from a journal and whose class is not known here: raised as a class of its recorded name."""
 
 
 class ProjectError(GraphflowError):
