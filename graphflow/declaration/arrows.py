@@ -18,7 +18,7 @@ Rules:
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from graphflow.errors import DeclarationError
@@ -146,8 +146,8 @@ class Entry(Generic[In, Out]):
     def _heads(self) -> tuple[AnyEntry, ...]:
         return (self,)
 
-    def _edges(self) -> Iterator[Edge]:
-        return iter(())
+    def _edges(self) -> Sequence[Edge]:
+        return ()
 
     @overload
     def __rshift__(self, other: End, /) -> Path[In, Out]: ...
@@ -211,17 +211,19 @@ class Path(Entry[In, Out]):
     def _heads(self) -> tuple[AnyEntry, ...]:
         return self.heads
 
-    def _edges(self) -> Iterator[Edge]:
+    def _edges(self) -> Sequence[Edge]:
         # From the end to the beginning and back: a path of 10,000 arrows is a chain of as many, and Python's stack is not.
         parts: list[AnyPath] = []
         part: AnyEntry | None = self
         while isinstance(part, Path):
             parts.append(part)
             part = part.before
+        edges: list[Edge] = []
         for each in reversed(parts):
             for inner in each.within:
-                yield from inner._edges()
-            yield from each.new
+                edges += inner._edges()
+            edges += each.new
+        return edges
 
     def limit(self, laps: int) -> Path[In, Out]:
         """The same path whose last edges may be taken at most `laps` times within one entry of their loop."""
@@ -400,7 +402,7 @@ def _connect_each(
     return Path(tuple(heads), tuple(edges), tuple(tails), before, within)
 
 
-def edges_of(path: AnyEntry) -> Iterator[Edge]:
+def edges_of(path: AnyEntry) -> Sequence[Edge]:
     """The edges of a path, in the order they were written; a node by itself has none."""
     return path._edges()
 

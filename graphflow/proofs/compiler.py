@@ -49,10 +49,11 @@ class _Compiler:
         for loop in self._top.loops:
             if is_single(self._top, loop, proof.exclusive):
                 self._single.add(loop.index)
-        self._node_types: dict[tuple[int, int], _NodeTypes] = {}
-        """By the identity of output and ports: they live as long as their nodes."""
+        self._node_types: dict[int, _NodeTypes] = {}
+        """By signature."""
         self._links: list[Link] = []
         self._slots: list[Slot] = []
+        self._forking: list[Slot] = []
 
     def program(self) -> Program:
         wiring = self._wiring
@@ -63,16 +64,16 @@ class _Compiler:
         for number in (wiring.start, wiring.end):
             slot = self._slot(number, wiring.name(number), None)
             self._slots.append(slot)
+        self._forking = [slot for slot in self._slots if slot.forks]
         self._open_joins()
         self._copy_shared_messages()
         proof = self._proof
-        forking = any(slot.forks for slot in self._slots)
         return Program(
             name=proof.name,
             slots=self._slots,
             links=self._links,
             ends=proof.ends,
-            straight=not self._top.joins and not forking,
+            straight=not self._top.joins and not self._forking,
             laps=len(self._lap_index),
             callees=proof.callees,
             handoffs=proof.members.handoffs,
@@ -250,10 +251,10 @@ class _Compiler:
         if slot.wired:
             slot.port = node.ports[slot.wired[0]].name
         # Ten thousand nodes have few types: what these say is read once for all nodes that share them.
-        key = (id(node.output), id(node.ports))
-        types = self._node_types.get(key)
+        signature = self._wiring.signatures[slot.index]
+        types = self._node_types.get(signature)
         if types is None:
-            types = self._node_types[key] = _read_types(node)
+            types = self._node_types[signature] = _read_types(node)
         slot.expected = types.expected
         slot.fits = types.fits
         collects = slot.join is not None and slot.join.collects
@@ -301,9 +302,9 @@ class _Compiler:
             assert spec is not None
             fork = self._slots[join.fork]
             fork.joins = (*fork.joins, spec)
-        if any(slot.policy != "cancel" for slot in self._slots if slot.forks):
-            for slot in self._slots:
-                slot.gated = slot.forks
+        if any(slot.policy != "cancel" for slot in self._forking):
+            for slot in self._forking:
+                slot.gated = True
 
     # -- whose a message is --------------------------------------------------------------------------------------------
     def _copy_shared_messages(self) -> None:
@@ -312,7 +313,7 @@ class _Compiler:
         #
         #     START >> fork >> (router, a)      b gets what a gets as well, and is given a copy;
         #     router["x"] >> b >> c             c gets what b has made, which is nobody else's
-        sharing = [slot.index for slot in self._slots if slot.forks]
+        sharing = [slot.index for slot in self._forking]
         shared_at: set[int] = set()
         for number in sharing:  # grows while it is read
             for edge in self._wiring.by_source[number]:

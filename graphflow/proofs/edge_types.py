@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from graphflow.declaration.arrows import END, START, Edge, Guard, Origin, Where
 from graphflow.declaration.handoffs import HandTo
@@ -96,25 +96,24 @@ class TypedEdge(GraphEdge):
         return repr(self.edge)
 
 
+EdgeKey: TypeAlias = tuple[object, ...]
+"""What the types of an edge depend on: the signatures of its ends, and the port that it names."""
+
+
 # -- one edge alone --------------------------------------------------------------------------------------------------------
 class EdgeTyper:
-    """Says what edges carry. What depends on types alone is found once for each pair of types."""
+    """Says what edges carry. What depends on types alone is found once for each pair of signatures."""
 
     def __init__(self) -> None:
-        self._known: dict[object, EdgeTypes] = {}
+        self._known: dict[EdgeKey, EdgeTypes] = {}
         self._labels: dict[int, frozenset[Label]] = {}
 
-    def types_of(self, edge: Edge, sent: Type, ports: tuple[Port, ...], through: object = None) -> EdgeTypes | Problem:
-        """What types say of an edge whose source sends `sent` and whose target has these ports.
-
-        `through`: the ports of the source, if it hands on its input.
-        """
+    def types_of(self, edge: Edge, sent: Type, ports: tuple[Port, ...], key: EdgeKey) -> EdgeTypes | Problem:
+        """What types say of an edge whose source sends `sent` and whose target has these ports."""
         origin = edge.origin
-        # Types and ports are looked up by identity: they live as long as their nodes, and to hash a union takes longer
-        # than to type the edge anew.
-        key: tuple[object, ...] = (id(sent), id(ports), edge.port, id(through))
         if origin.arm is not None or origin.each:
-            key = (*key, repr(origin.arm), origin.each)
+            # By identity: two classes may look alike, and 1 equals True. The arm lives as long as its edge.
+            key = (*key, id(origin.arm), origin.each)
         known = self._known.get(key)
         if known is not None:
             return known
@@ -137,6 +136,7 @@ class EdgeTyper:
             candidates[number] = port
             if _takes_all(port, picked.carries):
                 fitting[number] = port
+        # A port that takes everything goes before one that takes a part, whatever the order of the ports.
         if fitting:
             return _at_port(edge, picked, fitting)
         part = _carry_part(edge.origin, picked, candidates)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import cast
 
-from graphflow.declaration.arrows import END, START, Edge, Origin, Where
+from graphflow.declaration.arrows import END, START, Edge, Origin, Terminal, Where
 from graphflow.declaration.handoffs import Handoff, HandTo
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.proofs.arms import nearest
@@ -37,32 +36,30 @@ class Membership:
         self._add_handoffs()
 
     def _collect_nodes(self) -> None:
-        # By identity first: nearly every end of an edge was the other end of the edge before.
-        index, nodes = self.index, self.nodes
-        admitted = {id(START), id(END)}
+        # By identity first: nearly every node is an end of several edges.
+        ends: dict[int, AnyNode | Terminal] = {}
         for edge in self.edges:
-            for end in (edge.origin.node, edge.target):
-                if id(end) in admitted:
-                    continue
-                node = cast("AnyNode", end)
-                if node.name not in index:
-                    index[node.name] = len(nodes)
-                    nodes.append(node)
-                elif not self._is_known(node, edge.where):
-                    continue
-                admitted.add(id(node))
+            source = edge.origin.node
+            ends[id(source)] = source
+            target = edge.target
+            ends[id(target)] = target
+        for end in ends.values():
+            if not isinstance(end, Node):
+                continue
+            number = self.index.get(end.name)
+            if number is None:
+                self._append(end)
+            elif self.nodes[number] != end:  # two that share a name have to be the same by value
+                self._add_namesake(end, self.nodes[number])
 
-    def _is_known(self, node: AnyNode, where: Where) -> bool:
-        """Whether a node is the one that has its name already: two that share a name have to be the same by value."""
-        known = self.nodes[self.index[node.name]]
-        if known is node or known == node:
-            return True
-        self._problems.add(
+    def _add_namesake(self, node: AnyNode, known: AnyNode) -> None:
+        text = (
             f"two different nodes are named {node.name!r}: {known!r} and {node!r}; "
-            f"rename one with .named('{node.name}_2')",
-            where,
+            f"rename one with .named('{node.name}_2')"
         )
-        return False
+        for edge in self.edges:
+            if edge.origin.node is node or edge.target is node:
+                self._problems.add(text, edge.where)
 
     def _append(self, node: AnyNode) -> None:
         self.index[node.name] = len(self.nodes)

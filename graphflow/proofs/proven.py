@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, Unpack
 
-from graphflow.declaration.arrows import END, START, AnyEntry, Entry, In, Out, edges_of
+from graphflow.declaration.arrows import END, START, AnyEntry, Edge, Entry, In, Out, edges_of
 from graphflow.declaration.node import AnyNode, Context, Inputs, Node
 from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
@@ -91,7 +91,9 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
             raise DeclarationError(f"graph {name!r}: ends={ends!r}; it is 'one', 'first' or 'all'")
         if limits is not None and not isinstance(limits, Limits):
             raise DeclarationError(f"graph {name!r}: limits={limits!r}; give Limits(...)")
-        written = [edge for entry in _flat(name, paths) for edge in edges_of(entry)]
+        written: list[Edge] = []
+        for entry in _flat(name, paths):
+            written += edges_of(entry)
         with _without_collecting(len(written)):
             proof = Proof(name, written, input=input, ends=ends, limits=limits, deps=deps, alone=alone)
             if proof.problems:

@@ -16,6 +16,10 @@ from graphflow.proofs.arms import kinds_text
 from graphflow.proofs.edge_types import EdgeTyper, TypedEdge, share_arms
 from graphflow.proofs.membership import Membership
 from graphflow.proofs.problems import Problem, Problems
+from graphflow.proofs.signatures import number_signatures
+
+START_SIGNATURE = -1
+END_SIGNATURE = -2
 
 
 class Wiring:
@@ -31,6 +35,8 @@ class Wiring:
         self.edges: list[TypedEdge] = []
         self.by_source: list[list[TypedEdge]] = [[] for _ in range(self.size)]
         self.by_target: list[list[TypedEdge]] = [[] for _ in range(self.size)]
+        self.signatures = [*number_signatures(self.nodes), START_SIGNATURE, END_SIGNATURE]
+        """What tells nodes of other types apart, by number."""
         self.warnings: list[str] = []
         self._problems = problems
         if declared_input is None:
@@ -101,19 +107,20 @@ class Wiring:
     # -- the edges -----------------------------------------------------------------------------------------------------
     def _type_edges(self, members: Membership) -> None:
         types_of = EdgeTyper().types_of
+        signatures = self.signatures
         index = members.index
         for edge in members.edges:
             node, aim = edge.origin.node, edge.target
             if isinstance(node, Node):
                 source, sent = index[node.name], node.output
-                through = node.ports if node.passes_input else None
             else:
-                source, sent, through = self.start, self.input, None
+                source, sent = self.start, self.input
             if isinstance(aim, Node):
                 target, ports = index[aim.name], aim.ports
             else:
                 target, ports = self.end, ()
-            types = types_of(edge, sent, ports, through)
+            key = (signatures[source], signatures[target], edge.port)
+            types = types_of(edge, sent, ports, key)
             if isinstance(types, Problem):
                 self._problems.add(f"{edge!r}: {types.text}", edge.where)
                 continue
