@@ -183,10 +183,9 @@ class Store(ABC):
             StoreUnreachable: nobody knows whether anything was added; the same call again is safe.
         """
         first = ownership.rows
-        # A task of its own: whoever is cancelled while it waits does not take back what is under way, and has to know
-        # whether it was done.
-        adding = asyncio.ensure_future(self._append(ownership, first, rows, large or {}))
+        adding = self._append(ownership, first, rows, large or {})
         try:
+            # Whoever is cancelled while it waits does not take back what is under way, and has to know whether it was done.
             await asyncio.shield(adding)
         except asyncio.CancelledError:
             await asyncio.wait([adding])
@@ -196,8 +195,13 @@ class Store(ABC):
         ownership.rows = first + len(rows)
 
     @abstractmethod
-    async def _append(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
-        """Adds rows, of which the first has this number, if the run has as many already and nobody else owns it now."""
+    def _append(
+        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
+    ) -> asyncio.Future[None]:
+        """Begins to add rows, of which the first has this number, if the run has as many already and nobody else owns it now.
+
+        It gives a future and is no coroutine, because a task for each step of each run would cost more than the step.
+        """
 
     @abstractmethod
     async def note(

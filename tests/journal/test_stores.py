@@ -482,6 +482,24 @@ def test_rows_whose_acknowledgement_was_lost_are_not_written_twice(server: postg
     within(address, work)
 
 
+# -- what it costs -----------------------------------------------------------------------------------------------------------
+def test_a_file_takes_little_more_than_its_rows(tmp_path: Path) -> None:
+    body = '"' + "x" * 1022 + '"'
+    sizes = {}
+
+    async def write(store: Store) -> None:
+        ownership = await store.create(header(), "me")
+        while ownership.rows < count:
+            await store.append(ownership, some_rows(ownership.rows, 10, body))
+
+    for count in (50, 400, 1600):
+        within(f"sqlite:{tmp_path / f'{count}.db'}", write)
+        sizes[count] = sum(file.stat().st_size for file in tmp_path.glob(f"{count}.db*"))
+    assert sizes[400] < 1.6 * 400 * len(body)
+    assert sizes[1600] < 1.45 * 1600 * len(body)
+    assert sizes[1600] < sizes[50] * 1600 / 50
+
+
 # -- read by anybody ---------------------------------------------------------------------------------------------------------
 def test_a_store_can_be_read_with_json_and_sqlite_alone(tmp_path: Path) -> None:
     async def write(store: Store) -> None:

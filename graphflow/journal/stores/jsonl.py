@@ -184,7 +184,9 @@ class JsonlStore(Store):
             raise await self.unknown(run)
         return ownership
 
-    async def _append(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+    def _append(
+        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
+    ) -> asyncio.Future[None]:
         def work() -> None:
             file, _ = self._owned(ownership)
             if file.problem is not None:  # rows behind a damaged one are read by nobody
@@ -197,7 +199,7 @@ class JsonlStore(Store):
             lines.append({"note": noted})
             write_lines(self._path(ownership.run), lines, file.sound)
 
-        await self._locked(work)
+        return asyncio.ensure_future(self._locked(work))
 
     async def note(
         self,

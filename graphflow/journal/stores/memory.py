@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
+from graphflow.errors import LeaseLost
 from graphflow.journal.store import (
     LEASE_S,
     Large,
@@ -57,7 +59,19 @@ class MemoryStore(Store):
         kept.header = replace(kept.header, lease=lease)
         return Ownership(run, lease.epoch, len(kept.rows), lease_s)
 
-    async def _append(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+    def _append(
+        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
+    ) -> asyncio.Future[None]:
+        done = asyncio.get_running_loop().create_future()
+        try:
+            self._add(ownership, first, rows, large)
+        except LeaseLost as lost:
+            done.set_exception(lost)
+        else:
+            done.set_result(None)
+        return done
+
+    def _add(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
         kept, _ = self._owned(ownership)
         if len(kept.rows) != first:
             raise lease_lost(ownership)

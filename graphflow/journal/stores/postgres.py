@@ -143,13 +143,15 @@ class PostgresStore(Store):
         refuse_owned(await self.header(run), now)
         return await self.acquire(run, holder, lease_s)  # its lease has ended in between
 
-    async def _append(self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
-        session = await self._session()
+    def _append(
+        self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
+    ) -> asyncio.Future[None]:
+        session = self._session()
         added = _Addition(ownership, first, rows, large, session.loop.create_future())
         session.waiting.append(added)
         if session.writer is None:
             session.writer = session.loop.create_task(self._writing(session))
-        await added.future
+        return added.future
 
     async def note(
         self,
@@ -285,7 +287,7 @@ class PostgresStore(Store):
             await session.pool.close()
 
     # -- connections ---------------------------------------------------------------------------------------------------
-    async def _session(self) -> _LoopConnections:
+    def _session(self) -> _LoopConnections:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(id(loop))
         if session is None or session.loop is not loop:
@@ -293,7 +295,7 @@ class PostgresStore(Store):
         return session
 
     async def _pool(self) -> asyncpg.Pool[Any]:
-        session = await self._session()
+        session = self._session()
         async with session.opening:
             if session.pool is None:
                 session.pool = await self._opened()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import TypeAlias, TypeVar, cast
 
@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 MAX_BATCH = 1000
 """Requests that go into one transaction at most: whoever came first should not wait for all who came later."""
+_REFUSED = (StoreError, ValueError, OverflowError)
+"""What may be wrong with one request alone. A text that UTF-8 has no way to write is a ValueError."""
 TransactionWork: TypeAlias = Callable[[sqlite3.Connection], T]
 
 
@@ -63,6 +65,10 @@ class SqliteWriter:
 
     async def write(self, work: TransactionWork[T]) -> T:
         """Does something in a transaction; when this returns, it is on the disk."""
+        return await self.submit(work)
+
+    def submit(self, work: TransactionWork[T]) -> asyncio.Future[T]:
+        """Begins to do something in a transaction. Cancelling the future does not take it back."""
         request = _Transaction(work)
         with self._lock:
             if self._thread is None:
@@ -74,8 +80,7 @@ class SqliteWriter:
                 )
                 self._thread.start()
             self._requests.put(request)
-        answer = await request.future
-        return cast(T, answer)
+        return cast("asyncio.Future[T]", request.future)
 
     async def aclose(self) -> None:
         """Waits for what is being written, and closes its connection."""
@@ -120,20 +125,36 @@ def _batch(requests: _Requests) -> tuple[list[_Transaction], bool]:
 
 def _carry_out(db: sqlite3.Connection, batch: Sequence[_Transaction]) -> None:
     """Carries out requests in one transaction. What one of them cannot write is undone, and the others go on."""
-    db.execute("BEGIN IMMEDIATE")
     try:
+        with _transaction(db):
+            for request in batch:
+                request.answer = request.work(db)
+    except _REFUSED as refused:
+        if len(batch) == 1:
+            batch[0].error = refused
+        else:
+            _carry_out_apart(db, batch)
+
+
+def _carry_out_apart(db: sqlite3.Connection, batch: Sequence[_Transaction]) -> None:
+    """The same, with a savepoint before each of them: one of them is known to be refused, which is rare."""
+    with _transaction(db):
         for request in batch:
             db.execute("SAVEPOINT request")
             try:
                 request.answer = request.work(db)
-            except (
-                StoreError,
-                ValueError,
-                OverflowError,
-            ) as refused:  # a text that UTF-8 has no way to write is a ValueError
+            except _REFUSED as refused:
                 request.error = refused
                 db.execute("ROLLBACK TO request")
             db.execute("RELEASE request")
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """What is done in it is on the disk behind it, or none of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
