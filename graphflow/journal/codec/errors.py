@@ -1,0 +1,351 @@
+"""Errors as JSON data and back: by the name of their class, their text and their fields.
+
+    ServerError("busy", status=503)
+    {"kind": "ServerError", "home": "graphflow", "text": "busy", "fields": {"status": 503, "code": "", ...}}
+
+Rules:
+1. What comes back has the class name and the text that were recorded, always. Its class is that of graphflow or of Python;
+   else the one class of that name that is loaded here; else one that is made up (`RecordedError`), which is still of the
+   nearest class of graphflow's and of Python's that its own was (`bases`), so that whoever catches those catches it.
+2. Nothing is imported, and nobody's `__init__` or `__new__` runs.
+3. Fields are recorded where they are data. Live objects are not, and neither are runs.
+4. Everything is bounded: texts, fields, causes, the errors of a group. An error may hold whatever a node has put into it.
+5. Secrets are taken out, as they are wherever errors are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeAlias, cast
+
+from graphflow.declaration.options import Retry
+from graphflow.errors import DeclarationError, RecordInvalid
+from graphflow.journal.codec.loaded_errors import (
+    LONGEST_NAME,
+    TEXT,
+    ErrorClass,
+    bare_error,
+    bare_group,
+    bases_of,
+    class_with_text,
+    error_class,
+    home_of,
+    is_made_here,
+    made_up,
+    recorded_class,
+)
+from graphflow.journal.codec.packing import is_json
+from graphflow.journal.codec.replies import decode_reply, encode_reply
+from graphflow.journal.stored import Json
+from graphflow.messages.message import error_text
+from graphflow.model.reply import Reply
+from graphflow.redaction import scrub, scrubbed
+
+Fields: TypeAlias = "dict[str, object]"
+
+LONGEST_TEXT = 100_000
+"""Characters of a text of an error, and of a note."""
+LONGEST_SECRET = 10_000
+"""Characters that a text is read beyond its end, so that no secret is cut before it is found."""
+LARGEST_FIELD = 500_000
+"""Characters of a field, about; one that holds more is left out."""
+MOST_PARTS = 10_000
+"""Parts of a field; one that has more is left out."""
+MOST_ERRORS = 100
+"""Errors that are recorded with one: causes, those of groups, and theirs."""
+DEEPEST = 20
+"""Levels of causes and groups."""
+MOST_NOTES = 20
+
+UNSEEN = frozenset({"run", TEXT})
+"""Attributes that are no part of an error's record: what a walk attaches, and what is recorded elsewhere."""
+LIVE = frozenset({"ledger", "partial", "retry"})
+"""Attributes that errors of graphflow always have, and that are None where they hold what is no data."""
+RETRY = ("attempts", "wait_s", "factor", "max_wait_s", "jitter")
+"""The numbers of a `Retry`. Its `on` has no say in the retry that an error asks for."""
+MEMBERS: Mapping[ErrorClass, tuple[str, ...]] = {
+    OSError: ("errno", "strerror", "filename", "filename2"),
+    ImportError: ("msg", "name", "path"),
+    SyntaxError: ("msg", "filename", "lineno", "offset", "text", "end_lineno", "end_offset"),
+    SystemExit: ("code",),
+    StopIteration: ("value",),
+    NameError: ("name",),
+    AttributeError: ("name",),
+    UnicodeEncodeError: ("encoding", "object", "start", "end", "reason"),
+    UnicodeDecodeError: ("encoding", "start", "end", "reason"),
+    UnicodeTranslateError: ("object", "start", "end", "reason"),
+}
+"""What errors of Python's hold that is not in their `__dict__`."""
+
+
+# -- to data ---------------------------------------------------------------------------------------------------------------
+def encode_error(error: BaseException) -> Json:
+    """An error as JSON data. It never fails, whatever an error holds."""
+    return _Encoder().record(error, DEEPEST)
+
+
+class _Encoder:
+    """One error on its way into a record, with all that it carries."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+        """The errors that are recorded already: causes may go round in a ring."""
+
+    def record(self, error: BaseException, depth: int) -> Json:
+        self.seen.add(id(error))
+        own = recorded_class(error)
+        text = _bounded(error_text(error))
+        data: dict[str, Json] = {"kind": own.__name__[:LONGEST_NAME], "text": text}
+        home = home_of(own)
+        if home:
+            data["home"] = home
+        elif bases := bases_of(own):
+            data["bases"] = bases
+        _put_fields(error, data)
+        if isinstance(error, BaseExceptionGroup):
+            data["message"] = _bounded(error.message)
+            data["errors"] = [self.record(inner, depth - 1) for inner in self._more(error.exceptions, depth)]
+        else:
+            _put_args(error, text, data)
+        if notes := _notes(error):
+            data["notes"] = notes
+        if error.__cause__ is not None:
+            for cause in self._more([error.__cause__], depth):
+                data["cause"] = self.record(cause, depth - 1)
+        return data
+
+    def _more(self, others: Sequence[BaseException], depth: int) -> Iterator[BaseException]:
+        """Those of other errors that are recorded with one."""
+        for other in others:
+            if depth > 0 and len(self.seen) < MOST_ERRORS and id(other) not in self.seen:
+                yield other
+
+
+def _put_fields(error: BaseException, data: dict[str, Json]) -> None:
+    """Puts into a record what an error holds, as far as it is data."""
+    fields: dict[str, object] = {}
+    tuples: dict[str, object] = {}
+    for name, value in _attributes(error):
+        if _is_data(value):
+            fields[name] = value
+        elif type(value) is tuple and _is_data(list(value)):
+            tuples[name] = list(value)
+        elif name in LIVE:
+            fields[name] = None
+    if fields:
+        data["fields"] = cast("Json", scrubbed(fields))
+    if tuples:  # JSON would make lists of them
+        data["tuples"] = cast("Json", scrubbed(tuples))
+    _put_live(error, data)
+
+
+def _put_live(error: BaseException, data: dict[str, Json]) -> None:
+    """Puts in what errors of graphflow hold that is no plain data, and has a form of its own."""
+    retry = vars(error).get("retry")
+    if isinstance(retry, Retry):
+        data["retry"] = {name: getattr(retry, name) for name in RETRY}
+    partial = vars(error).get("partial")
+    if isinstance(partial, Reply):
+        with suppress(RecordInvalid):  # it is a help, and no help is worth losing the error for
+            data["partial"] = encode_reply(partial)
+
+
+def _put_args(error: BaseException, text: str, data: dict[str, Json]) -> None:
+    """Puts in what an error was made with, where that is more than its text."""
+    args = list(error.args)
+    if _is_data(args, LONGEST_TEXT):
+        clean = scrubbed(args)
+        if clean != [text]:
+            data["args"] = clean
+
+
+def _attributes(error: BaseException) -> Iterator[tuple[str, object]]:
+    for name, value in list(vars(error).items()):
+        if name not in UNSEEN and not name.startswith("__"):
+            yield name, value
+    for kind, names in MEMBERS.items():
+        if isinstance(error, kind):
+            for name in names:
+                value = _member(kind, error, name)
+                if value is not None:
+                    yield name, value
+
+
+def _member(kind: ErrorClass, error: BaseException, name: str) -> object:
+    try:
+        return vars(kind)[name].__get__(error)
+    except (TypeError, AttributeError):  # it was never set
+        return None
+
+
+def _notes(error: BaseException) -> list[Json]:
+    notes = getattr(error, "__notes__", ())
+    if not isinstance(notes, (list, tuple)):
+        return []
+    return [_bounded(note) for note in notes[:MOST_NOTES] if isinstance(note, str)]
+
+
+def _bounded(text: str) -> str:
+    """A text without secrets, and not too long."""
+    if len(text) <= LONGEST_TEXT:
+        return scrub(text)
+    # A secret at the end of what is read may be cut, and is not found then: so the end is thrown away.
+    read = scrub(text[: LONGEST_TEXT + LONGEST_SECRET])
+    end = min(LONGEST_TEXT - 3, len(read) - LONGEST_SECRET)
+    return f"{read[:end]}..."
+
+
+def _is_data(value: object, largest: int = LARGEST_FIELD) -> bool:
+    """Whether a value is JSON data, and not too much of it."""
+    parts = [value]
+    size = 0
+    for part in parts:  # it grows while it is gone through
+        inner = _inner(part)
+        size += len(part) if isinstance(part, str) else 0
+        if size > largest or len(parts) + len(inner) > MOST_PARTS:
+            return False
+        parts += inner
+    return is_json(value)
+
+
+def _inner(part: object) -> Collection[object]:
+    if isinstance(part, dict):
+        return part.values()
+    return part if isinstance(part, list) else ()
+
+
+# -- from data -------------------------------------------------------------------------------------------------------------
+def decode_error(data: Json) -> BaseException:
+    """The error that was encoded, or one that stands for it (`RecordedError`).
+
+    Raises:
+        RecordInvalid: this is no record of an error.
+    """
+    return _decoded(data, DEEPEST)
+
+
+def _decoded(data: Json, depth: int) -> BaseException:
+    record = _mapping(data)
+    kind, text = record.get("kind"), record.get("text")
+    if not isinstance(kind, str) or not isinstance(text, str):
+        raise RecordInvalid("a record of an error has its kind and its text, and this has not")
+    error = _of_record(kind, text, record, depth)
+    notes = [note for note in _list(record.get("notes")) if isinstance(note, str)]
+    if notes:
+        _set(error, "__notes__", notes)
+    if depth and "cause" in record:
+        _set(error, "__cause__", _decoded(record["cause"], depth - 1))
+    return error
+
+
+def _of_record(kind: str, text: str, record: Mapping[str, Json], depth: int) -> BaseException:
+    inner = [_decoded(each, depth - 1) for each in _list(record.get("errors"))] if depth else []
+    own = error_class(kind, str(record.get("home", "")))
+    error = _known(own, record, text, inner) if own is not None else None
+    if error is not None:
+        return error
+    bases = [str(name) for name in _list(record.get("bases"))]
+    return _unknown(made_up(kind, bases), record, text, inner)
+
+
+def _known(
+    own: ErrorClass, record: Mapping[str, Json], text: str, inner: Sequence[BaseException]
+) -> BaseException | None:
+    """An error of a class that is known here; None where it cannot be made, or not with this text."""
+    error = _made(own, record, text, inner)
+    if error is None or _has_text(error, text):
+        return error
+    # Its text was cut, or it is made of something that is no data. Most classes show what they were made with.
+    if not inner:
+        _set(error, "args", (text,))
+        if _has_text(error, text):
+            return error
+    like = class_with_text(own)
+    return _made(like, record, text, inner) if like is not None else None
+
+
+def _unknown(own: ErrorClass, record: Mapping[str, Json], text: str, inner: Sequence[BaseException]) -> BaseException:
+    error = _made(own, record, text, inner)
+    if error is None:
+        plain = made_up(own.__name__, [])
+        error = _made(plain, record, text, [])
+    assert error is not None  # a class without bases of its own can always be made
+    return error
+
+
+def _has_text(error: BaseException, text: str) -> bool:
+    try:
+        return str(error) == text
+    except Exception:
+        return False
+
+
+def _made(
+    own: ErrorClass, record: Mapping[str, Json], text: str, inner: Sequence[BaseException]
+) -> BaseException | None:
+    """An error of a class, with what is recorded of it."""
+    if issubclass(own, BaseExceptionGroup):
+        error = bare_group(own, str(record.get("message", "")), inner)
+    else:
+        error = bare_error(own)
+    if error is None:
+        return None
+    if not isinstance(error, BaseExceptionGroup):
+        _set(error, "args", tuple(_list(record["args"])) if "args" in record else (text,))
+    fields = _fields_in(record)
+    if is_made_here(own):
+        fields[TEXT] = text
+    _set_fields(error, fields)
+    return error
+
+
+def _fields_in(record: Mapping[str, Json]) -> Fields:
+    fields: Fields = {**_mapping(record.get("fields"))}
+    for name, items in _mapping(record.get("tuples")).items():
+        fields[name] = tuple(_list(items))
+    if "partial" in record:
+        fields["partial"] = decode_reply(record["partial"])
+    if "retry" in record:
+        fields["retry"] = _retry(record["retry"])
+    return fields
+
+
+def _set_fields(error: BaseException, fields: Fields) -> None:
+    """Sets attributes without anybody's code."""
+    for kind, names in MEMBERS.items():
+        if isinstance(error, kind):
+            for name in names:
+                value = fields.pop(name, None)
+                if value is not None:
+                    _set_member(kind, error, name, value)
+    own = {name: value for name, value in fields.items() if not name.startswith("__")}
+    vars(error).update(own)
+
+
+def _set(error: BaseException, name: str, value: object) -> None:
+    """Sets what every error has, past a `__setattr__` of somebody's own."""
+    BaseException.__setattr__(error, name, value)
+
+
+def _set_member(kind: ErrorClass, error: BaseException, name: str, value: object) -> None:
+    try:
+        vars(kind)[name].__set__(error, value)
+    except (TypeError, AttributeError):
+        return  # it is of another kind than this version of Python has there
+
+
+def _retry(data: Json) -> Retry | None:
+    numbers = {name: value for name, value in _mapping(data).items() if name in RETRY}
+    try:
+        return Retry(**numbers)  # type: ignore[arg-type]  # what is no number is refused there
+    except (DeclarationError, TypeError):
+        return None
+
+
+def _mapping(data: Json) -> Mapping[str, Json]:
+    return data if isinstance(data, dict) else {}
+
+
+def _list(data: Json) -> Sequence[Json]:
+    return data if isinstance(data, list) else ()
