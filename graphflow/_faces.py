@@ -20,7 +20,7 @@ def face(room: str, modules: Sequence[str]) -> Lookup:
     """For a room: its public names are those of these modules of it."""
     paths = [f"{room}.{module}" for module in modules]
 
-    def find(name: str) -> Any:
+    def find(name: str) -> object:
         if name == "__all__":
             return _public_names(paths)
         # Python asks for many a name that only it knows (`__path__`, `__wrapped__`): no module is loaded for those.
@@ -38,7 +38,7 @@ def face(room: str, modules: Sequence[str]) -> Lookup:
 def moved(old: str, new: str) -> Lookup:
     """For a module that has moved: it warns, and hands out what stands in the new one."""
 
-    def find(name: str) -> Any:
+    def find(name: str) -> object:
         if name == "__all__":
             return _public_names([new])
         if name.startswith("__"):
@@ -53,7 +53,7 @@ def moved(old: str, new: str) -> Lookup:
 def renamed(module: str, names: Mapping[str, str]) -> Lookup:
     """For a module in which names have changed: it warns, and hands out what has the new name."""
 
-    def find(name: str) -> Any:
+    def find(name: str) -> object:
         new = names.get(name)
         if new is None:
             raise _missing(module, name)
@@ -66,7 +66,7 @@ def renamed(module: str, names: Mapping[str, str]) -> Lookup:
 def former_name(old: str, new: str) -> property:
     """An attribute that had another name: it can still be read, with a warning."""
 
-    def read(self: object) -> Any:
+    def read(self: object) -> object:
         whose = type(self).__name__
         _warn(f"{whose}.{old}", f"{whose}.{new}")
         return getattr(self, new)

@@ -17,7 +17,8 @@ from graphflow import __version__, errors
 from graphflow.cli.show import out, out_json, show_error, show_output
 from graphflow.messages.message import error_text, to_json_value
 from graphflow.messages.types import type_name
-from graphflow.project import find_all, load, read_message
+from graphflow.project.graphs import find_all, load
+from graphflow.project.message import read_message
 from graphflow.redaction import scrub
 from graphflow.run import Run
 

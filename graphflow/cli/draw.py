@@ -9,7 +9,7 @@ from typing import Any
 
 from graphflow import errors
 from graphflow.cli.show import out
-from graphflow.project import load
+from graphflow.project.graphs import load
 from graphflow.proofs.proven import AnyGraph
 from graphflow.render import Difference, diff, draw, draw_run, read_records, to_ascii, to_mermaid, walked
 from graphflow.render.forms.output import to_text

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from graphflow.cli.show import note
 from graphflow.errors import FileUnreadable
-from graphflow.project import load
+from graphflow.project.graphs import load
 from graphflow.server.mcp import HOST, PATH, new_token, serve
 
 TOKEN = "GRAPHFLOW_MCP_TOKEN"  # the name of a variable

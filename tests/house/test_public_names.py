@@ -42,6 +42,7 @@ MOVED = [
 ROOMS = {
     "messages": ["Artifact", "Failure", "LimitReached", "Media", "Message"],
     "model": ["CACHE", "AssistantTurn", "Model", "Reply", "Request", "ToolCall", "ToolSpec", "UserTurn"],
+    "project": ["find_all", "load", "read_message", "roots"],
     "walk": ["Activation", "Cancel", "Finish", "Walk"],
 }
 RENAMED = [

@@ -1,0 +1,93 @@
+"""The graph that a Python file declares.
+
+A file holds a `Graph` in a variable that is called like the file, or exactly one. It is run as `python FILE` would run it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from graphflow.errors import FileUnreadable, GraphflowError, UnknownGraph
+from graphflow.files.project_modules import widen
+from graphflow.graph import Graph, RunnableGraph
+
+
+def graph_in(file: Path, root: Path, variable: str = "") -> RunnableGraph:
+    """The graph that a file declares: that of a variable, else the one that is called like the file, else the only one."""
+    module = _imported(file, root)
+    graphs: dict[str, RunnableGraph] = {}
+    for name, value in vars(module).items():
+        if isinstance(value, Graph):
+            graphs[name] = value
+    if not variable:
+        return _main_graph(file, graphs)
+    if variable not in graphs:
+        have = ", ".join(graphs) or "none"
+        raise UnknownGraph(f"{file} has no graph {variable!r}; it has: {have}")
+    return graphs[variable]
+
+
+def _main_graph(file: Path, graphs: Mapping[str, RunnableGraph]) -> RunnableGraph:
+    name = file.stem
+    if name in graphs:
+        return graphs[name]
+    if not graphs:
+        example = f"{name} = Graph({name!r}, START >> ... >> END)"
+        raise UnknownGraph(f"{file} declares no graph; write {example}")
+    every = list(graphs.values())
+    same_name = [graph for graph in every if graph.name == name]
+    choice = same_name or every
+    if len(choice) > 1:
+        variables = list(graphs)
+        listed = ", ".join(variables)
+        example = f"{file}:{variables[0]}"
+        raise UnknownGraph(f"{file} declares several graphs ({listed}); say which: {example}")
+    return choice[0]
+
+
+def _imported(file: Path, root: Path) -> ModuleType:
+    if str(root) not in sys.path:  # a .py file is run as `python FILE` would run it
+        sys.path.insert(0, str(root))
+    widen(root)
+    path = file.resolve()
+    folder = root / "graphs"
+    # Under the name that other modules import it by, if there is one: else its graphs would exist twice.
+    name = f"graphflow_user_{file.stem}"
+    if path.parent == folder.resolve():
+        name = f"graphs.{file.stem}"
+    known = sys.modules.get(name)
+    known_file = getattr(known, "__file__", None)
+    if known is not None and known_file == str(path):
+        return known
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise FileUnreadable(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs, as pydantic looks up annotations there
+    try:
+        spec.loader.exec_module(module)
+    except GraphflowError:
+        del sys.modules[name]
+        raise
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        place = f"{file}{_line_in(error, path)}"
+        reason = f"{type(error).__name__}: {error}"
+        raise FileUnreadable(f"{place} cannot be run: {reason}") from error
+    return module
+
+
+def _line_in(error: BaseException, file: Path) -> str:
+    """The line of a file where an error was raised, the innermost one: ":12"."""
+    line = ""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if Path(code.co_filename) == file:
+            line = f":{trace.tb_lineno}"
+        trace = trace.tb_next
+    return line
