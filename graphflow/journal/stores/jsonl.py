@@ -275,11 +275,11 @@ class JsonlStore(Store):
 
     # -- reading -------------------------------------------------------------------------------------------------------
     async def find(self, run: str) -> RunHeader | None:
-        file = await asyncio.to_thread(self._read, run)
+        file = await self._in_thread(lambda: self._read(run))
         return None if file is None else file.header
 
     async def rows(self, run: str, first: int = 0) -> AsyncIterator[StoredRow]:
-        file = await asyncio.to_thread(self._read, run)
+        file = await self._in_thread(lambda: self._read(run))
         if file is None:
             raise await self.unknown(run)
         for row in file.rows[first:]:
@@ -292,7 +292,7 @@ class JsonlStore(Store):
             path = self._large_path(digest)
             return path.read_bytes() if path.exists() else None
 
-        return await asyncio.to_thread(work)
+        return await self._in_thread(work)
 
     async def answers(self, run: str) -> dict[str, StoredAnswer]:
         def work() -> dict[str, StoredAnswer] | None:
@@ -301,13 +301,13 @@ class JsonlStore(Store):
             answers, _ = _read_answers(self._answers_path(run), run)
             return answers
 
-        answers = await asyncio.to_thread(work)
+        answers = await self._in_thread(work)
         if answers is None:
             raise await self.unknown(run)
         return answers
 
     async def list_runs(self, wanted: RunFilter) -> list[RunHeader]:
-        files = await asyncio.to_thread(self._files)
+        files = await self._in_thread(self._files)
         found = [file.header for file in files if wanted.takes(file.header)]
         return sorted(found, key=lambda header: header.changed, reverse=True)
 
@@ -321,7 +321,7 @@ class JsonlStore(Store):
             size = sum(path.stat().st_size for path in every)
             return Stats(len(files), rows, len(large), size)
 
-        return await asyncio.to_thread(work)
+        return await self._in_thread(work)
 
     async def now(self) -> float:
         return time.time()
@@ -334,17 +334,25 @@ class JsonlStore(Store):
         """Does something in a thread while no other process writes."""
 
         def locked() -> T:
+            with self._alone():
+                return work()
+
+        return await self._in_thread(locked)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Does something in a thread; what is wrong with the disk is told as an error of the store."""
+
+        def run() -> T:
             try:
-                with self._alone():
-                    return work()
+                return work()
+            except StoreError:
+                raise
             except OSError as error:
                 if error.errno in (ENOSPC, EDQUOT):
                     raise self.no_room() from None
-                if isinstance(error, StoreError):
-                    raise
                 raise StoreUnreadable(f"{self!r} cannot be used: {error}") from error
 
-        return await asyncio.to_thread(locked)
+        return await asyncio.to_thread(run)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -16,13 +16,14 @@ WAL and `synchronous=FULL`: what is committed is on the disk (sqlite.org/pragma.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from graphflow.errors import StoreError, StoreUnreadable
+from graphflow.errors import RunDamaged, StoreError, StoreUnreadable
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
@@ -274,7 +275,7 @@ class SqliteStore(Store):
         """Does something with a connection of its own, in a thread: a reader never waits for the writer in WAL."""
 
         def reading() -> T:
-            db = self._connected()
+            db = self._connected_to_read()
             try:
                 return work(db)
             except sqlite3.Error as error:
@@ -284,9 +285,29 @@ class SqliteStore(Store):
 
         return await asyncio.to_thread(reading)
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected_to_read(self) -> sqlite3.Connection:
         try:
-            db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            return self._connected()
+        except StoreUnreadable:
+            if not self._is_fixed():
+                raise
+        # To read a log, SQLite writes beside the file. Here nobody can, and there is no log to read.
+        return self._connected(f"{Path(self._path).absolute().as_uri()}?immutable=1")
+
+    def _is_fixed(self) -> bool:
+        """Whether the file is on a disk that is mounted read-only, and has no log."""
+        try:
+            is_read_only = bool(os.statvfs(self._path).f_flag & os.ST_RDONLY)
+        except OSError:
+            return False
+        log = Path(self._path + "-wal")
+        return is_read_only and not (log.exists() and log.stat().st_size)
+
+    def _connected(self, uri: str = "") -> sqlite3.Connection:
+        try:
+            db = sqlite3.connect(
+                uri or self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=bool(uri)
+            )
         except sqlite3.Error as error:
             raise self._failure(error) from error
         try:
@@ -323,7 +344,23 @@ class SqliteStore(Store):
         code = getattr(error, "sqlite_errorname", "") or ""
         if code.startswith("SQLITE_FULL"):
             return self.no_room()
-        return StoreUnreadable(f"{self!r} cannot be used: {error} ({code or type(error).__name__})")
+        reason = f"{error} ({code or type(error).__name__})"
+        if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            reason = self._obstacle() or reason
+        return StoreUnreadable(f"{self!r} cannot be used: {reason}")
+
+    def _obstacle(self) -> str:
+        """What is wrong with the place of the file, of which SQLite only says that it cannot open it; "" if nothing is."""
+        path = Path(self._path)
+        if not path.parent.is_dir():
+            return f"there is no folder {path.parent}"
+        if path.is_dir():
+            return "it is a folder"
+        # SQLite puts its log beside the file, so it has to be able to write in the folder, too.
+        for place in (path.parent, path):
+            if place.exists() and not os.access(place, os.W_OK):
+                return f"{place} is read-only"
+        return ""
 
 
 # -- in a transaction ------------------------------------------------------------------------------------------------------
@@ -354,12 +391,32 @@ def _answers(db: sqlite3.Connection, run: str) -> dict[str, StoredAnswer] | None
 
 
 def _page(db: sqlite3.Connection, run: str, first: int) -> list[StoredRow]:
+    """The next rows, up to one that cannot be read.
+
+    Raises:
+        RunDamaged: already the first of them cannot.
+    """
     found = db.execute(
         "SELECT number, kind, place, body, checksum FROM rows"
         " WHERE run = (SELECT key FROM runs WHERE id = ?) AND number >= ? ORDER BY number LIMIT ?",
         (run, first, PAGE),
     )
-    return [StoredRow(*row) for row in found]
+    page: list[StoredRow] = []
+    try:
+        for row in found:
+            page.append(StoredRow(*row))
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        if not page:
+            raise RunDamaged(run, first, f"it cannot be read ({error})") from None
+    return page
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether what was read is wrong. Bytes that are no text are found by Python's driver, so they have no code of SQLite's."""
+    code = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
+    return code.startswith("SQLITE_CORRUPT")
 
 
 def _compact(db: sqlite3.Connection) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from graphflow.errors import StoreUnreadable
 from graphflow.journal.stored import Json, Lease, RunHeader
 
 COLUMNS = "id, graph, status, began, changed, rows, about, metadata, format, holder, epoch, until"
@@ -20,7 +21,16 @@ def header_values(header: RunHeader) -> tuple[str | int | float, ...]:
 
 
 def header_of(row: Any) -> RunHeader:
-    """A header from a row that is read by the names of its columns, as both drivers give it."""
+    """A header from a row that is read by the names of its columns, as both drivers give it.
+
+    Raises:
+        StoreUnreadable: it is not as it was written.
+    """
+    try:
+        about = json.loads(row["about"])
+        metadata = json.loads(row["metadata"])
+    except ValueError as error:
+        raise StoreUnreadable(f"the header of run {row['id']!r} is damaged: {error}") from None
     return RunHeader(
         id=row["id"],
         graph=row["graph"],
@@ -28,8 +38,8 @@ def header_of(row: Any) -> RunHeader:
         began=row["began"],
         changed=row["changed"],
         rows=row["rows"],
-        about=json.loads(row["about"]),
-        metadata=json.loads(row["metadata"]),
+        about=about,
+        metadata=metadata,
         lease=Lease(row["holder"], row["epoch"], row["until"]),
         format=row["format"],
     )

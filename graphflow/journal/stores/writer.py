@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 MAX_BATCH = 1000
 """Requests that go into one transaction at most: whoever came first should not wait for all who came later."""
-_REFUSED = (StoreError, ValueError, OverflowError)
-"""What may be wrong with one request alone. A text that UTF-8 has no way to write is a ValueError."""
+_REFUSED = (StoreError, ValueError, OverflowError, sqlite3.DataError)
+"""What may be wrong with one request alone. A text that UTF-8 has no way to write is a ValueError, one of more than 1 GB a
+DataError."""
 TransactionWork: TypeAlias = Callable[[sqlite3.Connection], T]
 
 
@@ -93,22 +94,26 @@ class SqliteWriter:
     def _writing(self, requests: _Requests) -> None:
         # Its connection is its own: SQLite's errors and transactions belong to a connection, so nobody else may use it.
         db: sqlite3.Connection | None = None
-        while True:
+        is_last = False
+        while not is_last:
             batch, is_last = _batch(requests)
-            try:
-                if batch and db is None:
-                    db = self._connect()
-                if batch and db is not None:
-                    _carry_out(db, batch)
-            except sqlite3.Error as error:
-                _fail(batch, self._failure(error))
-            except BaseException as error:
-                _fail(batch, error)
-            _tell(batch)
-            if is_last:
-                break
+            if batch:
+                db = self._finish(db, batch)
         if db is not None:
             db.close()
+
+    def _finish(self, db: sqlite3.Connection | None, batch: Sequence[_Transaction]) -> sqlite3.Connection | None:
+        """Carries requests out and wakes those who wait; the connection for the next ones."""
+        try:
+            db = db or self._connect()
+            _carry_out(db, batch)
+        except BaseException as error:  # nobody may wait for ever, whatever it was
+            _fail(batch, error)
+        for request in batch:
+            if isinstance(request.error, sqlite3.Error):
+                request.error = self._failure(request.error)
+        _tell(batch)
+        return db
 
 
 def _batch(requests: _Requests) -> tuple[list[_Transaction], bool]:
