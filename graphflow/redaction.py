@@ -37,6 +37,8 @@ LONGEST_NUMBER = 11
 MARK = "[secret]"
 TextSpan = tuple[int, int, str]
 """Where a secret stands in a text, from and to, and what it is called."""
+LabeledSecret = tuple[str, str]
+"""What a secret is called, and the secret."""
 
 # -- what looks like a secret ----------------------------------------------------------------------------------------------
 _TOKENS = (
@@ -132,6 +134,10 @@ _starts: dict[str, list[str]] = {}
 """The same by how it begins: a process that was given thousands need not look for each of them."""
 _words: dict[str, str] = {}
 """What was passed in, and is a word, or shorter than what is looked for in every text."""
+_given: dict[LabeledSecret, None] = {}
+"""What was passed in and is no word, as it is, in that order."""
+_known: list[tuple[Filter, tuple[LabeledSecret, ...]]] = []
+"""What `known_secrets` gave last, and the filter whose variables are in it."""
 MANY = 50
 """Secrets from which on they are looked for by how they begin."""
 
@@ -144,6 +150,9 @@ def remember(secret: str, label: str) -> None:
         _words[secret] = label
         _latest.clear()
         return
+    if (label, secret) not in _given:
+        _given[label, secret] = None
+        _known.clear()
     for spelling in _spellings(secret):
         if spelling not in _remembered:
             start = spelling[:SHORTEST]
@@ -154,39 +163,41 @@ def remember(secret: str, label: str) -> None:
 def _spellings(secret: str) -> Iterable[str]:
     """How a secret may be written: as it is, in an address, in JSON, in Python; of several lines, each."""
     quoted = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
-    spellings = [secret, quote(secret, safe="")]
+    spellings = [secret, quote(secret, safe="", errors="replace")]
     for text in quoted:
         spellings.append(text[1:-1])
     lines = secret.splitlines()
     if len(lines) > 1:
-        spellings += _secret_lines(lines)
+        spellings += secret_lines(secret)
     return dict.fromkeys(each for each in spellings if len(each) >= SHORTEST)
 
 
-def _secret_lines(lines: Iterable[str]) -> Iterator[str]:
+def secret_lines(secret: str) -> Iterator[str]:
     """The lines of a key that are secret by themselves: neither short ones nor `-----BEGIN ...-----`."""
-    for line in lines:
+    for line in secret.splitlines():
         text = line.strip()
         if len(text) >= 2 * SHORTEST and not text.startswith("-----"):
             yield text
 
 
 @lru_cache(maxsize=2048)
-def _secrets_of(name: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What of a variable is secret: to be looked for everywhere, and as a word."""
+def _secrets_of(name: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What of a variable is secret: to be looked for everywhere, as it is and as it may be written, and as a word."""
     if is_secret(name):
         is_path = value.startswith(("/", "~")) and os.path.exists(value)
         secrets = [] if is_path else [value]  # where a secret lies is none
     else:
         secrets = [match["address"] for match in _ADDRESS.finditer(value)]
+    plain: list[str] = []
     everywhere: list[str] = []
     words: list[str] = []
     for secret in secrets:
         if len(secret) >= SHORTEST and not is_word(secret):
+            plain.append(secret)
             everywhere += _spellings(secret)
         elif len(secret) >= SHORTEST_WORD:
             words.append(secret)
-    return tuple(everywhere), tuple(words)
+    return tuple(plain), tuple(everywhere), tuple(words)
 
 
 @lru_cache(maxsize=2048)
@@ -199,12 +210,14 @@ class Filter:
     """What every text goes through on its way out."""
 
     def __init__(self) -> None:
+        self.plain_secrets: list[LabeledSecret] = []
         self.secrets: dict[str, str] = {}
         self.words: dict[str, str] = dict(_words)
         for name, value in os.environ.items():
             if len(value) < SHORTEST_WORD:
                 continue
-            everywhere, words = _secrets_of(name, value)
+            plain, everywhere, words = _secrets_of(name, value)
+            self.plain_secrets += [(name, secret) for secret in plain]
             self.secrets.update(dict.fromkeys(everywhere, name))
             self.words.update(dict.fromkeys(words, name))
 
@@ -361,6 +374,20 @@ def scrub(text: str) -> str:
 def scrubbed(value: Any) -> Any:
     """Plain data with every text in it scrubbed. Numbers are left alone: a count is no secret."""
     return current().plain(value)
+
+
+def known_secrets() -> tuple[LabeledSecret, ...]:
+    """All that is known to be secret, as it is, with what it is called: what variables hold, then what was passed in.
+
+    It is the same object as long as nothing has changed. Words are none of it.
+    """
+    now = current()
+    for made_with, known in _known:
+        if made_with is now:
+            return known
+    known = (*now.plain_secrets, *_given)
+    _known[:] = [(now, known)]
+    return known
 
 
 _RANDOM = re.compile(r"[A-Za-z0-9_+-]{20,}")

@@ -30,13 +30,14 @@ CANARY = "canary-7f3a9c51d2e84b60"
 @pytest.fixture
 def told() -> Iterator[None]:
     """What is told in a test is forgotten after it."""
-    held = (module._remembered, module._starts, module._words)
+    held = (module._remembered, module._starts, module._words, module._given)
     before = [dict(each) for each in held]
     yield
     for each, old in zip(held, before, strict=True):
         each.clear()
         each.update(old)  # type: ignore[arg-type]  # the same kinds as before
     module._latest.clear()
+    module._known.clear()
 
 
 # -- shapes ------------------------------------------------------------------------------------------------------------
