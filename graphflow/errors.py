@@ -58,7 +58,9 @@
     │   ├── RunOwned                       somebody else is working on it; `holder` tells who, and `left_s` for how long
     │   ├── LeaseLost                      somebody else has taken the run over; nothing more is written here
     │   ├── RunDamaged (ValueError)        rows are missing or changed; those before `position` can be used
-    │   └── RecordInvalid (ValueError)     something cannot be recorded, or a record is not of what it should be
+    │   ├── RecordInvalid (ValueError)     something cannot be recorded, or a record is not of what it should be
+    │   ├── Unstorable (TypeError)         a value cannot be written so that it comes back as it is; nothing was written
+    │   └── Unreadable (ValueError)        what was written does not fit its type, which has changed since
     ├── RecordedError                      an error that was read from a journal, and whose class is not known here
     └── ProjectError                       what a command names cannot be found or read
         ├── UnknownGraph (LookupError)
@@ -567,6 +569,48 @@ class RunDamaged(StoreError, ValueError):
 
 class RecordInvalid(StoreError, ValueError):
     """Something cannot be recorded, as it is no data, or what was read is no record of what was expected."""
+
+
+class Unstorable(StoreError, TypeError):
+    """A value cannot be written so that it comes back as it is. Nothing was written.
+
+    Attributes:
+        type: the declared type of the whole value.
+        path: where in the value it is: `.items[3].when`; empty for the value itself.
+        wanted: what is declared there.
+        found: what is there.
+    """
+
+    def __init__(self, type: str, path: str, wanted: str, found: str, remedy: str = "") -> None:
+        self.type = type
+        self.path = path
+        self.wanted = wanted
+        self.found = found
+        where = f" at {path}" if path else ""
+        advice = f"; {remedy}" if remedy else ""
+        super().__init__(f"a value of type {type} cannot be stored:{where} expected {wanted}, found {found}{advice}")
+
+
+class Unreadable(StoreError, ValueError):
+    """What was written does not fit its type, which has changed since.
+
+    Attributes:
+        type: the type of the whole value, as it is declared now.
+        path: where in the value it is: `.items[3].when`; empty for the value itself.
+        wanted: what belongs there.
+        found: what was written there.
+    """
+
+    def __init__(self, type: str, path: str, wanted: str, found: str) -> None:
+        self.type = type
+        self.path = path
+        self.wanted = wanted
+        self.found = found
+        where = f" at {path}" if path else ""
+        super().__init__(
+            f"a stored value of type {type} cannot be read:{where} expected {wanted}, found {found}; "
+            "go on with the version of the type that it was written by, or give new fields a default"
+        )
 
 
 class RecordedError(GraphflowError):

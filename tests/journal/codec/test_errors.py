@@ -49,6 +49,8 @@ MADE: dict[str, GraphflowError] = {
     "RunOwned": errors.RunOwned("r", "me", 3.5),
     "RunDamaged": errors.RunDamaged("r", 7, "gone"),
     "AnswerExists": errors.AnswerExists("r", "q", "me", 1.0),
+    "Unstorable": errors.Unstorable("Draft", ".when", "datetime", "a Stamp", "declare it"),
+    "Unreadable": errors.Unreadable("Draft", ".when", "datetime", "a text"),
 }
 """Errors that a text alone does not make."""
 

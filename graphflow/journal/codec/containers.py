@@ -1,0 +1,276 @@
+"""Containers: lists, tuples, sets, deques, dicts."""
+
+from __future__ import annotations
+
+import json
+from collections import abc, deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from graphflow.journal.codec import columns
+from graphflow.journal.codec.coding import DEEPEST, Coding, Misfit, Part, class_name, step, too_deep
+from graphflow.journal.codec.columns import Column
+from graphflow.journal.codec.scalars import TextCoding
+from graphflow.journal.stored import Json
+from graphflow.messages.types import Type
+
+T = TypeVar("T")
+
+
+def encode_items(items: Iterable[object], item: Coding, depth: int) -> list[Json]:
+    """Items as JSON data."""
+    if depth > DEEPEST:
+        raise too_deep()
+    encode = item.encode
+    data: list[Json] = []
+    add = data.append
+    try:
+        for value in items:
+            add(encode(value, depth))
+    except Misfit as misfit:
+        misfit.steps.append(f"[{len(data)}]")
+        raise
+    return data
+
+
+def decode_items(data: Sequence[Json], item: Coding, depth: int) -> list[object]:
+    """The items that were written."""
+    if depth > DEEPEST:
+        raise too_deep()
+    decode = item.decode
+    items: list[object] = []
+    add = items.append
+    try:
+        for each in data:
+            add(decode(each, depth))
+    except Misfit as misfit:
+        misfit.steps.append(f"[{len(items)}]")
+        raise
+    return items
+
+
+class CollectionCoding(Coding):
+    """Values of one class that hold any number of items of one type."""
+
+    __slots__ = ("_item",)
+
+    def __init__(self, kind: Type, known: type, item: Coding) -> None:
+        super().__init__(kind, known)
+        self._item = item
+
+    def parts(self) -> Iterable[Part]:
+        return [("[]", self._item)]
+
+    def encode(self, value: object, depth: int) -> Json:
+        if type(value) is not self._known:
+            raise self.foreign(value)
+        assert isinstance(value, abc.Iterable)
+        return encode_items(value, self._item, depth + 1)
+
+    def _items(self, data: Json, depth: int) -> list[object]:
+        data = self.list_in(data)
+        return decode_items(data, self._item, depth + 1)
+
+
+class ListCoding(CollectionCoding):
+    """Lists."""
+
+    __slots__ = ()
+
+    def decode(self, data: Json, depth: int) -> object:
+        return self._items(data, depth)
+
+    def column(self, within: frozenset[Coding]) -> Column | None:
+        inner = self._item.column(within)
+        return columns.lists(inner)
+
+
+class TupleCoding(CollectionCoding):
+    """Tuples of any length."""
+
+    __slots__ = ()
+
+    def decode(self, data: Json, depth: int) -> object:
+        items = self._items(data, depth)
+        return tuple(items)
+
+
+class SetCoding(CollectionCoding):
+    """Sets. They are written in an order of their own: that of Python differs from process to process."""
+
+    __slots__ = ()
+
+    def encode(self, value: object, depth: int) -> Json:
+        items = super().encode(value, depth)
+        assert isinstance(items, list)
+        return sorted(items, key=_order)
+
+    def decode(self, data: Json, depth: int) -> object:
+        items = self._items(data, depth)
+        return hashed(partial(self._known, items))
+
+
+class DequeCoding(CollectionCoding):
+    """Deques, with how many items they hold at most."""
+
+    __slots__ = ()
+
+    def encode(self, value: object, depth: int) -> Json:
+        items = super().encode(value, depth)
+        assert isinstance(value, deque)
+        return {"items": items, "maxlen": value.maxlen}
+
+    def decode(self, data: Json, depth: int) -> object:
+        data = self.object_in(data, "items", "maxlen")
+        most = data["maxlen"]
+        if most is not None and type(most) is not int:
+            raise self.illegible(data)
+        items = self._items(data["items"], depth)
+        return deque(items, most)
+
+
+def _order(data: Json) -> str:
+    return json.dumps(data, sort_keys=True)
+
+
+def hashed(make: Callable[[], T]) -> T:
+    """What is made of values that must be hashable, whatever their own hash does.
+
+    Raises:
+        Misfit: one of them is not.
+    """
+    try:
+        return make()
+    except Exception as error:
+        raise Misfit("hashable values", f"one whose hash raises {class_name(type(error))}") from error
+
+
+class RecordTupleCoding(Coding):
+    """Tuples with a type for each place."""
+
+    __slots__ = ("_places",)
+
+    def __init__(self, kind: Type, places: Sequence[Coding]) -> None:
+        super().__init__(kind, tuple)
+        self._places = tuple(places)
+
+    def parts(self) -> Iterable[Part]:
+        return [(f"[{number}]", place) for number, place in enumerate(self._places)]
+
+    def encode(self, value: object, depth: int) -> Json:
+        value = self.checked(value, tuple)
+        self._check(len(value), depth)
+        depth += 1
+        data: list[Json] = []
+        try:
+            for place, item in zip(self._places, value, strict=True):
+                written = place.encode(item, depth)
+                data.append(written)
+        except Misfit as misfit:
+            misfit.steps.append(f"[{len(data)}]")
+            raise
+        return data
+
+    def decode(self, data: Json, depth: int) -> object:
+        data = self.list_in(data)
+        self._check(len(data), depth)
+        depth += 1
+        items: list[object] = []
+        try:
+            for place, each in zip(self._places, data, strict=True):
+                item = place.decode(each, depth)
+                items.append(item)
+        except Misfit as misfit:
+            misfit.steps.append(f"[{len(items)}]")
+            raise
+        return tuple(items)
+
+    def _check(self, count: int, depth: int) -> None:
+        if count != len(self._places):
+            raise Misfit(f"{len(self._places)} items", f"{count} items", "send as many as are declared")
+        if depth >= DEEPEST:
+            raise too_deep()
+
+
+class DictCoding(Coding):
+    """Dicts: an object where every key is written as a text of its own, else pairs."""
+
+    __slots__ = ("_key", "_value")
+
+    def __init__(self, kind: Type, known: type, key: Coding, value: Coding) -> None:
+        super().__init__(kind, known)
+        self._key = key
+        self._value = value
+
+    def parts(self) -> Iterable[Part]:
+        return [("[] as key", self._key), ("[]", self._value)]
+
+    def encode(self, value: object, depth: int) -> Json:
+        value = self.checked(value, self._known)
+        if depth >= DEEPEST:
+            raise too_deep()
+        assert isinstance(value, dict)
+        return mapping_data(value, self._key, self._value, depth + 1)
+
+    def decode(self, data: Json, depth: int) -> object:
+        if depth >= DEEPEST:
+            raise too_deep()
+        found = mapping_of(data, self._key, self._value, depth + 1, self)
+        return found if self._known is dict else self._known(found)
+
+    def column(self, within: frozenset[Coding]) -> Column | None:
+        if self._known is not dict or not isinstance(self._key, TextCoding):
+            return None
+        inner = self._value.column(within)
+        return columns.mappings(inner)
+
+
+def mapping_data(value: dict[object, object], keys: Coding, values: Coding, depth: int) -> Json:
+    """A dict as JSON data."""
+    pairs: list[tuple[Json, Json]] = []
+    key: object = None
+    try:
+        for key, item in value.items():
+            name = keys.encode(key, depth)
+            written = values.encode(item, depth)
+            pairs.append((name, written))
+    except Misfit as misfit:
+        misfit.steps.append(step(key))
+        raise
+    by_name: dict[str, Json] = {}
+    for name, written in pairs:
+        if type(name) is not str:
+            break
+        by_name[name] = written
+    if len(by_name) == len(pairs):  # two keys may be written alike: NaN and NaN
+        return by_name
+    return [list(pair) for pair in pairs]
+
+
+def mapping_of(data: Json, keys: Coding, values: Coding, depth: int, coding: Coding) -> dict[object, object]:
+    """The dict that was written."""
+    pairs: list[tuple[object, object]] = []
+    name: object = None
+    try:
+        for name, item in _pairs(data, coding):
+            key = keys.decode(name, depth)
+            value = values.decode(item, depth)
+            pairs.append((key, value))
+    except Misfit as misfit:
+        misfit.steps.append(step(name))
+        raise
+    made: dict[object, object] = hashed(partial(dict, pairs))
+    return made
+
+
+def _pairs(data: Json, coding: Coding) -> Iterable[tuple[Json, Json]]:
+    if type(data) is dict:
+        return data.items()
+    pairs: list[tuple[Json, Json]] = []
+    for pair in coding.list_in(data):
+        if len(coding.list_in(pair)) != 2:
+            raise coding.illegible(data)
+        name, item = coding.list_in(pair)
+        pairs.append((name, item))
+    return pairs
