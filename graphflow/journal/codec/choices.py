@@ -236,6 +236,7 @@ class FlagCoding(Coding):
     def encode(self, value: object, depth: int) -> Json:
         value = self.checked(value, self._flags)
         names = [str(member.name) for member in value]
+        # Bits that no member has are in no name.
         joined = self._joined(names)
         if joined.value != value.value:
             raise Misfit(type_name(self.kind), "bits without a name", "send one of its members")

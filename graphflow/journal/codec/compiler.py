@@ -43,7 +43,7 @@ from graphflow.journal.codec.handles import HandleCoding
 from graphflow.journal.codec.models import ModelCoding
 from graphflow.journal.codec.open_values import OpenCoding
 from graphflow.journal.codec.records import DataclassCoding, NamedTupleCoding, RecordCoding, TypedDictCoding
-from graphflow.journal.codec.scalars import SpelledCoding, scalars
+from graphflow.journal.codec.scalars import ExactTextCoding, scalars
 from graphflow.journal.codec.shapes import ANY, TypedField, Unresolved
 from graphflow.journal.codec.stand_ins import AliasCoding, UnknownCoding
 from graphflow.journal.codec.times import times
@@ -108,6 +108,7 @@ class CodingTable:
     def coding_of(self, kind: Type) -> Coding:
         """How the values of a type are written."""
         kind = unwrapped(kind)
+        # Not by the type itself: `A | B` and `B | A` are equal, and their arms have other numbers.
         key = type_key(kind)
         try:
             coding = self._codings.get(key)
@@ -136,6 +137,7 @@ class CodingTable:
         return UnknownCoding(kind, UNKNOWN)
 
     def _union(self, kind: Type, kinds: Sequence[Type]) -> Coding:
+        # None is null anyway, so a union of one type and None needs no number.
         some = [each for each in kinds if each is not NONE]
         if len(some) == 1 and len(kinds) == 2:
             return OptionalCoding(kind, self.coding_of(some[0]))
@@ -214,6 +216,7 @@ class CodingTable:
             return HandleCoding()
         if known is BaseModel:
             return UnknownCoding(known, ABSTRACT)
+        # Known before its fields are: one of them may hold the same class.
         coding = ModelCoding(known)
         self._codings[known] = coding
         try:
@@ -303,7 +306,7 @@ def _single(known: type) -> Coding:
     if known in PATHS:
         return _path(known)
     if issubclass(known, pydantic.AnyUrl):
-        return SpelledCoding(known, known, str, known)
+        return ExactTextCoding(known, known, str, known)
     if issubclass(known, SECRETS):
         return UnknownCoding(known, SECRET)
     problem = FUNCTION if known in FUNCTIONS else UNKNOWN
@@ -315,4 +318,4 @@ def _path(known: type[PurePath]) -> Coding:
         very_class = type(known())
     except NotImplementedError:  # a path of another system
         return UnknownCoding(known, "this system has no such paths; declare PurePath")
-    return SpelledCoding(known, very_class, str, known)
+    return ExactTextCoding(known, very_class, str, known)

@@ -53,6 +53,7 @@ class FieldSet:
         """The values of the fields as JSON data, in the order in which they are given."""
         if depth > DEEPEST:
             raise too_deep()
+        # One comparison of sets for all that is as usual.
         if values.keys() != self.names:
             self._check_names(values)
         encoders = self._encoders

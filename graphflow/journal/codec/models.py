@@ -73,6 +73,7 @@ class ModelCoding(RecordCoding):
         if self._cached:
             values = {name: each for name, each in values.items() if name not in self._cached}
         data = fields.encode(values, depth)
+        # Which fields were given is part of a model: `model_dump(exclude_unset=True)` asks for it.
         given = value.__pydantic_fields_set__
         if given != fields.names:
             unset = self._unset(value, given)

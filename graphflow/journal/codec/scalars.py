@@ -174,7 +174,7 @@ class PlainCoding(Coding):
 
 
 # -- what has an exact text ------------------------------------------------------------------------------------------------
-class SpelledCoding(Coding):
+class ExactTextCoding(Coding):
     """Values of a class that have an exact text."""
 
     __slots__ = ("_read", "_write")
@@ -234,16 +234,16 @@ ADDRESSES = (IPv4Address, IPv6Address, IPv4Network, IPv6Network, IPv4Interface, 
 
 def scalars() -> dict[type, Coding]:
     """The codings of the classes that hold nothing, by class."""
-    spelled = [
-        SpelledCoding(Decimal, Decimal, str, Decimal),
-        SpelledCoding(Fraction, Fraction, _fraction_text, Fraction),
-        SpelledCoding(UUID, UUID, str, UUID),
-        SpelledCoding(bytes, bytes, _base64, _bytes_of),
-        SpelledCoding(bytearray, bytearray, _base64, _bytearray_of),
-        SpelledCoding(range, range, _range_text, _range_of),
+    exact = [
+        ExactTextCoding(Decimal, Decimal, str, Decimal),
+        ExactTextCoding(Fraction, Fraction, _fraction_text, Fraction),
+        ExactTextCoding(UUID, UUID, str, UUID),
+        ExactTextCoding(bytes, bytes, _base64, _bytes_of),
+        ExactTextCoding(bytearray, bytearray, _base64, _bytearray_of),
+        ExactTextCoding(range, range, _range_text, _range_of),
     ]
-    spelled += [SpelledCoding(known, known, str, known) for known in ADDRESSES]
-    codings: dict[type, Coding] = {coding.kind: coding for coding in spelled}
+    exact += [ExactTextCoding(known, known, str, known) for known in ADDRESSES]
+    codings: dict[type, Coding] = {coding.kind: coding for coding in exact}
     codings[str] = _TEXTS
     codings[int] = IntegerCoding(int)
     codings[float] = _FLOATS

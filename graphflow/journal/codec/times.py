@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic_core import TzInfo
 
 from graphflow.journal.codec.coding import Coding, Misfit, class_name
-from graphflow.journal.codec.scalars import SpelledCoding
+from graphflow.journal.codec.scalars import ExactTextCoding
 from graphflow.journal.stored import Json
 from graphflow.messages.types import type_name
 
@@ -74,6 +74,7 @@ def _is_plain(zone: tzinfo) -> bool:
     """Whether a zone is an offset of Python's own that has no name."""
     if type(zone) is not timezone:
         return False
+    # Two zones of one offset are equal, whatever their names are.
     nameless = timezone(_offset(zone))
     return zone.tzname(None) == nameless.tzname(None)
 
@@ -129,6 +130,6 @@ def times() -> dict[type, Coding]:
     return {
         datetime: MomentCoding(datetime),
         time: MomentCoding(time),
-        date: SpelledCoding(date, date, date.isoformat, date.fromisoformat),
+        date: ExactTextCoding(date, date, date.isoformat, date.fromisoformat),
         timedelta: DurationCoding(timedelta),
     }

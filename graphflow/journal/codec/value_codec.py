@@ -66,6 +66,7 @@ class ValueCodec:
         Raises:
             Unstorable: one of them could not be read again as it is.
         """
+        # Made when it is asked for: most codecs never write a column.
         rust = self._rust or self._made_rust()
         text = rust.written(values)
         if text is not None:
@@ -176,6 +177,7 @@ def codec_of(kind: Type) -> ValueCodec:
         return ValueCodec(kind, CodingTable().coding_of(kind))
     if codec is None:
         codec = ValueCodec(kind, CodingTable().coding_of(kind))
+        # All at once, and not the oldest: whoever is in use comes back at the next call.
         if len(_codecs) >= MOST_CODECS:
             _codecs.clear()
         _codecs[key] = codec
@@ -187,6 +189,7 @@ def unstorable(kind: Type) -> str | None:
 
     Of what stands behind `Any` each value decides, so nothing is said against it.
     """
+    # Every coding once, however it is reached: a class may hold itself.
     first = CodingTable().coding_of(kind)
     name = type_name(kind)
     seen = {first}
