@@ -8,11 +8,20 @@ from functools import partial
 from typing import get_args
 
 from graphflow.journal.codec import columns
-from graphflow.journal.codec.coding import Classes, Coding, Misfit, Part
+from graphflow.journal.codec.coding import (
+    Classes,
+    Coding,
+    Misfit,
+    Part,
+)
 from graphflow.journal.codec.columns import Column
 from graphflow.journal.codec.scalars import text_data
 from graphflow.journal.stored import Json
-from graphflow.messages.types import Type, by_specificity, type_name
+from graphflow.messages.types import (
+    Type,
+    by_specificity,
+    type_name,
+)
 
 NONE = type(None)
 

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import abc, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import (
+    Callable,
+    Iterable,
+    Sequence,
+)
 from functools import partial
 from typing import TypeVar
 
 from graphflow.journal.codec import columns
-from graphflow.journal.codec.coding import DEEPEST, Coding, Misfit, Part, class_name, step, too_deep
+from graphflow.journal.codec.coding import (
+    DEEPEST,
+    Coding,
+    Misfit,
+    Part,
+    class_name,
+    step,
+    too_deep,
+)
 from graphflow.journal.codec.columns import Column
 from graphflow.journal.codec.scalars import TextCoding
 from graphflow.journal.stored import Json

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from graphflow.journal.codec.coding import DEEPEST, Coding, Misfit, Part, too_deep
+from graphflow.journal.codec.coding import (
+    DEEPEST,
+    Coding,
+    Misfit,
+    Part,
+    too_deep,
+)
 from graphflow.journal.codec.shapes import Default
 from graphflow.journal.stored import Json
 from graphflow.messages.types import Type, type_name

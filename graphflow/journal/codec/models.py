@@ -10,17 +10,30 @@ a validator that changes what it is given would change it twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Mapping,
+    Sequence,
+)
 from collections.abc import Set as AnySet
 from itertools import takewhile
 
 from pydantic import BaseModel, RootModel
 
 from graphflow.journal.codec import columns
-from graphflow.journal.codec.coding import Coding, Misfit, class_name
+from graphflow.journal.codec.coding import (
+    Coding,
+    Misfit,
+    class_name,
+)
 from graphflow.journal.codec.columns import Column
 from graphflow.journal.codec.fields import CodedField, FieldSet
-from graphflow.journal.codec.records import RecordCoding, cached_names, slots_of, slots_problem
+from graphflow.journal.codec.records import (
+    RecordCoding,
+    cached_names,
+    slots_of,
+    slots_problem,
+)
 from graphflow.journal.stored import Json
 from graphflow.messages.types import type_name
 

@@ -14,9 +14,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import isfinite
 
-from graphflow.journal.codec.coding import DEEPEST, Classes, Coding, Misfit, class_name, json_name, step, too_deep
-from graphflow.journal.codec.containers import decode_items, encode_items, mapping_data, mapping_of
-from graphflow.journal.codec.scalars import NOT_FINITE, TextCoding, check_length, text_data, text_of_bytes
+from graphflow.journal.codec.coding import (
+    DEEPEST,
+    Classes,
+    Coding,
+    Misfit,
+    class_name,
+    json_name,
+    step,
+    too_deep,
+)
+from graphflow.journal.codec.containers import (
+    decode_items,
+    encode_items,
+    mapping_data,
+    mapping_of,
+)
+from graphflow.journal.codec.scalars import (
+    NOT_FINITE,
+    TextCoding,
+    check_length,
+    text_data,
+    text_of_bytes,
+)
 from graphflow.journal.stored import Json
 from graphflow.messages.types import Type
 

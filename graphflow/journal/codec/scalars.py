@@ -7,16 +7,31 @@ from binascii import Error as NoBase64
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 from math import isfinite
 from uuid import UUID
 
 from graphflow.journal.codec import columns
-from graphflow.journal.codec.coding import Classes, Coding, Misfit
+from graphflow.journal.codec.coding import (
+    Classes,
+    Coding,
+    Misfit,
+)
 from graphflow.journal.codec.columns import Column
 from graphflow.journal.stored import Json
 from graphflow.messages.types import Type
-from graphflow.plain import BITS, DIGITS, is_huge
+from graphflow.plain import (
+    BITS,
+    DIGITS,
+    is_huge,
+)
 
 Write = Callable[..., str]
 Read = Callable[[str], object]

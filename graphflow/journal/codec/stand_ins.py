@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graphflow.journal.codec.coding import Classes, Coding, Misfit, Part, class_name
+from graphflow.journal.codec.coding import (
+    Classes,
+    Coding,
+    Misfit,
+    Part,
+    class_name,
+)
 from graphflow.journal.codec.columns import Column
 from graphflow.journal.stored import Json
 from graphflow.messages.types import Type, type_name

@@ -9,12 +9,23 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import (
+    date,
+    datetime,
+    time,
+    timedelta,
+    timezone,
+    tzinfo,
+)
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic_core import TzInfo
 
-from graphflow.journal.codec.coding import Coding, Misfit, class_name
+from graphflow.journal.codec.coding import (
+    Coding,
+    Misfit,
+    class_name,
+)
 from graphflow.journal.codec.scalars import ExactTextCoding
 from graphflow.journal.stored import Json
 from graphflow.messages.types import type_name

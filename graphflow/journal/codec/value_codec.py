@@ -6,7 +6,11 @@ import json
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from pydantic_core import SchemaSerializer, SchemaValidator, core_schema
+from pydantic_core import (
+    SchemaSerializer,
+    SchemaValidator,
+    core_schema,
+)
 
 from graphflow.errors import Unreadable, Unstorable
 from graphflow.journal.codec.coding import Coding, Misfit
