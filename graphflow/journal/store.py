@@ -37,6 +37,8 @@ LEASE_S = 30.0
 """Seconds that a lease lasts if nothing else is said."""
 PAGE = 1000
 """Rows that are read at a time."""
+PAGE_BYTES = 16 * 1024 * 1024
+"""Of rows that are long, so many bytes are read at a time."""
 _GOING_ON = frozenset({"running", "waiting"})
 """In which status a run has not ended."""
 Large: TypeAlias = Mapping[str, bytes]
@@ -133,7 +135,7 @@ class Store(ABC):
             from graphflow.journal.stores.jsonl import JsonlStore
 
             return JsonlStore(rest)
-        if kind == "sqlite" and rest:
+        if kind == "sqlite" and rest and rest != ":memory:":  # each connection would get one of its own
             from graphflow.journal.stores.sqlite import SqliteStore
 
             return SqliteStore(rest)

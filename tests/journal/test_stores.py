@@ -293,7 +293,7 @@ def test_pruning_removes_old_runs_that_have_ended_and_gives_their_space_back(add
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("wrong", ["", "nope", "sqlite:", "redis://x", "postgresql:x", "jsonl:"])
+@pytest.mark.parametrize("wrong", ["", "nope", "sqlite:", "sqlite::memory:", "redis://x", "postgresql:x", "jsonl:"])
 def test_an_address_that_is_none_is_refused_with_those_that_are(wrong: str) -> None:
     with pytest.raises(errors.StoreUnreadable, match="sqlite:FILE"):
         Store.open(wrong)

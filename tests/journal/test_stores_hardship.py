@@ -158,6 +158,19 @@ def test_a_large_value_of_50_mb_comes_back_and_goes_with_its_run(address: str) -
 
 
 @lasting
+def test_rows_that_are_long_are_read_a_few_at_a_time(address: str) -> None:
+    async def work(store: Store) -> None:
+        ownership = await store.create(header(), "me")
+        for number in range(8):
+            await store.append(ownership, [StoredRow.of(number, "k", "p", f'"{number}' + "x" * 5 * MB + '"')])
+        assert [row.body[:2] for row in await all_rows(store, "order-17", 2)] == [
+            f'"{number}' for number in range(2, 8)
+        ]
+
+    within(address, work)
+
+
+@lasting
 def test_of_four_processes_one_is_killed_and_all_that_was_acknowledged_is_there(address: str) -> None:
     within(address, lambda store: store.find("x"))
     names = ["a", "b", "c", "d"]

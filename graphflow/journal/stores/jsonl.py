@@ -23,14 +23,14 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from errno import EDQUOT, ENOSPC
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from graphflow.errors import RunDamaged, StoreError, StoreUnreadable
+from graphflow.errors import StoreError, StoreUnreadable
 from graphflow.journal.store import (
     LEASE_S,
     Large,
@@ -42,106 +42,15 @@ from graphflow.journal.store import (
     next_lease,
     refuse_owned,
 )
-from graphflow.journal.stored import FORMAT, Json, Lease, RunHeader, StoredAnswer, StoredRow, check_row
+from graphflow.journal.stored import Json, Lease, RunHeader, StoredAnswer, StoredRow
 from graphflow.journal.stores.lines import CREATE, MODE, file_name, write_lines, write_whole
+from graphflow.journal.stores.run_file import RunFile
 
 T = TypeVar("T")
 
 ENDING = ".jsonl"
 ANSWERS = ".answers"
 """How the name of a file of answers ends."""
-_ROW = b'{"row":'
-"""How the line of a row begins."""
-
-
-@dataclass(slots=True)
-class _File:
-    """What a run's file holds.
-
-    Attributes:
-        sound: bytes up to the end of what was read: whole lines, and of rows whole additions.
-        problem: what is wrong with the next row; nothing behind it is read.
-    """
-
-    header: RunHeader
-    inode: int
-    sound: int = 0
-    rows: list[StoredRow] = field(default_factory=list)
-    large: set[str] = field(default_factory=set)
-    problem: RunDamaged | None = None
-
-    @staticmethod
-    def at(path: Path, inode: int) -> _File | None:
-        """A file, read from its beginning; None: its first line was never finished, so nobody was told of a run.
-
-        Raises:
-            StoreUnreadable: its first line is not that of a run, or a newer version's.
-        """
-        with path.open("rb") as lines:
-            first = lines.readline()
-        if not first.endswith(b"\n"):
-            return None
-        try:
-            header = RunHeader(**json.loads(first)["run"])
-        except (KeyError, TypeError, ValueError):
-            raise StoreUnreadable(f'{path} is not a run: its first line should be {{"run": ...}}') from None
-        if header.format > FORMAT:
-            raise StoreUnreadable(
-                f"{path} has format {header.format}, written by a newer version of graphflow; "
-                f"this one reads formats up to {FORMAT}: update graphflow"
-            )
-        file = _File(header, inode, len(first))
-        file.read_on(path, path.stat().st_size)
-        return file
-
-    def read_on(self, path: Path, size: int) -> None:
-        """Reads what has been added, up to the last line that ends something: rows count when the note behind them is there."""
-        if size == self.sound:
-            return
-        added: list[bytes] = []
-        with path.open("rb") as lines:
-            lines.seek(self.sound)
-            for line in lines:
-                if not line.endswith(b"\n"):
-                    break
-                added.append(line)
-                if line.startswith(_ROW):
-                    continue
-                for each in added:
-                    self._take(each)
-                    self.sound += len(each)
-                added.clear()
-        self.header = replace(self.header, rows=len(self.rows))
-
-    def _take(self, line: bytes) -> None:
-        try:
-            record = json.loads(line)
-            if "row" in record:
-                self._take_row(
-                    StoredRow(record["row"], record["kind"], record["place"], record["body"], record["checksum"])
-                )
-            elif "lease" in record:
-                self.header = replace(self.header, lease=Lease(**record["lease"]))
-            else:
-                noted = record["note"]
-                self.large.update(noted.pop("large", ()))
-                self.header = replace(self.header, **noted)
-        except (KeyError, TypeError, ValueError):
-            self._note_problem(RunDamaged(self.header.id, len(self.rows), "a line of its file cannot be read"))
-
-    def _take_row(self, row: StoredRow) -> None:
-        if self.problem is not None:
-            return
-        try:
-            check_row(self.header.id, row, len(self.rows))
-        except RunDamaged as problem:
-            self._note_problem(problem)
-        else:
-            self.rows.append(row)
-
-    def _note_problem(self, problem: RunDamaged) -> None:
-        if self.problem is None:
-            self.problem = problem
 
 
 class JsonlStore(Store):
@@ -151,7 +60,7 @@ class JsonlStore(Store):
         self._folder = Path(folder)
         self._lock = threading.Lock()
         self._reading = threading.Lock()
-        self._seen: dict[str, _File] = {}
+        self._seen: dict[str, RunFile] = {}
 
     def __repr__(self) -> str:
         return f"<store in the folder {self._folder}>"
@@ -177,7 +86,7 @@ class JsonlStore(Store):
             refuse_owned(file.header, now)
             lease = next_lease(file.header.lease, holder, now + lease_s)
             write_lines(self._path(run), [_lease_line(lease)], file.sound)
-            return Ownership(run, lease.epoch, len(file.rows), lease_s)
+            return Ownership(run, lease.epoch, len(file.places), lease_s)
 
         ownership = await self._locked(work)
         if ownership is None:
@@ -191,7 +100,7 @@ class JsonlStore(Store):
             file, _ = self._owned(ownership)
             if file.problem is not None:  # rows behind a damaged one are read by nobody
                 raise file.problem
-            if len(file.rows) != first:
+            if len(file.places) != first:
                 raise lease_lost(ownership)
             self._keep(large)
             lines: list[Json] = [_row_json(row) for row in rows]
@@ -282,8 +191,12 @@ class JsonlStore(Store):
         file = await self._in_thread(lambda: self._read(run))
         if file is None:
             raise await self.unknown(run)
-        for row in file.rows[first:]:
-            yield row
+        path = self._path(run)
+        at, known = first, len(file.places)
+        while at < known:
+            for row in await self._in_thread(lambda at=at: file.page(path, at)):  # type: ignore[misc]
+                yield row
+                at += 1
         if file.problem is not None:
             raise file.problem
 
@@ -314,7 +227,7 @@ class JsonlStore(Store):
     async def stats(self) -> Stats:
         def work() -> Stats:
             files = self._files()
-            rows = sum(len(file.rows) for file in files)
+            rows = sum(len(file.places) for file in files)
             large = list((self._folder / "large").glob("*"))
             answers = list(self._folder.glob("*" + ANSWERS))
             every = [*self._paths(), *answers, *large]
@@ -379,14 +292,14 @@ class JsonlStore(Store):
     def _large_path(self, digest: str) -> Path:
         return self._folder / "large" / quote(digest, safe="")
 
-    def _files(self) -> list[_File]:
+    def _files(self) -> list[RunFile]:
         found = [self._read_path(path) for path in self._paths()]
         return [file for file in found if file is not None]
 
-    def _read(self, run: str) -> _File | None:
+    def _read(self, run: str) -> RunFile | None:
         return self._read_path(self._path(run))
 
-    def _read_path(self, path: Path) -> _File | None:
+    def _read_path(self, path: Path) -> RunFile | None:
         """What a file holds. What was read of it before is not read again: a file only grows."""
         with self._reading:
             try:
@@ -399,12 +312,12 @@ class JsonlStore(Store):
             if seen is not None and seen.inode == status.st_ino and seen.sound <= status.st_size:
                 seen.read_on(path, status.st_size)
                 return seen
-            file = _File.at(path, status.st_ino)
+            file = RunFile.at(path, status.st_ino)
             if file is not None:
                 self._seen[path.name] = file
             return file
 
-    def _owned(self, ownership: Ownership) -> tuple[_File, Lease]:
+    def _owned(self, ownership: Ownership) -> tuple[RunFile, Lease]:
         """The file of a run, for its owner.
 
         Raises:

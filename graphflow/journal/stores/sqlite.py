@@ -27,6 +27,7 @@ from graphflow.errors import RunDamaged, StoreError, StoreUnreadable
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
+    PAGE_BYTES,
     Large,
     Ownership,
     RunFilter,
@@ -402,9 +403,13 @@ def _page(db: sqlite3.Connection, run: str, first: int) -> list[StoredRow]:
         (run, first, PAGE),
     )
     page: list[StoredRow] = []
+    size = 0
     try:
         for row in found:
             page.append(StoredRow(*row))
+            size += len(row["body"])
+            if size > PAGE_BYTES:
+                break
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise
