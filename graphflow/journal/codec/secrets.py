@@ -32,7 +32,7 @@ from hashlib import sha256
 from typing import TypeAlias
 from urllib.parse import quote
 
-from graphflow.redaction import SHORTEST, LabeledSecret, known_secrets, secret_lines
+from graphflow.redaction import LabeledSecret, known_secrets, secret_lines
 
 LEAD = "⟦"
 END = "⟧"
@@ -42,16 +42,17 @@ EDGE = "⟦#⟧"
 """What stands at both ends of a number that holds a secret."""
 SHORTEST_DIGEST = 3
 """Hexadecimal digits of a digest, at least: few, so that they tell next to nothing about the secret."""
-MANY = 400
-"""Spellings from which on they are looked for by how they begin, all at once."""
-CHUNK = 50_000
-"""Characters in which they are looked for so at a time."""
+SHORTEST_CORE = 6
+"""Letters and digits in a row, at least, that a secret is looked for by."""
+MANY = 100
+"""Secrets from which on they are looked for all at once."""
 
 SpellingSpan: TypeAlias = tuple[int, int, str]
 """Where a spelling stands, from and to, and the spelling."""
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NUMBER = re.compile(r"[-+.0-9eE]+")
+_RUN = re.compile(r"[A-Za-z0-9]{6,}")
 DIGITS = frozenset("-+.0123456789eE")
 LONGEST_ESCAPE = len(r"\u00e")
 """Characters of an escape that is not whole."""
@@ -125,6 +126,13 @@ def _digest(secret: str) -> str:
     return sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
+def _core_of(spelling: str, secret: str) -> str:
+    """The longest run of letters and digits of a secret: no way of writing changes those."""
+    runs: list[str] = _RUN.findall(secret)
+    common = [run for run in runs if run in spelling]
+    return max(common, key=len, default=spelling)
+
+
 # -- what is known ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Reference:
@@ -142,35 +150,51 @@ class _Secrets:
         self.known = known
         self.by_label: dict[str, dict[str, None]] = {}  # sets that keep the order
         self.references: dict[str, _Reference] = {}
+        self.by_core: dict[str, list[str]] = {}
+        """The spellings by a part of them that is looked for first: it is the same in nearly all of a secret's."""
         for label, secret in known:
             self.by_label.setdefault(label, {})[secret] = None
             for form, spelling in _spellings(secret).items():
                 reference = _Reference(secret, label, form)
-                self.references.setdefault(spelling, reference)
+                if self.references.setdefault(spelling, reference) is not reference:
+                    continue  # another way of writing it, or the same secret under another label
+                core = _core_of(spelling, secret)
+                self.by_core.setdefault(core, []).append(spelling)
         self.starts: dict[str, list[str]] = {}
-        """The spellings by how they begin, where there are many."""
-        if len(self.references) > MANY:
-            for spelling in self.references:
-                start = spelling[:SHORTEST]
-                self.starts.setdefault(start, []).append(spelling)
+        """The cores by how they begin."""
+        self.others: list[str] = []
+        """Those that are more than letters and digits."""
+        for core in self.by_core:
+            if _RUN.fullmatch(core):
+                start = core[:SHORTEST_CORE]
+                self.starts.setdefault(start, []).append(core)
+            else:
+                self.others.append(core)
 
     def spellings_in(self, text: str) -> list[str]:
         """The spellings that a text holds."""
-        if not self.starts:
-            return [spelling for spelling in self.references if spelling in text]
+        cores = self.by_core if len(self.by_core) <= MANY else self._cores_near(text)
         found: list[str] = []
-        for start in self._starts_in(text):
-            found += [spelling for spelling in self.starts[start] if spelling in text]
+        for core in cores:
+            if core in text:
+                found += [spelling for spelling in self.by_core[core] if spelling in text]
         return found
 
+    def _cores_near(self, text: str) -> list[str]:
+        """The cores that a text may hold: those that begin as some piece of its words does."""
+        cores = [*self.others]
+        for start in self._starts_in(text):
+            cores += self.starts[start]
+        return cores
+
     def _starts_in(self, text: str) -> set[str]:
-        """How the spellings begin that a text may hold."""
         found: set[str] = set()
-        known = self.starts.keys()
-        for first in range(0, len(text), CHUNK):
-            end = min(first + CHUNK, len(text))
-            places = range(first, end)
-            found |= known & {text[place : place + SHORTEST] for place in places}
+        words = set(_RUN.findall(text))
+        for word in words:
+            for place in range(len(word) - SHORTEST_CORE + 1):
+                start = word[place : place + SHORTEST_CORE]
+                if start in self.starts:
+                    found.add(start)
         return found
 
     def digest(self, reference: _Reference) -> str:

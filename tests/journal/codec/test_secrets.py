@@ -224,7 +224,9 @@ def strings(value: Any) -> Iterator[str]:
 def test_any_value_comes_back_and_holds_no_secret(data: st.DataObject) -> None:
     secrets = data.draw(known)
     value = data.draw(values(secrets))
-    with only(*secrets):
+    many = data.draw(st.sampled_from([0, 100]))
+    with only(*secrets), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MANY", many)
         for write in WRITERS:
             text = write(value)
             hidden = hide(text)
@@ -233,9 +235,8 @@ def test_any_value_comes_back_and_holds_no_secret(data: st.DataObject) -> None:
             for _, secret in secrets:
                 assert json.dumps(secret)[1:-1] not in hidden
                 assert json.dumps(secret, ensure_ascii=False)[1:-1] not in hidden
-            if not any("\\" in secret for _, secret in secrets):
-                for shown in strings(json.loads(hidden)):
-                    assert not [secret for _, secret in secrets if secret in shown]
+            for shown in strings(json.loads(hidden)):
+                assert not [secret for _, secret in secrets if secret in shown]
 
 
 @given(st.text(st.sampled_from('⟦⟧#"\\abcu0:.+,7 ')))
@@ -249,4 +250,3 @@ def test_nothing_secret_costs_nothing() -> None:
         text = json.dumps({"a": "b" * 100})
         assert hide(text) is text
         assert reveal(text) is text
-    assert module.MANY > 0
