@@ -26,23 +26,25 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from graphflow.proofs.topology import Exclusive, GraphEdge, Group, Join, Topology, maps, taken_together
+from graphflow.proofs.topology import Exclusive, GraphEdge, Group, Join, NodeSet, Topology, maps, splits
 
 
 def place_joins(top: Topology, joins: Iterable[Join], exclusive: Exclusive) -> dict[int, str]:
     """Finds the fork and region of every join; returns why one cannot be placed, by node."""
     # The earlier join first: the search from one behind it jumps over it, from the join straight to its fork.
     unplaced: dict[int, str] = {}
-    for join in sorted(joins, key=lambda join: top.order[join.node]):
+    earliest_first = sorted(joins, key=lambda join: top.order[join.node])
+    for join in earliest_first:
         problem = _place(top, join, exclusive)
         if problem:
             unplaced[join.node] = problem
         else:
             top.joins[join.node] = join
-    for join in top.joins.values():
+    placed = list(top.joins.values())
+    for join in placed:
         _mark_exits(top, join)
-    forks = Counter(join.fork for join in top.joins.values())
-    for join in top.joins.values():
+    forks = Counter(join.fork for join in placed)
+    for join in placed:
         alone = forks[join.fork] == 1
         join.shares_fork = not alone or _loses_tokens(top, join)
     return unplaced
@@ -59,7 +61,7 @@ def _place(top: Topology, join: Join, exclusive: Exclusive) -> str:
         groups = search.used.get(node, [])
         if not search.converged or not _are_several(groups):
             continue
-        parallel = maps(groups) or taken_together(groups, exclusive) is not None
+        parallel = splits(groups, exclusive)
         if parallel or fork < 0:
             fork = join.fork = node
             join.region = search.seen - {node, join.node}
@@ -91,14 +93,15 @@ def _edges_of(groups: Sequence[Group]) -> list[GraphEdge]:
 def _mark_exits(top: Topology, join: Join) -> None:
     """Marks the edges by which a token leaves a join's region."""
     # The next lap of a loop around the join is outside as well: it has another scope, so another join waits there.
-    inside = join.region
+    marked = {join.node}
+    inside = join.region | marked
     around = set(top.loops_around(join.node))
-    for node in inside:
+    for node in join.region:
         for edge in top.out[node]:
-            stays = edge.target in inside or edge.target == join.node
-            begins_lap = edge.lap_of is not None and edge.lap_of in around
-            if begins_lap or not stays:
-                edge.exits |= {join.node}
+            leaves = edge.target not in inside
+            begins_lap = edge.lap_of in around
+            if leaves or begins_lap:
+                edge.exits |= marked
 
 
 def _loses_tokens(top: Topology, join: Join) -> bool:
@@ -128,7 +131,7 @@ class BackwardSearch:
 
     def __init__(self, top: Topology, join: int, port: int | None = None) -> None:
         self.used: dict[int, list[Group]] = {}
-        self.seen: set[int] = set()
+        self.seen: NodeSet = set()
         self.crossing: GraphEdge | None = None
         """The first edge found that comes from outside of the join's lap."""
         self.gates: list[int] = []
@@ -140,7 +143,7 @@ class BackwardSearch:
         self._queued: set[int] = set()
         for edge in top.into[join]:
             if port is None or edge.port == port:
-                self._step(edge.source, Group((edge,)))
+                self._step_back(edge)
 
     @property
     def converged(self) -> bool:
@@ -171,7 +174,11 @@ class BackwardSearch:
         for member in sorted(members):
             for edge in self._top.into[member]:
                 if edge.source not in members:
-                    self._step(edge.source, Group((edge,)))
+                    self._step_back(edge)
+
+    def _step_back(self, edge: GraphEdge) -> None:
+        alone = Group((edge,))
+        self._step(edge.source, alone)
 
     def _step(self, source: int, group: Group) -> None:
         crossing = self._crossing_in(source, group)

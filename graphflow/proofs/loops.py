@@ -13,10 +13,11 @@ of his widening points.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from graphflow.proofs.topology import GraphEdge, Loop, Topology
+from graphflow.proofs.topology import EdgeSet, GraphEdge, Loop, NodeSet, Topology
 
 
 def order_acyclic(top: Topology) -> bool:
@@ -24,9 +25,12 @@ def order_acyclic(top: Topology) -> bool:
     # Kahn, "Topological sorting of large networks" (1962): a node is ready when all that lead to it have left. The
     # nodes of a cycle wait for each other, so they never are, and some are missing at the end.
     out = top.out
-    waiting = [len(edges) for edges in top.into]
+    waiting = list(map(len, top.into))
     ranks = [-1] * top.size
-    ready = [node for node, count in enumerate(waiting) if not count]
+    ready: list[int] = []
+    for node, count in enumerate(waiting):
+        if not count:
+            ready.append(node)
     for rank, node in enumerate(ready):  # grows while it is read: a queue that keeps what has left it
         ranks[node] = rank
         for edge in out[node]:
@@ -51,14 +55,15 @@ def order_looped(top: Topology) -> None:
 class _Knot:
     """A strongly connected part, and the loop that it lies in."""
 
-    members: set[int]
+    members: NodeSet
     parent: int | None
 
 
 def _find_loops(top: Topology) -> None:
     found_at = _discovery(top)
     todo: deque[_Knot] = deque()
-    for knot in _knots(top, range(top.size), set()):
+    everywhere = range(top.size)
+    for knot in _knots(top, everywhere, set()):
         todo.append(_Knot(knot, None))
     while todo:  # breadth first, so a loop has a lower number than every loop within it
         part = todo.popleft()
@@ -70,16 +75,16 @@ def _find_loops(top: Topology) -> None:
             todo.append(_Knot(knot, number))
 
 
-def _header(top: Topology, members: set[int], found_at: list[int]) -> int:
+def _header(top: Topology, members: NodeSet, found_at: list[int]) -> int:
     """Where a message that comes from START is first."""
     # A part that is entered at several nodes (an irreducible one, as compilers call it) has the first found of them.
     entries = _entries(top, members) or members
     return min(entries, key=found_at.__getitem__)
 
 
-def _entries(top: Topology, members: set[int]) -> set[int]:
+def _entries(top: Topology, members: NodeSet) -> NodeSet:
     """The members that an edge from outside leads to."""
-    entries: set[int] = set()
+    entries: NodeSet = set()
     for node in members:
         for edge in top.into[node]:
             if edge.source not in members:
@@ -87,7 +92,7 @@ def _entries(top: Topology, members: set[int]) -> set[int]:
     return entries
 
 
-def _add_loop(top: Topology, part: _Knot, header: int, laps: set[int]) -> int:
+def _add_loop(top: Topology, part: _Knot, header: int, laps: EdgeSet) -> int:
     """Writes a loop and its lap edges into the topology; returns its number."""
     number = len(top.loops)
     members = frozenset(part.members)
@@ -102,7 +107,7 @@ def _add_loop(top: Topology, part: _Knot, header: int, laps: set[int]) -> int:
     return number
 
 
-def _lap_edges(top: Topology, members: set[int], header: int) -> set[int]:
+def _lap_edges(top: Topology, members: NodeSet, header: int) -> EdgeSet:
     """The edges that begin a lap: those the user limited, and those that still lead back into the header."""
     # What begins a lap of a loop around this one is cut already, and counts for none in here.
     laps = _limited_edges(top, members, header)
@@ -115,21 +120,23 @@ def _lap_edges(top: Topology, members: set[int], header: int) -> set[int]:
     return laps
 
 
-def _limited_edges(top: Topology, members: set[int], header: int) -> set[int]:
+def _limited_edges(top: Topology, members: NodeSet, header: int) -> EdgeSet:
     """The edges within a loop that the user limited, but for those that only go round in a loop within."""
     # What still goes round when the header is taken away is an inner loop: a limit on an edge of it counts its laps.
-    inner = _knots(top, members - {header}, set())
-    limited: set[int] = set()
+    others = members - {header}
+    inner = _knots(top, others, set())
+    limited: EdgeSet = set()
     for node in members:
         for edge in top.out[node]:
             if edge.limit is None or edge.lap_of is not None:
                 continue
-            if edge.target in members and not _is_within(edge, inner):
-                limited.add(edge.index)
+            if edge.target not in members or _is_within(edge, inner):
+                continue
+            limited.add(edge.index)
     return limited
 
 
-def _is_within(edge: GraphEdge, knots: Iterable[set[int]]) -> bool:
+def _is_within(edge: GraphEdge, knots: Iterable[NodeSet]) -> bool:
     """Whether an edge leads from one node of a knot to another of the same."""
     for knot in knots:
         if edge.source in knot and edge.target in knot:
@@ -137,7 +144,7 @@ def _is_within(edge: GraphEdge, knots: Iterable[set[int]]) -> bool:
     return False
 
 
-def _outermost(top: Topology, members: set[int], laps: set[int]) -> set[int]:
+def _outermost(top: Topology, members: NodeSet, laps: EdgeSet) -> EdgeSet:
     """The lap edges whose own rounds lie inside no other's: the rest begin the laps of loops within."""
     #     a >> b >> c      b >> a goes round {a, b}, c >> a goes round {a, b, c}: the first is the inner loop,
     #     ^----/   |       and its laps begin anew with each lap of the second. So it is with a node between
@@ -147,32 +154,34 @@ def _outermost(top: Topology, members: set[int], laps: set[int]) -> set[int]:
     # with another that is counted.
     if len(laps) < 2:
         return laps
-    rounds: dict[int, set[int]] = {}
+    rounds: dict[int, NodeSet] = {}
     for index in laps:
         lap = top.edges[index]
         rounds[index] = _round(top, members, lap, laps)
-    outermost: set[int] = set()
+    every_round = list(rounds.values())
+    outermost: EdgeSet = set()
     for index, nodes in rounds.items():
-        within = any(nodes < other for other in rounds.values())
+        within = any(nodes < other for other in every_round)
         if not nodes or not within:
             outermost.add(index)
     return outermost
 
 
-def _round(top: Topology, members: set[int], lap: GraphEdge, laps: set[int]) -> set[int]:
+def _round(top: Topology, members: NodeSet, lap: GraphEdge, laps: EdgeSet) -> NodeSet:
     """The nodes that one lap can come through from where the lap edge leads to where it starts."""
     ahead = _in_one_lap(top, lap.target, members, laps, forward=True)
     behind = _in_one_lap(top, lap.source, members, laps, forward=False)
     return ahead & behind
 
 
-def _in_one_lap(top: Topology, origin: int, members: set[int], laps: set[int], *, forward: bool) -> set[int]:
+def _in_one_lap(top: Topology, origin: int, members: NodeSet, laps: EdgeSet, *, forward: bool) -> NodeSet:
     """The members that one lap leads to from a node or, backward, from which it leads to that."""
     table = top.out if forward else top.into
     seen = {origin}
     todo = [origin]
     while todo:
-        for edge in table[todo.pop()]:
+        member = todo.pop()
+        for edge in table[member]:
             node = edge.target if forward else edge.source
             if node not in members or node in seen:
                 continue
@@ -182,41 +191,46 @@ def _in_one_lap(top: Topology, origin: int, members: set[int], laps: set[int], *
     return seen
 
 
-def _stays_in_lap(edge: GraphEdge, laps: set[int]) -> bool:
+def _stays_in_lap(edge: GraphEdge, laps: EdgeSet) -> bool:
     """Whether an edge begins no lap: neither one of `laps` nor one of a loop around."""
     return edge.index not in laps and edge.lap_of is None
 
 
 def _discovery(top: Topology) -> list[int]:
     """When a breadth-first search from START first sees each node."""
-    found = [top.size] * top.size
+    found = [top.size] * top.size  # later than every node that is found
     found[top.start] = 0
     count = 0
     queue = deque([top.start])
     while queue:
-        for edge in top.out[queue.popleft()]:
-            if found[edge.target] == top.size:
-                count += 1
-                found[edge.target] = count
-                queue.append(edge.target)
+        node = queue.popleft()
+        for edge in top.out[node]:
+            target = edge.target
+            if found[target] < top.size:
+                continue
+            count += 1
+            found[target] = count
+            queue.append(target)
     return found
 
 
-def _knots(top: Topology, members: Iterable[int], laps: set[int]) -> list[set[int]]:
+def _knots(top: Topology, members: Iterable[int], laps: EdgeSet) -> list[NodeSet]:
     """Strongly connected parts that hold a cycle, within `members`, without the edges in `laps`."""
     import networkx  # 0.1 s to load, so only for a graph that goes round
 
     inside = set(members)
     graph: networkx.DiGraph[int] = networkx.DiGraph()
     graph.add_nodes_from(sorted(inside))
-    own_rounds: set[int] = set()  # a node alone is strongly connected, too, and goes round only by an edge to itself
+    own_rounds: NodeSet = set()  # a node alone is strongly connected, too, and goes round only by an edge to itself
     for node in sorted(inside):
         for edge in top.out[node]:
-            if edge.target in inside and _stays_in_lap(edge, laps):
-                graph.add_edge(node, edge.target)
-                if node == edge.target:
-                    own_rounds.add(node)
-    knots: list[set[int]] = []
+            target = edge.target
+            if target not in inside or not _stays_in_lap(edge, laps):
+                continue
+            graph.add_edge(node, target)
+            if node == target:
+                own_rounds.add(node)
+    knots: list[NodeSet] = []
     for part in networkx.strongly_connected_components(graph):
         if len(part) > 1 or part & own_rounds:
             knots.append(set(part))
@@ -226,23 +240,43 @@ def _knots(top: Topology, members: Iterable[int], laps: set[int]) -> list[set[in
 # -- the order of a graph with loops ---------------------------------------------------------------------------------------
 def _nested_ranks(top: Topology) -> list[int]:
     """Topological positions without lap edges, the members of a loop side by side."""
-    listed: dict[int, list[int]] = {}
+    listed: UnitLists = {}
     for loop in reversed(top.loops):  # innermost first: children were found after their parents
-        listed[loop.index] = _sorted_members(top, loop.members, loop.index, listed)
-    nodes = _sorted_members(top, range(top.size), None, listed)
+        members = _sorted_members(top, loop.members, loop.index, listed)
+        listed[loop.index] = members
+    everywhere = range(top.size)
+    nodes = _sorted_members(top, everywhere, None, listed)
     ranks = [0] * top.size
     for rank, node in enumerate(nodes):
         ranks[node] = rank
     return ranks
 
 
-def _sorted_members(
-    top: Topology, members: Iterable[int], level: int | None, listed: dict[int, list[int]]
-) -> list[int]:
+UnitLists: TypeAlias = dict[int, list[int]]
+"""A list of numbers for each unit: a node, or a loop that counts as one (`Topology.unit_of`)."""
+
+
+def _sorted_members(top: Topology, members: Iterable[int], level: int | None, listed: UnitLists) -> list[int]:
     """The members in order, where each loop directly inside `level` stands as a whole, its own members `listed`."""
-    unit_of = {node: top.unit_of(node, level) for node in members}
+    unit_of: dict[int, int] = {}
+    for node in members:
+        unit_of[node] = top.unit_of(node, level)
     after = _unit_edges(top, unit_of)
-    waiting = dict.fromkeys(unit_of.values(), 0)
+    units = unit_of.values()
+    nodes: list[int] = []
+    for unit in _sorted_units(units, after):
+        if unit < 0:
+            loop = -1 - unit
+            nodes += listed[loop]
+        else:
+            nodes.append(unit)
+    assert len(nodes) == len(unit_of), "cutting the lap edges left a cycle"
+    return nodes
+
+
+def _sorted_units(units: Iterable[int], after: UnitLists) -> Iterator[int]:
+    """The units, each behind all that lead to it: Kahn's order again, as in `order_acyclic`."""
+    waiting = dict.fromkeys(units, 0)
     for targets in after.values():
         for unit in targets:
             waiting[unit] += 1
@@ -250,27 +284,23 @@ def _sorted_members(
     for unit, count in waiting.items():
         if not count:
             ready.append(unit)
-    nodes: list[int] = []
     while ready:
         unit = ready.popleft()
-        if unit >= 0:
-            nodes.append(unit)
-        else:
-            nodes.extend(listed[-1 - unit])
+        yield unit
         for later in after.get(unit, ()):
             waiting[later] -= 1
             if not waiting[later]:
                 ready.append(later)
-    assert len(nodes) == len(unit_of), "cutting the lap edges left a cycle"
-    return nodes
 
 
-def _unit_edges(top: Topology, unit_of: dict[int, int]) -> dict[int, list[int]]:
+def _unit_edges(top: Topology, unit_of: dict[int, int]) -> UnitLists:
     """Where each unit leads by edges that begin no lap; a unit as often as edges lead to it."""
-    after: dict[int, list[int]] = {}
+    after: UnitLists = {}
     for node, unit in unit_of.items():
         for edge in top.out[node]:
             target = unit_of.get(edge.target, unit)
-            if target != unit and edge.lap_of is None:
-                after.setdefault(unit, []).append(target)
+            if target == unit or edge.lap_of is not None:
+                continue
+            targets = after.setdefault(unit, [])
+            targets.append(target)
     return after

@@ -23,6 +23,7 @@ from graphflow.proofs.topology import (
     Topology,
     WayBack,
     maps,
+    splits,
     taken_together,
 )
 
@@ -34,8 +35,7 @@ def crowding_node(top: Topology, join: Join, port: int, exclusive: Exclusive) ->
     search = BackwardSearch(top, join.node, port)
     for node in search:
         groups = search.used.get(node, [])
-        splits = maps(groups) or taken_together(groups, exclusive) is not None
-        if splits or _leaks(top, node, groups, exclusive):
+        if splits(groups, exclusive) or _leaks(top, node, groups, exclusive):
             return node
         if node == join.fork:
             break

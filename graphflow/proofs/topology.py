@@ -11,8 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
+NodeSet: TypeAlias = set[int]
+"""Numbers of nodes."""
+EdgeSet: TypeAlias = set[int]
+"""Numbers of edges."""
 NOTHING: frozenset[int] = frozenset()
 
 
@@ -76,7 +80,7 @@ class Join:
     node: int
     collect: bool
     fork: int = -1
-    region: set[int] = field(default_factory=set)
+    region: NodeSet = field(default_factory=set)
     branches: list[GraphEdge] = field(default_factory=list)
     """The fork's edges that lead here."""
     shares_fork: bool = False
@@ -155,6 +159,13 @@ def maps(groups: Sequence[Group]) -> bool:
         if group.edges[0].each and not group.gathered:
             return True
     return False
+
+
+def splits(groups: Sequence[Group], exclusive: Exclusive) -> bool:
+    """Whether one message may become several on the edges of these groups."""
+    if maps(groups):
+        return True
+    return taken_together(groups, exclusive) is not None
 
 
 def taken_together(groups: Sequence[Group], exclusive: Exclusive) -> EdgePair | None:
