@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from graphflow.proofs.counts import NONE, ONE, Count, add, most
 from graphflow.proofs.loop_proofs import lap_limit
@@ -28,7 +28,9 @@ MAX_DIGITS = 15
 MAX_LISTS = 6
 """The same for the lengths of lists that it is a product of."""
 
-Laps = tuple[bool, ...]
+Loops: TypeAlias = list[int]
+"""Numbers of loops around a node, outermost first."""
+Laps: TypeAlias = tuple[bool, ...]
 """For each loop around a node, outermost first: whether this is a later lap (True) or the one by which it was entered."""
 
 
@@ -75,6 +77,7 @@ class _Counter:
         self.laps: dict[int, Count] = {}
         """How often a lap of a loop begins for each message that enters it."""
         self.singles: dict[int, bool] = {}
+        """Of each loop that was asked about, whether it is single (`tokens.is_single`)."""
         if around is not None:
             self.laps = around.laps
             self.singles = around.singles
@@ -87,7 +90,8 @@ class _Counter:
         if loop is not None:
             inside = self.top.loops[loop].members
             self.depth = chain.index(loop) + 1
-        for number in sorted(inside, key=self.top.order.__getitem__):
+        in_order = sorted(inside, key=self.top.order.__getitem__)
+        for number in in_order:
             self.counts[number] = self._counted(number)
 
     def whole(self, number: int) -> Count:
@@ -102,17 +106,19 @@ class _Counter:
     def _counted(self, number: int) -> LapCounts:
         around = self.top.loops_around(number)
         for depth, loop in enumerate(around):
-            if loop not in self.entries:
-                outer = around[:depth]
-                self.entries[loop] = self._entering(loop, outer)
+            if loop in self.entries:
+                continue
+            outer = around[:depth]
+            self.entries[loop] = self._entering(loop, outer)
         join = self.top.joins.get(number)
         if join is not None:  # one message for each run of its fork, whatever the branches do
             counts = self.counts[join.fork]
             return self._moved(join.fork, counts, around, join.branches)
         arriving = self.wiring.by_target[number]
-        return self._arriving(arriving, around, here=number == self.start)
+        starts_here = number == self.start
+        return self._arriving(arriving, around, here=starts_here)
 
-    def _entering(self, loop: int, around: list[int]) -> LapCounts:
+    def _entering(self, loop: int, around: Loops) -> LapCounts:
         members = self.top.loops[loop].members
         edges: list[TypedEdge] = []
         for number in members:
@@ -120,53 +126,64 @@ class _Counter:
                 if edge.source not in members:
                     edges.append(edge)
         # The counted message enters the loops around its own place, but for those that it is counted within.
-        starts_here = self.start in members and len(around) >= self.depth
+        is_within = len(around) < self.depth
+        starts_here = self.start in members and not is_within
         return self._arriving(edges, around, here=starts_here)
 
-    def _arriving(self, edges: Sequence[TypedEdge], around: list[int], *, here: bool) -> LapCounts:
+    def _arriving(self, edges: Sequence[TypedEdge], around: Loops, *, here: bool) -> LapCounts:
         """What comes on these edges, by the laps of the loops around; and the first message, if it is `here`."""
-        onward = [edge for edge in edges if edge.lap_of is None]
+        onward: list[TypedEdge] = []
+        begun: set[int] = set()
+        for edge in edges:
+            if edge.lap_of is None:
+                onward.append(edge)
+            else:
+                begun.add(edge.lap_of)
         counts = self._sum(onward, around)
+        depth = len(around)
         if here:
-            first = _first_laps(len(around))
+            first = _first_laps(depth)
             counts.plus(first, ONE)
-        begun = {edge.lap_of for edge in edges if edge.lap_of is not None}
         for loop in begun:
-            depth = around.index(loop) + 1
-            inner = _first_laps(len(around) - depth)
+            place = around.index(loop) + 1
+            inner = _first_laps(depth - place)
             for outer, count in self.entries[loop].items():
                 laps = (*outer, True, *inner)
                 counts.at_least(laps, count)  # a token begins a lap in one place only
         return self._folded(counts, around)
 
-    def _folded(self, counts: LapCounts, around: list[int]) -> LapCounts:
+    def _folded(self, counts: LapCounts, around: Loops) -> LapCounts:
         """The same counts, with the laps of all but the inner loops multiplied in: else their kinds double at each."""
-        depth = max(0, len(around) - COUNTED_APART)
-        if not depth:
+        depth = len(around) - COUNTED_APART
+        if depth <= 0:
             return counts
+        outer = around[:depth]
+        without = _first_laps(depth)
         folded = LapCounts()
         for laps, count in counts.items():
-            whole = self._times_laps(laps[:depth], count, around[:depth])
-            key = _first_laps(depth) + laps[depth:]
-            folded.plus(key, whole)
+            whole = self._times_laps(laps[:depth], count, outer)
+            inner = laps[depth:]
+            folded.plus(without + inner, whole)
         return folded
 
-    def _sum(self, edges: list[TypedEdge], around: list[int]) -> LapCounts:
+    def _sum(self, edges: list[TypedEdge], around: Loops) -> LapCounts:
         """What arrives on these edges together; of edges that exclude each other, only the larger count."""
-        by_source: dict[int, list[TypedEdge]] = {}
+        by_source: dict[int, list[TypedEdge]] = defaultdict(list)
         for edge in edges:
-            by_source.setdefault(edge.source, []).append(edge)
+            by_source[edge.source].append(edge)
         total = LapCounts()
         for group in by_source.values():
-            together = most if self.proof.exclusive.all_apart(group) else add
-            sent: dict[Laps, list[Count]] = {}
+            apart = self.proof.exclusive.all_apart(group)
+            together = most if apart else add
+            sent: dict[Laps, list[Count]] = defaultdict(list)
             for edge in group:
                 counts = self._sent(edge)
                 moved = self._moved(edge.source, counts, around, [edge])
                 for laps, count in moved.items():
-                    sent.setdefault(laps, []).append(count)
+                    sent[laps].append(count)
             for laps, several in sent.items():
-                total.plus(laps, together(*several))
+                count = together(*several)
+                total.plus(laps, count)
         return total
 
     def _sent(self, edge: TypedEdge) -> LapCounts:
@@ -180,25 +197,27 @@ class _Counter:
             sent[laps] = count * items
         return sent
 
-    def _moved(self, source: int, counts: LapCounts, around: list[int], edges: Sequence[GraphEdge]) -> LapCounts:
+    def _moved(self, source: int, counts: LapCounts, around: Loops, edges: Sequence[GraphEdge]) -> LapCounts:
         """Counts at a node as counts where its edges lead: without the laps of loops that are left, with those entered."""
         before = self.top.loops_around(source)
         kept = [loop for loop in before if loop in around]
-        left = before[len(kept) :]
         depth = len(kept)
+        left = before[depth:]
         entered = _first_laps(len(around) - depth)
         once = self._sends_once(source, edges, left)
         moved = LapCounts()
         for laps, count in counts.items():
-            key = laps[:depth] + entered
+            outer = laps[:depth]
+            key = outer + entered
             if once:
                 moved.at_least(key, count)
-            else:
-                whole = self._times_laps(laps[depth:], count, left)
-                moved.plus(key, whole)
+                continue
+            inner = laps[depth:]
+            whole = self._times_laps(inner, count, left)
+            moved.plus(key, whole)
         return moved
 
-    def _sends_once(self, source: int, edges: Sequence[GraphEdge], left: list[int]) -> bool:
+    def _sends_once(self, source: int, edges: Sequence[GraphEdge], left: Loops) -> bool:
         """Whether these edges leave loops, with one message for each that entered: who leaves does not go round again."""
         if not left or not self._leaves_for_good(source, edges):
             return False
@@ -214,34 +233,39 @@ class _Counter:
                     return False
         return True
 
-    def _times_laps(self, laps: Laps, count: Count, loops: list[int]) -> Count:
+    def _times_laps(self, laps: Laps, count: Count, loops: Loops) -> Count:
         for later, loop in zip(laps, loops, strict=True):
             if later:
-                count = count * self._laps_of(loop)
+                factor = self._laps_of(loop)
+                count = count * factor
         return count
 
     def _laps_of(self, loop: int) -> Count:
-        if loop not in self.laps:
-            longest = 0
-            for edge in self.top.loops[loop].laps:
-                longest += lap_limit(edge, self.proof.limits)
-            if self._is_single(loop):
-                self.laps[loop] = Count(longest)
-            else:
-                self.laps[loop] = self._branching(loop, longest)
-        return self.laps[loop]
+        known = self.laps.get(loop)
+        if known is not None:
+            return known
+        longest = 0
+        for edge in self.top.loops[loop].laps:
+            longest += lap_limit(edge, self.proof.limits)
+        single = self._is_single(loop)
+        laps = Count(longest) if single else self._branching(loop, longest)
+        self.laps[loop] = laps
+        return laps
 
     def _is_single(self, loop: int) -> bool:
-        if loop not in self.singles:
-            known = self.top.loops[loop]
-            self.singles[loop] = is_single(self.top, known, self.proof.exclusive)
-        return self.singles[loop]
+        known = self.singles.get(loop)
+        if known is None:
+            exclusive = self.proof.exclusive
+            known = is_single(self.top, self.top.loops[loop], exclusive)
+            self.singles[loop] = known
+        return known
 
     def _branching(self, loop: int, longest: int) -> Count:
         """All laps that follow from one message, where each lap may send several round again."""
         known = self.top.loops[loop]
         again = ONE
-        for target in {edge.target for edge in known.laps}:
+        targets = {edge.target for edge in known.laps}
+        for target in targets:
             sent = self._sent_again(loop, target)
             again = most(again, sent)
         digits = longest * math.log10(again.times)
@@ -258,8 +282,10 @@ class _Counter:
     def _sent_again(self, loop: int, target: int) -> Count:
         """How many messages one that begins a lap at this node sends round again."""
         within = _Counter(self.proof, target, loop, self)
-        edges = self.wiring.edges
-        laps = [edges[edge.index] for edge in self.top.loops[loop].laps]
+        laps: list[TypedEdge] = []
+        for edge in self.top.loops[loop].laps:
+            typed = self.wiring.edges[edge.index]
+            laps.append(typed)
         around = self.top.loops_around(target)
         depth = around.index(loop) + 1
         counts = within._sum(laps, around[:depth])

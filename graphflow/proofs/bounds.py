@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from graphflow.declaration.node import AnyNode
 from graphflow.limits import DEFAULT_DEPTH
@@ -16,6 +17,11 @@ from graphflow.model.prices import price_of
 from graphflow.proofs.activations import count_activations
 from graphflow.proofs.counts import Count
 from graphflow.proofs.proven import AnyGraph, ProvenGraph, solo
+
+Counts: TypeAlias = Mapping[str, Count]
+"""How often at most, by the names of nodes."""
+Path: TypeAlias = tuple[str, ...]
+"""The names of the nodes that call each other, from the first to the one that is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,10 @@ class Bounds:
         usd: US dollars, if every call had a prompt and an answer as long as its model allows; None if that is not known.
     """
 
-    activations: Mapping[str, Count]
+    activations: Counts
     steps: int | None
     depth: int
-    model_calls: Mapping[str, Count]
+    model_calls: Counts
     usd: float | None
 
     def __str__(self) -> str:
@@ -47,11 +53,12 @@ class Bounds:
         cost = "unknown (no price known)"
         if self.usd is not None:
             cost = f"{self.usd:.4f} USD"
-        lines.append(f"steps {steps}; depth {self.depth}; cost {cost}")
+        last = f"steps {steps}; depth {self.depth}; cost {cost}"
+        lines.append(last)
         return "\n".join(lines)
 
 
-def _table(counts: Mapping[str, Count]) -> list[str]:
+def _table(counts: Counts) -> list[str]:
     """A line for each name, the counts in a column."""
     width = max(map(len, counts), default=0)
     lines: list[str] = []
@@ -67,7 +74,8 @@ def bound(graph: AnyGraph) -> Bounds:
     order = graph.proof.topology.order
     numbers = range(len(graph.nodes))
     activations: dict[str, Count] = {}
-    for number in sorted(numbers, key=order.__getitem__):
+    in_order = sorted(numbers, key=order.__getitem__)
+    for number in in_order:
         name = graph.nodes[number].name
         activations[name] = counts[number]
     limit = graph.proof.limits.depth
@@ -77,10 +85,13 @@ def bound(graph: AnyGraph) -> Bounds:
     for node in graph.nodes:
         below = _depth_of(node, graph, (), ceiling)
         depth = max(depth, below)
-        for name, count in _model_calls(node, graph, ()).items():
-            calls[name] = activations[node.name] * count
-    steps = _steps(graph, activations.values())
-    return Bounds(activations, steps, depth, calls, _usd(graph, calls))
+        times = activations[node.name]
+        asked = _model_calls(node, graph, ())
+        for name, count in asked.items():
+            calls[name] = times * count
+    steps = _steps(graph, counts[: len(graph.nodes)])
+    usd = _usd(graph, calls)
+    return Bounds(activations, steps, depth, calls, usd)
 
 
 def _steps(graph: AnyGraph, activations: Iterable[Count]) -> int | None:
@@ -99,7 +110,7 @@ def _steps(graph: AnyGraph, activations: Iterable[Count]) -> int | None:
     return min(limit, total)
 
 
-def _model_calls(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...]) -> dict[str, Count]:
+def _model_calls(node: AnyNode, graph: AnyGraph, seen: Path) -> dict[str, Count]:
     """Requests to models for one activation of a node: its own, those of graphs behind it, and of what it may call."""
     target, _ = node.entry()
     calls: dict[str, Count] = {}
@@ -107,7 +118,8 @@ def _model_calls(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...]) -> dict[
         calls[target.name] = Count(target.max_model_calls)
     behind = _graph_behind(node)
     if behind is not None:
-        for name, count in bound(behind).model_calls.items():
+        inner = bound(behind)
+        for name, count in inner.model_calls.items():
             way = f"{node.name} > {name}"
             calls[way] = count
     # How often a model calls something is its own choice, so that stands as a length of its own.
@@ -116,7 +128,8 @@ def _model_calls(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...]) -> dict[
         if callee.name in seen:
             continue
         path = (*seen, target.name, callee.name)
-        for name, count in _model_calls(callee, graph, path).items():
+        asked = _model_calls(callee, graph, path)
+        for name, count in asked.items():
             if " > " not in name:
                 name = f"{target.name} > {name}"
             calls[name] = times * count
@@ -132,7 +145,7 @@ def _graph_behind(node: AnyNode) -> AnyGraph | None:
     return solo(target) if is_wrapped else None
 
 
-def _depth_of(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...], ceiling: int) -> int:
+def _depth_of(node: AnyNode, graph: AnyGraph, seen: Path, ceiling: int) -> int:
     """Nested frames below an activation of this node; call cycles go to the limit."""
     if len(seen) > ceiling:
         return ceiling
@@ -149,24 +162,24 @@ def _depth_of(node: AnyNode, graph: AnyGraph, seen: tuple[str, ...], ceiling: in
     inner = 0
     behind = _graph_behind(node)
     if behind is not None:
-        inner = max(behind.nesting, bound(behind).depth)
+        bounds = bound(behind)
+        inner = max(behind.nesting, bounds.depth)
     if node.enters == "always" and not seen:
         inner += 1
     return min(ceiling, called + inner)
 
 
-def _usd(graph: AnyGraph, calls: Mapping[str, Count]) -> float | None:
+def _usd(graph: AnyGraph, calls: Counts) -> float | None:
     """Every call with a full prompt and a full answer; None where a count, a price or a length is unknown."""
-    models = [model for _, model in graph.models_needed(graph.model)]
+    needed = graph.models_needed(graph.model)
+    models = [model for _, model in needed]
     if all(map(_is_local, models)):
         return 0.0
-    # The context window bounds both what is read and what is written, at the highest rate that the price knows.
     dearest = 0.0
     for model in models:
-        price = price_of(model) if isinstance(model, str) else None
-        if price is None or price.context is None:
+        cost = _dearest_call(model)
+        if cost is None:
             return None
-        cost = price.cost(price.context, price.context)
         dearest = max(dearest, cost)
     times = 0
     for count in calls.values():
@@ -174,6 +187,17 @@ def _usd(graph: AnyGraph, calls: Mapping[str, Count]) -> float | None:
             return None
         times += count.times
     return dearest * times
+
+
+def _dearest_call(model: object) -> float | None:
+    """What one call costs at most; None if nobody knows."""
+    if not isinstance(model, str):
+        return None
+    price = price_of(model)
+    if price is None or price.context is None:
+        return None
+    # The context window bounds both what is read and what is written, at the highest rate that the price knows.
+    return price.cost(price.context, price.context)
 
 
 def _is_local(model: object) -> bool:

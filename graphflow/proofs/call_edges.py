@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from graphflow.declaration.node import AnyNode, Node
 from graphflow.limits import DEFAULT_DEPTH, Limits
 from graphflow.proofs.arms import nearest
 from graphflow.proofs.problems import Problems
 
-Callees = dict[str, tuple[AnyNode, ...]]
+Names: TypeAlias = dict[str, AnyNode]
+"""Nodes by their names."""
+Callees: TypeAlias = dict[str, tuple[AnyNode, ...]]
 """What each node may call, by its name."""
 
 
@@ -31,7 +34,7 @@ def resolve_calls(nodes: Sequence[AnyNode], problems: Problems) -> Callees:
     return callees
 
 
-def _reach(nodes: Sequence[AnyNode], problems: Problems) -> tuple[dict[str, AnyNode], list[AnyNode]]:
+def _reach(nodes: Sequence[AnyNode], problems: Problems) -> tuple[Names, list[AnyNode]]:
     """All nodes in reach, by name, and in the order in which they were found."""
     names = {node.name: node for node in nodes}
     todo = deque(nodes)
@@ -49,11 +52,16 @@ def _reach(nodes: Sequence[AnyNode], problems: Problems) -> tuple[dict[str, AnyN
                 if other not in reached and other not in todo:
                     todo.append(other)
             elif known != other and not _is_wrapped(known, other):
-                problems.add(
-                    f"two different nodes are named {other.name!r}: {known!r} and {other!r} (called by {node.name!r}); "
-                    f"rename one with .named('{other.name}_2')"
-                )
+                _add_namesake(other, known, node, problems)
     return names, reached
+
+
+def _add_namesake(node: AnyNode, known: AnyNode, caller: AnyNode, problems: Problems) -> None:
+    both = f"{known!r} and {node!r}"
+    problems.add(
+        f"two different nodes are named {node.name!r}: {both} (called by {caller.name!r}); "
+        f"rename one with .named('{node.name}_2')"
+    )
 
 
 def _neighbours(node: AnyNode) -> Iterator[AnyNode]:
@@ -69,24 +77,27 @@ def _neighbours(node: AnyNode) -> Iterator[AnyNode]:
 
 def _is_wrapped(one: AnyNode, other: AnyNode) -> bool:
     """Whether one of two nodes stands within the other: a sub-agent has the name of its target."""
-    return other in one.within() or one in other.within()
+    if other in one.within():
+        return True
+    return one in other.within()
 
 
-def _callees_of(node: AnyNode, names: dict[str, AnyNode], problems: Problems) -> list[AnyNode]:
+def _callees_of(node: AnyNode, names: Names, problems: Problems) -> list[AnyNode]:
+    caller = f"node {node.name!r}"
     found: list[AnyNode] = []
     for callee in node.calls:
         target = names.get(callee) if isinstance(callee, str) else callee
         if target is None:
             wanted = str(callee)
             near = nearest(wanted, names)
-            problems.add(f"node {node.name!r} calls {wanted!r}, and no node in the graph has that name{near}")
+            problems.add(f"{caller} calls {wanted!r}, and no node in the graph has that name{near}")
             continue
         for problem in problems_of(target):
             problems.add(f"node {target.name!r}: {problem}")
         required = [port for port in target.ports if not port.optional]
         if len(required) > 1:
             problems.add(
-                f"node {node.name!r} calls {target.name!r}, which has several ports; what is called takes one "
+                f"{caller} calls {target.name!r}, which has several ports; what is called takes one "
                 "message (a tool takes several arguments)"
             )
         found.append(target)
@@ -102,17 +113,18 @@ def problems_of(node: AnyNode) -> tuple[str, ...]:
 
 def _check_clashes(node: AnyNode, callees: Iterable[AnyNode], problems: Problems) -> None:
     """Two of a node's edges that a model could not tell apart."""
-    names = [callee.name for callee in callees]
-    for name, count in sorted(Counter(names).items()):
-        if count == 1:
-            continue
-        problems.add(f"node {node.name!r} has two call edges to nodes named {name!r}; rename one with .named(...)")
+    caller = f"node {node.name!r}"
+    counts = Counter(callee.name for callee in callees)
+    for name in sorted(counts):
+        if counts[name] > 1:
+            problems.add(f"{caller} has two call edges to nodes named {name!r}; rename one with .named(...)")
     for handoff in node.handoffs:
-        if handoff.tool in names:
-            problems.add(
-                f"node {node.name!r} calls {handoff.tool!r}, which is how it hands over to {handoff.name!r}, too; "
-                "rename one with .named(...)"
-            )
+        if handoff.tool not in counts:
+            continue
+        problems.add(
+            f"{caller} calls {handoff.tool!r}, which is how it hands over to {handoff.name!r}, too; "
+            "rename one with .named(...)"
+        )
 
 
 def call_cycles(callees: Callees, limits: Limits) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from graphflow.declaration.node import AnyNode
 from graphflow.declaration.ports import Port
@@ -11,6 +12,10 @@ from graphflow.proofs.arms import is_label, label_of, units_of
 from graphflow.proofs.edge_types import TypedEdge, covers
 from graphflow.proofs.problems import Problems
 from graphflow.proofs.wiring import Wiring
+
+TypedEdges: TypeAlias = Sequence[TypedEdge]
+Writers: TypeAlias = dict[int, list[TypedEdge]]
+"""The edges that lead to each port of a node, by its number."""
 
 
 def check_coverage(wiring: Wiring, problems: Problems, *, acyclic: bool) -> None:
@@ -23,7 +28,7 @@ def check_coverage(wiring: Wiring, problems: Problems, *, acyclic: bool) -> None
         one_edge = len(arriving) == 1
         one_port = len(node.ports) == 1
         if one_edge and one_port and not arriving[0].collects:
-            continue
+            continue  # by far the most common case
         _check_ports(node, arriving, problems)
     # Where nothing goes round, an edge in and an edge out for every node are enough: a way back from edge to edge never
     # comes to the same node twice, so it ends, and only START has no edge in.
@@ -31,7 +36,7 @@ def check_coverage(wiring: Wiring, problems: Problems, *, acyclic: bool) -> None
         _check_reach(wiring, problems)
 
 
-def _takes_everything(leaving: Sequence[TypedEdge]) -> bool:
+def _takes_everything(leaving: TypedEdges) -> bool:
     """Whether there is one edge, for all that is sent: by far the most common case."""
     if len(leaving) != 1:
         return False
@@ -90,7 +95,8 @@ class _Takers:
         for edge in edges:
             arm = edge.arm
             if is_label(arm):
-                self.by_label.setdefault(arm, []).append(edge)
+                alike = self.by_label.setdefault(arm, [])
+                alike.append(edge)
             else:
                 self.others.append(edge)
 
@@ -113,9 +119,10 @@ class _Takers:
 # -- ports -----------------------------------------------------------------------------------------------------------------
 def _check_ports(node: AnyNode, arriving: Iterable[TypedEdge], problems: Problems) -> None:
     """Each port that cannot stay empty has a writer, and gets either single messages or whole lists."""
-    writers: dict[int, list[TypedEdge]] = {}
+    writers: Writers = {}
     for edge in arriving:
-        writers.setdefault(edge.port, []).append(edge)
+        same_port = writers.setdefault(edge.port, [])
+        same_port.append(edge)
     name = node.name
     if not writers:
         problems.add(f"no edge leads to {name!r}; write ... >> {name}, or leave it out", node.where)
@@ -127,58 +134,80 @@ def _check_ports(node: AnyNode, arriving: Iterable[TypedEdge], problems: Problem
         collecting = {edge.collects for edge in edges}
         if len(collecting) > 1:
             shown = _edges_text(edges)
-            problems.add(f"port {port.name!r} of {name!r} gets whole lists and single items ({shown}); use two ports")
+            which = f"port {port.name!r} of {name!r}"
+            problems.add(f"{which} gets whole lists and single items ({shown}); use two ports")
 
 
-def _add_unfed(node: AnyNode, port: Port, writers: Mapping[int, Sequence[TypedEdge]], problems: Problems) -> None:
+def _add_unfed(node: AnyNode, port: Port, writers: Writers, problems: Problems) -> None:
     """A port without a writer; if another of its type has two, one of these was probably meant for it."""
     kind = type_name(port.type)
-    have = f"port {port.name!r} ({kind}) of {node.name!r} has no edge"
+    which = f"port {port.name!r} ({kind})"
+    have = f"{which} of {node.name!r} has no edge"
     aim = f"{node.name}.into({port.name!r})"
-    for number, edges in writers.items():
-        other = node.ports[number]
-        if len(edges) > 1 and other.type == port.type:
-            both = _edges_text(edges)
-            text = f"{have}, and {other.name!r} has several: {both}; lead one of them to {aim}"
-            problems.add(text, edges[-1].where)
-            return
+    crowded = _crowded_port(node, port.type, writers)
+    if crowded is not None:
+        edges = writers[crowded]
+        both = _edges_text(edges)
+        other = node.ports[crowded].name
+        text = f"{have}, and {other!r} has several: {both}; lead one of them to {aim}"
+        problems.add(text, edges[-1].where)
+        return
     first_port = next(iter(writers))
-    where = writers[first_port][0].where
-    problems.add(f"{have}; send it one with ... >> {aim}, or give the parameter a default", where)
+    first_edge = writers[first_port][0]
+    text = f"{have}; send it one with ... >> {aim}, or give the parameter a default"
+    problems.add(text, first_edge.where)
+
+
+def _crowded_port(node: AnyNode, kind: Type, writers: Writers) -> int | None:
+    """The number of a port of that type with several writers."""
+    for number, edges in writers.items():
+        is_alike = node.ports[number].type == kind
+        if is_alike and len(edges) > 1:
+            return number
+    return None
 
 
 def _edges_text(edges: Iterable[TypedEdge]) -> str:
-    return " and ".join(repr(edge) for edge in edges)
+    return " and ".join(map(repr, edges))
 
 
 # -- reach -----------------------------------------------------------------------------------------------------------------
 def _check_reach(wiring: Wiring, problems: Problems) -> None:
-    for number in _missed(wiring.start, wiring.by_source, forward=True):
-        if number < wiring.start:
-            name = wiring.name(number)
-            problems.add(f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out")
-    for number in _missed(wiring.end, wiring.by_target, forward=False):
+    unreached = _missed(wiring.start, wiring.by_source, forward=True)
+    for number in unreached:
+        if number >= wiring.start:
+            continue
+        name = wiring.name(number)
+        problems.add(f"{name!r} cannot be reached from START; write ... >> {name}, or leave its edges out")
+    endless = _missed(wiring.end, wiring.by_target, forward=False)
+    for number in endless:
         leaving = wiring.by_source[number]
-        if number < wiring.start and leaving:
-            name = wiring.name(number)
-            names = {edge.edge.target.name for edge in leaving}
-            targets = ", ".join(sorted(names))
-            problems.add(
-                f"{name!r} never leads to END (it leads to {targets}); every cycle needs an exit: "
-                f"write {name}[...] >> END or an arm to a node that ends",
-                leaving[0].where,
-            )
+        if number >= wiring.start or not leaving:
+            continue
+        name = wiring.name(number)
+        names = {edge.edge.target.name for edge in leaving}
+        targets = ", ".join(sorted(names))
+        problems.add(
+            f"{name!r} never leads to END (it leads to {targets}); every cycle needs an exit: "
+            f"write {name}[...] >> END or an arm to a node that ends",
+            leaving[0].where,
+        )
 
 
-def _missed(origin: int, table: Sequence[Sequence[TypedEdge]], *, forward: bool) -> list[int]:
+def _missed(origin: int, table: Sequence[TypedEdges], *, forward: bool) -> list[int]:
     """The nodes that no path from `origin` leads to, or, backward, none to it."""
     seen = bytearray(len(table))
     seen[origin] = 1
     todo = [origin]
     while todo:
-        for edge in table[todo.pop()]:
-            node = edge.target if forward else edge.source
-            if not seen[node]:
-                seen[node] = 1
-                todo.append(node)
-    return [node for node, was_seen in enumerate(seen) if not was_seen]
+        node = todo.pop()
+        for edge in table[node]:
+            other = edge.target if forward else edge.source
+            if not seen[other]:
+                seen[other] = 1
+                todo.append(other)
+    missed: list[int] = []
+    for node, was_seen in enumerate(seen):
+        if not was_seen:
+            missed.append(node)
+    return missed
