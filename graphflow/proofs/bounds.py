@@ -20,7 +20,7 @@ from graphflow.proofs.proven import AnyGraph, ProvenGraph, solo
 
 Counts: TypeAlias = Mapping[str, Count]
 """How often at most, by the names of nodes."""
-Path: TypeAlias = tuple[str, ...]
+CallChain: TypeAlias = tuple[str, ...]
 """The names of the nodes that call each other, from the first to the one that is looked at."""
 
 
@@ -110,7 +110,7 @@ def _steps(graph: AnyGraph, activations: Iterable[Count]) -> int | None:
     return min(limit, total)
 
 
-def _model_calls(node: AnyNode, graph: AnyGraph, seen: Path) -> dict[str, Count]:
+def _model_calls(node: AnyNode, graph: AnyGraph, seen: CallChain) -> dict[str, Count]:
     """Requests to models for one activation of a node: its own, those of graphs behind it, and of what it may call."""
     target, _ = node.entry()
     calls: dict[str, Count] = {}
@@ -145,7 +145,7 @@ def _graph_behind(node: AnyNode) -> AnyGraph | None:
     return solo(target) if is_wrapped else None
 
 
-def _depth_of(node: AnyNode, graph: AnyGraph, seen: Path, ceiling: int) -> int:
+def _depth_of(node: AnyNode, graph: AnyGraph, seen: CallChain, ceiling: int) -> int:
     """Nested frames below an activation of this node; call cycles go to the limit."""
     if len(seen) > ceiling:
         return ceiling

@@ -16,7 +16,7 @@ from graphflow.limits import DEFAULT_DEPTH, Limits
 from graphflow.proofs.arms import nearest
 from graphflow.proofs.problems import Problems
 
-Names: TypeAlias = dict[str, AnyNode]
+NodesByName: TypeAlias = dict[str, AnyNode]
 """Nodes by their names."""
 Callees: TypeAlias = dict[str, tuple[AnyNode, ...]]
 """What each node may call, by its name."""
@@ -34,7 +34,7 @@ def resolve_calls(nodes: Sequence[AnyNode], problems: Problems) -> Callees:
     return callees
 
 
-def _reach(nodes: Sequence[AnyNode], problems: Problems) -> tuple[Names, list[AnyNode]]:
+def _reach(nodes: Sequence[AnyNode], problems: Problems) -> tuple[NodesByName, list[AnyNode]]:
     """All nodes in reach, by name, and in the order in which they were found."""
     names = {node.name: node for node in nodes}
     todo = deque(nodes)
@@ -82,7 +82,7 @@ def _is_wrapped(one: AnyNode, other: AnyNode) -> bool:
     return one in other.within()
 
 
-def _callees_of(node: AnyNode, names: Names, problems: Problems) -> list[AnyNode]:
+def _callees_of(node: AnyNode, names: NodesByName, problems: Problems) -> list[AnyNode]:
     caller = f"node {node.name!r}"
     found: list[AnyNode] = []
     for callee in node.calls:

@@ -156,6 +156,7 @@ class Topology:
 def maps(groups: Sequence[Group]) -> bool:
     """Whether one of the groups is an edge that sends a list's items one by one."""
     for group in groups:
+        # What an inner join has gathered is one message again, whether or not its fork was a map.
         if group.edges[0].each and not group.gathered:
             return True
     return False
@@ -163,7 +164,7 @@ def maps(groups: Sequence[Group]) -> bool:
 
 def splits(groups: Sequence[Group], exclusive: Exclusive) -> bool:
     """Whether one message may become several on the edges of these groups."""
-    if maps(groups):
+    if maps(groups):  # one edge, taken once for each item
         return True
     return taken_together(groups, exclusive) is not None
 
