@@ -50,7 +50,7 @@
     ├── WeightsError (OSError)             model weights could not be had or do not match their hash
     ├── StoreError                         what is kept of runs could not be read or written
     │   ├── StoreUnreadable (OSError)      no store is there, or it is another program's, or a newer version's
-    │   ├── StoreUnreachable (ConnectionError)   the database is not there, or was lost
+    │   ├── StoreUnreachable (ConnectionError)   the database is not there, was lost, or stayed locked
     │   ├── StoreFull (OSError)            there is no room; everything that was acknowledged is kept
     │   ├── RunUnknown (LookupError)       no run of that id; the text names near ones
     │   ├── RunExists (ValueError)         another run has that id
@@ -504,7 +504,7 @@ class StoreUnreadable(StoreError, OSError):
 
 
 class StoreUnreachable(StoreError, ConnectionError):
-    """A database is not there, or the connection to it was lost."""
+    """A database is not there, the connection to it was lost, or another process kept it locked for too long."""
 
 
 class StoreFull(StoreError, OSError):

@@ -17,6 +17,7 @@ import pytest
 from graphflow import errors
 from graphflow.journal.store import Ownership, Store
 from graphflow.journal.stored import StoredRow
+from graphflow.journal.stores import sqlite as sqlite_store
 from tests.journal.conftest import Disk
 from tests.journal.keeping import all_rows, everywhere, header, lasting, some_rows, sound_rows, within
 from tests.stand_ins import postgres
@@ -168,6 +169,25 @@ def test_rows_that_are_long_are_read_a_few_at_a_time(address: str) -> None:
         ]
 
     within(address, work)
+
+
+def test_a_file_that_stays_locked_is_told_to_be_out_of_reach_for_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "BUSY_S", 0.05)
+    path = tmp_path / "runs.db"
+
+    async def work(store: Store) -> None:
+        ownership = await store.create(header(), "me")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(errors.StoreUnreachable, match="locked by another process"):
+                await store.append(ownership, some_rows(0, 2))
+            assert await all_rows(store, "order-17") == []
+        await store.append(ownership, some_rows(0, 2))
+        assert await all_rows(store, "order-17") == some_rows(0, 2)
+
+    within(f"sqlite:{path}", work)
 
 
 @lasting

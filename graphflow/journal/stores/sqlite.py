@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from graphflow.errors import RunDamaged, StoreError, StoreUnreadable
+from graphflow.errors import RunDamaged, StoreError, StoreUnreachable, StoreUnreadable
 from graphflow.journal.store import (
     LEASE_S,
     PAGE,
@@ -345,6 +345,8 @@ class SqliteStore(Store):
         code = getattr(error, "sqlite_errorname", "") or ""
         if code.startswith("SQLITE_FULL"):
             return self.no_room()
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return StoreUnreachable(f"{self!r} was locked by another process for {BUSY_S:g} s; try again")
         reason = f"{error} ({code or type(error).__name__})"
         if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
             reason = self._obstacle() or reason
