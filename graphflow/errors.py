@@ -58,7 +58,6 @@
     │   ├── RunOwned                       somebody else is working on it; `holder` tells who, and `left_s` for how long
     │   ├── LeaseLost                      somebody else has taken the run over; nothing more is written here
     │   ├── RunDamaged (ValueError)        rows are missing or changed; those before `position` can be used
-    │   ├── RecordInvalid (ValueError)     something cannot be recorded, or a record is not of what it should be
     │   ├── Unstorable (TypeError)         a value cannot be written so that it comes back as it is; nothing was written
     │   └── Unreadable (ValueError)        what was written does not fit its type, which has changed since
     ├── RecordedError                      an error that was read from a journal, and whose class is not known here
@@ -565,10 +564,6 @@ class RunDamaged(StoreError, ValueError):
     def __init__(self, run: str, position: int, problem: str) -> None:
         self.position = position
         super().__init__(f"run {run!r} is damaged at row {position}: {problem}; the rows before it can be used")
-
-
-class RecordInvalid(StoreError, ValueError):
-    """Something cannot be recorded, as it is no data, or what was read is no record of what was expected."""
 
 
 class Unstorable(StoreError, TypeError):

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import TypeAlias, cast
 
 from graphflow.declaration.options import Retry
-from graphflow.errors import DeclarationError, RecordInvalid
+from graphflow.errors import DeclarationError, Unreadable, Unstorable
 from graphflow.journal.codec.loaded_errors import (
     LONGEST_NAME,
     TEXT,
@@ -35,11 +35,12 @@ from graphflow.journal.codec.loaded_errors import (
     made_up,
     recorded_class,
 )
-from graphflow.journal.codec.packing import is_json
+from graphflow.journal.codec.packing import is_json, is_text
 from graphflow.journal.codec.replies import decode_reply, encode_reply
 from graphflow.journal.stored import Json
 from graphflow.messages.message import error_text
 from graphflow.model.reply import Reply
+from graphflow.plain import text_of
 from graphflow.redaction import scrub, scrubbed
 
 Fields: TypeAlias = "dict[str, object]"
@@ -96,7 +97,7 @@ class _Encoder:
         self.seen.add(id(error))
         own = recorded_class(error)
         text = _bounded(error_text(error))
-        data: dict[str, Json] = {"kind": own.__name__[:LONGEST_NAME], "text": text}
+        data: dict[str, Json] = {"kind": text_of(own.__name__[:LONGEST_NAME]), "text": text}
         home = home_of(own)
         if home:
             data["home"] = home
@@ -147,7 +148,7 @@ def _put_live(error: BaseException, data: dict[str, Json]) -> None:
         data["retry"] = {name: getattr(retry, name) for name in RETRY}
     partial = vars(error).get("partial")
     if isinstance(partial, Reply):
-        with suppress(RecordInvalid):  # it is a help, and no help is worth losing the error for
+        with suppress(Unstorable):  # it is a help, and no help is worth losing the error for
             data["partial"] = encode_reply(partial)
 
 
@@ -162,7 +163,7 @@ def _put_args(error: BaseException, text: str, data: dict[str, Json]) -> None:
 
 def _attributes(error: BaseException) -> Iterator[tuple[str, object]]:
     for name, value in list(vars(error).items()):
-        if name not in UNSEEN and not name.startswith("__"):
+        if name not in UNSEEN and not name.startswith("__") and is_text(name):
             yield name, value
     for kind, names in MEMBERS.items():
         if isinstance(error, kind):
@@ -189,11 +190,11 @@ def _notes(error: BaseException) -> list[Json]:
 def _bounded(text: str) -> str:
     """A text without secrets, and not too long."""
     if len(text) <= LONGEST_TEXT:
-        return scrub(text)
+        return text_of(scrub(text))
     # A secret at the end of what is read may be cut, and is not found then: so the end is thrown away.
     read = scrub(text[: LONGEST_TEXT + LONGEST_SECRET])
     end = min(LONGEST_TEXT - 3, len(read) - LONGEST_SECRET)
-    return f"{read[:end]}..."
+    return text_of(f"{read[:end]}...")
 
 
 def _is_data(value: object, largest: int = LARGEST_FIELD) -> bool:
@@ -220,7 +221,7 @@ def decode_error(data: Json) -> BaseException:
     """The error that was encoded, or one that stands for it (`RecordedError`).
 
     Raises:
-        RecordInvalid: this is no record of an error.
+        Unreadable: this is no record of an error.
     """
     return _decoded(data, DEEPEST)
 
@@ -229,7 +230,7 @@ def _decoded(data: Json, depth: int) -> BaseException:
     record = _mapping(data)
     kind, text = record.get("kind"), record.get("text")
     if not isinstance(kind, str) or not isinstance(text, str):
-        raise RecordInvalid("a record of an error has its kind and its text, and this has not")
+        raise Unreadable("error", "", "a kind and a text", type(data).__name__)
     error = _of_record(kind, text, record, depth)
     notes = [note for note in _list(record.get("notes")) if isinstance(note, str)]
     if notes:

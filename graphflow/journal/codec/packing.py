@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias, TypeGuard, cast
 
-from graphflow.errors import RecordInvalid
+from graphflow.errors import Unreadable, Unstorable
 from graphflow.journal.stored import Json
 from graphflow.plain import is_huge
 
+WHOLE = "packed data"
+"""What errors call it."""
 DEEPEST = 200
 """Levels of a value: a writer or reader of JSON fails at about a thousand, and no provider sends so many."""
-PLAIN = frozenset({str, bool, type(None)})
 Pair: TypeAlias = "tuple[object, object]"
 
 
@@ -33,9 +35,9 @@ def is_json(value: object) -> TypeGuard[Json]:
             kind = type(part)
             if kind is dict:
                 part = cast("dict[object, object]", part)
-                if not all(type(key) is str for key in part):
-                    return False
                 below += part.values()
+                if not all(type(key) is str and is_text(key) for key in part):
+                    return False
             elif kind is list:
                 below += cast("list[object]", part)
             elif not _is_leaf(part):
@@ -47,22 +49,35 @@ def is_json(value: object) -> TypeGuard[Json]:
 
 
 def _is_leaf(part: object) -> bool:
-    kind = type(part)
-    if kind in PLAIN:
+    if part is None or part is True or part is False:
         return True
+    kind = type(part)
+    if kind is str:
+        return is_text(cast("str", part))
     if kind is int:
         return not is_huge(cast("int", part))
     return kind is float and math.isfinite(cast("float", part))
+
+
+def is_text(text: str) -> bool:
+    """Whether a text can be written: one with half a character in it, as file names have them, cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def pack(value: object, depth: int = DEEPEST) -> Json:
     """A value that is not JSON data as such.
 
     Raises:
-        RecordInvalid: there is something in it that is no data, or it is too deep.
+        Unstorable: there is something in it that is no data, or it is too deep.
     """
     if depth == 0:
-        raise RecordInvalid(f"a value of more than {DEEPEST} levels cannot be recorded")
+        raise Unstorable(WHOLE, "", f"{DEEPEST} levels at most", "more")
     if _is_leaf(value):
         return cast("Json", value)
     # Keys may be anything here, numbers and tuples too, so a mapping is a list of pairs.
@@ -72,37 +87,60 @@ def pack(value: object, depth: int = DEEPEST) -> Json:
     if type(value) in (list, tuple):
         items = cast("list[object]", value)
         return [type(value).__name__, [pack(item, depth - 1) for item in items]]
+    return _pack_leaf(value)
+
+
+def _pack_leaf(value: object) -> Json:
     if type(value) is bytes:
         return ["bytes", b64encode(value).decode()]
     if type(value) is float:
         return ["float", repr(value)]
-    raise RecordInvalid(f"{type(value).__name__} cannot be recorded: it is neither JSON data nor a tuple or bytes")
+    if type(value) is str:
+        return ["text", value.encode(errors="surrogatepass").hex()]
+    raise Unstorable(WHOLE, "", "JSON data, tuples and bytes", type(value).__name__)
 
 
 def unpack(data: object) -> object:
     """What was packed.
 
     Raises:
-        RecordInvalid: nothing was.
+        Unreadable: nothing was.
     """
     if type(data) is not list:
         return data  # a leaf: whatever holds something is a list that begins with its kind
     match data:
         case ["map", [*pairs]]:
-            return dict(_pair(pair) for pair in pairs)
+            return _unpack_map(pairs)
         case ["list", [*items]]:
             return [unpack(item) for item in items]
         case ["tuple", [*items]]:
             return tuple(unpack(item) for item in items)
-        case ["bytes", str(text)]:
-            return b64decode(text)
-        case ["float", str(text)]:
-            return float(text)
-    raise RecordInvalid("a record holds a pack of a kind that is not known here")
+        case [str(kind), str(text)]:
+            return _unpack_leaf(kind, text)
+    raise Unreadable(WHOLE, "", "a pack", "a list that is none")
+
+
+def _unpack_leaf(kind: str, text: str) -> object:
+    with suppress(ValueError):
+        match kind:
+            case "bytes":
+                return b64decode(text)
+            case "float":
+                return float(text)
+            case "text":
+                return bytes.fromhex(text).decode(errors="surrogatepass")
+    raise Unreadable(WHOLE, "", "bytes, a number or a text", "something else")
+
+
+def _unpack_map(pairs: Sequence[object]) -> dict[object, object]:
+    try:
+        return dict(_pair(pair) for pair in pairs)
+    except TypeError:  # a list is no key
+        raise Unreadable(WHOLE, "", "a key", "what cannot be one") from None
 
 
 def _pair(pair: object) -> Pair:
     match pair:
         case [key, value]:
             return unpack(key), unpack(value)
-    raise RecordInvalid("a record holds a mapping whose entries are no pairs")
+    raise Unreadable(WHOLE, "", "a key and its value", "something else")

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeAlias, cast
 
-from graphflow.errors import RecordInvalid
+from graphflow.errors import Unreadable, Unstorable
 from graphflow.journal.codec.packing import is_json, pack, unpack
 from graphflow.journal.stored import Json
 from graphflow.messages.media import Media
@@ -45,6 +45,9 @@ from graphflow.model.turns import (
 Record: TypeAlias = "dict[str, Json]"
 Content: TypeAlias = "str | tuple[str | Media | CacheMark, ...]"
 
+REPLY = "Reply"
+TURN = "Turn"
+"""What errors call the whole of what is written or read."""
 LISTS = frozenset({"parts", "calls", "logprobs", "sources"})
 IN_PARTS = frozenset({"text", "thinking", "calls"})
 _BARE = Reply()
@@ -58,8 +61,12 @@ def encode_reply(reply: Reply) -> Json:
     """A reply as JSON data.
 
     Raises:
-        RecordInvalid: a model that is no provider's keeps something in it (`keep`) that is no data.
+        Unstorable: a model that is no provider's keeps something in it (`keep`) that is no data.
     """
+    return _sealed(_reply_out(reply))
+
+
+def _reply_out(reply: Reply) -> Json:
     data = _scalars_out(reply)
     summary = _Summary.of(reply.parts)
     if reply.text != summary.text:
@@ -91,9 +98,9 @@ def decode_reply(data: Json) -> Reply:
     """The reply that was encoded.
 
     Raises:
-        RecordInvalid: this is none.
+        Unreadable: this is none.
     """
-    record = _record(data)
+    record = _record(_opened(data))
     parts = _parts_in(record.get("parts"))
     summary = _Summary.of(parts)  # what the record leaves out
     reply = Reply(parts=parts, text=summary.text, thinking=summary.thinking, calls=summary.calls)
@@ -148,14 +155,14 @@ def _likely_in(data: Json) -> Likely:
     match data:
         case [str(token), [*top]]:
             return Likely(token, tuple(_rival_in(each) for each in top))
-    raise RecordInvalid("a record of a reply says in an unknown way how likely its tokens were")
+    raise Unreadable(REPLY, ".logprobs", "a token and what is as likely", "something else")
 
 
 def _rival_in(data: Json) -> tuple[str, float]:
     match data:
         case [str(token), log]:
             return token, cast("float", _scalar_in(log))
-    raise RecordInvalid("a record of a reply says in an unknown way how likely its tokens were")
+    raise Unreadable(REPLY, ".logprobs", "a token and what is as likely", "something else")
 
 
 def _source_out(source: Source) -> Json:
@@ -198,18 +205,10 @@ def _part_out(part: Part) -> Json:
         case Block():
             data = {"kind": "block"}
         case _:
-            raise RecordInvalid(f"{type(part).__name__} is no part of what a model says and cannot be recorded")
+            raise Unstorable(REPLY, ".parts", "a part of an answer", type(part).__name__)
     if part.keep:
-        _keep_out(part.keep, data)
+        data["keep"] = cast("Json", part.keep)
     return data
-
-
-def _keep_out(keep: Mapping[str, object], data: Record) -> None:
-    """Providers keep JSON; a model of somebody's own may keep tuples and bytes as well."""
-    if is_json(keep):
-        data["keep"] = keep
-    else:
-        data["packed"] = pack(keep)  # under a name of its own: no JSON that a provider sends can look like it
 
 
 def _parts_in(data: Json) -> tuple[Part, ...]:
@@ -228,7 +227,7 @@ def _part_in(data: Json) -> Part:
             return _call_in(record, keep)
         case "block":
             return Block(keep)
-    raise RecordInvalid("a record holds a part of a model's answer of a kind that is not known here")
+    raise Unreadable(REPLY, ".parts", "a part of an answer", "another kind of part")
 
 
 def _call_in(record: Mapping[str, Json], keep: Mapping[str, object]) -> ToolCall:
@@ -240,18 +239,13 @@ def _calls_in(data: Json) -> tuple[ToolCall, ...]:
     calls: list[ToolCall] = []
     for part in _parts_in(data):
         if not isinstance(part, ToolCall):
-            raise RecordInvalid("a record holds something else among a model's calls")
+            raise Unreadable(REPLY, ".calls", "a call", type(part).__name__)
         calls.append(part)
     return tuple(calls)
 
 
 def _keep_in(record: Mapping[str, Json]) -> Mapping[str, object]:
-    if "packed" in record:
-        kept = unpack(record["packed"])
-        return cast("Mapping[str, object]", kept) if isinstance(kept, dict) else NOTHING
-    if "keep" in record:
-        return _record(record["keep"])
-    return NOTHING
+    return _record(record["keep"]) if "keep" in record else NOTHING
 
 
 # -- turns -----------------------------------------------------------------------------------------------------------------
@@ -259,18 +253,18 @@ def encode_turns(turns: Sequence[Turn]) -> Json:
     """The turns of a conversation as JSON data, one object each.
 
     Raises:
-        RecordInvalid: something is no turn, or keeps something that is no data.
+        Unstorable: something is no turn, or keeps something that is no data.
     """
-    return [_turn_out(turn) for turn in turns]
+    return _sealed([_turn_out(turn) for turn in turns])
 
 
 def decode_turns(data: Json) -> tuple[Turn, ...]:
     """The turns that were encoded.
 
     Raises:
-        RecordInvalid: these are none.
+        Unreadable: these are none.
     """
-    return tuple(_turn_in(each) for each in _list(data))
+    return tuple(_turn_in(each) for each in _list(_opened(data)))
 
 
 def _turn_out(turn: Turn) -> Json:
@@ -281,7 +275,7 @@ def _turn_out(turn: Turn) -> Json:
             return _answer_out(turn)
         case ToolTurn():
             return {"turn": "tool", "results": [_result_out(result) for result in turn.results]}
-    raise RecordInvalid(f"{type(turn).__name__} is no turn of a conversation and cannot be recorded")
+    raise Unstorable(TURN, "", "a turn", type(turn).__name__)
 
 
 def _turn_in(data: Json) -> Turn:
@@ -293,7 +287,7 @@ def _turn_in(data: Json) -> Turn:
             return _answer_in(record)
         case "tool":
             return ToolTurn(tuple(_result_in(each) for each in _list(record.get("results"))))
-    raise RecordInvalid("a record holds a turn of a kind that is not known here")
+    raise Unreadable(TURN, "", "a turn", "another kind of turn")
 
 
 def _answer_out(turn: AssistantTurn) -> Json:
@@ -353,7 +347,7 @@ def _piece_out(piece: object) -> Json:
             return {"cache": _mark_out(piece)}
         case Media():
             return {"media": _media_out(piece)}
-    raise RecordInvalid(f"{type(piece).__name__} is no part of a turn and cannot be recorded")
+    raise Unstorable(TURN, ".content", "a text, Media or a CacheMark", type(piece).__name__)
 
 
 def _content_in(data: Json) -> Content:
@@ -370,7 +364,7 @@ def _piece_in(data: Json) -> str | Media | CacheMark:
         return _media_in(record["media"])
     mark = _mark_in(record.get("cache"))
     if mark is None:
-        raise RecordInvalid("a record holds a part of a turn of a kind that is not known here")
+        raise Unreadable(TURN, ".content", "a text, Media or a CacheMark", "something else")
     return mark
 
 
@@ -406,10 +400,26 @@ def _mark_in(data: Json) -> CacheMark | None:
     return None
 
 
+# -- all of it -------------------------------------------------------------------------------------------------------------
+def _sealed(data: Json) -> Json:
+    """The data as it is, if JSON can carry it.
+
+    It cannot where a model of somebody's own keeps tuples or bytes, and where a text has half a character in it.
+    """
+    return data if is_json(data) else {"packed": pack(data)}
+
+
+def _opened(data: Json) -> Json:
+    match data:
+        case {"packed": packed}:
+            return cast("Json", unpack(packed))
+    return data
+
+
 # -- small things ----------------------------------------------------------------------------------------------------------
 def _record(data: Json) -> Mapping[str, Json]:
     if not isinstance(data, dict):
-        raise RecordInvalid(f"a record of a model's answer is an object, and this is {type(data).__name__}")
+        raise Unreadable(REPLY, "", "an object", type(data).__name__)
     return data
 
 
@@ -417,7 +427,7 @@ def _list(data: Json) -> Sequence[Json]:
     if data is None:
         return ()
     if not isinstance(data, list):
-        raise RecordInvalid(f"a record of a model's answer has a list here, and this is {type(data).__name__}")
+        raise Unreadable(REPLY, "", "a list", type(data).__name__)
     return data
 
 
@@ -425,7 +435,7 @@ def _text(record: Mapping[str, Json], name: str) -> str:
     """A text of a record; one that is not there is empty."""
     text = record.get(name, "")
     if not isinstance(text, str):
-        raise RecordInvalid(f"{name!r} of a record of a model's answer is a text, and this is {type(text).__name__}")
+        raise Unreadable(REPLY, f".{name}", "a text", type(text).__name__)
     return text
 
 
@@ -435,7 +445,7 @@ def _scalar_out(value: object) -> Json:
         return {"float": repr(value)}
     if value is None or isinstance(value, (str, int, float)):
         return value
-    raise RecordInvalid(f"{type(value).__name__} is no text or number of a model's answer and cannot be recorded")
+    raise Unstorable(REPLY, "", "a text or number", type(value).__name__)
 
 
 def _scalar_in(data: Json) -> str | float | None:
@@ -444,4 +454,4 @@ def _scalar_in(data: Json) -> str | float | None:
             return data
         case {"float": "inf" | "-inf" | "nan" as text}:
             return float(text)
-    raise RecordInvalid(f"a record of a model's answer has {type(data).__name__} where a text or number stands")
+    raise Unreadable(REPLY, "", "a text or number", type(data).__name__)

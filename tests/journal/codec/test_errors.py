@@ -17,14 +17,15 @@ from pydantic import BaseModel, ValidationError
 
 from graphflow import errors
 from graphflow.declaration.options import Retry
-from graphflow.errors import GraphflowError, ModelError, RecordedError, RecordInvalid
+from graphflow.errors import GraphflowError, ModelError, RecordedError, Unreadable
 from graphflow.journal.codec.errors import LONGEST_TEXT, MOST_ERRORS, decode_error, encode_error
 from graphflow.model.reply import Reply
 from graphflow.model.turns import TextPart
 
 
 def record_of(error: BaseException) -> Any:
-    return json.loads(json.dumps(encode_error(error), allow_nan=False))
+    text = json.dumps(encode_error(error), allow_nan=False, ensure_ascii=False)
+    return json.loads(text.encode())
 
 
 def again(error: BaseException) -> BaseException:
@@ -320,7 +321,7 @@ def test_any_name_is_only_a_name(kind: str) -> None:
 
 @pytest.mark.parametrize("record", [None, 7, {}, {"kind": "ValueError"}, {"kind": 1, "text": "a"}])
 def test_what_is_no_record_is_refused(record: Any) -> None:
-    with pytest.raises(RecordInvalid):
+    with pytest.raises(Unreadable):
         decode_error(record)
 
 
@@ -364,6 +365,15 @@ def test_chains_and_groups_are_bounded() -> None:
     record = record_of(deep)
     assert len(json.dumps(record)) < 10_000
     assert str(decode_error(record)) == "deep (1 sub-exception)"
+
+
+def test_half_a_character_is_no_obstacle() -> None:
+    error = FileNotFoundError(2, "not there", "a\udcff.txt")
+    error.add_note("\ud800")
+    vars(error)["\ud800"] = vars(error)["name"] = "\ud800"
+    back = again(error)
+    assert isinstance(back, FileNotFoundError)
+    assert back.errno == 2
 
 
 def test_texts_and_fields_are_bounded() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphflow.errors import ModelError, RecordInvalid
+from graphflow.errors import ModelError, Unreadable, Unstorable
 from graphflow.journal.codec.replies import decode_reply, decode_turns, encode_reply, encode_turns
 from graphflow.messages.media import Media
 from graphflow.model.reply import Reply, ReplyBuilder
@@ -38,7 +38,8 @@ RECORDED = exchanges()
 
 
 def through_text(data: Any) -> Any:
-    return json.loads(json.dumps(data, allow_nan=False))
+    text = json.dumps(data, allow_nan=False, ensure_ascii=False)
+    return json.loads(text.encode())
 
 
 def again(reply: Reply) -> Reply:
@@ -200,9 +201,9 @@ def test_what_is_no_data_is_refused() -> None:
     circle: dict[str, Any] = {}
     circle["again"] = circle
     for keep in ({"a": object()}, {"a": {1, 2}}, circle):
-        with pytest.raises(RecordInvalid):
+        with pytest.raises(Unstorable):
             encode_reply(Reply(parts=(Block(keep),)))
-    with pytest.raises(RecordInvalid):
+    with pytest.raises(Unstorable):
         encode_turns(["Hello"])  # type: ignore[list-item]
 
 
@@ -215,11 +216,15 @@ def test_what_is_no_data_is_refused() -> None:
         {"parts": [{"kind": "text", "text": 7}]},
         {"calls": [{"kind": "text", "text": ""}]},
         {"logprobs": [["a"]]},
-        {"parts": [{"kind": "block", "packed": ["class", "os.system"]}]},
+        {"packed": ["class", "os.system"]},
+        {"packed": ["text", "zz"]},
+        {"packed": ["map", [[["list", []], 1]]]},
+        {"packed": ["map", [1]]},
+        {"parts": [{"kind": "block", "keep": [7]}]},
     ],
 )
 def test_what_is_no_record_is_refused(record: Any) -> None:
-    with pytest.raises(RecordInvalid):
+    with pytest.raises(Unreadable):
         decode_reply(record)
 
 
