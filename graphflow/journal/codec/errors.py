@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import TypeAlias, cast
 
 from graphflow.declaration.options import Retry
@@ -58,6 +59,7 @@ MOST_ERRORS = 100
 DEEPEST = 20
 """Levels of causes and groups."""
 MOST_NOTES = 20
+MOST_FIELDS = 100
 
 UNSEEN = frozenset({"run", TEXT})
 """Attributes that are no part of an error's record: what a walk attaches, and what is recorded elsewhere."""
@@ -162,7 +164,7 @@ def _put_args(error: BaseException, text: str, data: dict[str, Json]) -> None:
 
 
 def _attributes(error: BaseException) -> Iterator[tuple[str, object]]:
-    for name, value in list(vars(error).items()):
+    for name, value in [*islice(vars(error).items(), MOST_FIELDS)]:
         if name not in UNSEEN and not name.startswith("__") and is_text(name):
             yield name, value
     for kind, names in MEMBERS.items():

@@ -62,9 +62,9 @@ _REFERENCE = re.compile(
     r"""⟦(?:
         (?P<digest>[0-9a-f]{3,64})
         (?P<form>[.a-z][0-9]*[a-z])
-        (?:\+(?P<skip>[0-9]+))?
+        (?:\+(?P<skip>[0-9]{1,9}))?
         (?:,(?P<escape>[u0-9a-fA-F]*))?
-        :(?P<label>[^⟦⟧"]*)
+        :(?P<label>(?:[^⟦⟧"\\]|\\[bfnrt/\\]|\\u[0-9a-f]{4})*)
     )?⟧""",
     re.VERBOSE,
 )

@@ -385,6 +385,7 @@ def test_texts_and_fields_are_bounded() -> None:
     ring.append(ring)
     error.ring = ring  # type: ignore[attr-defined]
     error.small = [1]  # type: ignore[attr-defined]
+    vars(error).update({f"x{number}": object() for number in range(100_000)})
     back = again(error)
     assert len(str(back)) <= LONGEST_TEXT
     assert vars(back).keys() - {"_recorded_text"} == {"small"}

@@ -157,6 +157,13 @@ def test_what_looks_like_a_reference_is_only_text() -> None:
                 assert SECRET not in reveal(hidden_again)
 
 
+@pytest.mark.parametrize(
+    "text", [r'"⟦abc.a:\q⟧"', r'"⟦abc.a:\u00⟧"', '"⟦abc.a+99999999999:x⟧"', '"⟦#⟧"', '"⟦"', '"⟦abc⟧"']
+)
+def test_what_is_no_reference_is_left_as_it_is(text: str) -> None:
+    assert reveal(text) == text
+
+
 # -- other processes -------------------------------------------------------------------------------------------------------
 def test_a_secret_that_is_not_known_is_shown_by_its_label() -> None:
     with only(('my "own"', SECRET)):
