@@ -15,12 +15,16 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import hypot, log
+from operator import itemgetter
+from typing import TypeAlias
 
 from graphflow.errors import ScriptError
 from graphflow.messages.message import to_text
 from graphflow.model.seam import CallDelta, Finished, Likely, LogprobsDelta, ModelEvent, Request, TextDelta, UsageDelta
 from graphflow.model.turns import AssistantTurn, ToolTurn, UserTurn
 
+Likelihood: TypeAlias = tuple[str, float]
+"""A label, and its probability or the logarithm of that."""
 __all__ = ["FakeEmbedder", "Scripted", "ScriptedModel", "both", "calls", "fails", "gives", "hangs", "says", "weighs"]
 
 
@@ -34,7 +38,7 @@ class Scripted:
     wait_s: float | None = 0.0
     """Seconds before it answers; None = never."""
     error: BaseException | None = None
-    likely: tuple[tuple[str, float], ...] = ()
+    likely: tuple[Likelihood, ...] = ()
     """Tokens that the first place of the answer could have held, with their probabilities."""
 
 
@@ -52,7 +56,8 @@ def gives(value: object, *, when: str | None = None) -> Scripted:
 
 def calls(name: str, /, *, when: str | None = None, **arguments: object) -> Scripted:
     """A reply that calls one tool."""
-    return Scripted(calls=[(name, to_text(arguments))], when=when)
+    call = (name, to_text(arguments))
+    return Scripted(calls=[call], when=when)
 
 
 def both(*replies: Scripted) -> Scripted:
@@ -68,7 +73,8 @@ def weighs(**labels: float) -> Scripted:
     """A reply to a router, with the probability of each label: `weighs(billing=0.7, support=0.3)`."""
     best = max(labels, key=labels.__getitem__)
     text = to_text({"label": best})
-    return Scripted(text=text, likely=tuple(labels.items()))
+    likely = tuple(labels.items())
+    return Scripted(text=text, likely=likely)
 
 
 def fails(error: BaseException, *, when: str | None = None) -> Scripted:
@@ -144,13 +150,14 @@ class ScriptedModel:
         )
 
     def _shown_left(self) -> str:
-        return ", ".join(_shown(reply) for reply in self.left)
+        return ", ".join(map(_shown, self.left))
 
     def done(self) -> None:
         """Fails if part of the script was never asked for."""
         count = len(self.left)
         if count:
-            raise ScriptError(f"{count} scripted replies were never asked for: {self._shown_left()}")
+            left = self._shown_left()
+            raise ScriptError(f"{count} scripted replies were never asked for: {left}")
 
     def __repr__(self) -> str:
         asked = len(self.requests)
@@ -177,13 +184,14 @@ def _pieces(text: str) -> Iterator[str]:
         yield f" {word}"
 
 
-def _places(text: str, likely: Sequence[tuple[str, float]]) -> tuple[Likely, ...]:
+def _places(text: str, likely: Sequence[Likelihood]) -> tuple[Likely, ...]:
     """The tokens of `{"label":"..."}`: what is sure, the label with its rivals, and the rest."""
-    best, _ = max(likely, key=lambda pair: pair[1])
+    best, _ = max(likely, key=itemgetter(1))
     head, tail = text.rsplit(best, 1)
-    rivals: list[tuple[str, float]] = []
+    rivals: list[Likelihood] = []
     for label, probability in likely:
-        rivals.append((label, log(probability)))
+        logprob = log(probability)
+        rivals.append((label, logprob))
     # Logarithms: 0.0 is what is sure.
     before = Likely(head, ((head, 0.0),))
     choice = Likely(best, tuple(rivals))
@@ -192,10 +200,13 @@ def _places(text: str, likely: Sequence[tuple[str, float]]) -> tuple[Likely, ...
 
 
 def _shown(reply: Scripted) -> str:
-    if reply.calls:
-        calls = [f"calls {name}({arguments})" for name, arguments in reply.calls]
-        return " and ".join(calls)
-    return f"says {reply.text[:60]!r}"
+    if not reply.calls:
+        beginning = reply.text[:60]
+        return f"says {beginning!r}"
+    calls: list[str] = []
+    for name, arguments in reply.calls:
+        calls.append(f"calls {name}({arguments})")
+    return " and ".join(calls)
 
 
 def _last_text(request: Request) -> str:

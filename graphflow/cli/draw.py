@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphflow import errors
 from graphflow.cli.show import out
@@ -15,8 +15,11 @@ from graphflow.render import Difference, diff, draw, draw_run, read_records, to_
 from graphflow.render.forms.output import to_text
 from graphflow.render.layout.program import CannotWrite
 
+DrawArguments: TypeAlias = dict[str, Any]
+"""The options of `Graph.draw` that were given."""
 
-def levels(given: str | None) -> dict[str, Any]:
+
+def levels(given: str | None) -> DrawArguments:
     """The option `--open`: a number, "all" or "auto"; nothing where it was not given.
 
     Raises:
@@ -31,7 +34,7 @@ def levels(given: str | None) -> dict[str, Any]:
     return {"open": int(given)}
 
 
-def draw_graph(graph: AnyGraph, path: Path | None, events: Path | None, ascii: bool, look: dict[str, Any]) -> None:
+def draw_graph(graph: AnyGraph, path: Path | None, events: Path | None, ascii: bool, look: DrawArguments) -> None:
     """Draws a graph, or a recorded run of it: to a file, or as text."""
     if path is not None:
         _to_file(graph, path, events, look)
@@ -48,21 +51,23 @@ def draw_graph(graph: AnyGraph, path: Path | None, events: Path | None, ascii: b
     out(text.rstrip("\n"))
 
 
-def _to_file(graph: AnyGraph, path: Path, events: Path | None, look: dict[str, Any]) -> None:
+def _to_file(graph: AnyGraph, path: Path, events: Path | None, look: DrawArguments) -> None:
     """Draws to a file; to Mermaid beside it if what this kind of file takes is not installed."""
     try:
-        out(f"wrote {_write(graph, path, events, look)}")
+        written = _write(graph, path, events, look)
     except errors.MissingExtra as error:
         instead = path.with_suffix(".mmd")
         _write(graph, instead, events, look)
         note = f"wrote Mermaid to {instead} instead"
         if isinstance(error, CannotWrite):
             raise CannotWrite(error.program, error.kind, note) from None
-        drawing = f"drawing {path.suffix[1:].upper()}"
-        raise errors.MissingExtra(drawing, error.extra, f"or install graphviz; {note}") from None
+        kind = path.suffix[1:].upper()
+        advice = f"or install graphviz; {note}"
+        raise errors.MissingExtra(f"drawing {kind}", error.extra, advice) from None
+    out(f"wrote {written}")
 
 
-def _write(graph: AnyGraph, path: Path, events: Path | None, look: dict[str, Any]) -> str:
+def _write(graph: AnyGraph, path: Path, events: Path | None, look: DrawArguments) -> str:
     if events is not None:
         return draw_run(events, path, graph=graph, **look)
     return draw(graph, path, **look)
@@ -70,18 +75,23 @@ def _write(graph: AnyGraph, path: Path, events: Path | None, look: dict[str, Any
 
 def _unicode() -> bool:
     """Whether the terminal can show the characters that boxes are drawn with."""
-    return "utf" in (sys.stdout.encoding or "").lower()
+    encoding = sys.stdout.encoding or ""
+    return "utf" in encoding.lower()
 
 
-def compare(a: str, b: str, graph: str | None, look: dict[str, Any]) -> Difference:
+def compare(a: str, b: str, graph: str | None, look: DrawArguments) -> Difference:
     """What differs between two graphs, or two files of events."""
     # Told apart by their endings, as a graph may be named like any file.
-    if _is_record(a) != _is_record(b):
+    are_records = _is_record(a)
+    if _is_record(b) != are_records:
         raise errors.InputInvalid(f"{a} and {b}: compare two graphs, or two files of events, not one of each")
     names = (a, b)
-    if not _is_record(a):
-        return diff(load(a), load(b), names=names, **look)
-    one, other = read_records(a), read_records(b)
+    if not are_records:
+        before = load(a)
+        after = load(b)
+        return diff(before, after, names=names, **look)
+    one = read_records(a)
+    other = read_records(b)
     graph_of_both = _graph_of([*one, *other], graph)
     return diff(one, other, graph=graph_of_both, names=names, **look)
 
@@ -94,14 +104,15 @@ def _graph_of(records: list[dict[str, Any]], name: str | None) -> AnyGraph | Non
     """The graph that was walked, if it is in reach: the one that is named, else the one that the records name."""
     if name is not None:
         return load(name)
-    names = [record.get("graph") for record in records if record["kind"] == "run.start"]
-    first = names[0] if names else None
-    # A word only: a record comes from anywhere, and must not have a file of its choice imported.
-    if not isinstance(first, str) or not first.isidentifier():
+    starts = [record for record in records if record["kind"] == "run.start"]
+    names = [start.get("graph") for start in starts]
+    if not names or names.count(names[0]) < len(names):
         return None
-    if any(name != first for name in names):
+    only = names[0]
+    # A word only: a record comes from anywhere, and must not have a file of its choice imported.
+    if not isinstance(only, str) or not only.isidentifier():
         return None
     try:
-        return load(first)
+        return load(only)
     except errors.GraphflowError:
         return None

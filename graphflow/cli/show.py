@@ -34,12 +34,19 @@ def out(text: str) -> None:
 
 def out_json(value: object) -> None:
     """A value as JSON on standard output."""
-    _print(visible_json(json.dumps(to_json_value(value), ensure_ascii=False, indent=2)))
+    plain = to_json_value(value)
+    text = json.dumps(plain, ensure_ascii=False, indent=2)
+    _print(visible_json(text))
 
 
 def note(text: str) -> None:
     """A line of graphflow's own on standard error: standard output has nothing but the answer, for pipes."""
-    print(visible(f"graphflow: {text}"), file=sys.stderr, flush=True)
+    _print_aside(f"graphflow: {text}")
+
+
+def _print_aside(text: str) -> None:
+    line = visible(text)
+    print(line, file=sys.stderr, flush=True)
 
 
 def _print(text: str) -> None:
@@ -47,7 +54,8 @@ def _print(text: str) -> None:
         print(text, flush=True)
     except UnicodeEncodeError:  # half a character, or a terminal that is not UTF-8
         encoding = sys.stdout.encoding or "ascii"
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+        escaped = text.encode(encoding, "backslashreplace")
+        print(escaped.decode(encoding), flush=True)
 
 
 def show_output(run: AnyRun) -> None:
@@ -59,19 +67,23 @@ def show_output(run: AnyRun) -> None:
         out(table(output))
     else:
         out_json(output)
-    print(visible(summary(run)), file=sys.stderr, flush=True)
+    _print_aside(summary(run))
 
 
 def summary(run: AnyRun) -> str:
     """One line about what a run took."""
     usage = run.usage
-    parts = [f"{run.graph}: {run.status}", counted(usage.steps, "step")]
+    outcome = f"{run.graph}: {run.status}"
+    steps = counted(usage.steps, "step")
+    parts = [outcome, steps]
     if usage.model_calls:
-        parts += [counted(usage.model_calls, "model call"), f"{usage.tokens} tokens"]
+        calls = counted(usage.model_calls, "model call")
+        parts += [calls, f"{usage.tokens} tokens"]
     if usage.usd:
         parts.append(f"{usage.usd:.4f} USD")
     if run.failures:
-        parts.append(f"{len(run.failures)} failed")
+        count = len(run.failures)
+        parts.append(f"{count} failed")
     parts.append(f"{usage.seconds:.1f} s")
     return ", ".join(parts)
 
@@ -80,9 +92,11 @@ def show_error(error: BaseException) -> None:
     """What went wrong, and what was done before it."""
     text = _in_words_of_a_command(error)
     if not isinstance(error, GraphflowError):
-        text = f"{type(error).__name__}: {text}"
+        kind = type(error).__name__
+        text = f"{kind}: {text}"
     line = scrub(text)
-    hints = [hint for hint in getattr(error, "__notes__", ()) if hint.startswith(_HINTS)]
+    notes: list[str] = getattr(error, "__notes__", [])
+    hints = [each for each in notes if each.startswith(_HINTS)]
     if hints:
         last = "; ".join(hints[-2:])
         line += f" ({last})"
@@ -90,8 +104,9 @@ def show_error(error: BaseException) -> None:
     run = getattr(error, "run", None)
     if isinstance(run, Run) and run.steps:
         done = [step.node for step in run.steps if step.error is None]
-        names = ", ".join(dict.fromkeys(done)) or "nothing"
-        note(f"{summary(run)}; finished before that: {names}")
+        names = dict.fromkeys(done)  # each once, in the order of the walk
+        finished = ", ".join(names) or "nothing"
+        note(f"{summary(run)}; finished before that: {finished}")
 
 
 _HINTS = ("raised by node", "ctx.deps is None")
@@ -117,13 +132,16 @@ def _is_table(rows: list[object]) -> bool:
     if not rows:
         return False
     kind = type(rows[0])
-    if not issubclass(kind, BaseModel):
-        return False
-    return all(type(row) is kind and _is_flat(row) for row in rows)
+    for row in rows:
+        if type(row) is not kind or not isinstance(row, BaseModel):
+            return False
+        if not _is_flat(row):
+            return False
+    return True
 
 
-def _is_flat(row: object) -> bool:
-    return isinstance(row, BaseModel) and all(isinstance(value, _SINGLE) for value in _values(row))
+def _is_flat(row: BaseModel) -> bool:
+    return all(isinstance(value, _SINGLE) for value in _values(row))
 
 
 _SINGLE = (str, int, float, bool, type(None))
@@ -131,25 +149,28 @@ _SINGLE = (str, int, float, bool, type(None))
 
 
 def _values(row: BaseModel) -> list[object]:
-    return [getattr(row, name) for name in type(row).model_fields]
+    names = type(row).model_fields
+    return [getattr(row, name) for name in names]
 
 
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    text = visible(str(to_json_value(value)))
+    plain = to_json_value(value)
+    text = visible(str(plain))
     more = len(text) - MAX_CELL
     if more <= 0:
         return text
-    return f"{text[:MAX_CELL]} [and {more} more characters; --json has all]"
+    beginning = text[:MAX_CELL]
+    return f"{beginning} [and {more} more characters; --json has all]"
 
 
 def table(rows: list[Any], width: int | None = None) -> str:
     """Rows of one flat model as a table that fits the terminal; long texts are wrapped, empty columns left out."""
-    cells = [[_cell(value) for value in _values(row)] for row in rows]
-    columns = []
-    for position, name in enumerate(type(rows[0]).model_fields):
-        column = [row[position] for row in cells]
+    columns: list[list[str]] = []
+    fields = type(rows[0]).model_fields
+    for name in fields:
+        column = [_cell(getattr(row, name)) for row in rows]
         if any(column):
             columns.append([name, *column])
     if not columns:
@@ -157,7 +178,9 @@ def table(rows: list[Any], width: int | None = None) -> str:
     widths = _widths(columns, width or _terminal_width())
     names, *lines = zip(*columns, strict=True)
     rule = ["-" * width for width in widths]
-    text = [_line(names, widths), _line(rule, widths)]
+    text: list[str] = []
+    for heading in (names, rule):
+        text.append(_line(heading, widths))
     for line in lines:
         text += _wrapped(line, widths)
     return "\n".join(text)
@@ -170,8 +193,9 @@ def _terminal_width() -> int:
 
 def _widths(columns: list[list[str]], total: int) -> list[int]:
     """The width of each column: as wide as its longest cell, the widest made narrower until all fit."""
-    widths = [max(len(cell) for cell in column) for column in columns]
-    room = total - 2 * (len(columns) - 1)
+    widths = [max(map(len, column)) for column in columns]
+    gaps = len(columns) - 1
+    room = total - 2 * gaps
     # The widest first, so that numbers and names stay whole and long texts are wrapped.
     while sum(widths) > room:
         widest = widths.index(max(widths))

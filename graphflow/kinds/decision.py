@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
+from graphflow.declaration.arrows import Test
 from graphflow.declaration.node import Context
 from graphflow.errors import OutputInvalid
 from graphflow.kinds.model_call import ask, refusal_in
@@ -31,7 +32,15 @@ KEPT = 256
 ATTEMPTS = 2
 """How often a model is asked for a label."""
 
-Vector = list[float]
+Vector: TypeAlias = list[float]
+Vectors: TypeAlias = dict[str, Vector]
+"""A vector for each label."""
+Scores: TypeAlias = dict[str, float]
+"""What each label has."""
+Meanings: TypeAlias = Mapping[str, str]
+"""Labels, and what each of them means."""
+Texts: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Texts for each label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +61,8 @@ class Decision:
 class Criteria(Protocol):
     """What a decision is made by; a `Router` has all of it, and says what each means."""
 
-    labels: Mapping[str, str]
-    examples: Mapping[str, tuple[str, ...]]
+    labels: Meanings
+    examples: Texts
     embedder: Embedder | str
     probabilities: bool
     explain: bool
@@ -61,7 +70,7 @@ class Criteria(Protocol):
     threshold: float | None
 
 
-def by_guards(guards: Mapping[str, Callable[[Any], bool]], message: object) -> Decision:
+def by_guards(guards: Mapping[str, Test], message: object) -> Decision:
     """The label of the first guard that holds."""
     for label, holds in guards.items():
         if holds(message):
@@ -77,12 +86,15 @@ def _falls_short(score: float, criteria: Criteria) -> bool:
     return score < threshold
 
 
-def _best_of(scores: Mapping[str, float]) -> str:
+def _best_of(scores: Scores) -> str:
     return max(scores, key=lambda label: scores[label])
 
 
-def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
-    return {label: round(score, 4) for label, score in scores.items()}
+def _rounded(scores: Scores) -> Scores:
+    rounded: Scores = {}
+    for label, score in scores.items():
+        rounded[label] = round(score, 4)
+    return rounded
 
 
 # -- a model -----------------------------------------------------------------------------------------------------------
@@ -174,7 +186,7 @@ _biases: dict[tuple[str, str], list[float]] = {}
 async def _calibrated(criteria: Criteria, model: Model, likely: list[float], ctx: Context) -> Decision:
     """The likeliest label, with the model's bias for some of them divided out."""
     bias = await _bias(criteria, model, ctx)
-    scores: dict[str, float] = {}
+    scores: Scores = {}
     for label, probability, usual in zip(criteria.labels, likely, bias, strict=True):
         scores[label] = probability / usual
     total = sum(scores.values())
@@ -215,7 +227,7 @@ async def _bias(criteria: Criteria, model: Model, ctx: Context) -> list[float]:
     return bias
 
 
-def balanced(labels: Mapping[str, str]) -> tuple[str, ...]:
+def balanced(labels: Meanings) -> tuple[str, ...]:
     """Messages that together favour no label: one for each, its description; where those are missing, some that say nothing.
 
     The mean over them would be the same for all labels, were the model not biased (Zhou et al. 2023, Batch Calibration,
@@ -269,7 +281,8 @@ class _LabelTally:
 
     def add(self, written: str, place: Likely) -> bool:
         """Counts one place; whether the answer's own token there leaves several labels open."""
-        least = min((logprob for _, logprob in place.top), default=0.0)
+        logprobs = [logprob for _, logprob in place.top]
+        least = min(logprobs, default=0.0)
         unseen = self.weight * math.exp(least)
         self.floor = min(self.floor, unseen)
         onward = 0.0
@@ -299,9 +312,10 @@ class _LabelTally:
 
     def probabilities(self) -> list[float] | None:
         """What each label has; None if no label was found at all."""
-        if not any(self.found.values()):
+        found = self.found.values()
+        if not any(found):
             return None
-        return [probability or self.floor for probability in self.found.values()]
+        return [probability or self.floor for probability in found]
 
 
 # -- similarity --------------------------------------------------------------------------------------------------------
@@ -312,7 +326,7 @@ async def by_similarity(criteria: Criteria, text: str) -> Decision:
         embedder = open_embedder(embedder)
     centres = await _centres(embedder, criteria.examples, criteria.labels)
     [vector] = await embedder.embed([text])
-    scores: dict[str, float] = {}
+    scores: Scores = {}
     for label, centre in centres.items():
         scores[label] = _dot(vector, centre)
     best = _best_of(scores)
@@ -325,31 +339,30 @@ async def by_similarity(criteria: Criteria, text: str) -> Decision:
     return Decision(best, reason, rounded)
 
 
-_known: WeakKeyDictionary[Embedder, dict[object, dict[str, Vector]]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Embedder, dict[object, Vectors]] = WeakKeyDictionary()
 """Centres per embedder and declaration: constants of the two, computed once a process."""
 
 
-async def _centres(
-    embedder: Embedder, examples: Mapping[str, Sequence[str]], labels: Mapping[str, str]
-) -> dict[str, Vector]:
+async def _centres(embedder: Embedder, examples: Texts, labels: Meanings) -> Vectors:
     """For each label the normed mean of its examples' vectors and its description's."""
     texts_of = _texts_by_label(examples, labels)
     key = tuple(texts_of.items())
     known = _known.setdefault(embedder, {})
     if key in known:
         return known[key]
-    centres: dict[str, Vector] = {}
+    centres: Vectors = {}
     for label, texts in texts_of.items():
         vectors = await embedder.embed(texts)
         # The mean of unit vectors is shorter than one: normed, its dot product with a unit vector is the cosine.
         mean = _mean(vectors)
-        length = math.sqrt(_dot(mean, mean)) or 1.0
+        square = _dot(mean, mean)
+        length = math.sqrt(square) or 1.0
         centres[label] = [x / length for x in mean]
     known[key] = centres
     return centres
 
 
-def _texts_by_label(examples: Mapping[str, Sequence[str]], labels: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def _texts_by_label(examples: Texts, labels: Meanings) -> Texts:
     """What stands for each label: its examples, and its description if it has one."""
     texts_of: dict[str, tuple[str, ...]] = {}
     for label, texts in examples.items():

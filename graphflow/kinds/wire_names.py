@@ -18,8 +18,8 @@ from hashlib import sha256
 from unicodedata import normalize
 
 from graphflow.model.reply import Reply
-from graphflow.model.seam import Request
-from graphflow.model.turns import AssistantTurn, Part, ToolCall, ToolTurn, Turn, UserTurn
+from graphflow.model.seam import Request, ToolSpec
+from graphflow.model.turns import AssistantTurn, Part, ToolCall, ToolResult, ToolTurn, Turn, UserTurn
 
 LONGEST = 64
 """Characters of a name that every model API takes."""
@@ -62,8 +62,10 @@ class WireNames:
                 continue
             if _FITS.fullmatch(name) and name not in self._names:
                 self._give(name, name)
-            else:
-                alike.setdefault(_stem(name), []).append(name)
+                continue
+            stem = _stem(name)
+            same_stem = alike.setdefault(stem, [])
+            same_stem.append(name)
         for stem, odd in alike.items():
             self._all_fit = False
             self._spell(stem, odd)
@@ -85,10 +87,12 @@ class WireNames:
 
     def _digested(self, stem: str, name: str) -> str:
         """A spelling with as much of the name's digest as makes it the only one."""
-        digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        spelt = name.encode("utf-8", "surrogatepass")
+        digest = sha256(spelt).hexdigest()
         for size in range(_DIGITS, LONGEST - 1):
-            beginning = stem[: LONGEST - size - 1]
-            spelling = f"{beginning}_{digest[:size]}"
+            end = digest[:size]
+            room = LONGEST - size - 1
+            spelling = f"{stem[:room]}_{end}"
             if spelling not in self._names:
                 return spelling
         raise AssertionError("two names have the same digest")
@@ -107,7 +111,7 @@ class WireNames:
         if self._all_fit:
             return request
         turns = tuple(map(self._sent_turn, request.turns))
-        tools = tuple(replace(spec, name=self.spelling(spec.name)) for spec in request.tools)
+        tools = tuple(map(self._sent_spec, request.tools))
         settings = request.settings
         choice = settings.tool_choice
         if choice is not None and choice not in NO_NAMES:
@@ -118,8 +122,11 @@ class WireNames:
         """Puts the names that the user wrote into a reply."""
         if not reply.calls:
             return
-        names = [call.name for call in reply.calls]
-        self.learn(name for name in names if name not in self._names)
+        unknown: list[str] = []
+        for call in reply.calls:
+            if call.name not in self._names:
+                unknown.append(call.name)
+        self.learn(unknown)
         if self._all_fit:
             return
         reply.parts = tuple(map(self._read_part, reply.parts))
@@ -129,7 +136,8 @@ class WireNames:
         return self._read_call(part) if type(part) is ToolCall else part
 
     def _read_call(self, call: ToolCall) -> ToolCall:
-        return replace(call, name=self.name(call.name))
+        name = self.name(call.name)
+        return replace(call, name=name)
 
     def _sent_turn(self, turn: Turn) -> Turn:
         if isinstance(turn, UserTurn):
@@ -143,8 +151,8 @@ class WireNames:
             parts = tuple(map(self._sent_part, turn.parts))
             twin = AssistantTurn(turn.text, calls, parts, turn.wire)
         else:
-            results = [replace(result, name=self.spelling(result.name)) for result in turn.results]
-            twin = ToolTurn(tuple(results))
+            results = tuple(map(self._sent_result, turn.results))
+            twin = ToolTurn(results)
         self._twins[id(turn)] = (turn, twin)  # the turn is kept, so that its id stays its own
         return twin
 
@@ -152,7 +160,16 @@ class WireNames:
         return self._sent_call(part) if type(part) is ToolCall else part
 
     def _sent_call(self, call: ToolCall) -> ToolCall:
-        return replace(call, name=self.spelling(call.name))
+        spelling = self.spelling(call.name)
+        return replace(call, name=spelling)
+
+    def _sent_result(self, result: ToolResult) -> ToolResult:
+        spelling = self.spelling(result.name)
+        return replace(result, name=spelling)
+
+    def _sent_spec(self, spec: ToolSpec) -> ToolSpec:
+        spelling = self.spelling(spec.name)
+        return replace(spec, name=spelling)
 
 
 def _stem(name: str) -> str:

@@ -17,7 +17,9 @@ def number_signatures(nodes: Iterable[AnyNode]) -> list[int]:
     for node in nodes:
         signature: list[object] = [id(node.output), node.passes_input]
         for port in node.ports:
-            signature += (port.name, id(port.type), port.default is MISSING, port.take)
-        number = numbers.setdefault(tuple(signature), len(numbers))
+            required = port.default is MISSING
+            signature += (port.name, id(port.type), required, port.take)
+        key = tuple(signature)
+        number = numbers.setdefault(key, len(numbers))
         found.append(number)
     return found
