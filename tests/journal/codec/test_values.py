@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +42,7 @@ from graphflow.journal.codec import codec_of, json_text, unstorable
 from graphflow.messages.artifacts import Artifact
 from graphflow.messages.media import Media
 from graphflow.messages.message import LimitReached
+from tests.journal.codec.sameness import same, there_and_back
 
 T = TypeVar("T")
 
@@ -162,52 +162,6 @@ class Place(NamedTuple):
 
 
 UserId = NewType("UserId", str)
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal and of the same classes, all the way down."""
-    if type(one) is not type(other):
-        return False
-    match one:
-        case float():
-            return (math.isnan(one) and math.isnan(other)) or (one == other and str(one) == str(other))
-        case BaseModel():
-            return (
-                same(vars(one), vars(other))
-                and one.model_fields_set == other.model_fields_set
-                and same(one.__pydantic_extra__, other.__pydantic_extra__)
-                and same(one.__pydantic_private__, other.__pydantic_private__)
-            )
-        case dict():
-            pairs = zip(one.items(), other.items(), strict=False)
-            return len(one) == len(other) and all(same(a, b) for a, b in pairs)
-        case list() | tuple() | deque():
-            return len(one) == len(other) and all(map(same, one, other))
-        case set() | frozenset():
-            return len(one) == len(other) and all(any(same(a, b) for b in other) for a in one)
-        case datetime() | time():
-            zones = same_zone(one.tzinfo, other.tzinfo)
-            return one.replace(tzinfo=None) == other.replace(tzinfo=None) and one.fold == other.fold and zones
-        case Point() | Pair():
-            return all(same(getattr(one, name), getattr(other, name)) for name in type(one).__dataclass_fields__)
-    return bool(one == other)
-
-
-def same_zone(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and str(one) == str(other)
-
-
-def there_and_back(kind: Any, value: Any) -> Any:
-    """A value, written as text and read again; a column of it says the same."""
-    codec = codec_of(kind)
-    data = codec.encode(value)
-    text = json.dumps(data, allow_nan=False)
-    assert json_text(data).encode()
-    read = codec.decode(json.loads(text))
-    column = codec.encode_column([value, value])
-    assert json.loads(column) == [json.loads(text)] * 2
-    assert all(same(value, each) for each in codec.decode_column(column))
-    return read
 
 
 OPEN = Open(a=1, b="more", c=[1, {"d": None}])
