@@ -100,10 +100,15 @@ ABSTRACT = "it stands for classes that it does not name; declare those, as in A 
 
 
 class CodingTable:
-    """The codings of types, each made once."""
+    """The codings of types, each made once.
 
-    def __init__(self) -> None:
+    Args:
+        among: the types that values behind `Any` may have, besides plain JSON values.
+    """
+
+    def __init__(self, among: Sequence[Type] = ()) -> None:
         self._codings: dict[Hashable, Coding] = {}
+        self._among = tuple(among)
 
     def coding_of(self, kind: Type) -> Coding:
         """How the values of a type are written."""
@@ -121,7 +126,7 @@ class CodingTable:
 
     def _compiled(self, kind: Type) -> Coding:
         if says_nothing(kind):
-            return OpenCoding(kind)
+            return self._open(kind)
         kinds = arms(kind)
         if len(kinds) > 1:
             return self._union(kind, kinds)
@@ -135,6 +140,15 @@ class CodingTable:
         if isinstance(known, type):
             return self._of_class(kind, known)
         return UnknownCoding(kind, UNKNOWN)
+
+    def _open(self, kind: Type) -> Coding:
+        # Known before what it lets in is: that may hold values of any type itself.
+        coding = OpenCoding(kind)
+        self._codings[kind] = coding
+        if self._among:
+            arms = [self.coding_of(each) for each in self._among]
+            coding.fill(UnionCoding(kind, self._among, arms))
+        return coding
 
     def _union(self, kind: Type, kinds: Sequence[Type]) -> Coding:
         # None is null anyway, so a union of one type and None needs no number.

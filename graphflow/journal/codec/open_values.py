@@ -4,9 +4,9 @@ JSON has no word for three things that plain values may be. They are written as 
 
     {"float": "nan"}         a number that is not finite
     {"text": "6162eda080"}   a text with half a character in it, by its bytes
-    {"dict": {...}}          a dict that would look like one of these
+    {"dict": {...}}          a dict that would look like one of these, or like an arm
 
-What a graph knows of its messages can be let in besides, as `{"arm": n, "value": ...}`.
+Types that whoever writes and reads knows may be let in besides, as the arms of a union: {"arm": n, "value": ...}.
 """
 
 from __future__ import annotations
@@ -42,16 +42,18 @@ from graphflow.messages.types import Type
 
 WANTED = "a plain JSON value"
 _WORDS = frozenset({"float", "text", "dict"})
+_ARM = frozenset({"arm", "value"})
 _TEXTS = TextCoding(str)
 
 
 class OpenCoding(Coding):
     """Values of any type, as far as they are plain JSON values."""
 
-    __slots__ = ("_decoders", "_encoders")
+    __slots__ = ("_among", "_decoders", "_encoders")
 
     def __init__(self, kind: Type) -> None:
         super().__init__(kind)
+        self._among: Coding | None = None
         self._encoders: dict[type, Callable[..., Json]] = {
             str: _text,
             int: _integer,
@@ -71,14 +73,20 @@ class OpenCoding(Coding):
             dict: self._read_dict,
         }
 
+    def fill(self, among: Coding | None) -> None:
+        """Lets in the values of a union."""
+        self._among = among
+
     def classes(self) -> Classes:
         return None
 
     def encode(self, value: object, depth: int) -> Json:
         encode = self._encoders.get(type(value))
-        if encode is None:
+        if encode is not None:
+            return encode(value, depth)
+        if self._among is None:
             raise self.foreign(value)
-        return encode(value, depth)
+        return self._among.encode(value, depth)
 
     def decode(self, data: Json, depth: int) -> object:
         decode = self._decoders.get(type(data))
@@ -108,13 +116,16 @@ class OpenCoding(Coding):
                 found = f"a {class_name(type(key))} as key"
                 raise Misfit("texts as keys", found, "declare its type instead of Any, or send texts as keys")
         data = mapping_data(value, _TEXTS, self, depth + 1)
-        if type(data) is list or _is_word(data):
+        # Half a character in a key makes a list of pairs of it.
+        if type(data) is list or _is_word(data) or _is_arm(data):
             return {"dict": data}
         return data
 
     def _read_dict(self, data: dict[str, Json], depth: int) -> object:
         if depth >= DEEPEST:
             raise too_deep()
+        if _is_arm(data):
+            return self._read_arm(data, depth)
         if not _is_word(data):
             return mapping_of(data, _TEXTS, self, depth + 1, self)
         [(word, content)] = data.items()
@@ -124,6 +135,16 @@ class OpenCoding(Coding):
             return _float_of(content) if word == "float" else text_of_bytes(content)
         except ValueError:
             raise Misfit(WANTED, step(word)) from None
+
+    def _read_arm(self, data: Json, depth: int) -> object:
+        if self._among is None:
+            raise self.illegible(data)
+        return self._among.decode(data, depth)
+
+
+def _is_arm(data: object) -> bool:
+    """Whether an object looks like an arm of a union."""
+    return type(data) is dict and data.keys() == _ARM
 
 
 def _is_word(data: object) -> bool:

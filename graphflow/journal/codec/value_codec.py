@@ -172,15 +172,21 @@ def json_text(data: Json) -> str:
 _codecs: dict[Hashable, ValueCodec] = {}
 
 
-def codec_of(kind: Type) -> ValueCodec:
-    """The codec of a type, made once. A type that cannot be written has one as well: it refuses each value."""
-    key = type_key(kind)
+def codec_of(kind: Type, among: Sequence[Type] = ()) -> ValueCodec:
+    """The codec of a type, made once. A type that cannot be written has one as well: it refuses each value.
+
+    Args:
+        kind: the type.
+        among: the types that values behind `Any` may have besides plain JSON values, such as the messages of a graph. What
+            was written with some can only be read with the same ones, in the same order.
+    """
+    key = type_key(kind), tuple(map(type_key, among))
     try:
         codec = _codecs.get(key)
     except TypeError:  # a type that cannot be hashed
-        return ValueCodec(kind, CodingTable().coding_of(kind))
+        return ValueCodec(kind, CodingTable(among).coding_of(kind))
     if codec is None:
-        codec = ValueCodec(kind, CodingTable().coding_of(kind))
+        codec = ValueCodec(kind, CodingTable(among).coding_of(kind))
         # All at once, and not the oldest: whoever is in use comes back at the next call.
         if len(_codecs) >= MOST_CODECS:
             _codecs.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -284,6 +285,7 @@ VALUES: list[tuple[Any, Any]] = [
     (HttpUrl, HttpUrl("https://example.com/a?b=c#d")),
     (Any, {"a": [1, 1.0, True, None, "x", math.nan], "float": {"float": "nan"}, "d": {"dict": {"text": "ff"}}}),
     (Any, {"float": math.inf}),
+    (Any, {"arm": 1, "value": {"arm": 0, "value": None}}),
     (Any, {"\ud800": "\ud800"}),
     (object, [1.0, 1]),
     (JsonValue, {"a": [1]}),
@@ -437,6 +439,20 @@ def test_a_handle_in_the_background_is_its_names() -> None:
     assert data == {"handle": "h", "node": "n"}
     read = codec.decode(data)
     assert (read.handle, read.node, read.status) == ("h", "n", "running")
+
+
+def test_any_lets_in_the_types_that_are_given() -> None:
+    failure = Failure(node="a", error="b", kind="c", input={"x": Approved(text="a"), "y": [Point(1), {"arm": 0}]})
+    codec = codec_of(Failure, among=[Rejected, Approved, Point, Failure])
+    data = json.loads(json_text(codec.encode(failure)))
+    assert data["input"]["x"] == {"arm": 1, "value": {"text": "a"}}
+    assert same(failure, codec.decode(data))
+    around = Failure(node="a", error="b", kind="c", input=failure)
+    assert same(around, codec.decode(codec.encode(around)))
+    with pytest.raises(Unstorable):
+        codec.encode(Failure(node="a", error="b", kind="c", input=Shouted(text="a")))
+    with pytest.raises(Unreadable):
+        codec_of(Failure).decode(data)
 
 
 # -- classes that have changed ---------------------------------------------------------------------------------------------
