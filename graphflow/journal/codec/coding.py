@@ -143,10 +143,10 @@ class Coding:
             if issubclass(known, base):
                 return Misfit(
                     wanted,
-                    f"a {found}, a subclass of {class_name(base)}",
-                    f"declare {wanted} | {found}, or send a {class_name(base)}",
+                    f"{found}, a subclass of {class_name(base)}",
+                    f"declare {wanted} | {found}, or send {class_name(base)} itself",
                 )
-        return Misfit(wanted, f"a {found}", f"declare {found}, or send what is declared")
+        return Misfit(wanted, found, f"declare {found}, or send what is declared")
 
     def illegible(self, data: Json) -> Misfit:
         """Data that stands for no value of the type."""
@@ -187,7 +187,7 @@ def too_deep() -> Misfit:
 def step(key: object) -> str:
     """A step of a path into a mapping."""
     if type(key) is not str:
-        return f"[a {class_name(type(key))} as key]"
+        return f"[{class_name(type(key))} as key]"
     if len(key) > LONGEST_KEY:
         key = f"{key[:LONGEST_KEY]}..."
     return f"[{key!r}]"

@@ -161,10 +161,10 @@ class CodingTable:
     def _alias(self, kind: Type) -> Coding:
         coding = AliasCoding(kind)
         self._codings[type_key(kind)] = coding
-        origin = origin_of(kind) or kind
-        variables = getattr(origin, "__type_params__", ())
-        given = dict(zip(variables, get_args(kind), strict=False))
-        target = shapes.substituted(origin.__value__, given)
+        try:
+            target = shapes.alias_target(kind)
+        except Unresolved as error:
+            return UnknownCoding(kind, f"what it stands for is not known: {error}")
         coding.fill(self.coding_of(target))
         return coding
 

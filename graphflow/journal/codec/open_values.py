@@ -96,7 +96,7 @@ class OpenCoding(Coding):
 
     def foreign(self, value: object) -> Misfit:
         found = class_name(type(value))
-        return Misfit(WANTED, f"a {found}", f"declare {found} instead of Any, or send plain JSON values")
+        return Misfit(WANTED, found, f"declare {found} instead of Any, or send plain JSON values")
 
     def illegible(self, data: Json) -> Misfit:
         return Misfit(WANTED, json_name(data))
@@ -113,7 +113,7 @@ class OpenCoding(Coding):
             raise too_deep()
         for key in value:
             if type(key) is not str:
-                found = f"a {class_name(type(key))} as key"
+                found = f"{class_name(type(key))} as key"
                 raise Misfit("texts as keys", found, "declare its type instead of Any, or send texts as keys")
         data = mapping_data(value, _TEXTS, self, depth + 1)
         # Half a character in a key makes a list of pairs of it.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING
+from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple, get_args, get_type_hints
 
 from pydantic import BaseModel
@@ -160,6 +162,25 @@ def substituted(kind: Type, given: Mapping[Type, Type]) -> Type:
         return kind
     arguments = [given.get(variable, variable) for variable in variables]
     return kind[tuple(arguments)]
+
+
+def alias_target(alias: Type) -> Type:
+    """What `type X = ...` stands for, with its arguments.
+
+    Raises:
+        Unresolved: it names what cannot be found.
+    """
+    origin = origin_of(alias) or alias
+    # Before Python 3.12 an alias that holds itself does so by its name.
+    around = SimpleNamespace(__annotations__={"target": origin.__value__})
+    module = sys.modules.get(origin.__module__)
+    try:
+        hints = get_type_hints(around, vars(module), include_extras=True)
+    except Exception as error:
+        raise Unresolved(str(error)) from error
+    variables = getattr(origin, "__type_params__", ())
+    given = dict(zip(variables, get_args(alias), strict=False))
+    return substituted(hints["target"], given)
 
 
 # -- models ----------------------------------------------------------------------------------------------------------------

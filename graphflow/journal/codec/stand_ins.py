@@ -9,7 +9,6 @@ from graphflow.journal.codec.coding import (
     Coding,
     Misfit,
     Part,
-    class_name,
 )
 from graphflow.journal.codec.columns import Column
 from graphflow.journal.stored import Json
@@ -62,8 +61,11 @@ class UnknownCoding(Coding):
         return self._problem
 
     def encode(self, value: object, depth: int) -> Json:
-        found = class_name(type(value))
-        raise Misfit(type_name(self.kind), f"a {found}, and {self._problem}")
+        raise self._misfit()
 
     def decode(self, data: Json, depth: int) -> object:
-        raise Misfit(type_name(self.kind), f"what {self._problem}")
+        raise self._misfit()
+
+    def _misfit(self) -> Misfit:
+        found = type_name(self.kind)
+        return Misfit("a type that can be written", f"{found}: {self._problem}")

@@ -104,7 +104,7 @@ def _zone_data(zone: tzinfo) -> dict[str, Json]:
         return {"offset": _offset(zone) // _MICROSECOND, "name": zone.tzname(None)}
     raise Misfit(
         "a time zone of the standard library",
-        f"a {class_name(known)}",
+        class_name(known),
         "send a time with a timezone or a ZoneInfo",
     )
 

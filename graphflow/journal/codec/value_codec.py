@@ -141,9 +141,13 @@ class _Rust:
         if column is None:
             return
         schema = core_schema.list_schema(column.schema, strict=True)
-        # Without the third argument pydantic would take, for each model, what the class itself is written and read by.
-        self._serializer = SchemaSerializer(schema, None, False)
-        self._validator = SchemaValidator(schema, None, False)
+        # The third argument: that pydantic does not take, for each model, what the class itself is written and read by. A
+        # version that has no such argument always would, so there is no fast way with it.
+        try:
+            self._serializer = SchemaSerializer(schema, None, False)
+            self._validator = SchemaValidator(schema, None, False)
+        except TypeError:
+            self._column = None
 
     def written(self, values: Sequence[object]) -> str | None:
         """The text of all values."""
@@ -201,23 +205,17 @@ def unstorable(kind: Type) -> str | None:
     """
     # Every coding once, however it is reached: a class may hold itself.
     first = CodingTable().coding_of(kind)
-    name = type_name(kind)
     seen = {first}
-    todo = [(name, first)]
+    todo = [("", first)]
     while todo:
-        place, coding = todo.pop()
+        path, coding = todo.pop()
         problem = coding.problem()
         if problem:
-            return _account(place, name, coding, problem)
+            found = type_name(coding.kind)
+            where = f", at {path} of {type_name(kind)}" if path else ""
+            return f"{found}{where}: {problem}"
         for step, part in coding.parts():
             if part not in seen:
                 seen.add(part)
-                todo.append((place + step, part))
+                todo.append((path + step, part))
     return None
-
-
-def _account(place: str, name: str, coding: Coding, problem: str) -> str:
-    found = type_name(coding.kind)
-    if place == name:
-        return f"{found}: {problem}"
-    return f"{found}, at {place}: {problem}"

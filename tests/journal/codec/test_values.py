@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from pydantic import (
     field_serializer,
     field_validator,
 )
+from typing_extensions import TypeAliasType
 
 from graphflow import Failure
 from graphflow.declaration.background import Background
@@ -58,6 +60,14 @@ class Rejected(BaseModel):
 
 class Shouted(Approved):
     pass
+
+
+class Plain(BaseModel):
+    n: int
+    x: float
+    inner: Approved | None
+    many: list[int]
+    by: dict[str, bool]
 
 
 class Draft(BaseModel):
@@ -163,6 +173,9 @@ class Place(NamedTuple):
 
 
 UserId = NewType("UserId", str)
+Nested = TypeAliasType("Nested", "list[Nested] | dict[str, Nested] | int | None")
+Nothing = TypeAliasType("Nothing", "list[Missing]")  # type: ignore[name-defined]  # noqa: F821
+Pairs = TypeAliasType("Pairs", list[tuple[T, T]], type_params=(T,))
 
 
 OPEN = Open(a=1, b="more", c=[1, {"d": None}])
@@ -261,6 +274,9 @@ VALUES: list[tuple[Any, Any]] = [
     (Sequence[int], [1, 2]),
     (Mapping[str, Approved], {"a": Approved(text="a")}),
     (UserId, UserId("u")),
+    (Nested, [1, {"a": [None, []]}]),
+    (list[Nested | str], [1, "a", [2]]),
+    (Pairs[Approved | Rejected], [(Approved(text="a"), Rejected(text="b"))]),
     (date, date(2026, 1, 31)),
     (datetime, datetime(2026, 1, 31, 8, 0, 0, 7)),
     (datetime, datetime(2026, 1, 31, tzinfo=UTC)),
@@ -405,7 +421,8 @@ def test_a_secret_is_not_in_the_error() -> None:
         (SecretStr, "secret"),
         (Callable[[int], str], "function"),
         (Client, "pydantic model"),
-        (Holder, "Holder.client"),
+        (Holder, "Client, at .client of Holder: "),
+        (Nothing, "not known"),
         (list[Holder] | None, "client"),
         (type[int], "type"),
         (BaseModel, "classes"),
@@ -453,6 +470,36 @@ def test_any_lets_in_the_types_that_are_given() -> None:
         codec.encode(Failure(node="a", error="b", kind="c", input=Shouted(text="a")))
     with pytest.raises(Unreadable):
         codec_of(Failure).decode(data)
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions written in Python are called."""
+    count = 0
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("kind", [Approved, Plain, list[Plain], dict[str, float | None]], ids=str)
+def test_a_column_of_plain_models_is_not_written_value_by_value(kind: Any) -> None:
+    codec = codec_of(kind)
+    one = {Approved: Approved(text="a")}.get(
+        kind, Plain(n=1, x=2.0, inner=Approved(text="a"), many=[1], by={"a": True})
+    )
+    value = {list[Plain]: [one, one], dict[str, float | None]: {"a": 1.0, "b": None}}.get(kind, one)
+    few, many = [value] * 2, [value] * 200
+    texts = [codec.encode_column(few), codec.encode_column(many)]
+    assert calls_of(lambda: codec.encode_column(few)) == calls_of(lambda: codec.encode_column(many))
+    assert calls_of(lambda: codec.decode_column(texts[0])) == calls_of(lambda: codec.decode_column(texts[1]))
+    assert same(codec.decode_column(texts[1]), many)
 
 
 # -- classes that have changed ---------------------------------------------------------------------------------------------
