@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from graphflow._version import __version__ as __version__
 
 _HOME = {
-    "CACHE": "model.turns",
     "Agent": "kinds.agent",
+    "CACHE": "model.turns",
     "CacheMark": "model.turns",
     "Code": "kinds.code",
     "Context": "declaration.node",
@@ -33,8 +33,10 @@ _HOME = {
     "Run": "run",
     "START": "declaration.arrows",
     "Skills": "kinds.skills",
+    "Store": "journal.store",
     "SubAgent": "kinds.subagent",
     "Take": "declaration.ports",
+    "TimedOut": "messages.message",
     "Tool": "kinds.tool",
     "ToolError": "errors",
     "connect": "providers",
@@ -71,8 +73,10 @@ __all__ = [
     "Router",
     "Run",
     "Skills",
+    "Store",
     "SubAgent",
     "Take",
+    "TimedOut",
     "Tool",
     "ToolError",
     "connect",
@@ -90,6 +94,7 @@ if TYPE_CHECKING:
     from graphflow.declaration.ports import Take
     from graphflow.errors import GraphError, GraphflowError, ToolError
     from graphflow.graph import Graph
+    from graphflow.journal.store import Store
     from graphflow.kinds.agent import Agent
     from graphflow.kinds.code import Code
     from graphflow.kinds.human import Human
@@ -101,7 +106,7 @@ if TYPE_CHECKING:
     from graphflow.limits import Limits
     from graphflow.mcp.server import MCP
     from graphflow.messages.media import Media
-    from graphflow.messages.message import Failure, LimitReached, Message
+    from graphflow.messages.message import Failure, LimitReached, Message, TimedOut
     from graphflow.model.turns import CACHE, CacheMark
     from graphflow.policy import Policy
     from graphflow.providers import connect

@@ -15,7 +15,9 @@
     │   ├── WalkCancelled                  somebody called `run.cancel()`
     │   ├── StrayCancellation              a node raised CancelledError, and nobody had cancelled it
     │   ├── NodeTimeout (TimeoutError)     a node took longer than its `timeout_s`
-    │   └── NotReachable (LookupError)     a node called something it has no edge to
+    │   ├── NotReachable (LookupError)     a node called something it has no edge to
+    │   ├── QuestionUnknown (LookupError)  no such question is open; the text names those that are
+    │   └── AnswerInvalid (ValueError)     an answer does not fit its question, which stays open
     ├── ToolError                          a tool call that cannot be carried out; a model may act on the text
     │   ├── ArgumentsInvalid (ValueError)
     │   ├── ResultInvalid (TypeError)      what a tool answered cannot be shown to a model
@@ -59,7 +61,8 @@
     │   ├── LeaseLost                      somebody else has taken the run over; nothing more is written here
     │   ├── RunDamaged (ValueError)        rows are missing or changed; those before `position` can be used
     │   ├── Unstorable (TypeError)         a value cannot be written so that it comes back as it is; nothing was written
-    │   └── Unreadable (ValueError)        what was written does not fit its type, which has changed since
+    │   ├── Unreadable (ValueError)        what was written does not fit its type, which has changed since
+    │   └── Diverged (ValueError)          a record does not fit the graph as it is now
     ├── RecordedError                      an error that was read from a journal, and whose class is not known here
     └── ProjectError                       what a command names cannot be found or read
         ├── UnknownGraph (LookupError)
@@ -241,6 +244,18 @@ class NodeTimeout(WalkError, TimeoutError):
 
 class NotReachable(WalkError, LookupError):
     """A node called another one that it has no call edge to."""
+
+
+class QuestionUnknown(WalkError, LookupError):
+    """A run has no open question of that name: it was never asked, or is answered already."""
+
+
+class AnswerInvalid(WalkError, ValueError):
+    """An answer is not of the type that its question asks for. The question stays open."""
+
+    def __init__(self, question: str, wanted: str, why: str) -> None:
+        self.question = question
+        super().__init__(f"question {question!r} wants {wanted}: {why}")
 
 
 class ToolError(GraphflowError):
@@ -610,6 +625,30 @@ class Unreadable(StoreError, ValueError):
 
 class RecordedError(GraphflowError):
     """An error that was read from a journal and whose class is not known here: raised as a class of its recorded name."""
+
+
+class RecordInvalid(StoreError, ValueError):
+    """Something cannot be recorded, as it is no data, or what was read is no record of what was expected."""
+
+
+class Diverged(StoreError, ValueError):
+    """A record of a run does not fit the graph: the graph has changed, or the record is of another one.
+
+    Attributes:
+        path: names of the frames from the outermost to the one where they part.
+        recorded: what the record tells.
+        found: what the graph does there now.
+    """
+
+    def __init__(self, path: Sequence[str], recorded: str, found: str) -> None:
+        self.path = tuple(path)
+        self.recorded = recorded
+        self.found = found
+        frames = " > ".join(self.path)
+        super().__init__(
+            f"in {frames!r} the record tells of {recorded}, and the graph has {found} there; "
+            "resume it with the graph that it was begun with, or declare how the old messages become new ones"
+        )
 
 
 class ProjectError(GraphflowError):

@@ -23,6 +23,9 @@ Scope = tuple[tuple[int, Any], ...]
 """The path of forks and laps that led to a token: `((fork or loop, index), ...)`, outermost first. It orders tokens, too."""
 
 Status = Literal["running", "completed", "failed", "cancelled", "limited", "waiting"]
+QuestionKind = Literal["human", "approval", "elicitation", "time", "message"]
+"""Whom a question is for: a person who fills in an answer or agrees to a call, a person behind a server's question, the
+clock, another program."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,8 @@ class Event:
     kind: ClassVar[str] = "event"
     passing: ClassVar[bool] = False
     """Whether it is a piece of what is still being said: told to whoever listens, and not kept (`graphflow.journal.live`)."""
+    follows: ClassVar[bool] = False
+    """Whether it follows from the facts, so that no store has to keep it."""
     at: float
     frame: int
 
@@ -43,6 +48,21 @@ class RunStarted(Event):
     kind: ClassVar[str] = "run.start"
     graph: str
     input: Any
+
+
+@dataclass(slots=True)
+class Resumed(Event):
+    """The walk goes on after its process, or its patience, had ended (fact).
+
+    What was under way is begun again: its code gets the answers that were kept, and asks for the rest.
+    """
+
+    kind: ClassVar[str] = "run.resume"
+    sitting: int
+    """Which sitting of the run this is: 2, 3, ..."""
+    unknown: tuple[str, ...] = ()
+    """Places of calls that may have been carried out before: nobody has seen their answer. They are made again under the
+    same keys."""
 
 
 @dataclass(slots=True)
@@ -95,6 +115,7 @@ class NodeStarted(Event):
     """A node was activated (follows)."""
 
     kind: ClassVar[str] = "node.start"
+    follows: ClassVar[bool] = True
     activation: int
     node: str
     scope: Scope
@@ -178,6 +199,7 @@ class NodeSkipped(Event):
     """
 
     kind: ClassVar[str] = "node.skip"
+    follows: ClassVar[bool] = True
     node: str
     scope: Scope
     port: str
@@ -190,6 +212,7 @@ class EdgeSent(Event):
     """A message went along an edge (follows)."""
 
     kind: ClassVar[str] = "edge.send"
+    follows: ClassVar[bool] = True
     source: str
     target: str
     port: str
@@ -206,6 +229,7 @@ class EdgeSkipped(Event):
     """A tombstone went along an edge: its arm was not taken (follows)."""
 
     kind: ClassVar[str] = "edge.skip"
+    follows: ClassVar[bool] = True
     source: str
     target: str
     scope: Scope
@@ -315,6 +339,47 @@ class Approved(Event):
     key: str
     granted: bool
     why: str = ""
+
+
+@dataclass(slots=True)
+class QuestionAsked(Event):
+    """A branch waits for an answer from outside: of a person, of time, of another program (fact)."""
+
+    kind: ClassVar[str] = "question.asked"
+    activation: int
+    node: str
+    question: str
+    """Its name within the run, by which it is answered."""
+    about: QuestionKind
+    message: Any
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    """The JSON schema of an answer."""
+    due: float | None = None
+    """When it answers itself: seconds since 1970."""
+
+
+@dataclass(slots=True)
+class QuestionAnswered(Event):
+    """A question has got its answer (fact)."""
+
+    kind: ClassVar[str] = "question.answered"
+    activation: int
+    node: str
+    question: str
+    value: Any
+    by: str = ""
+    """Who answered, where that is known."""
+
+
+@dataclass(slots=True)
+class ValueKept(Event):
+    """What the code of a node got from `ctx.now()` or `ctx.once(...)`, so that it gets the same after a crash (fact)."""
+
+    kind: ClassVar[str] = "value.kept"
+    activation: int
+    node: str
+    name: str
+    value: Any
 
 
 @dataclass(slots=True)
@@ -446,6 +511,21 @@ class ModelFinished(Event):
     question: int = 0
     sources: tuple[Source, ...] = ()
     """What it says that its answer rests on."""
+
+
+@dataclass(slots=True)
+class ModelFailed(Event):
+    """A model did not answer (fact)."""
+
+    kind: ClassVar[str] = "model.error"
+    activation: int
+    node: str
+    model: str
+    error: BaseException
+    started: float
+    question: int = 0
+    spent: bool = False
+    """Whether something was spent all the same: a `model.end` of the same question tells what."""
 
 
 @dataclass(slots=True)

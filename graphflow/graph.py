@@ -19,7 +19,7 @@ from graphflow.proofs.bounds import Bounds, bound
 from graphflow.proofs.problems import place_text
 from graphflow.proofs.proven import ProvenGraph
 from graphflow.proofs.report import Report, report
-from graphflow.runtime.options import RunOptions
+from graphflow.runtime.options import RunOptions, SittingOptions
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -141,12 +141,38 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             approve: an async function that is asked about calls of nodes with `approval`: `True`, or a text why not.
             keep_steps: how many activations a long loop keeps at least, 4096 if nothing is said; `run.dropped` tells how
                 many are not kept any more. A run that is listened to keeps all.
+            store: a `Store`, or its address, that keeps the run: it can be resumed when this process is gone.
+            id: the run's name, unique in its store. The same id again gives back the run that there is, or goes on with
+                it.
+            sync: when the run waits until what it has done is kept: before effects and after models ("effects"), before
+                each step ("each"), or only at the end ("end").
+            metadata: JSON that stands with the run in the store; `store.runs(metadata=...)` finds it by that.
+            lease_s: seconds after which somebody else may take the run over if this process is gone.
 
         Raises:
             InputInvalid: the message does not fit; nothing ran.
             WalkError: the walk did not complete; or whatever a node raised. `error.run` is the `Run`, partial work in it.
         """
         return await _executor().run(self, message, **options)
+
+    async def resume(self, id: str, **options: Unpack[SittingOptions]) -> Run[Out]:
+        """Goes on with a run that a store keeps: after a crash, a cancellation, a limit that was raised, an answer.
+
+        Args:
+            id: the run's name.
+            store: where it is kept.
+            limits: instead of those that the run was begun with.
+            deps, model, session, policy, approve, keep_steps, sync, lease_s: as for `run`.
+
+        Returns:
+            The run, when it has completed or waits; one that had ended is what it was.
+
+        Raises:
+            RunUnknown: there is no such run.
+            RunOwned: somebody else is working on it.
+            Diverged, Unreadable: its record does not fit the graph as it is now.
+        """
+        return await _executor().resume(self, id, **options)
 
     def start(self, message: In | PlainData, **options: Unpack[RunOptions]) -> Run[Out]:
         """Starts a walk in the running event loop; iterate, await or `cancel()` the `Run` it returns."""

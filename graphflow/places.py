@@ -4,9 +4,9 @@
 
 Rules:
 1. A place is structural: what it lies in, who is asked, the digest of what is asked, and how many equal questions were
-   asked before. No clock, no counter of the process and no order of arrival has a part in it, so a place is the same in
-   every attempt, in every process, however long anything took. Equal questions may stand for each other; different ones
-   differ by their digest.
+   asked before. No clock, no counter of the process and no order of arrival has a part in it, so a place has the same
+   name in every attempt, in every process, however long anything took. Equal questions may stand for each other;
+   different ones differ by their digest. Two runs of a graph have the same places, but never the same keys.
 2. What counts equal questions is an attempt: `Asking`. The next one counts from zero, so that its questions meet the places of
    those before it.
 3. What is known of a place belongs to the activation of the outermost walk that it lies in, and is forgotten with it:
@@ -25,13 +25,16 @@ from enum import Enum
 from hashlib import sha256
 from json import JSONEncoder, encoder
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 KEY_LENGTH = 32
 """Characters of a key: 128 bits, as of a UUID."""
+DIGEST_LENGTH = 24
+"""Characters of the digest of a question in the name of a place: 96 bits, of which only equal callees of one activation
+share the room."""
 _BY_THEIR_TEXT = (Decimal, UUID, PurePath, timedelta)
 _BY_THEIR_DATE = (datetime, date, time)
 
@@ -51,7 +54,7 @@ class EffectState:
 
     def answers(self, question: object) -> bool:
         """Whether it was the same question: digests do not tell two secrets apart."""
-        if self.asked is question:
+        if self.asked is question or self.asked is UNKNOWN:
             return True
         if type(self.asked) is not type(question):
             return False
@@ -84,20 +87,49 @@ class EffectState:
         return False
 
 
-Question = tuple[str, str, str]
-"""The key of what asks, who is asked, and what, canonically spelled."""
+UNKNOWN = object()
+"""What was asked in an earlier process: nothing but its digest is known of it."""
+QuestionKey = tuple[str, str, str]
+"""The name of what asks, who is asked, and what, canonically spelled."""
+
+
+class KnownEffects(Protocol):
+    """What earlier sittings of a run have got from the outside."""
+
+    def effect(self, place: str) -> EffectState | None:
+        """What is known of the question at the place of that name; None if it was never asked."""
 
 
 class Effects:
-    """What one activation of the outermost walk, and everything below it, got from the outside, by place."""
+    """What one activation of the outermost walk, and everything below it, got from the outside, by place.
 
-    __slots__ = ("consents", "known")
+    Args:
+        run: the id of the run.
+        earlier: what its earlier sittings have got.
+    """
 
-    def __init__(self) -> None:
-        self.known: dict[Question, list[EffectState]] = {}
+    __slots__ = ("consents", "earlier", "known", "run")
+
+    def __init__(self, run: str, earlier: KnownEffects | None = None) -> None:
+        self.run = run
+        self.earlier = earlier
+        self.known: dict[QuestionKey, list[EffectState]] = {}
         """In the order in which equal questions were first asked."""
-        self.consents: dict[str, bool | str] = {}
-        """What somebody has said of a call that needs approval, by the call's key."""
+        self.consents: dict[str, Any] = {}
+        """What somebody has said of a call that needs approval, by the name of the call's place."""
+
+    def recorded(self, around: str, whom: str, what: str) -> list[EffectState]:
+        """What earlier sittings know of equal questions, in the order in which these were first asked."""
+        found: list[EffectState] = []
+        if self.earlier is None:
+            return found
+        digest = _digest(what)
+        while True:
+            part = _part(whom, digest, len(found))
+            state = self.earlier.effect(f"{around}/{part}")
+            if state is None:
+                return found
+            found.append(state)
 
 
 class Place:
@@ -108,21 +140,61 @@ class Place:
         effect: what is known of this very question; None if it may be asked anew at every attempt.
     """
 
-    __slots__ = ("_key", "_parts", "effect", "effects")
+    __slots__ = ("_around", "_name", "_number", "_what", "_whom", "effect", "effects")
 
-    def __init__(self, parts: tuple[str, ...], effects: Effects, effect: EffectState | None = None) -> None:
-        self._parts = parts
-        self._key = ""
+    def __init__(
+        self,
+        around: str,
+        whom: str,
+        what: str | None,
+        number: int,
+        effects: Effects,
+        effect: EffectState | None = None,
+    ) -> None:
+        self._around = around
+        self._whom = whom
+        self._what = what
+        self._number = number
+        self._name: str | None = None
         self.effects = effects
         self.effect = effect
 
     @property
+    def name(self) -> str:
+        """What it is called in a record: the way to it. Made when somebody asks for it: most calls need none."""
+        name = self._name
+        if name is None:
+            part = _escaped(self._whom)
+            if self._what is not None:
+                part = _part(self._whom, _digest(self._what), self._number)
+            name = self._name = f"{self._around}/{part}" if part else self._around
+        return name
+
+    @property
     def key(self) -> str:
-        """Its name, as short as an idempotency key has to be. Made when somebody asks for it: most calls need none."""
-        if not self._key:
-            self._key = _hash(*self._parts)
-            self._parts = ()
-        return self._key
+        """An idempotency key for other services: of this place in this very run."""
+        return key_of(self.effects.run, self.name)
+
+
+def key_of(run: str, place: str) -> str:
+    """The idempotency key of a place in a run."""
+    return _hash(run, place)[:KEY_LENGTH]
+
+
+def _part(whom: str, digest: str, number: int) -> str:
+    """What a question adds to the name of the place that it is asked at."""
+    return f"{_escaped(whom)}~{digest}~{number}"
+
+
+def _escaped(part: str) -> str:
+    """A part of a name, in which a slash is no separator."""
+    if "/" not in part and "%" not in part:
+        return part
+    return part.replace("%", "%25").replace("/", "%2F")
+
+
+def _digest(what: str) -> str:
+    return _hash(what)[:DIGEST_LENGTH]
 
 
 _NONE_LEFT: deque[int] = deque()
@@ -135,8 +207,8 @@ class Asking:
 
     def __init__(self, within: Place) -> None:
         self._within = within
-        self._counts: dict[Question, int] = {}
-        self._left: dict[Question, deque[int]] = {}
+        self._counts: dict[QuestionKey, int] = {}
+        self._left: dict[QuestionKey, deque[int]] = {}
         """Of the equal questions that earlier attempts have asked: which this one has not met yet."""
 
     def ask(self, whom: str, question: object, *, lasting: bool) -> Place:
@@ -151,21 +223,25 @@ class Asking:
         #     the next:     add(2)  add(1)             places  add(2) 0,  add(1) 0: the same, whatever came between
         within = self._within
         effects = within.effects
-        asked = (within.key, whom, _short(canonical(question)))
+        around = within.name
+        what = _short(canonical(question))
+        asked = (around, whom, what)
         if not lasting:
             number = self._counts.get(asked, -1) + 1
             self._counts[asked] = number
-            return Place((*asked, str(number)), effects)
+            return Place(around, whom, what, number, effects)
         known = effects.known.get(asked)
-        if known is None:  # nobody has asked this before, in any attempt
+        if known is None:  # nobody has asked this before, in any attempt of this process
+            known = effects.known[asked] = effects.recorded(around, whom, what)
+        if not known:
             first = EffectState(question)
-            effects.known[asked] = [first]
+            known.append(first)
             self._left[asked] = _NONE_LEFT
-            return Place((*asked, "0"), effects, first)
+            return Place(around, whom, what, 0, effects, first)
         number = self._match(asked, known, question)
-        return Place((*asked, str(number)), effects, known[number])
+        return Place(around, whom, what, number, effects, known[number])
 
-    def _match(self, asked: Question, known: list[EffectState], question: object) -> int:
+    def _match(self, asked: QuestionKey, known: list[EffectState], question: object) -> int:
         """Which of the equal questions this one is: one of an earlier attempt, those with answers first, or a new one."""
         left = self._left.get(asked)
         if left is None:
@@ -181,20 +257,29 @@ class Asking:
         return len(known) - 1
 
 
-def outermost(run: str) -> Place:
+def outermost(run: str, earlier: KnownEffects | None = None) -> Place:
     """The place of a run, which all others lie in."""
-    return Place((run,), Effects())
+    return Place("", "", None, 0, Effects(run, earlier))
 
 
 def place_in(around: Place, name: str) -> Place:
     """A place that is the only one of its name, with a knowledge of its own."""
-    return Place((around.key, name), Effects())
+    effects = around.effects
+    return Place(around.name, name, None, 0, Effects(effects.run, effects.earlier))
+
+
+def place_at(around: Place, name: str) -> Place:
+    """A place by its whole name."""
+    effects = around.effects
+    place = Place("", "", None, 0, Effects(effects.run, effects.earlier))
+    place._name = name
+    return place
 
 
 def _hash(*parts: str) -> str:
     whole = "\0".join(parts)
     digest = sha256(whole.encode(errors="surrogatepass"))
-    return digest.hexdigest()[:KEY_LENGTH]
+    return digest.hexdigest()
 
 
 MAX_QUESTION = 200

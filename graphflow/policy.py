@@ -21,8 +21,11 @@ from fnmatch import fnmatchcase
 from inspect import iscoroutinefunction
 from typing import Any, Literal, get_args
 
+from pydantic import model_validator
+
 from graphflow.errors import DeclarationError
 from graphflow.keywords import strict_keywords
+from graphflow.messages.message import Message
 
 Effect = Literal["reads", "writes", "network", "executes"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
@@ -54,9 +57,53 @@ class Use:
     names: tuple[str, ...] = ()
 
 
-Approve = Callable[[Use], Awaitable[bool | str] | bool | str]
-"""Asks whether a call may be made: True = yes, False = no, a text = no, and why (the caller reads it). Async, or plain: then
-it is asked in a thread, and may block."""
+class Approval(Message):
+    """What somebody says of a call that needs approval: `allow`, `deny("why")`, `edit({...})` or `always`.
+
+    Attributes:
+        consent: "allow" and "always" are a yes, for this call and for all further ones of the node in this run; "edit" is a
+            yes to other arguments, which are checked and judged as the first were; "deny" is a no.
+        reason: why not; the caller reads it.
+        arguments: what the call is made with instead.
+    """
+
+    consent: Literal["allow", "deny", "edit", "always"]
+    reason: str = ""
+    arguments: Any = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        """True is a yes, and the words of a yes are one. Whatever else is said plainly is a no, and why."""
+        if given is True:
+            return {"consent": "allow"}
+        if given is False or given is None:
+            return {"consent": "deny"}
+        if isinstance(given, str):
+            if given in ("allow", "always"):
+                return {"consent": given}
+            return {"consent": "deny", "reason": "" if given == "deny" else given}
+        return given
+
+
+allow = Approval(consent="allow")
+always = Approval(consent="always")
+
+
+def deny(reason: str = "") -> Approval:
+    """The call is not made; the caller reads why."""
+    return Approval(consent="deny", reason=reason)
+
+
+def edit(arguments: Any) -> Approval:
+    """The call is made with other arguments."""
+    return Approval(consent="edit", arguments=arguments)
+
+
+Verdict = bool | str | Approval
+Approve = Callable[[Use], Awaitable[Verdict] | Verdict]
+"""Asks whether a call may be made: True = yes, False = no, a text = no, and why (the caller reads it); or a `Approval`. Async,
+or plain: then it is asked in a thread, and may block."""
 
 
 @strict_keywords

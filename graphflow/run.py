@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from graphflow._faces import renamed
 from graphflow.display import Displayed
+from graphflow.runtime.loading import load
 from graphflow.runtime.run_record import EventRecorder, Out, RunRecord
 from graphflow.runtime.steps import Step
 
 if TYPE_CHECKING:
+    from graphflow.journal.store import Store
+    from graphflow.proofs.proven import AnyGraph
     from graphflow.render import Timeline
 
 __all__ = ["EventRecorder", "Run", "Step"]
@@ -67,3 +70,8 @@ class Run(Displayed, RunRecord[Out], Generic[Out]):
 
 
 __getattr__ = renamed(__name__, {"Recorder": "EventRecorder"})
+
+
+async def load_run(store: Store, id: str, graph: AnyGraph | None) -> Run[Any]:
+    """`Store.load`."""
+    return await load(store, id, graph, Run)

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
+from typing import Any, Protocol
 
 from pydantic import PrivateAttr, computed_field
 
 from graphflow.errors import BackgroundFailed, LimitExceeded, WalkCancelled
 from graphflow.events import Status
 from graphflow.messages.message import Message, error_text
+
+backgrounds: ContextVar[dict[str, Background] | None] = ContextVar("graphflow_backgrounds", default=None)
+"""The calls in the background of the run that the code is part of, by handle, if the run goes on from a record."""
+
+
+class RestingPlace(Protocol):
+    """What knows what moves in a run."""
+
+    def resting(self) -> AbstractContextManager[None]: ...
 
 
 class Background(Message):
@@ -23,8 +34,9 @@ class Background(Message):
 
     handle: str
     node: str
-    _task: asyncio.Task[Any] | None = PrivateAttr(None)
+    _task: asyncio.Future[Any] | None = PrivateAttr(None)
     _called: object = PrivateAttr(None)
+    _sitting: Any = PrivateAttr(None)
     _ended: bool = PrivateAttr(False)
     _cut_off: bool = PrivateAttr(False)
 
@@ -32,7 +44,7 @@ class Background(Message):
     @property
     def status(self) -> Status:
         """running, completed, failed, limited or cancelled."""
-        task = self._task
+        task = self._own().task
         if task is None or not task.done():
             return "running"
         if task.cancelled():
@@ -46,38 +58,50 @@ class Background(Message):
             return "limited"
         return "failed"
 
+    def _own(self) -> Background:
+        """The handle that is tied to the work. One that came out of a record is not: its run knows the one that is."""
+        if self._task is not None:
+            return self
+        known = backgrounds.get()
+        return self if known is None else known.get(self.handle, self)
+
     @property
     def error(self) -> BaseException | None:
         """What ended it, if it has failed."""
-        task = self._task
+        task = self._own().task
         if task is None or not task.done() or task.cancelled():
             return None
         return task.exception()
 
     def cancel(self) -> None:
         """Stops it, unless it has ended."""
-        if self._task is not None:
-            self._task.cancel()
+        task = self._own().task
+        if task is not None:
+            task.cancel()
 
     async def wait(self, seconds: float | None = None) -> Status:
         """Waits until it has ended, or so long; how it stands then."""
-        if self._task is not None and not self._task.done():
-            await asyncio.wait([self._task], timeout=seconds)
+        own = self._own()
+        task, sitting = own.task, own._sitting
+        if task is not None and not task.done():
+            with nullcontext() if sitting is None or seconds is not None else sitting.resting():
+                await asyncio.wait([task], timeout=seconds)
         return self.status
 
     @property
     def answer(self) -> Any:
         """What it answered; None until it has."""
-        task = self._task
+        task = self._own().task
         if task is None or self.status != "completed":
             return None
         return task.result()
 
     # -- what only the runtime does with it ----------------------------------------------------------------------------
-    def begin(self, called: object, task: asyncio.Task[Any]) -> None:
-        """Ties the handle to the node that is called, and to the task that does the work."""
+    def begin(self, called: object, task: asyncio.Future[Any], sitting: RestingPlace | None = None) -> None:
+        """Ties the handle to the node that is called, to the task that does the work, and to where whoever awaits it rests."""
         self._called = called
         self._task = task
+        self._sitting = sitting
 
     @property
     def called(self) -> object:
@@ -85,7 +109,7 @@ class Background(Message):
         return self._called
 
     @property
-    def task(self) -> asyncio.Task[Any] | None:
+    def task(self) -> asyncio.Future[Any] | None:
         """The task that does the work, once there is one."""
         return self._task
 
@@ -112,8 +136,9 @@ class Background(Message):
 
     async def _answer(self) -> Any:
         status = await self.wait()
-        if status == "completed" and self._task is not None:
-            return self._task.result()
+        task = self._own().task
+        if status == "completed" and task is not None:
+            return task.result()
         error = self.error
         why = f"{type(error).__name__}: {error_text(error)}" if error is not None else "it was cancelled"
         raise BackgroundFailed(f"background call {self.handle!r} of {self.node!r}: {status}; {why}") from error

@@ -21,8 +21,11 @@ A kind of one's own is a class:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import Enum
+from inspect import isawaitable, iscoroutinefunction
+from random import Random
 from types import UnionType
 from typing import (
     TYPE_CHECKING,
@@ -37,7 +40,9 @@ from typing import (
     Unpack,
     overload,
 )
+from uuid import NAMESPACE_OID, UUID, uuid5
 
+from graphflow.concurrency import in_thread
 from graphflow.declaration.arrows import (
     Arm,
     Entry,
@@ -69,6 +74,8 @@ from graphflow.values import check_values
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from graphflow.model.reply import Reply
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -112,7 +119,7 @@ class ContextFrame(Protocol):
 
     # What happens, and when.
     def clock(self) -> float: ...
-    def tell(self, event: Event) -> None: ...
+    def tell(self, event: Event, detail: Any = ...) -> None: ...
     def keep(self, activation: int, node: str, name: str, payload: object, kind: str, mime: str) -> Artifact: ...
 
     # Calls, frames, hand-overs. What is asked of the outside has a place.
@@ -125,6 +132,19 @@ class ContextFrame(Protocol):
     def place_of(self, node: AnyNode, inputs: Mapping[str, object], activation: int) -> Place: ...
     def resource(self, name: str, make: Callable[[], H]) -> H: ...
     def ends(self, error: BaseException) -> bool: ...
+
+    # What is kept of it in a store, so that code which is carried out again gets what it has got before.
+    @property
+    def is_recorded(self) -> bool: ...
+    def known_reply(self, place: str) -> Reply | BaseException | None: ...
+    def known_value(self, place: str) -> list[Any]: ...
+    async def keep_record(self) -> None: ...
+    def keep_value(self, ctx: Context, place: str, name: str, value: object) -> None: ...
+
+    # Questions to people, to the clock, to other programs.
+    async def ask(self, ctx: Context, inquiry: Any) -> Any: ...
+    @property
+    def can_wait(self) -> bool: ...
 
     # Models.
     def model(self, caller: AnyNode) -> Model: ...
@@ -146,7 +166,10 @@ class Context:
             frame's. Internal to kinds.
     """
 
-    __slots__ = ("_asking", "_place", "activation", "caller", "conversation", "frame", "given", "node", "policies")
+    __slots__ = (
+        *("_asking", "_ids", "_place", "_random", "activation", "caller", "calls_under_way"),
+        *("conversation", "frame", "given", "node", "policies"),
+    )
 
     def __init__(
         self,
@@ -163,6 +186,10 @@ class Context:
         self._place = place
         """Where it stands; of an activation, looked up when it is first asked for."""
         self._asking: Asking | None = None
+        self._random: Random | None = None
+        self._ids = 0
+        self.calls_under_way = 0
+        """Internal to the runtime: calls that this attempt waits for, in a run that may wait for an answer."""
         self.caller: AnyNode | None = None
         self.conversation: Conversation | None = None
         self.policies: tuple[Policy, ...] | None = None
@@ -236,6 +263,52 @@ class Context:
         """Tells something to whoever watches the run; it is journaled, too."""
         self.frame.tell(Emitted(*self.stamp, self.node.name, name, value))
 
+    def now(self) -> datetime:
+        """The time, in UTC. A run that goes on after a crash gets the time that it has got before."""
+        place = self.asking.ask("now", "", lasting=False)
+        known = self.frame.known_value(place.name)
+        if known:
+            return datetime.fromisoformat(known[0])
+        now = datetime.now(UTC)
+        self.frame.keep_value(self, place.name, "now", now.isoformat())
+        return now
+
+    def random(self) -> Random:
+        """A source of random numbers of this very activation: at every retry, and after a crash, it gives the same."""
+        if self._random is None:
+            self._random = Random(self.key)
+        return self._random
+
+    def new_id(self) -> UUID:
+        """An identifier that no other run, activation or call has; the next one at each call, the same after a crash."""
+        self._ids += 1
+        name = f"{self.key} {self._ids}"
+        return uuid5(NAMESPACE_OID, name)
+
+    async def once(self, name: str, function: Callable[[], B | Awaitable[B]]) -> B:
+        """What a function returns, which is called once, whatever comes: retries and crashes get the same value.
+
+        Args:
+            name: tells it from others of this activation.
+            function: what is called, without arguments; a plain one in a thread. What it returns must be JSON.
+        """
+        place = self.asking.ask("once", name, lasting=True)
+        effect = place.effect
+        assert effect is not None
+        known = self.frame.known_value(place.name)
+        if known and not effect.answered:
+            effect.answer, effect.answered = known[0], True
+
+        async def work() -> B:
+            value = await _called(function)
+            self.frame.keep_value(self, place.name, name, value)
+            await self.frame.keep_record()
+            return value
+
+        await effect.once(work)
+        answer: B = effect.answer
+        return answer
+
     async def call(self, node: Node[Any, B] | str, message: Any) -> B:
         """Asks another node along a call edge and returns its answer.
 
@@ -256,6 +329,14 @@ class Context:
         return answer
 
 
+async def _called(function: Callable[[], B | Awaitable[B]]) -> B:
+    """What a function returns; a plain one may block, so it runs in a thread."""
+    value = function() if iscoroutinefunction(function) else await in_thread(function)
+    if isawaitable(value):
+        return await value
+    return value
+
+
 class Node(Entry[In, Out], Generic[In, Out]):
     """The base of every kind of node. Immutable; compare by value."""
 
@@ -267,6 +348,8 @@ class Node(Entry[In, Out], Generic[In, Out]):
     """What a call of this node counts as, besides a step."""
     prepares: ClassVar[bool] = False
     """Whether `prepare()` has something to find out before a run begins."""
+    asks_outside: bool = False
+    """Whether it waits for an answer from outside: of a person whom nobody in the process reaches, of another program."""
     model: Model | str | None = None
     """The model it asks, or its name; None: it asks none, or that of its graph."""
     source: ClassVar[bool] = False

@@ -19,7 +19,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import TypeAlias
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from graphflow.errors import (
     AnswerExists,
@@ -41,6 +42,16 @@ PAGE_BYTES = 16 * 1024 * 1024
 """Of rows that are long, so many bytes are read at a time."""
 _GOING_ON = frozenset({"running", "waiting"})
 """In which status a run has not ended."""
+if TYPE_CHECKING:
+    from graphflow.proofs.proven import AnyGraph
+
+
+class ResumableGraph(Protocol):
+    """A graph whose runs can go on."""
+
+    async def resume(self, id: str, /, *, store: Store) -> object: ...
+
+
 Large: TypeAlias = Mapping[str, bytes]
 """Large values by the digest of their content."""
 
@@ -334,6 +345,44 @@ class Store(ABC):
             f"{self!r} has schema {found}, written by a newer version of graphflow; "
             f"this one reads up to {known}: update graphflow"
         )
+
+    # -- runs as people know them --------------------------------------------------------------------------------------
+    async def load(self, run: str, graph: AnyGraph | None = None) -> Any:
+        """A `Run` as it was when it was kept last: its events, usage, steps; with its graph, pictures of it, too.
+
+        Args:
+            run: its id.
+            graph: what it walks; None: its messages are read as plain data.
+
+        Raises:
+            RunUnknown: there is no such run.
+            Unreadable: its record does not fit the graph.
+        """
+        # A run stands far above its store, and shows itself. Its room is loaded when somebody wants to look at one.
+        face = import_module("graphflow.run")
+        return await face.load_run(self, run, graph)
+
+    async def answer(
+        self, run: str, question: str, value: object, *, by: str = "", resume: ResumableGraph | None = None
+    ) -> None:
+        """Answers a question of a run, from whatever process.
+
+        Args:
+            run: its id.
+            question: the question's id, or the name of the node that asks, if only one question of that node is open.
+            value: the answer: JSON data, or what can be made of it.
+            by: who answers, for the record.
+            resume: the run's graph: then the run goes on here and now.
+
+        Raises:
+            RunUnknown, QuestionUnknown: there is no such run, or no such question is open in it.
+            AnswerExists: somebody was faster.
+            AnswerInvalid: the answer does not fit.
+        """
+        answers = import_module("graphflow.journal.answers")  # which reads the record, and so stands above
+        await answers.answer_question(self, run, question, value, by)
+        if resume is not None:
+            await resume.resume(run, store=self)
 
     # -- keeping house -------------------------------------------------------------------------------------------------
     @abstractmethod

@@ -15,13 +15,16 @@ from graphflow.errors import ContentFiltered, LimitExceeded, ModelError, Refused
 from graphflow.events import (
     CostUnknown,
     ModelDelta,
+    ModelFailed,
     ModelFinished,
     ModelPartial,
     ModelRetried,
     ModelStarted,
     ModelSwitched,
 )
+from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.kinds.wire_names import WireNames
+from graphflow.model.digest import digest_of
 from graphflow.model.reply import Reply, ReplyBuilder, gather, join_surrogates
 from graphflow.model.seam import (
     CallDelta,
@@ -55,26 +58,55 @@ async def ask(
     """
     await let_timers_stop()  # a deadline that is over by now stops the walk before anything is paid for
     frame, name = ctx.frame, ctx.node.name
+    detail = NO_DETAIL
+    if frame.is_recorded:
+        detail = _detail_of(request, ctx)
+        known = _known_reply(detail.place, ctx)
+        if known is not None:
+            return known
     number = frame.charge_model_call()  # refused here, before anything is sent, if a limit is reached
     started = frame.clock()
-    frame.tell(ModelStarted(*ctx.stamp, name, model.name, number))
+    frame.tell(ModelStarted(*ctx.stamp, name, model.name, number), detail)
     listen = Teller(ctx, number, partial=partial) if frame.observed else None
     builder = ReplyBuilder()
     try:
         sent = request if names is None else names.sent(request)
         reply = await gather(model.stream(sent), listen, _noter(ctx), builder)
     except BaseException as error:
-        if not builder.empty:  # what was spent before it broke off, or was stopped, is spent
+        spent = not builder.empty
+        if spent:  # before it broke off, or was stopped
             _count(builder.whole(), model, started, number, ctx)
+        if isinstance(error, ModelError):
+            frame.tell(ModelFailed(*ctx.stamp, name, model.name, error, started, number, spent), detail)
         if names is not None and isinstance(error, ModelError) and isinstance(error.partial, Reply):
             names.read(error.partial)  # who catches it sees the names that the user wrote
         raise
     if names is not None:
         names.read(reply)
-    unpriced = _count(reply, model, started, number, ctx)
+    unpriced = _count(reply, model, started, number, ctx, detail)
     if unpriced is not None:
         raise unpriced
+    if detail is not NO_DETAIL:
+        await frame.keep_record()  # it has cost money
     return reply
+
+
+def _detail_of(request: Request, ctx: Context) -> Detail:
+    """Where a question to a model stands."""
+    place = ctx.asking.ask("model", digest_of(request), lasting=False)
+    return Detail(place.name)
+
+
+def _known_reply(place: str, ctx: Context) -> Reply | None:
+    """What an earlier sitting of the run has got at a place.
+
+    Raises:
+        ModelError: the model did not answer then.
+    """
+    known = ctx.frame.known_reply(place)
+    if isinstance(known, BaseException):
+        raise known
+    return known
 
 
 def refusal_in(reply: Reply, model: Model, ctx: Context) -> ModelError | None:
@@ -96,7 +128,9 @@ def refusal_in(reply: Reply, model: Model, ctx: Context) -> ModelError | None:
     return error
 
 
-def _count(reply: Reply, model: Model, started: float, number: int, ctx: Context) -> LimitExceeded | None:
+def _count(
+    reply: Reply, model: Model, started: float, number: int, ctx: Context, detail: Detail = NO_DETAIL
+) -> LimitExceeded | None:
     """Charges an answer, and tells of it; the error that ends the walk, if its cost is not known and that is to end it."""
     frame = ctx.frame
     frame.add_model_call(reply)
@@ -119,7 +153,9 @@ def _count(reply: Reply, model: Model, started: float, number: int, ctx: Context
         question=number,
         sources=reply.sources,
     )
-    frame.tell(finished)
+    if detail is not NO_DETAIL:
+        detail = Detail(detail.place, reply=reply)
+    frame.tell(finished, detail)
     return _unpriced(model.name, ctx) if reply.usd is None else None
 
 

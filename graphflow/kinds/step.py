@@ -18,6 +18,7 @@ from graphflow.errors import DeclarationError
 from graphflow.events import NodeAbandoned
 from graphflow.memo import once_a_function
 from graphflow.messages.types import origin_of
+from graphflow.policy import Effect, check_effects
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -46,12 +47,14 @@ class FunctionNode(Node[In, Out]):
         name: str | None = None,
         description: str = "",
         calls: Sequence[Callee] = (),
+        effects: Sequence[Effect] | None = None,
         **options: Unpack[NodeOptions],
     ) -> None:
         facts = _read_facts(function)
         signature = facts.signature
+        own_name = name or facts.name
         self._declare(
-            name or facts.name,
+            own_name,
             ports=signature.ports,
             output=signature.output,
             description=description or facts.description,
@@ -63,6 +66,8 @@ class FunctionNode(Node[In, Out]):
         if options:
             self._tune(options)
         self._set(function=function, _signature=signature, sees_run=facts.sees_run)
+        if effects is not None:
+            self._set(effects=check_effects(f"step {own_name!r}", effects), undeclared=False)
 
     def settle(self) -> None:
         """Reads the annotations again: a class that stands below the node is defined by the time of the graph."""
@@ -233,6 +238,7 @@ def node(
     name: str | None = ...,
     description: str = ...,
     calls: Sequence[Callee] = ...,
+    effects: Sequence[Effect] | None = ...,
     **options: Unpack[NodeOptions],
 ) -> _Decorator: ...
 def node(function: AnyFunction | None = None, /, **options: Any) -> Any:
@@ -245,6 +251,8 @@ def node(function: AnyFunction | None = None, /, **options: Any) -> Any:
         name: instead of the function's own name.
         description: instead of the first line of its docstring.
         calls: nodes (or their names) it may ask with `ctx.call(node, message)`.
+        effects: what it does to the world: "reads", "writes", "network", "executes", or `[]` for nothing. A run that a store
+            keeps waits for the disk before whatever may change the world; what nobody has declared may.
         retry, timeout_s, cache, policy, approval: as for every node (`NodeOptions`).
     """
     if function is None:

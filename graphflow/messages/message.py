@@ -41,6 +41,16 @@ class LimitReached(Message):
     """The last message: the one that would have gone round once more."""
 
 
+class TimedOut(Message):
+    """What a node sends that has waited for an answer from outside, and got none in time."""
+
+    node: str
+    seconds: float
+    """How long it has waited."""
+    message: Any = None
+    """What it was given."""
+
+
 def to_text(message: object) -> str:
     """A message as a model or a terminal should read it: text as it is, everything else as JSON.
 

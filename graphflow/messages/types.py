@@ -286,6 +286,15 @@ def _has_own_config(kind: Type) -> bool:
     return hasattr(kind, "__pydantic_config__") or hasattr(kind, "__dataclass_fields__")
 
 
+def schema_of(kind: Type) -> Mapping[str, Any]:
+    """The JSON schema of an answer; empty if its type has none."""
+    try:
+        schema: Mapping[str, Any] = adapter_of(kind).json_schema()
+    except Exception:  # of a class of the user's: an answer is read by its type all the same
+        return {}
+    return schema
+
+
 def type_name(kind: Type, labels: Mapping[Type, str] | None = None) -> str:
     """A type as a person writes it: `Approved | Rejected`, `list[Question]`, `'yes' | 'no'`.
 

@@ -57,6 +57,18 @@ class Conversation:
             turns += aside.turns
         return turns
 
+    @property
+    def count(self) -> int:
+        """How often somebody else has said something."""
+        return len(self._asides)
+
+    def added_since(self, count: int) -> tuple[Turn, ...]:
+        """What others have said since they had spoken so often."""
+        turns: list[Turn] = []
+        for aside in self._asides[count:]:
+            turns += aside.turns
+        return tuple(turns)
+
     def add(self, turns: Sequence[Turn]) -> None:
         """Keeps what somebody else has said: behind the owner's present call and the result it will get."""
         # The call and its result are the next two turns: what is said during the call must not come between them.

@@ -8,6 +8,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any, Literal
 
 from graphflow.declaration.arrows import ForkPolicy
@@ -237,12 +238,14 @@ class Program:
     """Everything the walk needs to know about a graph."""
 
     __slots__ = (
+        "_kept",
         "callees",
         "copy_input",
         "copy_output",
         "end",
         "ends",
         "handoffs",
+        "input",
         "laps",
         "links",
         "loops_of",
@@ -282,6 +285,7 @@ class Program:
         self.laps = laps
         self.callees = callees
         self.handoffs = handoffs
+        self.input = input
         self.output = output
         self.copy_input = copier_of(input)
         """Makes the walk's own of the caller's message; None: it cannot be changed."""
@@ -295,6 +299,38 @@ class Program:
         """Whether scopes do not sort as they are (`scope.order_of`)."""
         self.tracks = any(slot.gated for slot in slots) or any(join.take is not None for join in joins)
         """Whether parts of a walk may be cancelled, so that it has to be known who is in them."""
+        self._kept: dict[bool, Program] = {}
+
+    def kept(self, *, each: bool) -> Program:
+        """The same for a walk whose record is kept in a store: nothing is called directly before which a walk has to wait.
+
+        Args:
+            each: whether it waits before each node, and not only before those that may change the world.
+        """
+        known = self._kept.get(each)
+        if known is None:
+            known = copy(self)
+            known.slots = tuple(_indirect(slot) if each or _acts(slot) else slot for slot in self.slots)
+            self._kept[each] = known
+        return known
+
+
+def _acts(slot: Slot) -> bool:
+    """Whether nobody has said that a node does nothing to the world."""
+    return slot.node is not None and acts(slot.node)
+
+
+def acts(node: AnyNode) -> bool:
+    """Whether a node may do something to the world, so that what has led to it must be known before."""
+    if node.enters != "never" or node.asks_model or node.kind == "router":
+        return False  # what it calls is looked at call by call; a rule only chooses
+    return node.undeclared or not node.effects <= {"reads"}
+
+
+def _indirect(slot: Slot) -> Slot:
+    twin = copy(slot)
+    twin.direct = None
+    return twin
 
 
 def select(slot: Slot, output: Any, message: Any) -> Sequence[Link]:

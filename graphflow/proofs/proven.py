@@ -254,6 +254,13 @@ class ProvenGraph(Node[In, Out], Generic[In, Out]):
         return tuple(wanted)
 
     @cached_property
+    def may_wait(self) -> bool:
+        """Whether any node here, or in a graph below, waits for an answer that nobody in the process gives."""
+        if any(graph.may_wait for graph in self._graphs_below):
+            return True
+        return any(node.asks_outside for node in self.reach() if not isinstance(node, ProvenGraph))
+
+    @cached_property
     def preparing(self) -> tuple[AnyNode, ...]:
         """The nodes, here and in graphs below, whose `prepare()` tells before a run whether they can work at all."""
         found: list[AnyNode] = []

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context as Variables
 from contextvars import copy_context
 from random import random
@@ -25,13 +26,15 @@ from graphflow.errors import LimitExceeded, PolicyRefused, ToolError
 from graphflow.events import CacheHit, NodeRetried
 from graphflow.messages.copies import copy_of
 from graphflow.messages.message import error_text
-from graphflow.proofs.program import Slot
+from graphflow.proofs.program import Slot, acts
 from graphflow.redaction import scrub
 from graphflow.runtime.cache import Cache, CacheKey, copied
 from graphflow.runtime.cancellation import may_be_told_to_stop, stray
 from graphflow.runtime.consent import approve
 from graphflow.runtime.effects import answered_once
 from graphflow.runtime.frame import Frame, Invocation, is_done_once
+from graphflow.runtime.recall import next_attempt
+from graphflow.runtime.sitting import Sitting
 from graphflow.runtime.time_limits import in_time
 from graphflow.runtime.validation import check_output
 from graphflow.runtime.waits import is_for_us, waiting_for, working_on
@@ -48,6 +51,9 @@ async def activate(frame: Frame, slot: Slot, inputs: dict[str, Any], activation:
         (message,) = inputs.values()
         inputs = {"": message}
     invocation = Invocation(frame, node, inputs, activation)
+    recorder = frame.shared.recorder
+    if recorder is not None and (recorder.sync == "each" or acts(node)):
+        await recorder.before_effect()
     try:
         if frame.origin is not None and not slot.enters and is_done_once(node):
             output = await answered_once(invocation, perform)
@@ -66,6 +72,10 @@ async def perform(invocation: Invocation) -> Any:
     # A call has been judged already, by whoever makes it. On an arrow that matters is judged which acts on the world.
     judged = on_arrow and frame.policies and _acts(node)
     if node.plain and node.concurrency_safe and not judged:
+        if frame.shared.past is not None:
+            attempt = await next_attempt(invocation)
+            if attempt > 1:
+                return await _retried(invocation, attempt)
         # A tool may ask for a retry by its error. The first attempt runs where it stands all the same, for one in variables
         # of its own would cost much more. If there is another, it begins with these, and what the first has set is set back
         # (a variable that had no value before keeps one behind the node: none can be unset).
@@ -92,7 +102,7 @@ async def perform(invocation: Invocation) -> Any:
     if node.approval:
         if node.enters == "always":  # nobody is asked about what may not be entered anyway
             frame.ledger.check_depth(node.name)
-        await approve(invocation)
+        invocation = await approve(invocation)
     if node.cache:
         return await _from_cache(invocation)
     return await _in_turn(invocation)
@@ -112,7 +122,7 @@ async def _from_cache(invocation: Invocation) -> Any:
     key = cache.key(node, invocation.inputs, around)
     if key is None:
         return await _in_turn(invocation)
-    known = await _known_answer(cache, key)
+    known = await _known_answer(cache, key, frame.shared.sitting)
     if known is _MINE:
         return await _in_turn(invocation)
     if known is not _NONE:
@@ -136,7 +146,11 @@ _MINE = object()
 """Who works on the answer waits for us: waiting for it would be waiting for ourselves."""
 
 
-async def _known_answer(cache: Cache, key: CacheKey) -> Any:
+def _resting(sitting: Sitting | None) -> AbstractContextManager[None]:
+    return nullcontext() if sitting is None else sitting.resting()
+
+
+async def _known_answer(cache: Cache, key: CacheKey, sitting: Sitting | None) -> Any:
     """An answer that is there, or that somebody is working on just now."""
     while True:
         future = cache.get(key)
@@ -145,7 +159,7 @@ async def _known_answer(cache: Cache, key: CacheKey) -> Any:
         if not future.done():
             if is_for_us(future):
                 return _MINE
-            with waiting_for(future):
+            with waiting_for(future), _resting(sitting):
                 await asyncio.wait([future])
         if not future.cancelled() and future.exception() is None:
             return future.result()
@@ -172,7 +186,8 @@ async def _in_turn(invocation: Invocation) -> Any:
     # A node that calls itself by a detour has its turn already.
     if is_for_us(turn):
         return await _retried(invocation)
-    with waiting_for(turn):
+    sitting = invocation.frame.shared.sitting
+    with waiting_for(turn), _resting(sitting):
         await turn.acquire()
     try:
         with working_on(turn):
@@ -193,6 +208,8 @@ async def _retried(invocation: Invocation, attempt: int = 1, initial: Variables 
     requests = _requests_to_stop()
     if initial is None:
         initial = copy_context()
+    if attempt == 1 and invocation.frame.shared.past is not None:
+        attempt = await next_attempt(invocation)
     while True:
         variables = initial.copy()
         try:

@@ -14,10 +14,12 @@ from typing import Any
 
 from graphflow.declaration.background import Background, cut_off
 from graphflow.events import BackgroundFinished, BackgroundStarted, Status
+from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.model.conversation import Conversation
 from graphflow.proofs.proven import ProvenGraph, solo
 from graphflow.runtime.endings import status_of
 from graphflow.runtime.frame import Frame, Invocation
+from graphflow.runtime.past import BackgroundRecord
 from graphflow.runtime.validation import check_input
 
 BackgroundWork = Callable[[Invocation], Awaitable[Any]]
@@ -36,17 +38,52 @@ def begin_background(invocation: Invocation, work: BackgroundWork) -> Background
     handle = _new_handle(frame, node.name)
     background = Background(handle=handle, node=node.name)
     frame.shared.backgrounds[handle] = background
-    frame.tell(BackgroundStarted(*invocation.stamp, node.name, handle))
+    frame.tell(BackgroundStarted(*invocation.stamp, node.name, handle), _detail(invocation))
+    _work_on(invocation, work, background)
+    return background
+
+
+def _detail(invocation: Invocation) -> Detail:
+    if invocation.frame.shared.recorder is None:
+        return NO_DETAIL
+    return Detail(invocation.place.name, invocation.node)
+
+
+def take_up(invocation: Invocation, work: BackgroundWork, record: BackgroundRecord) -> Background:
+    """The handle of a call that was begun in an earlier sitting: if it has not ended there, it is begun again."""
+    frame, node = invocation.frame, invocation.node
+    handle = record.started.handle
+    background = frame.shared.backgrounds.get(handle)
+    if background is not None:
+        return background
+    background = Background(handle=handle, node=node.name)
+    frame.shared.backgrounds[handle] = background
+    ended = record.finished
+    if ended is None:
+        _work_on(invocation, work, background)
+        return background
+    answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    if ended.error is not None:
+        answer.set_exception(ended.error)
+        answer.exception()  # whoever awaits the handle is told
+    else:
+        answer.set_result(record.output(node))
+    background.begin(node, answer)
+    background.note_end()
+    return background
+
+
+def _work_on(invocation: Invocation, work: BackgroundWork, background: Background) -> None:
+    frame, node = invocation.frame, invocation.node
     begun = frame.clock()
     task = asyncio.get_running_loop().create_task(_in_background(invocation, work, background))
-    background.begin(node, task)
+    background.begin(node, task, frame.shared.sitting)
 
     def tell_if_never_begun(_: asyncio.Task[Any]) -> None:
         if not background.has_ended:  # it was cancelled before its first step
             _tell_ended(invocation, background, Ending("cancelled"), begun)
 
     task.add_done_callback(tell_if_never_begun)
-    return background
 
 
 def _new_handle(frame: Frame, name: str) -> str:
@@ -69,6 +106,9 @@ class Ending:
 async def _in_background(invocation: Invocation, work: BackgroundWork, background: Background) -> Any:
     started = invocation.frame.clock()
     ending = Ending("cancelled")
+    sitting = invocation.frame.shared.sitting
+    if sitting is not None:
+        sitting.add()
     try:
         output = await _until_deadline(invocation, work)
         ending = Ending("completed", output)
@@ -77,6 +117,8 @@ async def _in_background(invocation: Invocation, work: BackgroundWork, backgroun
         ending = Ending(status_of(error), None, error)
         raise
     finally:
+        if sitting is not None:
+            sitting.drop()
         _tell_ended(invocation, background, ending, started)
 
 
@@ -93,7 +135,7 @@ def _tell_ended(invocation: Invocation, background: Background, ending: Ending, 
         error=ending.error,
         started=started,
     )
-    invocation.frame.tell(finished)
+    invocation.frame.tell(finished, _detail(invocation))
 
 
 async def _until_deadline(invocation: Invocation, work: BackgroundWork) -> Any:

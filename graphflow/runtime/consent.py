@@ -6,61 +6,123 @@ from collections.abc import Awaitable
 from inspect import isawaitable, iscoroutinefunction
 
 from graphflow.concurrency import in_thread
+from graphflow.declaration.inquiry import Inquiry
 from graphflow.errors import ApprovalRefused
 from graphflow.events import ApprovalAsked, Approved
-from graphflow.policy import Approve, Use
-from graphflow.runtime.effects import Consent, Verdict, decided_once
+from graphflow.journal.question import question_id
+from graphflow.places import place_in
+from graphflow.policy import Approval, Approve, Use, Verdict, deny
+from graphflow.runtime.effects import Consent, decided_once
 from graphflow.runtime.frame import Invocation
+from graphflow.runtime.questions import ask_outside
 
 NOBODY = "nobody is there to give it; pass run(..., approve=a function of the call), or walk it with `graphflow run` on a terminal"
 
 
-async def approve(invocation: Invocation) -> None:
+async def approve(invocation: Invocation) -> Invocation:
     """Has somebody agree to an invocation whose node needs approval.
+
+    Returns:
+        What is to be carried out: the invocation, with other arguments if somebody has edited them.
 
     Raises:
         ApprovalRefused: nobody did; nothing has been done.
+        PolicyRefused: a policy does not allow it with the edited arguments.
+        ArgumentsInvalid: these do not fit.
     """
     node, message = invocation.node, invocation.message
     # A function of the message says case by case whether somebody has to be asked at all.
     if callable(node.approval) and not node.approval(message):
-        return
+        return invocation
+    shared = invocation.frame.shared
+    if node.name in shared.allowed:
+        return invocation
 
     async def ask() -> Consent:
         return await _asked(invocation)
 
     consent = await decided_once(invocation.place, ask)
     decision = consent.decision
-    if decision is not True:
-        why = f": {decision}" if decision else "; nothing was done"
+    if decision.consent == "deny":
+        why = f": {decision.reason}" if decision.reason else "; nothing was done"
         raise ApprovalRefused(f"{node.name!r} needs approval, and it was not given{why}") from consent.failure
+    if decision.consent == "always":
+        shared.allowed.add(node.name)
+    if decision.consent == "edit":
+        return _edited(invocation, decision)
+    return invocation
+
+
+def _edited(invocation: Invocation, decision: Approval) -> Invocation:
+    """The same with the arguments that somebody wants instead, checked and judged as the first were."""
+    node = invocation.node
+    (port,) = invocation.inputs
+    given = node.read(decision.arguments)
+    edited = invocation.given({port: given})
+    invocation.frame.judge(node, given, invocation.place, invocation.policies)
+    return edited
 
 
 async def _asked(invocation: Invocation) -> Consent:
     """Asks, and tells what came of it."""
     frame, node = invocation.frame, invocation.node
+    shared = frame.shared
     use = frame.use_of(node, invocation.message, invocation.place)
-    hook = frame.shared.approve
-    if hook is None:
-        consent = Consent(NOBODY, lasts=False)
-    else:
+    known = None if shared.past is None else shared.past.consents.pop(use.key, None)
+    hook = shared.approve
+    if known is not None and hook is not None:
+        return Consent(Approval(consent="allow") if known.granted else deny(known.why))
+    if hook is not None:
         frame.tell(ApprovalAsked(*invocation.stamp, node.name, use.key))
         consent = await _decision_of(hook, use)
+    elif shared.sitting is not None:
+        if known is None and not is_asked(invocation):
+            frame.tell(ApprovalAsked(*invocation.stamp, node.name, use.key))
+        consent = Consent(await _answered(invocation, use))
+    else:
+        consent = Consent(deny(NOBODY), lasts=False)
     decision = consent.decision
-    # Only True is a yes. A hook that returns something else by mistake must not open a door.
-    granted = decision is True
-    why = decision if isinstance(decision, str) else ""
-    frame.tell(Approved(*invocation.stamp, node.name, use.key, granted, why))
-    return Consent(granted or why, consent.failure, consent.lasts)
+    granted = decision.consent != "deny"
+    if known is None:
+        frame.tell(Approved(*invocation.stamp, node.name, use.key, granted, decision.reason))
+    return consent
+
+
+def is_asked(invocation: Invocation) -> bool:
+    """Whether an earlier sitting has asked already."""
+    past = invocation.frame.shared.past
+    if past is None:
+        return False
+    id = question_id(invocation.node.name, place_in(invocation.place, "approval").name)
+    return id in past.asked
+
+
+async def _answered(invocation: Invocation, use: Use) -> Approval:
+    """What somebody answers, here or anywhere, now or after however many sittings."""
+    shown = {"node": use.node, "arguments": use.arguments, "effects": sorted(use.effects), "target": use.target}
+    place = place_in(invocation.place, "approval")
+    inquiry = Inquiry("approval", shown, Approval)
+    decision: Approval = await ask_outside(invocation.frame, invocation.node, invocation.activation, place, inquiry)
+    return decision
 
 
 async def _decision_of(hook: Approve, use: Use) -> Consent:
     try:
-        return Consent(await answer_of(hook, use))
+        answer = await answer_of(hook, use)
     except Exception as error:
         # What the hook raised is for those who wrote it, not for the model, which is told that a call was refused.
         why = f"asking for it failed with {type(error).__name__}"
-        return Consent(why, error, lasts=False)
+        return Consent(deny(why), error, lasts=False)
+    return Consent(_read(answer))
+
+
+def _read(answer: object) -> Approval:
+    """What a hook has said. Only True is a yes, or a decision: what it returns by mistake must not open a door."""
+    if isinstance(answer, Approval):
+        return answer
+    if answer is True:
+        return Approval(consent="allow")
+    return deny(answer if isinstance(answer, str) else "")
 
 
 async def answer_of(hook: Approve, use: Use) -> Verdict:

@@ -16,10 +16,9 @@ from typing import Any
 from graphflow.declaration.background import Background
 from graphflow.events import AnswerKept
 from graphflow.places import EffectState, Place
+from graphflow.policy import Approval
 from graphflow.runtime.cache import copied
 from graphflow.runtime.frame import Invocation
-
-Verdict = bool | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,12 @@ class Consent:
     """What came of asking whether something may be done.
 
     Attributes:
-        decision: True, or why not (perhaps an empty text, or False).
+        decision: what somebody has said.
         failure: what went wrong with asking.
         lasts: whether somebody has decided; where nobody could be asked, the next attempt asks again.
     """
 
-    decision: Verdict
+    decision: Approval
     failure: Exception | None = None
     lasts: bool = True
 
@@ -62,11 +61,11 @@ def _forget_what_failed(effect: EffectState) -> None:
 
 async def decided_once(place: Place, ask: Callable[[], Awaitable[Consent]]) -> Consent:
     """What somebody has decided of the call at this place. Nobody is asked twice."""
-    decisions = place.effects.consents
-    known = decisions.get(place.key)
+    consents = place.effects.consents
+    known: Consent | None = consents.get(place.name)
     if known is not None:
-        return Consent(known)
+        return known
     consent = await ask()
     if consent.lasts:
-        decisions[place.key] = consent.decision
+        consents[place.name] = consent
     return consent

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, TypeVar
 
-from graphflow.errors import DeclarationError, ModelUnset, WalkCancelled
-from graphflow.events import RunEnded, RunStarted, Status
+from graphflow.errors import DeclarationError, ModelUnset, StoreError, WalkCancelled
+from graphflow.events import Resumed, RunEnded, RunStarted, Status
+from graphflow.journal.detail import Detail
 from graphflow.keywords import refuse
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.model.resolve import check_model
@@ -24,10 +25,12 @@ from graphflow.runtime.attempts import error_line
 from graphflow.runtime.budget import check_prices
 from graphflow.runtime.calls import SHELL
 from graphflow.runtime.cancellation import uncancel
+from graphflow.runtime.durability import Durability, begun_with, take_durability
 from graphflow.runtime.endings import status_of
 from graphflow.runtime.frame import Frame
 from graphflow.runtime.notes import note_deps, note_node
 from graphflow.runtime.options import RunOptions
+from graphflow.runtime.recorder import RunRecorder
 from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.run_scope import RunScope
 from graphflow.runtime.sources import Sources
@@ -51,6 +54,9 @@ def begin(
     policy: Policy | None = None,
     approve: Approve | None = None,
     keep_steps: int | None = None,
+    id: str | None = None,
+    answers: Mapping[str, Any] | None = None,
+    durability: Durability | None = None,
     observed: bool = False,
     plain: bool = True,
     **unknown: Any,
@@ -72,6 +78,8 @@ def begin(
     ledger = Ledger((graph.name,), own_limits)
     run = make(graph.name, ledger)
     run.declared = graph
+    if id is not None:
+        run._id = id
     if keep_steps is not None:
         run.keep_steps = keep_steps
     if observed:
@@ -83,6 +91,8 @@ def begin(
     # Somebody who listens wants to be told what follows from the facts at once, which only the machine can do.
     plain = plain and not observed
     shared = RunScope(run, default, session, approve, plain=plain)
+    if durability is not None:
+        durability.prepare(shared, answers or {})
     policies = also((), policy, graph.policy)
     frame = Frame(SHELL, shared, program, ledger, default, deps, policies)
     ledger.on_warning = frame.warn
@@ -130,12 +140,64 @@ def _check_options(graph: AnyGraph, policy: Policy | None, approve: Approve | No
     raise DeclarationError(f"{whose}: keep_steps={keep_steps!r}; it must be a number of activations, 0 or more")
 
 
+async def drive_durably(run: R, frame: Frame, message: object, durability: Durability, limits: Limits | None) -> R:
+    """The same for a run that a store keeps: it begins, or goes on, or has ended already."""
+    run._task = asyncio.current_task()
+    recorder = durability.recorder
+    assert recorder is not None
+    try:
+        has_ended = await durability.open(run, frame, message, limits)
+    except BaseException as error:
+        recorder.muted = True
+        _end(run, frame, status_of(error), error)
+        raise
+    if has_ended:
+        run._task = None
+        if run.error is not None:
+            _attach(run, run.error)
+            raise run.error
+        return run
+    try:
+        return await drive(run, frame, message)
+    finally:
+        await _finished(recorder, run)
+
+
+async def _finished(recorder: RunRecorder, run: RunRecord[Any]) -> None:
+    """Sees to it that the end of a run is kept, even while its task is being cancelled."""
+    finishing = asyncio.get_running_loop().create_task(recorder.finish(run.status))
+    cancelled = False
+    while not finishing.done():
+        try:
+            await asyncio.shield(finishing)
+        except asyncio.CancelledError:
+            cancelled = not finishing.cancelled()
+        except StoreError as error:
+            if run.error is not None:
+                return  # what ended the run is told; it can be resumed from what is kept
+            _attach(run, error)
+            raise
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+def _begin_sitting(run: RunRecord[Any], frame: Frame, message: object) -> None:
+    """Tells that the walk begins, or goes on."""
+    past = frame.shared.past
+    if past is None or frame.record is None:
+        run.tell(RunStarted(0.0, 0, run.graph, message))
+        run.began = time.perf_counter()
+        run.began_at = time.time()
+        return
+    # The clock of a run stands still between its sittings.
+    run.began = time.perf_counter() - past.seconds
+    run.tell(Resumed(past.seconds, 0, past.sittings + 1, past.unknown))
+
+
 async def drive(run: R, frame: Frame, message: object) -> R:
     """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
     run._task = asyncio.current_task()
-    run.tell(RunStarted(0.0, 0, run.graph, message))
-    run.began = time.perf_counter()
-    run.began_at = time.time()
+    _begin_sitting(run, frame, message)
     shared = frame.shared
     try:
         if run._cancelled:
@@ -150,6 +212,15 @@ async def drive(run: R, frame: Frame, message: object) -> R:
             if not shared.idle:
                 await _close(shared)
     except asyncio.CancelledError as cancelled:
+        if shared.recorder is not None and shared.recorder.error is not None:
+            uncancel()
+            lost = shared.recorder.error
+            _end(run, frame, status_of(lost), lost)
+            raise lost from None
+        if shared.sitting is not None and shared.sitting.is_over:
+            uncancel()
+            _end(run, frame, "waiting", None)
+            return _waiting_run(run, shared)
         if not run._cancelled:
             _end(run, frame, "cancelled", _task_was_cancelled(run))
             cancelled.run = run  # type: ignore[attr-defined]  # as every error that ends a walk
@@ -162,6 +233,19 @@ async def drive(run: R, frame: Frame, message: object) -> R:
         _end(run, frame, status_of(raised), raised)
         raise
     _end(run, frame, "completed", None, output)
+    return run
+
+
+def _waiting_run(run: R, shared: RunScope) -> R:
+    """A run that waits for answers.
+
+    Raises:
+        AnswerInvalid: it was given one that does not fit.
+    """
+    if shared.refused:
+        invalid = shared.refused[0]
+        _attach(run, invalid)
+        raise invalid
     return run
 
 
@@ -193,7 +277,7 @@ def _end(run: RunRecord[Any], frame: Frame, status: Status, error: BaseException
         note_deps(error, frame.deps)
         text = error_line(error)
     seconds = run.ended - run.began
-    run.tell(RunEnded(seconds, 0, status, output, text))
+    run.tell(RunEnded(seconds, 0, status, output, text), Detail(error=error))
     run.close()
     run._task = None
     frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run
@@ -219,14 +303,33 @@ class Executor(Generic[R]):
 
     def run(self, graph: AnyGraph, message: object, **options: Any) -> Coroutine[Any, Any, R]:
         """`Graph.run`, up to what has to be awaited."""
+        if options or graph.may_wait:
+            durability = take_durability(graph, options)
+            if durability is not None:
+                run, frame, message = begin(graph, message, self.make, durability=durability, **options)
+                return drive_durably(run, frame, message, durability, options.get("limits"))
         run, frame, message = begin(graph, message, self.make, **options)
         return drive(run, frame, message)
 
+    async def resume(self, graph: AnyGraph, id: str, **options: Any) -> R:
+        """`Graph.resume`."""
+        durability = take_durability(graph, options, resumes=True)
+        assert durability is not None
+        message, limits = await begun_with(durability.store, id, graph)
+        options.setdefault("limits", limits)
+        run, frame, message = begin(graph, message, self.make, id=id, durability=durability, **options)
+        return await drive_durably(run, frame, message, durability, options["limits"])
+
     def start(self, graph: AnyGraph, message: object, **options: Any) -> R:
         """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
-        run, frame, message = begin(graph, message, self.make, observed=True, **options)
+        durability = take_durability(graph, options)
+        run, frame, message = begin(graph, message, self.make, observed=True, durability=durability, **options)
         loop = asyncio.get_running_loop()
-        run._task = loop.create_task(drive(run, frame, message))
+        if durability is None:
+            work = drive(run, frame, message)
+        else:
+            work = drive_durably(run, frame, message, durability, options.get("limits"))
+        run._task = loop.create_task(work)
 
         def retrieve(task: asyncio.Task[Any]) -> None:
             if not task.cancelled():

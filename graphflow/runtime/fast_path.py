@@ -152,6 +152,9 @@ class _Straight:
     async def give_way(self, stretch: Stretch, slot: Slot, message: object, count: int) -> Stretch:
         """Gives others their turn; the row of the journal to go on with."""
         await asyncio.sleep(0)
+        recorder = self.frame.shared.recorder
+        if recorder is not None:
+            recorder.pass_on()
         if self.laps and count - stretch.first >= STRETCH_LENGTH:
             return self.stretch(count, slot, message)
         return stretch
@@ -196,6 +199,9 @@ class _Straight:
         stretch = Stretch(frame.number, first, slot.index, message, self.laps)
         run = frame.shared.run
         run.journal.append(stretch)
+        recorder = frame.shared.recorder
+        if recorder is not None:
+            recorder.add_stretch(stretch)
         if self.laps and first - self.cleared >= STRETCH_LENGTH:
             self.cleared = first
             run.drop_old(frame.number, 2 * frame.program.size)

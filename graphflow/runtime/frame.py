@@ -19,17 +19,23 @@ from typing import Any, TypeVar
 
 from graphflow.declaration.background import Background
 from graphflow.declaration.handoffs import Handoff
+from graphflow.declaration.inquiry import Inquiry
 from graphflow.declaration.node import AnyNode, Context, read_message
 from graphflow.errors import LimitExceeded, ModelUnset, PolicyRefused
-from graphflow.events import ArtifactKept, Event, LimitWarning, Scope
+from graphflow.events import ArtifactKept, Event, LimitWarning, Scope, ValueKept
+from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages.artifacts import Artifact, pack
 from graphflow.model.conversation import Conversation
+from graphflow.model.reply import Reply
 from graphflow.model.seam import Model
+from graphflow.model.turns import Turn
 from graphflow.places import Asking, Place, outermost, place_in
 from graphflow.policy import Policy, Use, also
 from graphflow.proofs.program import Program
 from graphflow.runtime.cache import copied
+from graphflow.runtime.past import FrameRecord
+from graphflow.runtime.recorder import RunRecorder
 from graphflow.runtime.run_scope import RunScope
 from graphflow.walk.machine import Walk
 
@@ -42,21 +48,25 @@ Read = Callable[[AnyNode, Any], object]
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What a frame has from above: the two ways in which a node under way begins something new.
+    """What a frame has from above: the ways in which a node under way begins something new.
 
     Attributes:
         call: calls a node along a call edge.
         enter: enters a graph or an agent as a frame of its own.
+        ask: asks the outside.
+        take_up: begins calls in the background again, whose callers are over.
     """
 
     call: Callable[[Frame, Context, AnyNode | str, object, Read], Answer]
     enter: Callable[[Invocation, object, Limits | None], Answer]
+    ask: Callable[[Frame, AnyNode, int, Place, Inquiry], Answer]
+    take_up: Callable[[Frame, Callable[[int], bool]], None]
 
 
 class Call:
     """One call under way, for those it goes through."""
 
-    __slots__ = ("caller", "conversation", "number", "place", "policies")
+    __slots__ = ("caller", "conversation", "metered", "number", "place", "policies", "turns")
 
     def __init__(
         self,
@@ -73,6 +83,10 @@ class Call:
         self.policies = policies
         """What has agreed to the call, and has to agree to those that it makes."""
         self.conversation = conversation
+        self.metered = ""
+        """What it was charged as, beside a step."""
+        self.turns: tuple[Turn, ...] = ()
+        """What the callee has said in the conversation of its caller."""
 
 
 class Invocation:
@@ -141,6 +155,7 @@ class Frame:
         "places",
         "policies",
         "program",
+        "record",
         "shared",
         "shell",
         "walk",
@@ -160,6 +175,9 @@ class Frame:
         origin: Invocation | None = None,
         entered: AnyNode | None = None,
     ) -> None:
+        recorder = shared.recorder
+        if recorder is not None:
+            program = program.kept(each=recorder.sync == "each")
         self.shell = shell
         self.shared = shared
         self.program = program
@@ -184,9 +202,35 @@ class Frame:
         self.asking: Asking | None = None
         self.places: dict[int, Place] | None = None
         """Where the activations under way stand, of those that have asked."""
+        self.record: FrameRecord | None = None
+        """What earlier sittings have recorded of it."""
         # In the order of arrival, for showing. Nothing may be derived from it that has to be the same in the next run.
         self.number = len(shared.run.frames)
         shared.run.frames.append((program, ledger.path, ledger.limits))
+        if recorder is not None:
+            self.keep_form(recorder)
+
+    def keep_form(self, recorder: RunRecorder) -> None:
+        """Makes the frame known to what keeps the record, and takes up what earlier sittings have recorded of it."""
+        shared, origin = self.shared, self.origin
+        place = self.within.name
+        past = shared.past
+        if past is not None:
+            self.record = past.frame(place)
+        record = self.record
+        if record is not None:
+            if record.number != self.number:
+                shared.run.frames.pop()
+                self.number = record.number
+            assert past is not None
+            past.charge(self.ledger, self.number)
+        name, call = "", None
+        if origin is not None:
+            name = origin.node.name
+            if origin.call is not None:
+                call = origin.call.number
+        form = FrameForm(place, self.program, self.callees, self.path, self.ledger.limits, name, call)
+        recorder.enter(self.number, form)
 
     # -- what a context asks -------------------------------------------------------------------------------------------
     @property
@@ -218,9 +262,9 @@ class Frame:
         """Seconds since the run began."""
         return time.perf_counter() - self.shared.run.began
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: Event, detail: Detail = NO_DETAIL) -> None:
         """Keeps an event and hands it to those who listen."""
-        self.shared.run.tell(event)
+        self.shared.run.tell(event, detail)
 
     def warn(self, book: Ledger, limit: str, used: float) -> None:
         """Tells that a limit is nearly used up."""
@@ -250,6 +294,43 @@ class Frame:
         self.ledger.charge("model_calls")
         self.shared.questions += 1
         return self.shared.questions
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a store keeps the record of the run."""
+        return self.shared.recorder is not None
+
+    def known_reply(self, place: str) -> Reply | BaseException | None:
+        """What came of the question to a model at a place, in an earlier sitting."""
+        past = self.shared.past
+        return None if past is None else past.reply(place)
+
+    def known_value(self, place: str) -> list[Any]:
+        """The value that was kept at a place in an earlier sitting, as the one in a list; an empty list if there is none."""
+        past = self.shared.past
+        if past is None or not past.has_value(place):
+            return []
+        return [past.value(place)]
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether the run can end its sitting and go on later."""
+        return self.shared.sitting is not None
+
+    async def ask(self, ctx: Context, inquiry: Inquiry) -> Any:
+        """The answer to a question to the outside, after however many sittings of the run."""
+        place = ctx.asking.ask(inquiry.about, inquiry.message, lasting=False)
+        return await self.shell.ask(self, ctx.node, ctx.activation, place, inquiry)
+
+    def keep_value(self, ctx: Context, place: str, name: str, value: object) -> None:
+        """Keeps what the code of a node has got from the outside."""
+        self.tell(ValueKept(*ctx.stamp, ctx.node.name, name, value), Detail(place))
+
+    async def keep_record(self) -> None:
+        """Waits until the store has all that was told so far, if there is one."""
+        recorder = self.shared.recorder
+        if recorder is not None:
+            await recorder.before_effect()
 
     def add_model_call(self, reply: Answered) -> None:
         """Counts what an answer of a model has cost."""
@@ -366,7 +447,7 @@ class Frame:
         if self._within is None:
             origin = self.origin
             if origin is None:
-                self._within = outermost(self.shared.run.id)
+                self._within = outermost(self.shared.run.id, self.shared.past)
             else:
                 self._within = origin.place
         return self._within

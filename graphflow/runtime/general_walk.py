@@ -36,6 +36,7 @@ from graphflow.journal.stretch import STRETCH_LENGTH
 from graphflow.runtime.attempts import activate
 from graphflow.runtime.cancellation import is_closed, unasked, uncancel
 from graphflow.runtime.frame import Frame
+from graphflow.runtime.past import FrameRecord, check_fits, counts
 from graphflow.runtime.time_limits import GRACE_S
 from graphflow.runtime.validation import wrong_output
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
@@ -62,6 +63,7 @@ class GeneralWalk:
         "loop",
         "metered",
         "number",
+        "sitting",
         "started",
         "starting",
         "tasks",
@@ -73,6 +75,7 @@ class GeneralWalk:
         self.frame = frame
         self.ledger = frame.ledger
         self.number = frame.number
+        self.sitting = frame.shared.sitting
         self.denied = frame.denied
         self.tell = frame.shared.run.tell
         self.walk = Walk(
@@ -118,10 +121,13 @@ class GeneralWalk:
 
     async def _finish(self, message: object) -> Finish:
         begun = RunStarted(self.clock(), self.number, self.frame.program.name, message)
-        first = self._perform(self.walk.apply(begun, copy_context()))
-        if first is not None:
-            self._spawn(first)
-        self._publish()
+        commands = self.walk.apply(begun, copy_context())
+        record = self.frame.record
+        if record is None:
+            self._perform(commands)
+            self._publish()
+        else:
+            self._go_on(record)
         try:
             return await asyncio.shield(self.done)
         except asyncio.CancelledError:
@@ -133,6 +139,36 @@ class GeneralWalk:
             for task in list(self.busy):  # each has reported its end; let it be over, too
                 if task is not asyncio.current_task() and not task.done():
                     await asyncio.wait([task], timeout=GRACE_S)
+
+    def _go_on(self, record: FrameRecord) -> None:
+        """Goes on where an earlier sitting has stopped: its facts move the walk, then what was under way is begun again.
+
+        Raises:
+            Diverged: a fact does not fit the graph as it is now.
+        """
+        walk = self.walk
+        context = copy_context()
+        for fact in record.facts:
+            if counts(fact, walk):
+                check_fits(fact, walk)
+                walk.apply(fact, context)
+                if isinstance(fact, NodeCancelled):
+                    self.ledger.count_steps()
+        if walk.outbox:
+            walk.outbox.clear()  # told when the record was read
+        past = self.frame.shared.past
+        if past is not None and past.backgrounds:
+            self.frame.shell.take_up(self.frame, lambda activation: activation not in walk.running)
+        under_way = list(walk.running.values())
+        for act in under_way:
+            if act.id in walk.cancelling:  # it was told to stop, and has stopped with its process
+                more = self._take(self._ended(act))
+                if more is not None:
+                    self._spawn(more)
+            elif act.id in walk.running:
+                self._spawn(act)
+        if walk.finish is not None and not self.done.done():
+            self.done.set_result(walk.finish)
 
     async def _wind_down(self) -> None:
         """The frame's own task was cancelled: stop the walk and wait until all of it has stopped."""
@@ -293,6 +329,9 @@ class GeneralWalk:
         if refused is not None:
             return refused
         slot = act.slot
+        sitting = self.sitting
+        if sitting is not None:
+            sitting.add()
         try:
             if not act.id % GIVE_WAY:
                 await asyncio.sleep(0)
@@ -307,6 +346,9 @@ class GeneralWalk:
                 output = await activate(self.frame, slot, inputs, act.id)
         except BaseException as error:
             return self._failure(act, error, started)
+        finally:
+            if sitting is not None:
+                sitting.drop()
         if act.id in self.walk.cancelling:  # it has swallowed the request to stop
             return self._stopped(act)
         return NodeFinished(perf_counter() - self.began, self.number, act.id, slot.name, output, started)

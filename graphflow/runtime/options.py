@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from graphflow.limits import Limits
 from graphflow.policy import Approve, Policy
 
+Sync = Literal["effects", "each", "end"]
+"""When a run waits until what it has done is kept: before effects and after models, before each step, only at the end."""
+
 if TYPE_CHECKING:
+    from graphflow.journal.store import Store
     from graphflow.model.seam import Model
 
 
-class RunOptions(TypedDict, total=False):
-    """How one walk is run; `Graph.run` says what each means."""
+class SittingOptions(TypedDict, total=False):
+    """How one sitting of a walk is run; `Graph.run` says what each means."""
 
     deps: Any
     model: Model | str | None
@@ -21,3 +26,14 @@ class RunOptions(TypedDict, total=False):
     policy: Policy | None
     approve: Approve | None
     keep_steps: int
+    store: Store | str | None
+    sync: Sync
+    lease_s: float
+    answers: Mapping[str, Any]
+
+
+class RunOptions(SittingOptions, total=False):
+    """How one walk is run; `Graph.run` says what each means."""
+
+    id: str
+    metadata: Mapping[str, Any]

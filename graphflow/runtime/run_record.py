@@ -11,31 +11,46 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Generator, Sequence
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
-from graphflow.errors import BackgroundFailed, LimitExceeded, NotReachable, ToolError, WalkCancelled
+from graphflow.errors import (
+    BackgroundFailed,
+    LimitExceeded,
+    NotReachable,
+    QuestionUnknown,
+    RunDamaged,
+    ToolError,
+    WalkCancelled,
+)
 from graphflow.events import (
     ArtifactKept,
     BackgroundFinished,
     CallFailed,
     Event,
     Events,
+    FrameEntered,
     NodeFailed,
     NodeFinished,
     RunEnded,
     Status,
     to_record,
 )
+from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.journal.live import EventFeed
+from graphflow.journal.question import Question
+from graphflow.journal.store import Store
 from graphflow.journal.stretch import KEEP_STEPS, Row, Stretch, without_old
 from graphflow.limits import Ledger, Usage
 from graphflow.messages.artifacts import Artifact
+from graphflow.messages.message import to_json_value
 from graphflow.proofs.report import counted
 from graphflow.runtime.derivation import FrameInfo, beginnings_of, derived
+from graphflow.runtime.sitting import OpenQuestion, Sitting
 from graphflow.runtime.steps import Step as Step
 from graphflow.runtime.steps import frames_of, node_of, steps_of, usage_by
 from graphflow.walk.snapshot import Snapshot
@@ -47,6 +62,14 @@ Out = TypeVar("Out", covariant=True)
 
 
 Failed = NodeFailed | CallFailed | BackgroundFinished
+
+
+class FactKeeper(Protocol):
+    """What keeps the facts of a run (`recorder.py`)."""
+
+    muted: bool
+
+    def note(self, event: Event, detail: Detail) -> None: ...
 
 
 class RunRecord(Generic[Out]):
@@ -73,6 +96,7 @@ class RunRecord(Generic[Out]):
         "_wall",
         "began",
         "began_at",
+        "damage",
         "declared",
         "ended",
         "error",
@@ -82,7 +106,11 @@ class RunRecord(Generic[Out]):
         "keep_steps",
         "kept",
         "ledger",
+        "recorder",
+        "sitting",
         "status",
+        "store",
+        "waits_for",
     )
 
     def __init__(self, graph: str, ledger: Ledger) -> None:
@@ -111,6 +139,15 @@ class RunRecord(Generic[Out]):
         self._task: asyncio.Task[Any] | None = None
         self._cancelled = False
         self._derived: tuple[int, list[Event]] | None = None
+        self.recorder: FactKeeper | None = None
+        """What keeps its facts in a store, if it has one."""
+        self.damage: RunDamaged | None = None
+        """What is wrong with the record that it was read from: it tells what came before."""
+        self.store: Store | None = None
+        """Where it is kept; None: it lives and dies with this process."""
+        self.sitting: Sitting | None = None
+        self.waits_for: list[OpenQuestion] = []
+        """What it waits for, once nothing else can move."""
 
     def __deepcopy__(self, memo: object) -> Self:
         """Itself: an error that is copied carries the same run."""
@@ -145,6 +182,41 @@ class RunRecord(Generic[Out]):
         answer: Out = self._output
         return answer
 
+    # -- questions -----------------------------------------------------------------------------------------------------
+    @property
+    def pending(self) -> list[Question]:
+        """What it waits for: questions to people, to the clock, to other programs."""
+        return [asked.question for asked in self._open_questions()]
+
+    def _open_questions(self) -> list[OpenQuestion]:
+        if self.status == "running" and self.sitting is not None:
+            return list(self.sitting.open.values())
+        return self.waits_for if self.status == "waiting" else []
+
+    async def answer(self, question: str, value: object, *, by: str = "") -> None:
+        """Answers a question.
+
+        If the run goes on at the moment, the branch that asked does, too; else it does when the run is resumed.
+
+        Args:
+            question: its id, or the name of the node that asks, if only one question of that node is open.
+            value: the answer; plain data is validated into the type that the question asks for.
+            by: who answers, for the record.
+
+        Raises:
+            QuestionUnknown: no such question is open.
+            AnswerInvalid: the answer does not fit; the question is still open.
+            AnswerExists: somebody has answered it already.
+        """
+        asked = open_question(question, self._open_questions(), self.id)
+        answer = asked.read(value)
+        id = asked.question.id
+        if self.status == "running" and self.sitting is not None:
+            self.sitting.give(id, answer, by)
+            return
+        assert self.store is not None  # what waits is kept somewhere
+        await self.store.put_answer(self.id, id, json.dumps(to_json_value(value)), by)
+
     # -- while it goes -------------------------------------------------------------------------------------------------
     def cancel(self) -> None:
         """Stops the walk: running nodes are cancelled and awaited, finished work stays in the journal."""
@@ -178,10 +250,21 @@ class RunRecord(Generic[Out]):
             return self._live.read()
         return _each(self.events)
 
-    def tell(self, event: Event) -> None:
-        """Keeps an event and tells whoever listens; after the terminal event there is nothing more to tell."""
+    def tell(self, event: Event, detail: Detail = NO_DETAIL) -> None:
+        """Keeps an event and tells whoever listens; after the terminal event there is nothing more to tell.
+
+        Args:
+            event: what has happened.
+            detail: what a store keeps of it beside.
+        """
         if self.ended is not None and type(event) is not RunEnded:
             return
+        recorder = self.recorder
+        if recorder is not None:
+            if recorder.muted and type(event) is not RunEnded:
+                return
+            if not event.passing and not event.follows:
+                recorder.note(event, detail)
         live = self._live
         if live is None:
             self.journal.append(event)
@@ -229,7 +312,17 @@ class RunRecord(Generic[Out]):
 
     @property
     def _paths(self) -> list[tuple[str, ...]]:
-        return [path for _, path, _ in self.frames]
+        if self.frames:
+            return [path for _, path, _ in self.frames]
+        paths: list[tuple[str, ...]] = [(self.graph,)]  # of a graph that is not here, its record tells what was entered
+        for event in self.journal:
+            if isinstance(event, FrameEntered):
+                paths.append(event.path)
+        return paths
+
+    def path_of(self, frame: int) -> tuple[str, ...]:
+        """Names of the frames from the outermost to the one of that number."""
+        return self._paths[frame]
 
     @property
     def facts(self) -> list[Event]:
@@ -262,7 +355,7 @@ class RunRecord(Generic[Out]):
     @property
     def events(self) -> list[Event]:
         """Everything that happened: the facts, and what follows from them, in order."""
-        if self.observed:
+        if self.observed or self.declared is None:  # of a graph that is not here, nothing can be derived
             return self.facts
         mark = len(self.journal) + self.dropped
         if self._derived is None or self._derived[0] != mark:
@@ -338,6 +431,24 @@ def _is_failure(event: Failed) -> bool:
 def _was_cancelled(error: BaseException) -> bool:
     """Whether it ended because others stopped it: then it has not failed."""
     return isinstance(error, (asyncio.CancelledError, WalkCancelled))
+
+
+def open_question(name: str, questions: Sequence[OpenQuestion], run: str) -> OpenQuestion:
+    """The question of that id, or the only one of a node of that name.
+
+    Raises:
+        QuestionUnknown: there is none, or there are several.
+    """
+    by_node: list[OpenQuestion] = []
+    for asked in questions:
+        if asked.question.id == name:
+            return asked
+        if asked.question.node == name:
+            by_node.append(asked)
+    if len(by_node) == 1:
+        return by_node[0]
+    names = ", ".join(repr(asked.question.id) for asked in questions) or "none"
+    raise QuestionUnknown(f"run {run!r} has no open question {name!r}; those that are open: {names}")
 
 
 class EventRecorder:

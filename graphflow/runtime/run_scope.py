@@ -9,14 +9,20 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from graphflow.declaration.background import Background
 from graphflow.declaration.node import AnyNode
+from graphflow.errors import AnswerInvalid
 from graphflow.model.resolve import open_model
 from graphflow.model.seam import Model
 from graphflow.policy import Approve
 from graphflow.runtime.cache import Cache, lasting
+from graphflow.runtime.past import Past
+from graphflow.runtime.recorder import RunRecorder
 from graphflow.runtime.run_record import RunRecord
+from graphflow.runtime.sitting import Sitting
 from graphflow.runtime.sources import Sources
 
 H = TypeVar("H")
+GivenAnswer = tuple[Any, str]
+"""An answer as it was given, and by whom."""
 GRACE_S = 5.0
 """Seconds that background calls get to end when the run does."""
 Turns = WeakValueDictionary[AnyNode, asyncio.Lock]
@@ -28,6 +34,8 @@ class RunScope:
     """The run's own: its models, background calls, servers, and answers that are kept for its time."""
 
     __slots__ = (
+        "allowed",
+        "answers",
         "approve",
         "backgrounds",
         "cache",
@@ -35,10 +43,14 @@ class RunScope:
         "holds",
         "model",
         "models",
+        "past",
         "plain",
         "questions",
+        "recorder",
+        "refused",
         "run",
         "session",
+        "sitting",
         "sources",
     )
 
@@ -64,6 +76,26 @@ class RunScope:
         self.holds: dict[str, Any] = {}
         self.cache: Cache | None = None
         self.sources: Sources | None = None
+        self.recorder: RunRecorder | None = None
+        """What keeps the record of the run; None: it lives and dies with its process."""
+        self.past: Past | None = None
+        """What earlier sittings of the run have left."""
+        self.sitting: Sitting | None = None
+        """What moves in this one; None: nothing of the run can wait for an answer from outside."""
+        self.answers: dict[str, GivenAnswer] = {}
+        """Answers that were given before this sitting, by the name of the question, or of the node that asks."""
+        self.refused: list[AnswerInvalid] = []
+        """Of those, what did not fit its question."""
+        self.allowed: set[str] = set()
+        """Nodes of which somebody has said that they may always be called in this run."""
+
+    def take_answer(self, question: str, node: str) -> GivenAnswer | None:
+        """The answer that was given to a question before, if there is one; it is taken once."""
+        for name in (question, node):
+            given = self.answers.pop(name, None)
+            if given is not None:
+                return given
+        return None
 
     def open(self, named: str) -> Model:
         """The model of that name, opened once a run."""

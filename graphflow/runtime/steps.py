@@ -79,12 +79,17 @@ def steps_of(events: Iterable[Event], paths: Sequence[FramePath]) -> list[Step]:
             # A sub-agent stands alone in its frame: its call is the step.
             if is_alone(event, paths):
                 continue
-            begun = started[event.frame, event.activation]
+            begun = started.get((event.frame, event.activation)) or _unknown_start(event)
             steps.append(_activation_step(begun, event, paths[event.frame]))
         elif isinstance(event, CallEnd):
             call = calls[event.frame, event.call]
             steps.append(_call_step(call, event, paths[event.frame]))
     return steps
+
+
+def _unknown_start(end: NodeEnd) -> NodeStarted:
+    """The start of an activation of a graph that is not here: nobody can tell what led to it."""
+    return NodeStarted(end.started, end.frame, end.activation, end.node, (), None)
 
 
 def is_alone(event: NodeEnd | ModelFinished, paths: Sequence[FramePath]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from contextvars import copy_context
 from typing import Any
 
@@ -11,12 +11,18 @@ from graphflow.contexts import within
 from graphflow.runtime.fast_path import walk_straight
 from graphflow.runtime.frame import Frame
 from graphflow.runtime.general_walk import GeneralWalk
+from graphflow.runtime.sitting import Sitting
 
 
 def walked(frame: Frame, message: object) -> Awaitable[Any]:
     """The output of a frame's graph. No coroutine is made that only waits for another."""
     seconds = frame.ledger.limits.seconds
-    return _walked(frame, message) if seconds is None else _in_time(frame, seconds, message)
+    if seconds is None:
+        return _walked(frame, message)
+    past = frame.shared.past
+    if frame.record is not None and past is not None:  # what it has used in earlier sittings is used
+        seconds -= past.seconds - frame.record.entered
+    return _in_time(frame, seconds, message)
 
 
 async def _in_time(frame: Frame, seconds: float, message: object) -> Any:
@@ -33,7 +39,21 @@ async def _in_time(frame: Frame, seconds: float, message: object) -> Any:
     return output
 
 
+def _straight(frame: Frame, message: object) -> Coroutine[Any, Any, object]:
+    sitting = frame.shared.sitting
+    return walk_straight(frame, message) if sitting is None else _moving(sitting, walk_straight(frame, message))
+
+
+async def _moving(sitting: Sitting, walk: Coroutine[Any, Any, object]) -> object:
+    """A walk in which there is always one activation under way."""
+    sitting.add()
+    try:
+        return await walk
+    finally:
+        sitting.drop()
+
+
 def _walked(frame: Frame, message: object) -> Awaitable[Any]:
-    if frame.program.straight and frame.shared.plain and frame.denied is None:
-        return within(copy_context(), walk_straight(frame, message))
+    if frame.program.straight and frame.shared.plain and frame.denied is None and frame.record is None:
+        return within(copy_context(), _straight(frame, message))
     return GeneralWalk(frame).output(message)

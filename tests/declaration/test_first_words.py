@@ -156,8 +156,6 @@ def test_values_without_a_keyword_are_told() -> None:
         Retry(1, 1, 1, 1, (Exception,), 1, 9)  # type: ignore[call-arg]
     with pytest.raises(DeclarationError, match=r"Handoff lacks 'target'"):
         Handoff()  # type: ignore[call-arg]
-    with pytest.raises(DeclarationError, match=r"human 'boss' lacks 'ask'"):
-        Human("boss")  # type: ignore[call-arg]
     with pytest.raises(DeclarationError, match=r"lacks 'name'"):
         Agent(model="local:smollm2")  # type: ignore[call-overload]
 

@@ -22,6 +22,7 @@ BY_STRING = {
     "_faces.py": "the faces of rooms, and modules that answer under an old name",
     "providers/__init__.py": "the face of the providers, who bring the network with them",
     "display.py": "the one way up: a value that is shown in a notebook asks the notebook's room how it looks",
+    "journal/store.py": "the other way up: a run that is loaded from a store shows itself, too",
     "model/resolve.py": "a provider's prefix stands for a module of the table of providers",
     "files/names.py": "a graph file names what it uses: `module:name`",
     "files/project_modules.py": "the same, where the module belongs to the file's project",

@@ -1,0 +1,50 @@
+"""An inquiry: a question that is about to be put to the outside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphflow.errors import DeclarationError
+from graphflow.events import QuestionKind
+from graphflow.messages.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What is about to be asked.
+
+    Attributes:
+        about: whom.
+        message: what is shown.
+        answer: the type of an answer.
+        due: when it answers itself, in seconds since 1970; None: never.
+        otherwise: the answer that it gives itself then.
+        schema: the JSON schema of an answer; by default that of its type.
+    """
+
+    about: QuestionKind
+    message: object
+    answer: Type
+    due: float | None = None
+    otherwise: Any = None
+    schema: Mapping[str, Any] = field(default_factory=dict)
+
+
+def due_after(seconds: float | None) -> float | None:
+    """When so many seconds are over, in seconds since 1970."""
+    return None if seconds is None else time.time() + seconds
+
+
+def check_timeout(whose: str, seconds: object) -> None:
+    """Refuses a timeout that is not a positive number of seconds.
+
+    Raises:
+        DeclarationError: it is not.
+    """
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds <= 0:
+        raise DeclarationError(f"{whose}: timeout={seconds!r} must be a positive number of seconds")

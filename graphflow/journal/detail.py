@@ -1,0 +1,66 @@
+"""Details: what the record of a run holds beside what is told to those who listen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphflow.limits import Limits
+
+if TYPE_CHECKING:
+    from graphflow.declaration.node import AnyNode
+    from graphflow.model.reply import Reply
+    from graphflow.model.turns import Turn
+    from graphflow.proofs.program import Program
+
+
+@dataclass(slots=True)
+class FrameForm:
+    """What has to be known of a frame to write and read its messages.
+
+    Attributes:
+        place: where it was entered; "" for the outermost.
+        program: what it walks.
+        callees: what the nodes in it may call.
+        path: names of the frames from the outermost to this one.
+        limits: of its walk.
+        node: the node that was entered; "" for the outermost.
+        call: the number of the call that entered it; None if it stands on an arrow.
+    """
+
+    place: str
+    program: Program
+    callees: Mapping[str, tuple[AnyNode, ...]]
+    path: tuple[str, ...]
+    limits: Limits
+    node: str = ""
+    call: int | None = None
+
+
+@dataclass(slots=True)
+class Detail:
+    """What a row holds of a fact beside what is told of it.
+
+    Attributes:
+        place: where in the run it belongs, if the fact does not tell.
+        node: the node that was called.
+        reply: the whole reply of a model.
+        turns: what a sub-agent has said in the conversation of its caller.
+        raw: what was read, where nobody could say of which type it is.
+        lasting: of a call, whether it may have left something behind in the world.
+        metered: what a call was charged as, beside a step; "" if nothing was.
+        error: what ended a run.
+    """
+
+    place: str = ""
+    node: AnyNode | None = None
+    reply: Reply | None = None
+    turns: Sequence[Turn] = ()
+    raw: Any = None
+    lasting: bool = False
+    metered: str = ""
+    error: BaseException | None = None
+
+
+NO_DETAIL = Detail()

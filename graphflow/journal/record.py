@@ -1,0 +1,111 @@
+"""A record: all that a store keeps of one run, read by the types of its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphflow.declaration.node import AnyNode
+from graphflow.errors import RunDamaged
+from graphflow.events import Event
+from graphflow.journal.detail import FrameForm
+from graphflow.journal.rows import RecordEntry, RowReader, digests_in, node_named
+from graphflow.journal.store import Store
+from graphflow.journal.stored import RunHeader, StoredRow
+from graphflow.limits import UNLIMITED, Limits, tightest
+from graphflow.proofs.proven import AnyGraph, ProvenGraph, solo
+
+
+@dataclass(slots=True)
+class StoredRecord:
+    """What is kept of a run.
+
+    Attributes:
+        header: what is known of it without its rows.
+        entries: its facts, in order.
+        forms: its frames, by number; None where nobody knows what they walk.
+        damage: what is wrong with the first row that cannot be used, if one cannot.
+    """
+
+    header: RunHeader
+    entries: list[RecordEntry]
+    forms: dict[int, FrameForm | None]
+    damage: RunDamaged | None = None
+
+    @property
+    def events(self) -> list[Event]:
+        """The facts."""
+        return [entry.event for entry in self.entries]
+
+
+async def read_record(
+    store: Store, header: RunHeader, graph: AnyGraph | None, limits: Limits = UNLIMITED
+) -> StoredRecord:
+    """The record of a run.
+
+    Args:
+        store: where it is kept.
+        header: of the run.
+        graph: what it walks; None: nobody knows, and its messages are read as plain data.
+        limits: of its outermost walk.
+
+    Raises:
+        Unreadable: something in it does not fit the graph.
+    """
+    reader = RowReader(header.id, None if graph is None else outermost_form(graph, limits), entered_form)
+    entries: list[RecordEntry] = []
+    damage: RunDamaged | None = None
+    try:
+        async for row in store.rows(header.id):
+            large = await large_of(store, header.id, row)
+            entries += reader.entries(row, large)
+    except RunDamaged as damaged:
+        damage = damaged
+    return StoredRecord(header, entries, reader.forms, damage)
+
+
+async def large_of(store: Store, run: str, row: StoredRow) -> dict[str, bytes]:
+    """The large values that a row names, by their digests.
+
+    Raises:
+        RunDamaged: one is gone.
+    """
+    found: dict[str, bytes] = {}
+    for digest in digests_in(row):
+        content = await store.large(digest)
+        if content is None:
+            raise RunDamaged(run, row.number, f"the large value {digest[:12]} that it names is missing")
+        found[digest] = content
+    return found
+
+
+def outermost_form(graph: AnyGraph, limits: Limits = UNLIMITED) -> FrameForm:
+    """What has to be known of the outermost frame of a graph's runs."""
+    program = graph.program
+    return FrameForm("", program, program.callees, (graph.name,), limits)
+
+
+def entered_form(
+    place: str, parent: FrameForm | None, name: str, call: int | None, called: AnyNode | None
+) -> FrameForm | None:
+    """What has to be known of a frame, by what was entered; None if the graph has no such node."""
+    if parent is None:
+        return None
+    node = called if call is not None else node_named(parent.program, name)
+    if node is None:
+        return None
+    target, edge_limits = node.entry()
+    if isinstance(target, ProvenGraph):
+        graph, callees = target, target.program.callees
+    else:
+        graph, callees = solo(target), parent.callees
+    limits = tightest(graph.limits, edge_limits)
+    return FrameForm(place, graph.program, callees, (*parent.path, node.name), limits, name, call)
+
+
+def last_of(events: Sequence[Event], kind: type[Event]) -> Event | None:
+    """The last event of a class."""
+    for event in reversed(events):
+        if type(event) is kind:
+            return event
+    return None

@@ -1,0 +1,485 @@
+"""Rows: what a run tells, as the text that a store keeps, and back.
+
+    fact    NodeFinished(at=0.25, frame=0, activation=3, node="merge", output=Draft(...))
+    row     kind   node.end
+            place  #3
+            body   {"at": 0.25, "frame": 0, "activation": 3, "node": "merge", "output": {...}}
+
+Rules:
+1. A message is written by the type that the graph declares for its place, and read by it again. What is only shown (what a
+   call was given, what a node has emitted) is written as the JSON that a record of events has.
+2. Fields that have their usual value are left out. Times are in seconds since the run began, to the microsecond.
+3. A field whose text is longer than `LARGE` is kept once, by the digest of its content; `large` in the body says which.
+4. A secret that is registered stands in no row: `codec/secrets.py` puts a reference to its name there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+from graphflow.declaration.background import Background
+from graphflow.declaration.handoffs import Handover
+from graphflow.declaration.node import AnyNode
+from graphflow.errors import RecordInvalid, Unreadable
+from graphflow.events import (
+    ArtifactKept,
+    BackgroundFinished,
+    CallFinished,
+    CallStarted,
+    Event,
+    FrameEntered,
+    FrameExited,
+    ModelFinished,
+    NodeFinished,
+    RunEnded,
+    RunStarted,
+)
+from graphflow.journal.codec.errors import decode_error, encode_error
+from graphflow.journal.codec.replies import decode_reply, decode_turns, encode_reply, encode_turns
+from graphflow.journal.codec.secrets import hide, reveal
+from graphflow.journal.codec.value_codec import codec_of
+from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
+from graphflow.journal.stored import Json, StoredRow
+from graphflow.messages.artifacts import Artifact
+from graphflow.messages.message import to_json_value
+from graphflow.messages.types import Type
+from graphflow.model.sources import Source
+from graphflow.proofs.program import Program
+
+LARGE = 64 * 1024
+"""Characters of a field from which on it is kept by its digest."""
+HOPS = "hops"
+"""The kind of a row that holds many `node.end` of a straight walk, in columns."""
+DIGITS = 6
+"""Decimals of a time: microseconds."""
+
+
+@dataclass(slots=True)
+class RowDraft:
+    """A row without its number, and the large values that it names."""
+
+    kind: str
+    place: str
+    body: str
+    large: Mapping[str, bytes]
+
+    def numbered(self, number: int) -> StoredRow:
+        """The row at its position in the run."""
+        return StoredRow.of(number, self.kind, self.place, self.body)
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------------
+class RowWriter:
+    """Writes the facts of one run.
+
+    Attributes:
+        forms: its frames, by number.
+    """
+
+    __slots__ = ("forms",)
+
+    def __init__(self) -> None:
+        self.forms: dict[int, FrameForm] = {}
+
+    def row(self, event: Event, detail: Detail) -> RowDraft:
+        """A fact as a row.
+
+        Raises:
+            Unstorable: a message in it would not come back as it is.
+        """
+        texts: dict[str, str] = {}
+        for field in _fields(type(event)):
+            value = getattr(event, field.name)
+            if not _is_usual(field, value):
+                texts[field.name] = self._text(event, field.name, value, detail)
+        if isinstance(event, FrameEntered):
+            form = self.forms[event.frame]
+            texts["node"] = json.dumps(form.node)
+            if form.call is not None:
+                texts["call"] = str(form.call)
+        if detail.reply is not None:
+            texts["reply"] = json.dumps(encode_reply(detail.reply))
+        if detail.turns:
+            texts["turns"] = json.dumps(encode_turns(detail.turns))
+        if detail.lasting:
+            texts["lasting"] = "true"
+        if detail.metered:
+            texts["metered"] = json.dumps(detail.metered)
+        if detail.error is not None:
+            texts["cause"] = json.dumps(encode_error(detail.error))
+        place = detail.place or self._place(event)
+        return _draft(event.kind, place, texts)
+
+    def hops(self, frame: int, first: int, hops: Sequence[Any], began: float) -> RowDraft:
+        """Hops of a straight walk as one row.
+
+        Args:
+            frame: the frame's number.
+            first: the number of the first activation.
+            hops: node, started, ended, output; and again for each hop.
+            began: when the run began, by the clock of these times.
+        """
+        slots = self.forms[frame].program.slots
+        numbers = hops[0::4]
+        outputs = hops[3::4]
+        columns: dict[int, list[Any]] = {}
+        for number, output in zip(numbers, outputs, strict=True):
+            column = columns.get(number)
+            if column is None:
+                columns[number] = [output]
+            else:
+                column.append(output)
+        places = {number: place for place, number in enumerate(columns)}
+        started = [round(at - began, DIGITS) for at in hops[1::4]]
+        ended = [round(at - began, DIGITS) for at in hops[2::4]]
+        outputs_text: list[str] = []
+        for number, column in columns.items():
+            outputs_text.append(_column_text(slots[number].node, column))
+        texts = {
+            "frame": str(frame),
+            "first": str(first),
+            "nodes": json.dumps([slots[number].name for number in columns]),
+            "started": _numbers(started),
+            "at": _numbers(ended),
+            "outputs": f"[{','.join(outputs_text)}]",
+        }
+        if len(columns) > 1:
+            texts["order"] = _numbers([places[number] for number in numbers])
+        return _draft(HOPS, f"{self.forms[frame].place}#{first}", texts)
+
+    def _place(self, event: Event) -> str:
+        form = self.forms.get(event.frame)
+        place = "" if form is None else form.place
+        activation = getattr(event, "activation", None)
+        if activation is None or isinstance(event, FrameEntered):
+            return place
+        return f"{place}#{activation}"
+
+    def _text(self, event: Event, name: str, value: Any, detail: Detail) -> str:
+        if name in _TIMES:
+            return repr(round(value, DIGITS))
+        if isinstance(value, BaseException):
+            return json.dumps(encode_error(value))
+        if name in _MESSAGES:
+            return self._message_text(event, name, value, detail)
+        if isinstance(value, (str, int, float)):
+            return json.dumps(value)
+        return json.dumps(to_json_value(value))
+
+    def _message_text(self, event: Event, name: str, value: Any, detail: Detail) -> str:
+        if isinstance(event, NodeFinished) and type(value) is Handover:
+            return json.dumps({"handover": self._handover(event, value)})
+        kind = message_type(event, name, self.forms.get(event.frame), detail.node)
+        if kind is None:
+            return json.dumps(to_json_value(value))
+        return codec_of(kind).encode_column([value])[1:-1]
+
+    def _handover(self, event: NodeFinished, handover: Handover) -> Json:
+        kind = _taken_by(self.forms[event.frame].program, handover.target)
+        return {
+            "target": handover.target,
+            "message": codec_of(kind).encode(handover.message),
+            "turns": encode_turns(handover.turns),
+        }
+
+
+def _draft(kind: str, place: str, texts: dict[str, str]) -> RowDraft:
+    large: dict[str, bytes] = {}
+    digests: dict[str, str] = {}
+    for name, text in texts.items():
+        if len(text) <= LARGE:
+            continue
+        content = hide(text).encode()
+        digest = sha256(content).hexdigest()
+        large[digest] = content
+        digests[name] = digest
+    if digests:
+        for name in digests:
+            del texts[name]
+        texts["large"] = json.dumps(digests)
+    parts = [f'"{name}":{text}' for name, text in texts.items()]
+    body = hide("{" + ",".join(parts) + "}")
+    return RowDraft(kind, place, body, large)
+
+
+def _column_text(node: AnyNode | None, outputs: Sequence[Any]) -> str:
+    assert node is not None
+    return codec_of(node.output).encode_column(outputs)
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return f"[{','.join(map(repr, values))}]"
+
+
+# -- what is of which type -------------------------------------------------------------------------------------------------
+_MESSAGES = frozenset({"input", "output", "value", "message", "piece"})
+"""Fields that hold what nodes have made."""
+_TIMES = frozenset({"at", "started", "wait_s"})
+
+
+def message_type(event: Event, name: str, form: FrameForm | None, node: AnyNode | None) -> Type | None:
+    """The type by which a message in an event is written; None: it is only shown.
+
+    Args:
+        event: the event.
+        name: the field.
+        form: of the event's frame.
+        node: the node that was called, where the event tells of a call.
+    """
+    if isinstance(event, CallFinished) and node is not None:
+        return Background if node.in_background else node.output
+    if isinstance(event, BackgroundFinished) and node is not None:
+        return node.output
+    if isinstance(event, CallStarted) and node is not None and node.in_background:
+        return _entry_type(node)  # it may have to be begun again by the record alone
+    if form is None:
+        return None
+    program = form.program
+    if isinstance(event, (RunStarted, FrameEntered)):
+        return program.input
+    if isinstance(event, (RunEnded, FrameExited)):
+        return list[program.output] if program.ends == "all" else program.output  # type: ignore[name-defined]  # made here
+    if isinstance(event, NodeFinished):
+        found = node_named(program, event.node)
+        return None if found is None else found.output
+    return None
+
+
+def _entry_type(node: AnyNode) -> Type:
+    target, _ = node.entry()
+    return target.ports[0].type
+
+
+def node_named(program: Program, name: str) -> AnyNode | None:
+    """The node of that name on a graph's arrows."""
+    for slot in program.slots:
+        if slot.name == name:
+            return slot.node
+    return None
+
+
+def _taken_by(program: Program, target: str) -> Type:
+    node = node_named(program, target)
+    return Any if node is None else node.ports[0].type
+
+
+_known_fields: dict[type[Event], tuple[Field[Any], ...]] = {}
+
+
+def _fields(kind: type[Event]) -> tuple[Field[Any], ...]:
+    known = _known_fields.get(kind)
+    if known is None:
+        known = _known_fields[kind] = fields(kind)
+    return known
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------------
+Large = Mapping[str, bytes]
+
+
+def digests_in(row: StoredRow) -> list[str]:
+    """The large values that a row names."""
+    if '"large":{' not in row.body.replace(" ", ""):
+        return []
+    named = json.loads(row.body).get("large", {})
+    return list(named.values())
+
+
+@dataclass(slots=True)
+class RecordEntry:
+    """A fact of a record, with what is known of it beside.
+
+    Attributes:
+        row: the number of the row that it stands in.
+        event: the fact.
+        detail: what is not told of it.
+    """
+
+    row: int
+    event: Event
+    detail: Detail
+
+
+class RowReader:
+    """Reads the rows of one run, in order.
+
+    Args:
+        run: the run's id, for errors.
+        outermost: the form of its outermost frame; None: the graph is not known, and messages are read as plain data.
+        enter: finds the form of a frame, by its parent's and what the row tells.
+    """
+
+    __slots__ = ("_calls", "_enter", "_run", "forms")
+
+    def __init__(self, run: str, outermost: FrameForm | None, enter: Enter) -> None:
+        self._run = run
+        self._enter = enter
+        self._calls: dict[int, tuple[str, AnyNode | None]] = {}
+        """The place and node of each call, by number."""
+        self.forms: dict[int, FrameForm | None] = {0: outermost}
+
+    def entries(self, row: StoredRow, large: Large) -> list[RecordEntry]:
+        """The facts that a row tells.
+
+        Raises:
+            Unreadable: something in it does not fit the graph any more.
+            RecordInvalid: it is no row of a run.
+        """
+        try:
+            body = json.loads(reveal(row.body))
+            for name, digest in body.pop("large", {}).items():
+                body[name] = json.loads(reveal(large[digest].decode()))
+            if row.kind == HOPS:
+                return self._hops(row, body)
+            return [self._entry(row, body)]
+        except (Unreadable, RecordInvalid) as error:
+            error.add_note(
+                f"in row {row.number} ({row.kind} at {row.place or 'the outermost frame'}) of run {self._run!r}"
+            )
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RecordInvalid(
+                f"row {row.number} ({row.kind}) of run {self._run!r} cannot be read: {type(error).__name__}: {error}"
+            ) from error
+
+    def _hops(self, row: StoredRow, body: dict[str, Any]) -> list[RecordEntry]:
+        frame, first = body["frame"], body["first"]
+        names = body["nodes"]
+        form = self.forms.get(frame)
+        columns: list[list[Any]] = []
+        for name, column in zip(names, body["outputs"], strict=True):
+            node = None if form is None else node_named(form.program, name)
+            if node is not None:
+                column = codec_of(node.output).decode_column(json.dumps(column))
+            columns.append(column)
+        times = list(zip(body["started"], body["at"], strict=True))
+        order = body.get("order") or [0] * len(times)
+        left = [iter(column) for column in columns]
+        entries: list[RecordEntry] = []
+        for number, (place, (started, at)) in enumerate(zip(order, times, strict=True), first):
+            event = NodeFinished(at, frame, number, names[place], next(left[place]), started)
+            entries.append(RecordEntry(row.number, event, NO_DETAIL))
+        return entries
+
+    def _entry(self, row: StoredRow, body: dict[str, Any]) -> RecordEntry:
+        kind = event_class(row.kind)
+        detail = Detail(row.place)
+        if "reply" in body:
+            detail.reply = decode_reply(body.pop("reply"))
+        if "turns" in body:
+            detail.turns = decode_turns(body.pop("turns"))
+        detail.lasting = body.pop("lasting", False)
+        detail.metered = body.pop("metered", "")
+        if "cause" in body:
+            detail.error = decode_error(body.pop("cause"))
+        if kind is FrameEntered:
+            node, call = body.pop("node"), body.pop("call", None)
+            frame = body["frame"]
+            parent = self.forms.get(body["parent"])
+            called = self._calls[call][1] if call is not None else None
+            self.forms[frame] = self._enter(row.place, parent, node, call, called)
+        if kind.kind == "call.start":
+            form = self.forms.get(body["frame"])
+            callee = None if form is None else _callee(form, body["caller"], body["node"])
+            self._calls[body["call"]] = (row.place, callee)
+            detail.node = callee
+        if kind.kind in _OF_CALLS:
+            detail.place, detail.node = self._calls[body["call"]]
+        values = self._values(kind, body, detail)
+        return RecordEntry(row.number, kind(**values), detail)
+
+    def _values(self, kind: type[Event], body: dict[str, Any], detail: Detail) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for field in _fields(kind):
+            name = field.name
+            if name not in body:
+                values[name] = _usual(field)
+                continue
+            values[name] = body[name]
+        event = kind(**values)
+        form = self.forms.get(values["frame"])
+        for name in values.keys() & body.keys():
+            values[name] = self._value(event, name, body[name], form, detail)
+        return values
+
+    def _value(self, event: Event, name: str, data: Any, form: FrameForm | None, detail: Detail) -> Any:
+        if name == "error" and isinstance(data, dict):
+            return decode_error(data)
+        if name in _MESSAGES:
+            return self._message(event, name, data, form, detail)
+        special = _SPECIAL.get((type(event), name))
+        return data if special is None else special(data)
+
+    def _message(self, event: Event, name: str, data: Any, form: FrameForm | None, detail: Detail) -> Any:
+        if isinstance(event, NodeFinished) and form is not None and _is_handover(data):
+            handover = data["handover"]
+            kind = _taken_by(form.program, handover["target"])
+            message = codec_of(kind).decode(handover["message"])
+            return Handover(handover["target"], message, tuple(decode_turns(handover["turns"])))
+        kind = message_type(event, name, form, detail.node)
+        if kind is None:
+            detail.raw = data
+            return data
+        return codec_of(kind).decode(data)
+
+
+Enter = Callable[[str, "FrameForm | None", str, "int | None", "AnyNode | None"], "FrameForm | None"]
+"""Finds the form of a frame: by its place, its parent's form, the name of what is entered, and the call that enters it."""
+_OF_CALLS = frozenset({"call.end", "call.error"})
+_SPECIAL: Mapping[tuple[type[Event], str], Callable[[Any], Any]] = {
+    (FrameEntered, "path"): tuple,
+    (ModelFinished, "sources"): lambda found: tuple(Source(**each) for each in found),
+    (ArtifactKept, "artifact"): Artifact.model_validate,
+}
+
+
+def _is_handover(data: object) -> bool:
+    return isinstance(data, dict) and list(data) == ["handover"]
+
+
+def _callee(form: FrameForm, caller: str, name: str) -> AnyNode | None:
+    for node in form.callees.get(caller, ()):
+        if node.name == name:
+            return node
+    return None
+
+
+def _is_usual(field: Field[Any], value: object) -> bool:
+    """Whether a field may be left out. Messages are not compared: that would be the user's code."""
+    usual = field.default
+    if usual is MISSING:
+        return field.default_factory is not MISSING and not value
+    return value is usual or (type(value) is type(usual) and field.name not in _MESSAGES and value == usual)
+
+
+def _usual(field: Field[Any]) -> Any:
+    """The value of a field that was left out."""
+    if field.default is not MISSING:
+        return field.default
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return None
+
+
+@cache
+def _event_classes() -> Mapping[str, type[Event]]:
+    return {kind.kind: kind for kind in Event.__subclasses__()}
+
+
+def event_class(kind: str) -> type[Event]:
+    """The class of the events of a kind.
+
+    Raises:
+        RecordInvalid: this version knows no such kind.
+    """
+    found = _event_classes().get(kind)
+    if found is None:
+        raise RecordInvalid(
+            f"a row of the kind {kind!r} is not known here; a newer version of graphflow has written it"
+        )
+    return found

@@ -1,0 +1,366 @@
+"""Durable runs: a run that a store keeps begins, is taken up again, and ends.
+
+open     nobody knows the id yet    > it begins
+it has ended               > it is what it was
+somebody else is at it     > refused, with the time until which
+else                       > it goes on where it was
+finish   all is kept, the status is noted, the run is given back
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields
+from typing import Any
+
+from graphflow.declaration.background import backgrounds
+from graphflow.errors import AnswerInvalid, DeclarationError, RunDamaged, RunExists, StoreError
+from graphflow.events import Event, RunEnded, RunStarted
+from graphflow.journal.codec.value_codec import codec_of
+from graphflow.journal.record import StoredRecord, entered_form, large_of, outermost_form, read_record
+from graphflow.journal.rows import RowReader
+from graphflow.journal.store import LEASE_S, Store
+from graphflow.journal.stored import Json, RunHeader
+from graphflow.limits import Limits
+from graphflow.proofs.form import digest_of_form, form_of
+from graphflow.proofs.proven import AnyGraph
+from graphflow.runtime.derivation import derived
+from graphflow.runtime.frame import Frame
+from graphflow.runtime.options import Sync
+from graphflow.runtime.past import Past
+from graphflow.runtime.recorder import RunRecorder, holder
+from graphflow.runtime.run_record import RunRecord
+from graphflow.runtime.run_scope import RunScope
+from graphflow.runtime.sitting import Sitting
+
+OVER: frozenset[str] = frozenset({"completed", "failed"})
+"""How a run has ended for good: what was cancelled or limited can be resumed."""
+
+
+class Durability:
+    """How one run is kept.
+
+    Args:
+        store: where.
+        sync: when the run waits until what it did is kept.
+        metadata: what its user has noted of it.
+        lease_s: seconds after which somebody else may take it over, if this process is gone.
+        resumes: whether the run must be there already.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        sync: Sync = "effects",
+        metadata: Mapping[str, Json] | None = None,
+        lease_s: float = LEASE_S,
+        resumes: bool = False,
+    ) -> None:
+        self.store = store
+        self.sync = sync
+        self.metadata = metadata or {}
+        self.lease_s = lease_s
+        self.resumes = resumes
+        self.recorder: RunRecorder | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._refused_at: dict[str, float] = {}
+        """When answers were given that did not fit."""
+
+    def prepare(self, shared: RunScope, answers: Mapping[str, Any]) -> None:
+        """Gives a run what will keep its record, from the moment that it is opened, and what lets it wait.
+
+        Args:
+            shared: the run's own.
+            answers: to questions that it has asked in earlier sittings.
+        """
+        run = shared.run
+        recorder = RunRecorder(run, self.store, self.sync)
+        self.recorder = recorder
+        run.recorder = shared.recorder = recorder
+        run.store = self.store
+        shared.answers = {name: (value, "") for name, value in answers.items()}
+
+        def end() -> None:
+            self._ending = asyncio.get_running_loop().create_task(self._end_sitting(shared))
+
+        shared.sitting = run.sitting = Sitting(end)
+
+    async def _end_sitting(self, shared: RunScope) -> None:
+        """Ends a sitting in which nothing moves, unless somebody has answered meanwhile."""
+        run, sitting = shared.run, shared.sitting
+        assert sitting is not None
+        with suppress(StoreError):  # it ends all the same, and the next sitting looks again
+            await self._give_answers(run.id, sitting)
+        task = run._task
+        if sitting.moving > 0 or not sitting.open or task is None:
+            return
+        sitting.is_over = True
+        run.waits_for = list(sitting.open.values())
+        assert self.recorder is not None
+        self.recorder.muted = True
+        task.cancel()
+
+    async def _give_answers(self, run: str, sitting: Sitting) -> None:
+        """Gives open questions what the store has for them by now."""
+        answers = await self.store.answers(run)
+        for id, asked in list(sitting.open.items()):
+            for name in (id, asked.question.node):
+                found = answers.get(name)
+                if found is None or found.at <= self._refused_at.get(name, 0.0):
+                    continue
+                try:
+                    value = asked.read(json.loads(found.value))
+                except AnswerInvalid:
+                    self._refused_at[name] = found.at
+                else:
+                    sitting.give(id, value, found.by)
+                    break
+
+    async def open(self, run: RunRecord[Any], frame: Frame, message: object, limits: Limits | None) -> bool:
+        """Acquires the run, and takes up what is recorded of it.
+
+        Args:
+            run: the run.
+            frame: its outermost frame.
+            message: what the graph is given.
+            limits: those of the run, beside the graph's own.
+
+        Returns:
+            Whether it has ended already: then `run` is what it was.
+
+        Raises:
+            RunExists: a run of that id was given another message.
+            RunOwned: somebody else is working on it.
+            Diverged, Unreadable: its record does not fit the graph.
+        """
+        recorder = self.recorder
+        assert recorder is not None
+        header = await self.store.find(run.id)
+        if header is None and not self.resumes:
+            try:
+                header = self._new_header(run, limits)
+                ownership = await self.store.create(header, holder(), self.lease_s)
+            except RunExists:
+                header = await self.store.header(run.id)
+            else:
+                recorder.own(ownership)
+                return False
+        if header is None:
+            raise await self.store.unknown(run.id)
+        if header.status in OVER:
+            record = await read_record(self.store, header, run.declared)
+            if fill(run, frame, record, message):
+                return True
+        ownership = await self.store.acquire(run.id, holder(), self.lease_s)
+        try:
+            record = await read_record(self.store, await self.store.header(run.id), run.declared)
+            if record.damage is not None:
+                raise record.damage
+            if fill(run, frame, record, message):
+                await self.store.release(ownership)
+                return True
+            take_up(run, frame, record, recorder)
+            for name, answer in (await self.store.answers(run.id)).items():
+                frame.shared.answers.setdefault(name, (json.loads(answer.value), answer.by))
+        except BaseException:
+            await self.store.release(ownership)
+            raise
+        recorder.own(ownership)
+        return False
+
+    def _new_header(self, run: RunRecord[Any], limits: Limits | None) -> RunHeader:
+        graph = run.declared
+        assert graph is not None
+        form = form_of(graph)
+        about: dict[str, Json] = {"digest": digest_of_form(form), "form": form}
+        models = _models_of(graph)
+        if models:
+            about["models"] = models
+        if limits is not None:
+            about["limits"] = limits_data(limits)
+        now = time.time()
+        return RunHeader(run.id, graph.name, "running", now, now, about=about, metadata=self.metadata)
+
+
+def _models_of(graph: AnyGraph) -> dict[str, Json]:
+    """The model that each node names; those that are objects by the names they give themselves."""
+    models: dict[str, Json] = {}
+    for node, named in graph.models_needed(None):
+        if named is not None:
+            models[node] = named if isinstance(named, str) else named.name
+    return models
+
+
+def limits_data(limits: Limits) -> dict[str, Json]:
+    """Limits as a header keeps them."""
+    stated: dict[str, Json] = {}
+    for field in fields(limits):
+        value = getattr(limits, field.name)
+        if value is not None and value != field.default:
+            stated[field.name] = value
+    return stated
+
+
+def limits_from(data: Any) -> Limits | None:
+    """The limits that a header keeps."""
+    return Limits(**data) if data else None
+
+
+def check_message(record: StoredRecord, graph: AnyGraph, message: object) -> None:
+    """Refuses another message under the same id.
+
+    Raises:
+        RunExists: it is another one; the text says in what.
+    """
+    started = _started(record)
+    codec = codec_of(graph.program.input)
+    given, known = codec.encode(message), codec.encode(started.input)
+    if given != known:
+        where = _difference(known, given, "message")
+        raise RunExists(
+            f"run {record.header.id!r} was begun with another message ({where}); choose another id, or give the same"
+        )
+
+
+def _started(record: StoredRecord) -> RunStarted:
+    for entry in record.entries:
+        if isinstance(entry.event, RunStarted):
+            return entry.event
+    raise RunDamaged(record.header.id, 0, "it does not tell what the graph was given")
+
+
+def _difference(known: Any, given: Any, path: str) -> str:
+    """Where two messages differ first, and how."""
+    if isinstance(known, dict) and isinstance(given, dict):
+        for name in [*known, *given]:
+            if known.get(name) != given.get(name):
+                return _difference(known.get(name), given.get(name), f"{path}.{name}")
+    if isinstance(known, list) and isinstance(given, list) and len(known) == len(given):
+        for number, (one, other) in enumerate(zip(known, given, strict=True)):
+            if one != other:
+                return _difference(one, other, f"{path}[{number}]")
+    return f"{path} was {_shown(known)} and is {_shown(given)}"
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def fill(run: RunRecord[Any], frame: Frame, record: StoredRecord, message: object) -> bool:
+    """Makes a run what it was, if it has ended for good.
+
+    Raises:
+        RunExists: it was begun with another message.
+    """
+    graph = run.declared
+    assert graph is not None
+    if not record.entries:
+        return False
+    check_message(record, graph, message)
+    ended = record.events[-1]
+    if not isinstance(ended, RunEnded) or ended.status not in OVER:
+        return False
+    take_events(run, record)
+    past = Past(run.id, record.entries)
+    past.charge(frame.ledger, 0)
+    run.recorder = None
+    run.status = ended.status
+    run._output = ended.output
+    run.error = record.entries[-1].detail.error
+    run.began = time.perf_counter() - ended.at
+    run.ended = run.began + ended.at
+    run.began_at = record.header.began
+    run.close()
+    return True
+
+
+def take_up(run: RunRecord[Any], frame: Frame, record: StoredRecord, recorder: RunRecorder) -> None:
+    """Lets a run go on where its record ends."""
+    past = Past(run.id, record.entries)
+    shared = frame.shared
+    shared.past = past
+    shared.calls = past.calls
+    shared.questions = past.questions
+    shared.allowed |= past.allowed
+    backgrounds.set(shared.backgrounds)
+    take_events(run, record)
+    if record.entries:
+        frame._within = None  # from now on it knows what was answered there
+        frame.keep_form(recorder)
+    run.began_at = record.header.began
+
+
+def take_events(run: RunRecord[Any], record: StoredRecord) -> None:
+    """Gives a run what has happened in its earlier sittings. How these ended is no end of the run."""
+    frames = run.frames[:1]
+    for number, form in sorted(record.forms.items()):
+        if number and form is not None:
+            frames.append((form.program, form.path, form.limits))
+    run.frames[:] = frames
+    facts: list[Event] = []
+    last = len(record.entries) - 1
+    for place, entry in enumerate(record.entries):
+        if not isinstance(entry.event, RunEnded) or (place == last and entry.event.status in OVER):
+            facts.append(entry.event)
+    run.journal.extend(derived(facts, run.frames, {}) if run.observed else facts)
+
+
+# -- what is asked for -----------------------------------------------------------------------------------------------------
+_OPTIONS = ("store", "sync", "metadata", "lease_s")
+_SYNCS = ("effects", "each", "end")
+
+
+def take_durability(graph: AnyGraph, options: dict[str, Any], *, resumes: bool = False) -> Durability | None:
+    """Takes what says how a run is kept out of its options; None if it is not.
+
+    A graph that may have to wait for an answer is kept in memory at least: when it goes on, it goes on from its record.
+
+    Raises:
+        DeclarationError: it cannot be kept like that.
+    """
+    given = {name: options.pop(name) for name in _OPTIONS if name in options}
+    store = given.pop("store", None)
+    whose = f"the run of {graph.name!r}"
+    if store is None:
+        if graph.may_wait and not resumes:
+            return Durability(Store.open("memory:"))
+        if resumes:
+            raise DeclarationError(f"{whose}: resume needs store=..., where the run is kept")
+        if given:
+            named = ", ".join(f"{name}=" for name in given)
+            raise DeclarationError(f"{whose}: {named} says how a run is kept, and there is no store; give store=...")
+        return None
+    if isinstance(store, str):
+        store = Store.open(store)
+    if not isinstance(store, Store):
+        raise DeclarationError(f"{whose}: store={store!r}; give a Store, or its address as a text")
+    sync = given.get("sync", "effects")
+    if sync not in _SYNCS:
+        raise DeclarationError(f"{whose}: sync={sync!r}; it is 'effects', 'each' or 'end'")
+    return Durability(store, resumes=resumes, **given)
+
+
+async def begun_with(store: Store, id: str, graph: AnyGraph) -> tuple[Any, Limits | None]:
+    """What a run was given: its message and its limits.
+
+    Raises:
+        RunUnknown: there is no such run.
+        Unreadable: the graph takes something else.
+    """
+    header = await store.header(id)
+    about: Any = header.about
+    limits = limits_from(about.get("limits"))
+    reader = RowReader(id, outermost_form(graph), entered_form)
+    async for row in store.rows(id):
+        large = await large_of(store, id, row)
+        (entry,) = reader.entries(row, large)
+        if isinstance(entry.event, RunStarted):
+            return entry.event.input, limits
+        break
+    raise RunDamaged(id, 0, "it does not tell what the graph was given")

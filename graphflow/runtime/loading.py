@@ -1,0 +1,70 @@
+"""Loading: a run that is kept, to be looked at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from graphflow.events import RunEnded
+from graphflow.journal.question import Question
+from graphflow.journal.record import StoredRecord, read_record
+from graphflow.journal.store import Store
+from graphflow.limits import UNLIMITED, Ledger
+from graphflow.messages.message import to_json_value
+from graphflow.proofs.proven import AnyGraph
+from graphflow.runtime.durability import OVER, limits_from, take_events
+from graphflow.runtime.past import Past
+from graphflow.runtime.run_record import RunRecord
+from graphflow.runtime.sitting import OpenQuestion
+
+R = TypeVar("R", bound=RunRecord[Any])
+
+
+async def load(store: Store, id: str, graph: AnyGraph | None, make: Callable[[str, Ledger], R]) -> R:
+    """A run as it was when it was kept last.
+
+    Raises:
+        RunUnknown: there is no such run.
+        RunDamaged: nothing of it can be used.
+        Unreadable: its record does not fit the graph.
+    """
+    header = await store.header(id)
+    about: Any = header.about
+    limits = limits_from(about.get("limits")) or UNLIMITED
+    record = await read_record(store, header, graph, limits)
+    if record.damage is not None and not record.entries:
+        raise record.damage
+    ledger = Ledger((header.graph,), limits)
+    run = make(header.graph, ledger)
+    run._id = id
+    run.declared = graph
+    run.store = store
+    run.began_at = header.began
+    run.damage = record.damage
+    if graph is not None:
+        run.frames.append((graph.program, (graph.name,), limits))
+    take_events(run, record)
+    past = Past(id, record.entries)
+    past.charge(ledger, 0)
+    run.began = time.perf_counter() - past.seconds
+    run.ended = run.began + past.seconds
+    _take_end(run, record, header.status)
+    for asked in past.asked.values():
+        if asked.answered is None:
+            path = run.path_of(asked.asked.frame)
+            question = Question.of(asked.asked, path, header.began)
+            run.waits_for.append(OpenQuestion(question, to_json_value))
+    return run
+
+
+def _take_end(run: RunRecord[Any], record: StoredRecord, status: Any) -> None:
+    """How the run has ended, or stands."""
+    run.status = status
+    last = record.entries[-1] if record.entries else None
+    if last is None or not isinstance(last.event, RunEnded):
+        return
+    run.error = last.detail.error
+    if last.event.status in OVER:
+        run.status = last.event.status
+        run._output = last.event.output

@@ -1,0 +1,232 @@
+"""The recorder of a run: it takes down what the run tells, and sees to it that it is kept.
+
+    run.tell   >   note   >   pending facts   >   rows, in groups   >   store.append
+                                                                          ^
+                                barrier: awaits that all so far is kept  -+
+
+Rules:
+1. Nothing waits for the disk but who has reason to: before something is done to the world, after a model has answered, at the
+   end. Everything else goes along with the next group.
+2. Rows have the order in which their facts became known; of two prefixes of a record the longer one knows more.
+3. If rows cannot be kept, the run stops at once: what it would do from here on could not be known later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from graphflow.errors import LeaseLost, StoreError, StoreUnreachable
+from graphflow.events import Event, FrameExited, RunEnded
+from graphflow.journal.detail import Detail, FrameForm
+from graphflow.journal.rows import RowDraft, RowWriter
+from graphflow.journal.store import Ownership, Store
+from graphflow.journal.stretch import VALUES_A_HOP, Stretch
+from graphflow.runtime.options import Sync
+from graphflow.runtime.run_record import RunRecord
+
+GROUP = 2048
+"""Facts that are written in one go at most."""
+FIRST_WAIT_S = 0.05
+"""Seconds before a store that was not reached is tried again; each wait is twice as long as the one before."""
+MAX_WAIT_S = 2.0
+
+_Hops = tuple[Stretch, int, int]
+"""A stretch of a straight walk, and which of its hops: from, to."""
+_Note = tuple[Event, Detail] | _Hops
+
+
+def holder() -> str:
+    """Who owns what this process has acquired, in words for people."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+class RunRecorder:
+    """Keeps the record of one run.
+
+    Args:
+        run: the run.
+        store: where its rows go.
+        sync: when the run waits for them.
+    """
+
+    def __init__(self, run: RunRecord[Any], store: Store, sync: Sync) -> None:
+        self.store = store
+        self.sync = sync
+        self.ownership: Ownership | None = None
+        """The right to add rows, once the run is acquired. Until then they wait."""
+        self.error: BaseException | None = None
+        """Why nothing more can be kept."""
+        self.muted = False
+        """Whether what is told from now on is not for the record: the sitting is over, and what is under way only ends."""
+        self._run = run
+        self._writer = RowWriter()
+        self._pending: list[_Note] = []
+        self._open: dict[int, tuple[Stretch, int]] = {}
+        """The stretch that each straight walk writes at, and how many of its hops were taken down."""
+        self._noted = 0
+        self._kept = 0
+        self._flushing: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
+
+    def own(self, ownership: Ownership) -> None:
+        """From now on rows may be added; the lease is renewed as long as the run goes on."""
+        self.ownership = ownership
+        self._renewing = asyncio.get_running_loop().create_task(self._renew(ownership))
+        self._flush_soon()
+
+    # -- taking down ---------------------------------------------------------------------------------------------------
+    def enter(self, frame: int, form: FrameForm) -> None:
+        """Takes note of a frame that is entered."""
+        self._writer.forms[frame] = form
+
+    def note(self, event: Event, detail: Detail) -> None:
+        """Takes down a fact."""
+        if self.muted:
+            return
+        if self._open:
+            self._take_hops()
+            if isinstance(event, (FrameExited, RunEnded)):
+                self._open.pop(event.frame, None)
+        self._pending.append((event, detail))
+        self._noted += 1
+        if self.sync != "end":
+            self._flush_soon()
+
+    def add_stretch(self, stretch: Stretch) -> None:
+        """From now on a straight walk writes its hops there."""
+        if self._open:
+            self._take_hops()
+        self._open[stretch.frame] = (stretch, 0)
+
+    def _take_hops(self) -> None:
+        """Takes down the hops that straight walks have made since the last time."""
+        if self.muted:
+            return
+        for frame, (stretch, taken) in self._open.items():
+            count = len(stretch)
+            if count == taken:
+                continue
+            self._open[frame] = (stretch, count)
+            self._pending.append((stretch, taken, count))
+            self._noted += 1
+
+    # -- keeping -------------------------------------------------------------------------------------------------------
+    async def barrier(self) -> None:
+        """Waits until all that was told so far is kept.
+
+        Raises:
+            StoreError: it could not be kept, and the run stops.
+        """
+        self._take_hops()
+        goal = self._noted
+        while self._kept < goal:
+            if self.error is not None:
+                raise self.error
+            self._flush_soon()
+            assert self._flushing is not None
+            await asyncio.wait([self._flushing])
+
+    async def before_effect(self) -> None:
+        """Waits until what has led to something that may change the world is kept."""
+        if self.sync != "end":
+            await self.barrier()
+
+    def pass_on(self) -> None:
+        """Has the hops of a straight walk kept that goes on for long."""
+        self._take_hops()
+        if self._pending and self.sync != "end":
+            self._flush_soon()
+
+    async def finish(self, status: str) -> None:
+        """Waits until all is kept, notes how the sitting ended, and gives the run back."""
+        try:
+            await self.barrier()
+            if self.ownership is not None:
+                await self.store.note(self.ownership, status)
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Gives the run back, as far as that is possible."""
+        self.muted = True
+        for task in (self._renewing, self._flushing):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+        if self.ownership is not None:
+            with suppress(StoreError):  # who acquires it next waits until the lease is over
+                await self.store.release(self.ownership)
+
+    def _flush_soon(self) -> None:
+        if self.ownership is None:
+            return
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.get_running_loop().create_task(self._flush())
+
+    async def _flush(self) -> None:
+        """Writes all that is pending."""
+        try:
+            while self._pending and self.error is None:
+                batch = self._pending[:GROUP]
+                del self._pending[:GROUP]
+                await self._write(batch)
+                self._kept += len(batch)
+        except (StoreError, OSError) as error:
+            self._give_up(error)
+
+    async def _write(self, batch: Sequence[_Note]) -> None:
+        ownership = self.ownership
+        assert ownership is not None
+        drafts = list(map(self._draft, batch))
+        large: dict[str, bytes] = {}
+        for draft in drafts:
+            large.update(draft.large)
+        first = ownership.rows
+        rows = [draft.numbered(number) for number, draft in enumerate(drafts, first)]
+        wait_s = FIRST_WAIT_S
+        patience_s = ownership.lease_s
+        while True:
+            try:
+                await self.store.append(ownership, rows, large)
+                return
+            except StoreUnreachable:
+                # The database may be back in a moment; after the lease somebody else may own the run.
+                if patience_s <= 0:
+                    raise
+            await asyncio.sleep(wait_s)
+            patience_s -= wait_s
+            wait_s = min(MAX_WAIT_S, 2 * wait_s)
+
+    def _draft(self, note: _Note) -> RowDraft:
+        if len(note) == 2:
+            event, detail = note
+            return self._writer.row(event, detail)
+        stretch, start, end = note
+        hops = stretch.hops[start * VALUES_A_HOP : end * VALUES_A_HOP]
+        return self._writer.hops(stretch.frame, stretch.first + start, hops, self._run.began)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Stops the run: nothing more of it can be kept."""
+        if self.error is not None:
+            return
+        self.error = error
+        task = self._run._task
+        if task is not None and not task.done():
+            task.cancel()
+
+    async def _renew(self, ownership: Ownership) -> None:
+        """Renews the lease, four times as often as it needs."""
+        while True:
+            await asyncio.sleep(ownership.lease_s / 4)
+            try:
+                await self.store.renew(ownership)
+            except LeaseLost as lost:
+                self._give_up(lost)
+                return
+            except StoreError:
+                continue  # it may be back before the lease ends; if not, the next row is refused

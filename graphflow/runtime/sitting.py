@@ -1,0 +1,132 @@
+"""A sitting: what moves in a run between its start, or a resume, and the moment in which nothing can move any more.
+
+Rules:
+1. Each activation is one thing that moves. While it awaits calls, these move in its place; a frame that was entered moves as
+   its activations do. What waits for an answer from outside, for its turn, or for another's answer, rests.
+2. When nothing moves and questions are open, the sitting is over: the run waits. A question that answers itself within
+   `WAIT_HERE_S` is waited for here.
+3. What a node does beside its calls is not seen. If that is all that goes on, it is stopped with the sitting, and begun again
+   when the run goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from graphflow.journal.question import Question
+
+WAIT_HERE_S = 10.0
+"""Seconds that a sitting goes on for the sake of the clock alone."""
+LOOKS = 8
+"""Turns of the event loop in which nothing may move before a sitting is over: whoever was woken gets to its work in two."""
+
+
+class OpenQuestion:
+    """A question that waits for its answer.
+
+    Attributes:
+        question: what was asked.
+        read: makes of an answer what the branch takes, or raises `AnswerInvalid`.
+        answer: the answer, and who gave it.
+    """
+
+    __slots__ = ("answer", "question", "read", "timer")
+
+    def __init__(self, question: Question, read: Callable[[Any], Any]) -> None:
+        self.question = question
+        self.read = read
+        self.answer: asyncio.Future[tuple[Any, str]] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    def stop(self) -> None:
+        """It is not waited for any more."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+class Sitting:
+    """What moves, and what is waited for.
+
+    Args:
+        end: what is called when nothing can move any more.
+    """
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self.moving = 0
+        self.open: dict[str, OpenQuestion] = {}
+        self.is_over = False
+        """Whether nothing could move any more."""
+        self._end = end
+        self._looking = False
+
+    def add(self) -> None:
+        """Something more moves."""
+        self.moving += 1
+
+    def drop(self) -> None:
+        """Something moves no more."""
+        self.moving -= 1
+        if self.open and self.moving <= 0:
+            self.look()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """While something waits for others of its run."""
+        self.drop()
+        try:
+            yield
+        finally:
+            self.add()
+
+    def look(self) -> None:
+        """Looks whether the sitting is over, as soon as all that was woken has had its turn."""
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look, LOOKS)
+
+    def _look(self, left: int) -> None:
+        if self.moving > 0 or not self.open:
+            self._looking = False
+        elif left:
+            asyncio.get_running_loop().call_soon(self._look, left - 1)
+        else:
+            self._looking = False
+            if not self._soon():
+                self._end()
+
+    def _soon(self) -> bool:
+        """Whether a question answers itself so soon that it is waited for."""
+        limit = time.time() + WAIT_HERE_S
+        for asked in self.open.values():
+            due = asked.question.due
+            if due is not None and due.timestamp() <= limit:
+                return True
+        return False
+
+    def give(self, id: str, value: Any, by: str) -> bool:
+        """Gives a question its answer; whether it was open."""
+        asked = self.open.pop(id, None)
+        if asked is None or asked.answer is None or asked.answer.done():
+            return False
+        asked.stop()
+        self.add()  # it moves from now on, not only when it wakes
+        asked.answer.set_result((value, by))
+        return True
+
+
+@asynccontextmanager
+async def in_turn(lock: asyncio.Lock, sitting: Sitting | None) -> AsyncIterator[None]:
+    """While a lock is held. Whoever waits for it rests."""
+    if sitting is None or not lock.locked():
+        await lock.acquire()
+    else:
+        with sitting.resting():
+            await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
