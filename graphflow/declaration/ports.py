@@ -12,7 +12,7 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Annotated, Any, get_args, get_type_hints
@@ -75,6 +75,11 @@ class Port:
         return self.collects(arm)
 
 
+def required_ports(ports: Iterable[Port]) -> list[Port]:
+    """Those that cannot stay empty."""
+    return [port for port in ports if not port.optional]
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """What a function's parameters and annotations say."""
@@ -100,13 +105,9 @@ def read_signature(function: Function, context_type: type) -> Signature:
     except (TypeError, ValueError):
         return Signature((), Any, None, (f"the signature of {name!r} cannot be read",))
     hints, problems = read_hints(function)
-    # What a partial function was given by name still stands in its signature, and no message is waited for.
-    bound = function.keywords if isinstance(function, functools.partial) else {}
     ports: list[Port] = []
     context: str | None = None
-    for parameter in parameters.values():
-        if parameter.name in bound:
-            continue
+    for parameter in _open_parameters(function, parameters):
         hint = hints.get(parameter.name, MISSING)
         if _is_context(hint, context_type):
             context = parameter.name
@@ -131,6 +132,15 @@ def read_signature(function: Function, context_type: type) -> Signature:
     return Signature(tuple(ports), output, context, tuple(problems), unanswered, positional)
 
 
+def _open_parameters(function: Function, parameters: Mapping[str, inspect.Parameter]) -> Iterator[inspect.Parameter]:
+    """The parameters that a message is waited for."""
+    # What a partial function was given by name still stands in its signature.
+    bound = function.keywords if isinstance(function, functools.partial) else {}
+    for name, parameter in parameters.items():
+        if name not in bound:
+            yield parameter
+
+
 def _read_port(parameter: inspect.Parameter, hint: Type) -> Port:
     if hint is MISSING:
         return Port(parameter.name, Any, parameter.default)
@@ -139,7 +149,11 @@ def _read_port(parameter: inspect.Parameter, hint: Type) -> Port:
 
 def _positional_names(parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:
     """Parameters that Python takes by their place only."""
-    return tuple(each.name for each in parameters if each.kind is each.POSITIONAL_ONLY)
+    names: list[str] = []
+    for parameter in parameters:
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            names.append(parameter.name)
+    return tuple(names)
 
 
 def name_of(function: Function) -> str:

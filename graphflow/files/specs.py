@@ -300,12 +300,7 @@ def _mcp(node: MCP) -> Spec:
     env = dict(node.__dict__["_env"])
     headers = dict(node.__dict__["_headers"])
     if env:
-        # A variable may be written out (LANG=C); one that is a secret must name another (KEY=$KEY).
-        secrets: dict[str, str] = {}
-        for key, value in env.items():
-            if names_secret(key) or looks_secret(value):
-                secrets[key] = value
-        spec["env"] = env | without_secrets(node.name, secrets)
+        spec["env"] = _environment(node.name, env)
     if headers:
         spec["headers"] = without_secrets(node.name, headers)
     if node.include is not None:
@@ -315,6 +310,15 @@ def _mcp(node: MCP) -> Spec:
     if node.declared is not None:
         spec["effects"] = list(node.declared)
     return spec | _changed(node, *_MCP_DEFAULTS)
+
+
+def _environment(name: str, env: dict[str, str]) -> dict[str, str]:
+    """The variables of a server. One may be written out (LANG=C); one that is a secret must name another (KEY=$KEY)."""
+    secrets: dict[str, str] = {}
+    for key, value in env.items():
+        if names_secret(key) or looks_secret(value):
+            secrets[key] = value
+    return env | without_secrets(name, secrets)
 
 
 _ROUTER_DEFAULTS = (

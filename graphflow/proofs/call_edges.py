@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from graphflow.declaration.node import AnyNode, Node
+from graphflow.declaration.ports import required_ports
 from graphflow.limits import DEFAULT_DEPTH, Limits
 from graphflow.proofs.arms import nearest
 from graphflow.proofs.problems import Problems
@@ -94,8 +95,7 @@ def _callees_of(node: AnyNode, names: NodesByName, problems: Problems) -> list[A
             continue
         for problem in problems_of(target):
             problems.add(f"node {target.name!r}: {problem}")
-        required = [port for port in target.ports if not port.optional]
-        if len(required) > 1:
+        if len(required_ports(target.ports)) > 1:
             problems.add(
                 f"{caller} calls {target.name!r}, which has several ports; what is called takes one "
                 "message (a tool takes several arguments)"

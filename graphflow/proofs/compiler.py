@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import AnyNode
@@ -17,12 +17,13 @@ from graphflow.messages.copies import copier_of, mutability_of
 from graphflow.messages.message import LimitReached
 from graphflow.messages.types import Type, accepts, arms, by_specificity, item_type, matcher, output_check
 from graphflow.proofs.arms import Label, is_label
-from graphflow.proofs.edge_types import TypedEdge
+from graphflow.proofs.edge_types import Arms, TypedEdge
 from graphflow.proofs.program import JoinSpec, Link, Matcher, Program, Slot
 from graphflow.proofs.proof import Proof
 from graphflow.proofs.tokens import is_single
 from graphflow.proofs.topology import Join, Loop
 
+ArmTest: TypeAlias = tuple[int, Matcher]
 ONLY_PORT = ((0,), (1,), (2,), (3,))
 """Tuples that are shared by the many slots with one wired port."""
 
@@ -44,7 +45,8 @@ class _Compiler:
         for edge in self._top.edges:
             if edge.lap_of is not None:
                 self._lap_index[edge.index] = len(self._lap_index)
-        self._forks = {join.fork for join in self._top.joins.values()}
+        joins = self._top.joins.values()
+        self._forks = {join.fork for join in joins}
         self._single: set[int] = set()
         for loop in self._top.loops:
             if is_single(self._top, loop, proof.exclusive):
@@ -166,12 +168,7 @@ class _Compiler:
     def _slot(self, number: int, name: str, node: AnyNode | None) -> Slot:
         slot = Slot(number, name, node)
         self._attach_links(slot, self._wiring.by_source[number])
-        arriving = self._wiring.by_target[number]
-        if len(arriving) == 1 and arriving[0].port < len(ONLY_PORT):
-            slot.wired = ONLY_PORT[arriving[0].port]
-        else:
-            ports = {edge.port for edge in arriving}
-            slot.wired = tuple(sorted(ports))
+        slot.wired = _wired_ports(self._wiring.by_target[number])
         join = self._top.joins.get(number)
         if join is not None:
             slot.join = self._join_spec(join)
@@ -187,10 +184,8 @@ class _Compiler:
             slot.policy = only.edge.origin.fork or "cancel"
             slot.forks = only.each or slot.forks
         elif leaving:
-            slot.links = tuple(self._links[edge.index] for edge in leaving)
             self._sort_links(slot, leaving)
-            if not slot.forks:
-                slot.forks = self._may_fork(leaving)
+            slot.forks = slot.forks or self._may_fork(leaving)
         if slot.forks:
             for edge in leaving:
                 link = self._links[edge.index]
@@ -214,7 +209,8 @@ class _Compiler:
         failures: list[Link] = []
         limits: list[Link] = []
         handoffs: dict[str, Link] = {}
-        for edge, link in zip(leaving, slot.links, strict=True):
+        for edge in leaving:
+            link = self._links[edge.index]
             arm = edge.arm
             if not edge.exceptional:
                 answers.append(link)
@@ -290,9 +286,10 @@ class _Compiler:
         if join.shares_fork:
             # Its answer stands where the fork's first branch to it stood, so that two joins of one fork send in the
             # order in which they were wired; joins of the same first branch, in the order of the graph.
+            behind_nodes = self._top.size + join.node
             first_branch = min(branches)
             rank = self._top.order[join.node]
-            spec.element = (self._top.size + join.node, (first_branch, rank))
+            spec.element = (behind_nodes, (first_branch, rank))
         return spec
 
     def _open_joins(self) -> None:
@@ -357,9 +354,19 @@ def _read_types(node: AnyNode) -> _NodeTypes:
     return _NodeTypes(expected, fits, firm, firm_collected)
 
 
-def _arm_tests(kinds: tuple[Type, ...]) -> tuple[tuple[int, Matcher], ...]:
+def _wired_ports(arriving: Sequence[TypedEdge]) -> tuple[int, ...]:
+    """The numbers of the ports that edges lead to, in order."""
+    if len(arriving) == 1:
+        only = arriving[0].port
+        if only < len(ONLY_PORT):
+            return ONLY_PORT[only]
+    ports = {edge.port for edge in arriving}
+    return tuple(sorted(ports))
+
+
+def _arm_tests(kinds: Arms) -> tuple[ArmTest, ...]:
     """The test of each arm, by its number, the more specific first."""
-    tests: list[tuple[int, Matcher]] = []
+    tests: list[ArmTest] = []
     for number in by_specificity(kinds):
         test = matcher(kinds[number])
         tests.append((number, test))

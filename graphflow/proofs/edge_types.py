@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from graphflow.declaration.arrows import END, START, Edge, Guard, Origin, Where
 from graphflow.declaration.handoffs import HandTo
 from graphflow.declaration.node import AnyNode, Node
-from graphflow.declaration.ports import Port
+from graphflow.declaration.ports import Port, required_ports
 from graphflow.messages.message import Failure, LimitReached
 from graphflow.messages.namesakes import Namesakes
 from graphflow.messages.types import Type, accepts, arms, item_type
@@ -31,6 +31,11 @@ from graphflow.proofs.arms import (
 from graphflow.proofs.problems import Problem
 from graphflow.proofs.topology import NOTHING, GraphEdge
 
+Arms: TypeAlias = tuple[Type, ...]
+"""The arms of a type, in the order in which they were written."""
+PortNumbers: TypeAlias = dict[int, Port]
+"""Some ports of a node, by their numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeTypes:
@@ -44,7 +49,7 @@ class EdgeTypes:
         exceptional: whether it is an edge for `Failure`, `LimitReached` or a hand-over.
     """
 
-    carries: tuple[Type, ...]
+    carries: Arms
     port: int = 0
     collects: bool = False
     whole: bool = False
@@ -128,8 +133,8 @@ class EdgeTyper:
         picked = self._pick(edge.origin, sent)
         if isinstance(picked, Problem) or edge.target is END:
             return picked
-        candidates: dict[int, Port] = {}
-        fitting: dict[int, Port] = {}
+        candidates: PortNumbers = {}
+        fitting: PortNumbers = {}
         for number, port in enumerate(ports):
             if edge.port not in (None, port.name):
                 continue
@@ -171,7 +176,7 @@ class EdgeTyper:
             kinds = items
         return EdgeTypes(kinds, whole=arm is None)
 
-    def _pick_arm(self, arm: Type, kinds: tuple[Type, ...], sent: Type) -> tuple[Type, ...] | Problem:
+    def _pick_arm(self, arm: Type, kinds: Arms, sent: Type) -> Arms | Problem:
         """The arms that stand in square brackets."""
         if not is_label(arm):
             return pick_arms(arm, kinds) or no_such_arm(arm, kinds)
@@ -191,7 +196,7 @@ def input_of(node: AnyNode) -> Type:
     return node.ports[0].type if node.ports else Any
 
 
-def _items_of(kinds: tuple[Type, ...]) -> tuple[Type, ...] | None:
+def _items_of(kinds: Arms) -> Arms | None:
     """The arms of the items of lists; None if one of the kinds is not a list."""
     items: list[Type] = []
     for kind in kinds:
@@ -204,20 +209,20 @@ def _items_of(kinds: tuple[Type, ...]) -> tuple[Type, ...] | None:
 
 def _handoff_types(ports: Sequence[Port]) -> EdgeTypes:
     """A hand-over brings what its target takes: the model writes it by the target's schema."""
-    required = [number for number, port in enumerate(ports) if not port.optional]
-    number = required[0]
-    kind = ports[number].type
+    target = required_ports(ports)[0]
+    number = ports.index(target)
+    kind = target.type
     if kind is Any:
         kind = str  # nothing says what it should be, so the model writes a text
     return EdgeTypes((kind,), number, exceptional=True)
 
 
 # -- at a port -------------------------------------------------------------------------------------------------------------
-def _takes_all(port: Port, kinds: tuple[Type, ...]) -> bool:
+def _takes_all(port: Port, kinds: Arms) -> bool:
     return all(port.takes(kind) for kind in kinds)
 
 
-def _at_port(edge: Edge, picked: EdgeTypes, fitting: dict[int, Port]) -> EdgeTypes | Problem:
+def _at_port(edge: Edge, picked: EdgeTypes, fitting: PortNumbers) -> EdgeTypes | Problem:
     """What arrives at the one port that is meant, of those whose types fit."""
     kinds = picked.carries
     meant = _most_exact(kinds, fitting)
@@ -233,23 +238,23 @@ def _at_port(edge: Edge, picked: EdgeTypes, fitting: dict[int, Port]) -> EdgeTyp
     return replace(picked, port=number, collects=collects.pop())
 
 
-def _most_exact(kinds: tuple[Type, ...], fitting: dict[int, Port]) -> dict[int, Port]:
+def _most_exact(kinds: Arms, fitting: PortNumbers) -> PortNumbers:
     """Of several ports that fit, those of the very type; of these, those that cannot stay empty."""
     # A node that takes (draft: Draft, notes: Draft | None) is sent a Draft: both ports fit, `draft` is meant. If that is
     # not what was meant, `.into("notes")` says so.
-    exact: dict[int, Port] = {}
+    exact: PortNumbers = {}
     for number, port in fitting.items():
         if all(port.type == kind for kind in kinds):
             exact[number] = port
     closest = exact or fitting
-    required: dict[int, Port] = {}
+    required: PortNumbers = {}
     for number, port in closest.items():
         if not port.optional:
             required[number] = port
     return required or closest
 
 
-def _which_port(edge: Edge, kinds: tuple[Type, ...], ports: Sequence[Port]) -> Problem:
+def _which_port(edge: Edge, kinds: Arms, ports: Sequence[Port]) -> Problem:
     target = edge.target.name
     shown = kinds_text(kinds)
     names: list[str] = []
@@ -257,13 +262,14 @@ def _which_port(edge: Edge, kinds: tuple[Type, ...], ports: Sequence[Port]) -> P
     for port in ports:
         name = repr(port.name)
         names.append(name)
-        aims.append(f">> {target}.into({name})")
+        aim = f">> {target}.into({name})"
+        aims.append(aim)
     either = " or ".join(names)
     ways = " or ".join(aims)
     return Problem(f"{shown} fits more than one port of {target!r} ({either}); say which: {ways}")
 
 
-def _carry_part(origin: Origin, picked: EdgeTypes, candidates: dict[int, Port]) -> EdgeTypes | None:
+def _carry_part(origin: Origin, picked: EdgeTypes, candidates: PortNumbers) -> EdgeTypes | None:
     """An edge may carry some arms only, if its target takes no others: that something takes the rest is proven later."""
     # plan >> write, where plan sends Plan | Refusal and write takes Plan: the edge carries Plan alone.
     if origin.arm is not None or origin.each:
@@ -276,7 +282,7 @@ def _carry_part(origin: Origin, picked: EdgeTypes, candidates: dict[int, Port]) 
     return None
 
 
-def _mismatch(edge: Edge, kinds: tuple[Type, ...], candidates: Sequence[Port]) -> Problem:
+def _mismatch(edge: Edge, kinds: Arms, candidates: Sequence[Port]) -> Problem:
     source = edge.origin.node.name
     target = edge.target.name
     wanted = [port.type for port in candidates]
@@ -287,16 +293,15 @@ def _mismatch(edge: Edge, kinds: tuple[Type, ...], candidates: Sequence[Port]) -
         kind = apart.name(port.type)
         accepted.append(f"{port.name}: {kind}")
     taken = " or ".join(accepted) or "nothing"
+    hint = "; add a node that converts, or change one type"
     if apart.hint:
         hint = apart.hint
     elif not edge.origin.each and _take_an_item(candidates, kinds):
         hint = f"; to send the items one by one write {source}.each >> {target}"
-    else:
-        hint = "; add a node that converts, or change one type"
     return Problem(f"{source!r} sends {sent}, {target!r} accepts {taken}{hint}")
 
 
-def _take_an_item(candidates: Sequence[Port], kinds: tuple[Type, ...]) -> bool:
+def _take_an_item(candidates: Sequence[Port], kinds: Arms) -> bool:
     """Whether a port takes the items of a list that it does not take whole."""
     for kind in kinds:
         item = item_type(kind)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from graphflow.declaration.arrows import END, START, Edge, Origin, Terminal, Where
 from graphflow.declaration.handoffs import Handoff, HandTo
 from graphflow.declaration.node import AnyNode, Node
+from graphflow.declaration.ports import required_ports
 from graphflow.proofs.arms import nearest
 from graphflow.proofs.problems import Problems
 
@@ -110,8 +111,7 @@ class Membership:
         target = self._named_target(node, handoff)
         if target is None:
             return None
-        required = [port for port in target.ports if not port.optional]
-        if len(required) != 1:
+        if len(required_ports(target.ports)) != 1:
             self._problems.add(
                 f"{node.name!r} hands over to {target.name!r}, which takes several messages; give it one port",
                 node.where,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from graphflow.declaration.arrows import START, Edge, Where
 from graphflow.declaration.node import AnyNode, Node
+from graphflow.declaration.ports import required_ports
 from graphflow.messages.namesakes import Namesakes
 from graphflow.messages.types import Type, accepts, arms, is_wider, origin_of, type_name
 from graphflow.proofs.arms import kinds_text
@@ -98,8 +99,8 @@ class Wiring:
             if all(accepts(other, kind) for other in kinds):
                 return kind
         apart = Namesakes(*kinds)
-        names = dict.fromkeys(apart.name(kind) for kind in kinds)
-        shown = ", ".join(names)
+        names = map(apart.name, kinds)
+        shown = ", ".join(dict.fromkeys(names))
         hint = apart.hint or "; say what the graph takes: Graph(..., input=Type)"
         self._problems.add(f"START feeds ports of different types ({shown}){hint}")
         return Any
@@ -122,7 +123,8 @@ class Wiring:
             key = (signatures[source], signatures[target], edge.port)
             types = types_of(edge, sent, ports, key)
             if isinstance(types, Problem):
-                self._problems.add(f"{edge!r}: {types.text}", edge.where)
+                text = f"{edge!r}: {types.text}"
+                self._problems.add(text, edge.where)
                 continue
             typed = TypedEdge(len(self.edges), edge, source, target, types)
             self.edges.append(typed)
@@ -172,15 +174,19 @@ def _wanted_types(edge: Edge) -> list[Type]:
         return [edge.origin.arm]
     if not isinstance(edge.target, Node):
         return []
-    ports = list(edge.target.ports)
-    if edge.port is not None:
-        ports = [port for port in ports if port.name == edge.port]
-    required = [port for port in ports if not port.optional]
-    likely = required or ports  # those that can stay empty, if there are no others
-    kinds = [port.type for port in likely]
+    kinds = _likely_types(edge.target, edge.port)
     if edge.origin.each:
         return [list[kind] for kind in kinds]  # type: ignore[valid-type]
     return kinds
+
+
+def _likely_types(node: AnyNode, name: str | None) -> list[Type]:
+    """What the ports take that an edge may mean, if it names none; those that can stay empty, if there are no others."""
+    ports = list(node.ports)
+    if name is not None:
+        ports = [port for port in ports if port.name == name]
+    likely = required_ports(ports) or ports
+    return [port.type for port in likely]
 
 
 def _may_be_empty_alike(one: Type, other: Type) -> bool:
