@@ -318,8 +318,9 @@ def type_name(kind: Type, labels: Mapping[Type, str] | None = None) -> str:
     if origin in UNION_ORIGINS:
         return " | ".join(parts)
     if origin is not None:
+        container = _own_name(origin)
         items = ", ".join(parts)
-        return f"{_own_name(origin)}[{items}]"
+        return f"{container}[{items}]"
     if labels and kind in labels:
         return labels[kind]
     return _own_name(kind)

@@ -111,7 +111,9 @@ def _unknown(text: str, variable: str, graphs: Mapping[str, Found]) -> UnknownGr
     stem = Path(text)
     like = _file_called(stem)
     if like is not None:
-        whole = f"{like}:{variable}" if variable else str(like)
+        whole = str(like)
+        if variable:
+            whole += f":{variable}"
         return UnknownGraph(f"{problem}, but there is a file {like}; name the file: {whole}")
     near = difflib.get_close_matches(text, graphs, n=3)
     if near:
@@ -120,10 +122,12 @@ def _unknown(text: str, variable: str, graphs: Mapping[str, Found]) -> UnknownGr
     names = ", ".join(graphs) or "none"
     advice = f"give a .py or .yaml file, or one of these names: {names}"
     if stem.is_file():
-        return UnknownGraph(f"{text} cannot hold a graph; {advice}")
-    if stem.is_dir():
-        return UnknownGraph(f"{text} is a folder; {advice}")
-    return UnknownGraph(f"{problem}; there is: {names}")
+        problem = f"{text} cannot hold a graph; {advice}"
+    elif stem.is_dir():
+        problem = f"{text} is a folder; {advice}"
+    else:
+        problem += f"; there is: {names}"
+    return UnknownGraph(problem)
 
 
 def _file_called(stem: Path) -> Path | None:

@@ -92,7 +92,8 @@ class HttpModel:
         """
         sent, by_tool = self._with_schema_form(request)
         body = self._body(sent)
-        is_limited = sent.settings.max_tokens is not None or self.endpoint.wire.limits(sent.settings.extra)
+        settings = sent.settings
+        is_limited = settings.max_tokens is not None or self.endpoint.wire.limits(settings.extra)
         tries = Tries(self.name, self.keys, self.options.retry)
         while True:
             key = await tries.next_key()
@@ -100,7 +101,8 @@ class HttpModel:
             try:
                 async with aclosing(self._try(body, key, sent)) as batches:
                     async for batch in batches:
-                        for event in batch if answer is None else answer.events(batch):
+                        events = batch if answer is None else answer.events(batch)
+                        for event in events:
                             kind = type(event)
                             if kind is Opened:
                                 if tries.void:  # pieces of an earlier try were shown: they are void from here on

@@ -68,20 +68,7 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
     if system:
         body["system"] = system
     body |= _render_tool_fields(request)
-    # Format and effort share one object: how the answer is to be, not how it is sampled.
-    output: Json = {}
-    if request.output_schema is not None:
-        output["format"] = {"type": "json_schema", "schema": request.output_schema}
-    if settings.thinking is not None and _may_think(request):
-        thinking, effort = render_thinking(settings.thinking, model)
-        body["thinking"] = thinking
-        budget = thinking.get("budget_tokens", 0)
-        if max_tokens <= budget:  # the budget is part of what may be written
-            body["max_tokens"] = max_tokens + budget
-        if effort is not None:
-            output["effort"] = effort
-    if output:
-        body["output_config"] = output
+    body |= _render_answer_fields(request, model, max_tokens)
     if settings.prompt_cache:
         body["cache_control"] = render_mark(CACHE)
     return body | present(
@@ -90,6 +77,27 @@ def render_head(request: Request, model: str, stream: bool, dialect: Dialect) ->
         top_k=settings.top_k,
         stop_sequences=list(settings.stop) or None,
     )
+
+
+def _render_answer_fields(request: Request, model: str, max_tokens: int) -> Json:
+    """How the answer is to be, and how much is thought before it."""
+    body: Json = {}
+    # Format and effort share one object: how the answer is to be, not how it is sampled.
+    output: Json = {}
+    if request.output_schema is not None:
+        output["format"] = {"type": "json_schema", "schema": request.output_schema}
+    amount = request.settings.thinking
+    if amount is not None and _may_think(request):
+        thinking, effort = render_thinking(amount, model)
+        body["thinking"] = thinking
+        budget = thinking.get("budget_tokens", 0)
+        if max_tokens <= budget:  # the budget is part of what may be written
+            body["max_tokens"] = max_tokens + budget
+        if effort is not None:
+            output["effort"] = effort
+    if output:
+        body["output_config"] = output
+    return body
 
 
 def max_tokens_of(model: str) -> int:

@@ -123,17 +123,11 @@ class MessagesParser:
             case "text":
                 return self._start_text(index, block)
             case "thinking":
-                events: list[ModelEvent] = [ThinkingDelta(block.get("thinking") or "", index)]
-                signature = block.get("signature")
-                if signature:
-                    events.append(Kept("thinking", index, {"signature": signature}))
-                return events
+                return self._start_thinking(index, block)
             case "redacted_thinking":
                 return [Kept("thinking", index, {"data": block.get("data", "")})]
             case "tool_use":
-                self.called = True
-                self.whole_inputs[index] = block.get("input") or {}
-                return [CallDelta(index, block.get("id") or "", block.get("name") or "")]
+                return self._start_call(index, block)
             case kind:
                 self.blocks[index] = block
                 keep: Json = {"item": block}
@@ -141,6 +135,22 @@ class MessagesParser:
                 if name and str(kind).endswith("_tool_use"):  # server_tool_use, mcp_tool_use: a hosted tool at work
                     keep["name"] = name
                 return [Kept("block", index, keep)]
+
+    def _start_thinking(self, index: int, block: Json) -> list[ModelEvent]:
+        thought = block.get("thinking") or ""
+        events: list[ModelEvent] = [ThinkingDelta(thought, index)]
+        signature = block.get("signature")
+        if signature:
+            keep = {"signature": signature}
+            events.append(Kept("thinking", index, keep))
+        return events
+
+    def _start_call(self, index: int, block: Json) -> list[ModelEvent]:
+        self.called = True
+        self.whole_inputs[index] = block.get("input") or {}
+        call_id = block.get("id") or ""
+        name = block.get("name") or ""
+        return [CallDelta(index, call_id, name)]
 
     def _start_text(self, index: int, block: Json) -> list[ModelEvent]:
         events: list[ModelEvent] = []
@@ -186,7 +196,8 @@ class MessagesParser:
         title = citation.get("title") or citation.get("document_title") or ""
         quote = citation.get("cited_text") or ""
         source = Cited(url, title, quote=quote, index=index)
-        return [source, Kept("text", index, {"citations": list(citations)})]
+        so_far = {"citations": list(citations)}
+        return [source, Kept("text", index, so_far)]
 
     def _summary(self, index: int, delta: Json) -> list[ModelEvent]:
         """A piece of the summary that stands for earlier turns (.../build-with-claude/compaction)."""
