@@ -209,7 +209,10 @@ def _literal_data(value: object) -> Json:
 
 
 class EnumCoding(Coding):
-    """Enums: by the name of the member."""
+    """Enums: by the name of the member.
+
+    A model with `use_enum_values` holds the value of the member in its place: that is `{"value": name}`.
+    """
 
     __slots__ = ("_enum", "_members")
 
@@ -219,6 +222,8 @@ class EnumCoding(Coding):
         self._members = dict(kind.__members__)
 
     def encode(self, value: object, depth: int) -> Json:
+        if type(value) is not self._enum:
+            return {"value": self._name_of(value)}
         member = self.checked(value, self._enum)
         name = member.name
         # A value outside of the members has no name, or that of several.
@@ -227,10 +232,23 @@ class EnumCoding(Coding):
         return name
 
     def decode(self, data: Json, depth: int) -> object:
+        if type(data) is dict:
+            content = self.object_in(data, "value")
+            return self._member(content["value"]).value
+        return self._member(data)
+
+    def _member(self, data: Json) -> Enum:
         name = self.text_in(data)
         if name not in self._members:
             raise _missing(self, "a member")
         return self._members[name]
+
+    def _name_of(self, value: object) -> str:
+        """The name of the member with a value."""
+        for name, member in self._members.items():
+            if type(member.value) is type(value) and member.value == value:
+                return name
+        raise self.foreign(value)
 
 
 class FlagCoding(Coding):

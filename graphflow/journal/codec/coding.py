@@ -155,6 +155,8 @@ class Coding:
 
 def class_name(known: type) -> str:
     """A class as an error text shows it."""
+    if known is type(None):
+        return "None"
     return known.__qualname__.rpartition("<locals>.")[2]
 
 

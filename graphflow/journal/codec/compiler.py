@@ -259,6 +259,8 @@ class CodingTable:
         found: list[CodedField] = []
         for field in fields:
             coding = self.coding_of(field.kind)
+            if field.may_be_none:  # `text: str = None`, which nobody checks
+                coding = OptionalCoding(field.kind, coding)
             found.append(CodedField(field.name, coding, field.default, field.is_optional))
         return found
 

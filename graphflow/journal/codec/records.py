@@ -68,6 +68,8 @@ class NamedTupleCoding(RecordCoding):
         values: dict[str, object] = {}
         for name, item in zip(self._names, items, strict=True):
             values[name] = item
+        # A subclass of a named tuple may have attributes besides: the fields refuse them.
+        values |= getattr(value, "__dict__", {})
         return self._fields.encode(values, depth + 1)
 
     def decode(self, data: Json, depth: int) -> object:

@@ -35,12 +35,14 @@ class TypedField(NamedTuple):
         kind: its type.
         default: what makes its value where none was written; None: one must be there.
         is_optional: whether it may be missing altogether.
+        may_be_none: whether its default is None, whatever its type says.
     """
 
     name: str
     kind: Type
     default: Default | None = None
     is_optional: bool = False
+    may_be_none: bool = False
 
 
 def _hints(known: type) -> Mapping[str, Type]:
@@ -58,7 +60,7 @@ def dataclass_fields(kind: Type, known: type) -> Iterator[TypedField]:
     for field in dataclasses.fields(known):
         kind = substituted(hints[field.name], given)
         default = _dataclass_default(field)
-        yield TypedField(field.name, kind, default)
+        yield TypedField(field.name, kind, default, may_be_none=field.default is None)
 
 
 def _dataclass_hints(known: type) -> Mapping[str, Type]:
@@ -196,7 +198,7 @@ def model_fields(known: type[BaseModel]) -> Iterator[TypedField]:
         raise Unresolved("it names what was not there when it was declared; call its model_rebuild()")
     for name, field in known.model_fields.items():
         default = None if field.is_required() else _model_default(field)
-        yield TypedField(name, field.annotation, default)
+        yield TypedField(name, field.annotation, default, may_be_none=field.default is None)
 
 
 def _model_default(field: FieldInfo) -> Default:

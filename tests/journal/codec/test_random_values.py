@@ -258,3 +258,14 @@ def test_sets_are_written_alike_in_every_order(data: st.DataObject) -> None:
     codec = codec_of(frozenset[item.type])
     one = frozenset(items)
     assert codec.encode(one) == codec.encode(frozenset(sorted(one, key=repr)))
+
+
+@calm
+@given(st.data(), plain)
+def test_whatever_stands_in_a_row_is_read_or_refused(data: st.DataObject, row: Any) -> None:
+    codec = codec_of(data.draw(kinds()).type)
+    text = json.dumps([row])
+    try:
+        codec.decode_column(text)
+    except Unreadable:
+        pass

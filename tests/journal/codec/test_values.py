@@ -127,6 +127,21 @@ class Names(RootModel[list[str]]):
     pass
 
 
+class Sloppy(BaseModel):
+    model_config = ConfigDict(use_enum_values=True)
+
+    text: str = None  # type: ignore[assignment]
+    answer: Approved | Rejected = None  # type: ignore[assignment]
+    size: Literal[1, 2] = 1
+    colour: Hue | None = None
+
+
+class Hue(Enum):
+    RED = "red"
+    ONE = 1
+    TRUE = True
+
+
 class Colour(Enum):
     RED = 1
     CRIMSON = 1
@@ -232,6 +247,9 @@ VALUES: list[tuple[Any, Any]] = [
     (Box[int] | Box[str], Box[str](content="1")),
     (Names, Names(["a", "b"])),
     (Names | None, Names([])),
+    (Sloppy, Sloppy()),
+    (Sloppy, Sloppy(text="a", answer=Approved(text="a"), colour=Hue.RED)),
+    (list[Hue], [Hue.RED, Hue.ONE, "red", 1]),
     (Colour, Colour.CRIMSON),
     (Colour, Colour.BLUE),
     (Size | int, Size.L),
@@ -355,6 +373,16 @@ def tall_tree(levels: int) -> Tree:
     return tree
 
 
+class Noted(Place):
+    note: str
+
+
+def noted() -> Noted:
+    value = Noted("a", Point(1))
+    value.note = "more"
+    return value
+
+
 REFUSED: list[tuple[Any, Any, str, str]] = [
     (str, Word.YES, "", "Word, a subclass of str"),
     (int, True, "", "bool, a subclass of int"),
@@ -387,6 +415,9 @@ REFUSED: list[tuple[Any, Any, str, str]] = [
     (Literal["a"], "b", "", "another value"),
     (Movie, {"title": "M", "more": 1}, ".more", "declare"),
     (Movie, {}, ".title", "no value"),
+    (Noted, noted(), ".note", "does not declare"),
+    (Hue, "blue", "", "found str"),
+    (str, None, "", "found None"),
     (SecretStr, SecretStr("x"), "", "secret is never written"),
     (Callable[[], int], len, "", "function"),
     (type[int], int, "", "type"),
