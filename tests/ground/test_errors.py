@@ -46,6 +46,8 @@ MADE: dict[type[GraphflowError], Callable[[], GraphflowError]] = {
     tree.ToolError: lambda: ToolError("busy", retry=Retry(2)),
     tree.RunOwned: lambda: tree.RunOwned("r1", "worker-2", 12.5),
     tree.AnswerExists: lambda: tree.AnswerExists("r1", "q1", "Anna", 0.0),
+    tree.AnswerInvalid: lambda: tree.AnswerInvalid("q1", "an integer", "it is a text"),
+    tree.Diverged: lambda: tree.Diverged(["desk", "inner"], "an answer of 'a'", "'b'"),
     tree.Unstorable: lambda: tree.Unstorable("Draft", ".when", "datetime", "a Stamp", "declare it"),
     tree.Unreadable: lambda: tree.Unreadable("Draft", ".when", "datetime", "a text"),
     tree.RunDamaged: lambda: tree.RunDamaged("r1", 7, "it is not JSON"),

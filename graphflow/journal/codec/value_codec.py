@@ -174,6 +174,8 @@ def json_text(data: Json) -> str:
 
 
 _codecs: dict[Hashable, ValueCodec] = {}
+_by_identity: dict[int, tuple[Type, ValueCodec]] = {}
+"""The same for the very object that a type is, which is kept with it: whoever asks for each value asks with the same one."""
 
 
 def codec_of(kind: Type, among: Sequence[Type] = ()) -> ValueCodec:
@@ -184,6 +186,19 @@ def codec_of(kind: Type, among: Sequence[Type] = ()) -> ValueCodec:
         among: the types that values behind `Any` may have besides plain JSON values, such as the messages of a graph. What
             was written with some can only be read with the same ones, in the same order.
     """
+    if among:
+        return _codec_by_key(kind, among)
+    known = _by_identity.get(id(kind))
+    if known is not None:
+        return known[1]
+    codec = _codec_by_key(kind, ())
+    if len(_by_identity) >= MOST_CODECS:
+        _by_identity.clear()
+    _by_identity[id(kind)] = kind, codec
+    return codec
+
+
+def _codec_by_key(kind: Type, among: Sequence[Type]) -> ValueCodec:
     key = type_key(kind), tuple(map(type_key, among))
     try:
         codec = _codecs.get(key)

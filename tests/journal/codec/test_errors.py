@@ -50,6 +50,8 @@ MADE: dict[str, GraphflowError] = {
     "RunOwned": errors.RunOwned("r", "me", 3.5),
     "RunDamaged": errors.RunDamaged("r", 7, "gone"),
     "AnswerExists": errors.AnswerExists("r", "q", "me", 1.0),
+    "AnswerInvalid": errors.AnswerInvalid("q", "an integer", "it is a text"),
+    "Diverged": errors.Diverged(["desk", "inner"], "an answer of 'a'", "'b'"),
     "Unstorable": errors.Unstorable("Draft", ".when", "datetime", "a Stamp", "declare it"),
     "Unreadable": errors.Unreadable("Draft", ".when", "datetime", "a text"),
 }
