@@ -47,7 +47,7 @@ async def approve(invocation: Invocation) -> Invocation:
         why = f": {decision.reason}" if decision.reason else "; nothing was done"
         raise ApprovalRefused(f"{node.name!r} needs approval, and it was not given{why}") from consent.failure
     if decision.consent == "always":
-        shared.allowed.add(node.name)
+        shared.allowed |= {node.name}
     if decision.consent == "edit":
         return _edited(invocation, decision)
     return invocation

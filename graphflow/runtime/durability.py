@@ -83,12 +83,12 @@ class Durability:
         self.recorder = recorder
         run.recorder = shared.recorder = recorder
         run.store = self.store
-        shared.answers = {name: (value, "") for name, value in answers.items()}
 
         def end() -> None:
             self._ending = asyncio.get_running_loop().create_task(self._end_sitting(shared))
 
         shared.sitting = run.sitting = Sitting(end)
+        shared.sitting.answers = {name: (value, "") for name, value in answers.items()}
 
     async def _end_sitting(self, shared: RunScope) -> None:
         """Ends a sitting in which nothing moves, unless somebody has answered meanwhile."""
@@ -165,8 +165,10 @@ class Durability:
                 await self.store.release(ownership)
                 return True
             take_up(run, frame, record, recorder)
+            sitting = frame.shared.sitting
+            assert sitting is not None
             for name, answer in (await self.store.answers(run.id)).items():
-                frame.shared.answers.setdefault(name, (json.loads(answer.value), answer.by))
+                sitting.answers.setdefault(name, (json.loads(answer.value), answer.by))
         except BaseException:
             await self.store.release(ownership)
             raise
@@ -282,6 +284,8 @@ def fill(run: RunRecord[Any], frame: Frame, record: StoredRecord, message: objec
 
 def take_up(run: RunRecord[Any], frame: Frame, record: StoredRecord, recorder: RunRecorder) -> None:
     """Lets a run go on where its record ends."""
+    if not record.entries:  # its process died before it had told anything
+        return
     past = Past(run.id, record.entries)
     shared = frame.shared
     shared.past = past
@@ -290,9 +294,8 @@ def take_up(run: RunRecord[Any], frame: Frame, record: StoredRecord, recorder: R
     shared.allowed |= past.allowed
     backgrounds.set(shared.backgrounds)
     take_events(run, record)
-    if record.entries:
-        frame._within = None  # from now on it knows what was answered there
-        frame.keep_form(recorder)
+    frame._within = None  # from now on it knows what was answered there
+    frame.keep_form(recorder)
     run.began_at = record.header.began
 
 

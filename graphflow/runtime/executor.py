@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from graphflow.errors import DeclarationError, ModelUnset, StoreError, WalkCancelled
 from graphflow.events import Resumed, RunEnded, RunStarted, Status
-from graphflow.journal.detail import Detail
+from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.keywords import refuse
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.model.resolve import check_model
@@ -181,24 +181,18 @@ async def _finished(recorder: RunRecorder, run: RunRecord[Any]) -> None:
         raise asyncio.CancelledError
 
 
-def _begin_sitting(run: RunRecord[Any], frame: Frame, message: object) -> None:
-    """Tells that the walk begins, or goes on."""
-    past = frame.shared.past
-    if past is None or frame.record is None:
-        run.tell(RunStarted(0.0, 0, run.graph, message))
-        run.began = time.perf_counter()
-        run.began_at = time.time()
-        return
-    # The clock of a run stands still between its sittings.
-    run.began = time.perf_counter() - past.seconds
-    run.tell(Resumed(past.seconds, 0, past.sittings + 1, past.unknown))
-
-
 async def drive(run: R, frame: Frame, message: object) -> R:
     """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
     run._task = asyncio.current_task()
-    _begin_sitting(run, frame, message)
     shared = frame.shared
+    past = shared.past
+    if past is None:
+        run.tell(RunStarted(0.0, 0, run.graph, message))
+        run.began = time.perf_counter()
+        run.began_at = time.time()
+    else:  # its clock stands still between its sittings
+        run.began = time.perf_counter() - past.seconds
+        run.tell(Resumed(past.seconds, 0, past.sittings + 1, past.unknown))
     try:
         if run._cancelled:
             raise asyncio.CancelledError
@@ -242,8 +236,9 @@ def _waiting_run(run: R, shared: RunScope) -> R:
     Raises:
         AnswerInvalid: it was given one that does not fit.
     """
-    if shared.refused:
-        invalid = shared.refused[0]
+    sitting = shared.sitting
+    if sitting is not None and sitting.refused:
+        invalid = sitting.refused[0]
         _attach(run, invalid)
         raise invalid
     return run
@@ -277,7 +272,8 @@ def _end(run: RunRecord[Any], frame: Frame, status: Status, error: BaseException
         note_deps(error, frame.deps)
         text = error_line(error)
     seconds = run.ended - run.began
-    run.tell(RunEnded(seconds, 0, status, output, text), Detail(error=error))
+    detail = NO_DETAIL if error is None else Detail(error=error)
+    run.tell(RunEnded(seconds, 0, status, output, text), detail)
     run.close()
     run._task = None
     frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run

@@ -50,12 +50,19 @@ async def load(store: Store, id: str, graph: AnyGraph | None, make: Callable[[st
     run.began = time.perf_counter() - past.seconds
     run.ended = run.began + past.seconds
     _take_end(run, record, header.status)
-    for asked in past.asked.values():
-        if asked.answered is None:
-            path = run.path_of(asked.asked.frame)
-            question = Question.of(asked.asked, path, header.began)
-            run.waits_for.append(OpenQuestion(question, to_json_value))
+    run.waits_for = _open_questions(run, past)
     return run
+
+
+def _open_questions(run: RunRecord[Any], past: Past) -> list[OpenQuestion]:
+    """What the run waits for."""
+    found: list[OpenQuestion] = []
+    for record in past.asked.values():
+        if record.answered is None:
+            path = run.path_of(record.asked.frame)
+            question = Question.of(record.asked, path, run.began_at)
+            found.append(OpenQuestion(question, to_json_value))
+    return found
 
 
 def _take_end(run: RunRecord[Any], record: StoredRecord, status: Any) -> None:

@@ -64,13 +64,13 @@ async def _answer_to(frame: Frame, node: AnyNode, id: str, asked: QuestionAsked,
     def read(value: Any) -> Any:
         return read_answer(id, value, inquiry.answer)
 
-    given = shared.take_answer(id, node.name)
+    given = sitting.take_answer(id, node.name)
     if given is not None:
         value, by = given
         try:
             return read(value), by
         except AnswerInvalid as invalid:
-            shared.refused.append(invalid)
+            sitting.refused.append(invalid)
     waiting = OpenQuestion(Question.of(asked, frame.path, shared.run.began_at), read)
     waiting.answer = asyncio.get_running_loop().create_future()
     sitting.open[id] = waiting

@@ -146,7 +146,7 @@ class RunRecord(Generic[Out]):
         self.store: Store | None = None
         """Where it is kept; None: it lives and dies with this process."""
         self.sitting: Sitting | None = None
-        self.waits_for: list[OpenQuestion] = []
+        self.waits_for: Sequence[OpenQuestion] = ()
         """What it waits for, once nothing else can move."""
 
     def __deepcopy__(self, memo: object) -> Self:
@@ -188,7 +188,7 @@ class RunRecord(Generic[Out]):
         """What it waits for: questions to people, to the clock, to other programs."""
         return [asked.question for asked in self._open_questions()]
 
-    def _open_questions(self) -> list[OpenQuestion]:
+    def _open_questions(self) -> Sequence[OpenQuestion]:
         if self.status == "running" and self.sitting is not None:
             return list(self.sitting.open.values())
         return self.waits_for if self.status == "waiting" else []

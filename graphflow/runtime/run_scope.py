@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from graphflow.declaration.background import Background
 from graphflow.declaration.node import AnyNode
-from graphflow.errors import AnswerInvalid
 from graphflow.model.resolve import open_model
 from graphflow.model.seam import Model
 from graphflow.policy import Approve
@@ -21,8 +20,6 @@ from graphflow.runtime.sitting import Sitting
 from graphflow.runtime.sources import Sources
 
 H = TypeVar("H")
-GivenAnswer = tuple[Any, str]
-"""An answer as it was given, and by whom."""
 GRACE_S = 5.0
 """Seconds that background calls get to end when the run does."""
 Turns = WeakValueDictionary[AnyNode, asyncio.Lock]
@@ -35,7 +32,6 @@ class RunScope:
 
     __slots__ = (
         "allowed",
-        "answers",
         "approve",
         "backgrounds",
         "cache",
@@ -47,7 +43,6 @@ class RunScope:
         "plain",
         "questions",
         "recorder",
-        "refused",
         "run",
         "session",
         "sitting",
@@ -82,20 +77,8 @@ class RunScope:
         """What earlier sittings of the run have left."""
         self.sitting: Sitting | None = None
         """What moves in this one; None: nothing of the run can wait for an answer from outside."""
-        self.answers: dict[str, GivenAnswer] = {}
-        """Answers that were given before this sitting, by the name of the question, or of the node that asks."""
-        self.refused: list[AnswerInvalid] = []
-        """Of those, what did not fit its question."""
-        self.allowed: set[str] = set()
+        self.allowed: frozenset[str] = frozenset()
         """Nodes of which somebody has said that they may always be called in this run."""
-
-    def take_answer(self, question: str, node: str) -> GivenAnswer | None:
-        """The answer that was given to a question before, if there is one; it is taken once."""
-        for name in (question, node):
-            given = self.answers.pop(name, None)
-            if given is not None:
-                return given
-        return None
 
     def open(self, named: str) -> Model:
         """The model of that name, opened once a run."""

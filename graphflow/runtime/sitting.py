@@ -17,8 +17,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from graphflow.errors import AnswerInvalid
 from graphflow.journal.question import Question
 
+GivenAnswer = tuple[Any, str]
+"""An answer as it was given, and by whom."""
 WAIT_HERE_S = 10.0
 """Seconds that a sitting goes on for the sake of the clock alone."""
 LOOKS = 8
@@ -58,10 +61,22 @@ class Sitting:
     def __init__(self, end: Callable[[], None]) -> None:
         self.moving = 0
         self.open: dict[str, OpenQuestion] = {}
+        self.answers: dict[str, GivenAnswer] = {}
+        """Answers that were given before this sitting, by the name of the question, or of the node that asks."""
+        self.refused: list[AnswerInvalid] = []
+        """Of those, what did not fit its question."""
         self.is_over = False
         """Whether nothing could move any more."""
         self._end = end
         self._looking = False
+
+    def take_answer(self, question: str, node: str) -> GivenAnswer | None:
+        """The answer that was given to a question before, if there is one; it is taken once."""
+        for name in (question, node):
+            given = self.answers.pop(name, None)
+            if given is not None:
+                return given
+        return None
 
     def add(self) -> None:
         """Something more moves."""

@@ -39,11 +39,6 @@ async def _in_time(frame: Frame, seconds: float, message: object) -> Any:
     return output
 
 
-def _straight(frame: Frame, message: object) -> Coroutine[Any, Any, object]:
-    sitting = frame.shared.sitting
-    return walk_straight(frame, message) if sitting is None else _moving(sitting, walk_straight(frame, message))
-
-
 async def _moving(sitting: Sitting, walk: Coroutine[Any, Any, object]) -> object:
     """A walk in which there is always one activation under way."""
     sitting.add()
@@ -55,5 +50,9 @@ async def _moving(sitting: Sitting, walk: Coroutine[Any, Any, object]) -> object
 
 def _walked(frame: Frame, message: object) -> Awaitable[Any]:
     if frame.program.straight and frame.shared.plain and frame.denied is None and frame.record is None:
-        return within(copy_context(), _straight(frame, message))
+        work = walk_straight(frame, message)
+        sitting = frame.shared.sitting
+        if sitting is not None:
+            work = _moving(sitting, work)
+        return within(copy_context(), work)
     return GeneralWalk(frame).output(message)

@@ -36,6 +36,8 @@ def classes(kind: type[GraphflowError] = GraphflowError) -> Iterator[type[Graphf
 
 
 MADE: dict[type[GraphflowError], Callable[[], GraphflowError]] = {
+    tree.AnswerInvalid: lambda: tree.AnswerInvalid("editor-1", "Approved | Rejected", "text: Field required"),
+    tree.Diverged: lambda: tree.Diverged(("desk", "inner"), "activation 2 of 'a'", "nothing"),
     tree.GraphError: lambda: tree.GraphError("g", ["one", "two"], "file.py:3"),
     tree.Stuck: lambda: tree.Stuck("stuck", node="a", port="b", edges=["x >> a"], scope="the outermost"),
     tree.LimitExceeded: lambda: LimitExceeded("steps", 3, ["g", "h"], "too many"),

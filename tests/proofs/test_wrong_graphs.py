@@ -458,7 +458,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ),
     ("router rule without labels", lambda: Graph("g", START >> Router("r", _plain_rule) >> END), "annotate the labels"),
     ("sub-agent of a tool", lambda: SubAgent(find), "tools go into tools"),
-    ("human without ask", lambda: Human("h", ask=None), "is not a function"),  # type: ignore[arg-type]
+    ("human asked by a text", lambda: Human("h", ask="mail"), "give a function"),  # type: ignore[arg-type]
     ("limit reached into the wrong port", lambda: _wrong_limit_port(), "sends LimitReached"),
     ("context only", lambda: Graph("g", START >> node(_only_context) >> END), "takes no message"),
 ]
