@@ -231,7 +231,8 @@ class Path(Entry[In, Out]):
         limited: list[Edge] = []
         for edge in self.new:
             origin = edge.origin.but(laps=laps)
-            limited.append(Edge(origin, edge.target, edge.port, edge.where))
+            twin = Edge(origin, edge.target, edge.port, edge.where)
+            limited.append(twin)
         return Path(self.heads, tuple(limited), self.tails, self.before, self.within)
 
     def __repr__(self) -> str:
@@ -362,6 +363,7 @@ def connect(left: object, right: object, where: Where) -> AnyPath:
         if len(exits) == 1:  # by far the most common arrow: one node behind another
             target, port = right._entry()
             edge = Edge(exits[0], target, port, where)
+            # Nothing goes on from END, so that whatever is put right of it finds no exits, and is refused.
             tails = () if target is END else right._exits()
             return Path(left._heads(), (edge,), tails, left)
     sources = _entries(left, "left")
@@ -388,18 +390,21 @@ def _connect_each(
         aims += target._heads()
         if target is not END:
             tails += target._exits()
+    # (a, b) >> (c, d) is all four edges, in the order of the sources: that is the order of the wiring, in which a list
+    # is collected, whatever comes first.
     edges: list[Edge] = []
     for origin in origins:
         for aim in aims:
             node, port = aim._entry()
-            edges.append(Edge(origin, node, port, where))
-    # (a, b) >> (c, d) is all four edges, in the order of the sources: that is the order of the wiring, in which a list
-    # is collected, whatever comes first.
-    #
+            edge = Edge(origin, node, port, where)
+            edges.append(edge)
     # What `before` holds is walked to from there; any other path that stands in the arrow is kept in this one.
+    within: list[AnyEntry] = []
     parts = targets if before is not None else (*sources, *targets)
-    within = tuple(part for part in parts if isinstance(part, Path))
-    return Path(tuple(heads), tuple(edges), tuple(tails), before, within)
+    for part in parts:
+        if isinstance(part, Path):
+            within.append(part)
+    return Path(tuple(heads), tuple(edges), tuple(tails), before, tuple(within))
 
 
 def edges_of(path: AnyEntry) -> Sequence[Edge]:
@@ -425,8 +430,9 @@ def _entries(side: object, name: str) -> tuple[AnyEntry, ...]:
 def _not_a_node(side: object, name: str) -> str:
     shown = getattr(side, "__name__", None) or repr(side)
     kind = type(side).__name__
-    is_function = callable(side) and not isinstance(side, type)
-    hint = "; put @node above it" if is_function else ""
+    hint = ""
+    if callable(side) and not isinstance(side, type):  # a function whose decorator was forgotten
+        hint = "; put @node above it"
     return f"{shown} stands on the {name} side of an arrow, but it is {kind}, not a node{hint}"
 
 

@@ -149,6 +149,7 @@ def _read_port(parameter: inspect.Parameter, hint: Type) -> Port:
 
 def _positional_names(parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:
     """Parameters that Python takes by their place only."""
+    # A message arrives by the name of its port, which is no keyword of these: the caller has to count places instead.
     names: list[str] = []
     for parameter in parameters:
         if parameter.kind is parameter.POSITIONAL_ONLY:

@@ -60,10 +60,14 @@ def answer_of(result: CallToolResult, ctx: Context) -> AnswerPart | list[AnswerP
     structured = _unwrapped(result.structured_content)
     if structured is not None:
         parts = [structured, *_new(parts, structured)]
-    texts = [part for part in parts if isinstance(part, str)]
+    texts = _texts_in(parts)
     if len(texts) == len(parts):
         return "\n".join(texts)
     return parts[0] if len(parts) == 1 else parts
+
+
+def _texts_in(parts: list[AnswerPart]) -> list[str]:
+    return [part for part in parts if isinstance(part, str)]
 
 
 def _new(parts: list[AnswerPart], structured: Json) -> list[AnswerPart]:
@@ -79,13 +83,14 @@ def _new(parts: list[AnswerPart], structured: Json) -> list[AnswerPart]:
 
 def _complaint(result: CallToolResult, parts: list[AnswerPart]) -> str:
     """What a server says of a failure: its texts, and its data where they do not say the same."""
-    texts = [part for part in parts if isinstance(part, str) and part]
+    texts = [text for text in _texts_in(parts) if text]
     structured = _unwrapped(result.structured_content)
-    if structured not in (None, {}, [], ""):
-        known = _Contents(structured)
-        if not any(known.has(text) for text in texts):
-            is_text = isinstance(structured, str)
-            texts.append(structured if is_text else json.dumps(structured, ensure_ascii=False))
+    if structured in (None, {}, [], ""):
+        return "\n".join(texts)
+    known = _Contents(structured)
+    if not any(map(known.has, texts)):
+        data = structured if isinstance(structured, str) else json.dumps(structured, ensure_ascii=False)
+        texts.append(data)
     return "\n".join(texts)
 
 
@@ -108,23 +113,26 @@ class _Contents:
             parts += structured.values()
         elif isinstance(structured, list):
             parts += structured
-        self._texts = {part for part in parts if isinstance(part, str)}
-        self._values = {_canonical(part) for part in parts}
-        self._values.add(_canonical({"result": structured}))
+        self._texts = set(_texts_in(parts))
+        self._values = set(map(_canonical, parts))
+        wrapped = {"result": structured}
+        self._values.add(_canonical(wrapped))
 
     def has(self, text: str) -> bool:
         """Whether a text, or the JSON in it, is one of these."""
         if text in self._texts:
             return True
         try:
-            return _canonical(json.loads(text)) in self._values
+            value = json.loads(text)
+            return _canonical(value) in self._values
         except (ValueError, RecursionError):
             return False
 
 
 def _canonical(value: Json) -> str:
     """One text for all that are equal: `{"a": 1, "b": 2}` and `{"b": 2.0, "a": 1}`."""
-    return json.dumps(_with_whole_numbers(value), sort_keys=True, default=str)
+    plain = _with_whole_numbers(value)
+    return json.dumps(plain, sort_keys=True, default=str)
 
 
 def _with_whole_numbers(value: Json) -> Json:

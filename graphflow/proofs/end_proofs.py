@@ -34,23 +34,25 @@ def _hint(wiring: Wiring, top: Topology, one: GraphEdge, other: GraphEdge) -> st
     """Where two messages to END were probably meant to become one, and how."""
     ways = _behind(wiring, one.target)
     others = _behind(wiring, other.target)
-    either = ways | others
     both = ways & others
     untyped = _untyped_edge(wiring, both)
     if untyped is not None:
         return _untyped_hint(wiring, untyped)
     if one is other:
-        last = _last_join(top, {one.source, *ways}, ways)
+        forks = {one.source, *ways}
+        last = _last_join(top, forks, ways)
         if last is None:
             return "; join them before END"
-        return _collect_hint(wiring, last, wiring.name(one.source))
-    for number in sorted(both, key=top.order.__getitem__):
-        if number == wiring.end or number in top.joins:
-            continue
+        mapped = wiring.name(one.source)
+        return _collect_hint(wiring, last, mapped)
+    meeting = both - {wiring.end, *top.joins}
+    in_order = sorted(meeting, key=top.order.__getitem__)
+    either = ways | others
+    for number in in_order:
         arriving = [edge for edge in wiring.by_target[number] if edge.source in either]
         if len(arriving) > 1:
             name = wiring.name(number)
-            edges = " and ".join(repr(edge) for edge in arriving)
+            edges = " and ".join(map(repr, arriving))
             return f": {name!r} runs once for each of {edges}; join them before it, with a port for each or a list"
     return "; join them before END"
 
@@ -59,9 +61,12 @@ def _untyped_edge(wiring: Wiring, nodes: set[int]) -> TypedEdge | None:
     """The first edge to one of these nodes that brings `Any` to a port which would collect, if it knew of what type it is."""
     for edge in wiring.edges:
         node = wiring.node(edge.target)
-        if node is None or edge.target not in nodes or edge.collects:
+        if node is None or edge.target not in nodes:
             continue
-        if Any in edge.carries and item_type(node.ports[edge.port].type) is not None:
+        if edge.collects or Any not in edge.carries:
+            continue
+        port = node.ports[edge.port]
+        if item_type(port.type) is not None:
             return edge
     return None
 
@@ -70,7 +75,8 @@ def _untyped_hint(wiring: Wiring, edge: TypedEdge) -> str:
     """Why nothing is collected behind a node that sends `Any`, and what would be."""
     source = wiring.name(edge.source)
     node = wiring.nodes[edge.target]
-    item = type_name(item_type(node.ports[edge.port].type))
+    port = node.ports[edge.port]
+    item = type_name(item_type(port.type))
     return (
         f": {source!r} sends Any, so {node.name!r} takes each message as it is and collects nothing; "
         f"declare that {source!r} sends {item}"
@@ -106,7 +112,8 @@ def _behind(wiring: Wiring, number: int) -> set[int]:
     todo = [number]
     while todo:
         leaving = wiring.by_source[todo.pop()]
-        new = {edge.target for edge in leaving} - found
+        targets = {edge.target for edge in leaving}
+        new = targets - found
         found |= new
         todo += new
     return found

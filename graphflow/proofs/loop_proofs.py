@@ -116,17 +116,11 @@ class LoopExits:
         return again
 
     def _sends_again(self, number: int, loop: Loop, again: set[int]) -> bool:
-        leaving: list[TypedEdge] = []
-        leading: list[TypedEdge] = []
-        for edge in self._wiring.by_source[number]:
-            if edge.arm is LimitReached:
-                return False
-            if edge.exceptional:
-                continue
-            leaving.append(edge)
-            onward = edge.lap_of is None and edge.target in again
-            if not edge.each and (edge.lap_of == loop.index or onward):
-                leading.append(edge)
+        edges = self._wiring.by_source[number]
+        if any(edge.arm is LimitReached for edge in edges):
+            return False
+        leaving = [edge for edge in edges if not edge.exceptional]
+        leading = _leading_edges(leaving, loop, again)
         if not leading:
             return False
         labels = any(is_label(edge.arm) for edge in leaving)
@@ -135,6 +129,18 @@ class LoopExits:
             if not _is_taken_always(unit, leading, leaving, passes_input):
                 return False
         return True
+
+
+def _leading_edges(leaving: Sequence[TypedEdge], loop: Loop, again: set[int]) -> list[TypedEdge]:
+    """The edges by which a message goes round again, at once or by way of a node that sends every message round."""
+    leading: list[TypedEdge] = []
+    for edge in leaving:
+        if edge.each:  # of an empty list nothing goes round
+            continue
+        onward = edge.lap_of is None and edge.target in again
+        if onward or edge.lap_of == loop.index:
+            leading.append(edge)
+    return leading
 
 
 def _is_taken_always(

@@ -6,7 +6,7 @@ A hand-over is written as an edge like any other, by whoever declared the agent;
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from graphflow.declaration.arrows import END, START, Edge, Origin, Terminal, Where
 from graphflow.declaration.handoffs import Handoff, HandTo
@@ -84,18 +84,21 @@ class Membership:
         leaving = {edge.origin.node for edge in self.edges}
         while todo:
             node = todo.popleft()
-            for handoff in node.handoffs:
-                target = self._target_of(node, handoff)
-                if target is None:
-                    continue
+            for handoff, target in self._targets_of(node):
                 if target.name not in self.index:
                     self._append(target)
-                    if target.handoffs:
-                        todo.append(target)
+                    todo.append(target)
                 self._imply_handoff(node, handoff, target)
                 if target not in leaving:
                     leaving.add(target)
                     self._imply(Edge(Origin(target), END, None, node.where or NOWHERE))
+
+    def _targets_of(self, node: AnyNode) -> Iterator[tuple[Handoff, AnyNode]]:
+        """Whom an agent hands over to; those with which something is wrong are left out."""
+        for handoff in node.handoffs:
+            target = self._target_of(node, handoff)
+            if target is not None:
+                yield handoff, target
 
     def _imply_handoff(self, node: AnyNode, handoff: Handoff, target: AnyNode) -> None:
         origin = Origin(node, arm=HandTo(handoff), laps=handoff.laps)

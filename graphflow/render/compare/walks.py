@@ -23,7 +23,7 @@ from graphflow.render.compare.overlay import CallKey, EdgeKey, NodeKey, Overlay,
 from graphflow.render.compare.tally import Tally, Traffic
 from graphflow.render.labels import printable
 from graphflow.render.members import graph_at
-from graphflow.render.picture import Level, Line, Open, Picture, node_id
+from graphflow.render.picture import Drawn, Level, Line, Open, Picture, node_id
 from graphflow.render.records import EventSource, recorded_events
 from graphflow.render.talk import json_text
 from graphflow.render.xml import clip
@@ -110,8 +110,7 @@ class _Walks:
         """What nodes did otherwise."""
         changes: list[Change] = []
         for key in {**self.one.nodes, **self.other.nodes}:
-            before = self.one.nodes.get(key, Tally())
-            after = self.other.nodes.get(key, Tally())
+            before, after = self._tallies(key)
             before_words = _did(before)
             after_words = _did(after)
             what = ""
@@ -172,16 +171,24 @@ class _Walks:
         """Marks what differs in a picture of the graph."""
         drawn.overlay = "difference"
         for key, place in drawn.places.items():
-            sign = self.nodes.get(key)
-            if not place.mark and sign is not None:
-                place.mark = MARKS[sign]
-            is_known = key in self.one.nodes or key in self.other.nodes
-            if place.mark and is_known:
-                before = _did(self.one.nodes.get(key, Tally()))
-                after = _did(self.other.nodes.get(key, Tally()))
-                place.badge = f"{before} \u2192 {after}"
+            self._mark_place(key, place)
         for line in drawn.lines:
             self._mark_line(line)
+
+    def _mark_place(self, key: NodeKey, place: Drawn) -> None:
+        sign = self.nodes.get(key)
+        if not place.mark and sign is not None:
+            place.mark = MARKS[sign]
+        is_known = key in self.one.nodes or key in self.other.nodes
+        if place.mark and is_known:
+            before, after = self._tallies(key)
+            place.badge = f"{_did(before)} \u2192 {_did(after)}"
+
+    def _tallies(self, key: NodeKey) -> tuple[Tally, Tally]:
+        """What a node did in each of the two walks."""
+        before = self.one.nodes.get(key, Tally())
+        after = self.other.nodes.get(key, Tally())
+        return before, after
 
     def _signs_on(self, line: Line) -> set[Sign]:
         """The signs of the edges, or of the call edge, that a line stands for."""
