@@ -24,6 +24,8 @@ from graphflow.messages.types import (
 )
 
 NONE = type(None)
+ARM = frozenset({"arm", "value"})
+VALUE = frozenset({"value"})
 
 
 class OptionalCoding(Coding):
@@ -98,7 +100,7 @@ class UnionCoding(Coding):
     def decode(self, data: Json, depth: int) -> object:
         if data is None and self._takes_none:
             return None
-        data = self.object_in(data, "arm", "value")
+        data = self.object_in(data, ARM)
         number = data["arm"]
         if type(number) is not int or not 0 <= number < len(self._arms):
             raise _missing(self, "an arm")
@@ -233,7 +235,7 @@ class EnumCoding(Coding):
 
     def decode(self, data: Json, depth: int) -> object:
         if type(data) is dict:
-            content = self.object_in(data, "value")
+            content = self.object_in(data, VALUE)
             return self._member(content["value"]).value
         return self._member(data)
 

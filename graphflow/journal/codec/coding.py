@@ -119,11 +119,11 @@ class Coding:
             return data
         raise self.illegible(data)
 
-    def object_in(self, data: Json, *names: str) -> dict[str, Json]:
+    def object_in(self, data: Json, names: frozenset[str] | None = None) -> dict[str, Json]:
         """Data that is an object, of these names if any are given."""
         if type(data) is not dict:
             raise self.illegible(data)
-        if names and data.keys() != set(names):
+        if names is not None and data.keys() != names:
             raise self.illegible(data)
         return data
 

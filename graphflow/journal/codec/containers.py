@@ -123,6 +123,9 @@ class SetCoding(CollectionCoding):
         return hashed(partial(self._known, items))
 
 
+_DEQUE = frozenset({"items", "maxlen"})
+
+
 class DequeCoding(CollectionCoding):
     """Deques, with how many items they hold at most."""
 
@@ -134,7 +137,7 @@ class DequeCoding(CollectionCoding):
         return {"items": items, "maxlen": value.maxlen}
 
     def decode(self, data: Json, depth: int) -> object:
-        data = self.object_in(data, "items", "maxlen")
+        data = self.object_in(data, _DEQUE)
         most = data["maxlen"]
         if most is not None and type(most) is not int:
             raise self.illegible(data)

@@ -6,6 +6,8 @@ from graphflow.declaration.background import Background
 from graphflow.journal.codec.coding import Coding
 from graphflow.journal.stored import Json
 
+_NAMES = frozenset({"handle", "node"})
+
 
 class HandleCoding(Coding):
     """Handles of calls in the background."""
@@ -20,7 +22,7 @@ class HandleCoding(Coding):
         return {"handle": value.handle, "node": value.node}
 
     def decode(self, data: Json, depth: int) -> object:
-        data = self.object_in(data, "handle", "node")
+        data = self.object_in(data, _NAMES)
         handle = self.text_in(data["handle"])
         node = self.text_in(data["node"])
         return Background(handle=handle, node=node)

@@ -51,12 +51,13 @@ _set_private: _Setter = BaseModel.__dict__["__pydantic_private__"].__set__
 class ModelCoding(RecordCoding):
     """Models of one class."""
 
-    __slots__ = ("_cached", "_extra", "_model", "_private", "_slots")
+    __slots__ = ("_cached", "_extra", "_is_open", "_model", "_private", "_slots")
 
     def __init__(self, known: type[BaseModel]) -> None:
         super().__init__(known, known)
         self._model = known
         self._cached = cached_names(known)
+        self._is_open = False
         self._extra: Coding | None = None
         self._private: FieldSet | None = None
         own = takewhile(lambda base: base is not BaseModel, known.__mro__)
@@ -71,6 +72,7 @@ class ModelCoding(RecordCoding):
         """
         self._extra = extra
         self._private = FieldSet(self.kind, private) if private else None
+        self._is_open = self._extra is not None or self._private is not None
 
     def problem(self) -> str:
         return slots_problem(self._slots)
@@ -138,12 +140,12 @@ class ModelCoding(RecordCoding):
         given = set(values)
         if given != fields.names:
             fields.add_defaults(values)
-        extra = self._extra_of(beside, depth)
-        private = self._private_of(beside, depth)
-        if extra:
-            given.update(extra)
-        if beside:
+        extra = private = None
+        if self._is_open or beside:
+            extra = self._extra_of(beside, depth)
+            private = self._private_of(beside, depth)
             unset = self._unset_of(beside)
+            given.update(extra or ())
             given.difference_update(unset)
         # As pydantic's own `model_construct`, which would take defaults and aliases into account.
         made = _new(self._model)
@@ -199,8 +201,7 @@ class ModelCoding(RecordCoding):
     def column(self, within: frozenset[Coding]) -> Column | None:
         # pydantic's Rust code would put a root model's extra and private attributes among its fields.
         is_root = issubclass(self._model, RootModel)
-        has_more = self._extra is not None or self._private is not None
-        if is_root or has_more or self._slots:
+        if is_root or self._is_open or self._slots:
             return None
         if self in within:
             return None

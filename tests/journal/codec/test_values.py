@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import sys
@@ -36,6 +37,7 @@ from pydantic import (
     field_serializer,
     field_validator,
 )
+from pydantic_core import SchemaValidator
 from typing_extensions import TypeAliasType
 
 from graphflow import Failure
@@ -520,6 +522,11 @@ def calls_of(work: Callable[[], object]) -> int:
     return count
 
 
+IS_NEW = len(inspect.signature(SchemaValidator).parameters) > 2
+"""Whether pydantic can be told not to take what a class itself is read by."""
+
+
+@pytest.mark.skipif(not IS_NEW, reason="an older pydantic: value by value, and as exact")
 @pytest.mark.parametrize("kind", [Approved, Plain, list[Plain], dict[str, float | None]], ids=str)
 def test_a_column_of_plain_models_is_not_written_value_by_value(kind: Any) -> None:
     codec = codec_of(kind)
