@@ -83,10 +83,12 @@ class Offer:
         Raises:
             NotReachable: there is none; the text lists those there are.
         """
-        if name not in self.hidden:
-            names = [*(node.name for node in self.nodes), *self.handoffs]
-            have = ", ".join(names) or "nothing"
-            raise NotReachable(f"there is no tool named {name!r}; you can call: {have}")
+        if name in self.hidden:
+            return
+        names = [node.name for node in self.nodes]
+        names += self.handoffs
+        have = ", ".join(names) or "nothing"
+        raise NotReachable(f"there is no tool named {name!r}; you can call: {have}")
 
 
 def _spec_of_handoff(handoff: Handoff, target: AnyNode) -> ToolSpec:
@@ -116,7 +118,8 @@ async def carry_out(
             handing.append(place)
         else:
             others.append(place)
-    answers = await _results([calls[place] for place in others], offer, ctx, max_parallel_calls)
+    wanted = [calls[place] for place in others]
+    answers = await _results(wanted, offer, ctx, max_parallel_calls)
     results |= zip(others, answers, strict=True)
     if len(handing) == 1 and turn_is_whole:
         handover = _hand_over(reply, handing[0], offer, ctx, earlier, results)
@@ -126,7 +129,8 @@ async def carry_out(
         why = "you can hand over to one only" if turn_is_whole else "another call of this turn was cut off"
         for place in handing:
             results[place] = _refusal(calls[place], f"{why}; nothing was handed over")
-    return tuple(results[place] for place in range(len(calls)))
+    places = range(len(calls))
+    return tuple([results[place] for place in places])
 
 
 def _refusal(call: ToolCall, text: str) -> ToolResult:
@@ -179,11 +183,14 @@ def _hand_over(
 def _conversation(reply: Reply, results: dict[int, ToolResult], earlier: Sequence[Turn]) -> tuple[Turn, ...]:
     """The conversation that travels: without the call that hands it over, which nobody answers."""
     places = sorted(results)
-    if not places:
-        return (*earlier, AssistantTurn(reply.text)) if reply.text else tuple(earlier)
-    calls = [reply.calls[place] for place in places]
-    answers = [results[place] for place in places]
-    return (*earlier, AssistantTurn(reply.text, tuple(calls)), ToolTurn(tuple(answers)))
+    calls = tuple([reply.calls[place] for place in places])
+    answers = tuple([results[place] for place in places])
+    turn = AssistantTurn(reply.text, calls)
+    if calls:
+        return (*earlier, turn, ToolTurn(answers))
+    if reply.text:
+        return (*earlier, turn)
+    return tuple(earlier)
 
 
 async def _results(

@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TypeAlias
+
+ListNames: TypeAlias = tuple[str, ...]
+"""Whose lengths a count is multiplied by: the nodes that send the lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Count:
     """
 
     times: int
-    lists: tuple[str, ...] = ()
+    lists: ListNames = ()
 
     def __str__(self) -> str:
         factors: list[str] = []
@@ -37,7 +41,8 @@ class Count:
 
     def __mul__(self, other: Count) -> Count:
         """So often for each of the other."""
-        return Count(self.times * other.times, (*self.lists, *other.lists))
+        times = self.times * other.times
+        return Count(times, self.lists + other.lists)
 
 
 NONE = Count(0)
@@ -56,16 +61,16 @@ def most(*counts: Count) -> Count:
     return Count(times, _longest(counts))
 
 
-def _longest(counts: Iterable[Count]) -> tuple[str, ...]:
+def _longest(counts: Iterable[Count]) -> ListNames:
     """The lists of a product that is no shorter than that of any count: of |a| x |b| and |a| x |c|, |a| x |b or c|."""
     products = dict.fromkeys(count.lists for count in counts)
-    longest: tuple[str, ...] = ()
+    longest: ListNames = ()
     for lists in products:
         longest = _longer(longest, lists)
     return longest
 
 
-def _longer(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+def _longer(one: ListNames, other: ListNames) -> ListNames:
     shared: list[str] = []
     rest = list(one)
     more = list(other)
@@ -77,7 +82,8 @@ def _longer(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     # What only one of the two has is paired with what only the other has. A list that is left over stands alone: it
     # counts at least one item, so the product does not get shorter by it.
     for pair in zip_longest(rest, more, fillvalue=""):
-        shared.append(_either(*pair))
+        longer = _either(*pair)
+        shared.append(longer)
     return tuple(shared)
 
 

@@ -134,18 +134,23 @@ class JoinProofs:
 
     # -- joins with a fork ---------------------------------------------------------------------------------------------
     def _check_takes(self, join: Join) -> None:
-        node = self._wiring.nodes[join.node]
-        arriving = self._wiring.by_target[join.node]
-        ports = {edge.port for edge in arriving}
-        if len(ports) < 2:
+        numbers = self._wired_ports(join)
+        if len(numbers) < 2:
             return
-        takes = [node.ports[port].take for port in ports]
-        if any(take is not None for take in takes):
+        node = self._wiring.nodes[join.node]
+        ports = [node.ports[number] for number in numbers]
+        if any(port.take is not None for port in ports):
+            arriving = self._wiring.by_target[join.node]
             self._problems.add(
                 f"{node.name!r} takes the first few of a fork beside other ports, so it cannot tell when it has them; "
                 "take them in a node of its own, and join its answer",
                 arriving[0].where,
             )
+
+    def _wired_ports(self, join: Join) -> set[int]:
+        """The ports that edges lead to."""
+        arriving = self._wiring.by_target[join.node]
+        return {edge.port for edge in arriving}
 
     def _check_crowds(self, join: Join) -> None:
         """A port for one message gets no more than one for each message on the other ports."""
@@ -156,15 +161,16 @@ class JoinProofs:
 
     def _single_ports(self, join: Join) -> list[int]:
         """The ports that take one message, and no list."""
-        node = self._wiring.nodes[join.node]
-        return [port for port in self._plain_ports(join) if node.ports[port].take is None]
+        ports = self._wiring.nodes[join.node].ports
+        plain = self._plain_ports(join)
+        return [number for number in plain if ports[number].take is None]
 
     def _plain_ports(self, join: Join) -> list[int]:
         """The ports that get messages as they are sent: no list is made of several."""
         arriving = self._wiring.by_target[join.node]
-        ports = {edge.port for edge in arriving}
         collecting = {edge.port for edge in arriving if edge.collects}
-        return sorted(ports - collecting)
+        plain = self._wired_ports(join) - collecting
+        return sorted(plain)
 
     def _add_crowd(self, join: Join, port: int, crowd: int) -> None:
         node = self._wiring.nodes[join.node]
@@ -174,7 +180,7 @@ class JoinProofs:
                 writers.append(edge)
         by = ""
         if len(writers) > 1:
-            shown = " and ".join(repr(edge) for edge in writers)
+            shown = " and ".join(map(repr, writers))
             by = f" (by {shown})"
         name = node.ports[port].name
         fork = self._wiring.name(crowd)
@@ -187,10 +193,8 @@ class JoinProofs:
 
     def _pairing(self, join: Join) -> str:
         """How to pair what two maps of one list send, item by item."""
-        arriving = self._wiring.by_target[join.node]
-        ports = {edge.port for edge in arriving}
         maps = sorted(edge.index for edge in join.branches if edge.each)
-        if len(ports) < 2 or len(maps) < 2:
+        if len(maps) < 2 or len(self._wired_ports(join)) < 2:
             return ""
         edges = self._wiring.edges
         origin = edges[maps[0]].edge.origin.text()
@@ -203,7 +207,8 @@ class JoinProofs:
 
     def _check_dead_ports(self, join: Join) -> None:
         node = self._wiring.nodes[join.node]
-        required = [port for port in self._plain_ports(join) if not node.ports[port].optional]
+        plain = self._plain_ports(join)
+        required = [number for number in plain if not node.ports[number].optional]
         pair = dead_ports(self._top, join, required, self._exclusive)
         if pair is None:
             return
