@@ -148,6 +148,8 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
                 each step ("each"), or only at the end ("end").
             metadata: JSON that stands with the run in the store; `store.runs(metadata=...)` finds it by that.
             lease_s: seconds after which somebody else may take the run over if this process is gone.
+            best_effort: whether a run whose record cannot be kept (a value that is no data, a disk that is full) goes on
+                without one. Then `run.unkept` says why, and what was kept of it is removed.
 
         Raises:
             InputInvalid: the message does not fit; nothing ran.
@@ -162,7 +164,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             id: the run's name.
             store: where it is kept.
             limits: instead of those that the run was begun with.
-            deps, model, session, policy, approve, keep_steps, sync, lease_s: as for `run`.
+            deps, model, session, policy, approve, keep_steps, sync, lease_s, best_effort: as for `run`.
 
         Returns:
             The run, when it has completed or waits; one that had ended is what it was.
@@ -174,9 +176,15 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         """
         return await _executor().resume(self, id, **options)
 
-    def start(self, message: In | PlainData, **options: Unpack[RunOptions]) -> Run[Out]:
-        """Starts a walk in the running event loop; iterate, await or `cancel()` the `Run` it returns."""
-        return _executor().start(self, message, **options)
+    def start(self, message: In | PlainData, *, observed: bool = True, **options: Unpack[RunOptions]) -> Run[Out]:
+        """Starts a walk in the running event loop; iterate, await or `cancel()` the `Run` it returns.
+
+        Args:
+            message: the input, as for `run`.
+            observed: whether somebody iterates it while it goes. If nobody does, it is as fast as `run`.
+            options: as for `run`.
+        """
+        return _executor().start(self, message, observed=observed, **options)
 
     async def stream(self, message: In | PlainData, **options: Unpack[RunOptions]) -> AsyncIterator[Event]:
         """Yields every event of a walk; the last one is terminal. Leaving the loop early cancels the walk.

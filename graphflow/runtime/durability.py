@@ -49,6 +49,7 @@ class Durability:
         sync: when the run waits until what it did is kept.
         metadata: what its user has noted of it.
         lease_s: seconds after which somebody else may take it over, if this process is gone.
+        best_effort: whether it goes on where its record cannot be kept.
         resumes: whether the run must be there already.
     """
 
@@ -59,12 +60,14 @@ class Durability:
         sync: Sync = "effects",
         metadata: Mapping[str, Json] | None = None,
         lease_s: float = LEASE_S,
+        best_effort: bool = False,
         resumes: bool = False,
     ) -> None:
         self.store = store
         self.sync = sync
         self.metadata = metadata or {}
         self.lease_s = lease_s
+        self.best_effort = best_effort
         self.resumes = resumes
         self.recorder: RunRecorder | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -79,7 +82,7 @@ class Durability:
             answers: to questions that it has asked in earlier sittings.
         """
         run = shared.run
-        recorder = RunRecorder(run, self.store, self.sync)
+        recorder = RunRecorder(run, self.store, self.sync, best_effort=self.best_effort)
         self.recorder = recorder
         run.recorder = shared.recorder = recorder
         run.store = self.store
@@ -315,7 +318,7 @@ def take_events(run: RunRecord[Any], record: StoredRecord) -> None:
 
 
 # -- what is asked for -----------------------------------------------------------------------------------------------------
-_OPTIONS = ("store", "sync", "metadata", "lease_s")
+_OPTIONS = ("store", "sync", "metadata", "lease_s", "best_effort")
 _SYNCS = ("effects", "each", "end")
 
 

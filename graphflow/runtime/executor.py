@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, TypeVar
 
-from graphflow.errors import DeclarationError, ModelUnset, StoreError, WalkCancelled
+from graphflow.errors import DeclarationError, ModelUnset, WalkCancelled
 from graphflow.events import Resumed, RunEnded, RunStarted, Status
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.keywords import refuse
@@ -166,16 +166,21 @@ async def drive_durably(run: R, frame: Frame, message: object, durability: Durab
 async def _finished(recorder: RunRecorder, run: RunRecord[Any]) -> None:
     """Sees to it that the end of a run is kept, even while its task is being cancelled."""
     finishing = asyncio.get_running_loop().create_task(recorder.finish(run.status))
+    run._finishing = finishing
     cancelled = False
     while not finishing.done():
         try:
             await asyncio.shield(finishing)
         except asyncio.CancelledError:
             cancelled = not finishing.cancelled()
-        except StoreError as error:
+        except Exception as error:
             if run.error is not None:
                 return  # what ended the run is told; it can be resumed from what is kept
+            if recorder.best_effort:
+                run.unkept = error
+                return
             _attach(run, error)
+            run.error = error  # whoever awaits the run is told, too
             raise
     if cancelled:
         raise asyncio.CancelledError
@@ -213,6 +218,9 @@ async def drive(run: R, frame: Frame, message: object) -> R:
             raise lost from None
         if shared.sitting is not None and shared.sitting.is_over:
             uncancel()
+            if run.unkept is not None:  # what waits has to be kept
+                _end(run, frame, status_of(run.unkept), run.unkept)
+                raise run.unkept from None
             _end(run, frame, "waiting", None)
             return _waiting_run(run, shared)
         if not run._cancelled:
@@ -316,10 +324,10 @@ class Executor(Generic[R]):
         run, frame, message = begin(graph, message, self.make, id=id, durability=durability, **options)
         return await drive_durably(run, frame, message, durability, options["limits"])
 
-    def start(self, graph: AnyGraph, message: object, **options: Any) -> R:
+    def start(self, graph: AnyGraph, message: object, *, observed: bool = True, **options: Any) -> R:
         """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
         durability = take_durability(graph, options)
-        run, frame, message = begin(graph, message, self.make, observed=True, durability=durability, **options)
+        run, frame, message = begin(graph, message, self.make, observed=observed, durability=durability, **options)
         loop = asyncio.get_running_loop()
         if durability is None:
             work = drive(run, frame, message)

@@ -29,6 +29,7 @@ class SittingOptions(TypedDict, total=False):
     store: Store | str | None
     sync: Sync
     lease_s: float
+    best_effort: bool
     answers: Mapping[str, Any]
 
 

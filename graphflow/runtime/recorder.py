@@ -8,7 +8,8 @@ Rules:
 1. Nothing waits for the disk but who has reason to: before something is done to the world, after a model has answered, at the
    end. Everything else goes along with the next group.
 2. Rows have the order in which their facts became known; of two prefixes of a record the longer one knows more.
-3. If rows cannot be kept, the run stops at once: what it would do from here on could not be known later.
+3. If rows cannot be kept, the run stops at once: what it would do from here on could not be known later. A run that is kept
+   by best effort goes on, and its record is removed: half of one would have the rest done twice.
 """
 
 from __future__ import annotations
@@ -52,11 +53,13 @@ class RunRecorder:
         run: the run.
         store: where its rows go.
         sync: when the run waits for them.
+        best_effort: whether the run goes on if they cannot be kept.
     """
 
-    def __init__(self, run: RunRecord[Any], store: Store, sync: Sync) -> None:
+    def __init__(self, run: RunRecord[Any], store: Store, sync: Sync, *, best_effort: bool = False) -> None:
         self.store = store
         self.sync = sync
+        self.best_effort = best_effort
         self.ownership: Ownership | None = None
         """The right to add rows, once the run is acquired. Until then they wait."""
         self.error: BaseException | None = None
@@ -72,6 +75,8 @@ class RunRecorder:
         self._kept = 0
         self._flushing: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
+        self._removing: asyncio.Task[None] | None = None
+        """Removes the record of a run that goes on without one."""
 
     def own(self, ownership: Ownership) -> None:
         """From now on rows may be added; the lease is renewed as long as the run goes on."""
@@ -86,7 +91,7 @@ class RunRecorder:
 
     def note(self, event: Event, detail: Detail) -> None:
         """Takes down a fact."""
-        if self.muted:
+        if self.muted or self._removing is not None:
             return
         if self._open:
             self._take_hops()
@@ -99,6 +104,8 @@ class RunRecorder:
 
     def add_stretch(self, stretch: Stretch) -> None:
         """From now on a straight walk writes its hops there."""
+        if self._removing is not None:
+            return
         if self._open:
             self._take_hops()
         self._open[stretch.frame] = (stretch, 0)
@@ -127,6 +134,8 @@ class RunRecorder:
         while self._kept < goal:
             if self.error is not None:
                 raise self.error
+            if self._removing is not None:
+                return
             self._flush_soon()
             assert self._flushing is not None
             await asyncio.wait([self._flushing])
@@ -146,7 +155,9 @@ class RunRecorder:
         """Waits until all is kept, notes how the sitting ended, and gives the run back."""
         try:
             await self.barrier()
-            if self.ownership is not None:
+            if self._removing is not None:
+                await self._removing
+            elif self.ownership is not None:
                 await self.store.note(self.ownership, status)
         finally:
             await self.close()
@@ -176,7 +187,7 @@ class RunRecorder:
                 del self._pending[:GROUP]
                 await self._write(batch)
                 self._kept += len(batch)
-        except (StoreError, OSError) as error:
+        except Exception as error:  # whatever it is, who waits for these rows must not wait for ever
             self._give_up(error)
 
     async def _write(self, batch: Sequence[_Note]) -> None:
@@ -212,12 +223,31 @@ class RunRecorder:
 
     def _give_up(self, error: BaseException) -> None:
         """Stops the run: nothing more of it can be kept."""
-        if self.error is not None:
+        if self.error is not None or self._removing is not None:
+            return
+        if self.best_effort and not isinstance(error, LeaseLost):
+            self._go_on_without(error)
             return
         self.error = error
         task = self._run._task
         if task is not None and not task.done():
             task.cancel()
+
+    def _go_on_without(self, error: BaseException) -> None:
+        """Lets the run go on, and nothing of it is kept any more."""
+        self._run.unkept = error
+        self._pending.clear()
+        self._open.clear()
+        self._removing = asyncio.get_running_loop().create_task(self._remove())
+
+    async def _remove(self) -> None:
+        """Removes what was kept so far."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+        assert self.ownership is not None  # rows were to be added
+        with suppress(StoreError):  # a store that is gone is out of reach for others, too
+            await self.store.release(self.ownership)
+            await self.store.delete(self.ownership.run)
 
     async def _renew(self, ownership: Ownership) -> None:
         """Renews the lease, four times as often as it needs."""

@@ -88,6 +88,7 @@ class RunRecord(Generic[Out]):
         "_cancelled",
         "_derived",
         "_dropped",
+        "_finishing",
         "_id",
         "_live",
         "_output",
@@ -110,6 +111,7 @@ class RunRecord(Generic[Out]):
         "sitting",
         "status",
         "store",
+        "unkept",
         "waits_for",
     )
 
@@ -137,6 +139,8 @@ class RunRecord(Generic[Out]):
         self.ended: float | None = None
         self._live: EventFeed | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._finishing: asyncio.Task[Any] | None = None
+        """Sees to it that the end is kept."""
         self._cancelled = False
         self._derived: tuple[int, list[Event]] | None = None
         self.recorder: FactKeeper | None = None
@@ -145,6 +149,8 @@ class RunRecord(Generic[Out]):
         """What is wrong with the record that it was read from: it tells what came before."""
         self.store: Store | None = None
         """Where it is kept; None: it lives and dies with this process."""
+        self.unkept: BaseException | None = None
+        """Why it is not kept any more, if it goes on without a record (`best_effort=True`)."""
         self.sitting: Sitting | None = None
         self.waits_for: Sequence[OpenQuestion] = ()
         """What it waits for, once nothing else can move."""
@@ -235,10 +241,10 @@ class RunRecord(Generic[Out]):
         return self
 
     async def settled(self) -> Self:
-        """Waits until the walk has ended, however it ended, and raises nothing of it."""
-        task = self._task
-        if task is not None and not task.done():
-            await asyncio.wait([task])
+        """Waits until the walk has ended, however it ended, and is kept, and raises nothing of it."""
+        for task in (self._task, self._finishing):
+            if task is not None and not task.done():
+                await asyncio.wait([task])
         return self
 
     def __aiter__(self) -> AsyncIterator[Event]:
