@@ -28,6 +28,7 @@ _HOME = {
     "Message": "messages.message",
     "Node": "declaration.node",
     "Policy": "policy",
+    "Receive": "kinds.wait",
     "Retry": "declaration.options",
     "Router": "kinds.router",
     "Run": "run",
@@ -39,6 +40,7 @@ _HOME = {
     "TimedOut": "messages.message",
     "Tool": "kinds.tool",
     "ToolError": "errors",
+    "Wait": "kinds.wait",
     "connect": "providers",
     "load_ipython_extension": "notebook",
     "node": "kinds.step",
@@ -69,6 +71,7 @@ __all__ = [
     "Message",
     "Node",
     "Policy",
+    "Receive",
     "Retry",
     "Router",
     "Run",
@@ -79,6 +82,7 @@ __all__ = [
     "TimedOut",
     "Tool",
     "ToolError",
+    "Wait",
     "connect",
     "node",
     "record",
@@ -103,6 +107,7 @@ if TYPE_CHECKING:
     from graphflow.kinds.step import node
     from graphflow.kinds.subagent import SubAgent
     from graphflow.kinds.tool import Tool, tool
+    from graphflow.kinds.wait import Receive, Wait
     from graphflow.limits import Limits
     from graphflow.mcp.server import MCP
     from graphflow.messages.media import Media

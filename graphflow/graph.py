@@ -68,7 +68,7 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             rest ("first"), or return them all as a list ("all").
         deps: the type of `run(deps=...)`: prompts which use it are proven, and a run is refused anything else.
         description: what it does, for models that may call it and for people.
-        retry, timeout_s, cache, policy, approval: as for every node (`NodeOptions`).
+        retry, timeout_s, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
     """
 
     @overload

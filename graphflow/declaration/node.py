@@ -378,6 +378,7 @@ class Node(Entry[In, Out], Generic[In, Out]):
     cache: bool | float
     policy: Policy | None
     approval: bool | Test
+    approval_timeout_s: float | None
     plain: bool
     """Whether an activation needs none of the care that the options above ask for."""
     problems: tuple[str, ...]

@@ -95,7 +95,8 @@ class NodeOptions(TypedDict, total=False):
     `retry`: attempts in all, or a `Retry`. `timeout_s`: seconds one attempt may take. `cache`: whether equal messages get
     the answer that was given before; True within a run, a number of seconds across the runs of this process. `policy`: what
     the node, and everything within it, may call. `approval`: whether somebody has to agree before it is activated; a
-    function of its message tells case by case.
+    function of its message tells case by case. `approval_timeout_s`: seconds after which nobody is waited for any more, and
+    the answer is no; it holds for questions that a run waits for, not for `approve=`.
     """
 
     retry: Retry | int | None
@@ -103,9 +104,17 @@ class NodeOptions(TypedDict, total=False):
     cache: bool | float
     policy: Policy | None
     approval: bool | Test
+    approval_timeout_s: float | None
 
 
-NO_OPTIONS: Mapping[str, object] = {"retry": None, "timeout_s": None, "cache": False, "policy": None, "approval": False}
+NO_OPTIONS: Mapping[str, object] = {
+    "retry": None,
+    "timeout_s": None,
+    "cache": False,
+    "policy": None,
+    "approval": False,
+    "approval_timeout_s": None,
+}
 FOREVER_S = 10 * 365 * 24 * 3600.0
 """Ten years: seconds that a cached answer is kept at most."""
 
@@ -156,5 +165,6 @@ _OPTION_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "cache": (_is_cache, "; it is True (for a run), or a number of seconds"),
     "policy": (_is_policy, "; give a Policy(...)"),
     "approval": (_is_approval, "; it is True, or a plain function of the message"),
+    "approval_timeout_s": (_is_timeout, " must be a positive number of seconds"),
 }
 """For each option what tells a right value, and the end of the text that refuses a wrong one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from graphflow.files.problems import AlreadyReported
 from graphflow.files.types import Types
 from graphflow.kinds.agent import Agent
 from graphflow.kinds.code import Code
+from graphflow.kinds.human import Human
 from graphflow.kinds.router import Router
 from graphflow.kinds.skills import Skills
 from graphflow.kinds.subagent import SubAgent
+from graphflow.kinds.wait import Moment, Receive, Wait
 from graphflow.limits import Limits
 from graphflow.mcp.server import MCP
 from graphflow.policy import Policy
@@ -41,6 +44,7 @@ class OptionReader:
             "model": models.read,
             "input": types.read,
             "output": types.read,
+            "type": types.read,
             "deps": types.read,
         }
 
@@ -77,6 +81,9 @@ class NodeReader:
             "sub-agent": self._sub_agent,
             "code": self._code,
             "skills": self._skills,
+            "human": self._human,
+            "wait": self._wait,
+            "receive": self._receive,
             "mcp": self._mcp,
         }
 
@@ -252,6 +259,31 @@ class NodeReader:
         paths = [self.folder / folder for folder in folders]
         whole = [str(path.resolve()) for path in paths]
         return Skills(*whole, name=name, **options)
+
+    def _human(self, name: str, options: Options) -> AnyNode:
+        node: AnyNode = Human(name, **options)
+        return node
+
+    def _wait(self, name: str, options: Options) -> AnyNode:
+        until = options.get("until")
+        if until is not None:
+            with self.problems.within("until"):
+                options["until"] = self._moment(name, until)
+        node: AnyNode = Wait(name, **options)
+        return node
+
+    def _moment(self, name: str, text: str) -> Moment:
+        """A time as it is written, or a function that tells it."""
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:  # 'steps:due'
+            return self.names.function(text, f"until of {name!r}")
+
+    def _receive(self, name: str, options: Options) -> AnyNode:
+        if "type" not in options:
+            raise self.problems.error(f"receive {name!r} has no type; write type: str, or the type that it takes")
+        node: AnyNode = Receive(name, **options)
+        return node
 
     def _mcp(self, name: str, options: Options) -> AnyNode:
         command = options.pop("command", None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -19,10 +20,12 @@ from graphflow.files.secrets import names_secret, secret_in_command, secret_in_u
 from graphflow.kinds.agent import PARALLEL_CALLS, TURNS, Agent
 from graphflow.kinds.code import Code
 from graphflow.kinds.delegation import background
-from graphflow.kinds.router import Router
+from graphflow.kinds.human import Human
+from graphflow.kinds.router import AnyRouter, Router
 from graphflow.kinds.skills import Skills
 from graphflow.kinds.subagent import INHERITED, SubAgent
 from graphflow.kinds.tool import OUTPUT_LIMIT
+from graphflow.kinds.wait import Receive, Wait
 from graphflow.limits import Limits
 from graphflow.mcp.server import MCP, TIMEOUT_S
 from graphflow.messages.message import to_json_value
@@ -64,7 +67,7 @@ def _nodes_beside(node: AnyNode) -> list[AnyNode]:
 def _has_entry(node: AnyNode) -> bool:
     """Whether a node has an entry of its own: always if no import could bring it as it is."""
     entry = ENTRIES.get(type(node))
-    if entry is None or _is_rule(node):
+    if entry is None or _holds_function(node):
         return False
     if entry.always:
         return True
@@ -75,8 +78,10 @@ def _has_entry(node: AnyNode) -> bool:
     return False
 
 
-def _is_rule(node: AnyNode) -> bool:
-    """Whether a node is a function that routes, and is named by its address as any function is."""
+def _holds_function(node: AnyNode) -> bool:
+    """Whether a node is a function that routes, or reaches a person by one: it is named by its address as any function is."""
+    if isinstance(node, Human):
+        return node.ask is not None
     return isinstance(node, Router) and node.rule is not None
 
 
@@ -91,7 +96,7 @@ def _name_of(node: AnyNode | str) -> str:
 
 def _spec(node: AnyNode) -> Spec | str:
     entry = ENTRIES.get(type(node))
-    if entry is None or _is_rule(node):
+    if entry is None or _holds_function(node):
         return address(node, node.name)
     return {"kind": entry.kind, **entry.write(node), **_options(node)}
 
@@ -120,6 +125,8 @@ def options_of(node: AnyNode) -> Spec:
         raise FileUnreadable(f"{node.name!r} has approval={node.approval!r}, which a file cannot hold")
     if node.approval:
         spec["approval"] = True
+    if node.approval_timeout_s is not None:
+        spec["approval_timeout_s"] = node.approval_timeout_s
     if node.policy is not None:
         spec["policy"] = _policy(node.name, node.policy)
     return spec
@@ -277,6 +284,37 @@ def _skills(node: Skills) -> Spec:
     return spec | _changed(node, *_TOOL_DEFAULTS)
 
 
+_ASKED_DEFAULTS = (("timeout", None), ("description", ""))
+
+
+def _human(node: Human[object, object]) -> Spec:
+    # One who is reached by a function is named by an address, so here nobody has `ask`.
+    spec = _input_of(node)
+    if node.answer is not str:
+        spec["output"] = type_text(node.answer)
+    return spec | _changed(node, *_ASKED_DEFAULTS)
+
+
+def _input_of(node: AnyNode) -> Spec:
+    takes = node.ports[0].type
+    return {} if takes is Any else {"input": type_text(takes)}
+
+
+def _wait(node: Wait[object]) -> Spec:
+    spec: Spec = {}
+    if node.seconds is not None:
+        spec["seconds"] = node.seconds
+    elif isinstance(node.until, datetime):  # as text, which is all that a file has for it
+        spec["until"] = node.until.isoformat()
+    else:
+        spec["until"] = address(node.until)
+    return spec | _input_of(node) | _changed(node, ("description", ""))
+
+
+def _receive(node: Receive[object, object]) -> Spec:
+    return {"type": type_text(node.type)} | _input_of(node) | _changed(node, *_ASKED_DEFAULTS)
+
+
 _MCP_DEFAULTS = (
     ("cwd", None),
     ("prefix", ""),
@@ -329,7 +367,7 @@ _ROUTER_DEFAULTS = (
 )
 
 
-def _router(router: Router[Any, Any]) -> Spec:
+def _router(router: AnyRouter) -> Spec:
     if not isinstance(router.embedder, str):
         raise FileUnreadable(
             f"{router.name!r} has an embedder object, which a file cannot name; give it as 'provider:model'"
@@ -350,7 +388,7 @@ def _router(router: Router[Any, Any]) -> Spec:
     return spec | _changed(router, ("embedder", "local:use"))
 
 
-def _choice(router: Router[Any, Any]) -> Spec:
+def _choice(router: AnyRouter) -> Spec:
     """What a router chooses by: guards, other routers, or labels."""
     if router.cascade and not router.guards:
         return {"cascade": [_name_of(stage) for stage in router.cascade]}
@@ -380,6 +418,9 @@ ENTRIES: dict[type[AnyNode], KindEntry] = {
     SubAgent: KindEntry("sub-agent", _sub_agent, always=False),
     Code: KindEntry("code", _code, always=True),
     Skills: KindEntry("skills", _skills, always=True),
+    Human: KindEntry("human", _human, always=False),
+    Wait: KindEntry("wait", _wait, always=False),
+    Receive: KindEntry("receive", _receive, always=False),
     MCP: KindEntry("mcp", _mcp, always=True),
 }
 """The kinds that a file can declare; of any other, it names a node by its address."""

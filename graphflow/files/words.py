@@ -52,6 +52,7 @@ TRUTH_OR_SECONDS = Plain(
 )
 TYPE = Plain("a type: str, list[module:Name]...", WORD.fits)
 ADDRESS = Plain("a function of the project, 'module:name'", _is_address)
+MOMENT = Plain("a time with its zone, '2030-01-31T12:00:00Z', or a function of the project, 'module:name'", _is_address)
 NODE = Plain("the name of a node, or 'module:name'", WORD.fits)
 RETRY_SHAPES: dict[str, ValueShape] = {
     "attempts": COUNT,
@@ -84,6 +85,7 @@ def options(whose: str) -> dict[str, ValueShape]:
         "timeout_s": maybe(POSITIVE),
         "cache": TRUTH_OR_SECONDS,
         "approval": TRUTH,
+        "approval_timeout_s": maybe(POSITIVE),
         "policy": Either(NOTHING, mapping=Keys(f"the policy of {whose!r}", rules)),
     }
 
@@ -166,6 +168,18 @@ def _skills(name: str) -> dict[str, ValueShape]:
     return {"folders": ListOf(WORD, alone=True), "runner": NODE, "description": TEXT, "output_limit": COUNT}
 
 
+def _human(name: str) -> dict[str, ValueShape]:
+    return {"input": TYPE, "output": TYPE, "timeout": maybe(POSITIVE), "description": TEXT}
+
+
+def _wait(name: str) -> dict[str, ValueShape]:
+    return {"seconds": AT_LEAST_0, "until": MOMENT, "input": TYPE, "description": TEXT}
+
+
+def _receive(name: str) -> dict[str, ValueShape]:
+    return {"type": TYPE, "timeout": maybe(POSITIVE), "input": TYPE, "description": TEXT}
+
+
 def _mcp(name: str) -> dict[str, ValueShape]:
     return {
         "command": ListOf(WORD),
@@ -191,6 +205,9 @@ KINDS = {
     "sub-agent": _sub_agent,
     "code": _code,
     "skills": _skills,
+    "human": _human,
+    "wait": _wait,
+    "receive": _receive,
     "mcp": _mcp,
 }
 """The words of each kind, beside those that all have."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from inspect import isawaitable, iscoroutinefunction
 
 from graphflow.concurrency import in_thread
-from graphflow.declaration.inquiry import Inquiry
+from graphflow.declaration.inquiry import Inquiry, due_after
 from graphflow.errors import ApprovalRefused
 from graphflow.events import ApprovalAsked, Approved
 from graphflow.journal.question import question_id
@@ -101,7 +101,9 @@ async def _answered(invocation: Invocation, use: Use) -> Approval:
     """What somebody answers, here or anywhere, now or after however many sittings."""
     shown = {"node": use.node, "arguments": use.arguments, "effects": sorted(use.effects), "target": use.target}
     place = place_in(invocation.place, "approval")
-    inquiry = Inquiry("approval", shown, Approval)
+    seconds = invocation.node.approval_timeout_s
+    nobody = None if seconds is None else deny(f"nobody answered within {seconds:g} s")
+    inquiry = Inquiry("approval", shown, Approval, due_after(seconds), nobody)
     decision: Approval = await ask_outside(invocation.frame, invocation.node, invocation.activation, place, inquiry)
     return decision
 

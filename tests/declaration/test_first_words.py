@@ -23,6 +23,7 @@ from graphflow.kinds.code import Code
 from graphflow.kinds.human import Human
 from graphflow.kinds.skills import Skills
 from graphflow.kinds.step import FunctionNode
+from graphflow.kinds.wait import Receive, Wait
 from graphflow.mcp import MCP
 from graphflow.policy import Policy
 from graphflow.project import load
@@ -51,6 +52,8 @@ MAKERS: dict[type, Callable[..., Any]] = {
     Graph: lambda **given: Graph("desk", START >> up >> END, **given),
     SubAgent: lambda **given: SubAgent(**{"target": Agent("clerk"), **given}),
     Human: lambda **given: Human(**{"name": "boss", "ask": plain, **given}),
+    Wait: lambda **given: Wait(**{"name": "pause", "seconds": 1, **given}),
+    Receive: lambda **given: Receive(**{"name": "payment", "type": int, **given}),
     Code: lambda **given: Code(**given),
     FunctionNode: lambda **given: node(**given)(plain),
     Tool: lambda **given: tool(**given)(plain),
@@ -93,6 +96,8 @@ MAKERS: dict[type, Callable[..., Any]] = {
         (FunctionNode, "retries", "write retry=..."),
         (Tool, "args_schema", "annotate the parameters of the function"),
         (Human, "question", "write ask=..."),
+        (Wait, "secnds", "did you mean seconds=?"),
+        (Receive, "timeuot", "did you mean timeout= or timeout_s=?"),
         (MCP, "command", "give the command or the address behind the name"),
         (Code, "timeout", "write timeout_s=..."),
         (Skills, "descripton", "did you mean description="),

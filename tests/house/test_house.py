@@ -94,10 +94,11 @@ def test_version_and_changelog_agree() -> None:
 
 
 # -- kinds of nodes: whoever adds one is told what else has to know it --------------------------------------------------
-BY_ADDRESS = {"step", "tool", "graph", "human"}
+BY_ADDRESS = {"step", "tool", "graph"}
 """Kinds that a file names by an address, as no file can hold what they consist of."""
 NO_WORDS = {
     "sub-agent": {"deps"},  # any object of the user's
+    "human": {"ask"},  # a function
     "mcp": {"at", "ask"},  # `command` or `url` in a file; a function
 }
 """Keywords of a kind that are no words of a file."""
