@@ -61,6 +61,7 @@
     │   ├── LeaseLost                      somebody else has taken the run over; nothing more is written here
     │   ├── RunDamaged (ValueError)        rows are missing or changed; those before `position` can be used
     │   ├── Unstorable (TypeError)         a value cannot be written so that it comes back as it is; nothing was written
+    │   ├── GraphUnstorable (TypeError)    a graph has messages that would not come back, so its runs cannot be kept
     │   ├── Unreadable (ValueError)        what was written does not fit its type, which has changed since
     │   └── Diverged (ValueError)          a record does not fit the graph as it is now
     ├── RecordedError                      an error that was read from a journal, and whose class is not known here
@@ -599,6 +600,10 @@ class Unstorable(StoreError, TypeError):
         where = f" at {path}" if path else ""
         advice = f"; {remedy}" if remedy else ""
         super().__init__(f"a value of type {type} cannot be stored:{where} expected {wanted}, found {found}{advice}")
+
+
+class GraphUnstorable(StoreError, TypeError):
+    """A graph declares messages that cannot be written so that they come back. No run of it is kept in a store."""
 
 
 class Unreadable(StoreError, ValueError):

@@ -121,7 +121,9 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
     # -- what was proven -----------------------------------------------------------------------------------------------
     def check(self) -> Report:
         """What was proven: warnings, and facts such as loops with their limits and call cycles with their bound."""
-        return report(self)
+        from graphflow.journal.storable import storage_problems
+
+        return report(self, storage_problems(self))
 
     def bounds(self) -> Bounds:
         """The worst case of one walk: activations per node, depth, model calls, and cost where prices are known."""

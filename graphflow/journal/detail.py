@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphflow.limits import Limits
+from graphflow.messages.types import Type
 
 if TYPE_CHECKING:
     from graphflow.declaration.node import AnyNode
@@ -27,6 +28,7 @@ class FrameForm:
         limits: of its walk.
         node: the node that was entered; "" for the outermost.
         call: the number of the call that entered it; None if it stands on an arrow.
+        around: the form of the frame that it was entered from.
     """
 
     place: str
@@ -36,6 +38,23 @@ class FrameForm:
     limits: Limits
     node: str = ""
     call: int | None = None
+    around: FrameForm | None = None
+    columns: Any = None
+    """How what its nodes answer is written, once that is known."""
+
+    @property
+    def message_types(self) -> tuple[Type, ...]:
+        """The types of messages of its graph, and of those around it, outermost first."""
+        around = () if self.around is None else self.around.message_types
+        return (*around, *self.program.message_types)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptForm:
+    """The form of a graph as a store keeps it: JSON in UTF-8, and the SHA-256 of that."""
+
+    digest: str
+    content: bytes
 
 
 @dataclass(slots=True)
@@ -51,6 +70,7 @@ class Detail:
         lasting: of a call, whether it may have left something behind in the world.
         metered: what a call was charged as, beside a step; "" if nothing was.
         error: what ended a run.
+        form: the form of the graph that a run walks, kept once by its digest.
     """
 
     place: str = ""
@@ -61,6 +81,7 @@ class Detail:
     lasting: bool = False
     metered: str = ""
     error: BaseException | None = None
+    form: KeptForm | None = None
 
 
 NO_DETAIL = Detail()

@@ -100,7 +100,7 @@ def entered_form(
     else:
         graph, callees = solo(target), parent.callees
     limits = tightest(graph.limits, edge_limits)
-    return FrameForm(place, graph.program, callees, (*parent.path, node.name), limits, name, call)
+    return FrameForm(place, graph.program, callees, (*parent.path, node.name), limits, name, call, parent)
 
 
 def last_of(events: Sequence[Event], kind: type[Event]) -> Event | None:

@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from hashlib import sha256
@@ -42,12 +42,12 @@ from graphflow.events import (
 from graphflow.journal.codec.errors import decode_error, encode_error
 from graphflow.journal.codec.replies import decode_reply, decode_turns, encode_reply, encode_turns
 from graphflow.journal.codec.secrets import hide, reveal
-from graphflow.journal.codec.value_codec import codec_of
+from graphflow.journal.codec.value_codec import ValueCodec, codec_of
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.journal.stored import Json, StoredRow
 from graphflow.messages.artifacts import Artifact
-from graphflow.messages.message import to_json_value
-from graphflow.messages.types import Type
+from graphflow.messages.message import Failure, LimitReached, TimedOut, to_json_value
+from graphflow.messages.types import Type, arms, item_type
 from graphflow.model.sources import Source
 from graphflow.proofs.program import Program
 
@@ -110,10 +110,16 @@ class RowWriter:
             texts["lasting"] = "true"
         if detail.metered:
             texts["metered"] = json.dumps(detail.metered)
+        if detail.form is not None:
+            texts["form"] = json.dumps(detail.form.digest)
         if detail.error is not None:
             texts["cause"] = json.dumps(encode_error(detail.error))
         place = detail.place or self._place(event)
-        return _draft(event.kind, place, texts)
+        draft = _draft(event.kind, place, texts)
+        graph = detail.form
+        if graph is not None:
+            draft.large = {**draft.large, graph.digest: graph.content}
+        return draft
 
     def hops(self, frame: int, first: int, hops: Sequence[Any], began: float) -> RowDraft:
         """Hops of a straight walk as one row.
@@ -124,33 +130,42 @@ class RowWriter:
             hops: node, started, ended, output; and again for each hop.
             began: when the run began, by the clock of these times.
         """
-        slots = self.forms[frame].program.slots
+        form = self.forms[frame]
         numbers = hops[0::4]
-        outputs = hops[3::4]
-        columns: dict[int, list[Any]] = {}
-        for number, output in zip(numbers, outputs, strict=True):
-            column = columns.get(number)
-            if column is None:
-                columns[number] = [output]
-            else:
-                column.append(output)
-        places = {number: place for place, number in enumerate(columns)}
-        started = [round(at - began, DIGITS) for at in hops[1::4]]
         ended = [round(at - began, DIGITS) for at in hops[2::4]]
-        outputs_text: list[str] = []
-        for number, column in columns.items():
-            outputs_text.append(_column_text(slots[number].node, column))
+        started = [round(at - began, DIGITS) for at in hops[1::4]]
         texts = {
             "frame": str(frame),
             "first": str(first),
-            "nodes": json.dumps([slots[number].name for number in columns]),
-            "started": _numbers(started),
             "at": _numbers(ended),
-            "outputs": f"[{','.join(outputs_text)}]",
+            **self._outputs(form, numbers, hops[3::4]),
         }
-        if len(columns) > 1:
+        # A hop begins as a rule when the one before it has ended.
+        if started[1:] == ended[:-1]:
+            texts["started"] = repr(started[0])
+        else:
+            texts["started"] = _numbers(started)
+        return _draft(HOPS, f"{form.place}#{first}", texts)
+
+    def _outputs(self, form: FrameForm, numbers: Sequence[int], outputs: Sequence[Any]) -> dict[str, str]:
+        """What hops have answered, those of one type together; and of which node each hop is."""
+        names, codecs = _known_columns(form)
+        nodes = list(dict.fromkeys(numbers))
+        texts = {"nodes": json.dumps([names[number] for number in nodes])}
+        if len(nodes) < len(numbers):
+            places = {number: place for place, number in enumerate(nodes)}
             texts["order"] = _numbers([places[number] for number in numbers])
-        return _draft(HOPS, f"{self.forms[frame].place}#{first}", texts)
+        kinds = list(dict.fromkeys([codecs[number] for number in nodes]))
+        if len(kinds) == 1:
+            texts["outputs"] = f"[{kinds[0].encode_column(outputs)}]"
+            return texts
+        columns: dict[ValueCodec, list[Any]] = {codec: [] for codec in kinds}
+        for number, output in zip(numbers, outputs, strict=True):
+            columns[codecs[number]].append(output)
+        written = [codec.encode_column(column) for codec, column in columns.items()]
+        texts["columns"] = _numbers([kinds.index(codecs[number]) for number in nodes])
+        texts["outputs"] = f"[{','.join(written)}]"
+        return texts
 
     def _place(self, event: Event) -> str:
         form = self.forms.get(event.frame)
@@ -177,7 +192,7 @@ class RowWriter:
         kind = message_type(event, name, self.forms.get(event.frame), detail.node)
         if kind is None:
             return json.dumps(to_json_value(value))
-        return codec_of(kind).encode_column([value])[1:-1]
+        return _codec_in(self.forms.get(event.frame), kind).encode_column([value])[1:-1]
 
     def _handover(self, event: NodeFinished, handover: Handover) -> Json:
         kind = _taken_by(self.forms[event.frame].program, handover.target)
@@ -186,6 +201,29 @@ class RowWriter:
             "message": codec_of(kind).encode(handover.message),
             "turns": encode_turns(handover.turns),
         }
+
+
+def _known_columns(form: FrameForm) -> tuple[list[str], list[ValueCodec]]:
+    """The names of a frame's nodes, and what writes their answers; made once, and kept with what the frame walks."""
+    program = form.program
+    known: tuple[list[str], list[ValueCodec]] | None = program.columns or form.columns
+    if known is not None:
+        return known
+    names: list[str] = []
+    codecs: list[ValueCodec] = []
+    depends = False
+    for slot in program.slots:
+        kind = Any if slot.node is None else slot.node.output
+        codec = _codec_in(form, kind)
+        depends = depends or codec is not codec_of(kind)
+        names.append(slot.name)
+        codecs.append(codec)
+    known = (names, codecs)
+    if depends:  # on the frames around
+        form.columns = known
+    else:
+        program.columns = known
+    return known
 
 
 def _draft(kind: str, place: str, texts: dict[str, str]) -> RowDraft:
@@ -205,11 +243,6 @@ def _draft(kind: str, place: str, texts: dict[str, str]) -> RowDraft:
     parts = [f'"{name}":{text}' for name, text in texts.items()]
     body = hide("{" + ",".join(parts) + "}")
     return RowDraft(kind, place, body, large)
-
-
-def _column_text(node: AnyNode | None, outputs: Sequence[Any]) -> str:
-    assert node is not None
-    return codec_of(node.output).encode_column(outputs)
 
 
 def _numbers(values: Iterable[float]) -> str:
@@ -255,12 +288,20 @@ def _entry_type(node: AnyNode) -> Type:
     return target.ports[0].type
 
 
+_CARRIERS = frozenset({Failure, LimitReached, TimedOut})
+"""Messages that hold what a node was given, whatever that is."""
+
+
+def _codec_in(form: FrameForm | None, kind: Type) -> ValueCodec:
+    """What writes the messages of a type in a frame. In one that tells of trouble stands another message, of there or around."""
+    if form is None or (_CARRIERS.isdisjoint(arms(kind)) and item_type(kind) not in _CARRIERS):
+        return codec_of(kind)
+    return codec_of(kind, form.message_types)
+
+
 def node_named(program: Program, name: str) -> AnyNode | None:
     """The node of that name on a graph's arrows."""
-    for slot in program.slots:
-        if slot.name == name:
-            return slot.node
-    return None
+    return program.nodes_by_name.get(name)
 
 
 def _taken_by(program: Program, target: str) -> Type:
@@ -350,21 +391,35 @@ class RowReader:
     def _hops(self, row: StoredRow, body: dict[str, Any]) -> list[RecordEntry]:
         frame, first = body["frame"], body["first"]
         names = body["nodes"]
-        form = self.forms.get(frame)
-        columns: list[list[Any]] = []
-        for name, column in zip(names, body["outputs"], strict=True):
-            node = None if form is None else node_named(form.program, name)
-            if node is not None:
-                column = codec_of(node.output).decode_column(json.dumps(column))
-            columns.append(column)
-        times = list(zip(body["started"], body["at"], strict=True))
-        order = body.get("order") or [0] * len(times)
-        left = [iter(column) for column in columns]
+        column_of = body.get("columns") or [0] * len(names)
+        columns = self._columns(self.forms.get(frame), names, column_of, body["outputs"])
+        ended = body["at"]
+        started = body["started"]
+        if not isinstance(started, list):
+            started = [started, *ended[:-1]]
+        order = body.get("order") or range(len(ended))
         entries: list[RecordEntry] = []
-        for number, (place, (started, at)) in enumerate(zip(order, times, strict=True), first):
-            event = NodeFinished(at, frame, number, names[place], next(left[place]), started)
+        for number, (place, begun, at) in enumerate(zip(order, started, ended, strict=True), first):
+            output = next(columns[column_of[place]])
+            event = NodeFinished(at, frame, number, names[place], output, begun)
             entries.append(RecordEntry(row.number, event, NO_DETAIL))
         return entries
+
+    def _columns(
+        self, form: FrameForm | None, names: Sequence[str], column_of: Sequence[int], written: Sequence[list[Any]]
+    ) -> list[Iterator[Any]]:
+        """What hops have answered, by column."""
+        columns: list[Iterator[Any]] = [iter(column) for column in written]
+        if form is None:
+            return columns
+        done: set[int] = set()
+        for name, column in zip(names, column_of, strict=True):
+            node = node_named(form.program, name)
+            if node is not None and column not in done:
+                done.add(column)
+                values = _codec_in(form, node.output).decode_column(json.dumps(written[column]))
+                columns[column] = iter(values)
+        return columns
 
     def _entry(self, row: StoredRow, body: dict[str, Any]) -> RecordEntry:
         kind = event_class(row.kind)
@@ -373,6 +428,7 @@ class RowReader:
             detail.reply = decode_reply(body.pop("reply"))
         if "turns" in body:
             detail.turns = decode_turns(body.pop("turns"))
+        body.pop("form", None)  # it is looked at by its digest, where somebody wants to know what the graph was
         detail.lasting = body.pop("lasting", False)
         detail.metered = body.pop("metered", "")
         if "cause" in body:
@@ -425,7 +481,7 @@ class RowReader:
         if kind is None:
             detail.raw = data
             return data
-        return codec_of(kind).decode(data)
+        return _codec_in(form, kind).decode(data)
 
 
 Enter = Callable[[str, "FrameForm | None", str, "int | None", "AnyNode | None"], "FrameForm | None"]

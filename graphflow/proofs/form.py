@@ -50,7 +50,20 @@ def _calls(graph: AnyGraph) -> dict[str, list[str]]:
     return calls
 
 
-def digest_of_form(form: Form) -> str:
-    """SHA-256 of a form, hexadecimal."""
-    text = json.dumps(form, sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode()).hexdigest()
+def form_bytes(graph: AnyGraph) -> bytes:
+    """The canonical form of a graph as JSON in UTF-8, made once and kept with the graph."""
+    known: bytes | None = graph.__dict__.get("_form")
+    if known is None:
+        text = json.dumps(form_of(graph), sort_keys=True, separators=(",", ":"))
+        known = text.encode(errors="surrogatepass")
+        graph.__dict__["_form"] = known
+    return known
+
+
+def form_digest(graph: AnyGraph) -> str:
+    """SHA-256 of a graph's form, hexadecimal."""
+    known: str | None = graph.__dict__.get("_form_digest")
+    if known is None:
+        known = sha256(form_bytes(graph)).hexdigest()
+        graph.__dict__["_form_digest"] = known
+    return known

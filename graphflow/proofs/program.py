@@ -239,7 +239,9 @@ class Program:
 
     __slots__ = (
         "_kept",
+        "_nodes_by_name",
         "callees",
+        "columns",
         "copy_input",
         "copy_output",
         "end",
@@ -300,6 +302,31 @@ class Program:
         self.tracks = any(slot.gated for slot in slots) or any(join.take is not None for join in joins)
         """Whether parts of a walk may be cancelled, so that it has to be known who is in them."""
         self._kept: dict[bool, Program] = {}
+        self._nodes_by_name: dict[str, AnyNode] = {}
+        self.columns: Any = None
+        """What the journal has found out about it: how it writes what these nodes answer."""
+
+    @property
+    def nodes_by_name(self) -> Mapping[str, AnyNode]:
+        """The nodes on its arrows."""
+        if not self._nodes_by_name:
+            for slot in self.slots:
+                if slot.node is not None:
+                    self._nodes_by_name[slot.name] = slot.node
+        return self._nodes_by_name
+
+    @property
+    def message_types(self) -> tuple[Type, ...]:
+        """The types of the messages on its arrows, each once."""
+        types: list[Type] = [self.input]
+        for node in self.nodes_by_name.values():
+            types += [port.type for port in node.ports]
+            types.append(node.output)
+        distinct: list[Type] = []
+        for kind in types:
+            if kind is not Any and kind not in distinct:
+                distinct.append(kind)
+        return tuple(distinct)
 
     def kept(self, *, each: bool) -> Program:
         """The same for a walk whose record is kept in a store: nothing is called directly before which a walk has to wait.

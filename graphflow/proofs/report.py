@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,8 +47,13 @@ class Report:
         return "\n".join(lines)
 
 
-def report(graph: AnyGraph) -> Report:
-    """What `check()` returns."""
+def report(graph: AnyGraph, more: Sequence[str] = ()) -> Report:
+    """What `check()` returns.
+
+    Args:
+        graph: what was proven.
+        more: what others have found out, as facts.
+    """
     proof = graph.proof
     taken = type_name(graph.input)
     answer = type_name(graph.output)
@@ -63,6 +69,7 @@ def report(graph: AnyGraph) -> Report:
         facts.append("straight: one token at a time, walked by plain awaits")
     if proof.nesting:
         facts.append(f"graphs nested {proof.nesting} deep")
+    facts += more
     warnings = (*proof.warnings, *_warnings(graph))
     return Report(graph.name, (), warnings, tuple(facts))
 

@@ -21,12 +21,14 @@ from graphflow.declaration.background import backgrounds
 from graphflow.errors import AnswerInvalid, DeclarationError, RunDamaged, RunExists, StoreError
 from graphflow.events import Event, RunEnded, RunStarted
 from graphflow.journal.codec.value_codec import codec_of
+from graphflow.journal.detail import KeptForm
 from graphflow.journal.record import StoredRecord, entered_form, large_of, outermost_form, read_record
 from graphflow.journal.rows import RowReader
+from graphflow.journal.storable import check_storable
 from graphflow.journal.store import LEASE_S, Store
 from graphflow.journal.stored import Json, RunHeader
 from graphflow.limits import Limits
-from graphflow.proofs.form import digest_of_form, form_of
+from graphflow.proofs.form import form_bytes, form_digest
 from graphflow.proofs.proven import AnyGraph
 from graphflow.runtime.derivation import derived
 from graphflow.runtime.frame import Frame
@@ -181,8 +183,7 @@ class Durability:
     def _new_header(self, run: RunRecord[Any], limits: Limits | None) -> RunHeader:
         graph = run.declared
         assert graph is not None
-        form = form_of(graph)
-        about: dict[str, Json] = {"digest": digest_of_form(form), "form": form}
+        about: dict[str, Json] = {"digest": form_digest(graph)}
         models = _models_of(graph)
         if models:
             about["models"] = models
@@ -192,9 +193,16 @@ class Durability:
         return RunHeader(run.id, graph.name, "running", now, now, about=about, metadata=self.metadata)
 
 
+def form_to_keep(graph: AnyGraph) -> KeptForm:
+    """The form of a graph, for the first row of a run."""
+    return KeptForm(form_digest(graph), form_bytes(graph))
+
+
 def _models_of(graph: AnyGraph) -> dict[str, Json]:
     """The model that each node names; those that are objects by the names they give themselves."""
     models: dict[str, Json] = {}
+    if not graph.needs_models:
+        return models
     for node, named in graph.models_needed(None):
         if named is not None:
             models[node] = named if isinstance(named, str) else named.name
@@ -349,6 +357,8 @@ def take_durability(graph: AnyGraph, options: dict[str, Any], *, resumes: bool =
     sync = given.get("sync", "effects")
     if sync not in _SYNCS:
         raise DeclarationError(f"{whose}: sync={sync!r}; it is 'effects', 'each' or 'end'")
+    if not given.get("best_effort"):
+        check_storable(graph)
     return Durability(store, resumes=resumes, **given)
 
 

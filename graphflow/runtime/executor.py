@@ -25,7 +25,7 @@ from graphflow.runtime.attempts import error_line
 from graphflow.runtime.budget import check_prices
 from graphflow.runtime.calls import SHELL
 from graphflow.runtime.cancellation import uncancel
-from graphflow.runtime.durability import Durability, begun_with, take_durability
+from graphflow.runtime.durability import Durability, begun_with, form_to_keep, take_durability
 from graphflow.runtime.endings import status_of
 from graphflow.runtime.frame import Frame
 from graphflow.runtime.notes import note_deps, note_node
@@ -192,7 +192,10 @@ async def drive(run: R, frame: Frame, message: object) -> R:
     shared = frame.shared
     past = shared.past
     if past is None:
-        run.tell(RunStarted(0.0, 0, run.graph, message))
+        detail = NO_DETAIL
+        if shared.recorder is not None and run.declared is not None:
+            detail = Detail(form=form_to_keep(run.declared))
+        run.tell(RunStarted(0.0, 0, run.graph, message), detail)
         run.began = time.perf_counter()
         run.began_at = time.time()
     else:  # its clock stands still between its sittings

@@ -224,12 +224,12 @@ class Frame:
                 self.number = record.number
             assert past is not None
             past.charge(self.ledger, self.number)
-        name, call = "", None
+        name, call, around = "", None, None
         if origin is not None:
-            name = origin.node.name
+            name, around = origin.node.name, recorder.form_of(origin.frame.number)
             if origin.call is not None:
                 call = origin.call.number
-        form = FrameForm(place, self.program, self.callees, self.path, self.ledger.limits, name, call)
+        form = FrameForm(place, self.program, self.callees, self.path, self.ledger.limits, name, call, around)
         recorder.enter(self.number, form)
 
     # -- what a context asks -------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +26,7 @@ from graphflow.events import Event, FrameExited, RunEnded
 from graphflow.journal.detail import Detail, FrameForm
 from graphflow.journal.rows import RowDraft, RowWriter
 from graphflow.journal.store import Ownership, Store
+from graphflow.journal.stored import StoredRow
 from graphflow.journal.stretch import VALUES_A_HOP, Stretch
 from graphflow.runtime.options import Sync
 from graphflow.runtime.run_record import RunRecord
@@ -39,6 +40,15 @@ MAX_WAIT_S = 2.0
 _Hops = tuple[Stretch, int, int]
 """A stretch of a straight walk, and which of its hops: from, to."""
 _Note = tuple[Event, Detail] | _Hops
+
+
+def _subject(note: _Note) -> str:
+    """What a fact is about, for an error."""
+    if len(note) == 3:
+        return "the answers of a straight walk"
+    event, _ = note
+    node = getattr(event, "node", "")
+    return f"{event.kind} of {node!r}" if node else event.kind
 
 
 def holder() -> str:
@@ -74,6 +84,9 @@ class RunRecorder:
         self._noted = 0
         self._kept = 0
         self._flushing: asyncio.Task[None] | None = None
+        """A flush that nobody waits for."""
+        self._flushed: asyncio.Future[None] | None = None
+        """Done when the flush under way has ended; None if none is."""
         self._renewing: asyncio.Task[None] | None = None
         self._removing: asyncio.Task[None] | None = None
         """Removes the record of a run that goes on without one."""
@@ -88,6 +101,10 @@ class RunRecorder:
     def enter(self, frame: int, form: FrameForm) -> None:
         """Takes note of a frame that is entered."""
         self._writer.forms[frame] = form
+
+    def form_of(self, frame: int) -> FrameForm:
+        """What is known of a frame that was entered."""
+        return self._writer.forms[frame]
 
     def note(self, event: Event, detail: Detail) -> None:
         """Takes down a fact."""
@@ -136,9 +153,10 @@ class RunRecorder:
                 raise self.error
             if self._removing is not None:
                 return
-            self._flush_soon()
-            assert self._flushing is not None
-            await asyncio.wait([self._flushing])
+            if self._flushed is not None:
+                await asyncio.wait([self._flushed])
+            else:  # whoever waits for it does it: a task would cost turns of the event loop
+                await self._flush()
 
     async def before_effect(self) -> None:
         """Waits until what has led to something that may change the world is kept."""
@@ -174,34 +192,50 @@ class RunRecorder:
                 await self.store.release(self.ownership)
 
     def _flush_soon(self) -> None:
-        if self.ownership is None:
+        if self.ownership is None or self._flushed is not None:
             return
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
     async def _flush(self) -> None:
-        """Writes all that is pending."""
+        """Writes all that is pending. One flush at a time."""
+        if self._flushed is not None:
+            return
+        flushed = self._flushed = asyncio.get_running_loop().create_future()
         try:
             while self._pending and self.error is None:
-                batch = self._pending[:GROUP]
-                del self._pending[:GROUP]
-                await self._write(batch)
-                self._kept += len(batch)
+                await self._write(self._pending[:GROUP])
         except Exception as error:  # whatever it is, who waits for these rows must not wait for ever
             self._give_up(error)
+        finally:
+            self._flushed = None
+            flushed.set_result(None)
+            if self._pending and self.error is None:  # whoever did it was stopped
+                self._flush_soon()
 
     async def _write(self, batch: Sequence[_Note]) -> None:
         ownership = self.ownership
         assert ownership is not None
-        drafts = list(map(self._draft, batch))
+        drafts, refusal = self._drafts(batch)
         large: dict[str, bytes] = {}
         for draft in drafts:
             large.update(draft.large)
         first = ownership.rows
         rows = [draft.numbered(number) for number, draft in enumerate(drafts, first)]
+        try:
+            await self._append(ownership, rows, large)
+        finally:
+            if ownership.rows > first:  # they are kept, even if whoever waited for it was stopped meanwhile
+                del self._pending[: len(drafts)]
+                self._kept += len(drafts)
+        if refusal is not None:
+            raise refusal
+
+    async def _append(self, ownership: Ownership, rows: Sequence[StoredRow], large: Mapping[str, bytes]) -> None:
+        """Adds rows, as soon as the store can be reached."""
         wait_s = FIRST_WAIT_S
         patience_s = ownership.lease_s
-        while True:
+        while rows:
             try:
                 await self.store.append(ownership, rows, large)
                 return
@@ -212,6 +246,17 @@ class RunRecorder:
             await asyncio.sleep(wait_s)
             patience_s -= wait_s
             wait_s = min(MAX_WAIT_S, 2 * wait_s)
+
+    def _drafts(self, batch: Sequence[_Note]) -> tuple[list[RowDraft], StoreError | None]:
+        """The rows of these facts, as far as they can be written; and why the next one cannot."""
+        drafts: list[RowDraft] = []
+        for note in batch:
+            try:
+                drafts.append(self._draft(note))
+            except StoreError as refusal:
+                refusal.add_note(f"in {_subject(note)} of run {self._run.id!r}; what came before it is kept")
+                return drafts, refusal
+        return drafts, None
 
     def _draft(self, note: _Note) -> RowDraft:
         if len(note) == 2:

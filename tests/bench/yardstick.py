@@ -6,25 +6,22 @@ same workloads against bare asyncio without it.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from common import PROMPT, SYSTEM, Msg, Skip, bump, lookup_result, nap  # type: ignore[import-not-found]  # the harness puts it on the path
+from common import PROMPT, SYSTEM, Msg, bump, kb, lookup_result, nap  # type: ignore[import-not-found]  # the harness puts it on the path
+from pydantic import BaseModel
 
-from graphflow import END, START, Graph, node
-from graphflow.events import CallFinished, ModelDelta, RunEnded
+from graphflow import END, START, Graph, Store, node
+from graphflow.events import CallFinished, ModelDelta, NodeFinished, RunEnded
 
 DISTS = ("graphflow-agents",)
 NOTES = {
     "w1": "types, step count, journal and output checks on; nobody subscribed",
     "w2": "guards on the loop's exit, lap limit counted",
+    "w5": "sync='each': every step is on the disk before the next one begins; SQLite, WAL, synchronous=FULL",
     "w6": "journal, limits, timeouts and retries on; streaming: every delta a typed event of graph.stream()",
 }
-
-
-def skip(workload: str) -> None:
-    """W5 (durable checkpoints) is not built yet."""
-    if workload == "w5":
-        raise Skip("no durable store yet")
 
 
 def _line(count: int, function: Any) -> Graph[Any, Any]:
@@ -54,6 +51,41 @@ def build_loop(rounds: int) -> Graph[Any, Any]:
 
 
 run_loop = run_chain
+
+
+class Growth(BaseModel):
+    """One step of a history that grows by 1 KB each."""
+
+    number: int
+    text: str = ""
+
+
+def _history(steps: int, marks: list[float]) -> Graph[Any, Any]:
+    @node(effects=[])
+    async def grow(last: Growth) -> Growth:
+        marks.append(time.perf_counter())
+        return Growth(number=last.number + 1, text=kb(last.number))
+
+    def is_short(last: Growth) -> bool:
+        return last.number < steps
+
+    return Graph("history", START >> grow, grow.when(is_short).limit(steps) >> grow, grow.otherwise >> END)
+
+
+async def run_checkpoint(path: str, steps: int) -> list[float]:
+    """The clock at the beginning of each step, and at the end of the last."""
+    marks: list[float] = []
+    graph = _history(steps, marks)
+    async with Store.open(f"sqlite:{path}/runs.db") as store:
+        await graph.run(Growth(number=0), store=store, id="r", sync="each")
+        marks.append(time.perf_counter())
+    return marks
+
+
+async def read_back(path: str, steps: int) -> list[str]:
+    async with Store.open(f"sqlite:{path}/runs.db") as store:
+        run = await store.load("r", _history(steps, []))
+    return [event.output.text for event in run.events if isinstance(event, NodeFinished)]
 
 
 def build_fan(width: int) -> Graph[Any, Any]:
