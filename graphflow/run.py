@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from graphflow._faces import renamed
 from graphflow.display import Displayed
-from graphflow.runtime.loading import load
 from graphflow.runtime.run_record import EventRecorder, Out, RunRecord
 from graphflow.runtime.steps import Step
 
@@ -74,4 +73,6 @@ __getattr__ = renamed(__name__, {"Recorder": "EventRecorder"})
 
 async def load_run(store: Store, id: str, graph: AnyGraph | None) -> Run[Any]:
     """`Store.load`."""
+    from graphflow.runtime.loading import load
+
     return await load(store, id, graph, Run)

@@ -32,7 +32,7 @@ from graphflow.proofs.form import form_bytes, form_digest
 from graphflow.proofs.proven import AnyGraph
 from graphflow.runtime.derivation import derived
 from graphflow.runtime.frame import Frame
-from graphflow.runtime.options import Sync
+from graphflow.runtime.options import KEEPING, Sync
 from graphflow.runtime.past import Past
 from graphflow.runtime.recorder import RunRecorder, holder
 from graphflow.runtime.run_record import RunRecord
@@ -326,7 +326,6 @@ def take_events(run: RunRecord[Any], record: StoredRecord) -> None:
 
 
 # -- what is asked for -----------------------------------------------------------------------------------------------------
-_OPTIONS = ("store", "sync", "metadata", "lease_s", "best_effort")
 _SYNCS = ("effects", "each", "end")
 
 
@@ -338,7 +337,7 @@ def take_durability(graph: AnyGraph, options: dict[str, Any], *, resumes: bool =
     Raises:
         DeclarationError: it cannot be kept like that.
     """
-    given = {name: options.pop(name) for name in _OPTIONS if name in options}
+    given = {name: options.pop(name) for name in KEEPING if name in options}
     store = given.pop("store", None)
     whose = f"the run of {graph.name!r}"
     if store is None:

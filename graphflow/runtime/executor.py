@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from graphflow.errors import DeclarationError, ModelUnset, WalkCancelled
 from graphflow.events import Resumed, RunEnded, RunStarted, Status
@@ -25,17 +25,19 @@ from graphflow.runtime.attempts import error_line
 from graphflow.runtime.budget import check_prices
 from graphflow.runtime.calls import SHELL
 from graphflow.runtime.cancellation import uncancel
-from graphflow.runtime.durability import Durability, begun_with, form_to_keep, take_durability
 from graphflow.runtime.endings import status_of
 from graphflow.runtime.frame import Frame
 from graphflow.runtime.notes import note_deps, note_node
-from graphflow.runtime.options import RunOptions
-from graphflow.runtime.recorder import RunRecorder
+from graphflow.runtime.options import KEEPING, RunOptions
 from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.run_scope import RunScope
 from graphflow.runtime.sources import Sources
 from graphflow.runtime.validation import check_deps, check_input
 from graphflow.runtime.walks import walked
+
+if TYPE_CHECKING:
+    from graphflow.runtime.durability import Durability
+    from graphflow.runtime.recorder import RunRecorder
 
 R = TypeVar("R", bound=RunRecord[Any])
 Make = Callable[[str, Ledger], R]
@@ -194,6 +196,8 @@ async def drive(run: R, frame: Frame, message: object) -> R:
     if past is None:
         detail = NO_DETAIL
         if shared.recorder is not None and run.declared is not None:
+            from graphflow.runtime.durability import form_to_keep
+
             detail = Detail(form=form_to_keep(run.declared))
         run.tell(RunStarted(0.0, 0, run.graph, message), detail)
         run.began = time.perf_counter()
@@ -298,6 +302,15 @@ def _attach(run: RunRecord[Any], error: BaseException) -> None:
         error.add_note(f"in the walk of {run.graph!r}")
 
 
+def _durability_of(graph: AnyGraph, options: dict[str, Any]) -> Durability | None:
+    """How a run is kept, if it is. Who keeps none never loads what it takes."""
+    if not graph.may_wait and KEEPING.isdisjoint(options):
+        return None
+    from graphflow.runtime.durability import take_durability
+
+    return take_durability(graph, options)
+
+
 class Executor(Generic[R]):
     """Runs graphs.
 
@@ -311,7 +324,7 @@ class Executor(Generic[R]):
     def run(self, graph: AnyGraph, message: object, **options: Any) -> Coroutine[Any, Any, R]:
         """`Graph.run`, up to what has to be awaited."""
         if options or graph.may_wait:
-            durability = take_durability(graph, options)
+            durability = _durability_of(graph, options)
             if durability is not None:
                 run, frame, message = begin(graph, message, self.make, durability=durability, **options)
                 return drive_durably(run, frame, message, durability, options.get("limits"))
@@ -320,6 +333,8 @@ class Executor(Generic[R]):
 
     async def resume(self, graph: AnyGraph, id: str, **options: Any) -> R:
         """`Graph.resume`."""
+        from graphflow.runtime.durability import begun_with, take_durability
+
         durability = take_durability(graph, options, resumes=True)
         assert durability is not None
         message, limits = await begun_with(durability.store, id, graph)
@@ -329,7 +344,7 @@ class Executor(Generic[R]):
 
     def start(self, graph: AnyGraph, message: object, *, observed: bool = True, **options: Any) -> R:
         """`Graph.start`: the run goes on by itself; whoever iterates it sees every event."""
-        durability = take_durability(graph, options)
+        durability = _durability_of(graph, options)
         run, frame, message = begin(graph, message, self.make, observed=observed, durability=durability, **options)
         loop = asyncio.get_running_loop()
         if durability is None:

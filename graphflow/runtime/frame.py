@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphflow.declaration.background import Background
 from graphflow.declaration.handoffs import Handoff
@@ -35,9 +35,11 @@ from graphflow.policy import Policy, Use, also
 from graphflow.proofs.program import Program
 from graphflow.runtime.cache import copied
 from graphflow.runtime.past import FrameRecord
-from graphflow.runtime.recorder import RunRecorder
 from graphflow.runtime.run_scope import RunScope
 from graphflow.walk.machine import Walk
+
+if TYPE_CHECKING:
+    from graphflow.runtime.recorder import RunRecorder
 
 H = TypeVar("H")
 Answer = Coroutine[Any, Any, Any]

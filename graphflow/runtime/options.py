@@ -38,3 +38,7 @@ class RunOptions(SittingOptions, total=False):
 
     id: str
     metadata: Mapping[str, Any]
+
+
+KEEPING = frozenset({"store", "sync", "metadata", "lease_s", "best_effort"})
+"""Those of them that say how a run is kept."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import Diverged, LimitExceeded, WalkCancelled
@@ -45,13 +45,14 @@ from graphflow.events import (
     Resumed,
     ValueKept,
 )
-from graphflow.journal.codec.value_codec import codec_of
 from graphflow.journal.detail import Detail
-from graphflow.journal.rows import RecordEntry
 from graphflow.limits import Ledger, Usage
 from graphflow.model.reply import Reply
 from graphflow.places import UNKNOWN, EffectState
 from graphflow.walk.machine import Walk
+
+if TYPE_CHECKING:
+    from graphflow.journal.rows import RecordEntry
 
 Fact = NodeFinished | NodeFailed | NodeCancelled | NodeRefused
 """What moves a walk."""
@@ -100,7 +101,7 @@ class CallRecord:
         if detail is None or detail.raw is None:
             return self.end.output
         # Of a tool of a server nobody knew the type when the record was read.
-        return codec_of(node.output).decode(detail.raw)
+        return _decoded(node, detail.raw)
 
 
 @dataclass(slots=True)
@@ -135,7 +136,14 @@ class BackgroundRecord:
         assert self.finished is not None
         if self.detail is None or self.detail.raw is None:
             return self.finished.output
-        return codec_of(node.output).decode(self.detail.raw)
+        return _decoded(node, self.detail.raw)
+
+
+def _decoded(node: AnyNode, data: Any) -> Any:
+    """An answer of a node, of which nobody knew the type when the record was read."""
+    from graphflow.journal.codec.value_codec import codec_of  # who never reads a record never loads it
+
+    return codec_of(node.output).decode(data)
 
 
 ActivationKey = tuple[int, int]

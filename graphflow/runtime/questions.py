@@ -16,7 +16,6 @@ from graphflow.declaration.inquiry import Inquiry
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import AnswerInvalid
 from graphflow.events import QuestionAnswered, QuestionAsked
-from graphflow.journal.codec.value_codec import codec_of
 from graphflow.journal.detail import Detail
 from graphflow.journal.question import Question, question_id
 from graphflow.messages.types import Type, adapter_of, output_check, schema_of, type_name
@@ -32,6 +31,8 @@ LONGEST_TIMER_S = 3600.0
 
 async def ask_outside(frame: Frame, node: AnyNode, activation: int, place: Place, inquiry: Inquiry) -> Any:
     """The answer to a question, after however many sittings of the run."""
+    from graphflow.journal.codec.value_codec import codec_of  # who never asks never loads it
+
     past = frame.shared.past
     id = question_id(node.name, place.name)
     known = None if past is None else past.asked.pop(id, None)

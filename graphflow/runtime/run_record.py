@@ -43,7 +43,6 @@ from graphflow.events import (
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.journal.live import EventFeed
 from graphflow.journal.question import Question
-from graphflow.journal.store import Store
 from graphflow.journal.stretch import KEEP_STEPS, Row, Stretch, without_old
 from graphflow.limits import Ledger, Usage
 from graphflow.messages.artifacts import Artifact
@@ -56,6 +55,7 @@ from graphflow.runtime.steps import frames_of, node_of, steps_of, usage_by
 from graphflow.walk.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from graphflow.journal.store import Store
     from graphflow.proofs.proven import AnyGraph
 
 Out = TypeVar("Out", covariant=True)

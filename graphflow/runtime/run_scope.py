@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from graphflow.declaration.background import Background
@@ -14,10 +14,12 @@ from graphflow.model.seam import Model
 from graphflow.policy import Approve
 from graphflow.runtime.cache import Cache, lasting
 from graphflow.runtime.past import Past
-from graphflow.runtime.recorder import RunRecorder
 from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.sitting import Sitting
 from graphflow.runtime.sources import Sources
+
+if TYPE_CHECKING:
+    from graphflow.runtime.recorder import RunRecorder
 
 H = TypeVar("H")
 GRACE_S = 5.0
