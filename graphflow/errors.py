@@ -63,7 +63,8 @@
     │   ├── Unstorable (TypeError)         a value cannot be written so that it comes back as it is; nothing was written
     │   ├── GraphUnstorable (TypeError)    a graph has messages that would not come back, so its runs cannot be kept
     │   ├── Unreadable (ValueError)        what was written does not fit its type, which has changed since
-    │   └── Diverged (ValueError)          a record does not fit the graph as it is now
+    │   ├── Diverged (ValueError)          a record does not fit the graph as it is now
+    │   └── RowDiffers (ValueError)        a row of a run that is replayed would be written in another way now
     ├── RecordedError                      an error that was read from a journal, and whose class is not known here
     └── ProjectError                       what a command names cannot be found or read
         ├── UnknownGraph (LookupError)
@@ -643,10 +644,12 @@ class Diverged(StoreError, ValueError):
         path: names of the frames from the outermost to the one where they part.
         recorded: what the record tells.
         found: what the graph does there now.
+        node: the node that it is about; "" if it is about none.
     """
 
-    def __init__(self, path: Sequence[str], recorded: str, found: str) -> None:
+    def __init__(self, path: Sequence[str], recorded: str, found: str, node: str = "") -> None:
         self.path = tuple(path)
+        self.node = node
         self.recorded = recorded
         self.found = found
         frames = " > ".join(self.path)
@@ -654,6 +657,30 @@ class Diverged(StoreError, ValueError):
             f"in {frames!r} the record tells of {recorded}, and the graph has {found} there; "
             "resume it with the graph that it was begun with, or declare how the old messages become new ones"
         )
+
+
+class RowDiffers(StoreError, ValueError):
+    """A row of a run that is replayed would be written in another way now.
+
+    Attributes:
+        row: its number in the run.
+        recorded: what it says.
+        found: what it would say.
+    """
+
+    def __init__(self, run: str, row: int, recorded: str, found: str) -> None:
+        self.row = row
+        self.recorded = recorded
+        self.found = found
+        super().__init__(
+            f"run {run!r} is not the same when it is replayed: row {row} says {_beginning(recorded)}, "
+            f"and would say {_beginning(found)} now; replay it with the types that it was written by"
+        )
+
+
+def _beginning(text: str) -> str:
+    """A text, as much of it as an error shows."""
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 class ProjectError(GraphflowError):

@@ -28,6 +28,8 @@ PlainData: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 if TYPE_CHECKING:
     from graphflow.events import Event
+    from graphflow.journal.store import Store
+    from graphflow.journal.verdict import Verdicts
     from graphflow.model.seam import Model
     from graphflow.notebook import Live
     from graphflow.run import Run
@@ -177,6 +179,36 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
             Diverged, Unreadable: its record does not fit the graph as it is now.
         """
         return await _executor().resume(self, id, **options)
+
+    async def replay(self, id: str, *, store: Store | str) -> Run[Out]:
+        """The run of that id, made again from its record alone: nobody is asked, no node runs, and all has to be the same.
+
+        A run that was cancelled or limited, or that waits, is replayed up to there.
+
+        Raises:
+            RunUnknown: there is no such run.
+            RunDamaged: its record is not as it was written.
+            Diverged, Unreadable: its record does not fit the graph as it is now.
+            RowDiffers: something would be written in another way now.
+        """
+        from graphflow.run import Run
+        from graphflow.runtime.replay import replay
+
+        return await replay(store, id, self, Run)
+
+    async def verdict(self, *, store: Store | str, runs: Iterable[str] | None = None) -> Verdicts:
+        """Says of runs that are kept whether they can go on with this graph: to be asked before it is deployed.
+
+        Args:
+            store: where they are kept.
+            runs: their ids; None: all of this graph's that have not ended for good.
+
+        Raises:
+            RunUnknown: one of them is not there.
+        """
+        from graphflow.runtime.judge import verdicts
+
+        return await verdicts(store, self, runs)
 
     def start(self, message: In | PlainData, *, observed: bool = True, **options: Unpack[RunOptions]) -> Run[Out]:
         """Starts a walk in the running event loop; iterate, await or `cancel()` the `Run` it returns.

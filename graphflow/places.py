@@ -268,6 +268,11 @@ def place_in(around: Place, name: str) -> Place:
     return Place(around.name, name, None, 0, Effects(effects.run, effects.earlier))
 
 
+def begins_with(around: str, whom: str) -> str:
+    """What the names of all places begin with at which somebody is asked."""
+    return f"{around}/{_escaped(whom)}"
+
+
 def place_at(around: Place, name: str) -> Place:
     """A place by its whole name."""
     effects = around.effects

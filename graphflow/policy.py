@@ -100,8 +100,8 @@ def edit(arguments: Any) -> Approval:
     return Approval(consent="edit", arguments=arguments)
 
 
-Verdict = bool | str | Approval
-Approve = Callable[[Use], Awaitable[Verdict] | Verdict]
+ApprovalAnswer = bool | str | Approval
+Approve = Callable[[Use], Awaitable[ApprovalAnswer] | ApprovalAnswer]
 """Asks whether a call may be made: True = yes, False = no, a text = no, and why (the caller reads it); or a `Approval`. Async,
 or plain: then it is asked in a thread, and may block."""
 

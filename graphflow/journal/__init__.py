@@ -5,3 +5,9 @@ can be dropped where a later one says how the walk stood. Whoever watches a run 
 
 `store` is the seam to what lasts: memory, files, databases (`stores/`), which keep rows of text (`stored`).
 """
+
+from __future__ import annotations
+
+from graphflow._faces import face
+
+__getattr__ = face(__name__, ("migrations", "verdict"))

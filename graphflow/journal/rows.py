@@ -43,7 +43,7 @@ from graphflow.journal.codec.errors import decode_error, encode_error
 from graphflow.journal.codec.replies import decode_reply, decode_turns, encode_reply, encode_turns
 from graphflow.journal.codec.secrets import hide, reveal
 from graphflow.journal.codec.value_codec import ValueCodec, codec_of
-from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
+from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm, KeptForm
 from graphflow.journal.stored import Json, StoredRow
 from graphflow.messages.artifacts import Artifact
 from graphflow.messages.message import Failure, LimitReached, TimedOut, to_json_value
@@ -266,8 +266,8 @@ def message_type(event: Event, name: str, form: FrameForm | None, node: AnyNode 
     """
     if isinstance(event, CallFinished) and node is not None:
         return Background if node.in_background else node.output
-    if isinstance(event, BackgroundFinished) and node is not None:
-        return node.output
+    if isinstance(event, BackgroundFinished):
+        return node.output if node is not None and event.status == "completed" else None
     if isinstance(event, CallStarted) and node is not None and node.in_background:
         return _entry_type(node)  # it may have to be begun again by the record alone
     if form is None:
@@ -392,7 +392,8 @@ class RowReader:
         frame, first = body["frame"], body["first"]
         names = body["nodes"]
         column_of = body.get("columns") or [0] * len(names)
-        columns = self._columns(self.forms.get(frame), names, column_of, body["outputs"])
+        codecs = self._codecs(self.forms.get(frame), names)
+        columns, mixed = _read_columns(codecs, column_of, body["outputs"])
         ended = body["at"]
         started = body["started"]
         if not isinstance(started, list):
@@ -400,26 +401,21 @@ class RowReader:
         order = body.get("order") or range(len(ended))
         entries: list[RecordEntry] = []
         for number, (place, begun, at) in enumerate(zip(order, started, ended, strict=True), first):
-            output = next(columns[column_of[place]])
+            column, codec = column_of[place], codecs[place]
+            output = next(columns[column])
+            if column in mixed and codec is not None:
+                output = codec.decode(output)
             event = NodeFinished(at, frame, number, names[place], output, begun)
             entries.append(RecordEntry(row.number, event, NO_DETAIL))
         return entries
 
-    def _columns(
-        self, form: FrameForm | None, names: Sequence[str], column_of: Sequence[int], written: Sequence[list[Any]]
-    ) -> list[Iterator[Any]]:
-        """What hops have answered, by column."""
-        columns: list[Iterator[Any]] = [iter(column) for column in written]
-        if form is None:
-            return columns
-        done: set[int] = set()
-        for name, column in zip(names, column_of, strict=True):
-            node = node_named(form.program, name)
-            if node is not None and column not in done:
-                done.add(column)
-                values = _codec_in(form, node.output).decode_column(json.dumps(written[column]))
-                columns[column] = iter(values)
-        return columns
+    def _codecs(self, form: FrameForm | None, names: Sequence[str]) -> list[ValueCodec | None]:
+        """What reads the answers of nodes; None where nobody knows the node."""
+        codecs: list[ValueCodec | None] = []
+        for name in names:
+            node = None if form is None else node_named(form.program, name)
+            codecs.append(None if node is None else _codec_in(form, node.output))
+        return codecs
 
     def _entry(self, row: StoredRow, body: dict[str, Any]) -> RecordEntry:
         kind = event_class(row.kind)
@@ -428,7 +424,8 @@ class RowReader:
             detail.reply = decode_reply(body.pop("reply"))
         if "turns" in body:
             detail.turns = decode_turns(body.pop("turns"))
-        body.pop("form", None)  # it is looked at by its digest, where somebody wants to know what the graph was
+        if "form" in body:
+            detail.form = KeptForm(body.pop("form"), b"")  # who wants to know what the graph was looks it up
         detail.lasting = body.pop("lasting", False)
         detail.metered = body.pop("metered", "")
         if "cause" in body:
@@ -482,6 +479,29 @@ class RowReader:
             detail.raw = data
             return data
         return _codec_in(form, kind).decode(data)
+
+
+def _read_columns(
+    codecs: Sequence[ValueCodec | None], column_of: Sequence[int], written: Sequence[list[Any]]
+) -> tuple[list[Iterator[Any]], set[int]]:
+    """What hops have answered, by column; and the columns that could not be read as one.
+
+    Nodes that had one type have one column. By now they may have several: then each value has to be read by itself.
+    """
+    kinds: dict[int, set[ValueCodec | None]] = {}
+    for codec, column in zip(codecs, column_of, strict=True):
+        kinds.setdefault(column, set()).add(codec)
+    columns: list[Iterator[Any]] = []
+    mixed: set[int] = set()
+    for column, data in enumerate(written):
+        [codec, *others] = kinds[column]
+        if others or codec is None:
+            mixed.add(column)
+            columns.append(iter(data))
+        else:
+            values = codec.decode_column(json.dumps(data))
+            columns.append(iter(values))
+    return columns, mixed
 
 
 Enter = Callable[[str, "FrameForm | None", str, "int | None", "AnyNode | None"], "FrameForm | None"]

@@ -1,7 +1,7 @@
 """The form of a graph: what it is made of, as plain data. Two graphs of one form walk alike.
 
 A record of a run says by it which graph it is of. Prompts, models and the bodies of functions are no part of it: they
-decide what nodes answer, and a record has their answers.
+decide what nodes answer, and a record has their answers. What its types hold is a part: a record is read by them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from hashlib import sha256
 from typing import Any, TypeAlias
 
 from graphflow.declaration.node import AnyNode
-from graphflow.messages.types import type_name
+from graphflow.messages.types import schema_of, type_name
 from graphflow.proofs.proven import AnyGraph, ProvenGraph
 
+DIGEST_LENGTH = 16
+"""Characters of a type's digest."""
 Form: TypeAlias = dict[str, Any]
 """JSON data."""
 
@@ -26,7 +28,23 @@ def form_of(graph: AnyGraph) -> Form:
         "nodes": [_node_form(node) for node in graph.nodes],
         "edges": [str(typed.edge) for typed in graph.edges],
         "calls": _calls(graph),
+        "types": _types(graph),
     }
+
+
+def _types(graph: AnyGraph) -> dict[str, str]:
+    """What the types of a graph hold, as digests: of one type two versions have the same name."""
+    kinds = [graph.input, graph.output]
+    for node in graph.reach():
+        kinds.append(node.output)
+        kinds += [port.type for port in node.ports]
+    found: dict[str, str] = {}
+    for kind in kinds:
+        name = type_name(kind)
+        if name not in found:
+            text = json.dumps(schema_of(kind), sort_keys=True, default=repr)
+            found[name] = sha256(text.encode(errors="surrogatepass")).hexdigest()[:DIGEST_LENGTH]
+    return found
 
 
 def _node_form(node: AnyNode) -> Form:

@@ -11,7 +11,7 @@ from graphflow.errors import ApprovalRefused
 from graphflow.events import ApprovalAsked, Approved
 from graphflow.journal.question import question_id
 from graphflow.places import place_in
-from graphflow.policy import Approval, Approve, Use, Verdict, deny
+from graphflow.policy import Approval, ApprovalAnswer, Approve, Use, deny
 from graphflow.runtime.effects import Consent, decided_once
 from graphflow.runtime.frame import Invocation
 from graphflow.runtime.questions import ask_outside
@@ -127,9 +127,9 @@ def _read(answer: object) -> Approval:
     return deny(answer if isinstance(answer, str) else "")
 
 
-async def answer_of(hook: Approve, use: Use) -> Verdict:
+async def answer_of(hook: Approve, use: Use) -> ApprovalAnswer:
     """What a hook says of a call; a plain function may block, so it is asked in a thread."""
-    answer: Verdict | Awaitable[Verdict]
+    answer: ApprovalAnswer | Awaitable[ApprovalAnswer]
     if iscoroutinefunction(hook):
         answer = await hook(use)
     else:

@@ -25,7 +25,7 @@ from graphflow.journal.detail import KeptForm
 from graphflow.journal.record import StoredRecord, entered_form, large_of, outermost_form, read_record
 from graphflow.journal.rows import RowReader
 from graphflow.journal.storable import check_storable
-from graphflow.journal.store import LEASE_S, Store
+from graphflow.journal.store import LEASE_S, Ownership, Store
 from graphflow.journal.stored import Json, RunHeader
 from graphflow.limits import Limits
 from graphflow.proofs.form import form_bytes, form_digest
@@ -163,13 +163,15 @@ class Durability:
                 return True
         ownership = await self.store.acquire(run.id, holder(), self.lease_s)
         try:
-            record = await read_record(self.store, await self.store.header(run.id), run.declared)
+            header = await self.store.header(run.id)
+            record = await read_record(self.store, header, run.declared)
             if record.damage is not None:
                 raise record.damage
             if fill(run, frame, record, message):
                 await self.store.release(ownership)
                 return True
             take_up(run, frame, record, recorder)
+            await self._note_limits(ownership, header, limits)
             sitting = frame.shared.sitting
             assert sitting is not None
             for name, answer in (await self.store.answers(run.id)).items():
@@ -179,6 +181,14 @@ class Durability:
             raise
         recorder.own(ownership)
         return False
+
+    async def _note_limits(self, ownership: Ownership, header: RunHeader, limits: Limits | None) -> None:
+        """Notes under which limits a run goes on, if these are others: whoever replays it has to know."""
+        about = {name: value for name, value in header.about.items() if name != "limits"}
+        if limits is not None:
+            about["limits"] = limits_data(limits)
+        if about != header.about and (about.get("limits") or header.about.get("limits")):
+            await self.store.note(ownership, "running", about=about)
 
     def _new_header(self, run: RunRecord[Any], limits: Limits | None) -> RunHeader:
         graph = run.declared
@@ -349,16 +359,26 @@ def take_durability(graph: AnyGraph, options: dict[str, Any], *, resumes: bool =
             named = ", ".join(f"{name}=" for name in given)
             raise DeclarationError(f"{whose}: {named} says how a run is kept, and there is no store; give store=...")
         return None
-    if isinstance(store, str):
-        store = Store.open(store)
-    if not isinstance(store, Store):
-        raise DeclarationError(f"{whose}: store={store!r}; give a Store, or its address as a text")
+    store = opened(store, whose)
     sync = given.get("sync", "effects")
     if sync not in _SYNCS:
         raise DeclarationError(f"{whose}: sync={sync!r}; it is 'effects', 'each' or 'end'")
     if not given.get("best_effort"):
         check_storable(graph)
     return Durability(store, resumes=resumes, **given)
+
+
+def opened(store: object, whose: str) -> Store:
+    """A store that is given as it is, or by its address.
+
+    Raises:
+        DeclarationError: it is neither.
+    """
+    if isinstance(store, str):
+        return Store.open(store)
+    if isinstance(store, Store):
+        return store
+    raise DeclarationError(f"{whose}: store={store!r}; give a Store, or its address as a text")
 
 
 async def begun_with(store: Store, id: str, graph: AnyGraph) -> tuple[Any, Limits | None]:

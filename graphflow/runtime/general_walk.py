@@ -36,7 +36,7 @@ from graphflow.journal.stretch import STRETCH_LENGTH
 from graphflow.runtime.attempts import activate
 from graphflow.runtime.cancellation import is_closed, unasked, uncancel
 from graphflow.runtime.frame import Frame
-from graphflow.runtime.past import FrameRecord, check_fits, counts
+from graphflow.runtime.past import FrameRecord, check_places, push_facts
 from graphflow.runtime.time_limits import GRACE_S
 from graphflow.runtime.validation import wrong_output
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
@@ -147,17 +147,14 @@ class GeneralWalk:
             Diverged: a fact does not fit the graph as it is now.
         """
         walk = self.walk
-        context = copy_context()
-        for fact in record.facts:
-            if counts(fact, walk):
-                check_fits(fact, walk)
-                walk.apply(fact, context)
-                if isinstance(fact, NodeCancelled):
-                    self.ledger.count_steps()
+        cancelled = push_facts(walk, record.facts)
+        self.ledger.count_steps(cancelled)
         if walk.outbox:
             walk.outbox.clear()  # told when the record was read
         past = self.frame.shared.past
-        if past is not None and past.backgrounds:
+        assert past is not None
+        check_places(past, record, self.frame.within.name, walk)
+        if past.backgrounds:
             self.frame.shell.take_up(self.frame, lambda activation: activation not in walk.running)
         under_way = list(walk.running.values())
         for act in under_way:

@@ -10,7 +10,8 @@ from graphflow.events import RunEnded
 from graphflow.journal.question import Question
 from graphflow.journal.record import StoredRecord, read_record
 from graphflow.journal.store import Store
-from graphflow.limits import UNLIMITED, Ledger
+from graphflow.journal.stored import RunHeader
+from graphflow.limits import Ledger, Limits, tightest
 from graphflow.messages.message import to_json_value
 from graphflow.proofs.proven import AnyGraph
 from graphflow.runtime.durability import OVER, limits_from, take_events
@@ -19,9 +20,11 @@ from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.sitting import OpenQuestion
 
 R = TypeVar("R", bound=RunRecord[Any])
+Make = Callable[[str, Ledger], R]
+"""Makes the record of a run: the class that users know, which stands above."""
 
 
-async def load(store: Store, id: str, graph: AnyGraph | None, make: Callable[[str, Ledger], R]) -> R:
+async def load(store: Store, id: str, graph: AnyGraph | None, make: Make[R]) -> R:
     """A run as it was when it was kept last.
 
     Raises:
@@ -30,22 +33,34 @@ async def load(store: Store, id: str, graph: AnyGraph | None, make: Callable[[st
         Unreadable: its record does not fit the graph.
     """
     header = await store.header(id)
-    about: Any = header.about
-    limits = limits_from(about.get("limits")) or UNLIMITED
+    limits = limits_of(header, graph)
     record = await read_record(store, header, graph, limits)
     if record.damage is not None and not record.entries:
         raise record.damage
     ledger = Ledger((header.graph,), limits)
+    return made_run(store, record, graph, ledger, make)
+
+
+def limits_of(header: RunHeader, graph: AnyGraph | None) -> Limits:
+    """The limits of a run's outermost walk: its own, and those of its graph."""
+    about: Any = header.about
+    own = None if graph is None else graph.limits
+    return tightest(own, limits_from(about.get("limits")))
+
+
+def made_run(store: Store, record: StoredRecord, graph: AnyGraph | None, ledger: Ledger, make: Make[R]) -> R:
+    """A run of what is recorded of it."""
+    header = record.header
     run = make(header.graph, ledger)
-    run._id = id
+    run._id = header.id
     run.declared = graph
     run.store = store
     run.began_at = header.began
     run.damage = record.damage
     if graph is not None:
-        run.frames.append((graph.program, (graph.name,), limits))
+        run.frames.append((graph.program, (graph.name,), ledger.limits))
     take_events(run, record)
-    past = Past(id, record.entries)
+    past = Past(header.id, record.entries)
     past.charge(ledger, 0)
     run.began = time.perf_counter() - past.seconds
     run.ended = run.began + past.seconds
@@ -55,7 +70,7 @@ async def load(store: Store, id: str, graph: AnyGraph | None, make: Callable[[st
 
 
 def _open_questions(run: RunRecord[Any], past: Past) -> list[OpenQuestion]:
-    """What the run waits for."""
+    """What it waits for."""
     found: list[OpenQuestion] = []
     for record in past.asked.values():
         if record.answered is None:

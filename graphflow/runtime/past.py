@@ -15,7 +15,8 @@ Rules:
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ from graphflow.events import (
 from graphflow.journal.detail import Detail
 from graphflow.limits import Ledger, Usage
 from graphflow.model.reply import Reply
-from graphflow.places import UNKNOWN, EffectState
+from graphflow.places import UNKNOWN, EffectState, begins_with
 from graphflow.walk.machine import Walk
 
 if TYPE_CHECKING:
@@ -229,6 +230,12 @@ class Past:
         """The newest retry of an activation, or of the call at a place, once."""
         return self._retries.pop(key, None)
 
+    def asked_in(self, frame: int) -> Iterator[tuple[int, str]]:
+        """What activations of a frame have asked and may ask again: each activation, with the place of what it has asked."""
+        for activation in self._activations.get(frame, ()):
+            for place in self._below.get((frame, activation), ()):
+                yield activation, place
+
     @property
     def unknown(self) -> tuple[str, ...]:
         """Places of calls that may have been carried out, of which nobody has seen an answer."""
@@ -356,6 +363,7 @@ class Past:
 
     def _question_asked(self, event: QuestionAsked, detail: Detail) -> None:
         self.asked[event.question] = QuestionRecord(event, detail.place)
+        self._note((event.frame, event.activation), detail.place)
 
     def _question_answered(self, event: QuestionAnswered, detail: Detail) -> None:
         record = self.asked[event.question]
@@ -473,9 +481,56 @@ def check_fits(fact: Fact, walk: Walk) -> None:
     act = walk.running.get(fact.activation)
     if act is None:
         running = ", ".join(f"{act.slot.name!r} as {act.id}" for act in walk.running.values()) or "nothing"
-        raise Diverged(walk.path, f"activation {fact.activation} of {fact.node!r}", running)
+        raise Diverged(walk.path, f"activation {fact.activation} of {fact.node!r}", running, fact.node)
     if act.slot.name != fact.node:
-        raise Diverged(walk.path, f"activation {fact.activation} of {fact.node!r}", f"{act.slot.name!r} in its place")
+        found = f"{act.slot.name!r} in its place"
+        raise Diverged(walk.path, f"activation {fact.activation} of {fact.node!r}", found, fact.node)
+
+
+def push_facts(walk: Walk, facts: Iterable[Fact]) -> int:
+    """Lets recorded facts move a walk; how many activations have ended because the walk itself had stopped them.
+
+    Raises:
+        Diverged: one does not fit the graph as it is now.
+    """
+    cancelled = 0
+    context = copy_context()
+    for fact in facts:
+        if counts(fact, walk):
+            check_fits(fact, walk)
+            walk.apply(fact, context)
+            cancelled += isinstance(fact, NodeCancelled)
+    return cancelled
+
+
+def check_places(past: Past, frame: FrameRecord, within: str, walk: Walk) -> None:
+    """Refuses to go on where code that is begun again would not find what it has got: it would do it twice.
+
+    Args:
+        past: what is recorded of the run.
+        frame: what is recorded of the frame.
+        within: the frame's place.
+        walk: the frame's walk, with all facts pushed.
+
+    Raises:
+        Diverged: an activation under way has another place now.
+    """
+    #     START >> pay >> END            /pay 1/bank~...
+    #     START >> (pay, log) >> END     /pay ((0, 0),)/bank~...     a place tells of the forks on the way to it
+    over = {fact.activation for fact in frame.facts}
+    for activation, known in past.asked_in(frame.number):
+        act = walk.running.get(activation) or walk.waiting.get(activation)
+        if act is None:
+            if activation in over:
+                continue
+            raise Diverged(walk.path, f"that activation {activation} has got {known}", "no such activation")
+        name = act.slot.name
+        way: object = act.scope
+        if not frame.number and walk.program.straight:
+            way = activation
+        place = begins_with(within, f"{name} {way}")
+        if not known.startswith(place) or known[len(place) : len(place) + 1] not in ("", "/", "~"):
+            raise Diverged(walk.path, f"that activation {activation} has got {known}", f"{name!r} at {place}", name)
 
 
 class _Books:

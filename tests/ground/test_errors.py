@@ -52,6 +52,7 @@ MADE: dict[type[GraphflowError], Callable[[], GraphflowError]] = {
     tree.Diverged: lambda: tree.Diverged(["desk", "inner"], "an answer of 'a'", "'b'"),
     tree.Unstorable: lambda: tree.Unstorable("Draft", ".when", "datetime", "a Stamp", "declare it"),
     tree.Unreadable: lambda: tree.Unreadable("Draft", ".when", "datetime", "a text"),
+    tree.RowDiffers: lambda: tree.RowDiffers("r1", 7, "one", "two"),
     tree.RunDamaged: lambda: tree.RunDamaged("r1", 7, "it is not JSON"),
 }
 

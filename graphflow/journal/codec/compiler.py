@@ -300,7 +300,7 @@ def _enum(known: type[Enum]) -> Coding:
 def _record(kind: Type, known: type) -> RecordCoding | None:
     """The coding of a class with fields, before it has them."""
     if is_typed_dict(known):
-        return TypedDictCoding(kind)
+        return TypedDictCoding(kind, known)
     if issubclass(known, tuple) and hasattr(known, "_fields"):
         return NamedTupleCoding(kind, known, known._fields)
     if dataclasses.is_dataclass(known):

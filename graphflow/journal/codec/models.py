@@ -128,7 +128,7 @@ class ModelCoding(RecordCoding):
         return misfit
 
     # -- reading -----------------------------------------------------------------------------------------------------------
-    def decode(self, data: Json, depth: int) -> object:
+    def _decoded(self, data: Json, depth: int) -> object:
         data = self.object_in(data)
         fields = self._fields
         beside: Mapping[str, Json] = {}

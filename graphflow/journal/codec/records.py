@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import cast
 
-from graphflow.journal.codec.coding import Coding, Part
+from graphflow.errors import Unreadable
+from graphflow.journal.codec.coding import Coding, Misfit, Part
 from graphflow.journal.codec.fields import CodedField, FieldSet
+from graphflow.journal.codec.known_migrations import migrations_to, note_use
 from graphflow.journal.stored import Json
 from graphflow.messages.types import Type
 
@@ -17,10 +20,11 @@ IGNORED = frozenset({"__orig_class__"})
 class RecordCoding(Coding):
     """A class with named values. Its fields are filled in later, as it may hold itself."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_class", "_fields")
 
-    def __init__(self, kind: Type, known: type) -> None:
+    def __init__(self, kind: Type, known: type, declared: type | None = None) -> None:
         super().__init__(kind, known)
+        self._class = declared or known
         self._fields = FieldSet(kind, ())
 
     def fill(self, fields: Sequence[CodedField]) -> None:
@@ -29,6 +33,33 @@ class RecordCoding(Coding):
 
     def parts(self) -> Iterable[Part]:
         return self._fields.parts()
+
+    def decode(self, data: Json, depth: int) -> object:
+        try:
+            return self._decoded(data, depth)
+        except Misfit as misfit:
+            return self._migrated(data, depth, misfit)
+
+    def _decoded(self, data: Json, depth: int) -> object:
+        """The value that was written by the class as it is now."""
+        raise NotImplementedError
+
+    def _migrated(self, data: Json, depth: int, misfit: Misfit) -> object:
+        """The value that was written by an older class, if a migration leads from there to this one."""
+        for migration in migrations_to(self._class):
+            try:
+                old = migration.read(data)
+            except Unreadable:
+                continue  # it leads from yet another class
+            try:
+                made = migration.make(old)
+            except Exception as error:  # whatever the user's code raises
+                raise Misfit(f"what the migration {migration} takes", f"a {type(error).__name__} of it") from error
+            if type(made) is not self._class:
+                made = self._decoded(cast(Json, made), depth)
+            note_use(migration)
+            return made
+        raise misfit
 
     def _read(self, data: Json, depth: int) -> dict[str, object]:
         data = self.object_in(data)
@@ -42,14 +73,14 @@ class TypedDictCoding(RecordCoding):
 
     __slots__ = ()
 
-    def __init__(self, kind: Type) -> None:
-        super().__init__(kind, dict)
+    def __init__(self, kind: Type, declared: type) -> None:
+        super().__init__(kind, dict, declared)
 
     def encode(self, value: object, depth: int) -> Json:
         value = self.checked(value, dict)
         return self._fields.encode(value, depth + 1)
 
-    def decode(self, data: Json, depth: int) -> object:
+    def _decoded(self, data: Json, depth: int) -> object:
         return self._read(data, depth)
 
 
@@ -72,7 +103,7 @@ class NamedTupleCoding(RecordCoding):
         values |= getattr(value, "__dict__", {})
         return self._fields.encode(values, depth + 1)
 
-    def decode(self, data: Json, depth: int) -> object:
+    def _decoded(self, data: Json, depth: int) -> object:
         values = self._read(data, depth)
         items = [values[name] for name in self._names]
         # A `__new__` of its own is not called: it may change what it is given.
@@ -103,7 +134,7 @@ class DataclassCoding(RecordCoding):
             values[name] = stored[name]
         return self._fields.encode(values, depth + 1)
 
-    def decode(self, data: Json, depth: int) -> object:
+    def _decoded(self, data: Json, depth: int) -> object:
         values = self._read(data, depth)
         # Neither is an `__init__`, nor what forbids to set a field.
         made: object = object.__new__(self._known)

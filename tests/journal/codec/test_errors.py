@@ -52,6 +52,7 @@ MADE: dict[str, GraphflowError] = {
     "AnswerExists": errors.AnswerExists("r", "q", "me", 1.0),
     "AnswerInvalid": errors.AnswerInvalid("q", "an integer", "it is a text"),
     "Diverged": errors.Diverged(["desk", "inner"], "an answer of 'a'", "'b'"),
+    "RowDiffers": errors.RowDiffers("r", 7, "one", "two"),
     "Unstorable": errors.Unstorable("Draft", ".when", "datetime", "a Stamp", "declare it"),
     "Unreadable": errors.Unreadable("Draft", ".when", "datetime", "a text"),
 }

@@ -1,0 +1,169 @@
+"""The judge: says of runs that are kept whether they can go on with a graph as it is now, before anybody tries.
+
+It does what resuming them would do up to the moment in which something is begun: reads the rows by the types of the graph,
+and pushes the facts of what is under way through fresh walks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from graphflow.errors import Diverged, RecordInvalid, RunDamaged, Unreadable
+from graphflow.events import FrameEntered, RunStarted
+from graphflow.journal.codec.known_migrations import Migration, migrations_used
+from graphflow.journal.record import StoredRecord, read_record
+from graphflow.journal.store import Store
+from graphflow.journal.stored import RunHeader
+from graphflow.journal.verdict import Misplacement, Verdict, Verdicts
+from graphflow.proofs.form import form_digest, form_of
+from graphflow.proofs.proven import AnyGraph
+from graphflow.runtime.durability import OVER, opened
+from graphflow.runtime.loading import limits_of
+from graphflow.runtime.past import Past, check_places, push_facts
+from graphflow.runtime.walk_trace import walk_of
+
+
+async def verdicts(store: Store | str, graph: AnyGraph, runs: Iterable[str] | None) -> Verdicts:
+    """The verdicts on runs; None: on all of the graph's that have not ended for good.
+
+    Raises:
+        RunUnknown: one of them is not there.
+    """
+    store = opened(store, f"the verdicts of {graph.name!r}")
+    headers: list[RunHeader] = []
+    if runs is None:
+        for header in await store.runs(graph=graph.name):
+            if header.status not in OVER:
+                headers.append(header)
+    else:
+        headers = [await store.header(id) for id in runs]
+    digest = form_digest(graph)
+    found = Verdicts()
+    for header in headers:
+        await asyncio.sleep(0)
+        found.append(await _verdict(store, header, graph, digest))
+    return found
+
+
+async def _verdict(store: Store, header: RunHeader, graph: AnyGraph, digest: str) -> Verdict:
+    id, status = header.id, header.status
+    about: Any = header.about
+    if about.get("digest") == digest:
+        return Verdict(id, status, "same")
+    content = await store.large(str(about.get("digest")))
+    if content is not None:
+        reordered = _reordered(json.loads(content), form_of(graph), (graph.name,))
+        if reordered:
+            return Verdict(id, status, "refused", tuple(reordered))
+    with migrations_used() as used:
+        problem = await _problem(store, header, graph)
+    if problem is not None:
+        return Verdict(id, status, "refused", (problem,))
+    if used:
+        return Verdict(id, status, "migrated", _named(used))
+    return Verdict(id, status, "compatible")
+
+
+def _named(used: Iterable[Migration]) -> tuple[str, ...]:
+    """Each migration once."""
+    names = {str(migration): None for migration in used}
+    return tuple(names)
+
+
+async def _problem(store: Store, header: RunHeader, graph: AnyGraph) -> Misplacement | None:
+    """The first place where a record does not fit a graph."""
+    try:
+        record = await read_record(store, header, graph, limits_of(header, graph))
+        if record.damage is not None:
+            raise record.damage
+        _push(header.id, record)
+    except Diverged as error:
+        return Misplacement(error.path, error.node, error.recorded, error.found)
+    except Unreadable as error:
+        notes = getattr(error, "__notes__", ())
+        recorded = " ".join([error.found, *notes])
+        found = f"{error.type}{error.path}, which is {error.wanted}"
+        return Misplacement((), "", recorded, found)
+    except (RecordInvalid, RunDamaged) as error:
+        return Misplacement((), "", "rows of a run", str(error))
+    return None
+
+
+def _push(id: str, record: StoredRecord) -> None:
+    """Pushes the facts of what is under way through fresh walks, as `resume` does.
+
+    Raises:
+        Diverged: one does not fit.
+    """
+    begun: dict[int, RunStarted | FrameEntered] = {}
+    for entry in record.entries:
+        event = entry.event
+        if isinstance(event, (RunStarted, FrameEntered)):
+            begun[event.frame] = event
+    past = Past(id, record.entries)
+    for place, frame in past.frames.items():
+        number = frame.number
+        if number not in begun:
+            continue  # nothing is recorded yet
+        form = record.forms.get(number)
+        if form is None:
+            raise _gone(begun[number])
+        walk = walk_of(form, number)
+        walk.apply(begun[number])
+        push_facts(walk, frame.facts)
+        check_places(past, frame, place, walk)
+
+
+def _gone(event: RunStarted | FrameEntered) -> Diverged:
+    """The error for a frame of a node that the graph has no more."""
+    assert isinstance(event, FrameEntered)
+    *around, node = event.path
+    return Diverged(around, f"that {node!r} was entered", "nothing of that name to enter", node)
+
+
+# -- arms ------------------------------------------------------------------------------------------------------------------
+def _reordered(old: Mapping[str, Any], new: Mapping[str, Any], path: tuple[str, ...]) -> list[Misplacement]:
+    """The nodes whose answers are kept by the number of an arm that is another one now."""
+    now = {node["name"]: node for node in new.get("nodes", ())}
+    found: list[Misplacement] = []
+    for node in old.get("nodes", ()):
+        name = node["name"]
+        other = now.get(name)
+        if other is None:
+            continue
+        before, after = node["output"], other["output"]
+        if not _keeps_numbers(before, after):
+            found.append(Misplacement(path, name, f"answers of {before}", f"{after}: add arms at the end"))
+        if "form" in node and "form" in other:
+            found += _reordered(node["form"], other["form"], (*path, name))
+    return found
+
+
+def _keeps_numbers(before: str, after: str) -> bool:
+    """Whether each arm of a type has the number that it had; where nothing has numbers, reading tells."""
+    old, new = arms_in(before), arms_in(after)
+    if len(new) < 2 or not _is_numbered(old):
+        return True
+    return new[: len(old)] == old
+
+
+def _is_numbered(arms: Sequence[str]) -> bool:
+    """Whether values are kept with the number of their arm: not labels, nor one type and None."""
+    some = [arm for arm in arms if arm != "None"]
+    return len(some) > 1 and not any(arm[0] in "'\"-0123456789" for arm in some)
+
+
+def arms_in(text: str) -> list[str]:
+    """The arms of a union, as its name writes it."""
+    arms = [""]
+    depth = 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == "|" and not depth:
+            arms.append("")
+        else:
+            arms[-1] += character
+    return [arm.strip() for arm in arms]
