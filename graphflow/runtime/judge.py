@@ -33,18 +33,25 @@ async def verdicts(store: Store | str, graph: AnyGraph, runs: Iterable[str] | No
         RunUnknown: one of them is not there.
     """
     store = opened(store, f"the verdicts of {graph.name!r}")
-    headers: list[RunHeader] = []
     if runs is None:
-        for header in await store.runs(graph=graph.name):
-            if header.status not in OVER:
-                headers.append(header)
+        headers = await _going_on(store, graph)
     else:
         headers = [await store.header(id) for id in runs]
     digest = form_digest(graph)
     found = Verdicts()
     for header in headers:
         await asyncio.sleep(0)
-        found.append(await _verdict(store, header, graph, digest))
+        verdict = await _verdict(store, header, graph, digest)
+        found.append(verdict)
+    return found
+
+
+async def _going_on(store: Store, graph: AnyGraph) -> list[RunHeader]:
+    """The runs of a graph that have not ended for good."""
+    found: list[RunHeader] = []
+    for header in await store.runs(graph=graph.name):
+        if header.status not in OVER:
+            found.append(header)
     return found
 
 
@@ -152,18 +159,33 @@ def _keeps_numbers(before: str, after: str) -> bool:
 
 def _is_numbered(arms: Sequence[str]) -> bool:
     """Whether values are kept with the number of their arm: not labels, nor one type and None."""
-    some = [arm for arm in arms if arm != "None"]
-    return len(some) > 1 and not any(arm[0] in "'\"-0123456789" for arm in some)
+    count = 0
+    for arm in arms:
+        if arm[0] in _LABELS:
+            return False
+        if arm != "None":
+            count += 1
+    return count > 1
+
+
+_LABELS = "'\"-0123456789"
+"""What labels begin with, and types do not."""
 
 
 def arms_in(text: str) -> list[str]:
     """The arms of a union, as its name writes it."""
-    arms = [""]
+    arms: list[str] = []
+    arm = ""
     depth = 0
     for character in text:
-        depth += (character == "[") - (character == "]")
         if character == "|" and not depth:
-            arms.append("")
-        else:
-            arms[-1] += character
-    return [arm.strip() for arm in arms]
+            arms.append(arm.strip())
+            arm = ""
+            continue
+        if character == "[":
+            depth += 1
+        elif character == "]":
+            depth -= 1
+        arm += character
+    arms.append(arm.strip())
+    return arms
