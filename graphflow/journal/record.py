@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from graphflow.journal.detail import FrameForm
 from graphflow.journal.rows import RecordEntry, RowReader, digests_in, node_named
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader, StoredRow
+from graphflow.journal.weight import HEAVY
 from graphflow.limits import UNLIMITED, Limits, tightest
 from graphflow.proofs.proven import AnyGraph, ProvenGraph, solo
 
@@ -58,7 +60,10 @@ async def read_record(
     try:
         async for row in store.rows(header.id):
             large = await large_of(store, header.id, row)
-            entries += reader.entries(row, large)
+            if large or len(row.body) > HEAVY:
+                entries += await asyncio.to_thread(reader.entries, row, large)
+            else:
+                entries += reader.entries(row, large)
     except RunDamaged as damaged:
         damage = damaged
     return StoredRecord(header, entries, reader.forms, damage)

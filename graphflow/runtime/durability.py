@@ -53,6 +53,7 @@ class Durability:
         lease_s: seconds after which somebody else may take it over, if this process is gone.
         best_effort: whether it goes on where its record cannot be kept.
         resumes: whether the run must be there already.
+        owned: whether nobody else uses the store, so that it is closed with the sitting.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class Durability:
         lease_s: float = LEASE_S,
         best_effort: bool = False,
         resumes: bool = False,
+        owned: bool = False,
     ) -> None:
         self.store = store
+        self.owned = owned
         self.sync = sync
         self.metadata = metadata or {}
         self.lease_s = lease_s
@@ -75,6 +78,11 @@ class Durability:
         self._ending: asyncio.Task[None] | None = None
         self._refused_at: dict[str, float] = {}
         """When answers were given that did not fit."""
+
+    async def close(self) -> None:
+        """Lets go of the store, if nobody else uses it."""
+        if self.owned:
+            await self.store.aclose()
 
     def prepare(self, shared: RunScope, answers: Mapping[str, Any]) -> None:
         """Gives a run what will keep its record, from the moment that it is opened, and what lets it wait.
@@ -359,13 +367,14 @@ def take_durability(graph: AnyGraph, options: dict[str, Any], *, resumes: bool =
             named = ", ".join(f"{name}=" for name in given)
             raise DeclarationError(f"{whose}: {named} says how a run is kept, and there is no store; give store=...")
         return None
+    owned = isinstance(store, str)
     store = opened(store, whose)
     sync = given.get("sync", "effects")
     if sync not in _SYNCS:
         raise DeclarationError(f"{whose}: sync={sync!r}; it is 'effects', 'each' or 'end'")
     if not given.get("best_effort"):
         check_storable(graph)
-    return Durability(store, resumes=resumes, **given)
+    return Durability(store, resumes=resumes, owned=owned, **given)
 
 
 def opened(store: object, whose: str) -> Store:

@@ -152,9 +152,11 @@ async def drive_durably(run: R, frame: Frame, message: object, durability: Durab
     except BaseException as error:
         recorder.muted = True
         _end(run, frame, status_of(error), error)
+        await durability.close()
         raise
     if has_ended:
         run._task = None
+        await durability.close()
         if run.error is not None:
             _attach(run, run.error)
             raise run.error
@@ -162,7 +164,10 @@ async def drive_durably(run: R, frame: Frame, message: object, durability: Durab
     try:
         return await drive(run, frame, message)
     finally:
-        await _finished(recorder, run)
+        try:
+            await _finished(recorder, run)
+        finally:
+            await durability.close()
 
 
 async def _finished(recorder: RunRecorder, run: RunRecord[Any]) -> None:
@@ -337,9 +342,13 @@ class Executor(Generic[R]):
 
         durability = take_durability(graph, options, resumes=True)
         assert durability is not None
-        message, limits = await begun_with(durability.store, id, graph)
-        options.setdefault("limits", limits)
-        run, frame, message = begin(graph, message, self.make, id=id, durability=durability, **options)
+        try:
+            message, limits = await begun_with(durability.store, id, graph)
+            options.setdefault("limits", limits)
+            run, frame, message = begin(graph, message, self.make, id=id, durability=durability, **options)
+        except BaseException:
+            await durability.close()
+            raise
         return await drive_durably(run, frame, message, durability, options["limits"])
 
     def start(self, graph: AnyGraph, message: object, *, observed: bool = True, **options: Any) -> R:

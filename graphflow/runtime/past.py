@@ -462,7 +462,7 @@ def comes_of_a_stop(error: BaseException, frame: int, depth: int) -> bool:
 
 def is_stopped(error: BaseException) -> bool:
     """Whether it is what something raises that somebody has told to stop."""
-    return isinstance(error, (WalkCancelled, CancelledError, KeyboardInterrupt, GeneratorExit))
+    return isinstance(error, (WalkCancelled, CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit))
 
 
 def counts(fact: Fact, walk: Walk) -> bool:

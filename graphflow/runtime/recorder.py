@@ -22,15 +22,18 @@ from contextlib import suppress
 from typing import Any
 
 from graphflow.errors import LeaseLost, StoreError, StoreUnreachable
-from graphflow.events import Event, FrameExited, RunEnded
-from graphflow.journal.detail import Detail, FrameForm
+from graphflow.events import Event, FrameExited, NodeFinished, RunEnded
+from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.journal.rows import RowDraft, RowWriter
 from graphflow.journal.store import Ownership, Store
 from graphflow.journal.stored import StoredRow
 from graphflow.journal.stretch import VALUES_A_HOP, Stretch
+from graphflow.journal.weight import is_heavy
 from graphflow.runtime.options import Sync
 from graphflow.runtime.run_record import RunRecord
 
+HOPS_HERE = 64
+"""Hops that are written down in the event loop; more take a thread."""
 GROUP = 2048
 """Facts that are written in one go at most."""
 FIRST_WAIT_S = 0.05
@@ -40,6 +43,19 @@ MAX_WAIT_S = 2.0
 _Hops = tuple[Stretch, int, int]
 """A stretch of a straight walk, and which of its hops: from, to."""
 _Note = tuple[Event, Detail] | _Hops
+
+
+def _is_heavy(note: _Note) -> bool:
+    """Whether writing a fact down is nothing for the event loop."""
+    if len(note) == 3:
+        stretch, start, end = note
+        return end - start > HOPS_HERE or any(
+            map(is_heavy, stretch.hops[start * VALUES_A_HOP + 3 : end * VALUES_A_HOP : 4])
+        )
+    event, detail = note
+    if detail.reply is not None:
+        return is_heavy(detail.reply.text)
+    return any(is_heavy(getattr(event, name, None)) for name in ("input", "output", "value"))
 
 
 def _subject(note: _Note) -> str:
@@ -216,7 +232,10 @@ class RunRecorder:
     async def _write(self, batch: Sequence[_Note]) -> None:
         ownership = self.ownership
         assert ownership is not None
-        drafts, refusal = self._drafts(batch)
+        if any(map(_is_heavy, batch)):
+            drafts, refusal = await asyncio.to_thread(self._drafts, batch)
+        else:
+            drafts, refusal = self._drafts(batch)
         large: dict[str, bytes] = {}
         for draft in drafts:
             large.update(draft.large)
@@ -264,7 +283,17 @@ class RunRecorder:
             return self._writer.row(event, detail)
         stretch, start, end = note
         hops = stretch.hops[start * VALUES_A_HOP : end * VALUES_A_HOP]
+        if end - start == 1 and is_heavy(hops[3]):
+            return self._heavy_hop(stretch, start, hops)
         return self._writer.hops(stretch.frame, stretch.first + start, hops, self._run.began)
+
+    def _heavy_hop(self, stretch: Stretch, hop: int, values: Sequence[Any]) -> RowDraft:
+        """A hop as a row of its own: a large answer is kept once, wherever it travels, if it is no part of a column."""
+        slot, started, ended, output = values
+        began = self._run.began
+        name = self._writer.forms[stretch.frame].program.slots[slot].name
+        event = NodeFinished(ended - began, stretch.frame, stretch.first + hop, name, output, started - began)
+        return self._writer.row(event, NO_DETAIL)
 
     def _give_up(self, error: BaseException) -> None:
         """Stops the run: nothing more of it can be kept."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from functools import wraps
 from typing import Annotated, Any
 
 import pytest
@@ -20,16 +18,7 @@ from graphflow.model.seam import Request
 from graphflow.testing import ScriptedModel, _last_text, calls, says
 from tests.blocks import Block, Jitter, build, nested
 from tests.conftest import A, Msg
-
-
-def looped(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """A test that awaits, in a loop of its own."""
-
-    @wraps(test)
-    def run(*args: Any, **options: Any) -> None:
-        asyncio.run(test(*args, **options))
-
-    return run
+from tests.looped import looped
 
 
 @pytest.fixture
