@@ -369,6 +369,21 @@ class QuestionAnswered(Event):
     value: Any
     by: str = ""
     """Who answered, where that is known."""
+    entry: str = ""
+    """Under which name a store held the answer, if it did."""
+
+
+@dataclass(slots=True)
+class AnswerRefused(Event):
+    """An answer did not fit its question, which stays open (fact)."""
+
+    kind: ClassVar[str] = "answer.refused"
+    activation: int
+    node: str
+    question: str
+    why: str
+    by: str = ""
+    entry: str = ""
 
 
 @dataclass(slots=True)

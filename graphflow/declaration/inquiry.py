@@ -19,10 +19,11 @@ class Inquiry:
     Attributes:
         about: whom.
         message: what is shown.
-        answer: the type of an answer.
+        answer: the type of the answer that is recorded.
         due: when it answers itself, in seconds since 1970; None: never.
         otherwise: the answer that it gives itself then.
-        schema: the JSON schema of an answer; by default that of its type.
+        people: the type of an answer that somebody gives; by default the same.
+        schema: the JSON schema of that; by default that of its type.
     """
 
     about: QuestionKind
@@ -30,7 +31,13 @@ class Inquiry:
     answer: Type
     due: float | None = None
     otherwise: Any = None
+    people: Type | None = None
     schema: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> Type:
+        """The type of an answer that somebody gives."""
+        return self.answer if self.people is None else self.people
 
 
 def due_after(seconds: float | None) -> float | None:

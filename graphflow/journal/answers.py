@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter
+from contextlib import suppress
 
 from graphflow.errors import AnswerExists, AnswerInvalid, QuestionUnknown
-from graphflow.events import QuestionAnswered, QuestionAsked, RunEnded
-from graphflow.journal.record import read_record
+from graphflow.events import AnswerRefused, QuestionAnswered, QuestionAsked
+from graphflow.journal.entries import answer_entry, entry_text, is_message, message_entry
+from graphflow.journal.question import open_questions
+from graphflow.journal.record import StoredRecord, read_record
 from graphflow.journal.store import Store
 from graphflow.messages.message import to_json_value
 
+_OVER = ("completed", "failed")
 
-async def answer_question(store: Store, run: str, name: str, value: object, by: str) -> None:
+
+async def answer_question(store: Store, run: str, name: str, value: object, arm: str, by: str) -> None:
     """Puts down the answer to a question, for the next sitting of its run, or for the one that goes on.
 
     Raises:
@@ -21,51 +25,72 @@ async def answer_question(store: Store, run: str, name: str, value: object, by: 
         AnswerExists: somebody has answered it already.
         AnswerInvalid: it does not fit the question's schema.
     """
-    asked = await _open_question(store, run, name)
-    plain = to_json_value(value)
-    if asked.about != "approval":  # of which a plain word is an answer, too
-        _check(asked.question, asked.schema, plain)
-    await store.put_answer(run, asked.question, json.dumps(plain), by)
+    record = await _record(store, run)
+    asked = _open_question(record, name)
+    _check(asked, value)
+    if asked.due is not None and asked.due < await store.now():
+        raise QuestionUnknown(f"question {asked.question!r} of run {run!r} has answered itself: it was due before now")
+    refused = Counter(
+        event.question for event in record.events if isinstance(event, AnswerRefused) and not is_message(event.entry)
+    )
+    entry = answer_entry(asked.question, refused[asked.question])
+    await store.put_answer(run, entry, entry_text(value, arm), by)
 
 
-async def _open_question(store: Store, run: str, name: str) -> QuestionAsked:
-    """The question of that id, or the only open one of a node of that name."""
+async def send_message(store: Store, run: str, node: str, message: object, key: str, arm: str, by: str) -> None:
+    """Puts down a message for a node that receives it, now or later.
+
+    Raises:
+        QuestionUnknown: the run has ended.
+        AnswerInvalid: the node waits for something else.
+    """
+    record = await _record(store, run)
+    # Of one that is not asked yet nobody can tell what it is to be: the branch that asks for it reads it.
+    for asked in open_questions(record.events):
+        if asked.node == node and asked.about == "message":
+            _check(asked, message)
+    entry, text = message_entry(node, key), entry_text(message, arm)
+    with suppress(AnswerExists):  # the very same message was sent before
+        await store.put_answer(run, entry, text, by)
+
+
+async def _record(store: Store, run: str) -> StoredRecord:
+    """What is kept of a run that has not ended.
+
+    Raises:
+        QuestionUnknown: it has.
+    """
     header = await store.header(run)
-    record = await read_record(store, header, None)
-    asked: dict[str, QuestionAsked] = {}
-    answered: dict[str, QuestionAnswered] = {}
+    if header.status in _OVER:
+        raise QuestionUnknown(f"run {run!r} has ended ({header.status}); nobody waits for an answer any more")
+    return await read_record(store, header, None)
+
+
+def _open_question(record: StoredRecord, name: str) -> QuestionAsked:
+    """The question of that id, or the only open one of a node of that name."""
+    run = record.header.id
     for event in record.events:
-        if isinstance(event, QuestionAsked):
-            asked[event.question] = event
-        elif isinstance(event, QuestionAnswered):
-            answered[event.question] = event
-    if name in answered:
-        answer = answered[name]
-        raise AnswerExists(run, name, answer.by, header.began + answer.at)
-    given = await store.answers(run)
-    found = [
-        event for event in asked.values() if event.question not in answered and name in (event.question, event.node)
-    ]
+        if isinstance(event, QuestionAnswered) and event.question == name:
+            raise AnswerExists(run, name, event.by, record.header.began + event.at)
+    is_open = open_questions(record.events)
+    found = [asked for asked in is_open if name in (asked.question, asked.node)]
     if len(found) == 1:
         return found[0]
-    is_open = [
-        event.question for event in asked.values() if event.question not in answered and event.question not in given
-    ]
-    last = record.events[-1] if record.entries else None
-    if isinstance(last, RunEnded) and last.status in ("completed", "failed"):
-        raise QuestionUnknown(f"run {run!r} has ended ({last.status}); nobody waits for an answer any more")
-    names = ", ".join(map(repr, is_open)) or "none"
+    names = ", ".join(repr(asked.question) for asked in is_open) or "none"
     raise QuestionUnknown(f"run {run!r} has no open question {name!r}; those that are open: {names}")
 
 
-def _check(question: str, schema: Mapping[str, Any], value: object) -> None:
-    """Refuses a value that does not fit a schema, where something can tell: the branch that asked reads it by its type."""
+def _check(asked: QuestionAsked, value: object) -> None:
+    """Refuses a value that does not fit a question's schema, where something can tell: the branch reads it by its type."""
+    if asked.about == "approval":  # of which a plain word is an answer, too
+        return
     try:
         from jsonschema import Draft202012Validator
     except ImportError:
         return
-    problems: Sequence[Any] = sorted(Draft202012Validator(dict(schema)).iter_errors(value), key=str)
+    schema = dict(asked.schema)
+    problems = sorted(Draft202012Validator(schema).iter_errors(to_json_value(value)), key=str)
     if problems:
         first = problems[0]
         where = "".join(f"[{part!r}]" for part in first.absolute_path)
-        raise AnswerInvalid(question, json.dumps(schema)[:200], f"{where} {first.message}".strip())
+        raise AnswerInvalid(asked.question, json.dumps(schema)[:200], f"{where} {first.message}".strip())

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeGuard
 
-from graphflow.events import QuestionAsked, QuestionKind
+from graphflow.events import (
+    Event,
+    FrameEntered,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeRefused,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionKind,
+    Resumed,
+    Stopped,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,57 @@ class Question:
             datetime.fromtimestamp(began_at + event.at, UTC),
             due,
         )
+
+
+def open_questions(events: Iterable[Event]) -> list[QuestionAsked]:
+    """The questions that somebody waits for, by what has happened in a run so far, in the order in which they were asked."""
+    book = _Book()
+    for event in events:
+        book.take(event)
+    return [asked for asked in book.asked.values() if not book.is_over(asked.frame, asked.activation)]
+
+
+class _Book:
+    """What is open, and what is over."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, QuestionAsked] = {}
+        self._over: set[tuple[int, int]] = set()
+        """Activations that have ended, by frame and number."""
+        self._around: dict[int, tuple[int, int]] = {}
+        """The activation that has entered each frame."""
+        self._stopped: set[int] = set()
+        """Frames that were told to stop: what was under way there begins again, if the run goes on."""
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, QuestionAsked):
+            self.asked[event.question] = event
+        elif isinstance(event, QuestionAnswered):
+            self.asked.pop(event.question, None)
+        elif isinstance(event, FrameEntered):
+            self._around[event.frame] = event.parent, event.activation
+        elif isinstance(event, Stopped):
+            self._stopped.add(event.frame)
+        elif isinstance(event, Resumed):
+            self._stopped.clear()
+        elif self._ends(event):
+            self._over.add((event.frame, event.activation))
+
+    def _ends(self, event: Event) -> TypeGuard[NodeFinished | NodeFailed | NodeCancelled | NodeRefused]:
+        """Whether an activation is over with that."""
+        if isinstance(event, NodeFinished):
+            return True
+        # What ended because its frame was told to stop begins again when the run goes on.
+        return isinstance(event, (NodeFailed, NodeCancelled, NodeRefused)) and event.frame not in self._stopped
+
+    def is_over(self, frame: int, activation: int) -> bool:
+        """Whether an activation has ended, or one around it."""
+        while (frame, activation) not in self._over:
+            around = self._around.get(frame)
+            if around is None:
+                return False
+            frame, activation = around
+        return True
 
 
 def question_id(node: str, place: str) -> str:

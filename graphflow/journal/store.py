@@ -363,16 +363,27 @@ class Store(ABC):
         return await face.load_run(self, run, graph)
 
     async def answer(
-        self, run: str, question: str, value: object, *, by: str = "", resume: ResumableGraph | None = None
-    ) -> None:
+        self,
+        run: str,
+        question: str,
+        value: object,
+        *,
+        arm: str = "",
+        by: str = "",
+        resume: ResumableGraph | None = None,
+    ) -> Any:
         """Answers a question of a run, from whatever process.
 
         Args:
             run: its id.
             question: the question's id, or the name of the node that asks, if only one question of that node is open.
             value: the answer: JSON data, or what can be made of it.
+            arm: of a union, the name of the class that plain data is meant for, where it fits several.
             by: who answers, for the record.
             resume: the run's graph: then the run goes on here and now.
+
+        Returns:
+            The run, if it went on here; else None.
 
         Raises:
             RunUnknown, QuestionUnknown: there is no such run, or no such question is open in it.
@@ -380,9 +391,42 @@ class Store(ABC):
             AnswerInvalid: the answer does not fit.
         """
         answers = import_module("graphflow.journal.answers")  # which reads the record, and so stands above
-        await answers.answer_question(self, run, question, value, by)
-        if resume is not None:
-            await resume.resume(run, store=self)
+        await answers.answer_question(self, run, question, value, arm, by)
+        return None if resume is None else await resume.resume(run, store=self)
+
+    async def send(
+        self,
+        run: str,
+        node: str,
+        message: object,
+        *,
+        key: str = "",
+        arm: str = "",
+        by: str = "",
+        resume: ResumableGraph | None = None,
+    ) -> Any:
+        """Sends a message to the `Receive` of that name. One that comes before it is asked for is kept until then.
+
+        Args:
+            run: the run's id.
+            node: the name of the node.
+            message: JSON data, or what can be made of it.
+            key: a name of this very message: sent again under the same, it is there once.
+            arm: of a union, the name of the class that plain data is meant for, where it fits several.
+            by: who sends it, for the record.
+            resume: the run's graph: then the run goes on here and now.
+
+        Returns:
+            The run, if it went on here; else None.
+
+        Raises:
+            RunUnknown: there is no such run.
+            QuestionUnknown: it has ended.
+            AnswerInvalid: the node waits for something else.
+        """
+        answers = import_module("graphflow.journal.answers")
+        await answers.send_message(self, run, node, message, key, arm, by)
+        return None if resume is None else await resume.resume(run, store=self)
 
     # -- keeping house -------------------------------------------------------------------------------------------------
     @abstractmethod

@@ -12,7 +12,7 @@ from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError
 from graphflow.messages.message import TimedOut
-from graphflow.messages.types import Type, adapter_of, schema_of
+from graphflow.messages.types import Type, adapter_of
 
 Ask = Callable[[str, Any], Awaitable[Any]]
 
@@ -72,7 +72,7 @@ class Human(Node[In, Out]):
             output = adapter_of(self.answer).validate_python(answer)
             return output
         inquiry = Inquiry(
-            "human", message, self.output, due_after(self.timeout), self._late(message), schema_of(self.answer)
+            "human", message, self.output, due_after(self.timeout), self._late(message), people=self.answer
         )
         output = await ctx.frame.ask(ctx, inquiry)
         return output

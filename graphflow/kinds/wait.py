@@ -15,7 +15,7 @@ from graphflow.declaration.options import NodeOptions
 from graphflow.declaration.ports import Port
 from graphflow.errors import DeclarationError, OutputInvalid
 from graphflow.messages.message import TimedOut
-from graphflow.messages.types import Type, schema_of
+from graphflow.messages.types import Type
 
 T = TypeVar("T")
 Moment: TypeAlias = datetime | Callable[[Any], datetime]
@@ -156,7 +156,6 @@ class Receive(Node[In, Out]):
         """Waits for the message."""
         message = next(iter(inputs.values()))
         late = None if self.timeout is None else TimedOut(node=self.name, seconds=self.timeout, message=message)
-        schema = schema_of(self.type)
-        inquiry = Inquiry("message", message, self.output, due_after(self.timeout), late, schema)
+        inquiry = Inquiry("message", message, self.output, due_after(self.timeout), late, people=self.type)
         received: Out = await ctx.frame.ask(ctx, inquiry)
         return received

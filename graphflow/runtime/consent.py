@@ -89,12 +89,11 @@ async def _asked(invocation: Invocation) -> Consent:
 
 
 def is_asked(invocation: Invocation) -> bool:
-    """Whether an earlier sitting has asked already."""
-    past = invocation.frame.shared.past
-    if past is None:
+    """Whether somebody has been asked already, in this sitting or an earlier one."""
+    sitting = invocation.frame.shared.sitting
+    if sitting is None:
         return False
-    id = question_id(invocation.node.name, place_in(invocation.place, "approval").name)
-    return id in past.asked
+    return question_id(invocation.node.name, place_in(invocation.place, "approval").name) in sitting.asked
 
 
 async def _answered(invocation: Invocation, use: Use) -> Approval:

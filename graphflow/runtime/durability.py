@@ -10,7 +10,6 @@ finish   all is kept, the status is noted, the run is given back
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,10 +17,11 @@ from dataclasses import fields
 from typing import Any
 
 from graphflow.declaration.background import backgrounds
-from graphflow.errors import AnswerInvalid, DeclarationError, RunDamaged, RunExists, StoreError
+from graphflow.errors import DeclarationError, RunDamaged, RunExists, StoreError
 from graphflow.events import Event, RunEnded, RunStarted
 from graphflow.journal.codec.value_codec import codec_of
 from graphflow.journal.detail import KeptForm
+from graphflow.journal.entries import Given
 from graphflow.journal.record import StoredRecord, entered_form, large_of, outermost_form, read_record
 from graphflow.journal.rows import RowReader
 from graphflow.journal.storable import check_storable
@@ -41,6 +41,9 @@ from graphflow.runtime.sitting import Sitting
 
 OVER: frozenset[str] = frozenset({"completed", "failed"})
 """How a run has ended for good: what was cancelled or limited can be resumed."""
+
+LOOK_S = 1.0
+"""Seconds between two looks for answers from elsewhere."""
 
 
 class Durability:
@@ -76,8 +79,8 @@ class Durability:
         self.resumes = resumes
         self.recorder: RunRecorder | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._refused_at: dict[str, float] = {}
-        """When answers were given that did not fit."""
+        self._watching: asyncio.Task[None] | None = None
+        """Looks for answers from elsewhere, while somebody waits for one and others go on."""
 
     async def close(self) -> None:
         """Lets go of the store, if nobody else uses it."""
@@ -100,15 +103,31 @@ class Durability:
         def end() -> None:
             self._ending = asyncio.get_running_loop().create_task(self._end_sitting(shared))
 
-        shared.sitting = run.sitting = Sitting(end)
-        shared.sitting.answers = {name: (value, "") for name, value in answers.items()}
+        def watch() -> None:
+            if self._watching is None or self._watching.done():
+                self._watching = asyncio.get_running_loop().create_task(self._watch(run.id, sitting))
+
+        sitting = shared.sitting = run.sitting = Sitting(end, watch)
+        sitting.answers = {name: Given(value) for name, value in answers.items()}
+
+    async def _watch(self, run: str, sitting: Sitting) -> None:
+        """Looks again and again for answers from elsewhere."""
+        while sitting.open and not sitting.is_over:
+            await asyncio.sleep(LOOK_S)
+            with suppress(StoreError):  # the next look may reach it
+                sitting.look_into(await self.store.answers(run))
+
+    def look_no_more(self) -> None:
+        """Nothing more is looked for."""
+        if self._watching is not None:
+            self._watching.cancel()
 
     async def _end_sitting(self, shared: RunScope) -> None:
         """Ends a sitting in which nothing moves, unless somebody has answered meanwhile."""
         run, sitting = shared.run, shared.sitting
         assert sitting is not None
         with suppress(StoreError):  # it ends all the same, and the next sitting looks again
-            await self._give_answers(run.id, sitting)
+            sitting.look_into(await self.store.answers(run.id))
         task = run._task
         if sitting.moving > 0 or not sitting.open or task is None:
             return
@@ -117,22 +136,6 @@ class Durability:
         assert self.recorder is not None
         self.recorder.muted = True
         task.cancel()
-
-    async def _give_answers(self, run: str, sitting: Sitting) -> None:
-        """Gives open questions what the store has for them by now."""
-        answers = await self.store.answers(run)
-        for id, asked in list(sitting.open.items()):
-            for name in (id, asked.question.node):
-                found = answers.get(name)
-                if found is None or found.at <= self._refused_at.get(name, 0.0):
-                    continue
-                try:
-                    value = asked.read(json.loads(found.value))
-                except AnswerInvalid:
-                    self._refused_at[name] = found.at
-                else:
-                    sitting.give(id, value, found.by)
-                    break
 
     async def open(self, run: RunRecord[Any], frame: Frame, message: object, limits: Limits | None) -> bool:
         """Acquires the run, and takes up what is recorded of it.
@@ -182,8 +185,7 @@ class Durability:
             await self._note_limits(ownership, header, limits)
             sitting = frame.shared.sitting
             assert sitting is not None
-            for name, answer in (await self.store.answers(run.id)).items():
-                sitting.answers.setdefault(name, (json.loads(answer.value), answer.by))
+            sitting.stored = await self.store.answers(run.id)
         except BaseException:
             await self.store.release(ownership)
             raise
@@ -320,6 +322,10 @@ def take_up(run: RunRecord[Any], frame: Frame, record: StoredRecord, recorder: R
     shared.past = past
     shared.calls = past.calls
     shared.questions = past.questions
+    sitting = shared.sitting
+    if sitting is not None:
+        sitting.asked = past.asked
+        sitting.taken = past.taken
     shared.allowed |= past.allowed
     backgrounds.set(shared.backgrounds)
     take_events(run, record)

@@ -164,6 +164,7 @@ async def drive_durably(run: R, frame: Frame, message: object, durability: Durab
     try:
         return await drive(run, frame, message)
     finally:
+        durability.look_no_more()
         try:
             await _finished(recorder, run)
         finally:

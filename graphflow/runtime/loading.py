@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from graphflow.events import RunEnded
-from graphflow.journal.question import Question
+from graphflow.journal.entries import Given
+from graphflow.journal.question import Question, open_questions
 from graphflow.journal.record import StoredRecord, read_record
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader
@@ -69,14 +70,18 @@ def made_run(store: Store, record: StoredRecord, graph: AnyGraph | None, ledger:
     return run
 
 
+def plain_answer(given: Given) -> Any:
+    """An answer as JSON data: of a run that is only looked at, nobody knows the types here."""
+    return to_json_value(given.value)
+
+
 def _open_questions(run: RunRecord[Any], past: Past) -> list[OpenQuestion]:
     """What it waits for."""
     found: list[OpenQuestion] = []
-    for record in past.asked.values():
-        if record.answered is None:
-            path = run.path_of(record.asked.frame)
-            question = Question.of(record.asked, path, run.began_at)
-            found.append(OpenQuestion(question, to_json_value))
+    for asked in open_questions(run.facts):
+        record = past.asked[asked.question]
+        question = Question.of(asked, run.path_of(asked.frame), run.began_at)
+        found.append(OpenQuestion(question, plain_answer, record))
     return found
 
 

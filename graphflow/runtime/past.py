@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import Diverged, LimitExceeded, WalkCancelled
 from graphflow.events import (
+    AnswerRefused,
     Approved,
     BackgroundFinished,
     BackgroundStarted,
@@ -47,9 +48,11 @@ from graphflow.events import (
     ValueKept,
 )
 from graphflow.journal.detail import Detail
+from graphflow.journal.entries import is_message
 from graphflow.limits import Ledger, Usage
 from graphflow.model.reply import Reply
 from graphflow.places import UNKNOWN, EffectState, begins_with
+from graphflow.runtime.sitting import QuestionRecord
 from graphflow.walk.machine import Walk
 
 if TYPE_CHECKING:
@@ -103,15 +106,6 @@ class CallRecord:
             return self.end.output
         # Of a tool of a server nobody knew the type when the record was read.
         return _decoded(node, detail.raw)
-
-
-@dataclass(slots=True)
-class QuestionRecord:
-    """What is recorded of a question: that it was asked, where, and what the answer was."""
-
-    asked: QuestionAsked
-    place: str
-    answered: QuestionAnswered | None = None
 
 
 @dataclass(slots=True)
@@ -172,6 +166,8 @@ class Past:
         """Frames whose way in may be gone again, by place."""
         self.asked: dict[str, QuestionRecord] = {}
         """Questions to the outside, by their name."""
+        self.taken: set[str] = set()
+        """Entries of the store that were taken as answers, or refused."""
         self.backgrounds: dict[str, BackgroundRecord] = {}
         """By handle."""
         self.consents: dict[str, Approved] = {}
@@ -362,14 +358,21 @@ class Past:
             record.finished, record.detail = event, detail
 
     def _question_asked(self, event: QuestionAsked, detail: Detail) -> None:
-        self.asked[event.question] = QuestionRecord(event, detail.place)
+        if event.question not in self.asked:
+            self.asked[event.question] = QuestionRecord(event, detail.place)
         self._note((event.frame, event.activation), detail.place)
 
     def _question_answered(self, event: QuestionAnswered, detail: Detail) -> None:
         record = self.asked[event.question]
         record.answered = event
+        self.taken.add(event.entry)
         if record.asked.about == "approval" and event.value.get("consent") == "always":
             self.allowed.add(event.node)
+
+    def _answer_refused(self, event: AnswerRefused, detail: Detail) -> None:
+        self.taken.add(event.entry)
+        if not is_message(event.entry):
+            self.asked[event.question].refused += 1
 
     def _value_kept(self, event: ValueKept, detail: Detail) -> None:
         self._values[detail.place] = event.value
@@ -440,6 +443,7 @@ _TAKES: dict[type[Event], Any] = {
     BackgroundFinished: Past._background_finished,
     QuestionAsked: Past._question_asked,
     QuestionAnswered: Past._question_answered,
+    AnswerRefused: Past._answer_refused,
     ValueKept: Past._value_kept,
     Resumed: Past._resumed,
     LimitWarning: Past._warned,

@@ -10,80 +10,123 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 from graphflow.declaration.inquiry import Inquiry
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import AnswerInvalid
-from graphflow.events import QuestionAnswered, QuestionAsked
+from graphflow.events import AnswerRefused, QuestionAnswered, QuestionAsked
 from graphflow.journal.detail import Detail
+from graphflow.journal.entries import Given, entries_for, entry_value, is_message
 from graphflow.journal.question import Question, question_id
-from graphflow.messages.types import Type, adapter_of, output_check, schema_of, type_name
+from graphflow.messages.types import schema_of
 from graphflow.places import Place
+from graphflow.runtime.answers import read_answer
 from graphflow.runtime.frame import Frame
-from graphflow.runtime.sitting import OpenQuestion, Sitting
+from graphflow.runtime.sitting import Answers, OpenQuestion, QuestionRecord, Sitting
 
 CLOCK = "the clock"
 """Who answers a question that was due."""
-LONGEST_TIMER_S = 3600.0
+LONGEST_TIMER_S = 60.0
 """Seconds after which a timer looks at the clock again, which may have been set meanwhile."""
 
 
 async def ask_outside(frame: Frame, node: AnyNode, activation: int, place: Place, inquiry: Inquiry) -> Any:
-    """The answer to a question, after however many sittings of the run."""
+    """The answer to a question, after however many sittings of the run. Nobody is asked twice, whatever is tried again."""
     from graphflow.journal.codec.value_codec import codec_of  # who never asks never loads it
 
-    past = frame.shared.past
+    sitting = frame.shared.sitting
+    assert sitting is not None
     id = question_id(node.name, place.name)
-    known = None if past is None else past.asked.pop(id, None)
+    record = sitting.asked.get(id)
     codec = codec_of(inquiry.answer)
-    if known is not None and known.answered is not None:
-        return codec.decode(known.answered.value)
-    if known is None:
-        schema = inquiry.schema or schema_of(inquiry.answer)
+    if record is not None and record.answered is not None:
+        return codec.decode(record.answered.value)
+    if record is None:
+        schema = inquiry.schema or schema_of(inquiry.accepted)
         stamp = (frame.clock(), frame.number, activation)
         asked = QuestionAsked(*stamp, node.name, id, inquiry.about, inquiry.message, schema, inquiry.due)
+        record = sitting.asked[id] = QuestionRecord(asked, place.name)
         frame.tell(asked, Detail(place.name))
         await frame.keep_record()
-    else:
-        asked = known.asked
 
-    answer, by = await _answer_to(frame, node, id, asked, inquiry)
+    given = await _PendingInquiry(frame, node, activation, record, inquiry, sitting).answer()
     stamp = (frame.clock(), frame.number, activation)
-    answered = QuestionAnswered(*stamp, node.name, id, codec.encode(answer), by)
+    answered = QuestionAnswered(*stamp, node.name, id, codec.encode(given.value), given.by, given.entry)
+    record.answered = answered
     frame.tell(answered, Detail(place.name))
     await frame.keep_record()
-    return answer
+    return given.value
 
 
-async def _answer_to(frame: Frame, node: AnyNode, id: str, asked: QuestionAsked, inquiry: Inquiry) -> tuple[Any, str]:
-    """The answer that was given before this sitting, or comes while it goes on; and who gave it."""
-    shared = frame.shared
-    sitting = shared.sitting
-    assert sitting is not None
+class _PendingInquiry:
+    """One question, while it has no answer."""
 
-    def read(value: Any) -> Any:
-        return read_answer(id, value, inquiry.answer)
+    def __init__(
+        self,
+        frame: Frame,
+        node: AnyNode,
+        activation: int,
+        record: QuestionRecord,
+        inquiry: Inquiry,
+        sitting: Sitting,
+    ) -> None:
+        self.frame = frame
+        self.node = node
+        self.activation = activation
+        self.record = record
+        self.inquiry = inquiry
+        self.sitting = sitting
+        self.id = record.asked.question
 
-    given = sitting.take_answer(id, node.name)
-    if given is not None:
-        value, by = given
+    async def answer(self) -> Given:
+        """What was given before this sitting, or is while it goes on; read by its type."""
+        sitting, asked = self.sitting, self.record.asked
+        given = sitting.take_answer(self.id, self.node.name)
+        if given is not None:
+            try:
+                return self._read(given)
+            except AnswerInvalid as invalid:
+                sitting.refused.append(invalid)
+        stored = self._find(sitting.stored)
+        if stored is not None:
+            return stored
+        question = Question.of(asked, self.frame.path, self.frame.shared.run.began_at)
+        waiting = OpenQuestion(question, lambda given: self._read(given).value, self.record)
+        waiting.find = self._find
+        waiting.answer = asyncio.get_running_loop().create_future()
+        sitting.open[self.id] = waiting
+        if asked.due is not None:
+            _answer_when_due(sitting, waiting, asked.due, self.inquiry.otherwise)
+        sitting.drop()
+        sitting.watch()
         try:
-            return read(value), by
-        except AnswerInvalid as invalid:
-            sitting.refused.append(invalid)
-    waiting = OpenQuestion(Question.of(asked, frame.path, shared.run.began_at), read)
-    waiting.answer = asyncio.get_running_loop().create_future()
-    sitting.open[id] = waiting
-    if asked.due is not None:
-        _answer_when_due(sitting, waiting, asked.due, inquiry.otherwise)
-    sitting.drop()
-    try:
-        return await waiting.answer
-    finally:
-        if sitting.open.pop(id, None) is not None:  # it was stopped, and not answered
-            waiting.stop()
-            sitting.add()
+            return await waiting.answer
+        finally:
+            if sitting.open.pop(self.id, None) is not None:  # it was stopped, and not answered
+                waiting.stop()
+                sitting.add()
+
+    def _read(self, given: Given) -> Given:
+        return replace(given, value=read_answer(self.id, given, self.inquiry.accepted))
+
+    def _find(self, stored: Answers) -> Given | None:
+        """The first of what a store holds for the question that fits it. What does not is refused, once and for all."""
+        record, sitting = self.record, self.sitting
+        for entry in entries_for(record.asked, record.refused, stored, sitting.taken):
+            sitting.taken.add(entry.question)
+            given = entry_value(entry)
+            try:
+                return self._read(given)
+            except AnswerInvalid as invalid:
+                if not is_message(entry.question):
+                    record.refused += 1
+                frame = self.frame
+                stamp = (frame.clock(), frame.number, self.activation)
+                refused = AnswerRefused(*stamp, self.node.name, self.id, str(invalid), given.by, entry.question)
+                frame.tell(refused, Detail(record.place))
+        return None
 
 
 def _answer_when_due(sitting: Sitting, waiting: OpenQuestion, due: float, otherwise: Any) -> None:
@@ -95,24 +138,7 @@ def _answer_when_due(sitting: Sitting, waiting: OpenQuestion, due: float, otherw
         if left > 0:  # the clock was set back, or a timer came early
             waiting.timer = loop.call_later(min(left, LONGEST_TIMER_S), look)
         else:
-            sitting.give(waiting.question.id, otherwise, CLOCK)
+            sitting.give(waiting.question.id, Given(otherwise, by=CLOCK))
 
     left = max(0.0, due - time.time())
     waiting.timer = loop.call_later(min(left, LONGEST_TIMER_S), look)
-
-
-def read_answer(id: str, value: Any, kind: Type) -> Any:
-    """An answer as its type wants it.
-
-    Raises:
-        AnswerInvalid: it does not fit; the text names each field.
-    """
-    expected, fits = output_check(kind)
-    if type(value) is expected or fits is None or fits(value):
-        return value
-    try:
-        return adapter_of(kind).validate_python(value)
-    except ValueError as error:
-        lines = str(error).splitlines()
-        why = "; ".join(line.strip() for line in lines[1:] if not line.startswith("    For further"))
-        raise AnswerInvalid(id, type_name(kind), why or str(error)) from None

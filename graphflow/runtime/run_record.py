@@ -11,9 +11,9 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Generator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
@@ -41,12 +41,12 @@ from graphflow.events import (
     to_record,
 )
 from graphflow.journal.detail import NO_DETAIL, Detail
+from graphflow.journal.entries import Given, answer_entry, entry_text
 from graphflow.journal.live import EventFeed
 from graphflow.journal.question import Question
 from graphflow.journal.stretch import KEEP_STEPS, Row, Stretch, without_old
 from graphflow.limits import Ledger, Usage
 from graphflow.messages.artifacts import Artifact
-from graphflow.messages.message import to_json_value
 from graphflow.proofs.report import counted
 from graphflow.runtime.derivation import FrameInfo, beginnings_of, derived
 from graphflow.runtime.sitting import OpenQuestion, Sitting
@@ -199,7 +199,7 @@ class RunRecord(Generic[Out]):
             return list(self.sitting.open.values())
         return self.waits_for if self.status == "waiting" else []
 
-    async def answer(self, question: str, value: object, *, by: str = "") -> None:
+    async def answer(self, question: str, value: object, *, arm: str = "", by: str = "") -> None:
         """Answers a question.
 
         If the run goes on at the moment, the branch that asked does, too; else it does when the run is resumed.
@@ -207,6 +207,7 @@ class RunRecord(Generic[Out]):
         Args:
             question: its id, or the name of the node that asks, if only one question of that node is open.
             value: the answer; plain data is validated into the type that the question asks for.
+            arm: of a union, the name of the class that plain data is meant for, where it fits several.
             by: who answers, for the record.
 
         Raises:
@@ -215,13 +216,15 @@ class RunRecord(Generic[Out]):
             AnswerExists: somebody has answered it already.
         """
         asked = open_question(question, self._open_questions(), self.id)
-        answer = asked.read(value)
+        given = Given(value, arm, by)
+        answer = replace(given, value=asked.read(given))
         id = asked.question.id
         if self.status == "running" and self.sitting is not None:
-            self.sitting.give(id, answer, by)
+            self.sitting.give(id, answer)
             return
         assert self.store is not None  # what waits is kept somewhere
-        await self.store.put_answer(self.id, id, json.dumps(to_json_value(value)), by)
+        entry = answer_entry(id, asked.record.refused)
+        await self.store.put_answer(self.id, entry, entry_text(value, arm), by)
 
     # -- while it goes -------------------------------------------------------------------------------------------------
     def cancel(self) -> None:

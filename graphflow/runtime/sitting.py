@@ -13,19 +13,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from graphflow.errors import AnswerInvalid
+from graphflow.events import QuestionAnswered, QuestionAsked
+from graphflow.journal.entries import Given
 from graphflow.journal.question import Question
+from graphflow.journal.stored import StoredAnswer
 
-GivenAnswer = tuple[Any, str]
-"""An answer as it was given, and by whom."""
 WAIT_HERE_S = 10.0
 """Seconds that a sitting goes on for the sake of the clock alone."""
 LOOKS = 8
 """Turns of the event loop in which nothing may move before a sitting is over: whoever was woken gets to its work in two."""
+
+
+Answers = Mapping[str, StoredAnswer]
+"""What a store holds for a run, by name."""
+
+
+@dataclass(slots=True)
+class QuestionRecord:
+    """What is recorded of a question: that it was asked, where, what the answer was, and how many did not fit."""
+
+    asked: QuestionAsked
+    place: str
+    answered: QuestionAnswered | None = None
+    refused: int = 0
 
 
 class OpenQuestion:
@@ -33,16 +49,20 @@ class OpenQuestion:
 
     Attributes:
         question: what was asked.
-        read: makes of an answer what the branch takes, or raises `AnswerInvalid`.
-        answer: the answer, and who gave it.
+        read: makes of what was given what the branch takes, or raises `AnswerInvalid`.
+        find: finds an answer that fits in what a store holds; nothing, where the run is only looked at.
+        record: what is known of it.
+        answer: the answer, read.
     """
 
-    __slots__ = ("answer", "question", "read", "timer")
+    __slots__ = ("answer", "find", "question", "read", "record", "timer")
 
-    def __init__(self, question: Question, read: Callable[[Any], Any]) -> None:
+    def __init__(self, question: Question, read: Callable[[Given], Any], record: QuestionRecord) -> None:
         self.question = question
         self.read = read
-        self.answer: asyncio.Future[tuple[Any, str]] | None = None
+        self.record = record
+        self.find: Callable[[Answers], Given | None] = _nothing
+        self.answer: asyncio.Future[Given] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
     def stop(self) -> None:
@@ -51,27 +71,39 @@ class OpenQuestion:
             self.timer.cancel()
 
 
+def _nothing(_: Answers) -> None:
+    return None
+
+
 class Sitting:
     """What moves, and what is waited for.
 
     Args:
         end: what is called when nothing can move any more.
+        watch: what is called when a question is open.
     """
 
-    def __init__(self, end: Callable[[], None]) -> None:
+    def __init__(self, end: Callable[[], None], watch: Callable[[], None]) -> None:
         self.moving = 0
         self.open: dict[str, OpenQuestion] = {}
-        self.answers: dict[str, GivenAnswer] = {}
-        """Answers that were given before this sitting, by the name of the question, or of the node that asks."""
+        self.watch = watch
+        self.asked: dict[str, QuestionRecord] = {}
+        """All questions of the run, by name."""
+        self.answers: dict[str, Given] = {}
+        """Answers that this sitting was begun with, by the name of the question, or of the node that asks."""
         self.refused: list[AnswerInvalid] = []
         """Of those, what did not fit its question."""
+        self.stored: Answers = {}
+        """What the store held for the run when it was looked at last."""
+        self.taken: set[str] = set()
+        """Of that, what the run has taken or refused."""
         self.is_over = False
         """Whether nothing could move any more."""
         self._end = end
         self._looking = False
 
-    def take_answer(self, question: str, node: str) -> GivenAnswer | None:
-        """The answer that was given to a question before, if there is one; it is taken once."""
+    def take_answer(self, question: str, node: str) -> Given | None:
+        """The answer to a question that the sitting was begun with, if there is one; it is taken once."""
         for name in (question, node):
             given = self.answers.pop(name, None)
             if given is not None:
@@ -96,6 +128,14 @@ class Sitting:
             yield
         finally:
             self.add()
+
+    def look_into(self, stored: Answers) -> None:
+        """Gives open questions what the store holds for them by now."""
+        self.stored = stored
+        for id, asked in list(self.open.items()):
+            found = asked.find(stored)
+            if found is not None:
+                self.give(id, found)
 
     def look(self) -> None:
         """Looks whether the sitting is over, as soon as all that was woken has had its turn."""
@@ -122,14 +162,14 @@ class Sitting:
                 return True
         return False
 
-    def give(self, id: str, value: Any, by: str) -> bool:
-        """Gives a question its answer; whether it was open."""
+    def give(self, id: str, answer: Given) -> bool:
+        """Gives a question its answer, read; whether it was open."""
         asked = self.open.pop(id, None)
         if asked is None or asked.answer is None or asked.answer.done():
             return False
         asked.stop()
         self.add()  # it moves from now on, not only when it wakes
-        asked.answer.set_result((value, by))
+        asked.answer.set_result(answer)
         return True
 
 
