@@ -1,7 +1,7 @@
-"""The commands: run, check, bounds, draw, diff, report, list, mcp, models.
+"""The commands: run, check, bounds, draw, diff, report, list, mcp, models; those for runs that are kept stand in `runs`.
 
 Exit codes: 0 = done; 1 = a walk did not complete, or `diff` found something; 2 = what was asked for cannot be (one line says
-why); 130 = Ctrl-C, 143 = SIGTERM.
+why); 3 = a run waits for an answer; 130 = Ctrl-C, 143 = SIGTERM.
 `--debug` shows the traceback behind the line.
 """
 
@@ -14,12 +14,12 @@ from typing import Annotated, Any, Literal
 import typer
 
 from graphflow import __version__, errors
-from graphflow.cli.show import out, out_json, show_error, show_output
-from graphflow.messages.message import error_text, to_json_value
+from graphflow.cli.options import GraphName, ModelName, OpenLevels, StatedLimits, StoreAddress, read_limits
+from graphflow.cli.runs import COMMANDS as RUN_COMMANDS
+from graphflow.cli.show import out, show_error
 from graphflow.messages.types import type_name
 from graphflow.project.graphs import find_all, load
 from graphflow.project.message import read_message
-from graphflow.redaction import scrub
 from graphflow.run import Run
 
 app = typer.Typer(
@@ -33,25 +33,6 @@ app = typer.Typer(
 models_app = typer.Typer(help="List providers and models, try one, fetch weights of local ones.")
 app.add_typer(models_app, name="models")
 
-GraphName = Annotated[
-    str,
-    typer.Argument(
-        metavar="GRAPH",
-        help="Name of a graph (`graphflow list` shows them), a .py or .yaml file, or FILE.py:VARIABLE. "
-        "A file is code that is run, YAML too.",
-    ),
-]
-
-ModelName = Annotated[
-    str | None,
-    typer.Option(metavar="PROVIDER:MODEL", help="The model for nodes that name none, for example openai:gpt-5-mini."),
-]
-
-OpenLevels = Annotated[
-    str | None,
-    typer.Option("--open", metavar="LEVELS", help="How many levels of nested graphs to show: a number, or all."),
-]
-
 USAGE = (
     errors.ProjectError,
     errors.InputInvalid,
@@ -64,6 +45,12 @@ USAGE = (
     errors.UnknownProvider,
     errors.ModelUnset,
     errors.KeyMissing,
+    errors.StoreUnreadable,
+    errors.RunUnknown,
+    errors.RunExists,
+    errors.QuestionUnknown,
+    errors.AnswerInvalid,
+    errors.AnswerExists,
 )
 """Errors of whoever wrote the command or the graph, raised before anything has run: exit code 2."""
 
@@ -107,51 +94,46 @@ def run(
         Path | None,
         typer.Option(metavar="FILE.html", help="Write the run as an HTML page: pictures, conversations, costs."),
     ] = None,
+    store: StoreAddress = None,
+    id: Annotated[str | None, typer.Option(metavar="ID", help="The run's name, unique where it is kept.")] = None,
+    sync: Annotated[
+        Literal["effects", "each", "end"],
+        typer.Option(help="When the run waits until what it did is on the disk."),
+    ] = "effects",
+    limits: StatedLimits = None,
 ) -> None:
     """Run a graph, and print its output.
 
-    On a terminal, its progress is shown live, and you are asked about calls that need approval.
+    On a terminal, its progress is shown live, and you are asked about calls that need approval. In a project the run is
+    kept: after Ctrl-C, a crash or a question, `graphflow resume` goes on with it.
     """
     from graphflow.cli.approvals import can_ask
+    from graphflow.cli.keeping import keeping_of
+    from graphflow.cli.outcome import walk_and_show
     from graphflow.cli.watch import walk
 
     found = load(graph)
     text = sys.stdin.read() if message == "-" else message
     given = read_message(found, text, _settings(settings))
-    try:
-        # Piped, nothing but the answer is printed.
-        live = sys.stdout.isatty() and not as_json
-        done = walk(found, given, model=model, events=events, live=live, whole=report is not None, asks=can_ask())
-    except Exception as error:
-        # A walk that failed has cost time and money too: what there is of it is written all the same.
-        partial = getattr(error, "run", None)
-        if report is not None and partial is not None:
-            partial.report(str(report))
-        if as_json and partial is not None:
-            _print_json(partial)
-        raise
-    if report is not None:
-        done.report(str(report))
-    if as_json:
-        _print_json(done)
-    else:
-        show_output(done)
+    keeping = keeping_of(found, graph, store, id=id, sync=sync)
+    # Piped, nothing but the answer is printed.
+    live = sys.stdout.isatty() and not as_json
 
+    def walking() -> Run[Any]:
+        return walk(
+            found,
+            given,
+            model=model,
+            limits=read_limits(limits),
+            events=events,
+            live=live,
+            whole=report is not None,
+            asks=can_ask(),
+            keeping=keeping,
+        )
 
-def _print_json(done: Run[Any]) -> None:
-    answer = {"status": done.status, "output": to_json_value(done.output), "usage": to_json_value(done.usage)}
-    if done.error is not None:
-        answer["error"] = _error_json(done.error)
-    failures: list[dict[str, str]] = []
-    for failure in done.failures:
-        if failure.error is not None:
-            failures.append({"node": failure.node, **_error_json(failure.error)})
-    answer["failures"] = failures
-    out_json(answer)
-
-
-def _error_json(error: BaseException) -> dict[str, str]:
-    return {"type": type(error).__name__, "text": scrub(error_text(error))}
+    code = walk_and_show(walking, report=report, as_json=as_json, keeping=keeping)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -318,6 +300,11 @@ def pull(
         show_weights()
     else:
         out(str(pull_weights(name, yes=yes)))
+
+
+# They stand in a module of their own, and are as much commands as those here.
+for command in RUN_COMMANDS:
+    app.command()(command)
 
 
 def _settings(pairs: list[str] | None) -> dict[str, str]:

@@ -39,6 +39,13 @@ def out_json(value: object) -> None:
     _print(visible_json(text))
 
 
+def out_line(value: object) -> None:
+    """A value as JSON on one line of standard output."""
+    plain = to_json_value(value)
+    text = json.dumps(plain, ensure_ascii=False)
+    _print(visible_json(text))
+
+
 def note(text: str) -> None:
     """A line of graphflow's own on standard error: standard output has nothing but the answer, for pipes."""
     _print_aside(f"graphflow: {text}")
@@ -101,6 +108,14 @@ def show_error(error: BaseException) -> None:
         last = "; ".join(hints[-2:])
         line += f" ({last})"
     note(line)
+    _show_run_of(error)
+    for advice in notes:
+        if advice.startswith(ADVICE):
+            note(advice)
+
+
+def _show_run_of(error: BaseException) -> None:
+    """What was done before an error, if it has ended a walk."""
     run = getattr(error, "run", None)
     if isinstance(run, Run) and run.steps:
         done = [step.node for step in run.steps if step.error is None]
@@ -109,6 +124,8 @@ def show_error(error: BaseException) -> None:
         note(f"{summary(run)}; finished before that: {finished}")
 
 
+ADVICE = "`graphflow "
+"""How a note of an error begins that says how to go on."""
 _HINTS = ("raised by node", "ctx.deps is None")
 """How those notes of an error begin that help at a command line, too; others are for whoever reads a traceback."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphflow.cli.approvals import Asker
 from graphflow.cli.event_file import EventFile
+from graphflow.cli.keeping import Keeping
 from graphflow.cli.show import AnyRun
 from graphflow.cli.visible import visible
 from graphflow.errors import WalkCancelled
@@ -30,11 +31,14 @@ from graphflow.events import (
     NodeStarted,
 )
 from graphflow.graph import RunnableGraph
+from graphflow.limits import Limits
 from graphflow.redaction import scrub
 from graphflow.render.xml import was_cancelled
 from graphflow.run import EventRecorder
+from graphflow.runtime.options import RunOptions
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from rich.text import Text
     from rich.tree import Tree
 
@@ -54,10 +58,12 @@ def walk(
     message: object,
     *,
     model: str | None,
+    limits: Limits | None = None,
     events: Path | None,
     live: bool,
     whole: bool = False,
     asks: bool = False,
+    keeping: Keeping | None = None,
 ) -> AnyRun:
     """Walks the graph to its end, and returns the run.
 
@@ -65,18 +71,19 @@ def walk(
         graph: what is walked.
         message: its input.
         model: for nodes that name none.
+        limits: of the run; for one that goes on, instead of those that it was begun with.
         events: the file that gets every event.
         live: whether the walk is drawn on the terminal while it goes.
         whole: whether a run is kept with all that a report shows, also where nobody looks on.
         asks: whether the person at the terminal is asked for approvals.
+        keeping: how the run is kept; None: it is not.
 
     Raises: whatever the walk raises; Ctrl-C and SIGTERM cancel the walk cleanly and are raised again.
     """
     with ExitStack() as stack:
         sink = stack.enter_context(EventFile(events)) if events is not None else None
-        if not live and sink is None and not whole:
-            return asyncio.run(_until_terminated(_quiet(graph, message, model, asks)))
-        return asyncio.run(_until_terminated(_watched(graph, message, model, sink, live, asks)))
+        watch = Watcher(WalkTree(graph.name) if live else None, sink, whole, asks)
+        return asyncio.run(_until_terminated(_walked(graph, message, model, limits, watch, keeping)))
 
 
 async def _until_terminated(walking: Coroutine[Any, Any, AnyRun]) -> AnyRun:
@@ -104,12 +111,34 @@ async def _until_terminated(walking: Coroutine[Any, Any, AnyRun]) -> AnyRun:
             loop.remove_signal_handler(signal.SIGTERM)
 
 
-async def _quiet(graph: RunnableGraph, message: object, model: str | None, asks: bool) -> AnyRun:
-    approve = Asker(nullcontext).ask if asks else None
+async def _walked(
+    graph: RunnableGraph,
+    message: object,
+    model: str | None,
+    limits: Limits | None,
+    watch: Watcher,
+    keeping: Keeping | None,
+) -> AnyRun:
     try:
-        return await graph.run(message, model=model, approve=approve)
-    except asyncio.CancelledError as cancelled:
-        raise _stopped(graph, getattr(cancelled, "run", None)) from None
+        options: RunOptions = {"model": model}
+        if limits is not None:
+            options["limits"] = limits
+        if keeping is not None:
+            # Ctrl-C may come before there is a run at all.
+            try:
+                message = await keeping.begin(graph, message, options)
+            except asyncio.CancelledError:
+                raise _stopped(graph, None) from None
+        if watch.asks:
+            options["approve"] = Asker(watch.aside).ask
+        run = graph.start(message, observed=watch.is_needed, **options)
+        # Not earlier: what cannot begin is kept nowhere.
+        if keeping is not None and run.store is keeping.store:
+            keeping.tell(run)
+        return await _watched(graph, run, watch)
+    finally:
+        if keeping is not None:
+            await keeping.store.aclose()
 
 
 def _stopped(graph: RunnableGraph, run: AnyRun | None) -> WalkCancelled:
@@ -120,47 +149,75 @@ def _stopped(graph: RunnableGraph, run: AnyRun | None) -> WalkCancelled:
     return error
 
 
-async def _watched(
-    graph: RunnableGraph, message: object, model: str | None, sink: EventFile | None, live: bool, asks: bool
-) -> AnyRun:
-    picture = WalkTree(graph.name)
-    screen: AbstractContextManager[Any] = _live(picture) if live else nullcontext()
-    approve = Asker(lambda: _aside(screen)).ask if asks else None
-    run = graph.start(message, model=model, approve=approve)
-    records, reader = EventRecorder(run), aiter(run)  # one reader, so that what follows a Ctrl-C is read on, not anew
+async def _watched(graph: RunnableGraph, run: AnyRun, watch: Watcher) -> AnyRun:
+    """A run until it has ended; Ctrl-C stops it."""
+    # One reader, so that what follows a Ctrl-C is read on, not anew.
+    reader = aiter(run) if watch.is_needed else None
     try:
-        with screen:
-            async for event in reader:
-                picture.take(event)
-                if sink is not None:
-                    sink.write(event, records)
+        if reader is not None:
+            await watch.follow(run, reader)
         return await run
     except asyncio.CancelledError:
         run.cancel()
         await run.settled()
-        async for event in reader:  # how it wound down
-            if sink is not None:
-                sink.write(event, records)
+        if reader is not None:
+            await watch.follow(run, reader)  # how it wound down
         raise _stopped(graph, run) from None
 
 
-def _live(picture: WalkTree) -> AbstractContextManager[Any]:
-    from rich.live import Live
+class Watcher:
+    """Who looks on while a run goes.
 
-    return Live(get_renderable=picture.tree, refresh_per_second=REDRAWS_A_SECOND, transient=True)
+    Args:
+        picture: the tree that is drawn on the terminal.
+        sink: the file that gets every event.
+        whole: whether all is told, though nobody looks on yet.
+        asks: whether the person at the terminal is asked for approvals.
+    """
 
+    def __init__(self, picture: WalkTree | None, sink: EventFile | None, whole: bool, asks: bool) -> None:
+        self.picture = picture
+        self.sink = sink
+        self.asks = asks
+        self.is_needed = whole or picture is not None or sink is not None
+        """Whether the run has to tell everything at once."""
+        self._screen: Live | None = None
+        self._records: EventRecorder | None = None
 
-@contextmanager
-def _aside(screen: Any) -> Iterator[None]:
-    """While a question stands on the screen, nothing is drawn over it."""
-    is_drawn = hasattr(screen, "stop")  # nothing is, where standard output is not a terminal
-    if is_drawn:
-        screen.stop()
-    try:
-        yield
-    finally:
-        if is_drawn:
-            screen.start(refresh=True)
+    async def follow(self, run: AnyRun, events: AsyncIterator[Event]) -> None:
+        """Shows and writes down what happens, until the run has ended."""
+        if self._records is None:
+            self._records = EventRecorder(run)
+        with self._drawn():
+            async for event in events:
+                if self.picture is not None:
+                    self.picture.take(event)
+                if self.sink is not None:
+                    self.sink.write(event, self._records)
+
+    @contextmanager
+    def _drawn(self) -> Iterator[None]:
+        if self.picture is None:
+            yield
+            return
+        from rich.live import Live
+
+        draw = self.picture.tree
+        with Live(get_renderable=draw, refresh_per_second=REDRAWS_A_SECOND, transient=True) as self._screen:
+            yield
+        self._screen = None
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """While a question stands on the screen, nothing is drawn over it."""
+        screen = self._screen
+        if screen is not None:
+            screen.stop()
+        try:
+            yield
+        finally:
+            if screen is not None:
+                screen.start(refresh=True)
 
 
 @dataclass(slots=True)

@@ -7,4 +7,4 @@ from __future__ import annotations
 
 from graphflow._faces import face
 
-__getattr__ = face(__name__, ("graphs", "python_file", "message"))
+__getattr__ = face(__name__, ("graphs", "python_file", "message", "runs"))

@@ -18,17 +18,23 @@ from graphflow.graph import Graph, RunnableGraph
 
 def graph_in(file: Path, root: Path, variable: str = "") -> RunnableGraph:
     """The graph that a file declares: that of a variable, else the one that is called like the file, else the only one."""
-    module = _imported(file, root)
-    graphs: dict[str, RunnableGraph] = {}
-    for name, value in vars(module).items():
-        if isinstance(value, Graph):
-            graphs[name] = value
+    graphs = graphs_in(file, root)
     if not variable:
         return _main_graph(file, graphs)
     if variable not in graphs:
         have = ", ".join(graphs) or "none"
         raise UnknownGraph(f"{file} has no graph {variable!r}; it has: {have}")
     return graphs[variable]
+
+
+def graphs_in(file: Path, root: Path) -> dict[str, RunnableGraph]:
+    """The graphs that a file declares, by variable."""
+    module = _imported(file, root)
+    graphs: dict[str, RunnableGraph] = {}
+    for name, value in vars(module).items():
+        if isinstance(value, Graph):
+            graphs[name] = value
+    return graphs
 
 
 def _main_graph(file: Path, graphs: Mapping[str, RunnableGraph]) -> RunnableGraph:

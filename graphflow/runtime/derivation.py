@@ -17,12 +17,14 @@ from graphflow.events import (
     NodeFinished,
     NodeRefused,
     NodeStarted,
+    Resumed,
     RunStarted,
     Stopped,
 )
 from graphflow.journal.stretch import Row, Stretch
 from graphflow.limits import Limits
 from graphflow.proofs.program import Program
+from graphflow.runtime.stops import counts
 from graphflow.walk.machine import Walk
 from graphflow.walk.snapshot import Snapshot
 
@@ -45,19 +47,28 @@ def derived(
     walks: dict[int, Walk] = {}
     events: list[Event] = Events()
     refused = _refused(facts)
-    for fact in facts:
+    newest = _newest_sitting(facts)
+    for place, fact in enumerate(facts):
         events.append(fact)
         if isinstance(fact, (RunStarted, FrameEntered)):
             walks[fact.frame] = _beginning_walk(fact, frames[fact.frame], beginnings.get(fact.frame))
         walk = walks.get(fact.frame)
         if walk is None:
             continue
-        if isinstance(fact, _MOVES):
+        if isinstance(fact, _MOVES) and (place >= newest or counts(fact, walk)):
             walk.apply(fact)
         if walk.outbox:
             events += [event for event in walk.outbox if not _is_start_of(event, refused)]
             walk.outbox.clear()
     return events
+
+
+def _newest_sitting(facts: Sequence[Event]) -> int:
+    """Where the newest sitting of a run begins: how the ones before it were stopped moves no walk."""
+    for place in range(len(facts) - 1, 0, -1):
+        if isinstance(facts[place], Resumed):
+            return place
+    return 0
 
 
 def beginnings_of(rows: Sequence[Row], shortened: Container[int]) -> dict[int, Stretch | Snapshot]:
@@ -75,6 +86,8 @@ def _refused(facts: Sequence[Event]) -> set[tuple[int, int]]:
     for fact in facts:
         if isinstance(fact, NodeRefused):
             refused.add((fact.frame, fact.activation))
+        elif refused and isinstance(fact, (NodeFinished, NodeFailed)):
+            refused.discard((fact.frame, fact.activation))  # it was refused in an earlier sitting only
     return refused
 
 

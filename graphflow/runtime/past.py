@@ -14,14 +14,13 @@ Rules:
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from graphflow.declaration.node import AnyNode
-from graphflow.errors import Diverged, LimitExceeded, WalkCancelled
+from graphflow.errors import Diverged, LimitExceeded
 from graphflow.events import (
     AnswerRefused,
     Approved,
@@ -53,6 +52,7 @@ from graphflow.limits import Ledger, Usage
 from graphflow.model.reply import Reply
 from graphflow.places import UNKNOWN, EffectState, begins_with
 from graphflow.runtime.sitting import QuestionRecord
+from graphflow.runtime.stops import counts, is_stopped
 from graphflow.walk.machine import Walk
 
 if TYPE_CHECKING:
@@ -462,18 +462,6 @@ def comes_of_a_stop(error: BaseException, frame: int, depth: int) -> bool:
         # A limit of this frame or of one around it; one of a frame within is an answer.
         return len(error.path) <= depth + 1 and error.limit != "depth"
     return is_stopped(error)
-
-
-def is_stopped(error: BaseException) -> bool:
-    """Whether it is what something raises that somebody has told to stop."""
-    return isinstance(error, (WalkCancelled, CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit))
-
-
-def counts(fact: Fact, walk: Walk) -> bool:
-    """Whether a recorded fact moves the walk: not, if it only says that somebody has stopped the run."""
-    if isinstance(fact, (NodeCancelled, NodeRefused)):
-        return fact.activation in walk.cancelling
-    return not (isinstance(fact, NodeFailed) and is_stopped(fact.error))
 
 
 def check_fits(fact: Fact, walk: Walk) -> None:

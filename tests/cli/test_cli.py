@@ -177,7 +177,7 @@ def test_ctrl_c_ends_the_walk_cleanly(project: Path) -> None:
     ]  # a background shell ignores SIGINT
     with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         record = project / "out.jsonl"
-        until(lambda: record.exists() and '"node.start"' in record.read_text())
+        until(lambda: record.exists() and '"node": "rows"' in record.read_text())
         process.send_signal(signal.SIGINT)
         try:
             _, told = process.communicate(timeout=60)

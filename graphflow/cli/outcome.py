@@ -1,0 +1,118 @@
+"""What a command says of a run that it has walked, and the exit code that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from graphflow.cli.keeping import Keeping
+from graphflow.cli.show import AnyRun, note, out_json, show_output, summary
+from graphflow.cli.stored_runs import command_for
+from graphflow.journal.question import Question
+from graphflow.messages.message import error_text, to_json_value
+from graphflow.redaction import scrub
+
+WAITING = 3
+"""The exit code of a run that waits for an answer."""
+MAX_ASKED = 300
+"""Characters of a question that are shown."""
+
+
+def walk_and_show(walking: Callable[[], AnyRun], *, report: Path | None, as_json: bool, keeping: Keeping | None) -> int:
+    """Walks, and prints what comes of it; the exit code.
+
+    Raises: whatever the walk raises, once what there is of it is written: it has cost time and money, too.
+    """
+    try:
+        run = walking()
+    except Exception as error:
+        partial: AnyRun | None = getattr(error, "run", None)
+        if partial is not None:
+            _write(partial, report, as_json, keeping)
+            advise(error, partial, keeping)
+        raise
+    _write(run, report, as_json, keeping)
+    if run.unkept is not None:
+        note(f"the run is not kept any more: {run.unkept}")
+    # It has not failed, and there is no answer yet: a script has to be able to tell.
+    if run.status == "waiting":
+        _show_waiting(run, keeping)
+        return WAITING
+    if not as_json:
+        show_output(run)
+    return 0
+
+
+def _write(run: AnyRun, report: Path | None, as_json: bool, keeping: Keeping | None) -> None:
+    if report is not None:
+        run.report(str(report))
+    if as_json:
+        out_json(outcome(run, is_kept=keeping is not None and run.store is keeping.store))
+
+
+def advise(error: Exception, run: AnyRun, keeping: Keeping | None) -> None:
+    """Notes on an error how to go on with the run that it has ended."""
+    advice = keeping.advice(run) if keeping is not None else ""
+    if advice:
+        error.add_note(advice)
+
+
+def outcome(run: AnyRun, *, is_kept: bool) -> dict[str, Any]:
+    """What came of a run, as JSON."""
+    answer: dict[str, Any] = {}
+    if is_kept and run.unkept is None:
+        answer["run"] = run.id
+    answer |= {"status": run.status, "output": to_json_value(run.output), "usage": to_json_value(run.usage)}
+    if run.error is not None:
+        answer["error"] = _error_json(run.error)
+    failures: list[dict[str, str]] = []
+    for failure in run.failures:
+        if failure.error is not None:
+            failures.append({"node": failure.node, **_error_json(failure.error)})
+    answer["failures"] = failures
+    if run.pending:
+        answer["pending"] = list(map(question_json, run.pending))
+    return answer
+
+
+def _error_json(error: BaseException) -> dict[str, str]:
+    return {"type": type(error).__name__, "text": scrub(error_text(error))}
+
+
+def question_json(question: Question) -> dict[str, Any]:
+    """A question as JSON."""
+    return {
+        "id": question.id,
+        "node": question.node,
+        "about": question.about,
+        "message": to_json_value(question.message),
+        "schema": to_json_value(question.schema),
+    }
+
+
+def _show_waiting(run: AnyRun, keeping: Keeping | None) -> None:
+    note(summary(run))
+    for question in run.pending:
+        note(f"it waits for {question_line(question)}")
+    if keeping is None or run.store is not keeping.store:
+        note("it is kept nowhere, so nobody can answer; give it a place: --store sqlite:FILE")
+        return
+    answer = command_for(keeping.place, ["answer", run.id])
+    advice = keeping.advice(run)
+    note(f"`{answer}` answers; {advice}")
+
+
+def question_line(question: Question) -> str:
+    """A question on one line: its id, what it is about, what is asked."""
+    # On one line, so that what a model wrote cannot pass for lines of ours.
+    asked = scrub(_asked(question.message)).replace("\n", " ")
+    if len(asked) > MAX_ASKED:
+        asked = f"{asked[:MAX_ASKED]}..."
+    return f"{question.id} ({question.about}): {asked}"
+
+
+def _asked(message: object) -> str:
+    if isinstance(message, str):
+        return message
+    return str(to_json_value(message))

@@ -1,0 +1,153 @@
+"""The list of runs: which there are, how they stand, what they wait for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+
+from graphflow.cli.show import note, out, out_json, table
+from graphflow.cli.stored_runs import state_of
+from graphflow.errors import StoreError
+from graphflow.journal.store import Store
+from graphflow.journal.stored import RunHeader
+from graphflow.proofs.report import counted
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRuns:
+    """Which runs are listed; None: all.
+
+    Attributes:
+        graph: of the graph of this name.
+        status: that stand so, "interrupted" included.
+        since: that have changed since, in seconds since 1970.
+        limit: how many.
+    """
+
+    graph: str | None
+    status: str | None
+    since: float | None
+    limit: int
+
+
+class RunLine(BaseModel):
+    """A run in the list.
+
+    Attributes:
+        id: its name.
+        graph: what it walks.
+        status: how it stands.
+        rows: how many facts are kept.
+        began: when, in this time zone.
+        changed: how long ago it changed.
+        waits_for: the questions that are open.
+    """
+
+    id: str
+    graph: str
+    status: str
+    rows: int
+    began: str
+    changed: str
+    waits_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run with what is to be said of it."""
+
+    header: RunHeader
+    state: str
+    waits_for: tuple[str, ...]
+
+
+async def listed(store: Store, wanted: WantedRuns) -> tuple[list[ListedRun], int]:
+    """The runs that are wanted, and how many more there are."""
+    now = await store.now()
+    found: list[tuple[RunHeader, str]] = []
+    for header in await store.runs(graph=wanted.graph, since=wanted.since):
+        state = state_of(header, now)
+        if wanted.status in (None, state):
+            found.append((header, state))
+    # Only what is shown is read: a list takes no longer for what it leaves out.
+    runs: list[ListedRun] = []
+    for header, state in found[: wanted.limit]:
+        waits_for = await _questions(store, header) if state == "waiting" else ()
+        runs.append(ListedRun(header, state, waits_for))
+    return runs, len(found) - len(runs)
+
+
+async def _questions(store: Store, header: RunHeader) -> tuple[str, ...]:
+    """The names of the questions that a run waits for; a broken record hides no other run."""
+    try:
+        run = await store.load(header.id)
+    except StoreError:
+        return ()
+    answered = await store.answers(header.id)
+    return tuple(question.id for question in run.pending if question.id not in answered)
+
+
+def show_list(runs: list[ListedRun], more: int, *, as_json: bool) -> None:
+    """Prints the list."""
+    if as_json:
+        out_json([_plain(run) for run in runs])
+        return
+    if not runs:
+        note("no runs fit")
+        return
+    out(table([_line(run) for run in runs]))
+    if more:
+        note(f"and {counted(more, 'more run')}; --limit lists more")
+
+
+def _line(run: ListedRun) -> RunLine:
+    header = run.header
+    waits_for = ", ".join(run.waits_for)
+    # All is answered, and nobody has gone on with it yet.
+    if run.state == "waiting" and not run.waits_for:
+        waits_for = "to be resumed"
+    return RunLine(
+        id=header.id,
+        graph=header.graph,
+        status=run.state,
+        rows=header.rows,
+        began=local_time(header.began),
+        changed=ago(header.changed),
+        waits_for=waits_for,
+    )
+
+
+def _plain(run: ListedRun) -> dict[str, object]:
+    header = run.header
+    return {
+        "id": header.id,
+        "graph": header.graph,
+        "status": run.state,
+        "rows": header.rows,
+        "began": iso_time(header.began),
+        "changed": iso_time(header.changed),
+        "waits_for": list(run.waits_for),
+        "metadata": dict(header.metadata),
+    }
+
+
+def iso_time(seconds: float) -> str:
+    """A moment in UTC, for machines."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def local_time(seconds: float) -> str:
+    """A moment in this time zone, for people."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def ago(seconds: float) -> str:
+    """How long a moment is past, roughly."""
+    past = max(0, int(time.time() - seconds))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if past >= 2 * size:
+            return f"{past // size} {unit} ago"
+    return f"{past} s ago"

@@ -1,0 +1,217 @@
+"""The commands for runs that are kept: runs, show, resume, answer, export, prune."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from graphflow.cli.options import (
+    AsJson,
+    GraphOfRun,
+    ModelName,
+    RunId,
+    StatedLimits,
+    StoreAddress,
+    read_limits,
+    read_since,
+    read_span,
+)
+from graphflow.cli.show import note, out
+from graphflow.cli.stored_runs import OVER, can_go_on, command_for, graph_of, header_of, state_of, with_store
+from graphflow.journal.store import Store
+from graphflow.journal.stored import RunHeader
+from graphflow.project.runs import RunPlace
+from graphflow.proofs.report import counted
+from graphflow.run import Run
+
+
+def runs(
+    graph: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of the graph of this name.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            help="Only those that are running, interrupted, waiting, completed, failed, cancelled or limited."
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="Only those that changed since: 2h, 30d, or a date.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest first.")] = 20,
+    as_json: AsJson = False,
+    store: StoreAddress = None,
+) -> None:
+    """List the runs that are kept, the newest first."""
+    from graphflow.cli.run_list import WantedRuns, listed, show_list
+
+    wanted = WantedRuns(graph, status, None if since is None else read_since(since), limit)
+    rows, more = with_store(store, lambda opened, _: listed(opened, wanted))
+    show_list(rows, more, as_json=as_json)
+
+
+def show(
+    id: RunId = None,
+    steps: Annotated[bool, typer.Option("--steps", help="List the steps.")] = False,
+    usage: Annotated[bool, typer.Option("--usage", help="List what each node used.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Print every event, one JSON line each.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the run: .svg, .png, .pdf, .dot or .mmd.")
+    ] = None,
+    timeline: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw who worked when.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")] = None,
+    as_json: AsJson = False,
+    graph: GraphOfRun = None,
+    store: StoreAddress = None,
+) -> None:
+    """Show a run that is kept, however far it has come."""
+    from graphflow.cli.run_page import read_run, show_events, show_run, show_steps, show_usage, write_pictures
+
+    run, state = with_store(store, lambda opened, _: read_run(opened, id, graph))
+    # Who asks for a file wants nothing printed.
+    if write_pictures(run, picture=picture, timeline=timeline, report=report):
+        return
+    if events:
+        show_events(run)
+    elif steps:
+        show_steps(run, as_json=as_json)
+    elif usage:
+        show_usage(run, as_json=as_json)
+    else:
+        show_run(run, state, as_json=as_json)
+
+
+def resume(
+    id: RunId = None,
+    limits: StatedLimits = None,
+    model: ModelName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the output, status and usage as JSON.")] = False,
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Write every event to this file, one JSON line each.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")] = None,
+    graph: GraphOfRun = None,
+    store: StoreAddress = None,
+) -> None:
+    """Go on with a run: after Ctrl-C, a crash, an answer, or a limit that was raised. What was done is not done again."""
+
+    async def find(opened: Store, place: RunPlace) -> tuple[RunHeader, RunPlace]:
+        # By the store's clock, which leases are counted by.
+        now = await opened.now()
+        header = await header_of(
+            opened, id, lambda each: can_go_on(each) and state_of(each, now) != "running", "run that can go on"
+        )
+        return header, place
+
+    header, place = with_store(store, find)
+    _go_on(header, place, model, limits, as_json, events, report, graph)
+
+
+def _go_on(
+    header: RunHeader,
+    place: RunPlace,
+    model: str | None,
+    limits: str | None,
+    as_json: bool,
+    events: Path | None,
+    report: Path | None,
+    graph: str | None,
+) -> None:
+    from graphflow.cli.approvals import can_ask
+    from graphflow.cli.keeping import Keeping
+    from graphflow.cli.outcome import walk_and_show
+    from graphflow.cli.watch import walk
+
+    found = graph_of(header, graph)
+    # Whoever goes on wants the model that it was begun with, if nothing else is said.
+    known = header.metadata.get("model")
+    if model is None and isinstance(known, str):
+        model = known
+    keeping = Keeping(place, place.open(), header.id, resumes=True, graph=graph)
+    if header.status in OVER:
+        note(f"run {header.id} has ended already ({header.status})")
+    live = sys.stdout.isatty() and not as_json
+
+    def walking() -> Run[Any]:
+        return walk(
+            found,
+            None,
+            model=model,
+            limits=read_limits(limits),
+            events=events,
+            live=live,
+            whole=report is not None,
+            asks=can_ask(),
+            keeping=keeping,
+        )
+
+    raise typer.Exit(walk_and_show(walking, report=report, as_json=as_json, keeping=keeping))
+
+
+def answer(
+    id: RunId = None,
+    question: Annotated[
+        str | None,
+        typer.Argument(metavar="QUESTION", help="Its id, or the node that asks. Default: the only one that is open."),
+    ] = None,
+    value: Annotated[
+        str | None, typer.Argument(metavar="VALUE", help="JSON, or a text. Default: standard input.")
+    ] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who answers. Default: your user name.")] = None,
+    goes_on: Annotated[bool, typer.Option("--resume", help="Go on with the run at once.")] = False,
+    graph: GraphOfRun = None,
+    store: StoreAddress = None,
+) -> None:
+    """Answer a question that a run waits for, from any process; `graphflow runs --status waiting` lists them."""
+    from graphflow.cli.answers import give_answer
+
+    header, place, asked = with_store(
+        store, lambda opened, place: give_answer(opened, place, id, question, value, by or _user())
+    )
+    # It never comes back from there: how the run goes is the exit code.
+    if goes_on:
+        _go_on(header, place, None, None, False, None, None, graph)
+    command = command_for(place, ["resume", header.id], graph)
+    note(f"{asked} is answered; `{command}` goes on with the run")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # nobody knows who that is, as in a container
+        return ""
+
+
+def export(
+    id: RunId = None,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="FILE.jsonl", help="Where to write it. Default: standard output.")
+    ] = None,
+    store: StoreAddress = None,
+) -> None:
+    """Write all that is kept of a run as lines of JSON: its header, its rows, answers and large values."""
+    from graphflow.cli.export import export_run
+
+    count = with_store(store, lambda opened, _: export_run(opened, id, path))
+    if path is not None:
+        out(f"wrote {counted(count, 'line')} to {path}")
+
+
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", metavar="SPAN", help="Such as 12h, 30d or 8w.")],
+    keep: Annotated[int, typer.Option(min=0, help="How many of the newest stay, however old they are.")] = 0,
+    store: StoreAddress = None,
+) -> None:
+    """Remove runs that have ended, and give their space back. What waits or goes on stays."""
+    seconds = read_span(older_than, "--older-than")
+
+    async def removing(opened: Store, place: RunPlace) -> int:
+        return await opened.prune(older_than=seconds, keep=keep)
+
+    removed = with_store(store, removing)
+    out(f"removed {counted(removed, 'run')}")
+
+
+COMMANDS = (runs, show, resume, answer, export, prune)

@@ -1,0 +1,439 @@
+"""Runs that a command keeps: Ctrl-C and resume, questions and answers, lists and files, and each mistake as one clear line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphflow.cli.app import run_app
+from tests.waiting import until
+
+INBOX = '''
+from collections.abc import AsyncIterator
+from pathlib import Path
+import asyncio
+from pydantic import BaseModel
+from graphflow import END, START, Agent, Graph, Limits, node
+from graphflow.testing import ScriptedModel, says
+
+class Answer(BaseModel):
+    mail: str
+    answer: str
+
+class Clerk(ScriptedModel):
+    """Answers the first three mails at once, and the others when there is a file `go`."""
+
+    async def stream(self, request):
+        mail = request.turns[-1].text
+        if mail[-1] > "3" and not Path("go").exists():
+            await asyncio.Event().wait()
+        with Path("asked").open("a") as asked:
+            asked.write(mail + "\\n")
+        self.left.append(says(f"fine, {mail}"))
+        async for event in super().stream(request):
+            yield event
+
+@node
+async def read(count: int) -> list[str]:
+    return [f"mail {number}" for number in range(1, count + 1)]
+
+clerk = Agent("clerk", input=str, prompt="{{ text }}")
+
+@node
+async def file(text: str) -> Answer:
+    with Path("filed").open("a") as filed:
+        filed.write(text + "\\n")
+    return Answer(mail=text.split(", ")[1], answer=text)
+
+@node
+async def table(answers: list[Answer]) -> list[Answer]:
+    return answers
+
+inbox = Graph("inbox", START >> read, read.each >> clerk >> file >> table >> END, model=Clerk())
+'''
+ASKER = """
+from pydantic import BaseModel
+from graphflow import END, START, Graph, Human, node, tool, Context
+
+class Draft(BaseModel):
+    text: str
+    words: int = 3
+
+@node(effects=[])
+async def write(text: str) -> Draft:
+    return Draft(text=text)
+
+@node
+async def send(ok: bool) -> str:
+    return f"sent: {ok}"
+
+boss = Human("boss", input=Draft, output=bool)
+asker = Graph("asker", START >> write >> boss >> send >> END)
+"""
+STEPS = """
+from graphflow import END, START, Graph, Limits, node
+from pathlib import Path
+
+@node(effects=["writes"])
+async def first(x: str) -> str:
+    with Path("done").open("a") as done:
+        done.write("first\\n")
+    return x
+
+@node
+async def second(x: str) -> str:
+    if x == "fail":
+        raise ValueError("as you asked")
+    return x.upper()
+
+steps = Graph("steps", START >> first >> second >> END)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    graphs = tmp_path / "graphs"
+    graphs.mkdir()
+    (graphs / "inbox.py").write_text(INBOX)
+    (graphs / "questions.py").write_text(ASKER)
+    (graphs / "steps.py").write_text(STEPS)
+    return tmp_path
+
+
+HANDLES_SIGINT = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from graphflow.cli import main; main()"
+)
+"""A shell in the background has its children ignore Ctrl-C."""
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", HANDLES_SIGINT, *arguments]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    known = {name: value for name, value in os.environ.items() if name != "GRAPHFLOW_STORE"}
+    return {**known, "COLUMNS": "120", **variables}
+
+
+def graphflow(project: Path, *arguments: str, env: dict[str, str] | None = None, **options: Any) -> Any:
+    return subprocess.run(
+        command(*arguments), cwd=project, capture_output=True, text=True, check=False, timeout=60,
+        env=environment(**(env or {})), **options,
+    )  # fmt: skip
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def id_in(told: str) -> str:
+    found = re.search(r"run (\S+) (?:is|goes on)", told)
+    assert found is not None, told
+    return found[1]
+
+
+def interrupted(project: Path, *arguments: str) -> str:
+    """What an inbox says that is stopped by Ctrl-C after its third mail."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command("run", "inbox", "6", *arguments), cwd=project, stdout=pipe, stderr=pipe, text=True, env=environment()
+    ) as process:
+        try:
+            until(lambda: len(lines(project / "filed")) == 3)
+            process.send_signal(signal.SIGINT)
+            said, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130, told
+    assert said == ""
+    return told
+
+
+# -- Ctrl-C ------------------------------------------------------------------------------------------------------------
+def test_ctrl_c_in_the_middle_of_an_inbox_and_resume_finishes_the_rest(project: Path) -> None:
+    told = interrupted(project)
+    id = id_in(told)
+    assert told.splitlines()[0] == f"graphflow: run {id} is kept in .graphflow/runs.db"
+    assert told.splitlines()[-1] == f"graphflow: `graphflow resume {id}` goes on with it; what was done is kept"
+    assert "Traceback" not in told
+    assert lines(project / "asked") == ["mail 1", "mail 2", "mail 3"]
+
+    (project / "go").touch()
+    done = graphflow(project, "resume")
+    assert done.returncode == 0, done.stderr
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()[2:]] == [f"mail {n}" for n in range(1, 7)]
+    assert f"run {id} goes on; it is kept in .graphflow/runs.db" in done.stderr
+    assert sorted(lines(project / "asked")) == [f"mail {n}" for n in range(1, 7)], "no mail is asked twice"
+    assert len(lines(project / "filed")) == 6
+    assert "inbox: completed" in done.stderr
+
+
+def test_what_is_kept_tells_of_both_sittings(project: Path) -> None:
+    id = id_in(interrupted(project))
+    shown = graphflow(project, "show").stdout
+    assert "cancelled" in shown
+    (project / "go").touch()
+    whole = json.loads(graphflow(project, "resume", id[:8], "--json", "--events", "all.jsonl").stdout)
+    assert whole["run"] == id
+    assert whole["usage"]["model_calls"] == 6
+    events = [json.loads(line) for line in lines(project / "all.jsonl")]
+    assert [event["kind"] for event in events if event["kind"].startswith("run.")] == [
+        "run.start",
+        "run.stop",
+        "run.resume",
+        "run.end",
+    ]
+    assert sum(event["kind"] == "model.end" for event in events) == 6
+    again = [json.loads(line) for line in graphflow(project, "show", "--events").stdout.splitlines()]
+    assert [event["kind"] for event in again] == [event["kind"] for event in events]
+
+
+def test_a_run_elsewhere_says_how_to_find_it(project: Path) -> None:
+    told = interrupted(project, "--store", "sqlite:here.db", "--id", "mine")
+    assert "`graphflow resume mine --store sqlite:here.db` goes on" in told
+    assert not (project / ".graphflow").exists()
+    (project / "go").touch()
+    done = graphflow(project, "resume", env={"GRAPHFLOW_STORE": "sqlite:here.db"})
+    assert done.returncode == 0, done.stderr
+    assert len(lines(project / "asked")) == 6
+
+
+# -- what is kept, and where -------------------------------------------------------------------------------------------
+def test_a_project_keeps_its_runs_and_git_does_not(project: Path) -> None:
+    done = graphflow(project, "run", "steps", "x")
+    assert done.stdout == "X\n"
+    assert len(done.stderr.splitlines()) == 2, "one line tells where it is kept, one how it went"
+    assert (project / ".graphflow" / ".gitignore").read_text() == "*\n"
+    (row,) = json.loads(graphflow(project, "runs", "--json").stdout)
+    assert row["id"] == id_in(done.stderr)
+    assert row["status"] == "completed"
+
+
+@pytest.mark.parametrize("where", ["option", "variable"])
+def test_nothing_is_kept_if_nothing_shall_be(project: Path, where: str) -> None:
+    option = ("--store", "none") if where == "option" else ()
+    done = graphflow(project, "run", "steps", "x", *option, env={"GRAPHFLOW_STORE": "none"} if not option else {})
+    assert done.returncode == 0
+    assert "kept" not in done.stderr
+    assert not (project / ".graphflow").exists()
+
+
+def test_outside_of_a_project_nothing_is_kept(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "steps.py").write_text(STEPS)
+    done = graphflow(outside, "run", "steps.py", "x")
+    assert done.stdout == "X\n"
+    assert "kept" not in done.stderr
+    assert sorted(each.name for each in outside.iterdir() if each.name != "__pycache__") == ["done", "steps.py"]
+    kept = graphflow(outside, "run", "steps.py", "x", "--store", "jsonl:runs", "--id", "a")
+    assert "run a is kept in jsonl:runs" in kept.stderr
+    assert "steps" in graphflow(outside, "runs", "--store", "jsonl:runs").stdout
+    shown = graphflow(outside, "show", "a", "--store", "jsonl:runs", "--graph", "steps.py", "--steps")
+    assert "first" in shown.stdout, shown.stderr
+
+
+def test_a_project_that_cannot_keep_runs_is_none_the_worse_for_it(project: Path) -> None:
+    (project / ".graphflow").write_text("a file, and no folder")
+    done = graphflow(project, "run", "steps", "x")
+    assert done.stdout == "X\n"
+    assert done.returncode == 0
+    assert "the run is not kept: " in done.stderr
+    asked_for = graphflow(project, "run", "steps", "x", "--store", "sqlite:no/such/folder.db")
+    assert asked_for.returncode == 2
+    assert "there is no folder no" in asked_for.stderr
+
+
+def test_the_same_id_again_gives_back_the_run_that_there_is(project: Path) -> None:
+    for _ in range(2):
+        done = graphflow(project, "run", "steps", "x", "--id", "one")
+        assert done.stdout == "X\n", done.stderr
+    assert lines(project / "done") == ["first"]
+    other = graphflow(project, "run", "steps", "y", "--id", "one")
+    assert other.returncode == 2
+    assert "was begun with another message" in other.stderr
+
+
+# -- questions ---------------------------------------------------------------------------------------------------------
+def test_a_question_waits_for_its_answer_from_any_process(project: Path) -> None:
+    asked = graphflow(project, "run", "questions", "hello")
+    id = id_in(asked.stderr)
+    assert asked.returncode == 3
+    assert asked.stdout == ""
+    assert "it waits for boss-" in asked.stderr
+    assert f"`graphflow answer {id}` answers" in asked.stderr
+    assert "boss-" in graphflow(project, "runs", "--status", "waiting").stdout
+    assert "waits for  boss-" in graphflow(project, "show").stdout
+
+    wrong = graphflow(project, "answer", id, "boss", "perhaps")
+    assert wrong.returncode == 2
+    assert "wants" in wrong.stderr
+    given = graphflow(project, "answer", id, "boss", "true", "--by", "ann")
+    assert given.returncode == 0, given.stderr
+    assert f"`graphflow resume {id}` goes on with the run" in given.stderr
+    again = graphflow(project, "answer", id, "boss", "false")
+    assert again.returncode == 2
+    assert "by ann" in again.stderr
+    done = graphflow(project, "resume")
+    assert done.stdout == "sent: True\n"
+    assert done.returncode == 0
+
+
+def test_an_answer_from_standard_input_and_on_at_once(project: Path) -> None:
+    waiting = json.loads(graphflow(project, "run", "questions", "hello", "--json").stdout)
+    assert waiting["status"] == "waiting"
+    assert waiting["pending"][0]["schema"] == {"type": "boolean"}
+    done = graphflow(project, "answer", "--resume", input="false")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "sent: False\n"
+
+
+def test_resume_without_an_answer_waits_on(project: Path) -> None:
+    graphflow(project, "run", "questions", "hello", "--id", "q")
+    again = graphflow(project, "resume", "q")
+    assert again.returncode == 3
+    assert "it waits for boss-" in again.stderr
+
+
+# -- limits and failures -----------------------------------------------------------------------------------------------
+def test_a_limit_is_raised_when_a_run_goes_on(project: Path) -> None:
+    stopped = graphflow(project, "run", "steps", "x", "--limits", "steps=1")
+    assert stopped.returncode == 1
+    assert "goes on with it once the limit is raised" in stopped.stderr
+    done = graphflow(project, "resume", "--limits", "steps=9")
+    assert done.stdout == "X\n", done.stderr
+    assert lines(project / "done") == ["first"]
+
+
+def test_a_run_that_failed_is_what_it_was(project: Path) -> None:
+    failed = graphflow(project, "run", "steps", "fail", "--id", "f")
+    assert failed.returncode == 1
+    assert "resume" not in failed.stderr
+    again = graphflow(project, "resume", "f")
+    assert again.returncode == 1
+    assert "has ended already (failed)" in again.stderr
+    assert "as you asked" in again.stderr
+    assert lines(project / "done") == ["first"]
+    assert "failed: ValueError: as you asked" in graphflow(project, "show", "f").stdout
+
+
+# -- looking at runs ---------------------------------------------------------------------------------------------------
+@pytest.fixture
+def kept(project: Path) -> Path:
+    graphflow(project, "run", "steps", "one", "--id", "alpha")
+    graphflow(project, "run", "steps", "fail", "--id", "beta")
+    graphflow(project, "run", "questions", "two", "--id", "gamma")
+    return project
+
+
+def test_the_list_takes_what_it_is_told_to(kept: Path) -> None:
+    def ids(*options: str) -> list[str]:
+        return [row["id"] for row in json.loads(graphflow(kept, "runs", "--json", *options).stdout)]
+
+    assert ids() == ["gamma", "beta", "alpha"]
+    assert ids("--graph", "steps") == ["beta", "alpha"]
+    assert ids("--status", "failed") == ["beta"]
+    assert ids("--limit", "1") == ["gamma"]
+    assert ids("--since", "1h") == ["gamma", "beta", "alpha"]
+    assert ids("--since", "2999-01-01") == []
+    listed = graphflow(kept, "runs", "--limit", "2")
+    assert listed.stdout.splitlines()[0].split() == ["id", "graph", "status", "rows", "began", "changed", "waits_for"]
+    assert "and 1 more run" in listed.stderr
+
+
+def test_a_run_is_shown_from_all_sides(kept: Path) -> None:
+    shown = graphflow(kept, "show", "alpha").stdout
+    assert re.search(r"^status +completed$", shown, re.MULTILINE)
+    assert re.search(r"^output +ONE$", shown, re.MULTILINE)
+    assert "second" in graphflow(kept, "show", "alpha", "--steps").stdout
+    assert "steps > second" in graphflow(kept, "show", "alpha", "--usage").stdout
+    for option, name in (("--picture", "run.svg"), ("--timeline", "time.svg"), ("--report", "run.html")):
+        done = graphflow(kept, "show", "alpha", option, name)
+        assert done.returncode == 0, done.stderr
+        assert (kept / name).stat().st_size > 500
+    assert json.loads(graphflow(kept, "show", "alpha", "--json").stdout)["input"] == "one"
+
+
+def test_a_run_whose_graph_is_gone_is_shown_as_plain_data(kept: Path) -> None:
+    (kept / "graphs" / "steps.py").unlink()
+    assert "ONE" in graphflow(kept, "show", "alpha").stdout
+    assert "second" in graphflow(kept, "show", "alpha", "--steps").stdout
+    drawn = graphflow(kept, "show", "alpha", "--picture", "x.svg")
+    assert drawn.returncode == 2
+    assert "--graph FILE.py" in drawn.stderr
+
+
+def test_an_export_needs_a_reader_of_json_and_nothing_else(kept: Path) -> None:
+    header, *rest = [json.loads(line) for line in graphflow(kept, "export", "alpha").stdout.splitlines()]
+    assert header["run"] == "alpha"
+    assert header["status"] == "completed"
+    rows = [line for line in rest if "number" in line]
+    assert [row["number"] for row in rows] == list(range(header["rows"]))
+    assert rows[0]["kind"] == "run.start"
+    assert rows[-1]["body"]["output"] == "ONE"
+    written = graphflow(kept, "export", "alpha", "a.jsonl")
+    assert written.stdout == f"wrote {len(rest) + 1} lines to a.jsonl\n"
+    assert len(lines(kept / "a.jsonl")) == len(rest) + 1
+
+
+def test_old_runs_go_and_those_that_wait_stay(kept: Path) -> None:
+    assert graphflow(kept, "prune", "--older-than", "1h").stdout == "removed 0 runs\n"
+    assert graphflow(kept, "prune", "--older-than", "0s", "--keep", "1").stdout == "removed 1 run\n"
+    assert graphflow(kept, "prune", "--older-than", "0s").stdout == "removed 1 run\n"
+    (left,) = json.loads(graphflow(kept, "runs", "--json").stdout)
+    assert left["id"] == "gamma"
+
+
+def mistakes() -> Iterator[tuple[tuple[str, ...], str]]:
+    yield ("show", "alhpa"), "no run 'alhpa' is in"
+    yield ("show", "alhpa"), "did you mean 'alpha'?"
+    yield ("resume", "nothing"), "no run 'nothing' is in"
+    yield ("runs", "--since", "soon"), "--since soon: give a span such as 2h"
+    yield ("prune", "--older-than", "30"), "--older-than 30: give a number and a unit"
+    yield ("resume", "gamma", "--limits", "stepps=1"), "'stepps=1' is no limit"
+    yield ("resume", "gamma", "--limits", "steps=many"), "steps must be a whole number"
+    yield ("answer", "alpha", "boss", "true"), "has no open question"
+    yield ("answer", "gamma", "bos", "true"), "has no open question 'bos'; those that are open: 'boss-"
+    yield ("run", "steps", "x", "--store", "none", "--id", "a"), "this run is kept nowhere"
+    yield ("runs", "--store", "mysql:x"), "is not the address of a store"
+    yield ("resume", "alpha", "--graph", "questions"), "run alpha is one of the graph 'steps'"
+    yield ("show", "alpha", "--graph", "nowhere"), "no graph is named 'nowhere'"
+
+
+def test_each_mistake_is_one_clear_line(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(kept)
+    monkeypatch.delenv("GRAPHFLOW_STORE", raising=False)
+    for arguments, says in mistakes():
+        code = run_app(list(arguments))
+        told = capsys.readouterr().err
+        assert code == 2, (arguments, told)
+        assert says in told, arguments
+        assert told.startswith("graphflow: "), arguments
+
+
+def test_beginnings_of_ids(kept: Path) -> None:
+    graphflow(kept, "run", "steps", "one", "--id", "alphabet")
+    assert "alphabet" in graphflow(kept, "show", "alphab").stdout
+    assert re.search(r"^run +alpha$", graphflow(kept, "show", "alpha").stdout, re.MULTILINE), (
+        "a whole id is meant itself"
+    )
+    several = graphflow(kept, "show", "alp")
+    assert several.returncode == 2
+    assert "2 runs begin with 'alp': alphabet, alpha; give more of the id" in several.stderr
+
+
+def test_where_nothing_is_kept_that_is_said(tmp_path: Path, project: Path) -> None:
+    none = graphflow(project, "resume")
+    assert none.returncode == 2
+    assert "no runs are kept in .graphflow/runs.db yet" in none.stderr
+    assert not (project / ".graphflow").exists()
