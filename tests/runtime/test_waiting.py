@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -422,3 +424,48 @@ def test_an_answer_in_the_form_of_a_timeout_is_none(desk: Desk) -> None:
 
 async def _late(timed_out: TimedOut) -> int:
     return -1
+
+
+# -- from elsewhere --------------------------------------------------------------------------------------------------------
+ELSEWHERE = """
+import asyncio, sys
+from graphflow import Store
+from graphflow.errors import AnswerExists
+
+async def main(address, name):
+    async with Store.open(address) as store:
+        (question,) = (await store.load("r")).pending
+        try:
+            await store.answer("r", question.id, {"text": name}, by=name)
+        except AnswerExists:
+            print("late")
+        else:
+            print("first")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_of_two_processes_that_answer_at_once_one_is_the_first(desk: Desk) -> None:
+    desk.run(DESK, "hello")
+    answering: dict[str, subprocess.Popen[str]] = {}
+    for name in ("Anna", "Bert"):
+        command = [sys.executable, "-c", ELSEWHERE, desk.address, name]
+        answering[name] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    said = {process.communicate()[0].strip(): name for name, process in answering.items()}
+    assert said.keys() == {"first", "late"}
+    run = desk.resume(DESK)
+    assert run.output == said["first"]
+    (answered,) = (event for event in run.events if isinstance(event, QuestionAnswered))
+    assert answered.by == said["first"]
+
+
+def test_a_run_without_a_store_waits_in_memory() -> None:
+    async def main() -> Any:
+        run = await DESK.run("hello")
+        assert run.status == "waiting"
+        await run.answer("editor", Approved(text="fine"))
+        return await DESK.resume(run.id, store=run.store)
+
+    assert asyncio.run(main()).output == "fine"
+    assert done == ["write hello", "publish fine"]
