@@ -168,8 +168,15 @@ class Store(ABC):
 
     # -- writing -------------------------------------------------------------------------------------------------------
     @abstractmethod
-    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Ownership:
-        """Begins a run and acquires it.
+    async def create(
+        self,
+        header: RunHeader,
+        holder: str,
+        lease_s: float = LEASE_S,
+        rows: Sequence[StoredRow] = (),
+        large: Large | None = None,
+    ) -> Ownership:
+        """Begins a run, with its first rows and the large values that they name, and acquires it.
 
         Raises:
             RunExists: there is one of that id.

@@ -20,7 +20,7 @@ from graphflow.declaration.background import backgrounds
 from graphflow.errors import DeclarationError, RunDamaged, RunExists, StoreError
 from graphflow.events import Event, RunEnded, RunStarted
 from graphflow.journal.codec.value_codec import codec_of
-from graphflow.journal.detail import KeptForm
+from graphflow.journal.detail import Detail, KeptForm
 from graphflow.journal.entries import Given
 from graphflow.journal.record import StoredRecord, entered_form, large_of, outermost_form, read_record
 from graphflow.journal.rows import RowReader
@@ -159,12 +159,13 @@ class Durability:
         header = await self.store.find(run.id)
         if header is None and not self.resumes:
             try:
+                assert run.declared is not None
                 header = self._new_header(run, limits)
-                ownership = await self.store.create(header, holder(), self.lease_s)
+                detail = Detail(form=form_to_keep(run.declared))
+                await recorder.begin(header, self.lease_s, RunStarted(0.0, 0, run.graph, message), detail)
             except RunExists:
                 header = await self.store.header(run.id)
             else:
-                recorder.own(ownership)
                 return False
         if header is None:
             raise await self.store.unknown(run.id)
@@ -173,23 +174,26 @@ class Durability:
             if fill(run, frame, record, message):
                 return True
         ownership = await self.store.acquire(run.id, holder(), self.lease_s)
+        recorder.own(ownership)  # a long record takes a while to read
         try:
             header = await self.store.header(run.id)
             record = await read_record(self.store, header, run.declared)
             if record.damage is not None:
                 raise record.damage
             if fill(run, frame, record, message):
-                await self.store.release(ownership)
+                await self.store.note(ownership, run.status)  # its process has died before it could
+                await recorder.close()
                 return True
+            if header.status != "running":
+                await self.store.note(ownership, "running")
             take_up(run, frame, record, recorder)
             await self._note_limits(ownership, header, limits)
             sitting = frame.shared.sitting
             assert sitting is not None
             sitting.stored = await self.store.answers(run.id)
         except BaseException:
-            await self.store.release(ownership)
+            await recorder.close()
             raise
-        recorder.own(ownership)
         return False
 
     async def _note_limits(self, ownership: Ownership, header: RunHeader, limits: Limits | None) -> None:

@@ -149,10 +149,16 @@ async def drive_durably(run: R, frame: Frame, message: object, durability: Durab
     assert recorder is not None
     try:
         has_ended = await durability.open(run, frame, message, limits)
-    except BaseException as error:
+    except BaseException as raised:
         recorder.muted = True
+        lost = recorder.error
+        if lost is not None:  # somebody else has taken the run while its record was read
+            uncancel()
+        error = lost or raised
         _end(run, frame, status_of(error), error)
         await durability.close()
+        if lost is not None:
+            raise lost from None
         raise
     if has_ended:
         run._task = None
@@ -194,18 +200,28 @@ async def _finished(recorder: RunRecorder, run: RunRecord[Any]) -> None:
         raise asyncio.CancelledError
 
 
+def _beginning(recorder: RunRecorder, run: RunRecord[Any], message: object) -> tuple[RunStarted, Detail]:
+    """What a run that is kept begins with: as its store has it already, if it does."""
+    if recorder.started is not None:
+        return recorder.started, NO_DETAIL
+    started = RunStarted(0.0, 0, run.graph, message)
+    if run.declared is None:
+        return started, NO_DETAIL
+    from graphflow.runtime.durability import form_to_keep
+
+    return started, Detail(form=form_to_keep(run.declared))
+
+
 async def drive(run: R, frame: Frame, message: object) -> R:
     """Walks to the end in the caller's own task; exactly one terminal event, whatever happens."""
     run._task = asyncio.current_task()
     shared = frame.shared
     past = shared.past
     if past is None:
-        detail = NO_DETAIL
-        if shared.recorder is not None and run.declared is not None:
-            from graphflow.runtime.durability import form_to_keep
-
-            detail = Detail(form=form_to_keep(run.declared))
-        run.tell(RunStarted(0.0, 0, run.graph, message), detail)
+        if shared.recorder is None:
+            run.tell(RunStarted(0.0, 0, run.graph, message))
+        else:
+            run.tell(*_beginning(shared.recorder, run, message))
         run.began = time.perf_counter()
         run.began_at = time.time()
     else:  # its clock stands still between its sittings

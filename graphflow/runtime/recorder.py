@@ -17,16 +17,16 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from graphflow.errors import LeaseLost, StoreError, StoreUnreachable
-from graphflow.events import Event, FrameExited, NodeFinished, RunEnded
+from graphflow.events import Event, FrameExited, NodeFinished, RunEnded, RunStarted
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.journal.rows import RowDraft, RowWriter
 from graphflow.journal.store import Ownership, Store
-from graphflow.journal.stored import StoredRow
+from graphflow.journal.stored import RunHeader, StoredRow
 from graphflow.journal.stretch import VALUES_A_HOP, Stretch
 from graphflow.journal.weight import is_heavy
 from graphflow.runtime.options import Sync
@@ -72,6 +72,29 @@ def holder() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
+async def patiently(ask: Callable[[], Awaitable[None]], patience_s: float) -> None:
+    """Asks a store again while it is not reached: it may be back in a moment.
+
+    Args:
+        ask: what is asked; again, it does no harm.
+        patience_s: for so many seconds. After the lease somebody else may own the run.
+
+    Raises:
+        StoreUnreachable: it did not come back.
+    """
+    clock = asyncio.get_running_loop().time
+    end = clock() + patience_s
+    wait_s = FIRST_WAIT_S
+    while True:
+        try:
+            return await ask()
+        except StoreUnreachable:
+            if clock() >= end:
+                raise
+        await asyncio.sleep(wait_s)
+        wait_s = min(MAX_WAIT_S, 2 * wait_s)
+
+
 class RunRecorder:
     """Keeps the record of one run.
 
@@ -90,6 +113,8 @@ class RunRecorder:
         """The right to add rows, once the run is acquired. Until then they wait."""
         self.error: BaseException | None = None
         """Why nothing more can be kept."""
+        self.started: RunStarted | None = None
+        """What the run was begun with, if its row was written together with its header."""
         self.muted = False
         """Whether what is told from now on is not for the record: the sitting is over, and what is under way only ends."""
         self._run = run
@@ -97,6 +122,9 @@ class RunRecorder:
         self._pending: list[_Note] = []
         self._open: dict[int, tuple[Stretch, int]] = {}
         """The stretch that each straight walk writes at, and how many of its hops were taken down."""
+        self._group = 0
+        """So many of the oldest that are pending are written together. If that is cut off, the very same are written again:
+        they may be kept already."""
         self._noted = 0
         self._kept = 0
         self._flushing: asyncio.Task[None] | None = None
@@ -106,6 +134,23 @@ class RunRecorder:
         self._renewing: asyncio.Task[None] | None = None
         self._removing: asyncio.Task[None] | None = None
         """Removes the record of a run that goes on without one."""
+
+    async def begin(self, header: RunHeader, lease_s: float, started: RunStarted, detail: Detail) -> None:
+        """Begins a run: it is in the store with what it was given, or not at all.
+
+        Raises:
+            RunExists: there is one of that id.
+        """
+        rows: list[StoredRow] = []
+        large: Mapping[str, bytes] = {}
+        drafts, refusal = await self._written([(started, detail)])
+        if refusal is None:
+            rows, large = [drafts[0].numbered(0)], drafts[0].large
+            self.started = started
+        elif not self.best_effort:  # else it is refused again when it is told, and the run goes on without a record
+            raise refusal
+        ownership = await self.store.create(header, holder(), lease_s, rows, large)
+        self.own(ownership)
 
     def own(self, ownership: Ownership) -> None:
         """From now on rows may be added; the lease is renewed as long as the run goes on."""
@@ -124,7 +169,7 @@ class RunRecorder:
 
     def note(self, event: Event, detail: Detail) -> None:
         """Takes down a fact."""
-        if self.muted or self._removing is not None:
+        if self.muted or self._removing is not None or event is self.started:
             return
         if self._open:
             self._take_hops()
@@ -189,10 +234,11 @@ class RunRecorder:
         """Waits until all is kept, notes how the sitting ended, and gives the run back."""
         try:
             await self.barrier()
+            ownership = self.ownership
             if self._removing is not None:
                 await self._removing
-            elif self.ownership is not None:
-                await self.store.note(self.ownership, status)
+            elif ownership is not None:
+                await patiently(lambda: self.store.note(ownership, status), ownership.lease_s)
         finally:
             await self.close()
 
@@ -220,7 +266,9 @@ class RunRecorder:
         flushed = self._flushed = asyncio.get_running_loop().create_future()
         try:
             while self._pending and self.error is None:
-                await self._write(self._pending[:GROUP])
+                if not self._group:
+                    self._group = min(GROUP, len(self._pending))
+                await self._write(self._pending[: self._group])
         except Exception as error:  # whatever it is, who waits for these rows must not wait for ever
             self._give_up(error)
         finally:
@@ -232,39 +280,28 @@ class RunRecorder:
     async def _write(self, batch: Sequence[_Note]) -> None:
         ownership = self.ownership
         assert ownership is not None
-        if any(map(_is_heavy, batch)):
-            drafts, refusal = await asyncio.to_thread(self._drafts, batch)
-        else:
-            drafts, refusal = self._drafts(batch)
+        drafts, refusal = await self._written(batch)
         large: dict[str, bytes] = {}
         for draft in drafts:
             large.update(draft.large)
         first = ownership.rows
         rows = [draft.numbered(number) for number, draft in enumerate(drafts, first)]
         try:
-            await self._append(ownership, rows, large)
+            if rows:
+                await patiently(lambda: self.store.append(ownership, rows, large), ownership.lease_s)
         finally:
             if ownership.rows > first:  # they are kept, even if whoever waited for it was stopped meanwhile
                 del self._pending[: len(drafts)]
                 self._kept += len(drafts)
+                self._group = 0
         if refusal is not None:
             raise refusal
 
-    async def _append(self, ownership: Ownership, rows: Sequence[StoredRow], large: Mapping[str, bytes]) -> None:
-        """Adds rows, as soon as the store can be reached."""
-        wait_s = FIRST_WAIT_S
-        patience_s = ownership.lease_s
-        while rows:
-            try:
-                await self.store.append(ownership, rows, large)
-                return
-            except StoreUnreachable:
-                # The database may be back in a moment; after the lease somebody else may own the run.
-                if patience_s <= 0:
-                    raise
-            await asyncio.sleep(wait_s)
-            patience_s -= wait_s
-            wait_s = min(MAX_WAIT_S, 2 * wait_s)
+    async def _written(self, batch: Sequence[_Note]) -> tuple[list[RowDraft], StoreError | None]:
+        """The rows of these facts; what takes long is written off the event loop."""
+        if any(map(_is_heavy, batch)):
+            return await asyncio.to_thread(self._drafts, batch)
+        return self._drafts(batch)
 
     def _drafts(self, batch: Sequence[_Note]) -> tuple[list[RowDraft], StoreError | None]:
         """The rows of these facts, as far as they can be written; and why the next one cannot."""

@@ -16,6 +16,8 @@ ABOUT_TIME = {
     "house/test_leftovers.py": "tests the three above",
 }
 SLEEPS = {
+    "durability/kills.py": "kills at random moments, and looks again and again whether processes have ended",
+    "durability/office.py": "effects that take a moment, and a worker that looks again and again; nothing depends on how long",
     "kinds/test_code.py": "code in a process of its own, which no clock of ours reaches; nothing depends on how long",
     "mcp/dynamic.py": "a server, told how slow it is to be",
     "mcp/test_schema.py": "gives way while a list is read; what is measured is computing time",
@@ -31,6 +33,7 @@ SLEEPS = {
 that tests start stand in texts, and are not looked at."""
 CLOCKS = {
     "cli/test_terminal.py": "waits for words on a terminal, as long as anything may take",
+    "durability/kills.py": "when to kill the next; counts how long it took",
     "mcp/test_bounds.py": "far less than the five minutes that it once took",
     "notebook/test_notebooks.py": "prints how long a notebook took",
     "providers/test_crossing.py": "far less than the minutes that an empty pace would make of it",

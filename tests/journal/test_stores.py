@@ -20,6 +20,21 @@ from tests.stand_ins import postgres
 
 # -- rows ------------------------------------------------------------------------------------------------------------------
 @everywhere
+def test_a_run_begins_with_its_first_rows_or_not_at_all(address: str) -> None:
+    async def work(store: Store) -> None:
+        ownership = await store.create(header(), "me", rows=some_rows(0, 2), large={"d": b"large"})
+        assert ownership.rows == 2
+        assert (await store.header("order-17")).rows == 2
+        assert await store.large("d") == b"large"
+        with pytest.raises(errors.RunExists):
+            await store.create(header(), "another", rows=some_rows(0, 1))
+        await store.append(ownership, some_rows(2, 1))
+        assert await all_rows(store, "order-17") == some_rows(0, 3)
+
+    within(address, work)
+
+
+@everywhere
 def test_rows_come_back_as_they_were_written(address: str) -> None:
     texts = ['{"a":"ä€😀"}', '"\\u0000"', '"line\\nbreak"', "[" + "1," * 5000 + "1]"]
 

@@ -66,14 +66,24 @@ class JsonlStore(Store):
         return f"<store in the folder {self._folder}>"
 
     # -- writing -------------------------------------------------------------------------------------------------------
-    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Ownership:
+    async def create(
+        self,
+        header: RunHeader,
+        holder: str,
+        lease_s: float = LEASE_S,
+        rows: Sequence[StoredRow] = (),
+        large: Large | None = None,
+    ) -> Ownership:
         def work() -> Ownership:
             if self._read(header.id) is not None:
                 raise self.exists(header.id)
             lease = next_lease(None, holder, time.time() + lease_s)
-            begun: Json = {"run": _header_json(header)}
-            write_lines(self._path(header.id), [begun, _lease_line(lease)], 0)
-            return Ownership(header.id, lease.epoch, 0, lease_s)
+            lines: list[Json] = [{"run": _header_json(header)}, _lease_line(lease)]
+            if rows:
+                self._keep(large or {})
+                lines += _lines_of(rows, large or {})
+            write_lines(self._path(header.id), lines, 0)
+            return Ownership(header.id, lease.epoch, len(rows), lease_s)
 
         return await self._locked(work)
 
@@ -103,12 +113,10 @@ class JsonlStore(Store):
             if len(file.places) != first:
                 raise lease_lost(ownership)
             self._keep(large)
-            lines: list[Json] = [_row_json(row) for row in rows]
-            noted: Json = {"changed": time.time(), "large": list(large)}
-            lines.append({"note": noted})
-            write_lines(self._path(ownership.run), lines, file.sound)
+            write_lines(self._path(ownership.run), _lines_of(rows, large), file.sound)
 
-        return asyncio.ensure_future(self._locked(work))
+        # A task could be cancelled, with its loop; what the thread does cannot, and has to be told of when it is done.
+        return asyncio.get_running_loop().run_in_executor(None, self._working(work, locked=True))
 
     async def note(
         self,
@@ -245,19 +253,21 @@ class JsonlStore(Store):
     # -- files ---------------------------------------------------------------------------------------------------------
     async def _locked(self, work: Callable[[], T]) -> T:
         """Does something in a thread while no other process writes."""
-
-        def locked() -> T:
-            with self._alone():
-                return work()
-
-        return await self._in_thread(locked)
+        return await asyncio.to_thread(self._working(work, locked=True))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Does something in a thread; what is wrong with the disk is told as an error of the store."""
+        """Does something in a thread."""
+        return await asyncio.to_thread(self._working(work))
+
+    def _working(self, work: Callable[[], T], *, locked: bool = False) -> Callable[[], T]:
+        """The work; what is wrong with the disk is told as an error of the store."""
 
         def run() -> T:
             try:
-                return work()
+                if not locked:
+                    return work()
+                with self._alone():
+                    return work()
             except StoreError:
                 raise
             except OSError as error:
@@ -265,7 +275,7 @@ class JsonlStore(Store):
                     raise self.no_room() from None
                 raise StoreUnreadable(f"{self!r} cannot be used: {error}") from error
 
-        return await asyncio.to_thread(run)
+        return run
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -343,6 +353,12 @@ class JsonlStore(Store):
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------
+def _lines_of(rows: Sequence[StoredRow], large: Large) -> list[Json]:
+    """Rows, and the note behind them by which they count."""
+    noted: Json = {"changed": time.time(), "large": list(large)}
+    return [*map(_row_json, rows), {"note": noted}]
+
+
 def _row_json(row: StoredRow) -> Json:
     return {"row": row.number, "kind": row.kind, "place": row.place, "body": row.body, "checksum": row.checksum}
 

@@ -43,13 +43,23 @@ class MemoryStore(Store):
     def __repr__(self) -> str:
         return "<store in memory>"
 
-    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Ownership:
+    async def create(
+        self,
+        header: RunHeader,
+        holder: str,
+        lease_s: float = LEASE_S,
+        rows: Sequence[StoredRow] = (),
+        large: Large | None = None,
+    ) -> Ownership:
         if header.id in self._runs:
             raise self.exists(header.id)
         lease = next_lease(None, holder, time.time() + lease_s)
         acquired = replace(header, rows=0, lease=lease)
         self._runs[header.id] = _StoredRun(acquired)
-        return Ownership(header.id, lease.epoch, 0, lease_s)
+        ownership = Ownership(header.id, lease.epoch, len(rows), lease_s)
+        if rows:
+            self._add(ownership, 0, rows, large or {})
+        return ownership
 
     async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
         kept = await self._kept(run)

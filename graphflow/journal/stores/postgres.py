@@ -77,7 +77,7 @@ class _Addition:
     first: int
     rows: Sequence[StoredRow]
     large: Large
-    future: asyncio.Future[None]
+    future: asyncio.Future[None] | None = None
 
     def records(self, key: int) -> list[tuple[int, int, str, str, str, int]]:
         """The rows as the table has them."""
@@ -85,7 +85,7 @@ class _Addition:
 
     def end(self, error: Exception | None = None) -> None:
         """Ends the waiting."""
-        if self.future.done():
+        if self.future is None or self.future.done():
             return
         if error is None:
             self.future.set_result(None)
@@ -115,18 +115,29 @@ class PostgresStore(Store):
         return f"<store at {without_password(self._address)}>"
 
     # -- writing -------------------------------------------------------------------------------------------------------
-    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Ownership:
+    async def create(
+        self,
+        header: RunHeader,
+        holder: str,
+        lease_s: float = LEASE_S,
+        rows: Sequence[StoredRow] = (),
+        large: Large | None = None,
+    ) -> Ownership:
         values = (*header_values(header), holder, 1, lease_s)
-        async with self._connection() as db:
+        ownership = Ownership(header.id, 1, 0, lease_s)
+        async with self._connection() as db, db.transaction():
             made = await db.fetchval(
                 f"INSERT INTO graphflow_runs ({COLUMNS})"
                 f" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, {NOW} + $12)"
                 " ON CONFLICT (id) DO NOTHING RETURNING key",
                 *values,
             )
+            if made is not None and rows:
+                await _add(db, [_Addition(ownership, 0, rows, large or {})])
         if made is None:
             raise self.exists(header.id)
-        return Ownership(header.id, 1, 0, lease_s)
+        ownership.rows = len(rows)
+        return ownership
 
     async def acquire(self, run: str, holder: str, lease_s: float = LEASE_S) -> Ownership:
         async with self._connection() as db:
@@ -147,11 +158,10 @@ class PostgresStore(Store):
         self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
     ) -> asyncio.Future[None]:
         session = self._session()
-        added = _Addition(ownership, first, rows, large, session.loop.create_future())
-        session.waiting.append(added)
-        if session.writer is None:
-            session.writer = session.loop.create_task(self._writing(session))
-        return added.future
+        future: asyncio.Future[None] = session.loop.create_future()
+        session.waiting.append(_Addition(ownership, first, rows, large, future))
+        self._write_soon(session)
+        return future
 
     async def note(
         self,
@@ -352,7 +362,15 @@ class PostgresStore(Store):
         if isinstance(error, (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidPasswordError)):
             return StoreUnreadable(f"{self!r} cannot be used: {type(error).__name__}")
         if isinstance(
-            error, (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+            error,
+            (
+                OSError,
+                asyncpg.PostgresConnectionError,
+                asyncpg.InterfaceError,
+                asyncpg.OperatorInterventionError,
+                asyncpg.TooManyConnectionsError,
+                asyncpg.TransactionRollbackError,
+            ),
         ):
             return StoreUnreachable(f"{self!r} cannot be reached, or was lost ({type(error).__name__})")
         return StoreUnreadable(f"{self!r} cannot be used: {type(error).__name__}: {error}")
@@ -380,29 +398,35 @@ class PostgresStore(Store):
         return [StoredRow(*row) for row in found]
 
     # -- the writer ----------------------------------------------------------------------------------------------------
+    def _write_soon(self, session: _LoopConnections) -> None:
+        if session.writer is None and session.waiting:
+            session.writer = session.loop.create_task(self._writing(session))
+            session.writer.add_done_callback(lambda _: self._go_on(session))
+
+    def _go_on(self, session: _LoopConnections) -> None:
+        """A writer has ended, perhaps before its first turn: with its loop all tasks are cancelled."""
+        session.writer = None
+        self._write_soon(session)
+
     async def _writing(self, session: _LoopConnections) -> None:
         """Writes what waits until nothing does."""
-        try:
-            while session.waiting:
-                batch = _first_of_each_run(session.waiting)
-                session.waiting = [added for added in session.waiting if added not in batch]
-                try:
-                    await self._write(batch)
-                except Exception as error:  # nobody may wait for ever, whatever it was
-                    for added in batch:
-                        added.end(error)
-        finally:
-            session.writer = None
+        while session.waiting:
+            batch = _first_of_each_run(session.waiting)
+            session.waiting = [added for added in session.waiting if added not in batch]
+            try:
+                await self._write(batch)
+            except Exception as error:  # nobody may wait for ever, whatever it was
+                for added in batch:
+                    added.end(error)
+            except asyncio.CancelledError:
+                for added in batch:
+                    added.end(StoreUnreachable(f"{self!r} was left while it was written to"))
+                raise
 
     async def _write(self, batch: Sequence[_Addition]) -> None:
         """Writes rows of many runs in one transaction. Those of a former owner are left out, and it is told so."""
         async with self._connection() as db, db.transaction():
-            keys = await _counted_up(db, batch)
-            taken = [added for added in batch if added.ownership.run in keys]
-            for added in taken:
-                await _insert_large(db, keys[added.ownership.run], added.large)
-            records = [record for added in taken for record in added.records(keys[added.ownership.run])]
-            await db.copy_records_to_table("graphflow_rows", records=records)
+            taken = await _add(db, batch)
         for added in batch:
             if added in taken:
                 added.end()
@@ -442,7 +466,22 @@ async def _counted_up(db: Any, batch: Sequence[_Addition]) -> dict[str, int]:
     return {row["id"]: row["key"] for row in marked}
 
 
-async def _insert_large(db: Any, key: int, large: Large) -> None:
-    for digest, body in large.items():
+async def _add(db: Any, batch: Sequence[_Addition]) -> list[_Addition]:
+    """Adds rows of several runs; those additions that came from the run's owner."""
+    keys = await _counted_up(db, batch)
+    taken = [added for added in batch if added.ownership.run in keys]
+    large: list[tuple[str, int, bytes]] = []
+    for added in taken:
+        key = keys[added.ownership.run]
+        large += [(digest, key, body) for digest, body in added.large.items()]
+    await _insert_large(db, large)
+    records = [record for added in taken for record in added.records(keys[added.ownership.run])]
+    await db.copy_records_to_table("graphflow_rows", records=records)
+    return taken
+
+
+async def _insert_large(db: Any, large: Sequence[tuple[str, int, bytes]]) -> None:
+    # In one order, whoever writes: two that wait for each other's values would never end.
+    for digest, key, body in sorted(large):
         await db.execute("INSERT INTO graphflow_large VALUES ($1, $2) ON CONFLICT DO NOTHING", digest, body)
         await db.execute("INSERT INTO graphflow_used VALUES ($1, $2) ON CONFLICT DO NOTHING", key, digest)

@@ -97,7 +97,14 @@ class SqliteStore(Store):
         return f"<store in {self._path}>"
 
     # -- writing -------------------------------------------------------------------------------------------------------
-    async def create(self, header: RunHeader, holder: str, lease_s: float = LEASE_S) -> Ownership:
+    async def create(
+        self,
+        header: RunHeader,
+        holder: str,
+        lease_s: float = LEASE_S,
+        rows: Sequence[StoredRow] = (),
+        large: Large | None = None,
+    ) -> Ownership:
         def work(db: sqlite3.Connection) -> Ownership:
             lease = next_lease(None, holder, time.time() + lease_s)
             values = (*header_values(header), lease.holder, lease.epoch, lease.until)
@@ -106,7 +113,11 @@ class SqliteStore(Store):
                 db.execute(f"INSERT INTO runs ({COLUMNS}) VALUES ({marks})", values)
             except sqlite3.IntegrityError:
                 raise self.exists(header.id) from None
-            return Ownership(header.id, lease.epoch, 0, lease_s)
+            ownership = Ownership(header.id, lease.epoch, 0, lease_s)
+            if rows:
+                _add(db, ownership, 0, rows, large or {})
+                ownership.rows = len(rows)
+            return ownership
 
         return await self._write(work)
 
@@ -130,26 +141,7 @@ class SqliteStore(Store):
     def _append(
         self, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large
     ) -> asyncio.Future[None]:
-        count = len(rows)
-
-        def work(db: sqlite3.Connection) -> None:
-            now = time.time()
-            marked = db.execute(
-                "UPDATE runs SET rows = ?, changed = ? WHERE id = ? AND epoch = ? AND rows = ? RETURNING key",
-                (first + count, now, ownership.run, ownership.epoch, first),
-            ).fetchone()
-            if marked is None:
-                raise lease_lost(ownership)
-            key = marked["key"]
-            if large:
-                db.executemany("INSERT OR IGNORE INTO large VALUES (?, ?)", list(large.items()))
-                db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(key, digest) for digest in large])
-            db.executemany(
-                "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)",
-                [(key, row.number, row.kind, row.place, row.body, row.checksum) for row in rows],
-            )
-
-        return self._writer.submit(work)
+        return self._writer.submit(lambda db: _add(db, ownership, first, rows, large))
 
     async def note(
         self,
@@ -373,6 +365,24 @@ def _update_owned(db: sqlite3.Connection, ownership: Ownership, values: Mapping[
     done = db.execute(f"UPDATE runs SET {columns} WHERE id = ? AND epoch = ?", given)
     if done.rowcount == 0:
         raise lease_lost(ownership)
+
+
+def _add(db: sqlite3.Connection, ownership: Ownership, first: int, rows: Sequence[StoredRow], large: Large) -> None:
+    now = time.time()
+    marked = db.execute(
+        "UPDATE runs SET rows = ?, changed = ? WHERE id = ? AND epoch = ? AND rows = ? RETURNING key",
+        (first + len(rows), now, ownership.run, ownership.epoch, first),
+    ).fetchone()
+    if marked is None:
+        raise lease_lost(ownership)
+    key = marked["key"]
+    if large:
+        db.executemany("INSERT OR IGNORE INTO large VALUES (?, ?)", list(large.items()))
+        db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?)", [(key, digest) for digest in large])
+    db.executemany(
+        "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)",
+        [(key, row.number, row.kind, row.place, row.body, row.checksum) for row in rows],
+    )
 
 
 def _find(db: sqlite3.Connection, run: str) -> RunHeader | None:

@@ -1,0 +1,1 @@
+"""Runs that outlive their processes: what is killed, frozen, cut off or robbed of its disk."""
