@@ -59,6 +59,10 @@ DIGITS = 6
 """Decimals of a time: microseconds."""
 
 
+NO_LARGE: Mapping[str, bytes] = {}
+"""What most rows name of large values. Nobody writes into it."""
+
+
 @dataclass(slots=True)
 class RowDraft:
     """A row without its number, and the large values that it names."""
@@ -131,6 +135,8 @@ class RowWriter:
             began: when the run began, by the clock of these times.
         """
         form = self.forms[frame]
+        if len(hops) == 4:
+            return self._hop(form, frame, first, hops, began)
         numbers = hops[0::4]
         ended = [round(at - began, DIGITS) for at in hops[2::4]]
         started = [round(at - began, DIGITS) for at in hops[1::4]]
@@ -146,6 +152,27 @@ class RowWriter:
         else:
             texts["started"] = _numbers(started)
         return _draft(HOPS, f"{form.place}#{first}", texts)
+
+    def _hop(self, form: FrameForm, frame: int, number: int, hop: Sequence[Any], began: float) -> RowDraft:
+        """The same for one hop: where each step is kept before the next one, this is done for each."""
+        slot, started, ended, output = hop
+        names, codecs = _known_columns(form)
+        written = codecs[slot].encode_column((output,))
+        name = json.dumps(names[slot])
+        at, begun = round(ended - began, DIGITS), round(started - began, DIGITS)
+        place = f"{form.place}#{number}"
+        if len(written) <= LARGE:
+            body = f'{{"frame":{frame},"first":{number},"at":[{at}],"nodes":[{name}],"outputs":[{written}],"started":{begun}}}'
+            return RowDraft(HOPS, place, hide(body), NO_LARGE)
+        texts = {
+            "frame": str(frame),
+            "first": str(number),
+            "at": f"[{at}]",
+            "nodes": f"[{name}]",
+            "outputs": f"[{written}]",
+            "started": repr(begun),
+        }
+        return _draft(HOPS, place, texts)
 
     def _outputs(self, form: FrameForm, numbers: Sequence[int], outputs: Sequence[Any]) -> dict[str, str]:
         """What hops have answered, those of one type together; and of which node each hop is."""

@@ -12,12 +12,27 @@ PARTS = 64
 """Parts of a value that are looked at. What has more is heavy by that."""
 
 
+_AT_A_GLANCE = frozenset({str, int, float, bool, type(None)})
 _MANY = (None,) * (PARTS + 1)
 """Stands for what is in a long container."""
 
 
 def is_heavy(value: object) -> bool:
     """Whether a value is large, or has so many parts that nobody can tell at a glance."""
+    if type(value) is str:
+        return len(value) > HEAVY
+    fields = getattr(value, "__dict__", None)
+    if fields is not None and _AT_A_GLANCE.issuperset(map(type, fields.values())):
+        return _characters(fields.values()) > HEAVY  # a model of texts and numbers, as most messages are
+    return _is_heavy_inside(value)
+
+
+def _characters(parts: Iterable[object]) -> int:
+    return sum([len(part) for part in parts if isinstance(part, str)])
+
+
+def _is_heavy_inside(value: object) -> bool:
+    """The same for a value of which parts have parts."""
     left = HEAVY
     todo = [value]
     for _ in range(PARTS):

@@ -238,7 +238,7 @@ class Program:
     """Everything the walk needs to know about a graph."""
 
     __slots__ = (
-        "_kept",
+        "_for_record",
         "_nodes_by_name",
         "callees",
         "columns",
@@ -301,7 +301,7 @@ class Program:
         """Whether scopes do not sort as they are (`scope.order_of`)."""
         self.tracks = any(slot.gated for slot in slots) or any(join.take is not None for join in joins)
         """Whether parts of a walk may be cancelled, so that it has to be known who is in them."""
-        self._kept: dict[bool, Program] = {}
+        self._for_record: Program | None = None
         self._nodes_by_name: dict[str, AnyNode] = {}
         self.columns: Any = None
         """What the journal has found out about it: how it writes what these nodes answer."""
@@ -328,18 +328,17 @@ class Program:
                 distinct.append(kind)
         return tuple(distinct)
 
-    def kept(self, *, each: bool) -> Program:
-        """The same for a walk whose record is kept in a store: nothing is called directly before which a walk has to wait.
+    def for_record(self) -> Program:
+        """The same for a walk whose record is kept: nothing is called directly that may change the world.
 
-        Args:
-            each: whether it waits before each node, and not only before those that may change the world.
+        Before such a node a walk waits until what has led to it is kept.
         """
-        known = self._kept.get(each)
-        if known is None:
-            known = copy(self)
-            known.slots = tuple(_indirect(slot) if each or _acts(slot) else slot for slot in self.slots)
-            self._kept[each] = known
-        return known
+        if self._for_record is None:
+            twin = copy(self)
+            twin.slots = tuple(_indirect(slot) if _acts(slot) else slot for slot in self.slots)
+            twin._for_record = twin
+            self._for_record = twin
+        return self._for_record
 
 
 def _acts(slot: Slot) -> bool:

@@ -52,7 +52,7 @@ async def activate(frame: Frame, slot: Slot, inputs: dict[str, Any], activation:
         inputs = {"": message}
     invocation = Invocation(frame, node, inputs, activation)
     recorder = frame.shared.recorder
-    if recorder is not None and (recorder.sync == "each" or acts(node)):
+    if recorder is not None and acts(node):
         await recorder.before_effect()
     try:
         if frame.origin is not None and not slot.enters and is_done_once(node):

@@ -64,6 +64,7 @@ class _Straight:
         "laps",
         "ledger",
         "metered",
+        "recorder",
         "started",
         "task",
     )
@@ -81,8 +82,11 @@ class _Straight:
         """The activation at which old stretches were dropped last."""
         self.known_steps = 0
         """Steps that the ledger knows of."""
-        self.attempted = attempt() is not None
-        """Whether this is part of an attempt with a time limit."""
+        recorder = frame.shared.recorder
+        self.recorder = recorder if recorder is not None and recorder.sync == "each" else None
+        """What keeps each step before the next one is made, if the run wants that."""
+        self.attempted = self.recorder is not None or attempt() is not None
+        """Whether there is something to wait for before a step: the disk, or timers of an attempt with a time limit."""
         self.metered = self.attempted or ledger.timed or ledger.metered("steps")
         """Whether each step has to be charged before it is made; else they are only counted."""
         self.started = 0.0
@@ -175,7 +179,9 @@ class _Straight:
             raise _Ended(limit) from None
 
     async def charged(self, slot: Slot, count: int) -> None:
-        """The same within an attempt: if its time is over, the walk ends before the step."""
+        """The same where something is waited for before: if the time of an attempt is over, the walk ends before the step."""
+        if self.recorder is not None:
+            await self.recorder.before_effect()
         try:
             await let_timers_stop()
         except asyncio.CancelledError as stopped:

@@ -179,7 +179,7 @@ class Frame:
     ) -> None:
         recorder = shared.recorder
         if recorder is not None:
-            program = program.kept(each=recorder.sync == "each")
+            program = program.for_record()
         self.shell = shell
         self.shared = shared
         self.program = program

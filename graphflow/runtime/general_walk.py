@@ -63,6 +63,7 @@ class GeneralWalk:
         "loop",
         "metered",
         "number",
+        "recorder",
         "sitting",
         "started",
         "starting",
@@ -103,8 +104,11 @@ class GeneralWalk:
         """When the run began, by the process clock."""
         self.clearing = STRETCH_LENGTH
         """The activation after which old rows of the record are dropped."""
-        self.attempted = attempt() is not None
-        """Whether this is part of an attempt with a time limit."""
+        recorder = frame.shared.recorder
+        self.recorder = recorder if recorder is not None and recorder.sync == "each" else None
+        """What keeps each step before the next one is made, if the run wants that."""
+        self.attempted = self.recorder is not None or attempt() is not None
+        """Whether there is something to wait for before a step: the disk, or timers of an attempt with a time limit."""
         self.metered = frame.ledger.timed or frame.ledger.metered("steps")
         """Whether each step has to be charged before it is made; else they are only counted."""
 
@@ -318,6 +322,8 @@ class GeneralWalk:
         """The fact that an activation ends in."""
         if self.attempted:
             try:
+                if self.recorder is not None:
+                    await self.recorder.before_effect()
                 await let_timers_stop()
             except asyncio.CancelledError:
                 return self._ended(act)

@@ -220,9 +220,16 @@ class RunRecorder:
                 await self._flush()
 
     async def before_effect(self) -> None:
-        """Waits until what has led to something that may change the world is kept."""
-        if self.sync != "end":
+        """Waits until what has led to something that may change the world is kept; for ever, if it cannot be kept.
+
+        Whoever waits is stopped with the run. It must not take for its own failure what is one of the store.
+        """
+        if self.sync == "end":
+            return
+        try:
             await self.barrier()
+        except Exception:
+            await asyncio.get_running_loop().create_future()
 
     def pass_on(self) -> None:
         """Has the hops of a straight walk kept that goes on for long."""
@@ -300,27 +307,27 @@ class RunRecorder:
     async def _written(self, batch: Sequence[_Note]) -> tuple[list[RowDraft], StoreError | None]:
         """The rows of these facts; what takes long is written off the event loop."""
         if any(map(_is_heavy, batch)):
-            return await asyncio.to_thread(self._drafts, batch)
+            return await asyncio.to_thread(self._drafts, batch, heavy=True)
         return self._drafts(batch)
 
-    def _drafts(self, batch: Sequence[_Note]) -> tuple[list[RowDraft], StoreError | None]:
+    def _drafts(self, batch: Sequence[_Note], *, heavy: bool = False) -> tuple[list[RowDraft], StoreError | None]:
         """The rows of these facts, as far as they can be written; and why the next one cannot."""
         drafts: list[RowDraft] = []
         for note in batch:
             try:
-                drafts.append(self._draft(note))
+                drafts.append(self._draft(note, heavy))
             except StoreError as refusal:
                 refusal.add_note(f"in {_subject(note)} of run {self._run.id!r}; what came before it is kept")
                 return drafts, refusal
         return drafts, None
 
-    def _draft(self, note: _Note) -> RowDraft:
+    def _draft(self, note: _Note, heavy: bool) -> RowDraft:
         if len(note) == 2:
             event, detail = note
             return self._writer.row(event, detail)
         stretch, start, end = note
         hops = stretch.hops[start * VALUES_A_HOP : end * VALUES_A_HOP]
-        if end - start == 1 and is_heavy(hops[3]):
+        if heavy and end - start == 1 and is_heavy(hops[3]):
             return self._heavy_hop(stretch, start, hops)
         return self._writer.hops(stretch.frame, stretch.first + start, hops, self._run.began)
 
