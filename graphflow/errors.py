@@ -64,6 +64,7 @@
     │   ├── GraphUnstorable (TypeError)    a graph has messages that would not come back, so its runs cannot be kept
     │   ├── Unreadable (ValueError)        what was written does not fit its type, which has changed since
     │   ├── Diverged (ValueError)          a record does not fit the graph as it is now
+    │   ├── PlaceUnknown (LookupError)     nothing of that name stands in the record of a run; the text names near ones
     │   └── RowDiffers (ValueError)        a row of a run that is replayed would be written in another way now
     ├── RecordedError                      an error that was read from a journal, and whose class is not known here
     └── ProjectError                       what a command names cannot be found or read
@@ -657,6 +658,10 @@ class Diverged(StoreError, ValueError):
             f"in {frames!r} the record tells of {recorded}, and the graph has {found} there; "
             "resume it with the graph that it was begun with, or declare how the old messages become new ones"
         )
+
+
+class PlaceUnknown(StoreError, LookupError):
+    """Nothing of that name stands in the record of a run, or several things do."""
 
 
 class RowDiffers(StoreError, ValueError):

@@ -7,11 +7,11 @@ stands above all that it calls, and loads that when it is called: a graph that i
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
-from graphflow.declaration.arrows import AnyEntry, Entry, In, Out
+from graphflow.declaration.arrows import AnyEntry, Arm, Entry, ForkPolicy, In, Out
 from graphflow.declaration.options import NodeOptions
 from graphflow.limits import Limits
 from graphflow.messages.types import Type
@@ -19,7 +19,7 @@ from graphflow.proofs.bounds import Bounds, bound
 from graphflow.proofs.problems import place_text
 from graphflow.proofs.proven import ProvenGraph
 from graphflow.proofs.report import Report, report
-from graphflow.runtime.options import RunOptions, SittingOptions
+from graphflow.runtime.options import ForkOptions, RunOptions, SittingOptions
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -195,6 +195,55 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
         from graphflow.runtime.replay import replay
 
         return await replay(store, id, self, Run)
+
+    @overload
+    def fork(self, policy: ForkPolicy) -> Arm[In, Out]: ...
+    @overload
+    def fork(
+        self,
+        id: str,
+        /,
+        *,
+        store: Store | str,
+        at: str | None = None,
+        edit: Mapping[str, object] | None = None,
+        new_id: str | None = None,
+        graph: Graph[In, Out] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        **options: Unpack[ForkOptions],
+    ) -> Coroutine[None, None, Run[Out]]: ...
+    def fork(self, *given: str, **options: Any) -> object:
+        """A new run that shares what the run of that id has done up to a cut, and goes on by itself.
+
+        With a policy alone, `graph.fork("isolate")`, it is that of a node: what a failure in one branch means for the others.
+
+        What does not depend on the cut is taken over; what does is done anew, under keys of the new run. `run.fork_report` tells
+        which was which. The run of that id is never touched.
+
+        Args:
+            id: the run that it is made of, however that one stands.
+            store: where that one is kept; the new one is kept there, too.
+            at: what is done again, with all that depends on it: a node (`"draft"`, `"draft#4"` where it has run several times,
+                `"writers > draft#4"` inside a graph), a call (`"boss > look"`), or a place as rows name it.
+            edit: other answers, by the same names: of nodes, calls, models, people. An exception stands for a failure.
+            new_id: the new run's name; default: the old one with a few letters behind it.
+            graph: what the new run walks instead, such as `graph.variant(...)`.
+            metadata: instead of the old one's.
+            options: deps, model, limits, ... as for `resume`.
+
+        Raises:
+            RunUnknown: there is no such run.
+            PlaceUnknown: nothing of such a name is recorded; the text names near ones.
+            OutputInvalid, AnswerInvalid: an answer is not what is declared.
+            Unreadable: the record does not fit the graph.
+        """
+        if "store" not in options:
+            return super().fork(*given, **options)  # type: ignore[arg-type]  # looked at there
+        from graphflow.run import Run
+        from graphflow.runtime.fork import fork
+
+        walked = options.pop("graph", None) or self
+        return fork(walked, *given, make=Run, resume=_executor().resume, **options)
 
     async def verdict(self, *, store: Store | str, runs: Iterable[str] | None = None) -> Verdicts:
         """Says of runs that are kept whether they can go on with this graph: to be asked before it is deployed.

@@ -65,6 +65,7 @@ async def _verdict(store: Store, header: RunHeader, graph: AnyGraph, digest: str
         reordered = _reordered(json.loads(content), form_of(graph), (graph.name,))
         if reordered:
             return Verdict(id, status, "refused", tuple(reordered))
+    # Only now the rows are read: most runs are of the graph as it is.
     with migrations_used() as used:
         problem = await _problem(store, header, graph)
     if problem is not None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from graphflow.model.seam import Model
 
 
-class SittingOptions(TypedDict, total=False):
-    """How one sitting of a walk is run; `Graph.run` says what each means."""
+class ForkOptions(TypedDict, total=False):
+    """How the sitting of a fork is run; `Graph.run` says what each means."""
 
     deps: Any
     model: Model | str | None
@@ -26,11 +26,16 @@ class SittingOptions(TypedDict, total=False):
     policy: Policy | None
     approve: Approve | None
     keep_steps: int
-    store: Store | str | None
     sync: Sync
     lease_s: float
     best_effort: bool
     answers: Mapping[str, Any]
+
+
+class SittingOptions(ForkOptions, total=False):
+    """How one sitting of a walk is run; `Graph.run` says what each means."""
+
+    store: Store | str | None
 
 
 class RunOptions(SittingOptions, total=False):

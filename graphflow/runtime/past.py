@@ -470,7 +470,7 @@ def check_fits(fact: Fact, walk: Walk) -> None:
     Raises:
         Diverged: the graph has changed, or the record is another graph's.
     """
-    act = walk.running.get(fact.activation)
+    act = walk.running.get(fact.activation) or walk.waiting.get(fact.activation)
     if act is None:
         running = ", ".join(f"{act.slot.name!r} as {act.id}" for act in walk.running.values()) or "nothing"
         raise Diverged(walk.path, f"activation {fact.activation} of {fact.node!r}", running, fact.node)

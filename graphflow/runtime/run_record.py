@@ -55,6 +55,7 @@ from graphflow.runtime.steps import frames_of, node_of, steps_of, usage_by
 from graphflow.walk.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from graphflow.journal.fork_report import ForkReport
     from graphflow.journal.store import Store
     from graphflow.proofs.proven import AnyGraph
 
@@ -89,6 +90,7 @@ class RunRecord(Generic[Out]):
         "_derived",
         "_dropped",
         "_finishing",
+        "_fork_report",
         "_id",
         "_live",
         "_output",
@@ -187,6 +189,11 @@ class RunRecord(Generic[Out]):
         """What the graph answered; None until it has."""
         answer: Out = self._output
         return answer
+
+    @property
+    def fork_report(self) -> ForkReport | None:
+        """Of a run that `Graph.fork` has made: what it has taken over, and what it did itself."""
+        return getattr(self, "_fork_report", None)
 
     # -- questions -----------------------------------------------------------------------------------------------------
     @property

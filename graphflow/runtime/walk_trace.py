@@ -65,6 +65,7 @@ class WalkTrace:
 
     def _look_ahead(self, entries: Sequence[RecordEntry]) -> None:
         sitting = 1
+        # What a sitting says of its end is known to be its last word only when the next one has been seen.
         for place, entry in enumerate(entries):
             event = entry.event
             if isinstance(event, Resumed):
@@ -114,7 +115,7 @@ class WalkTrace:
         node = event.path[-1]
         if form is None:
             raise Diverged(around.path, f"that {node!r} was entered", "nothing of that name to enter", node)
-        act = around.running.get(event.activation)
+        act = around.running.get(event.activation) or around.waiting.get(event.activation)
         if form.call is None and (act is None or act.slot.name != form.node):
             recorded = f"that {node!r} was entered as activation {event.activation}"
             raise Diverged(around.path, recorded, running_in(around), node)

@@ -224,7 +224,7 @@ class Walk:
 
     def _ended(self, id: int) -> Activation | None:
         """Takes an activation off the list; None if its result no longer counts."""
-        act = self.running.pop(id, None)
+        act = self.running.pop(id, None) or self._let_go(id)
         if act is None:
             return None
         self._release(act)
@@ -235,6 +235,13 @@ class Walk:
             self._die(act.joins)
             self._conclude()
             return None
+        return act
+
+    def _let_go(self, id: int) -> Activation | None:
+        """One that is held back here, and was not where it is recorded to have ended: there was more room."""
+        act = self.waiting.pop(id, None)
+        if act is not None and self.outbox is not None:
+            self.outbox.add_started(self.now, act)
         return act
 
     # -- sending -------------------------------------------------------------------------------------------------------

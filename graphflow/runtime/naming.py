@@ -1,0 +1,194 @@
+"""Names of places: what people call an activation, a call or a question of a run that is kept.
+
+draft                       the activation of `draft`, if there is one
+draft#4                     ... the one of that number
+writers > draft#4           ... in the frame `writers`
+look, boss > look           the call of `look`, if there is one
+editor-1a2b3c4d             a question to a person, by its id
+/boss 2/model~91c0~0        what stands at that place, as rows name it
+/boss 2#4                   the activation of that number in the frame there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+
+from graphflow.errors import PlaceUnknown
+from graphflow.events import CallStarted, Event, NodeStarted, QuestionAsked
+from graphflow.runtime.spans import ActivationKey, RecordSpan, SpanIndex
+
+SHOWN = 8
+"""Names that an error shows, at most."""
+
+
+class PlaceNames:
+    """What stands in a record, by the names that people give it.
+
+    Args:
+        index: the spans of the record.
+        events: of the run, those that follow from the facts included.
+    """
+
+    def __init__(self, index: SpanIndex, events: Iterable[Event]) -> None:
+        self._index = index
+        self._entries = index.record.entries
+        self._forms = index.record.forms
+        self._activations: dict[ActivationKey, str] = {}
+        """The node of each activation."""
+        for event in events:
+            if isinstance(event, NodeStarted):
+                key = (event.frame, event.activation)
+                self._activations[key] = event.node
+
+    def span(self, name: str) -> RecordSpan:
+        """What stands there.
+
+        Raises:
+            PlaceUnknown: nothing does, or several things do; the text names near ones.
+        """
+        found = self._at_place(name) or self._numbered(name)
+        if found is not None:
+            return found
+        *prefix, last = name.split(" > ")
+        node, _, number = last.partition("#")
+        # A node that is called and stands on an arrow as well is meant on its arrow.
+        candidates = self._activations_of(prefix, node) or self._calls_of(prefix, node)
+        if number:
+            ending = f"#{number}"
+            names = [shown for shown in candidates if shown.endswith(ending)]
+            candidates = {shown: candidates[shown] for shown in names}
+        if not candidates:
+            raise self._unknown(name)
+        if len(candidates) > 1:
+            several = _listed(list(candidates))
+            raise PlaceUnknown(f"{name!r} stands for several: {several}; say which")
+        [span] = candidates.values()
+        return span
+
+    # -- by place ------------------------------------------------------------------------------------------------------
+    def _at_place(self, name: str) -> RecordSpan | None:
+        """What stands at a place as rows name it, of several attempts the last; or the question of that id."""
+        found: RecordSpan | None = None
+        for span in self._index.spans:
+            if span.kind == "frame":
+                continue
+            begun = self._entries[span.begin].event
+            if span.place == name or (isinstance(begun, QuestionAsked) and begun.question == name):
+                found = span
+        return found
+
+    def _numbered(self, name: str) -> RecordSpan | None:
+        """The activation of a number in the frame at a place."""
+        place, separator, number = name.rpartition("#")
+        if not separator or not number.isdecimal():
+            return None
+        for key in self._activations:
+            frame, activation = key
+            form = self._forms.get(frame)
+            if form is None or form.place != place:
+                continue
+            if activation == int(number):
+                return self._activation(key)
+        return None
+
+    # -- by node -------------------------------------------------------------------------------------------------------
+    def _activations_of(self, prefix: Sequence[str], node: str) -> Mapping[str, RecordSpan]:
+        """The activations of a node, by what they are called: in the outermost frames that the prefix fits."""
+        found: dict[int, dict[str, RecordSpan]] = {}
+        for key, name in self._activations.items():
+            frame, number = key
+            path = self._inner_path(frame)
+            if name != node or not _ends_with(path, prefix):
+                continue
+            there = found.setdefault(len(path), {})
+            shown = shown_activation(path, name, number)
+            there[shown] = self._activation(key)
+        if not found:
+            return {}
+        # An agent that was called stands in a frame of its own name: the one further out is meant.
+        outermost = min(found)
+        return found[outermost]
+
+    def _calls_of(self, prefix: Sequence[str], node: str) -> Mapping[str, RecordSpan]:
+        found: dict[str, RecordSpan] = {}
+        for span in self._index.spans:
+            event = self._entries[span.begin].event
+            if not isinstance(event, CallStarted) or event.node != node:
+                continue
+            path = self._inner_path(event.frame)
+            around = callers(path, event.caller)
+            if _ends_with(around, prefix):
+                shown = shown_activation(around, node, event.call)
+                found[shown] = span
+        return found
+
+    def _inner_path(self, frame: int) -> tuple[str, ...]:
+        """The frames around, without the outermost."""
+        form = self._forms.get(frame)
+        if form is None:
+            return ()
+        return form.path[1:]
+
+    def _activation(self, key: ActivationKey) -> RecordSpan:
+        node = self._activations[key]
+        end = self._index.ends.get(key)
+        begin = end
+        if begin is None:  # it was under way
+            begin = len(self._entries)
+        return RecordSpan("activation", node, key, "", begin, end)
+
+    # -- what is said --------------------------------------------------------------------------------------------------
+    def _unknown(self, name: str) -> PlaceUnknown:
+        known = self._known()
+        near = get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = f"it tells of {_listed(known)}"
+        if near:
+            hint = f"did you mean {_listed(near)}?"
+        run = self._index.record.header.id
+        return PlaceUnknown(f"the record of {run!r} tells of no {name!r}; {hint}")
+
+    def _known(self) -> list[str]:
+        """All that there are names for, each once."""
+        known: list[str] = []
+        for key, node in self._activations.items():
+            frame, number = key
+            path = self._inner_path(frame)
+            known += (shown_activation(path, node, number), node)
+        for span in self._index.spans:
+            if span.kind == "call":
+                known.append(span.node)
+            if span.place:
+                known.append(span.place)
+        return list(dict.fromkeys(known))
+
+
+def callers(path: Sequence[str], caller: str) -> tuple[str, ...]:
+    """Who stands around a call: the frames, and the caller. One that was called stands alone in a frame of its own name."""
+    if path and path[-1] == caller:
+        return tuple(path)
+    return (*path, caller)
+
+
+def shown_activation(path: Sequence[str], node: str, number: int) -> str:
+    """An activation or a call as people name it."""
+    way = " > ".join((*path, node))
+    return f"{way}#{number}"
+
+
+def _ends_with(path: Sequence[str], prefix: Sequence[str]) -> bool:
+    if not prefix:
+        return True
+    tail = path[-len(prefix) :]
+    return list(tail) == list(prefix)
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return "nothing"
+    quoted = map(repr, names[:SHOWN])
+    shown = ", ".join(quoted)
+    more = len(names) - SHOWN
+    if more > 0:
+        shown += f" and {more} more"
+    return shown
