@@ -6,8 +6,11 @@ import json
 import sys
 
 from graphflow.cli.outcome import question_line
+from graphflow.cli.questions import answer_to
 from graphflow.cli.stored_runs import header_of
+from graphflow.cli.terminal import can_ask
 from graphflow.errors import InputInvalid, QuestionUnknown
+from graphflow.journal.entries import Given
 from graphflow.journal.question import Question
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader
@@ -25,7 +28,7 @@ async def give_answer(
         place: the same.
         id: the run; None: the newest one that waits.
         name: the question, or the node that asks; None: the only one that is open.
-        text: the answer; None: it is read from standard input.
+        text: the answer; None: it is asked for on a terminal, else read from standard input.
         by: who answers.
 
     Returns:
@@ -43,9 +46,23 @@ async def give_answer(
         asked: Question = open_question(name, waiting, header.id).question
     else:
         asked = _only(header, [each.question for each in waiting])
-    value = read_value(asked, text)
-    await store.answer(header.id, asked.id, value, by=by)
+    given = await _given(asked, text)
+    await store.answer(header.id, asked.id, given.value, arm=given.arm, by=by)
     return header, place, asked.id
+
+
+async def _given(asked: Question, text: str | None) -> Given:
+    """The answer as it was written behind the command, or is typed now.
+
+    Raises:
+        InputInvalid: the input has ended.
+    """
+    if text is not None or not can_ask():
+        return Given(read_value(asked, text))
+    given = await answer_to(asked)
+    if given is None:
+        raise InputInvalid(f"{asked.id} is not answered")
+    return given
 
 
 def _only(header: RunHeader, questions: list[Question]) -> Question:
@@ -60,7 +77,7 @@ def _only(header: RunHeader, questions: list[Question]) -> Question:
 def read_value(question: Question, text: str | None) -> object:
     """The value of an answer as it was written: JSON, or a text where one is wanted."""
     if text is None or text == "-":
-        if sys.stdin.isatty():
+        if sys.stdin.isatty():  # and nobody can read what is asked
             raise InputInvalid(f"{question_line(question)}\nwrite the answer behind it, as JSON or as a text")
         text = sys.stdin.read()
     # 7 is the text "7" where a text is wanted, and whoever says yes to an approval need not quote it.

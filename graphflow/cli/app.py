@@ -107,9 +107,9 @@ def run(
     On a terminal, its progress is shown live, and you are asked about calls that need approval. In a project the run is
     kept: after Ctrl-C, a crash or a question, `graphflow resume` goes on with it.
     """
-    from graphflow.cli.approvals import can_ask
     from graphflow.cli.keeping import keeping_of
     from graphflow.cli.outcome import walk_and_show
+    from graphflow.cli.terminal import can_ask
     from graphflow.cli.watch import walk
 
     found = load(graph)

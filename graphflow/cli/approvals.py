@@ -1,7 +1,8 @@
 """Approvals on a terminal: what is about to be done is shown, and only a clear yes lets it happen.
 
 Rules:
-1. Everything but `y` or `yes` is a no: an empty line, another word, the end of the input.
+1. `y` and `yes` are a yes, `a` and `always` one for the rest of the run, `e` and `edit` one to other arguments. Everything
+   else is a no: an empty line, another word, the end of the input.
 2. What was typed before the question was on the screen does not answer it.
 3. What a model wrote cannot pass for the question: it stands in quotes, on lines of its own, with its control characters shown.
 """
@@ -10,40 +11,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 import unicodedata
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
-from typing import Any, TextIO
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 from pydantic import BaseModel
 
 from graphflow.cli.show import note
+from graphflow.cli.terminal import ask_line, forget_typed, say
 from graphflow.cli.visible import visible
-from graphflow.concurrency import in_thread
 from graphflow.messages.media import Media
 from graphflow.messages.message import to_json_value
 from graphflow.messages.types import type_name
-from graphflow.policy import Use
+from graphflow.policy import Approval, Use, allow, always, deny
 from graphflow.redaction import scrub
 
 YES = ("y", "yes")
 """What counts as a yes."""
+ALWAYS = ("a", "always")
+"""What counts as one to all further calls of the node in this run, too."""
+EDIT = ("e", "edit")
+PROMPT = "Allow it? [y/N/a(lways)/e(dit)]"
 MAX_SHOWN = 2_000
 """Characters of one value that are shown, with the number of those that are not."""
 EFFECT_VERBS = {"reads": "reads", "writes": "writes", "network": "uses the network", "executes": "runs programs"}
-
-
-def can_ask() -> bool:
-    """Whether somebody is at a terminal who can read a question and answer it."""
-    return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    if stream is None or stream.closed:  # as for a service, or a program without a console
-        return False
-    return stream.isatty()
 
 
 class Asker:
@@ -57,35 +49,63 @@ class Asker:
         self.aside = aside
         self._turn = asyncio.Lock()
 
-    async def ask(self, use: Use) -> bool:
+    async def ask(self, use: Use) -> Approval:
         """Whether this call may be made."""
+        from graphflow.cli.questions import edited  # which stands above
+
         # Branches may ask at the same time; an answer must be to the question above it.
         async with self._turn:
             with self.aside():
-                _forget_typed()
-                print(question(use), end=" ", file=sys.stderr, flush=True)
-                answer = await _line()
-                if not answer.endswith("\n"):
-                    print(file=sys.stderr, flush=True)
-        is_whole = answer.endswith("\n")  # else the input has ended
-        granted = is_whole and answer.strip().casefold() in YES
-        if not granted:
+                forget_typed()
+                say(question(use))
+                try:
+                    approval = await consent_of(lambda: edited(use.arguments))
+                except EOFError:
+                    approval = deny()
+        if approval.consent == "deny":
             note(f"{use.node!r} is refused")
-        return granted
+        return approval
+
+
+async def consent_of(change: Callable[[], Awaitable[Approval]]) -> Approval:
+    """What somebody types of a call: only a clear yes is one.
+
+    Args:
+        change: asks for other arguments.
+
+    Raises:
+        EOFError: the input has ended.
+    """
+    answer = (await ask_line(PROMPT)).strip().casefold()
+    if answer in YES:
+        return allow
+    if answer in ALWAYS:
+        return always
+    if answer in EDIT:
+        return await change()
+    return deny()
 
 
 def question(use: Use) -> str:
     """What is asked: what would be called, what it may do, and each argument with its type."""
-    where = f" (in {' > '.join(use.path)})" if use.path else ""
-    head = f"graphflow: may the {use.kind} {use.node!r} be called{where}?"
+    head = f"graphflow: may the {use.kind} {use.node!r} be called{_where(use.path)}?"
     verbs = [verb for effect, verb in EFFECT_VERBS.items() if effect in use.effects]
     if verbs:
         head += f" It {' and '.join(verbs)}."
-    arguments = [f"    {line}" for line in _lines(use.arguments)]
-    return "\n".join([visible(head), *arguments, "Allow it? [y/N]"])
+    arguments = [f"    {line}" for line in argument_lines(use.arguments)]
+    return "\n".join([visible(head), *arguments])
 
 
-def _lines(arguments: object) -> Iterator[str]:
+def head_of(node: str, path: Sequence[str], does: str) -> str:
+    """The first line of a question of a node."""
+    return f"graphflow: {node!r}{_where(path)} {does}"
+
+
+def _where(path: Sequence[str]) -> str:
+    return f" (in {' > '.join(path)})" if path else ""
+
+
+def argument_lines(arguments: object) -> Iterator[str]:
     """One line a field for a model, one a key for a mapping, else one for the whole."""
     if isinstance(arguments, BaseModel) and not isinstance(arguments, Media):
         for name, field in type(arguments).model_fields.items():
@@ -98,7 +118,7 @@ def _lines(arguments: object) -> Iterator[str]:
 
 
 def _line_of(name: str, kind: str, value: object) -> str:
-    return _shown(f"{name} ({kind}): ") + _shown(_text_of(value))
+    return shown(f"{name} ({kind}): ") + shown(_text_of(value))
 
 
 def _text_of(value: object) -> str:
@@ -114,7 +134,7 @@ def _text_of(value: object) -> str:
     return f"{text[:MAX_SHOWN]}... and {more} characters that are not shown here"
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """The text on one line, with what would move, turn around or hide letters written out."""
     one_line = visible(text.replace("\n", "\\n"))
     return "".join(_unhidden(character) for character in one_line)
@@ -125,26 +145,3 @@ def _unhidden(character: str) -> str:
     if unicodedata.category(character) in ("Cf", "Zl", "Zp"):
         return f"\\u{ord(character):04x}"
     return character
-
-
-def _forget_typed() -> None:
-    """Drops what was typed before the question."""
-    with suppress(ImportError, OSError, ValueError):  # Windows has no termios
-        import termios
-
-        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-
-
-async def _line() -> str:
-    """The next line of the terminal; without its newline where the input has ended. A walk that ends meanwhile waits for nobody."""
-    loop, handle = asyncio.get_running_loop(), sys.stdin.fileno()
-    ready = asyncio.Event()
-    try:
-        loop.add_reader(handle, ready.set)
-    except NotImplementedError:  # the event loop of Windows
-        return await in_thread(sys.stdin.readline, kind="hook")
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(handle)
-    return os.read(handle, 4096).decode(errors="replace")

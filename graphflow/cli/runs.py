@@ -119,9 +119,9 @@ def _go_on(
     report: Path | None,
     graph: str | None,
 ) -> None:
-    from graphflow.cli.approvals import can_ask
     from graphflow.cli.keeping import Keeping
     from graphflow.cli.outcome import walk_and_show
+    from graphflow.cli.terminal import can_ask
     from graphflow.cli.watch import walk
 
     found = graph_of(header, graph)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphflow.cli.approvals import Asker
 from graphflow.cli.event_file import EventFile
 from graphflow.cli.keeping import Keeping
-from graphflow.cli.show import AnyRun
+from graphflow.cli.show import AnyRun, note
 from graphflow.cli.visible import visible
-from graphflow.errors import WalkCancelled
+from graphflow.errors import AnswerExists, AnswerInvalid, WalkCancelled
 from graphflow.events import (
     ApprovalAsked,
     Approved,
@@ -29,8 +30,11 @@ from graphflow.events import (
     NodeFailed,
     NodeFinished,
     NodeStarted,
+    Resumed,
 )
 from graphflow.graph import RunnableGraph
+from graphflow.journal.entries import Given
+from graphflow.journal.question import Question
 from graphflow.limits import Limits
 from graphflow.redaction import scrub
 from graphflow.render.xml import was_cancelled
@@ -135,10 +139,51 @@ async def _walked(
         # Not earlier: what cannot begin is kept nowhere.
         if keeping is not None and run.store is keeping.store:
             keeping.tell(run)
-        return await _watched(graph, run, watch)
+        run = await _watched(graph, run, watch)
+        while watch.asks and await _answered_here(graph, run, watch):
+            options["store"], options["id"] = run.store, run.id
+            watch.begin_again()
+            run = await _watched(graph, graph.start(message, observed=watch.is_needed, **options), watch)
+        return run
     finally:
         if keeping is not None:
             await keeping.store.aclose()
+
+
+async def _answered_here(graph: RunnableGraph, run: AnyRun, watch: Watcher) -> bool:
+    """Whether the person at the terminal has answered something that the run waits for, so that it can go on."""
+    if run.status != "waiting":
+        return False
+    from graphflow.cli.questions import answer_to
+
+    answered = False
+    try:
+        for question in run.pending:
+            if question.about in ("time", "message"):  # which no person is asked
+                continue
+            if not await _answered(run, question, partial(answer_to, question, watch.aside)):
+                break
+            answered = True
+    except asyncio.CancelledError:
+        raise _stopped(graph, run) from None
+    return answered
+
+
+async def _answered(run: AnyRun, question: Question, ask: Callable[[], Awaitable[Given | None]]) -> bool:
+    """Whether somebody has answered a question; who types what does not fit is asked again."""
+    while True:
+        given = await ask()
+        if given is None:
+            return False
+        try:
+            await run.answer(question.id, given.value, arm=given.arm)
+        except AnswerInvalid as invalid:
+            note(str(invalid))
+        except AnswerExists as exists:  # from elsewhere, meanwhile
+            note(str(exists))
+            return True
+        else:
+            return True
 
 
 def _stopped(graph: RunnableGraph, run: AnyRun | None) -> WalkCancelled:
@@ -181,6 +226,8 @@ class Watcher:
         self.asks = asks
         self.is_needed = whole or picture is not None or sink is not None
         """Whether the run has to tell everything at once."""
+        self._resumed = 0
+        """How often the run has gone on so far."""
         self._screen: Live | None = None
         self._records: EventRecorder | None = None
 
@@ -188,12 +235,21 @@ class Watcher:
         """Shows and writes down what happens, until the run has ended."""
         if self._records is None:
             self._records = EventRecorder(run)
+        resumed = 0
         with self._drawn():
             async for event in events:
+                resumed += isinstance(event, Resumed)
                 if self.picture is not None:
                     self.picture.take(event)
-                if self.sink is not None:
+                if self.sink is not None and resumed >= self._resumed:  # what came before is there already
                     self.sink.write(event, self._records)
+        self._resumed = resumed
+
+    def begin_again(self) -> None:
+        """The same run goes on, and tells all that has happened once more."""
+        self._resumed += 1
+        if self.picture is not None:
+            self.picture = WalkTree(self.picture.name)
 
     @contextmanager
     def _drawn(self) -> Iterator[None]:

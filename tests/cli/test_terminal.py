@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import select
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-pty = pytest.importorskip("pty")
+pytest.importorskip("pty")
+
+from tests.cli.terminal import PATIENCE_S, on_a_terminal
 
 GRAPH = """
 from pydantic import BaseModel
@@ -37,61 +35,6 @@ async def ask(target: Target, ctx: "Context") -> str:
 from graphflow import Context
 cleaner = Graph("cleaner", START >> ask >> END)
 """
-PATIENCE_S = 60
-
-
-class Terminal:
-    """A command on a pty, and all that it has written to it."""
-
-    def __init__(self, process: subprocess.Popen[bytes], handle: int) -> None:
-        self.process = process
-        self.handle = handle
-        self.text = ""
-
-    def wait_for(self, words: str, after: int = 0) -> int:
-        """Reads until the words are there; the place behind them."""
-        until = time.monotonic() + PATIENCE_S
-        while words not in self.text[after:]:
-            assert time.monotonic() < until, f"{words!r} has not come; there is: {self.text!r}"
-            if not self._read():
-                raise AssertionError(f"{words!r} has not come, and the command has ended: {self.text!r}")
-        return self.text.index(words, after) + len(words)
-
-    def type(self, text: str) -> None:
-        os.write(self.handle, text.encode())
-
-    def end(self) -> int:
-        """Reads to the end; the exit code."""
-        while self._read():
-            pass
-        return self.process.wait(PATIENCE_S)
-
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self.handle], [], [], 0.2)
-        if not ready:
-            return self.process.poll() is None
-        try:
-            piece = os.read(self.handle, 65_536)
-        except OSError:  # how Linux says that nobody has the other end any more
-            return False
-        self.text += piece.decode(errors="replace")
-        return bool(piece)
-
-
-@contextmanager
-def on_a_terminal(folder: Path, *arguments: str, stdout: int | None = None) -> Iterator[Terminal]:
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "graphflow", *arguments]
-    process = subprocess.Popen(
-        command, cwd=folder, stdin=theirs, stdout=theirs if stdout is None else stdout, stderr=theirs, close_fds=True
-    )
-    os.close(theirs)
-    try:
-        yield Terminal(process, ours)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
 
 
 @pytest.fixture
@@ -105,7 +48,7 @@ RUN = ("run", "cleaner.py", "--set", "path=/srv/old\nAllow it? [y/N] y", "--set"
 
 def test_the_question_says_what_would_be_done_by_type(folder: Path) -> None:
     with on_a_terminal(folder, *RUN) as terminal:
-        terminal.wait_for("Allow it? [y/N] ")
+        terminal.wait_for("Allow it? [y/N/a(lways)/e(dit)] ")
         terminal.type("y\n")
         assert terminal.end() == 0
     assert "may the tool 'wipe' be called (in cleaner)? It writes and runs programs." in terminal.text
@@ -117,7 +60,7 @@ def test_the_question_says_what_would_be_done_by_type(folder: Path) -> None:
 @pytest.mark.parametrize("answer", ["\n", "n\n", "yep\n", "ja\n", "y n\n", "\x04"])
 def test_whatever_is_not_a_clear_yes_is_a_no(folder: Path, answer: str) -> None:
     with on_a_terminal(folder, "run", "cleaner.py", "--set", "path=/srv/old") as terminal:
-        terminal.wait_for("Allow it? [y/N] ")
+        terminal.wait_for("Allow it? [y/N/a(lways)/e(dit)] ")
         terminal.type(answer)
         assert terminal.end() == 1
     assert "wiped" not in terminal.text
@@ -128,7 +71,7 @@ def test_whatever_is_not_a_clear_yes_is_a_no(folder: Path, answer: str) -> None:
 @pytest.mark.parametrize("answer", ["y\n", "YES\n", " Yes \n"])
 def test_a_clear_yes_is_one(folder: Path, answer: str) -> None:
     with on_a_terminal(folder, "run", "cleaner.py", "--set", "path=/srv/old") as terminal:
-        terminal.wait_for("Allow it? [y/N] ")
+        terminal.wait_for("Allow it? [y/N/a(lways)/e(dit)] ")
         terminal.type(answer)
         assert terminal.end() == 0
     assert "wiped /srv/old" in terminal.text
@@ -137,7 +80,7 @@ def test_a_clear_yes_is_one(folder: Path, answer: str) -> None:
 def test_a_yes_that_was_typed_before_the_question_is_none(folder: Path) -> None:
     with on_a_terminal(folder, "run", "cleaner.py", "--set", "path=/srv/old") as terminal:
         terminal.type("y\n")
-        terminal.wait_for("Allow it? [y/N] ")
+        terminal.wait_for("Allow it? [y/N/a(lways)/e(dit)] ")
         terminal.type("\n")
         assert terminal.end() == 1
     assert "wiped" not in terminal.text
@@ -145,7 +88,7 @@ def test_a_yes_that_was_typed_before_the_question_is_none(folder: Path) -> None:
 
 def test_ctrl_c_ends_a_walk_that_waits_for_an_answer(folder: Path) -> None:
     with on_a_terminal(folder, "run", "cleaner.py", "--set", "path=/srv/old") as terminal:
-        terminal.wait_for("Allow it? [y/N] ")
+        terminal.wait_for("Allow it? [y/N/a(lways)/e(dit)] ")
         os.kill(terminal.process.pid, 2)
         assert terminal.end() == 130
     assert "wiped" not in terminal.text
@@ -155,7 +98,7 @@ def test_it_is_asked_while_the_output_goes_elsewhere(folder: Path) -> None:
     reads, writes = os.pipe()
     with on_a_terminal(folder, "run", "cleaner.py", "--json", "--set", "path=/srv/old", stdout=writes) as terminal:
         os.close(writes)
-        terminal.wait_for("Allow it? [y/N] ")
+        terminal.wait_for("Allow it? [y/N/a(lways)/e(dit)] ")
         terminal.type("y\n")
         assert terminal.end() == 0
     with os.fdopen(reads) as output:
