@@ -3,7 +3,7 @@
     graphflow: 'editor' (in desk) asks:
         text (str): "Bees can fly."
     1 Approved  2 Rejected
-    which? [1] 2
+    which? 2
     why (text): too short
 
 Rules:
@@ -15,10 +15,9 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
 
+from graphflow.cli.answer_schema import NOTHING, AnswerSchema
 from graphflow.cli.approvals import argument_lines, consent_of, head_of, shown
 from graphflow.cli.terminal import ask_line, forget_typed, say
 from graphflow.journal.entries import Given
@@ -26,242 +25,235 @@ from graphflow.journal.question import Question
 from graphflow.messages.message import to_json_value
 from graphflow.policy import Approval, edit
 
-Schema: TypeAlias = Mapping[str, object]
-Aside: TypeAlias = Callable[[], AbstractContextManager[object]]
 MAX_DEPTH = 4
 """Models within models that are asked for field by field; what lies deeper is typed as JSON."""
-_NOTHING = object()
-"""No value: there is no default, or a field is left out."""
+YES = ("y", "yes", "true")
+NO = ("n", "no", "false")
 
 
-async def answer_to(question: Question, aside: Aside | None = None) -> Given | None:
-    """The answer that somebody types; None: the input has ended, and nobody answers.
-
-    Args:
-        question: what is asked.
-        aside: takes away what is drawn on the screen while the question stands there.
-    """
-    if aside is not None:
-        with aside():
-            return await answer_to(question)
+async def answer_to(question: Question) -> Given | None:
+    """The answer that somebody types; None: the input has ended, and nobody answers."""
     forget_typed()
     try:
         if question.about == "approval":
-            return Given(await _approval(question))
-        say(head_of(question.node, question.path, "asks:"))
-        for line in argument_lines(question.message):
-            say(f"    {line}")
-        form = _Form(question.schema)
-        arm, schema = await form.arm()
-        return Given(await form.value(schema, "answer", 0), arm)
+            approval = await _approval(question)
+            return Given(approval)
+        _show(question, "asks:", question.message)
+        return await _answer(AnswerSchema(question.schema))
     except EOFError:
         return None
 
 
+def _show(question: Question, does: str, message: object) -> None:
+    head = head_of(question.node, question.path, does)
+    say(head)
+    for line in argument_lines(message):
+        say(f"    {line}")
+
+
+async def _answer(schema: AnswerSchema) -> Given:
+    arms = schema.arms
+    if len(arms) < 2:
+        value = await value_of(schema, "answer")
+        return Given(value)
+    # Of a union it is asked first which arm is meant; the class of a model goes with the answer.
+    chosen = await _arm(arms, "which?")
+    value = await value_of(chosen, "answer")
+    name = chosen.name if chosen.is_model else ""
+    return Given(value, name)
+
+
+async def _arm(arms: Sequence[AnswerSchema], label: str) -> AnswerSchema:
+    names = [arm.name for arm in arms]
+    chosen = await _choice(label, names)
+    return arms[chosen]
+
+
+# -- approvals -------------------------------------------------------------------------------------------------------------
 async def _approval(question: Question) -> Approval:
     """A consent, as for calls that are asked about while the walk goes on."""
-    asked = question.message if isinstance(question.message, Mapping) else {}
-    arguments = asked.get("arguments")
-    say(head_of(question.node, question.path, "needs approval:"))
-    for line in argument_lines(arguments):
-        say(f"    {line}")
+    asked = question.message
+    arguments = asked.get("arguments") if isinstance(asked, Mapping) else asked
+    _show(question, "needs approval:", arguments)
     return await consent_of(lambda: edited(arguments))
 
 
 async def edited(arguments: object) -> Approval:
-    """Other arguments, each with what it is now."""
+    """Other arguments, each with what it is now.
+
+    Raises:
+        EOFError: the input has ended.
+    """
     plain = to_json_value(arguments)
-    form = _Form({})
     if not isinstance(plain, dict):
-        return edit(await form.value({}, "arguments", 0, plain))
+        schema = _schema_like(plain)
+        whole = await value_of(schema, "arguments", plain)
+        return edit(whole)
     changed: dict[str, object] = {}
     for name, value in plain.items():
-        schema = {"type": "string"} if isinstance(value, str) else {}
-        changed[name] = await form.value(schema, name, 0, value)
+        schema = _schema_like(value)
+        changed[name] = await value_of(schema, name, value)
     return edit(changed)
 
 
-class _Form:
-    """Asks for values by their schemas.
+def _schema_like(value: object) -> AnswerSchema:
+    """The schema of what may stand in place of a value: a text for a text, else any JSON."""
+    return AnswerSchema({"type": "string"} if isinstance(value, str) else {})
+
+
+# -- values ----------------------------------------------------------------------------------------------------------------
+async def value_of(schema: AnswerSchema, label: str, default: object = NOTHING, depth: int = 0) -> object:
+    """A value that somebody types.
 
     Args:
-        whole: the schema of the answer, in which others are named.
+        schema: what it has to be.
+        label: what it is called.
+        default: what an empty line stands for, if the schema does not tell.
+        depth: models around it.
+
+    Raises:
+        EOFError: the input has ended.
     """
-
-    def __init__(self, whole: Schema) -> None:
-        self.whole = whole
-
-    # -- schemas -------------------------------------------------------------------------------------------------------
-    def _resolved(self, schema: Schema) -> Schema:
-        """A schema, or what it names: `{"$ref": "#/$defs/Draft"}`."""
-        name = schema.get("$ref")
-        if not isinstance(name, str):
-            return schema
-        found: object = self.whole
-        for part in name.removeprefix("#/").split("/"):
-            found = found.get(part, {}) if isinstance(found, Mapping) else {}
-        rest = {key: value for key, value in schema.items() if key != "$ref"}
-        return {**found, **rest} if isinstance(found, Mapping) else rest
-
-    def _arms(self, schema: Schema) -> list[Schema]:
-        """The arms of a union, resolved."""
-        arms = schema.get("anyOf") or schema.get("oneOf") or ()
-        return [self._resolved(arm) for arm in arms if isinstance(arm, Mapping)] if isinstance(arms, Sequence) else []
-
-    async def arm(self) -> tuple[str, Schema]:
-        """Which arm of a union is meant: the name of its class, "" if it has none, and its schema."""
-        whole = self._resolved(self.whole)
-        arms = self._arms(whole)
-        if len(arms) < 2:
-            return "", whole
-        chosen = arms[await self._choice([_name(arm) for arm in arms])]
-        title = chosen.get("title")
-        is_model = chosen.get("type") == "object"
-        return title if is_model and isinstance(title, str) else "", chosen
-
-    # -- values --------------------------------------------------------------------------------------------------------
-    async def value(self, schema: Schema, label: str, depth: int, default: object = _NOTHING) -> object:
-        """A value that somebody types.
-
-        Raises:
-            EOFError: the input has ended.
-        """
-        schema = self._resolved(schema)
-        if default is _NOTHING:
-            default = schema.get("default", _NOTHING)
-        arms = self._arms(schema)
-        if arms:
-            return await self._of_union(arms, label, depth, default)
-        choices = schema.get("enum")
-        if isinstance(choices, Sequence) and choices:
-            return choices[await self._choice([str(each) for each in choices], label, choices, default)]
-        kind = schema.get("type")
-        properties = schema.get("properties")
-        if kind == "object" and isinstance(properties, Mapping) and depth < MAX_DEPTH:
-            return await self._object(properties, schema, label, depth)
-        if kind == "array" and default is _NOTHING and depth < MAX_DEPTH:
-            return await self._items(schema, label, depth)
-        return await _single(kind, label, default)
-
-    async def _of_union(self, arms: list[Schema], label: str, depth: int, default: object) -> object:
-        some = [arm for arm in arms if arm.get("type") != "null"]
-        # `int | None`: an empty line is none.
-        if len(some) == 1 and len(arms) == 2:
-            return await self.value(some[0], label, depth, None if default is _NOTHING else default)
-        say(f"{label}:")
-        return await self.value(arms[await self._choice([_name(arm) for arm in arms])], label, depth, default)
-
-    async def _object(self, properties: Mapping[str, object], schema: Schema, label: str, depth: int) -> object:
-        if depth:
-            say(f"{label}:")
-        required = schema.get("required")
-        needed = required if isinstance(required, Sequence) else ()
-        value: dict[str, object] = {}
-        for name, field in properties.items():
-            field = self._resolved(field) if isinstance(field, Mapping) else {}
-            default: object = _NOTHING
-            if name not in needed:
-                default = field.get("default", None)
-            given = await self.value(field, name, depth + 1, default)
-            if given != default or name in needed:  # what stays as it is need not be said
-                value[name] = given
-        return value
-
-    async def _items(self, schema: Schema, label: str, depth: int) -> object:
-        """A list, item by item, until an empty line."""
-        item = schema.get("items")
-        inner = self._resolved(item) if isinstance(item, Mapping) else {}
-        items: list[object] = []
-        while True:
-            place = f"{label} {len(items) + 1}"
-            if inner.get("type") in ("object", "array") or self._arms(inner):
-                if not await _yes_or_no(f"{place}: another one?", False):
-                    return items
-                items.append(await self.value(inner, place, depth + 1))
-                continue
-            found = await _single(inner.get("type"), f"{place}, empty: no more", _NOTHING, ends=True)
-            if found is _NOTHING:
-                return items
-            items.append(found)
-
-    async def _choice(
-        self, names: list[str], label: str = "which?", values: Sequence[object] = (), default: object = _NOTHING
-    ) -> int:
-        """The place of what somebody chooses, by number or by name."""
-        listed = "  ".join(f"{number} {shown(name)}" for number, name in enumerate(names, 1))
-        say(listed)
-        usual = values.index(default) if default in values else None
-        hint = "" if usual is None else f" [{usual + 1}]"
-        while True:
-            text = (await ask_line(f"{label}{hint}")).strip()
-            if not text and usual is not None:
-                return usual
-            if text.isdecimal() and 1 <= int(text) <= len(names):
-                return int(text) - 1
-            if text in names:
-                return names.index(text)
-            say(f"type a number from 1 to {len(names)}, or one of the names")
-
-
-def _name(schema: Schema) -> str:
-    return str(schema.get("title") or schema.get("const") or _WORDS.get(str(schema.get("type")), "JSON"))
-
-
-_WORDS = {
-    "string": "text",
-    "integer": "whole number",
-    "number": "number",
-    "boolean": "yes or no",
-    "null": "nothing",
-    "array": "list",
-}
-"""What the types of JSON are called."""
-
-
-async def _single(kind: object, label: str, default: object, *, ends: bool = False) -> object:
-    """One value on one line; with `ends`, an empty line is no value."""
-    if kind == "boolean" and not ends:
+    if default is NOTHING:
+        default = schema.default
+    if schema.arms:
+        return await _of_union(schema.arms, label, default, depth)
+    if schema.choices:
+        return await _one_of(schema.choices, label, default)
+    is_deep = depth >= MAX_DEPTH
+    if schema.is_model and not is_deep:
+        return await _model(schema, label, depth)
+    has_default = default is not NOTHING  # of a list, which is typed as a whole then
+    if schema.kind == "array" and not (has_default or is_deep):
+        return await _items(schema.item, label, depth)
+    if schema.kind == "boolean":
         return await _yes_or_no(label, default)
-    word = _WORDS.get(str(kind), "JSON")
-    hint = "" if default is _NOTHING else f" [{_written(default)}]"
+    return await _line_of(schema, label, default)
+
+
+async def _one_of(choices: Sequence[object], label: str, default: object) -> object:
+    names = list(map(str, choices))
+    usual = None
+    if default in choices:
+        usual = choices.index(default)
+    chosen = await _choice(label, names, usual)
+    return choices[chosen]
+
+
+async def _of_union(arms: list[AnswerSchema], label: str, default: object, depth: int) -> object:
+    some = [arm for arm in arms if arm.kind != "null"]
+    # `int | None`: an empty line is none.
+    if len(some) == 1 and len(arms) == 2:
+        usual = None if default is NOTHING else default
+        return await value_of(some[0], label, usual, depth)
+    chosen = await _arm(arms, f"{label}: which?")
+    return await value_of(chosen, label, NOTHING, depth)
+
+
+async def _model(schema: AnswerSchema, label: str, depth: int) -> dict[str, object]:
+    if depth:
+        say(f"{label}:")
+    value: dict[str, object] = {}
+    for name, field, needed in schema.fields():
+        default = NOTHING if needed else field.data.get("default")
+        given = await value_of(field, name, default, depth + 1)
+        if needed or given != default:  # what stays as it is need not be said
+            value[name] = given
+    return value
+
+
+async def _items(schema: AnswerSchema, label: str, depth: int) -> list[object]:
+    """A list, item by item, until there are no more."""
+    items: list[object] = []
+    is_large = schema.kind in ("object", "array") or bool(schema.arms)
     while True:
-        text = await ask_line(f"{label} ({word}){hint}:")
-        if not text.strip() and (ends or default is not _NOTHING):
+        name = f"{label} {len(items) + 1}"
+        if is_large:
+            if not await _yes_or_no(f"{name}: another one?", False):
+                return items
+            item = await value_of(schema, name, NOTHING, depth + 1)
+        else:
+            item = await _line_of(schema, f"{name}, empty: no more", NOTHING, ends=True)
+            if item is NOTHING:
+                return items
+        items.append(item)
+
+
+# -- lines -----------------------------------------------------------------------------------------------------------------
+async def _choice(label: str, names: Sequence[str], usual: int | None = None) -> int:
+    """The place of what somebody chooses, by its number or by its name."""
+    places: dict[str, int] = {}
+    parts: list[str] = []
+    for place, name in enumerate(names):
+        number = str(place + 1)
+        places[name] = place
+        places.setdefault(number, place)
+        parts.append(f"{number} {shown(name)}")
+    listed = "  ".join(parts)
+    say(listed)
+    prompt = label
+    if usual is not None:
+        prompt = f"{label} [{usual + 1}]"
+        places[""] = usual
+    while True:
+        line = await ask_line(prompt)
+        chosen = places.get(line.strip())
+        if chosen is not None:
+            return chosen
+        say(f"type a number from 1 to {len(names)}, or one of the names")
+
+
+async def _line_of(schema: AnswerSchema, label: str, default: object, *, ends: bool = False) -> object:
+    """One value on one line; with `ends`, an empty line is no value."""
+    prompt = f"{label} ({schema.word}):"
+    if default is not NOTHING:
+        prompt = f"{label} ({schema.word}) [{_written(default)}]:"
+    while True:
+        text = await ask_line(prompt)
+        is_empty = not text.strip()
+        if is_empty and (ends or default is not NOTHING):
             return default
         try:
-            return _read(kind, text)
+            return _read(schema.kind, text)
         except ValueError:
-            say(f"that is no {word}")
+            say(f"that is no {schema.word}")
 
 
 def _written(value: object) -> str:
-    return shown(value if isinstance(value, str) else json.dumps(to_json_value(value), ensure_ascii=False))
+    if not isinstance(value, str):
+        value = json.dumps(to_json_value(value), ensure_ascii=False)
+    return shown(value)
 
 
-def _read(kind: object, text: str) -> object:
+def _read(kind: str, text: str) -> object:
     """A line as a value of a JSON type.
 
     Raises:
         ValueError: it is none.
     """
-    if kind == "string":
-        return text
-    if kind == "integer":
-        return int(text)
-    if kind == "number":
-        return float(text)
-    return json.loads(text)
+    match kind:
+        case "string":
+            return text
+        case "integer":
+            return int(text)
+        case "number":
+            return float(text)
+        case _:
+            return json.loads(text)
 
 
 async def _yes_or_no(label: str, default: object) -> bool:
     """Yes or no; without a default it is asked until one of them is typed."""
-    hint = {True: "Y/n", False: "y/N"}.get(default, "y/n") if isinstance(default, bool) else "y/n"
+    hint = "y/n"
+    if isinstance(default, bool):
+        hint = "Y/n" if default else "y/N"
     while True:
-        text = (await ask_line(f"{label} [{hint}]")).strip().casefold()
+        line = await ask_line(f"{label} [{hint}]")
+        text = line.strip().casefold()
         if not text and isinstance(default, bool):
             return default
-        if text in ("y", "yes", "true"):
+        if text in YES:
             return True
-        if text in ("n", "no", "false"):
+        if text in NO:
             return False
         say("type y or n")

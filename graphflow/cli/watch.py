@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,6 @@ from graphflow.events import (
     Resumed,
 )
 from graphflow.graph import RunnableGraph
-from graphflow.journal.entries import Given
 from graphflow.journal.question import Question
 from graphflow.limits import Limits
 from graphflow.redaction import scrub
@@ -154,25 +152,26 @@ async def _answered_here(graph: RunnableGraph, run: AnyRun, watch: Watcher) -> b
     """Whether the person at the terminal has answered something that the run waits for, so that it can go on."""
     if run.status != "waiting":
         return False
-    from graphflow.cli.questions import answer_to
-
     answered = False
     try:
         for question in run.pending:
             if question.about in ("time", "message"):  # which no person is asked
                 continue
-            if not await _answered(run, question, partial(answer_to, question, watch.aside)):
-                break
+            with watch.aside():
+                if not await _answered(run, question):
+                    break
             answered = True
     except asyncio.CancelledError:
         raise _stopped(graph, run) from None
     return answered
 
 
-async def _answered(run: AnyRun, question: Question, ask: Callable[[], Awaitable[Given | None]]) -> bool:
+async def _answered(run: AnyRun, question: Question) -> bool:
     """Whether somebody has answered a question; who types what does not fit is asked again."""
+    from graphflow.cli.questions import answer_to  # who is never asked never loads it
+
     while True:
-        given = await ask()
+        given = await answer_to(question)
         if given is None:
             return False
         try:
