@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from graphflow.declaration.arrows import AnyEntry, Arm, Entry, ForkPolicy, In, Out
+from graphflow.declaration.node import AnyNode
 from graphflow.declaration.options import NodeOptions
 from graphflow.limits import Limits
 from graphflow.messages.types import Type
@@ -130,6 +131,20 @@ class Graph(ProvenGraph[In, Out], Generic[In, Out]):
     def bounds(self) -> Bounds:
         """The worst case of one walk: activations per node, depth, model calls, and cost where prices are known."""
         return bound(self)
+
+    def variant(self, changes: Mapping[AnyNode | str, AnyNode]) -> Self:
+        """The graph with other nodes in the places of some, wherever these stand: on arrows, behind calls, in graphs within.
+
+        Args:
+            changes: what takes which node's place: `{"draft": draft.but(prompt=...)}`, `{"inner > draft": other}`. It takes and
+                answers the same, so that all that was proven stands.
+
+        Raises:
+            DeclarationError: no such node stands in the graph, several do, or it takes or answers something else.
+        """
+        from graphflow.proofs.variant import variant
+
+        return variant(self, changes)
 
     # -- running -------------------------------------------------------------------------------------------------------
     async def run(self, message: In | PlainData, **options: Unpack[RunOptions]) -> Run[Out]:

@@ -532,13 +532,15 @@ class Node(Entry[In, Out], Generic[In, Out]):
         """The same node under another name, so that it can stand in one graph twice."""
         if not isinstance(name, str) or not name or name in ("START", "END"):
             raise DeclarationError(f"a node cannot be named {name!r}")
-        # A copy, not a new declaration: what the kind has checked and read of its function holds under any name.
+        return self.twin(name=name, _names_before=(self.name, *self._names_before))
+
+    def twin(self, **changed: object) -> Self:
+        """The same node but for these attributes. Internal to kinds and variants."""
+        # A copy, not a new declaration: what the kind has checked and read of its function holds.
         twin = object.__new__(type(self))
         attributes = dict(self.__dict__)
         attributes.pop("_as_graph", None)  # the graph that the other one is by itself
-        attributes["name"] = name
-        attributes["_names_before"] = (self.name, *self._names_before)
-        twin._set(**attributes)
+        twin._set(**{**attributes, **changed})
         return twin
 
     def into(self, port: str) -> Into[Any, Out]:

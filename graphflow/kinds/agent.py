@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, Unpack, cast, overload
+from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar, Unpack, cast, overload
 
 from graphflow._faces import former_name
 from graphflow.declaration.arrows import In, Out
@@ -218,6 +218,31 @@ class Agent(Node[In, Out]):
             handoffs=read_handoffs(name, handoffs),
             settings=settings.checked(f"agent {name!r}"),
         )
+
+    def but(
+        self,
+        *,
+        prompt: str | None = None,
+        system: SystemTexts | None = None,
+        model: ModelName | None = None,
+        **settings: Unpack[SettingsOptions],
+    ) -> Self:
+        """The same agent with another prompt, other instructions, another model or other settings; for variants and forks.
+
+        What is not given stays. It takes and answers the same.
+        """
+        whose = f"agent {self.name!r}"
+        check_model(model, whose)
+        changed: dict[str, object] = {}
+        if prompt is not None:
+            changed["prompt"] = Prompt(prompt)
+        if system is not None:
+            changed["system"] = _standing(system, self.name)
+        if model is not None:
+            changed["model"] = model
+        if settings:
+            changed["settings"] = replace(self.settings, **settings).checked(whose)
+        return self.twin(**changed)
 
     @property
     def asks_model(self) -> bool:
