@@ -16,7 +16,7 @@ import typer
 from graphflow import __version__, errors
 from graphflow.cli.options import GraphName, ModelName, OpenLevels, StatedLimits, StoreAddress, read_limits
 from graphflow.cli.runs import COMMANDS as RUN_COMMANDS
-from graphflow.cli.show import out, show_error
+from graphflow.cli.show import note, out, show_error
 from graphflow.messages.types import type_name
 from graphflow.project.graphs import find_all, load
 from graphflow.project.message import read_message
@@ -176,19 +176,23 @@ def draw(
 
 @app.command("diff")
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A graph, or a file that `run --events` wrote (.jsonl).")],
-    b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with: another graph, or another file.")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="A graph, a run, or a file that `run --events` wrote (.jsonl).")
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="What to compare it with: another graph, or another walk.")],
     path: Annotated[Path | None, typer.Option("--draw", metavar="FILE", help="Draw both as one picture, too.")] = None,
-    graph: Annotated[
-        str | None, typer.Option(metavar="GRAPH", help="The graph that was run, for two files of events.")
-    ] = None,
+    graph: Annotated[str | None, typer.Option(metavar="GRAPH", help="The graph that was run, for two walks.")] = None,
     open: OpenLevels = None,
+    store: StoreAddress = None,
 ) -> None:
     """Compare two graphs, or two runs. Exits with 0 if nothing differs, with 1 if something does."""
-    from graphflow.cli.draw import compare, levels
+    from graphflow.cli.differences import compare
+    from graphflow.cli.draw import levels
 
-    found = compare(a, b, graph, levels(open))
+    found, used = compare(a, b, graph, store, levels(open))
     out(str(found))
+    if used:
+        note(used)
     if path is not None:
         out(f"wrote {found.draw(str(path))}")
     if found:

@@ -1,4 +1,4 @@
-"""What `graphflow draw` and `graphflow diff` do."""
+"""What `graphflow draw` does."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any, TypeAlias
 
 from graphflow import errors
 from graphflow.cli.show import out
-from graphflow.project.graphs import load
 from graphflow.proofs.proven import AnyGraph
-from graphflow.render import Difference, diff, draw, draw_run, read_records, to_ascii, to_mermaid, walked
+from graphflow.render import draw, draw_run, to_ascii, to_mermaid, walked
 from graphflow.render.forms.output import to_text
 from graphflow.render.layout.program import CannotWrite
 
@@ -77,42 +76,3 @@ def _unicode() -> bool:
     """Whether the terminal can show the characters that boxes are drawn with."""
     encoding = sys.stdout.encoding or ""
     return "utf" in encoding.lower()
-
-
-def compare(a: str, b: str, graph: str | None, look: DrawArguments) -> Difference:
-    """What differs between two graphs, or two files of events."""
-    # Told apart by their endings, as a graph may be named like any file.
-    are_records = _is_record(a)
-    if _is_record(b) != are_records:
-        raise errors.InputInvalid(f"{a} and {b}: compare two graphs, or two files of events, not one of each")
-    names = (a, b)
-    if not are_records:
-        before = load(a)
-        after = load(b)
-        return diff(before, after, names=names, **look)
-    one = read_records(a)
-    other = read_records(b)
-    graph_of_both = _graph_of([*one, *other], graph)
-    return diff(one, other, graph=graph_of_both, names=names, **look)
-
-
-def _is_record(text: str) -> bool:
-    return Path(text).suffix in (".jsonl", ".ndjson")
-
-
-def _graph_of(records: list[dict[str, Any]], name: str | None) -> AnyGraph | None:
-    """The graph that was walked, if it is in reach: the one that is named, else the one that the records name."""
-    if name is not None:
-        return load(name)
-    starts = [record for record in records if record["kind"] == "run.start"]
-    names = [start.get("graph") for start in starts]
-    if not names or names.count(names[0]) < len(names):
-        return None
-    only = names[0]
-    # A word only: a record comes from anywhere, and must not have a file of its choice imported.
-    if not isinstance(only, str) or not only.isidentifier():
-        return None
-    try:
-        return load(only)
-    except errors.GraphflowError:
-        return None

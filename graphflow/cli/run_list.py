@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from graphflow.cli.show import note, out, out_json, table
-from graphflow.cli.stored_runs import state_of
-from graphflow.errors import StoreError
+from graphflow.cli.stored_runs import can_go_on, graph_of, state_of
+from graphflow.errors import StoreError, UnknownGraph
 from graphflow.journal.store import Store
 from graphflow.journal.stored import RunHeader
+from graphflow.journal.verdict import Verdict
 from graphflow.proofs.report import counted
 
 
@@ -25,12 +26,14 @@ class WantedRuns:
         status: that stand so, "interrupted" included.
         since: that have changed since, in seconds since 1970.
         limit: how many.
+        check: whether it is said if they can go on.
     """
 
     graph: str | None
     status: str | None
     since: float | None
     limit: int
+    check: bool = False
 
 
 class RunLine(BaseModel):
@@ -44,6 +47,7 @@ class RunLine(BaseModel):
         began: when, in this time zone.
         changed: how long ago it changed.
         waits_for: the questions that are open.
+        check: whether it can go on with its graph as it is now.
     """
 
     id: str
@@ -53,6 +57,7 @@ class RunLine(BaseModel):
     began: str
     changed: str
     waits_for: str = ""
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,12 @@ class ListedRun:
     header: RunHeader
     state: str
     waits_for: tuple[str, ...]
+    verdict: Verdict | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it is known that it cannot go on."""
+        return self.verdict is not None and not self.verdict.may_go_on
 
 
 async def listed(store: Store, wanted: WantedRuns) -> tuple[list[ListedRun], int]:
@@ -76,8 +87,21 @@ async def listed(store: Store, wanted: WantedRuns) -> tuple[list[ListedRun], int
     runs: list[ListedRun] = []
     for header, state in found[: wanted.limit]:
         waits_for = await _questions(store, header) if state == "waiting" else ()
-        runs.append(ListedRun(header, state, waits_for))
+        verdict = await _verdict(store, header) if wanted.check else None
+        runs.append(ListedRun(header, state, waits_for, verdict))
     return runs, len(found) - len(runs)
+
+
+async def _verdict(store: Store, header: RunHeader) -> Verdict | None:
+    """Whether a run can go on with its graph as it is now; None if it has ended for good."""
+    if not can_go_on(header):
+        return None
+    try:
+        graph = graph_of(header, None)
+    except UnknownGraph as error:
+        return Verdict(header.id, header.status, "refused", (str(error),))
+    (verdict,) = await graph.verdict(store=store, runs=[header.id])
+    return verdict
 
 
 async def _questions(store: Store, header: RunHeader) -> tuple[str, ...]:
@@ -117,7 +141,15 @@ def _line(run: ListedRun) -> RunLine:
         began=local_time(header.began),
         changed=ago(header.changed),
         waits_for=waits_for,
+        check=_judgement(run.verdict),
     )
+
+
+def _judgement(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    why = "; ".join(map(str, verdict.reasons))
+    return f"{verdict.judgement}: {why}" if why else verdict.judgement
 
 
 def _plain(run: ListedRun) -> dict[str, object]:
@@ -131,6 +163,7 @@ def _plain(run: ListedRun) -> dict[str, object]:
         "changed": iso_time(header.changed),
         "waits_for": list(run.waits_for),
         "metadata": dict(header.metadata),
+        **({} if run.verdict is None else {"check": _judgement(run.verdict)}),
     }
 
 

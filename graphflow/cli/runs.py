@@ -1,4 +1,4 @@
-"""The commands for runs that are kept: runs, show, resume, answer, export, prune."""
+"""The commands for runs that are kept: runs, show, resume, answer, replay, export, prune."""
 
 from __future__ import annotations
 
@@ -41,15 +41,23 @@ def runs(
         str | None, typer.Option(metavar="SPAN", help="Only those that changed since: 2h, 30d, or a date.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest first.")] = 20,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Say of each that has not ended whether it can go on with its graph as it is now."
+        ),
+    ] = False,
     as_json: AsJson = False,
     store: StoreAddress = None,
 ) -> None:
-    """List the runs that are kept, the newest first."""
+    """List the runs that are kept, the newest first. With --check, exits with 1 if one cannot go on."""
     from graphflow.cli.run_list import WantedRuns, listed, show_list
 
-    wanted = WantedRuns(graph, status, None if since is None else read_since(since), limit)
+    wanted = WantedRuns(graph, status, None if since is None else read_since(since), limit, check)
     rows, more = with_store(store, lambda opened, _: listed(opened, wanted))
     show_list(rows, more, as_json=as_json)
+    if any(row.is_stuck for row in rows):
+        raise typer.Exit(1)
 
 
 def show(
@@ -184,6 +192,17 @@ def _user() -> str:
         return ""
 
 
+def replay(id: RunId = None, graph: GraphOfRun = None, store: StoreAddress = None) -> None:
+    """Make a run again from its record alone: nobody is asked, no node runs, and every row has to be the same."""
+
+    async def replaying(opened: Store, place: RunPlace) -> tuple[RunHeader, Run[Any]]:
+        header = await header_of(opened, id)
+        return header, await graph_of(header, graph).replay(header.id, store=opened)
+
+    header, _ = with_store(store, replaying)
+    out(f"run {header.id}: {counted(header.rows, 'row')}, all the same")
+
+
 def export(
     id: RunId = None,
     path: Annotated[
@@ -214,4 +233,4 @@ def prune(
     out(f"removed {counted(removed, 'run')}")
 
 
-COMMANDS = (runs, show, resume, answer, export, prune)
+COMMANDS = (runs, show, resume, answer, replay, export, prune)

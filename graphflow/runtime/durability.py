@@ -184,7 +184,9 @@ class Durability:
                 await self.store.note(ownership, run.status)  # its process has died before it could
                 await recorder.close()
                 return True
+            recorder.best_effort = False  # what earlier sittings have done is not removed because this one fails
             if header.status != "running":
+                recorder.former = header.status
                 await self.store.note(ownership, "running")
             take_up(run, frame, record, recorder)
             await self._note_limits(ownership, header, limits)

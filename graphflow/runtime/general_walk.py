@@ -20,7 +20,7 @@ from typing import Any
 
 from graphflow.concurrency import attempt, let_timers_stop
 from graphflow.contexts import within
-from graphflow.errors import LimitExceeded, WalkCancelled
+from graphflow.errors import Diverged, LimitExceeded, WalkCancelled
 from graphflow.events import (
     Event,
     NodeAbandoned,
@@ -36,7 +36,7 @@ from graphflow.journal.stretch import STRETCH_LENGTH
 from graphflow.runtime.attempts import activate
 from graphflow.runtime.cancellation import is_closed, unasked, uncancel
 from graphflow.runtime.frame import Frame
-from graphflow.runtime.past import FrameRecord, check_places, push_facts
+from graphflow.runtime.past import FrameRecord, Past, check_places, push_facts
 from graphflow.runtime.time_limits import GRACE_S
 from graphflow.runtime.validation import wrong_output
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
@@ -150,14 +150,9 @@ class GeneralWalk:
         Raises:
             Diverged: a fact does not fit the graph as it is now.
         """
-        walk = self.walk
-        cancelled = push_facts(walk, record.facts)
-        self.ledger.count_steps(cancelled)
-        if walk.outbox:
-            walk.outbox.clear()  # told when the record was read
-        past = self.frame.shared.past
+        walk, past = self.walk, self.frame.shared.past
         assert past is not None
-        check_places(past, record, self.frame.within.name, walk)
+        self._push(record, past)
         if past.backgrounds:
             self.frame.shell.take_up(self.frame, lambda activation: activation not in walk.running)
         under_way = list(walk.running.values())
@@ -170,6 +165,20 @@ class GeneralWalk:
                 self._spawn(act)
         if walk.finish is not None and not self.done.done():
             self.done.set_result(walk.finish)
+
+    def _push(self, record: FrameRecord, past: Past) -> None:
+        """Lets the recorded facts of this frame move the walk."""
+        walk, recorder = self.walk, self.frame.shared.recorder
+        assert recorder is not None
+        try:
+            cancelled = push_facts(walk, record.facts)
+            check_places(past, record, self.frame.within.name, walk)
+        except Diverged as diverged:
+            recorder.refuse(diverged)  # no node has failed, and no edge for failures may take it
+            raise
+        self.ledger.count_steps(cancelled)
+        if walk.outbox:
+            walk.outbox.clear()  # told when the record was read
 
     async def _wind_down(self) -> None:
         """The frame's own task was cancelled: stop the walk and wait until all of it has stopped."""

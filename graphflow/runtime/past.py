@@ -518,8 +518,8 @@ def check_places(past: Past, frame: FrameRecord, within: str, walk: Walk) -> Non
             raise Diverged(walk.path, f"that activation {activation} has got {known}", "no such activation")
         name = act.slot.name
         way: object = act.scope
-        if not frame.number and walk.program.straight:
-            way = activation
+        if walk.program.straight:  # `Frame.scope_of`: laps are no forks
+            way = () if frame.number else activation
         place = begins_with(within, f"{name} {way}")
         if not known.startswith(place) or known[len(place) : len(place) + 1] not in ("", "/", "~"):
             raise Diverged(walk.path, f"that activation {activation} has got {known}", f"{name!r} at {place}", name)

@@ -113,6 +113,10 @@ class RunRecorder:
         """The right to add rows, once the run is acquired. Until then they wait."""
         self.error: BaseException | None = None
         """Why nothing more can be kept."""
+        self.former = "cancelled"
+        """The status of a run before this sitting."""
+        self.refused = False
+        """Whether its record does not fit its graph."""
         self.started: RunStarted | None = None
         """What the run was begun with, if its row was written together with its header."""
         self.muted = False
@@ -240,7 +244,10 @@ class RunRecorder:
     async def finish(self, status: str) -> None:
         """Waits until all is kept, notes how the sitting ended, and gives the run back."""
         try:
-            await self.barrier()
+            if self.refused:
+                status = self.former
+            else:
+                await self.barrier()
             ownership = self.ownership
             if self._removing is not None:
                 await self._removing
@@ -347,6 +354,17 @@ class RunRecorder:
             self._go_on_without(error)
             return
         self.error = error
+        self._cancel_run()
+
+    def refuse(self, error: BaseException) -> None:
+        """Stops a run whose record does not fit its graph: it stays what it was, for whoever has the right one."""
+        self.refused = True
+        self._pending.clear()
+        self.error = self.error or error
+        if self._run._task is not asyncio.current_task():  # which ends by the error itself
+            self._cancel_run()
+
+    def _cancel_run(self) -> None:
         task = self._run._task
         if task is not None and not task.done():
             task.cancel()

@@ -371,6 +371,53 @@ def test_a_run_whose_graph_is_gone_is_shown_as_plain_data(kept: Path) -> None:
     assert "--graph FILE.py" in drawn.stderr
 
 
+def test_two_runs_are_compared(kept: Path) -> None:
+    graphflow(kept, "run", "steps", "one", "--id", "alpha2")
+    same = graphflow(kept, "diff", "alpha", "alpha2")
+    assert same.returncode == 0, same.stderr
+    assert "did the same and answered the same" in same.stdout
+    other = graphflow(kept, "diff", "alpha", "beta", "--draw", "d.svg")
+    assert other.returncode == 1
+    assert "~ it was given one -> fail" in other.stdout
+    assert "node steps > second" in other.stdout
+    assert (kept / "d.svg").exists()
+    graphflow(kept, "show", "alpha", "--events")
+    (kept / "a.jsonl").write_text(graphflow(kept, "show", "alpha", "--events").stdout)
+    assert graphflow(kept, "diff", "alpha", "a.jsonl").returncode == 0, "a run and its file"
+    wrong = graphflow(kept, "diff", "alpha", "aplha")
+    assert wrong.returncode == 2
+    assert "no graph is named 'aplha', and no run in" in wrong.stderr
+    assert "did you mean alpha" in wrong.stderr
+    assert "not one of each" in graphflow(kept, "diff", "alpha", "steps").stderr
+
+
+def test_a_run_is_replayed_and_asks_nobody(kept: Path) -> None:
+    before = lines(kept / "done")
+    done = graphflow(kept, "replay", "alpha")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"run alpha: \d+ rows, all the same\n", done.stdout)
+    assert lines(kept / "done") == before
+    source = (kept / "graphs" / "steps.py").read_text()
+    (kept / "graphs" / "steps.py").write_text(source.replace("first >> second", "second >> first"))
+    changed = graphflow(kept, "replay", "alpha")
+    assert changed.returncode == 1
+    assert changed.stderr.startswith("graphflow: ")
+
+
+def test_the_list_tells_which_runs_can_go_on_with_a_graph_that_has_changed(kept: Path) -> None:
+    assert graphflow(kept, "runs", "--check").returncode == 0
+    file = kept / "graphs" / "questions.py"
+    source = file.read_text()
+    file.write_text(
+        source.replace("write >> boss", "send >> boss").replace("async def send(ok: bool)", "async def send(ok: str)")
+    )
+    checked = graphflow(kept, "runs", "--check", "--json")
+    assert checked.returncode == 1, checked.stdout
+    rows = {row["id"]: row for row in json.loads(checked.stdout)}
+    assert rows["gamma"]["check"].startswith("refused: ")
+    assert "check" not in rows["alpha"], "what has ended needs no graph"
+
+
 def test_an_export_needs_a_reader_of_json_and_nothing_else(kept: Path) -> None:
     header, *rest = [json.loads(line) for line in graphflow(kept, "export", "alpha").stdout.splitlines()]
     assert header["run"] == "alpha"

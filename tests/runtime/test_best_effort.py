@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from graphflow import END, START, Graph, Human, node
-from graphflow.errors import LeaseLost, StoreFull, Unstorable
+from graphflow import END, START, Graph, Human, Limits, node
+from graphflow.errors import LeaseLost, LimitExceeded, StoreFull, Unstorable
 from graphflow.journal.store import Large, Ownership
 from graphflow.journal.stored import StoredRow
 from graphflow.journal.stores.memory import MemoryStore
@@ -110,6 +110,18 @@ def test_an_error_that_no_store_should_raise_stops_a_run_and_does_not_hang_it() 
     async def main() -> None:
         with pytest.raises(ZeroDivisionError):
             await asyncio.wait_for(loud.run("x", store=Narrow(1, ZeroDivisionError), id="x"), 60)
+
+    asyncio.run(main())
+
+
+def test_what_earlier_sittings_have_done_is_not_removed() -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        with pytest.raises(LimitExceeded):
+            await blunt.run("x", store=store, id="x", best_effort=True, limits=Limits(steps=0))
+        with pytest.raises(Unstorable):
+            await blunt.resume("x", store=store, best_effort=True, limits=Limits(steps=9))
+        assert [header.id for header in await store.runs()] == ["x"]
 
     asyncio.run(main())
 
