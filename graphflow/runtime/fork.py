@@ -16,6 +16,7 @@ from dataclasses import replace
 from secrets import token_hex
 from typing import Any
 
+from graphflow.declaration.handoffs import Handover
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import DeclarationError, OutputInvalid, PlaceUnknown
 from graphflow.events import (
@@ -158,7 +159,7 @@ def _drafts(writer: RowWriter, entries: Sequence[RecordEntry], graph: AnyGraph) 
 
     for entry in entries:
         event = entry.event
-        if entry.detail is NO_DETAIL and isinstance(event, NodeFinished):
+        if entry.detail is NO_DETAIL and isinstance(event, NodeFinished) and type(event.output) is not Handover:
             if hops and (event.frame, event.activation) != (hops[-1].frame, hops[-1].activation + 1):
                 write_hops()
             hops.append(event)

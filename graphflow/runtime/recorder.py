@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from graphflow.declaration.handoffs import Handover
 from graphflow.errors import LeaseLost, StoreError, StoreUnreachable
 from graphflow.events import Event, FrameExited, NodeFinished, RunEnded, RunStarted
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
@@ -65,6 +66,21 @@ def _subject(note: _Note) -> str:
     event, _ = note
     node = getattr(event, "node", "")
     return f"{event.kind} of {node!r}" if node else event.kind
+
+
+def _parted(stretch: Stretch, start: int, end: int) -> list[_Note]:
+    """Hops, with each that hands over by itself: what it sends is of no type that its node declares."""
+    parts: list[_Note] = []
+    for hop in range(start, end):
+        if type(stretch.hops[hop * VALUES_A_HOP + 3]) is not Handover:
+            continue
+        if hop > start:
+            parts.append((stretch, start, hop))
+        parts.append((stretch, hop, hop + 1))
+        start = hop + 1
+    if start < end:
+        parts.append((stretch, start, end))
+    return parts
 
 
 def holder() -> str:
@@ -201,8 +217,11 @@ class RunRecorder:
             if count == taken:
                 continue
             self._open[frame] = (stretch, count)
-            self._pending.append((stretch, taken, count))
-            self._noted += 1
+            hops: list[_Note] = [(stretch, taken, count)]
+            if self._writer.forms[frame].program.handoffs:
+                hops = _parted(stretch, taken, count)
+            self._pending += hops
+            self._noted += len(hops)
 
     # -- keeping -------------------------------------------------------------------------------------------------------
     async def barrier(self) -> None:
@@ -334,11 +353,11 @@ class RunRecorder:
             return self._writer.row(event, detail)
         stretch, start, end = note
         hops = stretch.hops[start * VALUES_A_HOP : end * VALUES_A_HOP]
-        if heavy and end - start == 1 and is_heavy(hops[3]):
-            return self._heavy_hop(stretch, start, hops)
+        if end - start == 1 and (type(hops[3]) is Handover or (heavy and is_heavy(hops[3]))):
+            return self._hop_alone(stretch, start, hops)
         return self._writer.hops(stretch.frame, stretch.first + start, hops, self._run.began)
 
-    def _heavy_hop(self, stretch: Stretch, hop: int, values: Sequence[Any]) -> RowDraft:
+    def _hop_alone(self, stretch: Stretch, hop: int, values: Sequence[Any]) -> RowDraft:
         """A hop as a row of its own: a large answer is kept once, wherever it travels, if it is no part of a column."""
         slot, started, ended, output = values
         began = self._run.began

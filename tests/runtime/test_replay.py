@@ -242,6 +242,27 @@ async def test_calls_in_the_background_are_replayed(store: Store) -> None:
     assert again.output == run.output
 
 
+@looped
+async def test_a_hand_over_is_kept_replayed_and_forked(store: Store) -> None:
+    billing = Agent("billing", input=str, output=int)
+    front = Agent("front", input=str, handoffs=[billing])
+    graph = Graph("g", START >> up.named("first") >> words >> front, (front, billing) >> END)
+    model = ScriptedModel(calls("transfer_to_billing", input="pay", when="2"), "7", "8")
+    run = await graph.run(Msg(n=1), store=store, id="r", model=model)
+    assert run.output == 7
+    again = await graph.replay("r", store=store)
+    assert again.output == 7
+    assert told(again) == told(run)
+    fork = await graph.fork("r", store=store, at="billing", new_id="f", model=model)
+    assert fork.output == 8
+    assert (await graph.replay("f", store=store)).output == 8
+
+
+@node(effects=[])
+async def words(m: Msg) -> str:
+    return str(m.n)
+
+
 # -- what is not the same --------------------------------------------------------------------------------------------------
 def tampered(row: StoredRow, old: str, new: str) -> StoredRow:
     return StoredRow.of(row.number, row.kind, row.place, row.body.replace(old, new))
