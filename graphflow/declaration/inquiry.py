@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ class Inquiry:
         otherwise: the answer that it gives itself then.
         people: the type of an answer that somebody gives; by default the same.
         schema: the JSON schema of that; by default that of its type.
+        check: raises a `ValueError` of an answer that is of that type, and wrong all the same.
     """
 
     about: QuestionKind
@@ -33,6 +34,7 @@ class Inquiry:
     otherwise: Any = None
     people: Type | None = None
     schema: Mapping[str, Any] = field(default_factory=dict)
+    check: Callable[[Any], None] | None = None
 
     @property
     def accepted(self) -> Type:

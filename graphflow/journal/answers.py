@@ -84,6 +84,8 @@ def _check(asked: QuestionAsked, value: object) -> None:
     """Refuses a value that does not fit a question's schema, where something can tell: the branch reads it by its type."""
     if asked.about == "approval":  # of which a plain word is an answer, too
         return
+    if asked.about == "elicitation" and (value is None or value is False):  # somebody does not want to answer
+        return
     try:
         from jsonschema import Draft202012Validator
     except ImportError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mcp.shared.dispatcher import ProgressFnT
     from mcp_types import CallToolResult, Tool
 
-    from graphflow.mcp.elicitation import Elicitation
+    from graphflow.mcp.elicitation import Ask, Elicitation
     from graphflow.mcp.remote import RemoteServer
 
 ENDED = ("Connection closed", "SSE stream ended without a response")
@@ -44,6 +45,10 @@ SIGN_OF_LIFE_S = 5.0
 """Seconds that a server has to list its tools after it has left a call without an answer."""
 
 
+_ASK: ContextVar[Ask | None] = ContextVar("graphflow_ask", default=None)
+"""How the call asks that is under way here."""
+
+
 class Connection:
     """A server, opened when it is needed and as often as it is lost.
 
@@ -53,8 +58,12 @@ class Connection:
         nodes: these as nodes.
     """
 
-    def __init__(self, server: RemoteServer) -> None:
+    def __init__(self, server: RemoteServer, *, can_wait: bool = False) -> None:
         self.server = server
+        self.can_wait = can_wait and server.ask is None
+        """Whether what it asks people becomes a question of the run."""
+        self._asks: list[Ask] = []
+        """How each call under way asks, the latest last."""
         self.listed: tuple[Tool, ...] = ()
         self.nodes: tuple[AnyNode, ...] = ()
         self._output_schemas: dict[str, Any] = {}
@@ -80,7 +89,7 @@ class Connection:
             if self._attempts > attempts and self._failure:
                 raise ServerFailed(self._failure)
             self._leave()
-            session = self._session = Session(self.server, self._take, self.ask)
+            session = self._session = Session(self.server, self._take, self.ask, can_wait=self.can_wait)
             self._failure = ""
             try:
                 return await session.opened()
@@ -93,13 +102,36 @@ class Connection:
             finally:
                 self._attempts += 1
 
-    async def call(self, tool: str, arguments: dict[str, Any], progress: ProgressFnT | None = None) -> CallToolResult:
+    async def call(
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        progress: ProgressFnT | None = None,
+        ask: Ask | None = None,
+    ) -> CallToolResult:
         """What the server answers to one call.
+
+        Args:
+            tool: the tool's name at the server.
+            arguments: what it is given.
+            progress: who hears how far it is.
+            ask: how a person is asked what the server wants to know meanwhile.
 
         Raises:
             ServerFailed: the connection was lost meanwhile, or cannot be opened again.
             ToolError: the server refuses the call, or its answer does not keep to its own schema.
         """
+        if ask is None:
+            return await self._called(tool, arguments, progress)
+        self._asks.append(ask)
+        token = _ASK.set(ask)
+        try:
+            return await self._called(tool, arguments, progress)
+        finally:
+            _ASK.reset(token)
+            self._asks.remove(ask)
+
+    async def _called(self, tool: str, arguments: dict[str, Any], progress: ProgressFnT | None) -> CallToolResult:
         for is_last in (False, True):
             client = await self._living_client()
             session = self._session
@@ -138,8 +170,13 @@ class Connection:
 
     async def ask(self, name: str, question: Elicitation) -> dict[str, Any] | bool | None:
         """Asks a person what the server wants to know."""
-        assert self.server.ask is not None
-        return await self.server.ask(name, question)
+        ask = self.server.ask or _ASK.get()
+        if ask is None:
+            # Servers before 2026-07-28 ask beside their calls, and do not say for which.
+            if not self._asks:
+                raise LookupError("it asks, and no call of it is under way")
+            ask = self._asks[-1]
+        return await ask(name, question)
 
     def give_up(self) -> None:
         """Ends the process of a server that did not close in time."""

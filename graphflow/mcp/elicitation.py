@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from graphflow.declaration.inquiry import Inquiry
+from graphflow.declaration.node import Context
 from graphflow.mcp.schema import problems_of
 from graphflow.messages.message import Message, error_text
 from graphflow.redaction import scrub
@@ -35,6 +37,28 @@ class Elicitation(Message):
     message: str
     fields: dict[str, Any] = {}
     url: str = ""
+
+
+def question_of(ctx: Context) -> Ask:
+    """What a server asks during a call, as a question that the run waits with.
+
+    While it waits the call is cut off. When the run goes on it is made again, under the same key, and what the server asks
+    then is answered at once.
+    """
+
+    async def ask(name: str, question: Elicitation) -> FormAnswer:
+        schema = {"type": "boolean"} if question.url else question.fields
+
+        def check(answer: object) -> None:
+            problems = problems_of(schema, answer) if isinstance(answer, dict) else []
+            if problems:
+                raise ValueError(problems[0])
+
+        inquiry = Inquiry("elicitation", question, FormAnswer, schema=schema, check=check)
+        answer: FormAnswer = await ctx.frame.ask(ctx, inquiry)
+        return answer
+
+    return ask
 
 
 def asker(server: str, ask: Ask) -> ElicitationFnT:

@@ -51,7 +51,8 @@ class MCP(Node[Any, Any]):
         scope: "run" opens it for each run; "process" keeps it open for the following ones, on whatever event loops they are.
         effects: what its tools may do; default: everything, as nobody knows.
         trust_hints: whether what the server says about its tools' effects is believed.
-        ask: how a person is asked what the server wants to know (`Elicitation`); without it, it cannot ask.
+        ask: how a person is asked what the server wants to know (`Elicitation`); without it, it
+            puts down a question in a run that can wait (and has the server for itself), and cannot ask in any other.
         connect_s: seconds until it has to answer for the first time.
         handshake: whether to speak to it as servers before 2026-07-28 expect, without asking first which generation it is.
         retry, timeout_s, cache, policy, approval: for each of its tools (`NodeOptions`); `timeout_s` is 120 by default.
@@ -186,8 +187,8 @@ class MCP(Node[Any, Any]):
             )
         return offered
 
-    async def open(self, run_id: str) -> Tools:
-        """Its tools for one run.
+    async def open(self, run_id: str, *, can_wait: bool = False) -> Tools:
+        """Its tools for one run; `can_wait`: whether what it asks people may be answered later.
 
         Raises:
             ServerFailed: it cannot be opened.
@@ -197,7 +198,7 @@ class MCP(Node[Any, Any]):
             await in_thread(_load)  # most of a second, which the loop need not wait for
         except ImportError as error:
             raise MissingExtra(f"server {self.name!r}", "mcp", str(error)) from None
-        connection = Connection(self) if self.scope == "run" else shared(self)
+        connection = Connection(self, can_wait=can_wait) if self.scope == "run" else shared(self)
         tools = Tools(self, connection)
         try:
             await tools.connection.open()

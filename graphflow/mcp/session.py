@@ -57,13 +57,14 @@ class Session:
         lost: set when nobody listens any more at the other end.
     """
 
-    def __init__(self, server: RemoteServer, take_tools: TakeTools, ask: Ask) -> None:
+    def __init__(self, server: RemoteServer, take_tools: TakeTools, ask: Ask, *, can_wait: bool = False) -> None:
         loop = asyncio.get_running_loop()
         self.server = server
         self.client: Client | None = None
         self.lost = asyncio.Event()
         self._take_tools = take_tools
         self._ask = ask
+        self._can_ask = server.ask is not None or can_wait
         self._transport = Transport(Tail() if server.command else None)
         self._ready: asyncio.Future[Client] = loop.create_future()
         self._wake = asyncio.Event()
@@ -162,13 +163,12 @@ class Session:
             if getattr(message, "method", "") == "notifications/tools/list_changed":
                 self._changed()
 
-        can_ask = self.server.ask is not None
         return Client(
             transport_of(self.server, self._transport, self.lost.set),
             client_info=Implementation(name="graphflow", version=__version__),
             message_handler=note,
             mode="legacy" if self.server.handshake else "auto",
-            elicitation_callback=asker(self.server.name, self._ask) if can_ask else None,
+            elicitation_callback=asker(self.server.name, self._ask) if self._can_ask else None,
         )
 
     def _changed(self) -> None:

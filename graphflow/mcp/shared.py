@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mcp.shared.dispatcher import ProgressFnT
     from mcp_types import CallToolResult
 
-    from graphflow.mcp.elicitation import Elicitation
+    from graphflow.mcp.elicitation import Ask, Elicitation
     from graphflow.mcp.remote import RemoteServer
 
 T = TypeVar("T")
@@ -118,7 +118,13 @@ class SharedConnection(Connection):
         """As `Connection.open`."""
         return await SERVERS.run(super().open)
 
-    async def call(self, tool: str, arguments: dict[str, Any], progress: ProgressFnT | None = None) -> CallToolResult:
+    async def call(
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        progress: ProgressFnT | None = None,
+        ask: Ask | None = None,
+    ) -> CallToolResult:
         """As `Connection.call`."""
         crossing = None
         if progress is not None:

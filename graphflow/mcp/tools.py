@@ -17,6 +17,7 @@ from graphflow.kinds.numbers import NO_NUMBER, holds_no_number
 from graphflow.kinds.wire_names import wire_name
 from graphflow.limits import Meter
 from graphflow.mcp.content import answer_of
+from graphflow.mcp.elicitation import question_of
 from graphflow.mcp.schema import check_schema, problems_of
 from graphflow.model.seam import ToolSpec
 from graphflow.policy import EFFECTS, Effect, check_effects
@@ -112,7 +113,8 @@ class ServerTool(Node[Any, Any]):
 
         arguments = self.read(next(iter(inputs.values())))
         listener = note if frame.observed else None  # a server that nobody listens to need not report
-        result = await self.connection.call(self.tool, arguments, listener)
+        ask = question_of(ctx) if self.connection.can_wait else None
+        result = await self.connection.call(self.tool, arguments, listener, ask)
         return answer_of(result, ctx)
 
 

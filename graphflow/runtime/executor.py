@@ -232,7 +232,7 @@ async def drive(run: R, frame: Frame, message: object) -> R:
             raise asyncio.CancelledError
         try:
             if shared.sources is not None:
-                await shared.sources.open(run.id)
+                await shared.sources.open(run.id, can_wait=shared.sitting is not None)
             output = await walked(frame, message)
             copy = frame.program.copy_output
             run._output = output if copy is None else copy(output)

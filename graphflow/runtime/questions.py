@@ -109,7 +109,14 @@ class _PendingInquiry:
                 sitting.add()
 
     def _read(self, given: Given) -> Given:
-        return replace(given, value=read_answer(self.id, given, self.inquiry.accepted))
+        inquiry = self.inquiry
+        value = read_answer(self.id, given, inquiry.accepted)
+        if inquiry.check is not None:
+            try:
+                inquiry.check(value)
+            except ValueError as error:
+                raise AnswerInvalid(self.id, inquiry.about, str(error)) from None
+        return replace(given, value=value)
 
     def _find(self, stored: Answers) -> Given | None:
         """The first of what a store holds for the question that fits it. What does not is refused, once and for all."""

@@ -31,8 +31,8 @@ class OpenSource(Protocol):
 class SourceNode(Protocol):
     """A node with `source` set."""
 
-    async def open(self, run: str) -> OpenSource:
-        """Opens it for the run of that id."""
+    async def open(self, run: str, *, can_wait: bool) -> OpenSource:
+        """Opens it for the run of that id; `can_wait`: whether what it asks people may be answered later."""
 
 
 class Sources:
@@ -45,8 +45,12 @@ class Sources:
         self.callers = callers
         self.opened: list[tuple[AnyNode, OpenSource]] = []
 
-    async def open(self, run: str) -> None:
+    async def open(self, run: str, *, can_wait: bool = False) -> None:
         """Opens each source once, all at the same time, and refuses names that clash.
+
+        Args:
+            run: the id of the run.
+            can_wait: whether what they ask people may be answered later.
 
         Raises:
             ServerFailed: one could not be opened.
@@ -54,7 +58,7 @@ class Sources:
         """
         loop = asyncio.get_running_loop()
         sources = self._distinct()
-        tasks = [loop.create_task(_opened(source, run)) for source in sources]
+        tasks = [loop.create_task(_opened(source, run, can_wait)) for source in sources]
         try:
             await asyncio.wait(tasks)
         except asyncio.CancelledError:
@@ -122,8 +126,8 @@ class Sources:
             await opened.close()
 
 
-async def _opened(source: AnyNode, run: str) -> OpenSource:
-    return await cast("SourceNode", source).open(run)
+async def _opened(source: AnyNode, run: str, can_wait: bool) -> OpenSource:
+    return await cast("SourceNode", source).open(run, can_wait=can_wait)
 
 
 def _has_answered(task: asyncio.Task[OpenSource]) -> bool:
