@@ -51,6 +51,7 @@ USAGE = (
     errors.QuestionUnknown,
     errors.AnswerInvalid,
     errors.AnswerExists,
+    errors.PlaceUnknown,
 )
 """Errors of whoever wrote the command or the graph, raised before anything has run: exit code 2."""
 

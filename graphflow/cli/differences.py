@@ -108,6 +108,7 @@ def _graph_of(one: WalkSource, other: WalkSource, name: str | None) -> AnyGraph 
     for walk in (one, other):
         if isinstance(walk, list):
             records += walk
+        # A picture is of one graph, also where the two have walked different versions of it.
         elif walk.declared is not None:
             return walk.declared
     return _graph_told(records)

@@ -96,6 +96,7 @@ async def _verdict(store: Store, header: RunHeader) -> Verdict | None:
     """Whether a run can go on with its graph as it is now; None if it has ended for good."""
     if not can_go_on(header):
         return None
+    # That a graph is gone is a reason, and no mistake of whoever asks.
     try:
         graph = graph_of(header, None)
     except UnknownGraph as error:

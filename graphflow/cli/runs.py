@@ -1,4 +1,4 @@
-"""The commands for runs that are kept: runs, show, resume, answer, replay, export, prune."""
+"""The commands for runs that are kept: runs, show, resume, answer, replay, fork, export, prune."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ def runs(
     wanted = WantedRuns(graph, status, None if since is None else read_since(since), limit, check)
     rows, more = with_store(store, lambda opened, _: listed(opened, wanted))
     show_list(rows, more, as_json=as_json)
+    # A deployment has to be able to stop by it.
     if any(row.is_stuck for row in rows):
         raise typer.Exit(1)
 
@@ -133,10 +134,7 @@ def _go_on(
     from graphflow.cli.watch import walk
 
     found = graph_of(header, graph)
-    # Whoever goes on wants the model that it was begun with, if nothing else is said.
-    known = header.metadata.get("model")
-    if model is None and isinstance(known, str):
-        model = known
+    model = model or _model_of(header)
     keeping = Keeping(place, place.open(), header.id, resumes=True, graph=graph)
     if header.status in OVER:
         note(f"run {header.id} has ended already ({header.status})")
@@ -203,6 +201,55 @@ def replay(id: RunId = None, graph: GraphOfRun = None, store: StoreAddress = Non
     out(f"run {header.id}: {counted(header.rows, 'row')}, all the same")
 
 
+def fork(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The run that it is made of, or the beginning of its id.")],
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="What is done again, with all that depends on it: a node, such as draft#2."),
+    ] = None,
+    edits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--edit", metavar="PLACE=VALUE", help="Another answer of a node, as JSON or text; may be repeated."
+        ),
+    ] = None,
+    new_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="The name of the new run.")] = None,
+    limits: StatedLimits = None,
+    model: ModelName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the output, status and usage as JSON.")] = False,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write the run as an HTML page.")] = None,
+    graph: GraphOfRun = None,
+    store: StoreAddress = None,
+) -> None:
+    """Make another run of one: what does not depend on the cut is taken over, the rest is done anew."""
+    from graphflow.cli.forks import BranchPoint, read_edits, walk_fork
+    from graphflow.cli.keeping import Keeping
+    from graphflow.cli.keeping import new_id as id_for
+    from graphflow.cli.outcome import walk_and_show
+
+    async def find(opened: Store, place: RunPlace) -> tuple[RunHeader, RunPlace]:
+        return await header_of(opened, id), place
+
+    header, place = with_store(store, find)
+    found = graph_of(header, graph)
+    # Read before anything is done: a mistake in an option must not leave half a fork behind.
+    branch = BranchPoint(header.id, at, read_edits(edits))
+    limited = read_limits(limits)
+    keeping = Keeping(place, place.open(), new_id or id_for(header.graph), graph=graph)
+    uses = model or _model_of(header)
+
+    def walking() -> Run[Any]:
+        return walk_fork(found, branch, keeping, uses, limited)
+
+    raise typer.Exit(walk_and_show(walking, report=report, as_json=as_json, keeping=keeping))
+
+
+def _model_of(header: RunHeader) -> str | None:
+    """The model that a run was begun with, if it was told one: whoever goes on wants the same."""
+    known = header.metadata.get("model")
+    return known if isinstance(known, str) else None
+
+
 def export(
     id: RunId = None,
     path: Annotated[
@@ -233,4 +280,4 @@ def prune(
     out(f"removed {counted(removed, 'run')}")
 
 
-COMMANDS = (runs, show, resume, answer, replay, export, prune)
+COMMANDS = (runs, show, resume, answer, replay, fork, export, prune)

@@ -85,10 +85,10 @@ def walk(
     with ExitStack() as stack:
         sink = stack.enter_context(EventFile(events)) if events is not None else None
         watch = Watcher(WalkTree(graph.name) if live else None, sink, whole, asks)
-        return asyncio.run(_until_terminated(_walked(graph, message, model, limits, watch, keeping)))
+        return asyncio.run(until_terminated(_walked(graph, message, model, limits, watch, keeping)))
 
 
-async def _until_terminated(walking: Coroutine[Any, Any, AnyRun]) -> AnyRun:
+async def until_terminated(walking: Coroutine[Any, Any, AnyRun]) -> AnyRun:
     """The run; SIGTERM cancels it as Ctrl-C does, so that it winds down and leaves no process and no torn record behind."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # this is a coroutine
@@ -130,7 +130,7 @@ async def _walked(
             try:
                 message = await keeping.begin(graph, message, options)
             except asyncio.CancelledError:
-                raise _stopped(graph, None) from None
+                raise stopped_run(graph, None) from None
         if watch.asks:
             options["approve"] = Asker(watch.aside).ask
         run = graph.start(message, observed=watch.is_needed, **options)
@@ -162,7 +162,7 @@ async def _answered_here(graph: RunnableGraph, run: AnyRun, watch: Watcher) -> b
                     break
             answered = True
     except asyncio.CancelledError:
-        raise _stopped(graph, run) from None
+        raise stopped_run(graph, run) from None
     return answered
 
 
@@ -185,7 +185,7 @@ async def _answered(run: AnyRun, question: Question) -> bool:
             return True
 
 
-def _stopped(graph: RunnableGraph, run: AnyRun | None) -> WalkCancelled:
+def stopped_run(graph: RunnableGraph, run: AnyRun | None) -> WalkCancelled:
     """Ctrl-C as an error with the run: asyncio has cancelled the task, and the walk has wound down."""
     error = WalkCancelled(f"stopped while walking {graph.name!r}")
     if run is not None:
@@ -206,7 +206,7 @@ async def _watched(graph: RunnableGraph, run: AnyRun, watch: Watcher) -> AnyRun:
         await run.settled()
         if reader is not None:
             await watch.follow(run, reader)  # how it wound down
-        raise _stopped(graph, run) from None
+        raise stopped_run(graph, run) from None
 
 
 class Watcher:

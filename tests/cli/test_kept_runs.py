@@ -404,6 +404,24 @@ def test_a_run_is_replayed_and_asks_nobody(kept: Path) -> None:
     assert changed.stderr.startswith("graphflow: ")
 
 
+def test_a_fork_takes_over_what_does_not_depend_on_the_cut(kept: Path) -> None:
+    done = graphflow(kept, "fork", "alpha", "--edit", "first=other", "--id", "delta")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "OTHER\n"
+    assert "run delta is kept in .graphflow/runs.db: a fork of alpha at first" in done.stderr
+    assert lines(kept / "done") == ["first", "first"], "of alpha and beta; the fork takes over"
+    assert re.search(r"^output +ONE$", graphflow(kept, "show", "alpha").stdout, re.MULTILINE), "it is not touched"
+    again = graphflow(kept, "fork", "alpha", "--at", "second")
+    assert again.stdout == "ONE\n", again.stderr
+    assert graphflow(kept, "diff", "alpha", "delta").returncode == 1
+    wrong = graphflow(kept, "fork", "alpha", "--at", "secnd")
+    assert wrong.returncode == 2
+    assert "second" in wrong.stderr
+    unread = graphflow(kept, "fork", "alpha", "--edit", "first")
+    assert unread.returncode == 2
+    assert "write PLACE=VALUE" in unread.stderr
+
+
 def test_the_list_tells_which_runs_can_go_on_with_a_graph_that_has_changed(kept: Path) -> None:
     assert graphflow(kept, "runs", "--check").returncode == 0
     file = kept / "graphs" / "questions.py"

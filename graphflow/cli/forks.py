@@ -1,0 +1,83 @@
+"""What `graphflow fork` does: another run that shares what one has done up to a cut, and goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphflow.cli.approvals import Asker
+from graphflow.cli.keeping import Keeping
+from graphflow.cli.show import AnyRun, note
+from graphflow.cli.terminal import can_ask
+from graphflow.cli.watch import Watcher, stopped_run, until_terminated
+from graphflow.errors import InputInvalid
+from graphflow.graph import RunnableGraph
+from graphflow.limits import Limits
+from graphflow.runtime.options import ForkOptions
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPoint:
+    """Where a fork leaves the run that it is made of.
+
+    Attributes:
+        parent: that run.
+        at: what is done again, with all that depends on it.
+        edits: other answers, by the place that gave them.
+    """
+
+    parent: str
+    at: str | None
+    edits: dict[str, object]
+
+
+def read_edits(pairs: Sequence[str] | None) -> dict[str, object]:
+    """Answers as they stand on a command line: PLACE=VALUE, the value as JSON or as a text.
+
+    Raises:
+        InputInvalid: one is not written like that.
+    """
+    edits: dict[str, object] = {}
+    for pair in pairs or ():
+        place, equals, text = pair.partition("=")
+        if not equals or not place:
+            raise InputInvalid(f"--edit {pair}: write PLACE=VALUE, for example 'writers > draft#2=better'")
+        # What is no JSON is meant as it stands, as on the command line of `run`.
+        try:
+            edits[place.strip()] = json.loads(text)
+        except ValueError:
+            edits[place.strip()] = text
+    return edits
+
+
+def walk_fork(
+    graph: RunnableGraph, branch: BranchPoint, keeping: Keeping, model: str | None, limits: Limits | None
+) -> AnyRun:
+    """Forks a run, and walks the fork to its end.
+
+    Raises: whatever the walk raises; Ctrl-C and SIGTERM cancel it cleanly.
+    """
+    return asyncio.run(until_terminated(_forked(graph, branch, keeping, model, limits)))
+
+
+async def _forked(
+    graph: RunnableGraph, branch: BranchPoint, keeping: Keeping, model: str | None, limits: Limits | None
+) -> AnyRun:
+    watch = Watcher(None, None, whole=False, asks=can_ask())
+    options: ForkOptions = {"model": model}
+    if watch.asks:
+        options["approve"] = Asker(watch.aside).ask
+    if limits is not None:
+        options["limits"] = limits
+    # It begins and goes on in one call, so nothing of it is drawn while it does.
+    parent, store, id = branch.parent, keeping.store, keeping.id
+    try:
+        run: AnyRun = await graph.fork(parent, store=store, at=branch.at, edit=branch.edits, new_id=id, **options)
+    except asyncio.CancelledError as cancelled:
+        raise stopped_run(graph, getattr(cancelled, "run", None)) from None
+    finally:
+        await keeping.store.aclose()
+    note(f"run {run.id} is kept in {keeping.place.shown}: {run.fork_report}")
+    return run
