@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
+from math import inf
 from typing import Any
 
 from graphflow.declaration.background import backgrounds
@@ -173,8 +174,9 @@ class Durability:
             record = await read_record(self.store, header, run.declared)
             if fill(run, frame, record, message):
                 return True
+        asked = time.monotonic()
         ownership = await self.store.acquire(run.id, holder(), self.lease_s)
-        recorder.own(ownership)  # a long record takes a while to read
+        recorder.own(ownership, asked)  # a long record takes a while to read
         try:
             header = await self.store.header(run.id)
             record = await read_record(self.store, header, run.declared)
@@ -386,6 +388,8 @@ def take_durability(graph: AnyGraph, options: dict[str, Any], *, resumes: bool =
         raise DeclarationError(f"{whose}: sync={sync!r}; it is 'effects', 'each' or 'end'")
     if not given.get("best_effort"):
         check_storable(graph)
+    if "lease_s" in given:
+        _check_lease(whose, given["lease_s"])
     return Durability(store, resumes=resumes, owned=owned, **given)
 
 
@@ -400,6 +404,12 @@ def opened(store: object, whose: str) -> Store:
     if isinstance(store, Store):
         return store
     raise DeclarationError(f"{whose}: store={store!r}; give a Store, or its address as a text")
+
+
+def _check_lease(whose: str, seconds: object) -> None:
+    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 < seconds < inf:
+        return
+    raise DeclarationError(f"{whose}: lease_s={seconds!r}; it must be a positive number of seconds")
 
 
 async def begun_with(store: Store, id: str, graph: AnyGraph) -> tuple[Any, Limits | None]:

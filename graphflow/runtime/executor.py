@@ -194,7 +194,7 @@ async def _finished(recorder: RunRecorder, run: RunRecord[Any]) -> None:
                 run.unkept = error
                 return
             _attach(run, error)
-            run.error = error  # whoever awaits the run is told, too
+            run.status, run.error = status_of(error), error  # whoever awaits the run is told, too
             raise
     if cancelled:
         raise asyncio.CancelledError

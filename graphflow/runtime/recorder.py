@@ -19,6 +19,8 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
+from time import monotonic
 from typing import Any
 
 from graphflow.declaration.handoffs import Handover
@@ -102,10 +104,11 @@ async def patiently(ask: Callable[[], Awaitable[None]], patience_s: float) -> No
     end = clock() + patience_s
     wait_s = FIRST_WAIT_S
     while True:
+        is_last = clock() >= end  # whoever was frozen while it was asking asks once more
         try:
             return await ask()
         except StoreUnreachable:
-            if clock() >= end:
+            if is_last:
                 raise
         await asyncio.sleep(wait_s)
         wait_s = min(MAX_WAIT_S, 2 * wait_s)
@@ -145,6 +148,8 @@ class RunRecorder:
         self._group = 0
         """So many of the oldest that are pending are written together. If that is cut off, the very same are written again:
         they may be kept already."""
+        self._sure_until = inf
+        """By the process clock: so long nobody else can have taken the run."""
         self._noted = 0
         self._kept = 0
         self._flushing: asyncio.Task[None] | None = None
@@ -169,12 +174,19 @@ class RunRecorder:
             self.started = started
         elif not self.best_effort:  # else it is refused again when it is told, and the run goes on without a record
             raise refusal
+        asked = monotonic()
         ownership = await self.store.create(header, holder(), lease_s, rows, large)
-        self.own(ownership)
+        self.own(ownership, asked)
 
-    def own(self, ownership: Ownership) -> None:
-        """From now on rows may be added; the lease is renewed as long as the run goes on."""
+    def own(self, ownership: Ownership, asked: float) -> None:
+        """From now on rows may be added; the lease is renewed as long as the run goes on.
+
+        Args:
+            ownership: the right to add them.
+            asked: when the store was asked for it, by the process clock.
+        """
         self.ownership = ownership
+        self._sure_until = asked + ownership.lease_s
         self._renewing = asyncio.get_running_loop().create_task(self._renew(ownership))
         self._flush_soon()
 
@@ -247,12 +259,29 @@ class RunRecorder:
 
         Whoever waits is stopped with the run. It must not take for its own failure what is one of the store.
         """
-        if self.sync == "end":
-            return
         try:
-            await self.barrier()
+            if self.sync != "end":
+                await self.barrier()
+            # A process that was frozen, or a loop that was busy, has not noticed that its lease is over.
+            if self._sure_until < monotonic() and self.error is None and self._removing is None:
+                await self._make_sure()
         except Exception:
             await asyncio.get_running_loop().create_future()
+
+    async def _make_sure(self) -> None:
+        """Renews a lease that may be over.
+
+        Raises:
+            StoreError: the run may be somebody else's by now, and stops.
+        """
+        ownership = self.ownership
+        assert ownership is not None
+        try:
+            await patiently(lambda: self._renew_once(ownership), ownership.lease_s)
+        except StoreError as error:
+            self._give_up(error)
+            if self.error is not None:
+                raise
 
     def pass_on(self) -> None:
         """Has the hops of a straight walk kept that goes on for long."""
@@ -404,12 +433,17 @@ class RunRecorder:
             await self.store.release(self.ownership)
             await self.store.delete(self.ownership.run)
 
+    async def _renew_once(self, ownership: Ownership) -> None:
+        asked = monotonic()
+        await self.store.renew(ownership)
+        self._sure_until = asked + ownership.lease_s
+
     async def _renew(self, ownership: Ownership) -> None:
         """Renews the lease, four times as often as it needs."""
         while True:
             await asyncio.sleep(ownership.lease_s / 4)
             try:
-                await self.store.renew(ownership)
+                await self._renew_once(ownership)
             except LeaseLost as lost:
                 self._give_up(lost)
                 return

@@ -25,12 +25,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from errno import EDQUOT, ENOSPC
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from graphflow.errors import StoreError, StoreUnreadable
+from graphflow.errors import StoreError, StoreUnreachable, StoreUnreadable
 from graphflow.journal.store import (
     LEASE_S,
     Large,
@@ -48,6 +48,11 @@ from graphflow.journal.stores.run_file import RunFile
 
 T = TypeVar("T")
 
+BUSY_S = 30.0
+"""Seconds to wait for another process that has the folder."""
+MIN_WAIT_S = 0.0002
+MAX_WAIT_S = 0.01
+"""Between two looks whether it is free."""
 ENDING = ".jsonl"
 ANSWERS = ".answers"
 """How the name of a file of answers ends."""
@@ -285,10 +290,29 @@ class JsonlStore(Store):
             # A lock belongs to what was opened, so it ends with the process that holds it, however that ends.
             handle = os.open(self._folder / ".lock", os.O_RDWR | CREATE, MODE)
             try:
-                flock(handle, LOCK_EX)
+                self._take(handle)
                 yield
             finally:
                 os.close(handle)
+
+    def _take(self, handle: int) -> None:
+        """Takes a lock that other processes may have.
+
+        Raises:
+            StoreUnreachable: one of them does not give it back; it may be frozen.
+        """
+        end = time.monotonic() + BUSY_S
+        wait_s = MIN_WAIT_S
+        while True:
+            try:
+                return flock(handle, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise StoreUnreachable(
+                        f"{self!r} was locked by another process for {BUSY_S:g} s; try again"
+                    ) from None
+            time.sleep(wait_s)
+            wait_s = min(MAX_WAIT_S, 2 * wait_s)
 
     def _path(self, run: str) -> Path:
         return self._folder / (file_name(run) + ENDING)

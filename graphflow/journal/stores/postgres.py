@@ -41,6 +41,9 @@ LOCK = 0x6766_6C77
 """The advisory lock for changes of the schema: "gflw"."""
 MAX_CONNECTIONS = 8
 """Connections of one event loop: one writes, the others read."""
+FROZEN_MS = 10_000
+"""Milliseconds after which the server ends a transaction in which nothing happens: a process that was frozen in the middle of
+one must not keep others from its run."""
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE graphflow_runs (
@@ -316,7 +319,8 @@ class PostgresStore(Store):
             import asyncpg
         except ImportError:
             raise MissingExtra("a store in PostgreSQL", "postgres") from None
-        pool = await asyncpg.create_pool(self._address, min_size=1, max_size=MAX_CONNECTIONS)
+        settings = {"idle_in_transaction_session_timeout": str(FROZEN_MS)}
+        pool = await asyncpg.create_pool(self._address, min_size=1, max_size=MAX_CONNECTIONS, server_settings=settings)
         try:
             async with pool.acquire() as db:
                 await self._prepare(db)
@@ -367,6 +371,7 @@ class PostgresStore(Store):
                 OSError,
                 asyncpg.PostgresConnectionError,
                 asyncpg.InterfaceError,
+                asyncpg.InternalClientError,  # the driver, while its connection breaks off
                 asyncpg.OperatorInterventionError,
                 asyncpg.TooManyConnectionsError,
                 asyncpg.TransactionRollbackError,
@@ -476,7 +481,14 @@ async def _add(db: Any, batch: Sequence[_Addition]) -> list[_Addition]:
         large += [(digest, key, body) for digest, body in added.large.items()]
     await _insert_large(db, large)
     records = [record for added in taken for record in added.records(keys[added.ownership.run])]
-    await db.copy_records_to_table("graphflow_rows", records=records)
+    if not records:
+        return taken
+    # No COPY: the server waits without end for what a process that was frozen still has to send.
+    await db.execute(
+        "INSERT INTO graphflow_rows SELECT * FROM"
+        " unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[])",
+        *zip(*records, strict=True),
+    )
     return taken
 
 
