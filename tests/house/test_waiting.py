@@ -18,6 +18,8 @@ ABOUT_TIME = {
 SLEEPS = {
     "durability/kills.py": "kills at random moments, and looks again and again whether processes have ended",
     "durability/office.py": "effects that take a moment, and a worker that looks again and again; nothing depends on how long",
+    "durability/test_hardship.py": "until a lease is over, which the store says; asks again and again",
+    "durability/test_owners.py": "until a lease is over, which the store says; asks again and again",
     "kinds/test_code.py": "code in a process of its own, which no clock of ours reaches; nothing depends on how long",
     "mcp/dynamic.py": "a server, told how slow it is to be",
     "mcp/test_schema.py": "gives way while a list is read; what is measured is computing time",

@@ -320,10 +320,12 @@ class SqliteStore(Store):
             StoreUnreadable: it is another program's, or a newer version's.
         """
         db.row_factory = sqlite3.Row
+        # A file that SQLite has just made has neither a program's number nor tables. Another connection may be giving it both
+        # in this very moment: whoever sees the tables sees the number, too.
+        has_tables = _has_tables(db)
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        # A file that SQLite has just made has neither a program's number nor tables.
-        is_new = application == 0 and not _has_tables(db)
+        is_new = application == 0 and not has_tables
         if application != APPLICATION and not is_new:
             raise StoreUnreadable(f"{self._path} is a database of another program, not a store of runs")
         if version > len(MIGRATIONS):
