@@ -168,7 +168,7 @@ class Live(Generic[R]):
             self.widget._trait_values["rows"] = self.rows.kept
             self.widget.beyond = 0
             self.widget.send({"begin": True})
-        if self._shown_as is None and _in_notebook():
+        if self._shown_as is None and in_notebook():
             self._ipython_display_()
 
     async def _pulse(self, has_rows: asyncio.Event) -> None:
@@ -193,7 +193,7 @@ class Live(Generic[R]):
             self.widget.beyond = self.rows.beyond
             self.widget.send({"end": True})
             self.widget.send_state("rows")
-        if self._shown_as is not None and _in_notebook():
+        if self._shown_as is not None and in_notebook():
             from IPython.display import update_display
 
             update_display(self._bundle(), raw=True, display_id=self._shown_as)  # type: ignore[no-untyped-call]  # IPython has none
@@ -239,7 +239,7 @@ class Live(Generic[R]):
         return f"<live picture of {self.graph.name}: {what}>"
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Whether this is a cell of a notebook; IPython is not loaded to find out."""
     if "IPython" not in sys.modules:
         return False

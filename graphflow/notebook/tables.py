@@ -12,7 +12,9 @@ from pydantic import BaseModel
 from graphflow.events import Event, to_record
 from graphflow.kinds.prompts import Prompt
 from graphflow.limits import Usage
+from graphflow.notebook.form import form_bundle, form_html
 from graphflow.notebook.html import MAX_ROWS, STYLE, cell, details, dim, head, more, table, text, tree
+from graphflow.notebook.live import Bundle, in_notebook
 from graphflow.plain import to_json_value
 from graphflow.proofs.report import counted
 from graphflow.redaction import scrub
@@ -51,9 +53,12 @@ AnyRun = RunRecord[object]
 T = TypeVar("T")
 
 
-def shown(value: object) -> dict[str, str]:
+def shown(value: object) -> Bundle:
     """The mime bundle of a value."""
-    return {"text/html": html_of(value), "text/plain": scrub(repr(value))}
+    bundle: Bundle = {"text/html": html_of(value), "text/plain": scrub(repr(value))}
+    if isinstance(value, RunRecord) and value.pending and in_notebook():
+        bundle |= form_bundle(value)
+    return bundle
 
 
 class Shown:
@@ -62,7 +67,7 @@ class Shown:
     def __init__(self, value: object) -> None:
         self.value = value
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         return shown(self.value)
 
     def __repr__(self) -> str:
@@ -269,6 +274,8 @@ def _run(run: AnyRun) -> str:
     if run.output is not None:
         parts.append(dim("answer"))
         parts.append(tree(to_json_value(run.output)))
+    if run.pending:
+        parts.append(form_html(run))
     steps = run.steps
     # Pictures of a walk that goes on would be out of date as soon as they are shown.
     if run.status != "running":

@@ -30,6 +30,8 @@ def test_only_graphflow_is_importable(wheel: Path) -> None:
         "graphflow/model/prices.json",
         "graphflow/py.typed",
         "graphflow/notebook/live.css",
+        "graphflow/notebook/form.css",
+        "graphflow/notebook/form.js",
         "graphflow/notebook/live.js",
         "graphflow/render/page.html.j2",
         "graphflow/_shipped/graphs/desk.py",

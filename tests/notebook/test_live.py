@@ -221,7 +221,7 @@ def test_a_record_of_another_graph_is_refused_before_anything_is_shown() -> None
 def test_it_is_shown_once_in_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Any] = []
     shell = SimpleNamespace(execution_count=1)
-    monkeypatch.setattr(live_module, "_in_notebook", lambda: True)
+    monkeypatch.setattr(live_module, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
     monkeypatch.setattr("IPython.display.display", lambda *_, **more: shown.append(more["display_id"]))
     monkeypatch.setattr("IPython.display.update_display", lambda *_, **__: None)
