@@ -408,6 +408,15 @@ class HandedOver(Event):
 
 
 @dataclass(slots=True)
+class TurnsAdded(Event):
+    """An agent has added what it has said to a conversation that it shares (fact)."""
+
+    kind: ClassVar[str] = "turns.added"
+    activation: int
+    node: str
+
+
+@dataclass(slots=True)
 class BackgroundStarted(Event):
     """A call goes on while its caller does (fact)."""
 

@@ -42,13 +42,15 @@ _BY_THEIR_DATE = (datetime, date, time)
 class EffectState:
     """What is known of one question that may leave something behind in the world."""
 
-    __slots__ = ("_waiting", "answer", "answered", "asked", "under_way")
+    __slots__ = ("_waiting", "answer", "answered", "asked", "rank", "under_way")
 
     def __init__(self, asked: object) -> None:
         self.asked = asked
         self.answered = False
         self.answer: Any = None
         self.under_way = False
+        self.rank: int | None = None
+        """When it was first asked by the attempt that a crash has cut off, among all its questions; None: it has not."""
         self._waiting: asyncio.Future[None] | None = None
         """Done as soon as it is no longer under way, with or without an answer; if somebody waits for that."""
 
@@ -245,16 +247,20 @@ class Asking:
         """Which of the equal questions this one is: one of an earlier attempt, those with answers first, or a new one."""
         left = self._left.get(asked)
         if left is None:
-            numbers = range(len(known))
-            answered = [number for number in numbers if known[number].answered]
-            others = [number for number in numbers if not known[number].answered]
-            left = self._left[asked] = deque(answered + others)
+            left = self._left[asked] = deque(sorted(range(len(known)), key=lambda number: _turn_of(known[number])))
         for number in left:
             if known[number].answers(question):
                 left.remove(number)
                 return number
         known.append(EffectState(question))
         return len(known) - 1
+
+
+def _turn_of(state: EffectState) -> tuple[int, int]:
+    """What equal questions are sorted by: an attempt that a crash has cut off asks again in the order in which it had asked."""
+    if state.rank is not None:
+        return 0, state.rank
+    return (1, 0) if state.answered else (2, 0)
 
 
 def outermost(run: str, earlier: KnownEffects | None = None) -> Place:

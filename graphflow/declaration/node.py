@@ -68,6 +68,7 @@ from graphflow.messages.artifacts import Artifact
 from graphflow.messages.types import Type, type_name
 from graphflow.model.conversation import Conversation
 from graphflow.model.seam import Model
+from graphflow.model.turns import Turn
 from graphflow.places import Asking, Place
 from graphflow.policy import Effect, Policy
 from graphflow.values import check_values
@@ -120,7 +121,8 @@ class ContextFrame(Protocol):
     # What happens, and when.
     def clock(self) -> float: ...
     def tell(self, event: Event, detail: Any = ...) -> None: ...
-    def keep(self, activation: int, node: str, name: str, payload: object, kind: str, mime: str) -> Artifact: ...
+    def tell_once(self, ctx: Context, event: Event, way: str, content: object) -> None: ...
+    def keep(self, ctx: Context, name: str, payload: object, kind: str, mime: str) -> Artifact: ...
 
     # Calls, frames, hand-overs. What is asked of the outside has a place.
     async def call(self, ctx: Context, callee: AnyNode | str, message: object, read: Read = ...) -> Any: ...
@@ -138,8 +140,9 @@ class ContextFrame(Protocol):
     def is_recorded(self) -> bool: ...
     def known_reply(self, place: str) -> Reply | BaseException | None: ...
     def known_value(self, place: str) -> list[Any]: ...
+    def keep_turns(self, ctx: Context, turns: Sequence[Turn]) -> None: ...
     async def keep_record(self) -> None: ...
-    def keep_value(self, ctx: Context, place: str, name: str, value: object) -> None: ...
+    def keep_value(self, ctx: Context, place: str, name: str, value: object, *, lasting: bool = False) -> None: ...
 
     # Questions to people, to the clock, to other programs.
     async def ask(self, ctx: Context, inquiry: Any) -> Any: ...
@@ -257,11 +260,12 @@ class Context:
             kind: what it is, in a word.
             mime: its media type.
         """
-        return self.frame.keep(self.activation, self.node.name, name, payload, kind, mime)
+        return self.frame.keep(self, name, payload, kind, mime)
 
     def emit(self, name: str, value: object = None) -> None:
         """Tells something to whoever watches the run; it is journaled, too."""
-        self.frame.tell(Emitted(*self.stamp, self.node.name, name, value))
+        event = Emitted(*self.stamp, self.node.name, name, value)
+        self.frame.tell_once(self, event, "emit", [name, value])
 
     def now(self) -> datetime:
         """The time, in UTC. A run that goes on after a crash gets the time that it has got before."""
@@ -295,13 +299,10 @@ class Context:
         place = self.asking.ask("once", name, lasting=True)
         effect = place.effect
         assert effect is not None
-        known = self.frame.known_value(place.name)
-        if known and not effect.answered:
-            effect.answer, effect.answered = known[0], True
 
         async def work() -> B:
             value = await _called(function)
-            self.frame.keep_value(self, place.name, name, value)
+            self.frame.keep_value(self, place.name, name, value, lasting=True)
             await self.frame.keep_record()
             return value
 

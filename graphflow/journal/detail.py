@@ -71,6 +71,7 @@ class Detail:
         metered: what a call was charged as, beside a step; "" if nothing was.
         error: what ended a run.
         form: the form of the graph that a run walks, kept once by its digest.
+        content: the bytes of an artifact, where they are kept for the first time.
     """
 
     place: str = ""
@@ -82,6 +83,7 @@ class Detail:
     metered: str = ""
     error: BaseException | None = None
     form: KeptForm | None = None
+    content: bytes | None = None
 
 
 NO_DETAIL = Detail()

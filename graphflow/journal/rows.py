@@ -16,6 +16,7 @@ Rules:
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
@@ -106,18 +107,7 @@ class RowWriter:
             texts["node"] = json.dumps(form.node)
             if form.call is not None:
                 texts["call"] = str(form.call)
-        if detail.reply is not None:
-            texts["reply"] = json.dumps(encode_reply(detail.reply))
-        if detail.turns:
-            texts["turns"] = json.dumps(encode_turns(detail.turns))
-        if detail.lasting:
-            texts["lasting"] = "true"
-        if detail.metered:
-            texts["metered"] = json.dumps(detail.metered)
-        if detail.form is not None:
-            texts["form"] = json.dumps(detail.form.digest)
-        if detail.error is not None:
-            texts["cause"] = json.dumps(encode_error(detail.error))
+        texts |= _detail_texts(detail)
         place = detail.place or self._place(event)
         draft = _draft(event.kind, place, texts)
         graph = detail.form
@@ -230,6 +220,26 @@ class RowWriter:
         }
 
 
+def _detail_texts(detail: Detail) -> dict[str, str]:
+    """What a row holds beside its event, as JSON."""
+    texts: dict[str, str] = {}
+    if detail.reply is not None:
+        texts["reply"] = json.dumps(encode_reply(detail.reply))
+    if detail.turns:
+        texts["turns"] = json.dumps(encode_turns(detail.turns))
+    if detail.lasting:
+        texts["lasting"] = "true"
+    if detail.metered:
+        texts["metered"] = json.dumps(detail.metered)
+    if detail.form is not None:
+        texts["form"] = json.dumps(detail.form.digest)
+    if detail.error is not None:
+        texts["cause"] = json.dumps(encode_error(detail.error))
+    if detail.content is not None:
+        texts["content"] = json.dumps(_content_data(detail.content))
+    return texts
+
+
 def _known_columns(form: FrameForm) -> tuple[list[str], list[ValueCodec]]:
     """The names of a frame's nodes, and what writes their answers; made once, and kept with what the frame walks."""
     program = form.program
@@ -251,6 +261,18 @@ def _known_columns(form: FrameForm) -> tuple[list[str], list[ValueCodec]]:
     else:
         program.columns = known
     return known
+
+
+def _content_data(content: bytes) -> Json:
+    """The bytes of an artifact: as text if they are text, so that secrets in it are found."""
+    try:
+        return {"text": content.decode()}
+    except UnicodeDecodeError:
+        return {"base64": b64encode(content).decode()}
+
+
+def _content_from(data: Mapping[str, str]) -> bytes:
+    return data["text"].encode() if "text" in data else b64decode(data["base64"])
 
 
 def _draft(kind: str, place: str, texts: dict[str, str]) -> RowDraft:
@@ -303,7 +325,7 @@ def message_type(event: Event, name: str, form: FrameForm | None, node: AnyNode 
     if isinstance(event, (RunStarted, FrameEntered)):
         return program.input
     if isinstance(event, (RunEnded, FrameExited)):
-        return list[program.output] if program.ends == "all" else program.output  # type: ignore[name-defined]  # made here
+        return program.output
     if isinstance(event, NodeFinished):
         found = node_named(program, event.node)
         return None if found is None else found.output
@@ -457,6 +479,8 @@ class RowReader:
         detail.metered = body.pop("metered", "")
         if "cause" in body:
             detail.error = decode_error(body.pop("cause"))
+        if "content" in body:
+            detail.content = _content_from(body.pop("content"))
         if kind is FrameEntered:
             node, call = body.pop("node"), body.pop("call", None)
             frame = body["frame"]

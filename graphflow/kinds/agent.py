@@ -465,7 +465,9 @@ class _Dialogue:
         joined = self.ctx.frame.conversation
         if joined is not None:  # only with the answer: half a turn is of no use to whoever reads it
             own = self.turns[self.own :]
-            joined.add([*own, reply.turn])
+            turns = (*own, reply.turn)
+            joined.add(turns)
+            self.ctx.frame.keep_turns(self.ctx, turns)
 
     def _out_of_turns(self) -> LimitExceeded:
         name = self.agent.name

@@ -8,7 +8,7 @@ from graphflow.declaration.background import Background
 from graphflow.declaration.node import Context
 from graphflow.errors import ToolError
 from graphflow.kinds.tool import tool
-from graphflow.messages.message import Message, error_text
+from graphflow.messages.message import Message, error_text, to_json_value
 
 
 class Standing(Message):
@@ -59,4 +59,6 @@ def standing(found: Background) -> Standing:
         assert error is not None
         raise ToolError(f"background call {found.handle!r} {status}: {type(error).__name__}: {error_text(error)}")
     text = "" if error is None else error_text(error)
-    return Standing(handle=found.handle, status=status, answer=found.answer, error=text)
+    # As the model will read it: a message behind `Any` could not be kept.
+    answer = None if found.answer is None else to_json_value(found.answer)
+    return Standing(handle=found.handle, status=status, answer=answer, error=text)

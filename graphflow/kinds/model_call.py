@@ -76,7 +76,7 @@ async def ask(
         spent = not builder.empty
         if spent:  # before it broke off, or was stopped
             _count(builder.whole(), model, started, number, ctx)
-        if isinstance(error, ModelError):
+        if isinstance(error, Exception):
             frame.tell(ModelFailed(*ctx.stamp, name, model.name, error, started, number, spent), detail)
         if names is not None and isinstance(error, ModelError) and isinstance(error.partial, Reply):
             names.read(error.partial)  # who catches it sees the names that the user wrote

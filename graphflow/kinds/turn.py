@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from pydantic_core import from_json
 
+from graphflow.declaration.background import Background
 from graphflow.declaration.handoffs import Handoff, Handover
 from graphflow.declaration.node import AnyNode, Context
 from graphflow.errors import LimitExceeded, NotReachable
@@ -175,7 +176,7 @@ def _hand_over(
     except Exception as error:
         results[place] = _failure(call, error)
         return None
-    ctx.frame.tell(HandedOver(*ctx.stamp, ctx.node.name, target.name))
+    ctx.frame.tell_once(ctx, HandedOver(*ctx.stamp, ctx.node.name, target.name), "hand over", target.name)
     turns = _conversation(reply, results, earlier) if handoff.conversation else ()
     return Handover(target.name, message, turns)
 
@@ -276,6 +277,9 @@ def _failure(call: ToolCall, error: BaseException, limit: int = OUTPUT_LIMIT) ->
 
 def _readable(node: str, answer: Any, limit: int) -> str | tuple[str | Media, ...]:
     """What a model reads of a node's answer, and what it looks at."""
+    if isinstance(answer, Background):
+        # As it stands when it has just begun: after a crash the model has to be shown the same, and it may have ended by then.
+        answer = {"handle": answer.handle, "node": answer.node, "status": "running"}
     media = () if type(answer) is str else _media(answer)
     if not media:
         return result_text(node, answer, limit)

@@ -52,8 +52,11 @@ async def activate(frame: Frame, slot: Slot, inputs: dict[str, Any], activation:
         inputs = {"": message}
     invocation = Invocation(frame, node, inputs, activation)
     recorder = frame.shared.recorder
-    if recorder is not None and acts(node):
-        await recorder.before_effect()
+    if recorder is not None:
+        if frame.counts_places:
+            frame.place_of(node, inputs, activation)
+        if acts(node):
+            await recorder.before_effect()
     try:
         if frame.origin is not None and not slot.enters and is_done_once(node):
             output = await answered_once(invocation, perform)
@@ -257,7 +260,11 @@ async def _pause(invocation: Invocation, attempt: int, retry: Retry, problem: Ex
     name = invocation.node.name
     why = error_line(problem)
     number = invocation.call.number if invocation.call is not None else None
-    invocation.frame.tell(NodeRetried(*invocation.stamp, name, attempt, why, wait_s, number))
+    frame, call = invocation.frame, invocation.call
+    frame.tell(NodeRetried(*invocation.stamp, name, attempt, why, wait_s, number))
+    past = frame.shared.past
+    if past is not None:
+        past.give_up((frame.number, invocation.activation), None if call is None else call.place.name)
     await asyncio.sleep(wait_s)
 
 

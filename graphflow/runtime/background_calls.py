@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,11 @@ from graphflow.declaration.background import Background, cut_off
 from graphflow.events import BackgroundFinished, BackgroundStarted, Status
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.model.conversation import Conversation
+from graphflow.model.turns import Turn
 from graphflow.proofs.proven import ProvenGraph, solo
 from graphflow.runtime.endings import status_of
 from graphflow.runtime.frame import Frame, Invocation
-from graphflow.runtime.past import BackgroundRecord
+from graphflow.runtime.records import BackgroundRecord
 from graphflow.runtime.validation import check_input
 
 BackgroundWork = Callable[[Invocation], Awaitable[Any]]
@@ -32,21 +33,27 @@ def begin_background(invocation: Invocation, work: BackgroundWork) -> Background
     check_input(target if isinstance(target, ProvenGraph) else solo(target), invocation.message)
     frame.ledger.enter(node.name, None)
     assert call is not None  # on an arrow nothing is in the background
+    past = frame.shared.past
+    begun = None if past is None else past.background_at(call.place.name)
+    if begun is not None:
+        return take_up(invocation, work, begun)
+    turns: Sequence[Turn] = ()
     if call.conversation is not None:
         # As it is now, not as it will be when the call comes to look at it.
         call.conversation = Conversation(call.conversation.all_turns())
+        turns = call.conversation.turns if node.isolation == "forked" else ()
     handle = _new_handle(frame, node.name)
     background = Background(handle=handle, node=node.name)
     frame.shared.backgrounds[handle] = background
-    frame.tell(BackgroundStarted(*invocation.stamp, node.name, handle), _detail(invocation))
+    frame.tell(BackgroundStarted(*invocation.stamp, node.name, handle), _detail(invocation, turns))
     _work_on(invocation, work, background)
     return background
 
 
-def _detail(invocation: Invocation) -> Detail:
+def _detail(invocation: Invocation, turns: Sequence[Turn] = ()) -> Detail:
     if invocation.frame.shared.recorder is None:
         return NO_DETAIL
-    return Detail(invocation.place.name, invocation.node)
+    return Detail(invocation.place.name, invocation.node, turns=turns)
 
 
 def take_up(invocation: Invocation, work: BackgroundWork, record: BackgroundRecord) -> Background:
@@ -60,10 +67,14 @@ def take_up(invocation: Invocation, work: BackgroundWork, record: BackgroundReco
     frame.shared.backgrounds[handle] = background
     ended = record.finished
     if ended is None:
+        assert invocation.call is not None
+        invocation.call.conversation = Conversation(list(record.turns)) if record.turns else None
         _work_on(invocation, work, background)
         return background
     answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    if ended.error is not None:
+    if ended.status == "cancelled":
+        answer.cancel()
+    elif ended.error is not None:
         answer.set_exception(ended.error)
         answer.exception()  # whoever awaits the handle is told
     else:
@@ -87,10 +98,13 @@ def _work_on(invocation: Invocation, work: BackgroundWork, background: Backgroun
 
 
 def _new_handle(frame: Frame, name: str) -> str:
+    shared = frame.shared
+    known = set(shared.backgrounds)
+    if shared.past is not None:
+        known.update(shared.past.backgrounds)
     count = 1
-    for other in frame.shared.backgrounds.values():
-        if other.node == name:
-            count += 1
+    while f"{name}-{count}" in known:
+        count += 1
     return f"{name}-{count}"
 
 

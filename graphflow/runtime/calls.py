@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -18,12 +17,13 @@ from graphflow.concurrency import let_timers_stop
 from graphflow.contexts import within
 from graphflow.declaration.node import AnyNode, Context, find_callee
 from graphflow.events import CallFailed, CallFinished, CallStarted, FrameEntered, FrameExited
-from graphflow.journal.detail import NO_DETAIL, Detail
+from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
+from graphflow.journal.rows import node_named
 from graphflow.limits import Limits, tightest
 from graphflow.messages.copies import copy_of
 from graphflow.model.conversation import Conversation
 from graphflow.places import Place, place_at
-from graphflow.policy import also
+from graphflow.policy import Policy, also
 from graphflow.proofs.program import acts
 from graphflow.proofs.proven import ProvenGraph, solo
 from graphflow.runtime.attempts import error_line, perform
@@ -33,6 +33,7 @@ from graphflow.runtime.endings import status_of
 from graphflow.runtime.frame import Answer, Call, Frame, Invocation, Read, Shell
 from graphflow.runtime.questions import ask_outside
 from graphflow.runtime.recall import KnownCall, detail_of_end, recorded_call
+from graphflow.runtime.records import BackgroundRecord, LeftFrame
 from graphflow.runtime.sitting import Sitting, in_turn
 from graphflow.runtime.validation import check_deps, check_input
 from graphflow.runtime.walks import walked
@@ -107,25 +108,70 @@ def _known_answer(known: KnownCall, frame: Frame, ctx: Context, given: object, p
     return begin_background(invocation, _entered)
 
 
-def take_up_backgrounds(frame: Frame, ended: Callable[[int], bool]) -> None:
-    """Begins the calls in the background of a frame again whose callers have gone on, or have ended, before a crash.
+def take_up_backgrounds(frame: Frame) -> None:
+    """Begins the calls in the background of a frame again that were begun before a crash: they wait for no caller.
 
-    Args:
-        frame: the frame that they are part of.
-        ended: whether an activation is over.
+    With the outermost frame, those of frames that were left go on, too.
     """
     past = frame.shared.past
     assert past is not None
     for record in past.backgrounds.values():
-        event, started = record.started, record.call
-        if event.frame != frame.number or started is None or not ended(event.activation):
-            continue
-        for callees in frame.callees.values():
-            for node in callees:
-                if node.name == event.node and node.in_background:
-                    place = place_at(frame.within, record.place)
-                    under_way = Call(started.call, node, place, frame.policies, None)
-                    take_up(Invocation(frame, node, {"": started.input}, event.activation, under_way), _entered, record)
+        number = record.started.frame
+        if number == frame.number:
+            _go_on_with(frame, record)
+        elif frame.origin is None and past.left_frame(number) is not None:
+            left = _left_frame(frame, number)
+            if left is not None:
+                _go_on_with(left, record)
+
+
+def _go_on_with(frame: Frame, record: BackgroundRecord) -> None:
+    event, started = record.started, record.call
+    if started is None:
+        return
+    for node in frame.callees.get(started.caller, ()):
+        if node.name == event.node and node.in_background:
+            place = place_at(frame.within, record.place)
+            under_way = Call(started.call, node, place, _policies_for(frame, started.caller), None)
+            take_up(Invocation(frame, node, {"": started.input}, event.activation, under_way), _entered, record)
+            return
+
+
+def _policies_for(frame: Frame, caller: str) -> tuple[Policy, ...]:
+    """What the calls of the node of that name need the consent of."""
+    named = node_named(frame.program, caller)
+    if named is not None:
+        return frame.policies_of(named)
+    for callees in frame.callees.values():
+        for node in callees:
+            if node.name == caller:
+                return frame.policies_of(node)
+    return frame.policies
+
+
+def _left_frame(outermost: Frame, number: int) -> Frame | None:
+    """A frame that was left in an earlier sitting; None if the graph has it no more."""
+    if number == 0:
+        return outermost
+    past = outermost.shared.past
+    assert past is not None
+    left = past.any_frame(number)
+    outer = None if left is None else _left_frame(outermost, left.parent)
+    if left is None or outer is None:
+        return None
+    node = _entered_node(outer, left.form)
+    return None if node is None else _frame_of(outer, node, None, None, left)
+
+
+def _entered_node(outer: Frame, form: FrameForm) -> AnyNode | None:
+    """The node that was entered as a frame."""
+    if form.call is None:
+        return node_named(outer.program, form.node)
+    for callees in outer.callees.values():
+        for node in callees:
+            if node.name == form.node:
+                return node
+    return None
 
 
 async def _beside_others(sitting: Sitting, ctx: Context, answer: Answer) -> Any:
@@ -183,34 +229,15 @@ async def enter(invocation: Invocation, message: object, limits: Limits | None) 
 
 async def _pushed_and_walked(invocation: Invocation, message: object, limits: Limits | None) -> Any:
     outer, node = invocation.frame, invocation.node
-    target, edge_limits = node.entry()
-    if isinstance(target, ProvenGraph):
-        graph, callees = target, None
-    else:
-        # Alone on its arrows, it calls along the edges that it has in the graph around.
-        graph, callees = solo(target), outer.callees
-    own = tightest(graph.limits, edge_limits, limits)
-    ledger = outer.ledger.enter(node.name, own)  # refuses by depth, before anything is done
-    checked = check_input(graph, message)
+    outer.ledger.check_depth(node.name)  # before anything is done
+    target, _ = node.entry()
+    checked = check_input(target if isinstance(target, ProvenGraph) else solo(target), message)
     # Validation may have made a message of plain data; the frame's place is that of what its graph takes.
     if checked is not message:
         invocation = invocation.given({"": checked})
         message = checked
-    deps = node.child_deps(outer.deps)
-    check_deps(graph.name, graph.deps, deps)
-    frame = Frame(
-        outer.shell,
-        outer.shared,
-        graph.program,
-        ledger,
-        graph.model if graph.model is not None else outer.default,
-        deps,
-        also(invocation.policies, node.policy, graph.policy),
-        callees,
-        _conversation_for(invocation),
-        invocation,
-        target,
-    )
+    frame = _frame_of(outer, node, invocation, limits)
+    ledger = frame.ledger
     tell = outer.shared.run.tell
     clock, number, record = frame.clock, frame.number, frame.record
     if record is None:
@@ -230,6 +257,34 @@ async def _pushed_and_walked(invocation: Invocation, message: object, limits: Li
     if record is None or not record.exited:
         tell(FrameExited(clock(), number, "completed", output))
     return output
+
+
+def _frame_of(
+    outer: Frame, node: AnyNode, invocation: Invocation | None, limits: Limits | None, left: LeftFrame | None = None
+) -> Frame:
+    """The frame that entering a node pushes; or one that was left in an earlier sitting."""
+    target, edge_limits = node.entry()
+    if isinstance(target, ProvenGraph):
+        graph, callees = target, None
+    else:
+        # Alone on its arrows, it calls along the edges that it has in the graph around.
+        graph, callees = solo(target), outer.callees
+    deps = node.child_deps(outer.deps)
+    check_deps(graph.name, graph.deps, deps)
+    return Frame(
+        outer.shell,
+        outer.shared,
+        graph.program,
+        outer.ledger.enter(node.name, tightest(graph.limits, edge_limits, limits)),
+        graph.model if graph.model is not None else outer.default,
+        deps,
+        also(outer.policies if invocation is None else invocation.policies, node.policy, graph.policy),
+        callees,
+        None if invocation is None else _conversation_for(invocation),
+        invocation,
+        target,
+        left,
+    )
 
 
 def _conversation_for(invocation: Invocation) -> Conversation | None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from graphflow.declaration.background import backgrounds
 from graphflow.errors import DeclarationError, RunDamaged, RunExists, StoreError
-from graphflow.events import Event, RunEnded, RunStarted
+from graphflow.events import ArtifactKept, Event, RunEnded, RunStarted
 from graphflow.journal.codec.value_codec import codec_of
 from graphflow.journal.detail import Detail, KeptForm
 from graphflow.journal.entries import Given
@@ -325,7 +325,7 @@ def take_up(run: RunRecord[Any], frame: Frame, record: StoredRecord, recorder: R
     """Lets a run go on where its record ends."""
     if not record.entries:  # its process died before it had told anything
         return
-    past = Past(run.id, record.entries)
+    past = Past(run.id, record.entries, record.forms)
     shared = frame.shared
     shared.past = past
     shared.calls = past.calls
@@ -354,7 +354,16 @@ def take_events(run: RunRecord[Any], record: StoredRecord) -> None:
     for place, entry in enumerate(record.entries):
         if not isinstance(entry.event, RunEnded) or (place == last and entry.event.status in OVER):
             facts.append(entry.event)
+    _take_artifacts(run, record)
     run.journal.extend(derived(facts, run.frames, {}) if run.observed else facts)
+
+
+def _take_artifacts(run: RunRecord[Any], record: StoredRecord) -> None:
+    """Gives a run the bytes of what its nodes have kept."""
+    for entry in record.entries:
+        content = entry.detail.content
+        if content is not None and isinstance(entry.event, ArtifactKept):
+            run.kept[entry.event.artifact.digest] = content
 
 
 # -- what is asked for -----------------------------------------------------------------------------------------------------

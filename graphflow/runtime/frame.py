@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +22,7 @@ from graphflow.declaration.handoffs import Handoff
 from graphflow.declaration.inquiry import Inquiry
 from graphflow.declaration.node import AnyNode, Context, read_message
 from graphflow.errors import LimitExceeded, ModelUnset, PolicyRefused
-from graphflow.events import ArtifactKept, Event, LimitWarning, Scope, ValueKept
+from graphflow.events import ArtifactKept, Event, LimitWarning, Scope, TurnsAdded, ValueKept
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.limits import Answered, Ledger, Limits
 from graphflow.messages.artifacts import Artifact, pack
@@ -30,12 +30,13 @@ from graphflow.model.conversation import Conversation
 from graphflow.model.reply import Reply
 from graphflow.model.seam import Model
 from graphflow.model.turns import Turn
-from graphflow.places import Asking, Place, outermost, place_in
+from graphflow.places import Asking, Place, outermost, place_at, place_in
 from graphflow.policy import Policy, Use, also
 from graphflow.proofs.program import Program
 from graphflow.runtime.cache import copied
-from graphflow.runtime.past import FrameRecord
+from graphflow.runtime.records import FrameRecord, LeftFrame
 from graphflow.runtime.run_scope import RunScope
+from graphflow.walk.commands import Activation
 from graphflow.walk.machine import Walk
 
 if TYPE_CHECKING:
@@ -56,13 +57,13 @@ class Shell:
         call: calls a node along a call edge.
         enter: enters a graph or an agent as a frame of its own.
         ask: asks the outside.
-        take_up: begins calls in the background again, whose callers are over.
+        take_up: begins the calls in the background of a frame again.
     """
 
     call: Callable[[Frame, Context, AnyNode | str, object, Read], Answer]
     enter: Callable[[Invocation, object, Limits | None], Answer]
     ask: Callable[[Frame, AnyNode, int, Place, Inquiry], Answer]
-    take_up: Callable[[Frame, Callable[[int], bool]], None]
+    take_up: Callable[[Frame], None]
 
 
 class Call:
@@ -176,6 +177,7 @@ class Frame:
         conversation: Conversation | None = None,
         origin: Invocation | None = None,
         entered: AnyNode | None = None,
+        left: LeftFrame | None = None,
     ) -> None:
         recorder = shared.recorder
         if recorder is not None:
@@ -206,11 +208,24 @@ class Frame:
         """Where the activations under way stand, of those that have asked."""
         self.record: FrameRecord | None = None
         """What earlier sittings have recorded of it."""
+        if left is not None:
+            self._take_up(left)
+            return
         # In the order of arrival, for showing. Nothing may be derived from it that has to be the same in the next run.
         self.number = len(shared.run.frames)
         shared.run.frames.append((program, ledger.path, ledger.limits))
         if recorder is not None:
             self.keep_form(recorder)
+
+    def _take_up(self, left: LeftFrame) -> None:
+        """Makes it a frame that was left in an earlier sitting, for what goes on of it in the background."""
+        shared = self.shared
+        self.number = left.number
+        self._within = place_at(outermost(shared.run.id, shared.past), left.form.place)
+        assert shared.past is not None
+        assert shared.recorder is not None
+        shared.past.charge(self.ledger, self.number)
+        shared.recorder.enter(self.number, left.form)
 
     def keep_form(self, recorder: RunRecorder) -> None:
         """Makes the frame known to what keeps the record, and takes up what earlier sittings have recorded of it."""
@@ -324,9 +339,45 @@ class Frame:
         place = ctx.asking.ask(inquiry.about, inquiry.message, lasting=False)
         return await self.shell.ask(self, ctx.node, ctx.activation, place, inquiry)
 
-    def keep_value(self, ctx: Context, place: str, name: str, value: object) -> None:
-        """Keeps what the code of a node has got from the outside."""
-        self.tell(ValueKept(*ctx.stamp, ctx.node.name, name, value), Detail(place))
+    def keep_value(self, ctx: Context, place: str, name: str, value: object, *, lasting: bool = False) -> None:
+        """Keeps what the code of a node has got from the outside.
+
+        Args:
+            lasting: whether later attempts get the same.
+        """
+        self.tell(ValueKept(*ctx.stamp, ctx.node.name, name, value), Detail(place, lasting=lasting))
+
+    def tell_once(self, ctx: Context, event: Event, way: str, content: object, payload: bytes | None = None) -> None:
+        """Tells something that the code of a node says, unless it has said so at this place before a crash.
+
+        Args:
+            ctx: whose code.
+            event: what is told.
+            way: in which way it is said: what else is said in it does not count.
+            content: what tells it from other things that are said so.
+            payload: the bytes of an artifact.
+        """
+        if not self.is_recorded:
+            self.tell(event)
+            return
+        place = ctx.asking.ask(way, content, lasting=False)
+        past = self.shared.past
+        if past is None or not past.was_told(place.name):
+            self.tell(event, Detail(place.name, content=payload))
+
+    def keep_turns(self, ctx: Context, turns: Sequence[Turn]) -> None:
+        """Keeps what an agent has added to the conversation of this frame."""
+        if self.is_recorded:
+            self.tell(TurnsAdded(*ctx.stamp, ctx.node.name), Detail(turns=turns))
+
+    def take_turns(self, under_way: Container[int]) -> None:
+        """Takes up what agents have added to the conversation in earlier sittings, but those that are under way again."""
+        past = self.shared.past
+        if past is None or self.conversation is None:
+            return
+        for activation, turns in past.turns_in(self.number).items():
+            if activation not in under_way:
+                self.conversation.add(turns)
 
     async def keep_record(self) -> None:
         """Waits until the store has all that was told so far, if there is one."""
@@ -348,11 +399,14 @@ class Frame:
                 return found
         return None
 
-    def keep(self, activation: int, node: str, name: str, payload: object, kind: str, mime: str) -> Artifact:
+    def keep(self, ctx: Context, name: str, payload: object, kind: str, mime: str) -> Artifact:
         """Keeps an artifact with the run."""
         artifact, content = pack(name, payload, kind, mime)
-        self.shared.run.kept.setdefault(artifact.digest, content)
-        self.tell(ArtifactKept(self.clock(), self.number, activation, node, artifact))
+        kept = self.shared.run.kept
+        is_new = artifact.digest not in kept
+        kept.setdefault(artifact.digest, content)
+        event = ArtifactKept(*ctx.stamp, ctx.node.name, artifact)
+        self.tell_once(ctx, event, "keep", [name, artifact.digest], content if is_new else None)
         return artifact
 
     def call(self, ctx: Context, callee: AnyNode | str, message: object, read: Read = read_message) -> Answer:
@@ -464,6 +518,21 @@ class Frame:
             place = self._new_place(node, inputs, activation)
             self.places[activation] = place
         return place
+
+    @property
+    def counts_places(self) -> bool:
+        """Whether an activation may have the place of an earlier one but for its number, so that each has to be counted."""
+        program = self.program
+        return self.origin is not None and program.straight and program.laps > 0
+
+    def count_place(self, act: Activation) -> None:
+        """Counts an activation of which an earlier sitting has seen the end."""
+        node = act.slot.node
+        if node is None or act.slot.direct is not None or not self.counts_places:
+            return
+        self.place_of(node, {"": act.message}, act.id)
+        assert self.places is not None
+        del self.places[act.id]
 
     def _new_place(self, node: AnyNode, inputs: Mapping[str, object], activation: int) -> Place:
         if self.origin is not None:

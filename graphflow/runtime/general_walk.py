@@ -36,7 +36,8 @@ from graphflow.journal.stretch import STRETCH_LENGTH
 from graphflow.runtime.attempts import activate
 from graphflow.runtime.cancellation import is_closed, unasked, uncancel
 from graphflow.runtime.frame import Frame
-from graphflow.runtime.past import FrameRecord, Past, check_places, push_facts
+from graphflow.runtime.past import Past, check_places, push_facts
+from graphflow.runtime.records import FrameRecord
 from graphflow.runtime.time_limits import GRACE_S
 from graphflow.runtime.validation import wrong_output
 from graphflow.walk.commands import Activation, Cancel, Command, Finish
@@ -154,7 +155,7 @@ class GeneralWalk:
         assert past is not None
         self._push(record, past)
         if past.backgrounds:
-            self.frame.shell.take_up(self.frame, lambda activation: activation not in walk.running)
+            self.frame.shell.take_up(self.frame)
         under_way = list(walk.running.values())
         for act in under_way:
             if act.id in walk.cancelling:  # it was told to stop, and has stopped with its process
@@ -171,7 +172,7 @@ class GeneralWalk:
         walk, recorder = self.walk, self.frame.shared.recorder
         assert recorder is not None
         try:
-            cancelled = push_facts(walk, record.facts)
+            cancelled = push_facts(walk, record.facts, self.frame.count_place)
             check_places(past, record, self.frame.within.name, walk)
         except Diverged as diverged:
             recorder.refuse(diverged)  # no node has failed, and no edge for failures may take it
@@ -179,6 +180,7 @@ class GeneralWalk:
         self.ledger.count_steps(cancelled)
         if walk.outbox:
             walk.outbox.clear()  # told when the record was read
+        self.frame.take_turns(walk.running)
 
     async def _wind_down(self) -> None:
         """The frame's own task was cancelled: stop the walk and wait until all of it has stopped."""

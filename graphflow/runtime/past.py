@@ -14,24 +14,26 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from graphflow.declaration.node import AnyNode
 from graphflow.errors import Diverged, LimitExceeded
 from graphflow.events import (
     AnswerRefused,
     Approved,
+    ArtifactKept,
     BackgroundFinished,
     BackgroundStarted,
     CallFailed,
     CallFinished,
     CallStarted,
+    Emitted,
     Event,
     FrameEntered,
     FrameExited,
+    HandedOver,
     LimitWarning,
     ModelFailed,
     ModelFinished,
@@ -44,101 +46,27 @@ from graphflow.events import (
     QuestionAnswered,
     QuestionAsked,
     Resumed,
+    Stopped,
+    TurnsAdded,
     ValueKept,
 )
-from graphflow.journal.detail import Detail
+from graphflow.journal.detail import Detail, FrameForm
 from graphflow.journal.entries import is_message
-from graphflow.limits import Ledger, Usage
+from graphflow.limits import Ledger
 from graphflow.model.reply import Reply
+from graphflow.model.turns import Turn
 from graphflow.places import UNKNOWN, EffectState, begins_with
+from graphflow.runtime.books import Books
+from graphflow.runtime.records import BackgroundRecord, CallRecord, Fact, FrameRecord, LeftFrame
 from graphflow.runtime.sitting import QuestionRecord
 from graphflow.runtime.stops import counts, is_stopped
+from graphflow.walk.commands import Activation
 from graphflow.walk.machine import Walk
 
 if TYPE_CHECKING:
     from graphflow.journal.rows import RecordEntry
 
-Fact = NodeFinished | NodeFailed | NodeCancelled | NodeRefused
-"""What moves a walk."""
 _FACTS = (NodeFinished, NodeFailed, NodeCancelled, NodeRefused)
-
-
-@dataclass(slots=True)
-class FrameRecord:
-    """What is recorded of a frame that was entered and may not have been left.
-
-    Attributes:
-        number: its number in the run.
-        entered: when it was entered, in seconds since the run began.
-        facts: what its walk was told.
-        exited: whether it was left.
-    """
-
-    number: int
-    entered: float
-    facts: list[Fact] = field(default_factory=list)
-    exited: bool = False
-
-
-@dataclass(slots=True)
-class CallRecord:
-    """What is recorded of a call.
-
-    Attributes:
-        number: its number in the run.
-        place: where it stands.
-        lasting: whether it may have left something behind in the world.
-        end: how it has ended; None: nobody knows whether it was carried out.
-        detail: what is known of its end.
-    """
-
-    number: int
-    place: str
-    lasting: bool
-    end: CallFinished | CallFailed | None = None
-    detail: Detail | None = None
-
-    def output(self, node: AnyNode) -> Any:
-        """The answer, as the node declares it."""
-        assert isinstance(self.end, CallFinished)
-        detail = self.detail
-        if detail is None or detail.raw is None:
-            return self.end.output
-        # Of a tool of a server nobody knew the type when the record was read.
-        return _decoded(node, detail.raw)
-
-
-@dataclass(slots=True)
-class BackgroundRecord:
-    """What is recorded of a call in the background.
-
-    Attributes:
-        started: that it was begun.
-        place: of the call.
-        call: what was called, with what; None if the record does not tell.
-        finished: how it has ended; None: it was under way.
-        detail: what is known of its end.
-    """
-
-    started: BackgroundStarted
-    place: str
-    call: CallStarted | None
-    finished: BackgroundFinished | None = None
-    detail: Detail | None = None
-
-    def output(self, node: AnyNode) -> Any:
-        """The answer, as the node declares it."""
-        assert self.finished is not None
-        if self.detail is None or self.detail.raw is None:
-            return self.finished.output
-        return _decoded(node, self.detail.raw)
-
-
-def _decoded(node: AnyNode, data: Any) -> Any:
-    """An answer of a node, of which nobody knew the type when the record was read."""
-    from graphflow.journal.codec.value_codec import codec_of  # who never reads a record never loads it
-
-    return codec_of(node.output).decode(data)
 
 
 ActivationKey = tuple[int, int]
@@ -151,10 +79,18 @@ class Past:
     Args:
         run: the run's id.
         entries: the facts of its record, in order.
+        forms: its frames, by number.
     """
 
-    def __init__(self, run: str, entries: Sequence[RecordEntry]) -> None:
+    def __init__(
+        self, run: str, entries: Sequence[RecordEntry], forms: Mapping[int, FrameForm | None] | None = None
+    ) -> None:
         self.run = run
+        self._forms = forms or {}
+        self._parents: dict[int, int] = {}
+        self._turns: dict[int, dict[int, Sequence[Turn]]] = {}
+        """What agents have added to the conversation of each frame, by activation."""
+        self._is_stopping = False
         self.seconds = 0.0
         """How long the run has taken so far."""
         self.sittings = 1
@@ -179,9 +115,15 @@ class Past:
         self._by_number: dict[int, CallRecord] = {}
         self._started: dict[str, CallStarted] = {}
         """Calls in the background, by place."""
+        self._begun: dict[str, BackgroundRecord] = {}
+        """Those of them whose callers have not got the handle yet."""
+        self._going_on: set[str] = set()
+        """The places of calls in the background that have not ended: what is known of them outlasts their callers."""
         self._effects: dict[str, EffectState] = {}
         self._replies: dict[str, Reply | BaseException] = {}
         self._values: dict[str, Any] = {}
+        self._statements: set[str] = set()
+        """The places of what code has said: it is not told again."""
         self._retries: dict[ActivationKey | str, NodeRetried] = {}
         """The newest retry of each activation, and of each call by its place."""
         self._below: dict[ActivationKey, list[str]] = {}
@@ -189,7 +131,7 @@ class Past:
         self._activations: dict[int, list[int]] = {}
         """The activations of each frame that have asked something."""
         self._frames_by_number: dict[int, FrameRecord] = {0: FrameRecord(0, 0.0)}
-        self._books = _Books()
+        self._books = Books()
         self.frames[""] = self._frames_by_number[0]
         for entry in entries:
             self._take(entry.event, entry.detail)
@@ -222,6 +164,13 @@ class Past:
         """The value that was kept at a place, once."""
         return self._values.pop(place)
 
+    def was_told(self, place: str) -> bool:
+        """Whether code has said something at a place, once."""
+        if place not in self._statements:
+            return False
+        self._statements.discard(place)
+        return True
+
     def retry(self, key: ActivationKey | str) -> NodeRetried | None:
         """The newest retry of an activation, or of the call at a place, once."""
         return self._retries.pop(key, None)
@@ -231,6 +180,32 @@ class Past:
         for activation in self._activations.get(frame, ()):
             for place in self._below.get((frame, activation), ()):
                 yield activation, place
+
+    def turns_in(self, frame: int) -> Mapping[int, Sequence[Turn]]:
+        """What agents have added to the conversation of a frame, by activation, in order."""
+        return self._turns.get(frame, {})
+
+    def background_at(self, place: str) -> BackgroundRecord | None:
+        """The call in the background at a place whose caller has not got its handle."""
+        for record in self.backgrounds.values():
+            if record.place == place and not record.has_answered:
+                return record
+        return None
+
+    def left_frame(self, number: int) -> LeftFrame | None:
+        """A frame that nobody enters again by what is recorded of it; None if somebody may."""
+        form = self._forms.get(number)
+        record = self._frames_by_number.get(number)
+        if form is None or record is None or number == 0:
+            return None
+        if not record.exited and self.frames.get(form.place) is record:
+            return None
+        return LeftFrame(number, self._parents[number], form)
+
+    def any_frame(self, number: int) -> LeftFrame | None:
+        """A frame, by its number; None if nobody knows what it walks."""
+        form = self._forms.get(number)
+        return None if form is None else LeftFrame(number, self._parents[number], form)
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -261,6 +236,20 @@ class Past:
         if frame == 0:
             ledger.warned = set(self.warned)
 
+    def give_up(self, key: ActivationKey, call: str | None) -> None:
+        """Forgets what an attempt has got, or would have got: the next one asks the world.
+
+        Args:
+            key: the activation.
+            call: the place of its call that is tried again; None: it is tried again itself.
+        """
+        if call is not None:
+            self._drop_below(call, key)
+            return
+        self._drop_activation(key)
+        frame, activation = key
+        self._turns.get(frame, {}).pop(activation, None)
+
     # -- reading -------------------------------------------------------------------------------------------------------
     def _take(self, event: Event, detail: Detail) -> None:
         self.seconds = max(self.seconds, event.at)
@@ -281,6 +270,7 @@ class Past:
         self.frames[detail.place] = record
         self._frames_by_number[event.frame] = record
         self._books.enter(event.frame, event.parent)
+        self._parents[event.frame] = event.parent
         self._note((event.parent, event.activation), detail.place)
 
     def _frame_exited(self, event: FrameExited, detail: Detail) -> None:
@@ -291,12 +281,14 @@ class Past:
         self.calls = max(self.calls, event.call)
         record = CallRecord(event.call, detail.place, detail.lasting)
         if detail.node is not None and detail.node.in_background:
-            self._started[detail.place] = event
+            self._started[detail.place] = event  # what it was given, in case that the record alone has to begin it
         self._calls[detail.place] = record
         self._by_number[event.call] = record
         self._note((event.frame, event.activation), detail.place)
         if detail.lasting:
-            self._effects.setdefault(detail.place, EffectState(UNKNOWN))
+            state = self._effects.setdefault(detail.place, EffectState(UNKNOWN))
+            if state.rank is None:
+                state.rank = event.call
 
     def _call_ended(self, event: CallFinished | CallFailed, detail: Detail) -> None:
         record = self._by_number.pop(event.call, None)
@@ -310,6 +302,10 @@ class Past:
             own.tool_calls += 1
         record.end = event
         record.detail = detail
+        begun = self._begun.pop(record.place, None)
+        if begun is not None:
+            begun.has_answered = True
+        self._drop_below(record.place, (event.frame, event.activation))
         if record.lasting and isinstance(event, CallFinished):
             state = self._effects[record.place]
             state.answered = True
@@ -337,25 +333,40 @@ class Past:
 
     def _retried(self, event: NodeRetried, detail: Detail) -> None:
         activation = (event.frame, event.activation)
-        if event.call is None:
-            self._drop_activation(activation)
-            self._retries[activation] = event
-            return
-        call = self._by_number.get(event.call)
-        if call is not None:
-            self._drop_below(call.place, activation)
-            self._retries[call.place] = event
+        call = None if event.call is None else self._by_number.get(event.call)
+        place = None if call is None else call.place
+        self.give_up(activation, place)
+        self._retries[activation if place is None else place] = event
 
     def _approved(self, event: Approved, detail: Detail) -> None:
         self.consents[event.key] = event
 
     def _background_started(self, event: BackgroundStarted, detail: Detail) -> None:
-        self.backgrounds[event.handle] = BackgroundRecord(event, detail.place, self._started.get(detail.place))
+        started = self._started.get(detail.place)
+        record = BackgroundRecord(event, detail.place, started, detail.turns)
+        self.backgrounds[event.handle] = self._begun[detail.place] = record
+        self._going_on.add(detail.place)
 
     def _background_finished(self, event: BackgroundFinished, detail: Detail) -> None:
-        if event.status != "cancelled":
-            record = self.backgrounds[event.handle]
-            record.finished, record.detail = event, detail
+        if event.error is not None and comes_of_a_stop(event.error, event.frame, self._books.depth(event.frame)):
+            return
+        # Cancelled by its caller, it has ended; with its run, or cut off at the end of that, it is begun again.
+        if event.status == "cancelled" and (self._is_stopping or event.error is not None):
+            return
+        record = self.backgrounds[event.handle]
+        record.finished, record.detail = event, detail
+        self._going_on.discard(record.place)
+        for key in self._forget(record.place, call=False):
+            self._drop_activation(key)
+
+    def _told_to_stop(self, event: Stopped, detail: Detail) -> None:
+        if event.frame == 0:
+            self._is_stopping = True
+
+    def _turns_added(self, event: TurnsAdded, detail: Detail) -> None:
+        of_frame = self._turns.setdefault(event.frame, {})
+        of_frame.pop(event.activation, None)  # said again, it was said last
+        of_frame[event.activation] = detail.turns
 
     def _question_asked(self, event: QuestionAsked, detail: Detail) -> None:
         if event.question not in self.asked:
@@ -374,12 +385,21 @@ class Past:
         if not is_message(event.entry):
             self.asked[event.question].refused += 1
 
+    def _statement(self, event: Emitted | ArtifactKept | HandedOver, detail: Detail) -> None:
+        self._statements.add(detail.place)
+        self._note((event.frame, event.activation), detail.place)
+
     def _value_kept(self, event: ValueKept, detail: Detail) -> None:
+        if detail.lasting:
+            state = self._effects[detail.place] = EffectState(UNKNOWN)
+            state.answer, state.answered = event.value, True
+            return
         self._values[detail.place] = event.value
         self._note((event.frame, event.activation), detail.place)
 
     def _resumed(self, event: Resumed, detail: Detail) -> None:
         self.sittings = event.sitting
+        self._is_stopping = False
 
     def _warned(self, event: LimitWarning, detail: Detail) -> None:
         self.warned.add(event.limit)
@@ -397,7 +417,9 @@ class Past:
         """Forgets what an activation has got: it has ended, or is tried again."""
         todo = [key]
         while todo:
-            for place in self._below.pop(todo.pop(), ()):
+            inner = todo.pop()
+            self._retries.pop(inner, None)
+            for place in self._below.pop(inner, ()):
                 todo += self._forget(place)
 
     def _drop_below(self, place: str, key: ActivationKey) -> None:
@@ -418,8 +440,14 @@ class Past:
         """Forgets what is known at a place; the activations of a frame there."""
         if call:
             self._calls.pop(place, None)
+            if place in self._effects:
+                self._effects[place].rank = None
         self._replies.pop(place, None)
         self._values.pop(place, None)
+        self._statements.discard(place)
+        self._retries.pop(place, None)
+        if place in self._going_on:
+            return []
         frame = self.frames.pop(place, None)
         if frame is None:
             return []
@@ -445,7 +473,12 @@ _TAKES: dict[type[Event], Any] = {
     QuestionAnswered: Past._question_answered,
     AnswerRefused: Past._answer_refused,
     ValueKept: Past._value_kept,
+    Emitted: Past._statement,
+    ArtifactKept: Past._statement,
+    HandedOver: Past._statement,
     Resumed: Past._resumed,
+    Stopped: Past._told_to_stop,
+    TurnsAdded: Past._turns_added,
     LimitWarning: Past._warned,
 }
 
@@ -479,8 +512,13 @@ def check_fits(fact: Fact, walk: Walk) -> None:
         raise Diverged(walk.path, f"activation {fact.activation} of {fact.node!r}", found, fact.node)
 
 
-def push_facts(walk: Walk, facts: Iterable[Fact]) -> int:
+def push_facts(walk: Walk, facts: Iterable[Fact], count: Callable[[Activation], None] | None = None) -> int:
     """Lets recorded facts move a walk; how many activations have ended because the walk itself had stopped them.
+
+    Args:
+        walk: the walk.
+        facts: what it was told.
+        count: is given each activation that has ended.
 
     Raises:
         Diverged: one does not fit the graph as it is now.
@@ -490,6 +528,8 @@ def push_facts(walk: Walk, facts: Iterable[Fact]) -> int:
     for fact in facts:
         if counts(fact, walk):
             check_fits(fact, walk)
+            if count is not None:
+                count(walk.running[fact.activation])
             walk.apply(fact, context)
             cancelled += isinstance(fact, NodeCancelled)
     return cancelled
@@ -523,56 +563,3 @@ def check_places(past: Past, frame: FrameRecord, within: str, walk: Walk) -> Non
         place = begins_with(within, f"{name} {way}")
         if not known.startswith(place) or known[len(place) : len(place) + 1] not in ("", "/", "~"):
             raise Diverged(walk.path, f"that activation {activation} has got {known}", f"{name!r} at {place}", name)
-
-
-class _Books:
-    """What each frame has used by itself, and who lies in whom."""
-
-    def __init__(self) -> None:
-        self._own: dict[int, Usage] = {}
-        self._children: dict[int, list[int]] = {}
-        self._depths: dict[int, int] = {0: 0}
-        self.unpriced: set[int] = set()
-        """Frames with an answer of which nobody knows what it cost."""
-
-    def own(self, frame: int) -> Usage:
-        """What a frame has used by itself."""
-        used = self._own.get(frame)
-        if used is None:
-            used = self._own[frame] = Usage(usd=0.0)
-        return used
-
-    def enter(self, frame: int, parent: int) -> None:
-        self._children.setdefault(parent, []).append(frame)
-        self._depths[frame] = self._depths[parent] + 1
-
-    def depth(self, frame: int) -> int:
-        """Frames around a frame."""
-        return self._depths[frame]
-
-    def _within(self, frame: int) -> Iterable[int]:
-        todo = [frame]
-        while todo:
-            number = todo.pop()
-            todo += self._children.get(number, ())
-            yield number
-
-    def total(self, frame: int) -> Usage:
-        """What a frame and all within it have used, of dollars those that are known."""
-        total = Usage(usd=0.0)
-        for number in self._within(frame):
-            used = self.own(number)
-            total.steps += used.steps
-            total.tool_calls += used.tool_calls
-            total.model_calls += used.model_calls
-            total.input_tokens += used.input_tokens
-            total.output_tokens += used.output_tokens
-            total.cache_read_tokens += used.cache_read_tokens
-            total.cache_write_tokens += used.cache_write_tokens
-            total.reasoning_tokens += used.reasoning_tokens
-            total.usd = (total.usd or 0.0) + (used.usd or 0.0)
-        return total
-
-    def is_unpriced(self, frame: int) -> bool:
-        """Whether nobody knows what an answer in a frame, or in one within it, has cost."""
-        return not self.unpriced.isdisjoint(self._within(frame))

@@ -3,7 +3,7 @@
 Rules:
 1. That it was asked is kept before it can be answered, and its answer is kept before anything follows from it.
 2. An answer is read by the declared type first: what does not fit is no answer, and the question stays open.
-3. The first answer counts.
+3. The first answer counts, for every attempt that asks the same at the same place: nobody is asked twice.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from graphflow.events import CallFailed
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.places import Place
 from graphflow.runtime.frame import Call, Frame, Invocation
-from graphflow.runtime.past import ActivationKey, CallRecord
+from graphflow.runtime.past import ActivationKey
+from graphflow.runtime.records import CallRecord
 
 
 @dataclass(frozen=True, slots=True)

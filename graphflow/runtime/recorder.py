@@ -20,6 +20,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from math import inf
+from threading import get_ident
 from time import monotonic
 from typing import Any
 
@@ -152,6 +153,8 @@ class RunRecorder:
         """By the process clock: so long nobody else can have taken the run."""
         self._noted = 0
         self._kept = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = get_ident()
         self._flushing: asyncio.Task[None] | None = None
         """A flush that nobody waits for."""
         self._flushed: asyncio.Future[None] | None = None
@@ -187,7 +190,8 @@ class RunRecorder:
         """
         self.ownership = ownership
         self._sure_until = asked + ownership.lease_s
-        self._renewing = asyncio.get_running_loop().create_task(self._renew(ownership))
+        self._loop = asyncio.get_running_loop()
+        self._renewing = self._loop.create_task(self._renew(ownership))
         self._flush_soon()
 
     # -- taking down ---------------------------------------------------------------------------------------------------
@@ -200,8 +204,13 @@ class RunRecorder:
         return self._writer.forms[frame]
 
     def note(self, event: Event, detail: Detail) -> None:
-        """Takes down a fact."""
+        """Takes down a fact, from whatever thread: plain functions tell from theirs."""
         if self.muted or self._removing is not None or event is self.started:
+            return
+        if get_ident() != self._thread:
+            assert self._loop is not None
+            with suppress(RuntimeError):  # the loop is closed, and the function was left behind
+                self._loop.call_soon_threadsafe(self.note, event, detail)
             return
         if self._open:
             self._take_hops()

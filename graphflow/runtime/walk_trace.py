@@ -35,7 +35,8 @@ from graphflow.events import (
 from graphflow.journal.detail import FrameForm
 from graphflow.journal.record import StoredRecord
 from graphflow.journal.rows import RecordEntry, RowWriter
-from graphflow.runtime.past import Fact, check_fits
+from graphflow.runtime.past import check_fits
+from graphflow.runtime.records import Fact
 from graphflow.walk.machine import Walk
 
 _MOVES = (NodeFinished, NodeFailed, NodeCancelled, NodeRefused)

@@ -15,7 +15,8 @@ from graphflow import END, START, Agent, Failure, Graph, Human, Limits, Store, S
 from graphflow.errors import Diverged, RowDiffers, WalkError
 from graphflow.journal.stored import StoredRow
 from graphflow.model.seam import Request
-from graphflow.testing import ScriptedModel, _last_text, calls, says
+from graphflow.testing import ScriptedModel, calls, says
+from graphflow.testing.doubles import _last_text
 from tests.blocks import Block, Jitter, build, nested
 from tests.conftest import A, Msg
 from tests.looped import looped

@@ -25,7 +25,6 @@ from graphflow.model.turns import AssistantTurn, ToolTurn, UserTurn
 
 Likelihood: TypeAlias = tuple[str, float]
 """A label, and its probability or the logarithm of that."""
-__all__ = ["FakeEmbedder", "Scripted", "ScriptedModel", "both", "calls", "fails", "gives", "hangs", "says", "weighs"]
 
 
 @dataclass(slots=True)
@@ -111,29 +110,8 @@ class ScriptedModel:
         """Plays the next reply that fits, word by word."""
         self.requests.append(request)  # before anything can fail, so that a test can see what was asked
         reply = self._next(request)
-        if reply.wait_s is None:  # for ever: what waits for it has to be cancelled
-            await asyncio.Event().wait()
-        elif reply.wait_s:
-            await asyncio.sleep(reply.wait_s)
-        if reply.error is not None:
-            raise reply.error
-        for piece in _pieces(reply.text):
-            yield TextDelta(piece)
-        number = len(self.requests)
-        for index, (name, arguments) in enumerate(reply.calls):
-            call_id = f"call_{number}_{index}"
-            yield CallDelta(index, id=call_id, name=name)
-            # In two pieces, as providers send them: whoever reads only the first is found out.
-            half = len(arguments) // 2
-            yield CallDelta(index, arguments=arguments[:half])
-            yield CallDelta(index, arguments=arguments[half:])
-        if reply.likely:
-            yield LogprobsDelta(_places(reply.text, reply.likely))
-        yield UsageDelta(*self.tokens, self.usd)
-        if reply.calls:
-            yield Finished("tool_calls")
-        else:
-            yield Finished("stop")
+        async for event in _played(reply, f"call_{len(self.requests)}", self.tokens, self.usd):
+            yield event
 
     def _next(self, request: Request) -> Scripted:
         # The first that fits, not the next: parallel agents ask in any order.
@@ -163,6 +141,69 @@ class ScriptedModel:
         asked = len(self.requests)
         left = len(self.left)
         return f"<scripted model: {asked} asked, {left} left>"
+
+
+class ComputedModel:
+    """A model whose reply is made of the request alone, by a function: the same question has the same reply in every order.
+
+    What is proven from many runs of a graph (`check_crash_safety`) needs such a model: a script would be at another place in
+    each of them.
+
+    Args:
+        reply: makes the reply, as `ScriptedModel` takes them: `says(...)`, `calls(...)`, a text, a value that goes as JSON.
+        tokens: input and output tokens of each answer.
+        usd: what each answer costs; None: nobody knows.
+
+    Attributes:
+        requests: every request, in the order they came.
+        name: "computed".
+    """
+
+    top_logprobs = 20
+
+    def __init__(
+        self, reply: Callable[[Request], object], *, tokens: tuple[int, int] = (10, 5), usd: float | None = 0.0
+    ) -> None:
+        self.name = "computed"
+        self.reply = reply
+        self.requests: list[Request] = []
+        self.tokens = tokens
+        self.usd = usd
+
+    async def stream(self, request: Request) -> AsyncIterator[ModelEvent]:
+        """Plays the reply, word by word."""
+        self.requests.append(request)
+        reply = _scripted(self.reply(request))
+        # Turns of a conversation, and not requests so far, tell one call from another: the same in every order.
+        async for event in _played(reply, f"call_{len(request.turns)}", self.tokens, self.usd):
+            yield event
+
+    def __repr__(self) -> str:
+        return f"<computed model: {len(self.requests)} asked>"
+
+
+async def _played(
+    reply: Scripted, call_id: str, tokens: tuple[int, int], usd: float | None
+) -> AsyncIterator[ModelEvent]:
+    """A reply as a provider streams it."""
+    if reply.wait_s is None:  # for ever: what waits for it has to be cancelled
+        await asyncio.Event().wait()
+    elif reply.wait_s:
+        await asyncio.sleep(reply.wait_s)
+    if reply.error is not None:
+        raise reply.error
+    for piece in _pieces(reply.text):
+        yield TextDelta(piece)
+    for index, (name, arguments) in enumerate(reply.calls):
+        yield CallDelta(index, id=f"{call_id}_{index}", name=name)
+        # In two pieces, as providers send them: whoever reads only the first is found out.
+        half = len(arguments) // 2
+        yield CallDelta(index, arguments=arguments[:half])
+        yield CallDelta(index, arguments=arguments[half:])
+    if reply.likely:
+        yield LogprobsDelta(_places(reply.text, reply.likely))
+    yield UsageDelta(*tokens, usd)
+    yield Finished("tool_calls" if reply.calls else "stop")
 
 
 def _scripted(reply: object) -> Scripted:
