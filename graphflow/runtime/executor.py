@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from graphflow.errors import DeclarationError, ModelUnset, WalkCancelled
+from graphflow.errors import DeclarationError, ModelUnset, QuestionUnknown, WalkCancelled
 from graphflow.events import Resumed, RunEnded, RunStarted, Status
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.keywords import refuse
@@ -272,13 +272,26 @@ def _waiting_run(run: R, shared: RunScope) -> R:
 
     Raises:
         AnswerInvalid: it was given one that does not fit.
+        QuestionUnknown: it was given one that nobody has asked for.
     """
     sitting = shared.sitting
-    if sitting is not None and sitting.refused:
+    assert sitting is not None
+    if sitting.refused:
         invalid = sitting.refused[0]
         _attach(run, invalid)
         raise invalid
+    if sitting.answers:
+        names = ", ".join(map(repr, sitting.answers))
+        unknown = QuestionUnknown(
+            f"run {run.id!r} was given answers that nobody has asked for: {names}; it waits for {_open(run)}"
+        )
+        _attach(run, unknown)
+        raise unknown
     return run
+
+
+def _open(run: RunRecord[Any]) -> str:
+    return ", ".join(repr(question.id) for question in run.pending)
 
 
 def _task_was_cancelled(run: RunRecord[Any]) -> WalkCancelled:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from graphflow import END, START, Graph, Human, Store, node
+from graphflow.messages.types import schema_of
 from graphflow.notebook import form as form_module
 from graphflow.notebook import shown, tables
 from graphflow.notebook.form import QuestionForm
@@ -93,3 +97,24 @@ def test_the_page_parses_nothing_of_what_is_asked() -> None:
     source = (Path(form_module.__file__).parent / "form.js").read_text(encoding="utf-8")
     for word in ("innerHTML", "insertAdjacentHTML", "eval(", "document.write", "http:", "https:"):
         assert word not in source
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node to run the page's half with")
+def test_the_page_sends_what_was_filled_in() -> None:
+    schema = schema_of(Approved | Rejected)
+    questions = [
+        {"id": "q", "about": "human", "title": "editor", "lines": ["text"], "schema": schema},
+        {"id": "p", "about": "approval", "title": "pay", "lines": [], "schema": {}},
+    ]
+    here = Path(__file__).parent
+    page = Path(form_module.__file__).parent / "form.js"
+    command = ["node", str(here / "form_page.mjs"), str(page), json.dumps(questions)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    sent = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(answer["id"], answer["value"], answer["arm"]) for answer in sent] == [
+        ("q", {"text": "fine"}, "Approved"),
+        ("q", {"why": "dull"}, "Rejected"),
+        ("p", {"consent": "allow"}, ""),
+        ("p", {"consent": "always"}, ""),
+        ("p", {"consent": "deny", "reason": ""}, ""),
+    ]

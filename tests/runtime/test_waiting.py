@@ -469,3 +469,10 @@ def test_a_run_without_a_store_waits_in_memory() -> None:
 
     assert asyncio.run(main()).output == "fine"
     assert done == ["write hello", "publish fine"]
+
+
+def test_answers_that_nobody_asks_for_are_told_of(desk: Desk) -> None:
+    (question,) = desk.run(DESK, "hello").pending
+    with pytest.raises(QuestionUnknown, match=f"nobody has asked for: 'editr'; it waits for '{question.id}'"):
+        desk.resume(DESK, answers={"editr": {"text": "x"}})
+    assert desk.resume(DESK, answers={"editor": {"text": "x"}}).output == "x"
