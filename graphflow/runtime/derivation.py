@@ -51,7 +51,7 @@ def derived(
     for place, fact in enumerate(facts):
         events.append(fact)
         if isinstance(fact, (RunStarted, FrameEntered)):
-            walks[fact.frame] = _beginning_walk(fact, frames[fact.frame], beginnings.get(fact.frame))
+            walks[fact.frame] = beginning_walk(fact, frames[fact.frame], beginnings.get(fact.frame))
         walk = walks.get(fact.frame)
         if walk is None:
             continue
@@ -96,7 +96,7 @@ def _is_start_of(event: Event, activations: Container[tuple[int, int]]) -> bool:
     return isinstance(event, NodeStarted) and (event.frame, event.activation) in activations
 
 
-def _beginning_walk(fact: Event, frame: FrameInfo, begun: Stretch | Snapshot | None) -> Walk:
+def beginning_walk(fact: Event, frame: FrameInfo, begun: Stretch | Snapshot | None) -> Walk:
     """A frame's walk where its record begins: at its first fact, or in the middle if the oldest were dropped."""
     if isinstance(begun, Snapshot):
         return begun.resumed()

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from graphflow.journal.fork_report import ForkReport
     from graphflow.journal.store import Store
     from graphflow.proofs.proven import AnyGraph
+    from graphflow.runtime.explain import Explanation
 
 Out = TypeVar("Out", covariant=True)
 
@@ -360,6 +361,21 @@ class RunRecord(Generic[Out]):
         `usage` counts everything.
         """
         return self._dropped
+
+    def explain(self, node: str) -> Explanation:
+        """Why a node ran (what it got, from where, in which lap or item), or why it did not, in words: print it.
+
+        Args:
+            node: its name; `"inner > draft"` in a graph within.
+
+        Raises:
+            PlaceUnknown: there is no such node, or the graph of a loaded run was not given.
+        """
+        from graphflow.runtime.explain import Telling, explain
+
+        frames = () if self.declared is None else self.frames
+        beginnings = beginnings_of(self.journal, self._shortened)
+        return explain(Telling(self.graph, self.facts, frames, beginnings), node)
 
     def drop_old(self, frame: int, most: int) -> None:
         """Drops what a frame told before its last `most` activations."""
