@@ -497,8 +497,8 @@ def comes_of_a_stop(error: BaseException, frame: int, depth: int) -> bool:
     return is_stopped(error)
 
 
-def check_fits(fact: Fact, walk: Walk) -> None:
-    """Refuses a fact that is not of an activation under way.
+def check_fits(fact: Fact, walk: Walk) -> Activation:
+    """The activation that a fact is of. One that is held back for want of room may have ended all the same: there was more.
 
     Raises:
         Diverged: the graph has changed, or the record is another graph's.
@@ -510,6 +510,7 @@ def check_fits(fact: Fact, walk: Walk) -> None:
     if act.slot.name != fact.node:
         found = f"{act.slot.name!r} in its place"
         raise Diverged(walk.path, f"activation {fact.activation} of {fact.node!r}", found, fact.node)
+    return act
 
 
 def push_facts(walk: Walk, facts: Iterable[Fact], count: Callable[[Activation], None] | None = None) -> int:
@@ -527,9 +528,9 @@ def push_facts(walk: Walk, facts: Iterable[Fact], count: Callable[[Activation], 
     context = copy_context()
     for fact in facts:
         if counts(fact, walk):
-            check_fits(fact, walk)
+            act = check_fits(fact, walk)
             if count is not None:
-                count(walk.running[fact.activation])
+                count(act)
             walk.apply(fact, context)
             cancelled += isinstance(fact, NodeCancelled)
     return cancelled
