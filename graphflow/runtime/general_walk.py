@@ -380,7 +380,9 @@ class GeneralWalk:
             self.ledger.count_steps()
         self.started[act.id] = started
         if self.starting:
-            self.tell(self.starting.pop(act.id))
+            start = self.starting.pop(act.id, None)
+            if start is not None:  # of what was under way before a crash the record tells it
+                self.tell(start)
         return None
 
     def _failure(self, act: Activation, error: BaseException, started: float) -> Event:
