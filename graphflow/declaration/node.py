@@ -295,6 +295,9 @@ class Context:
         Args:
             name: tells it from others of this activation.
             function: what is called, without arguments; a plain one in a thread. What it returns must be JSON.
+
+        Raises:
+            Unstorable: a store keeps the run, and what the function returned is not JSON.
         """
         place = self.asking.ask("once", name, lasting=True)
         effect = place.effect

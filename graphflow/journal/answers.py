@@ -9,10 +9,11 @@ from contextlib import suppress
 from graphflow.errors import AnswerExists, AnswerInvalid, QuestionUnknown
 from graphflow.events import AnswerRefused, QuestionAnswered, QuestionAsked
 from graphflow.journal.entries import answer_entry, entry_text, is_message, message_entry
-from graphflow.journal.question import open_questions
+from graphflow.journal.question import open_questions, unknown_question
 from graphflow.journal.record import StoredRecord, read_record
 from graphflow.journal.store import Store
 from graphflow.messages.message import to_json_value
+from graphflow.redaction import scrub
 
 _OVER = ("completed", "failed")
 
@@ -76,8 +77,7 @@ def _open_question(record: StoredRecord, name: str) -> QuestionAsked:
     found = [asked for asked in is_open if name in (asked.question, asked.node)]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(repr(asked.question) for asked in is_open) or "none"
-    raise QuestionUnknown(f"run {run!r} has no open question {name!r}; those that are open: {names}")
+    raise unknown_question(name, [asked.question for asked in is_open], run)
 
 
 def _check(asked: QuestionAsked, value: object) -> None:
@@ -95,4 +95,4 @@ def _check(asked: QuestionAsked, value: object) -> None:
     if problems:
         first = problems[0]
         where = "".join(f"[{part!r}]" for part in first.absolute_path)
-        raise AnswerInvalid(asked.question, json.dumps(schema)[:200], f"{where} {first.message}".strip())
+        raise AnswerInvalid(asked.question, json.dumps(schema)[:200], scrub(f"{where} {first.message}").strip())

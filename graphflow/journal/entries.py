@@ -22,6 +22,7 @@ from secrets import token_hex
 from pydantic import BaseModel
 
 from graphflow.events import QuestionAsked
+from graphflow.journal.codec.secrets import reveal
 from graphflow.journal.stored import StoredAnswer
 from graphflow.messages.message import to_json_value
 from graphflow.messages.types import type_name
@@ -95,7 +96,7 @@ def entry_text(value: object, arm: str = "") -> str:
 
 def entry_value(answer: StoredAnswer) -> Given:
     """The answer that a store has kept."""
-    value = json.loads(answer.value)
+    value = json.loads(reveal(answer.value))
     arm = ""
     if isinstance(value, dict) and value.keys() == {_ARM, "value"}:
         arm, value = str(value[_ARM]), value["value"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, TypeGuard
 
+from graphflow.errors import QuestionUnknown
 from graphflow.events import (
     Event,
     FrameEntered,
@@ -21,6 +22,9 @@ from graphflow.events import (
     Resumed,
     Stopped,
 )
+
+SHOWN = 10
+"""Open questions that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,20 @@ class _Book:
         return True
 
 
-def question_id(node: str, place: str) -> str:
-    """The name of a question: who asks, and a digest of where, so that it is the same after a restart."""
+def unknown_question(name: str, open: Sequence[str], run: str) -> QuestionUnknown:
+    """The error for a question that is not open, or that is one of several of its node."""
+    return QuestionUnknown(f"run {run!r} has no open question {name!r}; those that are open: {names_of(open)}")
+
+
+def names_of(questions: Sequence[str]) -> str:
+    """The names of questions, for an error: of many the first few."""
+    shown = [repr(id) for id in questions[:SHOWN]]
+    if len(questions) > SHOWN:
+        shown.append(f"and {len(questions) - SHOWN:,} more")
+    return ", ".join(shown) or "none"
+
+
+def question_id(node: str, place: str, digits: int = 8) -> str:
+    """The name of a question: who asks, and so many digits of a digest of where, so that it is the same after a restart."""
     digest = sha256(place.encode(errors="surrogatepass")).hexdigest()
-    return f"{node}-{digest[:8]}"
+    return f"{node}-{digest[:digits]}"

@@ -39,6 +39,7 @@ from graphflow.events import (
     NodeFinished,
     RunEnded,
     RunStarted,
+    ValueKept,
 )
 from graphflow.journal.codec.errors import decode_error, encode_error
 from graphflow.journal.codec.replies import decode_reply, decode_turns, encode_reply, encode_turns
@@ -56,6 +57,8 @@ LARGE = 64 * 1024
 """Characters of a field from which on it is kept by its digest."""
 HOPS = "hops"
 """The kind of a row that holds many `node.end` of a straight walk, in columns."""
+HANDOVER = "handover"
+"""What stands in a row in place of `output`, if a node has handed over to another one."""
 DIGITS = 6
 """Decimals of a time: microseconds."""
 
@@ -97,11 +100,7 @@ class RowWriter:
         Raises:
             Unstorable: a message in it would not come back as it is.
         """
-        texts: dict[str, str] = {}
-        for field in _fields(type(event)):
-            value = getattr(event, field.name)
-            if not _is_usual(field, value):
-                texts[field.name] = self._text(event, field.name, value, detail)
+        texts = self._texts(event, detail)
         if isinstance(event, FrameEntered):
             form = self.forms[event.frame]
             texts["node"] = json.dumps(form.node)
@@ -114,6 +113,17 @@ class RowWriter:
         if graph is not None:
             draft.large = {**draft.large, graph.digest: graph.content}
         return draft
+
+    def _texts(self, event: Event, detail: Detail) -> dict[str, str]:
+        """The fields of a fact as JSON."""
+        texts: dict[str, str] = {}
+        for field in _fields(type(event)):
+            value = getattr(event, field.name)
+            if type(value) is Handover and isinstance(event, NodeFinished):
+                texts[HANDOVER] = json.dumps(self._handover(event, value))
+            elif not _is_usual(field, value):
+                texts[field.name] = self._text(event, field.name, value, detail)
+        return texts
 
     def hops(self, frame: int, first: int, hops: Sequence[Any], began: float) -> RowDraft:
         """Hops of a straight walk as one row.
@@ -204,8 +214,6 @@ class RowWriter:
         return json.dumps(to_json_value(value))
 
     def _message_text(self, event: Event, name: str, value: Any, detail: Detail) -> str:
-        if isinstance(event, NodeFinished) and type(value) is Handover:
-            return json.dumps({"handover": self._handover(event, value)})
         kind = message_type(event, name, self.forms.get(event.frame), detail.node)
         if kind is None:
             return json.dumps(to_json_value(value))
@@ -313,12 +321,10 @@ def message_type(event: Event, name: str, form: FrameForm | None, node: AnyNode 
         form: of the event's frame.
         node: the node that was called, where the event tells of a call.
     """
-    if isinstance(event, CallFinished) and node is not None:
-        return Background if node.in_background else node.output
-    if isinstance(event, BackgroundFinished):
-        return node.output if node is not None and event.status == "completed" else None
-    if isinstance(event, CallStarted) and node is not None and node.in_background:
-        return _entry_type(node)  # it may have to be begun again by the record alone
+    if isinstance(event, ValueKept):
+        return Any
+    if isinstance(event, (CallStarted, CallFinished, BackgroundFinished)):
+        return None if node is None else _called_type(event, node)
     if form is None:
         return None
     program = form.program
@@ -330,6 +336,15 @@ def message_type(event: Event, name: str, form: FrameForm | None, node: AnyNode 
         found = node_named(program, event.node)
         return None if found is None else found.output
     return None
+
+
+def _called_type(event: CallStarted | CallFinished | BackgroundFinished, node: AnyNode) -> Type | None:
+    """The type of what a call was given, or has answered."""
+    if isinstance(event, CallFinished):
+        return Background if node.in_background else node.output
+    if isinstance(event, BackgroundFinished):
+        return node.output if event.status == "completed" else None
+    return _entry_type(node) if node.in_background else None  # it may have to be begun again by the record alone
 
 
 def _entry_type(node: AnyNode) -> Type:
@@ -509,6 +524,8 @@ class RowReader:
         form = self.forms.get(values["frame"])
         for name in values.keys() & body.keys():
             values[name] = self._value(event, name, body[name], form, detail)
+        if HANDOVER in body:
+            values["output"] = _handover_of(body[HANDOVER], form)
         return values
 
     def _value(self, event: Event, name: str, data: Any, form: FrameForm | None, detail: Detail) -> Any:
@@ -520,11 +537,6 @@ class RowReader:
         return data if special is None else special(data)
 
     def _message(self, event: Event, name: str, data: Any, form: FrameForm | None, detail: Detail) -> Any:
-        if isinstance(event, NodeFinished) and form is not None and _is_handover(data):
-            handover = data["handover"]
-            kind = _taken_by(form.program, handover["target"])
-            message = codec_of(kind).decode(handover["message"])
-            return Handover(handover["target"], message, tuple(decode_turns(handover["turns"])))
         kind = message_type(event, name, form, detail.node)
         if kind is None:
             detail.raw = data
@@ -565,8 +577,13 @@ _SPECIAL: Mapping[tuple[type[Event], str], Callable[[Any], Any]] = {
 }
 
 
-def _is_handover(data: object) -> bool:
-    return isinstance(data, dict) and list(data) == ["handover"]
+def _handover_of(data: Mapping[str, Json], form: FrameForm | None) -> object:
+    """A hand-over; as plain data, if nobody knows who takes it."""
+    if form is None:
+        return {HANDOVER: data}
+    target = str(data["target"])
+    message = codec_of(_taken_by(form.program, target)).decode(data["message"])
+    return Handover(target, message, tuple(decode_turns(data["turns"])))
 
 
 def _callee(form: FrameForm, caller: str, name: str) -> AnyNode | None:

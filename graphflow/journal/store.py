@@ -32,7 +32,9 @@ from graphflow.errors import (
     StoreFull,
     StoreUnreadable,
 )
+from graphflow.journal.codec.secrets import hide
 from graphflow.journal.stored import Json, Lease, RunHeader, StoredAnswer, StoredRow
+from graphflow.redaction import scrub
 
 LEASE_S = 30.0
 """Seconds that a lease lasts if nothing else is said."""
@@ -263,6 +265,7 @@ class Store(ABC):
             StoreUnreachable: nobody knows whether it was kept; `AnswerExists` for the same call again tells that it was.
         """
         # The run may be removed and begun anew in between; then there is no answer to tell of, and this one can be put.
+        value, by = hide(value), scrub(by)
         while not await self._put_answer(run, question, value, by):
             answers = await self.answers(run)
             if question in answers:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from graphflow.errors import AnswerInvalid
 from graphflow.journal.entries import Given
 from graphflow.messages.types import Type, adapter_of, arms, output_check, type_name
+from graphflow.redaction import scrub
 
 
 def read_answer(id: str, given: Given, kind: Type) -> Any:
@@ -107,7 +108,7 @@ def _fields_in(model: type[BaseModel], data: dict[str, Any]) -> int:
 
 def _reason(error: ValueError) -> str:
     """What is wrong, in a line."""
-    text = str(error)
+    text = scrub(str(error))
     lines: list[str] = []
     for line in text.splitlines()[1:]:  # the first one counts the others
         if not line.startswith("    For further"):

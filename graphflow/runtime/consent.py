@@ -9,7 +9,6 @@ from graphflow.concurrency import in_thread
 from graphflow.declaration.inquiry import Inquiry, due_after
 from graphflow.errors import ApprovalRefused
 from graphflow.events import ApprovalAsked, Approved
-from graphflow.journal.question import question_id
 from graphflow.places import place_in
 from graphflow.policy import Approval, ApprovalAnswer, Approve, Use, deny
 from graphflow.runtime.effects import Consent, decided_once
@@ -93,7 +92,8 @@ def is_asked(invocation: Invocation) -> bool:
     sitting = invocation.frame.shared.sitting
     if sitting is None:
         return False
-    return question_id(invocation.node.name, place_in(invocation.place, "approval").name) in sitting.asked
+    place = place_in(invocation.place, "approval")
+    return sitting.question_at(invocation.node.name, place.name) in sitting.asked
 
 
 async def _answered(invocation: Invocation, use: Use) -> Approval:

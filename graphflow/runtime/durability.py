@@ -10,12 +10,13 @@ finish   all is kept, the status is noted, the run is given back
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 from graphflow.declaration.background import backgrounds
 from graphflow.errors import DeclarationError, RunDamaged, RunExists, StoreError
@@ -31,11 +32,12 @@ from graphflow.journal.stored import Json, RunHeader
 from graphflow.limits import Limits
 from graphflow.proofs.form import form_bytes, form_digest
 from graphflow.proofs.proven import AnyGraph
+from graphflow.redaction import scrub, scrubbed
 from graphflow.runtime.derivation import derived
 from graphflow.runtime.frame import Frame
 from graphflow.runtime.options import KEEPING, Sync
 from graphflow.runtime.past import Past
-from graphflow.runtime.recorder import RunRecorder, holder
+from graphflow.runtime.recorder import RunRecorder, acquired, holder
 from graphflow.runtime.run_record import RunRecord
 from graphflow.runtime.run_scope import RunScope
 from graphflow.runtime.sitting import Sitting
@@ -175,7 +177,7 @@ class Durability:
             if fill(run, frame, record, message):
                 return True
         asked = time.monotonic()
-        ownership = await self.store.acquire(run.id, holder(), self.lease_s)
+        ownership = await acquired(self.store, self.store.acquire(run.id, holder(), self.lease_s))
         recorder.own(ownership, asked)  # a long record takes a while to read
         try:
             header = await self.store.header(run.id)
@@ -289,7 +291,7 @@ def _difference(known: Any, given: Any, path: str) -> str:
 
 
 def _shown(value: object) -> str:
-    shown = repr(value)
+    shown = scrub(repr(value))
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
@@ -395,11 +397,30 @@ def take_durability(graph: AnyGraph, options: dict[str, Any], *, resumes: bool =
     sync = given.get("sync", "effects")
     if sync not in _SYNCS:
         raise DeclarationError(f"{whose}: sync={sync!r}; it is 'effects', 'each' or 'end'")
+    if given.get("metadata") is not None:
+        given["metadata"] = _metadata(given["metadata"], whose)
     if not given.get("best_effort"):
         check_storable(graph)
     if "lease_s" in given:
         _check_lease(whose, given["lease_s"])
     return Durability(store, resumes=resumes, owned=owned, **given)
+
+
+def _metadata(metadata: object, whose: str) -> dict[str, Json]:
+    """What a user has noted of a run, as a store keeps it: a copy without secrets.
+
+    Raises:
+        DeclarationError: it is not JSON.
+    """
+    why = f"it is {type(metadata).__name__}"
+    if isinstance(metadata, Mapping) and all(isinstance(name, str) for name in metadata):
+        try:
+            copy: dict[str, Json] = json.loads(json.dumps(dict(metadata), allow_nan=False))
+        except (TypeError, ValueError, RecursionError) as error:
+            why = str(error)
+        else:
+            return cast("dict[str, Json]", scrubbed(copy))
+    raise DeclarationError(f"{whose}: metadata= must be a dict of JSON values by name; {why}")
 
 
 def opened(store: object, whose: str) -> Store:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from graphflow.errors import DeclarationError, ModelUnset, QuestionUnknown, WalkCancelled
+from graphflow.errors import DeclarationError, GraphflowError, ModelUnset, QuestionUnknown, WalkCancelled
 from graphflow.events import Resumed, RunEnded, RunStarted, Status
 from graphflow.journal.detail import NO_DETAIL, Detail
+from graphflow.journal.question import names_of
 from graphflow.keywords import refuse
 from graphflow.limits import Ledger, Limits, tightest
 from graphflow.model.resolve import check_model
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=RunRecord[Any])
 Make = Callable[[str, Ledger], R]
 """Makes the record of a run: the class that users know, which stands above."""
+LONGEST_ID = 500
+"""Characters of a run's name: an index of PostgreSQL takes no more than about 2,700 bytes."""
 
 
 def begin(
@@ -81,6 +84,7 @@ def begin(
     run = make(graph.name, ledger)
     run.declared = graph
     if id is not None:
+        check_id(graph, id)
         run._id = id
     if keep_steps is not None:
         run.keep_steps = keep_steps
@@ -121,6 +125,30 @@ def _prepare(graph: AnyGraph, frame: Frame, default: Model | str | None) -> None
         check_prices(graph, frame.ledger.limits, default, shared.model_of)
 
 
+def check_id(graph: AnyGraph, id: object) -> None:
+    """Refuses a name of a run that not every store can keep.
+
+    Raises:
+        DeclarationError: it is none.
+    """
+    whose = f"the run of {graph.name!r}"
+    if not isinstance(id, str) or not id:
+        raise DeclarationError(f"{whose}: id={id!r}; give a text, or leave it out")
+    if len(id) > LONGEST_ID:
+        raise DeclarationError(f"{whose}: id= has {len(id):,} characters; {LONGEST_ID} are the most")
+    if "\0" in id or not _is_unicode(id):
+        raise DeclarationError(f"{whose}: id={id!r}; it must not have a NUL, or half a character, in it")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it has no half of a character in it, which UTF-8 cannot write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check_scope(graph: AnyGraph, limits: Limits | None, session: str | None) -> None:
     whose = f"the run of {graph.name!r}"
     if limits is not None and not isinstance(limits, Limits):
@@ -156,6 +184,7 @@ async def drive_durably(run: R, frame: Frame, message: object, durability: Durab
             uncancel()
         error = lost or raised
         _end(run, frame, status_of(error), error)
+        run.close()
         await durability.close()
         if lost is not None:
             raise lost from None
@@ -171,9 +200,12 @@ async def drive_durably(run: R, frame: Frame, message: object, durability: Durab
         return await drive(run, frame, message)
     finally:
         durability.look_no_more()
+        if run.sitting is not None:
+            run.sitting.close()
         try:
             await _finished(recorder, run)
         finally:
+            run.close()  # whoever has heard all of it may resume it at once
             await durability.close()
 
 
@@ -234,64 +266,72 @@ async def drive(run: R, frame: Frame, message: object) -> R:
             if shared.sources is not None:
                 await shared.sources.open(run.id, can_wait=shared.sitting is not None)
             output = await walked(frame, message)
+            if shared.is_over:  # a node has swallowed the request to stop
+                raise asyncio.CancelledError
             copy = frame.program.copy_output
             run._output = output if copy is None else copy(output)
         finally:
             if not shared.idle:
                 await _close(shared)
     except asyncio.CancelledError as cancelled:
-        if shared.recorder is not None and shared.recorder.error is not None:
-            uncancel()
-            lost = shared.recorder.error
-            _end(run, frame, status_of(lost), lost)
-            raise lost from None
-        if shared.sitting is not None and shared.sitting.is_over:
-            uncancel()
-            if run.unkept is not None:  # what waits has to be kept
-                _end(run, frame, status_of(run.unkept), run.unkept)
-                raise run.unkept from None
-            _end(run, frame, "waiting", None)
-            return _waiting_run(run, shared)
-        if not run._cancelled:
-            _end(run, frame, "cancelled", _task_was_cancelled(run))
-            cancelled.run = run  # type: ignore[attr-defined]  # as every error that ends a walk
-            raise
-        uncancel()
-        error = WalkCancelled(f"the walk of {run.graph!r} was cancelled")
-        _end(run, frame, "cancelled", error)
-        raise error from None
+        return _stopped(run, frame, cancelled)
     except BaseException as raised:
+        if shared.is_over and isinstance(raised, Exception):
+            uncancel()  # a node has failed because it was told to stop: it begins again with the next sitting
+            return _waiting(run, frame)
         _end(run, frame, status_of(raised), raised)
         raise
     _end(run, frame, "completed", None, output)
     return run
 
 
-def _waiting_run(run: R, shared: RunScope) -> R:
-    """A run that waits for answers.
+def _stopped(run: R, frame: Frame, cancelled: asyncio.CancelledError) -> R:
+    """A run whose task was cancelled: because it waits now, or what raises says why."""
+    recorder = frame.shared.recorder
+    if recorder is not None and recorder.error is not None:
+        uncancel()
+        lost = recorder.error
+        _end(run, frame, status_of(lost), lost)
+        raise lost from None
+    if frame.shared.is_over:
+        uncancel()
+        return _waiting(run, frame)
+    if not run._cancelled:
+        _end(run, frame, "cancelled", _task_was_cancelled(run))
+        cancelled.run = run  # type: ignore[attr-defined]  # as every error that ends a walk
+        raise cancelled
+    uncancel()
+    error = WalkCancelled(f"the walk of {run.graph!r} was cancelled")
+    _end(run, frame, "cancelled", error)
+    raise error from None
+
+
+def _waiting(run: R, frame: Frame) -> R:
+    """A run that waits for answers. Nothing of it moves any more.
 
     Raises:
-        AnswerInvalid: it was given one that does not fit.
+        AnswerInvalid, AnswerExists: it was given one that does not fit, or that came too late.
         QuestionUnknown: it was given one that nobody has asked for.
     """
-    sitting = shared.sitting
+    if run.unkept is not None:  # what waits has to be kept
+        _end(run, frame, status_of(run.unkept), run.unkept)
+        raise run.unkept from None
+    _end(run, frame, "waiting", None)
+    sitting = frame.shared.sitting
     assert sitting is not None
-    if sitting.refused:
-        invalid = sitting.refused[0]
-        _attach(run, invalid)
-        raise invalid
+    problems: list[GraphflowError] = [*sitting.refused]
     if sitting.answers:
         names = ", ".join(map(repr, sitting.answers))
-        unknown = QuestionUnknown(
-            f"run {run.id!r} was given answers that nobody has asked for: {names}; it waits for {_open(run)}"
+        is_open = names_of([question.id for question in run.pending])
+        problems.append(
+            QuestionUnknown(
+                f"run {run.id!r} was given answers that nobody has asked for: {names}; it waits for {is_open}"
+            )
         )
-        _attach(run, unknown)
-        raise unknown
+    if problems:
+        _attach(run, problems[0])
+        raise problems[0]
     return run
-
-
-def _open(run: RunRecord[Any]) -> str:
-    return ", ".join(repr(question.id) for question in run.pending)
 
 
 def _task_was_cancelled(run: RunRecord[Any]) -> WalkCancelled:
@@ -324,7 +364,8 @@ def _end(run: RunRecord[Any], frame: Frame, status: Status, error: BaseException
     seconds = run.ended - run.began
     detail = NO_DETAIL if error is None else Detail(error=error)
     run.tell(RunEnded(seconds, 0, status, output, text), detail)
-    run.close()
+    if run.store is None:  # else that has to be kept, too
+        run.close()
     run._task = None
     frame.ledger.on_warning = None  # break the cycle run > ledger > closure > run
 
@@ -370,6 +411,7 @@ class Executor(Generic[R]):
         """`Graph.resume`."""
         from graphflow.runtime.durability import begun_with, take_durability
 
+        check_id(graph, id)
         durability = take_durability(graph, options, resumes=True)
         assert durability is not None
         try:

@@ -344,7 +344,14 @@ class Frame:
 
         Args:
             lasting: whether later attempts get the same.
+
+        Raises:
+            Unstorable: it would not come back as it is.
         """
+        if self.is_recorded:
+            from graphflow.journal.codec.value_codec import codec_of  # who keeps nothing never loads it
+
+            codec_of(Any).encode(value)
         self.tell(ValueKept(*ctx.stamp, ctx.node.name, name, value), Detail(place, lasting=lasting))
 
     def tell_once(self, ctx: Context, event: Event, way: str, content: object, payload: bytes | None = None) -> None:

@@ -15,11 +15,11 @@ from typing import Any
 
 from graphflow.declaration.inquiry import Inquiry
 from graphflow.declaration.node import AnyNode
-from graphflow.errors import AnswerInvalid
+from graphflow.errors import AnswerExists, AnswerInvalid
 from graphflow.events import AnswerRefused, QuestionAnswered, QuestionAsked
 from graphflow.journal.detail import Detail
 from graphflow.journal.entries import Given, entries_for, entry_value, is_message
-from graphflow.journal.question import Question, question_id
+from graphflow.journal.question import Question
 from graphflow.messages.types import schema_of
 from graphflow.places import Place
 from graphflow.runtime.answers import read_answer
@@ -38,7 +38,7 @@ async def ask_outside(frame: Frame, node: AnyNode, activation: int, place: Place
 
     sitting = frame.shared.sitting
     assert sitting is not None
-    id = question_id(node.name, place.name)
+    id = sitting.question_at(node.name, place.name)
     record = sitting.asked.get(id)
     codec = codec_of(inquiry.answer)
     if record is not None and record.answered is not None:
@@ -84,18 +84,22 @@ class _PendingInquiry:
         """What was given before this sitting, or is while it goes on; read by its type."""
         sitting, asked = self.sitting, self.record.asked
         given = sitting.take_answer(self.id, self.node.name)
+        stored = self._find(sitting.stored)
+        if stored is not None:
+            if given is not None:
+                first = sitting.stored[stored.entry]
+                sitting.refused.append(AnswerExists(self.frame.shared.run.id, self.id, first.by, first.at))
+            return stored
         if given is not None:
             try:
                 return self._read(given)
             except AnswerInvalid as invalid:
                 sitting.refused.append(invalid)
-        stored = self._find(sitting.stored)
-        if stored is not None:
-            return stored
         question = Question.of(asked, self.frame.path, self.frame.shared.run.began_at)
         waiting = OpenQuestion(question, lambda given: self._read(given).value, self.record)
         waiting.find = self._find
         waiting.answer = asyncio.get_running_loop().create_future()
+        waiting.task = asyncio.current_task()
         sitting.open[self.id] = waiting
         if asked.due is not None:
             _answer_when_due(sitting, waiting, asked.due, self.inquiry.otherwise)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from threading import get_ident
@@ -115,6 +115,21 @@ async def patiently(ask: Callable[[], Awaitable[None]], patience_s: float) -> No
         wait_s = min(MAX_WAIT_S, 2 * wait_s)
 
 
+async def acquired(store: Store, acquiring: Coroutine[Any, Any, Ownership]) -> Ownership:
+    """What creates or acquires a run, to its end. Who is stopped meanwhile gives the run back: nobody else could have it."""
+    task = asyncio.get_running_loop().create_task(acquiring)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled() and task.exception() is None:
+            with suppress(StoreError):  # who acquires it next waits until the lease is over
+                await store.release(task.result())
+        raise
+
+
 class RunRecorder:
     """Keeps the record of one run.
 
@@ -178,8 +193,8 @@ class RunRecorder:
         elif not self.best_effort:  # else it is refused again when it is told, and the run goes on without a record
             raise refusal
         asked = monotonic()
-        ownership = await self.store.create(header, holder(), lease_s, rows, large)
-        self.own(ownership, asked)
+        creating = self.store.create(header, holder(), lease_s, rows, large)
+        self.own(await acquired(self.store, creating), asked)
 
     def own(self, ownership: Ownership, asked: float) -> None:
         """From now on rows may be added; the lease is renewed as long as the run goes on.
@@ -268,6 +283,8 @@ class RunRecorder:
 
         Whoever waits is stopped with the run. It must not take for its own failure what is one of the store.
         """
+        if self.muted:  # the sitting is over: what is done now would be done again in the next one
+            raise asyncio.CancelledError
         try:
             if self.sync != "end":
                 await self.barrier()

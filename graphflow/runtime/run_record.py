@@ -22,7 +22,6 @@ from graphflow.errors import (
     BackgroundFailed,
     LimitExceeded,
     NotReachable,
-    QuestionUnknown,
     RunDamaged,
     ToolError,
     WalkCancelled,
@@ -43,7 +42,7 @@ from graphflow.events import (
 from graphflow.journal.detail import NO_DETAIL, Detail
 from graphflow.journal.entries import Given, answer_entry, entry_text
 from graphflow.journal.live import EventFeed
-from graphflow.journal.question import Question
+from graphflow.journal.question import Question, unknown_question
 from graphflow.journal.stretch import KEEP_STEPS, Row, Stretch, without_old
 from graphflow.limits import Ledger, Usage
 from graphflow.messages.artifacts import Artifact
@@ -263,7 +262,7 @@ class RunRecord(Generic[Out]):
 
         No event is lost to a slow reader, but for pieces of what is still being said (`graphflow.journal.live` has the rules).
         """
-        if self._live is not None and self.status == "running":
+        if self._live is not None and not self._live.ended:
             return self._live.read()
         return _each(self.events)
 
@@ -479,8 +478,7 @@ def open_question(name: str, questions: Sequence[OpenQuestion], run: str) -> Ope
             by_node.append(asked)
     if len(by_node) == 1:
         return by_node[0]
-    names = ", ".join(repr(asked.question.id) for asked in questions) or "none"
-    raise QuestionUnknown(f"run {run!r} has no open question {name!r}; those that are open: {names}")
+    raise unknown_question(name, [asked.question.id for asked in questions], run)
 
 
 class EventRecorder:

@@ -115,6 +115,11 @@ class RunScope:
         return resource
 
     @property
+    def is_over(self) -> bool:
+        """Whether the sitting has ended because nothing could move any more."""
+        return self.sitting is not None and self.sitting.is_over
+
+    @property
     def idle(self) -> bool:
         """Whether nothing has to be ended with the run."""
         return not self.backgrounds and self.sources is None and not self.holds

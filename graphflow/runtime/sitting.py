@@ -18,10 +18,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from graphflow.errors import AnswerInvalid
+from graphflow.errors import GraphflowError
 from graphflow.events import QuestionAnswered, QuestionAsked
 from graphflow.journal.entries import Given
-from graphflow.journal.question import Question
+from graphflow.journal.question import Question, question_id
 from graphflow.journal.stored import StoredAnswer
 
 WAIT_HERE_S = 10.0
@@ -55,7 +55,7 @@ class OpenQuestion:
         answer: the answer, read.
     """
 
-    __slots__ = ("answer", "find", "question", "read", "record", "timer")
+    __slots__ = ("answer", "find", "question", "read", "record", "task", "timer")
 
     def __init__(self, question: Question, read: Callable[[Given], Any], record: QuestionRecord) -> None:
         self.question = question
@@ -63,6 +63,8 @@ class OpenQuestion:
         self.record = record
         self.find: Callable[[Answers], Given | None] = _nothing
         self.answer: asyncio.Future[Given] | None = None
+        self.task: asyncio.Task[Any] | None = None
+        """Who waits for it."""
         self.timer: asyncio.TimerHandle | None = None
 
     def stop(self) -> None:
@@ -91,8 +93,8 @@ class Sitting:
         """All questions of the run, by name."""
         self.answers: dict[str, Given] = {}
         """Answers that this sitting was begun with, by the name of the question, or of the node that asks."""
-        self.refused: list[AnswerInvalid] = []
-        """Of those, what did not fit its question."""
+        self.refused: list[GraphflowError] = []
+        """Why some of those were not taken: they did not fit, or others had come first."""
         self.stored: Answers = {}
         """What the store held for the run when it was looked at last."""
         self.taken: set[str] = set()
@@ -101,6 +103,14 @@ class Sitting:
         """Whether nothing could move any more."""
         self._end = end
         self._looking = False
+
+    def question_at(self, node: str, place: str) -> str:
+        """The name of the question that a node asks at a place, with as many digits as tell it from the others of the run."""
+        id = question_id(node, place)
+        known = self.asked.get(id)
+        if known is None or known.place == place:
+            return id
+        return question_id(node, place, digits=64)
 
     def take_answer(self, question: str, node: str) -> Given | None:
         """The answer to a question that the sitting was begun with, if there is one; it is taken once."""
@@ -119,6 +129,12 @@ class Sitting:
         self.moving -= 1
         if self.open and self.moving <= 0:
             self.look()
+
+    def close(self) -> None:
+        """Stops what still waits: tasks of a node's own, which nobody else would end."""
+        for asked in list(self.open.values()):
+            if asked.task is not None:
+                asked.task.cancel()
 
     @contextmanager
     def resting(self) -> Iterator[None]:
