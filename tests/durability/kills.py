@@ -1,6 +1,6 @@
 """Kills workers at random moments, again and again, and looks whether their runs know of it.
 
-    python -m tests.durability.kills STORE [--kills 500] [--workers 3] [--seed 0] [--lease 0.5] [--life 1.2] [--freezes 0]
+    python -m tests.durability.kills STORE [--kills 500] [--workers 3] [--seed 0] [--lease 0.5] [--life 1.2] [--freezes 0] [--every 0]
 
     STORE   the address of an empty store, or "postgres": a server of our own
 
@@ -31,6 +31,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ class Torture:
     lease_s: float
     life_s: float
     choose: random.Random
+    every: int = 0
+    """So many effects and questions come between two kills at most, whoever did the last; 0: the time says when."""
+    goal: int = 1
     workers: dict[int, Worker] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -93,7 +97,8 @@ class Torture:
         seed = self.choose.random()
         pid = os.fork()
         if pid:
-            self.workers[pid] = Worker(pid, time.monotonic() + self.choose.random() * self.life_s)
+            until = time.monotonic() + self.choose.random() * self.life_s
+            self.workers[pid] = Worker(pid, inf if self.every else until)
             return
         code = 0
         try:
@@ -116,11 +121,13 @@ class Torture:
             time.sleep(0.002)
             self.reap()
             now = time.monotonic()
+            if self.every:
+                self.choose_by_ledger(now)
             for worker in [worker for worker in self.workers.values() if worker.until <= now]:
                 if worker.frozen:
                     os.kill(worker.pid, signal.SIGCONT)
                     worker.frozen = False
-                    worker.until = now + self.life_s
+                    worker.until = inf if self.every else now + self.life_s
                 elif freezes and (not kills or self.choose.random() < freezes / (kills + freezes)):
                     freezes -= 1
                     self.counts["freezes"] += 1
@@ -143,6 +150,18 @@ class Torture:
         while self.workers:
             time.sleep(0.01)
             self.reap()
+
+    def choose_by_ledger(self, now: float) -> None:
+        """Chooses whoever has written the newest line, when there are enough new ones."""
+        if not self.ledger.exists():
+            return
+        lines = self.ledger.read_text().splitlines()
+        if len(lines) < self.goal:
+            return
+        self.goal = len(lines) + self.choose.randint(1, self.every)
+        worker = self.workers.get(json.loads(lines[-1])["process"])
+        if worker is not None and not worker.frozen:
+            worker.until = now
 
     def reap(self) -> None:
         """Takes note of workers that have ended by themselves."""
@@ -259,13 +278,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lease", type=float, default=0.5)
+    parser.add_argument("--every", type=int, default=0)
     parser.add_argument("--life", type=float, default=LIFE_S)
     given = parser.parse_args(arguments)
     began = time.monotonic()
     server = postgres.running() if given.store == "postgres" else nullcontext()
     with tempfile.TemporaryDirectory() as folder, server as database:
         address = given.store if database is None else database.new_database()
-        torture = Torture(address, Path(folder), given.lease, given.life, random.Random(given.seed))
+        torture = Torture(address, Path(folder), given.lease, given.life, random.Random(given.seed), given.every)
         try:
             torture.disturb(given.kills, given.freezes, given.workers)
         finally:

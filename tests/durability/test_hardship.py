@@ -44,9 +44,11 @@ def test_a_hundred_runs_at_once_in_one_process(address: str, tmp_path: Path) -> 
             runs = await asyncio.gather(*[office.run(order_of(id), id=id, **given) for id in ids])
             assert {run.status for run in runs} == {"completed"}
             assert (await store.stats()).runs == MANY
-        findings = await nothing_wrong(address, tmp_path)
-        assert findings.counts["effects done again"] == 0
-        assert findings.counts["questions asked again"] == 0
+            header = await store.header("order99")
+            assert header.rows == len([row async for row in store.rows("order99")])
+        effects = [entry for entry in entries_of(tmp_path / "ledger") if not entry.what.startswith("ask")]
+        done = {(entry.key, entry.what) for entry in effects}
+        assert len(done) == len(effects) > 10 * MANY
 
     asyncio.run(main())
     if address.startswith("sqlite:"):

@@ -11,8 +11,10 @@ import pytest
 
 from tests.stand_ins import postgres
 
-KILLS = 12
-FREEZES = 5
+KILLS = 8
+FREEZES = 3
+BY_LEDGER = ("--workers", "2", "--every", "25")
+"""Who is disturbed has just done something: on a busy machine the time alone would choose those who have not begun."""
 
 
 def tortured(store: str, *options: str) -> dict[str, int]:
@@ -24,23 +26,19 @@ def tortured(store: str, *options: str) -> dict[str, int]:
     return counted
 
 
-@pytest.fixture(params=["sqlite", "jsonl", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a store for many processes."""
-    if request.param == "postgres":
-        if not postgres.is_installed():
-            pytest.skip("PostgreSQL is not installed")
-        return "postgres"
-    return f"{request.param}:{tmp_path / 'runs'}"
-
-
-def test_runs_survive_workers_that_are_killed(store: str) -> None:
-    counted = tortured(store, "--kills", str(KILLS), "--seed", "3")
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_runs_survive_workers_that_are_killed(kind: str, tmp_path: Path) -> None:
+    if kind == "postgres" and not postgres.is_installed():
+        pytest.skip("PostgreSQL is not installed")
+    store = "postgres" if kind == "postgres" else f"sqlite:{tmp_path / 'runs'}"
+    counted = tortured(store, "--kills", str(KILLS), "--seed", "3", *BY_LEDGER)
     assert counted["kills"] == KILLS
     assert counted["sittings"] > counted["runs"]
     assert counted["effects"] > counted["effects done again"]
 
 
-def test_of_workers_that_sleep_for_too_long_no_row_gets_in(store: str) -> None:
-    counted = tortured(store, "--kills", "0", "--freezes", str(FREEZES), "--seed", "4")
+def test_of_workers_that_sleep_for_too_long_no_row_gets_in(tmp_path: Path) -> None:
+    counted = tortured(
+        f"jsonl:{tmp_path / 'runs'}", "--kills", "2", "--freezes", str(FREEZES), "--seed", "4", *BY_LEDGER
+    )
     assert counted["freezes"] == FREEZES

@@ -197,6 +197,7 @@ def freeze(pid: int, address: str) -> None:
     """Freezes a process, but not one that has a file locked: nobody else could write then, whichever run it is of."""
     while True:
         os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # each of its threads stands still from here on
         if not is_locked(address):
             return
         os.kill(pid, signal.SIGCONT)

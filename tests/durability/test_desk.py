@@ -1,0 +1,99 @@
+"""The desk of the README on its own inbox, killed five times: it says in the end what it says undisturbed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphflow.events import ModelFinished, ModelStarted
+from graphflow.journal.record import read_record
+from graphflow.journal.store import Store
+from graphflow.run import Run
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLS = 5
+ROWS = 60
+"""About so many rows come between two kills; the whole run has some six hundred."""
+
+PROGRAM = """
+import asyncio, sys
+from graphflow.errors import RunOwned
+from graphflow.journal.store import Store
+from graphs.desk import desk
+from nodes.messages import Inbox
+
+async def main(address):
+    async with Store.open(address) as store:
+        inbox = Inbox()
+        while True:
+            try:
+                run = await desk.run(inbox, store=store, id="inbox", lease_s=2.0)
+                print(run.status)
+                return
+            except RunOwned as owned:
+                await asyncio.sleep(owned.left_s)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def rows_of(address: str) -> int:
+    async def main() -> int:
+        async with Store.open(address) as store:
+            header = await store.find("inbox")
+            return 0 if header is None else header.rows
+
+    return asyncio.run(main())
+
+
+async def undisturbed() -> Run[Any]:
+    from graphs.desk import desk
+    from nodes.messages import Inbox
+
+    return await desk.run(Inbox())
+
+
+@pytest.mark.local_model
+@pytest.mark.slow
+def test_the_desk_is_killed_five_times_and_gives_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    address = f"sqlite:{tmp_path / 'runs.db'}"
+    choose = random.Random(7)
+    for _ in range(KILLS):
+        enough = rows_of(address) + choose.randrange(1, 2 * ROWS)
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, address])
+        until(lambda process=process, enough=enough: rows_of(address) >= enough or process.poll() is not None, 120)  # type: ignore[misc]
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    last = subprocess.run([sys.executable, "-c", PROGRAM, address], capture_output=True, text=True, check=True)
+    assert last.stdout == "completed\n"
+
+    async def main() -> None:
+        from graphs.desk import desk
+
+        async with Store.open(address) as store:
+            run = await store.load("inbox", desk)
+            record = await read_record(store, await store.header("inbox"), desk)
+        answered: set[str] = set()
+        for entry in record.entries:
+            if isinstance(entry.event, ModelStarted):
+                assert entry.detail.place not in answered
+            elif isinstance(entry.event, ModelFinished):
+                answered.add(entry.detail.place)
+        assert sum(event.kind == "run.resume" for event in record.events) == KILLS
+        calm = await undisturbed()
+        assert run.output == calm.output
+        assert len(answered) == calm.usage.model_calls == run.usage.model_calls
+
+    asyncio.run(main())
