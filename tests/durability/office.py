@@ -181,7 +181,7 @@ async def bill(good: Good, ctx: Context) -> str:
     async def amount() -> str:
         return await act(ctx, "amount")
 
-    once = await ctx.once("amount", amount)
+    once: str = await ctx.once("amount", amount)
     return f"{once} {await act(ctx, 'bill')}"
 
 
