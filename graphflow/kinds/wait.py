@@ -28,14 +28,15 @@ class Wait(Node[T, T]):
     """Lets time pass, and sends on what it was given.
 
     In a run that is kept in a store the time passes although the process ends: the branch rests, and who resumes the run
-    when the time is over finds it so. In any other run it sleeps. Who answers its question with `True` ends it early.
+    when the time is over finds it so. In any other run it sleeps. Who answers its question with `True` ends it early. Who calls it along a call edge is answered with True.
 
     Args:
         name: the node's name.
         seconds: how long.
         until: or until when: a `datetime` with a time zone, or a function of the message that returns one. What is over
             already is not waited for.
-        input: the type of message that goes through.
+        input: the type of message that goes through. It is needed where that is what the graph answers: `Any` says
+            nothing, and proves nothing.
         description: what the node is for.
         retry, timeout_s, cache, policy, approval, approval_timeout_s: as for every node (`NodeOptions`).
     """
@@ -65,22 +66,22 @@ class Wait(Node[T, T]):
             if problem:
                 raise DeclarationError(f"{whose}: until={until!r} {problem}")
         ports = (Port("input", input),)
-        self._declare(name, ports=ports, output=input, description=description, **options)
+        self._declare(name, ports=ports, output=bool, description=description, passes_input=True, **options)
         self._set(seconds=seconds, until=until)
 
-    async def activate(self, inputs: Inputs, ctx: Context) -> T:
-        """Waits, and returns its message.
+    async def activate(self, inputs: Inputs, ctx: Context) -> Any:
+        """Waits; True: the time is over. What travels on is the message itself (`passes_input`).
 
         Raises:
             OutputInvalid: the function has returned no time.
         """
-        message: T = next(iter(inputs.values()))
+        message = next(iter(inputs.values()))
         due = self._due(message)
         if ctx.frame.can_wait:
             await ctx.frame.ask(ctx, Inquiry("time", message, bool, due, True))
-            return message
-        await _sleep_until(due)
-        return message
+        else:
+            await _sleep_until(due)
+        return True
 
     def _due(self, message: object) -> float:
         """When it is over, in seconds since 1970."""

@@ -476,3 +476,31 @@ def test_answers_that_nobody_asks_for_are_told_of(desk: Desk) -> None:
     with pytest.raises(QuestionUnknown, match=f"nobody has asked for: 'editr'; it waits for '{question.id}'"):
         desk.resume(DESK, answers={"editr": {"text": "x"}})
     assert desk.resume(DESK, answers={"editor": {"text": "x"}}).output == "x"
+
+
+def test_any_message_goes_through_a_wait_in_forks_maps_and_loops(desk: Desk) -> None:
+    @node(effects=[])
+    async def parts(text: str) -> list[Draft]:
+        return [Draft(text=text), Draft(text=text * 2)]
+
+    @node(effects=[])
+    async def grow(draft: Draft) -> Draft | str:
+        return draft.text if len(draft.text) > 3 else Draft(text=f"{draft.text}x")
+
+    @node(effects=[])
+    async def join(texts: list[str]) -> str:
+        return " ".join(texts)
+
+    moment = Wait("moment", seconds=0)
+    graph = Graph(
+        "g", START >> parts, parts.each >> moment >> grow, grow[Draft].limit(9) >> moment, grow[str] >> join >> END
+    )
+    assert desk.run(graph, "a").output == graph.run_sync("a").output == "axxx aaxx"
+
+    @node(effects=[])
+    async def text_of(draft: Draft) -> str:
+        return draft.text
+
+    fork = Graph("f", START >> write >> Wait("w", seconds=0) >> (text_of, text_of.named("other")) >> join >> END)
+    assert desk.run(fork, "a", id="f").output == "a a"
+    assert desk.use(lambda store: fork.replay("f", store=store)).output == "a a"
