@@ -28,7 +28,8 @@ class Wait(Node[T, T]):
     """Lets time pass, and sends on what it was given.
 
     In a run that is kept in a store the time passes although the process ends: the branch rests, and who resumes the run
-    when the time is over finds it so. In any other run it sleeps. Who answers its question with `True` ends it early. Who calls it along a call edge is answered with True.
+    when the time is over finds it so. In any other run it sleeps. Who answers its question with `True` ends it early.
+    Who calls it along a call edge is answered with True.
 
     Args:
         name: the node's name.
