@@ -17,6 +17,9 @@ from graphflow.journal.weight import HEAVY
 from graphflow.limits import UNLIMITED, Limits, tightest
 from graphflow.proofs.proven import AnyGraph, ProvenGraph, solo
 
+GIVE_WAY = 256
+"""Rows that are read between turns for others: a store may have them all at hand."""
+
 
 @dataclass(slots=True)
 class StoredRecord:
@@ -64,6 +67,8 @@ async def read_record(
                 entries += await asyncio.to_thread(reader.entries, row, large)
             else:
                 entries += reader.entries(row, large)
+            if row.number % GIVE_WAY == GIVE_WAY - 1:
+                await asyncio.sleep(0)
     except RunDamaged as damaged:
         damage = damaged
     return StoredRecord(header, entries, reader.forms, damage)

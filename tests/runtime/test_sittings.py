@@ -108,6 +108,29 @@ async def test_of_many_open_questions_an_error_names_a_few() -> None:
         await run.answer("editor", "b")
 
 
+@looped
+async def test_others_have_their_turns_while_a_long_record_is_read() -> None:
+    @node
+    async def split(text: str) -> list[str]:
+        return [f"{text}{number}" for number in range(600)]
+
+    wide = Graph("wide", START >> split, split.each >> editor >> END, ends="all")
+    store = Store.open("memory:")
+    run = await wide.run("a", store=store, id="r")
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(take_turns())
+    await store.load(run.id)
+    other.cancel()
+    assert turns > 1
+
+
 # -- beginnings and ends ---------------------------------------------------------------------------------------------------
 class _SlowStore(MemoryStore):
     """A store that needs a while to create and to acquire."""
