@@ -301,6 +301,18 @@ class ToolPartial(Event):
 
 
 @dataclass(slots=True)
+class AnswerCached(Event):
+    """A node has answered, and its answer is kept with the run for those who ask the same (fact)."""
+
+    kind: ClassVar[str] = "cache.keep"
+    activation: int
+    node: str
+    question: Mapping[str, Any]
+    """What each port got, as a record holds it."""
+    answer: Any
+
+
+@dataclass(slots=True)
 class CacheHit(Event):
     """A node was not asked: it has answered the same before, and says that its answers may be kept (fact)."""
 

@@ -22,10 +22,11 @@ from typing import Any
 from graphflow.contexts import adopt, within
 from graphflow.declaration.node import AnyNode, Context
 from graphflow.declaration.options import Retry
-from graphflow.errors import LimitExceeded, PolicyRefused, ToolError
-from graphflow.events import CacheHit, NodeRetried
+from graphflow.errors import LimitExceeded, PolicyRefused, ToolError, Unstorable
+from graphflow.events import AnswerCached, CacheHit, NodeRetried
 from graphflow.messages.copies import copy_of
 from graphflow.messages.message import error_text
+from graphflow.messages.types import Type
 from graphflow.proofs.program import Slot, acts
 from graphflow.redaction import scrub
 from graphflow.runtime.cache import Cache, CacheKey, copied
@@ -53,8 +54,7 @@ async def activate(frame: Frame, slot: Slot, inputs: dict[str, Any], activation:
     invocation = Invocation(frame, node, inputs, activation)
     recorder = frame.shared.recorder
     if recorder is not None:
-        if frame.counts_places:
-            frame.place_of(node, inputs, activation)
+        frame.count_activation(node, inputs, activation)
         if acts(node):
             await recorder.before_effect()
     try:
@@ -125,6 +125,7 @@ async def _from_cache(invocation: Invocation) -> Any:
     key = cache.key(node, invocation.inputs, around)
     if key is None:
         return await _in_turn(invocation)
+    _take_up_answers(invocation, cache, around)
     known = await _known_answer(cache, key, frame.shared.sitting)
     if known is _MINE:
         return await _in_turn(invocation)
@@ -140,7 +141,46 @@ async def _from_cache(invocation: Invocation) -> Any:
         future.cancel()
         raise
     future.set_result(copied(output))
+    _keep_answer(invocation, output)
     return output
+
+
+def _port_types(node: AnyNode) -> dict[str, Type]:
+    types = {port.name: port.type for port in node.ports}
+    types[""] = node.ports[0].type  # what is entered as a frame has one port without a name
+    return types
+
+
+def _keep_answer(invocation: Invocation, output: object) -> None:
+    """Has the record of the run tell an answer that is kept, unless it cannot: then it is asked for again after a crash."""
+    node = invocation.node
+    if node.cache is not True or not invocation.frame.is_recorded:
+        return
+    from graphflow.journal.codec.value_codec import codec_of  # who keeps no record never loads it
+
+    types = _port_types(node)
+    try:
+        question = {port: codec_of(types[port]).encode(message) for port, message in invocation.inputs.items()}
+        answer = codec_of(node.output).encode(output)
+    except Unstorable:
+        return
+    invocation.frame.tell(AnswerCached(*invocation.stamp, node.name, question, answer))
+
+
+def _take_up_answers(invocation: Invocation, cache: Cache, around: tuple[Any, ...]) -> None:
+    """Gives a cache the answers that earlier sittings of the run have kept of a node, where its surroundings are the same."""
+    frame, node = invocation.frame, invocation.node
+    past = frame.shared.past
+    if past is None or node.cache is not True:
+        return
+    from graphflow.journal.codec.value_codec import codec_of
+
+    types = _port_types(node)
+    for event in past.take_cached(node.name, frame.path if node.sees_run else None):
+        inputs = {port: codec_of(types[port]).decode(data) for port, data in event.question.items()}
+        key = cache.key(node, inputs, around)
+        if key is not None and cache.get(key) is None:
+            cache.begin(key, float(node.cache)).set_result(codec_of(node.output).decode(event.answer))
 
 
 _NONE = object()

@@ -532,6 +532,11 @@ class Frame:
         program = self.program
         return self.origin is not None and program.straight and program.laps > 0
 
+    def count_activation(self, node: AnyNode, inputs: Mapping[str, object], activation: int) -> None:
+        """Counts an activation that begins, where its place depends on those before it."""
+        if self.counts_places:
+            self.place_of(node, inputs, activation)
+
     def count_place(self, act: Activation) -> None:
         """Counts an activation of which an earlier sitting has seen the end."""
         node = act.slot.node

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphflow.errors import Diverged, LimitExceeded
 from graphflow.events import (
+    AnswerCached,
     AnswerRefused,
     Approved,
     ArtifactKept,
@@ -122,6 +123,7 @@ class Past:
         self._effects: dict[str, EffectState] = {}
         self._replies: dict[str, Reply | BaseException] = {}
         self._values: dict[str, Any] = {}
+        self._cached: dict[str, list[AnswerCached]] = {}
         self._statements: set[str] = set()
         """The places of what code has said: it is not told again."""
         self._retries: dict[ActivationKey | str, NodeRetried] = {}
@@ -163,6 +165,23 @@ class Past:
     def value(self, place: str) -> Any:
         """The value that was kept at a place, once."""
         return self._values.pop(place)
+
+    def take_cached(self, node: str, path: tuple[str, ...] | None) -> list[AnswerCached]:
+        """The answers of a node that were kept for those who ask the same, once.
+
+        Args:
+            node: its name.
+            path: in which frames; None: in any.
+        """
+        taken: list[AnswerCached] = []
+        left: list[AnswerCached] = []
+        for event in self._cached.pop(node, ()):
+            form = self._forms.get(event.frame)
+            is_there = path is None or (form is not None and form.path == path)
+            (taken if is_there else left).append(event)
+        if left:
+            self._cached[node] = left
+        return taken
 
     def was_told(self, place: str) -> bool:
         """Whether code has said something at a place, once."""
@@ -363,6 +382,9 @@ class Past:
         if event.frame == 0:
             self._is_stopping = True
 
+    def _answer_cached(self, event: AnswerCached, detail: Detail) -> None:
+        self._cached.setdefault(event.node, []).append(event)
+
     def _turns_added(self, event: TurnsAdded, detail: Detail) -> None:
         of_frame = self._turns.setdefault(event.frame, {})
         of_frame.pop(event.activation, None)  # said again, it was said last
@@ -479,6 +501,7 @@ _TAKES: dict[type[Event], Any] = {
     Resumed: Past._resumed,
     Stopped: Past._told_to_stop,
     TurnsAdded: Past._turns_added,
+    AnswerCached: Past._answer_cached,
     LimitWarning: Past._warned,
 }
 
