@@ -609,7 +609,7 @@ class GraphUnstorable(StoreError, TypeError):
 
 
 class Unreadable(StoreError, ValueError):
-    """What was written does not fit its type, which has changed since.
+    """What was written does not fit its type, which has changed since. `run` says whose run it is, if it is another graph's.
 
     Attributes:
         type: the type of the whole value, as it is declared now.
@@ -618,14 +618,14 @@ class Unreadable(StoreError, ValueError):
         found: what was written there.
     """
 
-    def __init__(self, type: str, path: str, wanted: str, found: str) -> None:
+    def __init__(self, type: str, path: str, wanted: str, found: str, run: str = "") -> None:
         self.type = type
         self.path = path
         self.wanted = wanted
         self.found = found
         where = f" at {path}" if path else ""
         super().__init__(
-            f"a stored value of type {type} cannot be read:{where} expected {wanted}, found {found}; "
+            f"{run}a stored value of type {type} cannot be read:{where} expected {wanted}, found {found}; "
             "go on with the version of the type that it was written by, or give new fields a default"
         )
 

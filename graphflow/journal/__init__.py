@@ -10,4 +10,4 @@ from __future__ import annotations
 
 from graphflow._faces import face
 
-__getattr__ = face(__name__, ("migrations", "verdict"))
+__getattr__ = face(__name__, ("migrations", "verdict", "fork_report", "question", "store", "stored"))

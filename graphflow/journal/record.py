@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from graphflow.declaration.node import AnyNode
-from graphflow.errors import RunDamaged
+from graphflow.errors import RunDamaged, Unreadable
 from graphflow.events import Event
 from graphflow.journal.detail import FrameForm
 from graphflow.journal.rows import RecordEntry, RowReader, digests_in, node_named
@@ -61,17 +62,33 @@ async def read_record(
     entries: list[RecordEntry] = []
     damage: RunDamaged | None = None
     try:
-        async for row in store.rows(header.id):
-            large = await large_of(store, header.id, row)
-            if large or len(row.body) > HEAVY:
-                entries += await asyncio.to_thread(reader.entries, row, large)
-            else:
-                entries += reader.entries(row, large)
-            if row.number % GIVE_WAY == GIVE_WAY - 1:
-                await asyncio.sleep(0)
+        with read_as(header, graph):
+            async for row in store.rows(header.id):
+                large = await large_of(store, header.id, row)
+                if large or len(row.body) > HEAVY:
+                    entries += await asyncio.to_thread(reader.entries, row, large)
+                else:
+                    entries += reader.entries(row, large)
+                if row.number % GIVE_WAY == GIVE_WAY - 1:
+                    await asyncio.sleep(0)
     except RunDamaged as damaged:
         damage = damaged
     return StoredRecord(header, entries, reader.forms, damage)
+
+
+@contextmanager
+def read_as(header: RunHeader, graph: AnyGraph | None) -> Iterator[None]:
+    """While a run is read by the types of a graph: where they do not fit since it is one of another graph, that is said."""
+    try:
+        yield
+    except Unreadable as error:
+        if graph is None or graph.name == header.graph:
+            raise
+        whose = f"run {header.id!r} is one of the graph {header.graph!r}, and not of {graph.name!r}: "
+        another = Unreadable(error.type, error.path, error.wanted, error.found, whose)
+        for note in getattr(error, "__notes__", ()):
+            another.add_note(note)
+        raise another from None
 
 
 async def large_of(store: Store, run: str, row: StoredRow) -> dict[str, bytes]:

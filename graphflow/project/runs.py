@@ -20,7 +20,7 @@ from graphflow.files import is_graph_file, load_graph
 from graphflow.files.project_modules import project_above
 from graphflow.graph import Graph, RunnableGraph
 from graphflow.journal.store import Store, without_password
-from graphflow.project.graphs import Found, find_all
+from graphflow.project.graphs import Found, find_all, roots
 from graphflow.project.python_file import graphs_in
 
 FOLDER = ".graphflow"
@@ -127,14 +127,16 @@ def graph_named(name: str, start: Path | None = None) -> RunnableGraph:
 
 
 def _likely(name: str, start: Path | None) -> Iterator[Found]:
-    """The files that may declare a graph of that name, the one that is called like it first."""
+    """The files that may declare a graph of that name: those of the user's project first, and the one that is called like it."""
     every = find_all(start)
-    for found in every:
-        if found.name == name:
-            yield found
-    for found in every:
-        if found.name != name and _mentions(found.file, name):
-            yield found
+    for root in roots(start):
+        here = [found for found in every if found.root == root]
+        for found in here:
+            if found.name == name:
+                yield found
+        for found in here:
+            if found.name != name and _mentions(found.file, name):
+                yield found
 
 
 def _mentions(file: Path, name: str) -> bool:

@@ -24,7 +24,7 @@ from graphflow.events import ArtifactKept, Event, RunEnded, RunStarted
 from graphflow.journal.codec.value_codec import codec_of
 from graphflow.journal.detail import Detail, KeptForm
 from graphflow.journal.entries import Given
-from graphflow.journal.record import StoredRecord, entered_form, large_of, outermost_form, read_record
+from graphflow.journal.record import StoredRecord, entered_form, large_of, outermost_form, read_as, read_record
 from graphflow.journal.rows import RowReader
 from graphflow.journal.storable import check_storable
 from graphflow.journal.store import LEASE_S, Ownership, Store
@@ -455,7 +455,8 @@ async def begun_with(store: Store, id: str, graph: AnyGraph) -> tuple[Any, Limit
     reader = RowReader(id, outermost_form(graph), entered_form)
     async for row in store.rows(id):
         large = await large_of(store, id, row)
-        (entry,) = reader.entries(row, large)
+        with read_as(header, graph):
+            (entry,) = reader.entries(row, large)
         if isinstance(entry.event, RunStarted):
             return entry.event.input, limits
         break

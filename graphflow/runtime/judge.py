@@ -93,7 +93,7 @@ async def _problem(store: Store, header: RunHeader, graph: AnyGraph) -> Misplace
     except Unreadable as error:
         notes = getattr(error, "__notes__", ())
         recorded = " ".join([error.found, *notes])
-        found = f"{error.type}{error.path}, which is {error.wanted}"
+        found = f"{error.wanted} at {error.type}{error.path}" if error.path else error.wanted
         return Misplacement((), "", recorded, found)
     except (RecordInvalid, RunDamaged) as error:
         return Misplacement((), "", "rows of a run", str(error))

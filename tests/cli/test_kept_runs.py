@@ -287,6 +287,15 @@ def test_a_question_waits_for_its_answer_from_any_process(project: Path) -> None
     assert done.returncode == 0
 
 
+def test_a_graph_of_the_project_comes_before_a_shipped_one_of_its_name(project: Path) -> None:
+    source = (project / "graphs" / "questions.py").read_text()
+    (project / "graphs" / "letters.py").write_text(source.replace('Graph("asker"', 'Graph("desk"'))
+    assert graphflow(project, "run", "letters", "hello", "--id", "d").returncode == 3
+    done = graphflow(project, "answer", "d", "boss", "true", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "sent: True\n"
+
+
 def test_an_answer_from_standard_input_and_on_at_once(project: Path) -> None:
     waiting = json.loads(graphflow(project, "run", "questions", "hello", "--json").stdout)
     assert waiting["status"] == "waiting"

@@ -34,7 +34,7 @@ SLEEPS = {
 """Where something sleeps by the real clock, for however short a time, and why that cannot fail on a busy machine. Programs
 that tests start stand in texts, and are not looked at."""
 CLOCKS = {
-    "cli/test_terminal.py": "waits for words on a terminal, as long as anything may take",
+    "cli/terminal.py": "waits for words on a terminal, as long as anything may take",
     "durability/kills.py": "when to kill the next; counts how long it took",
     "mcp/test_bounds.py": "far less than the five minutes that it once took",
     "notebook/test_notebooks.py": "prints how long a notebook took",

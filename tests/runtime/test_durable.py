@@ -18,6 +18,7 @@ from graphflow.errors import (
     LimitExceeded,
     RunExists,
     RunUnknown,
+    Unreadable,
     Unstorable,
     WalkCancelled,
 )
@@ -186,6 +187,23 @@ async def test_the_run_of_another_graph_is_refused() -> None:
     other = Graph("line", START >> add.named("other") >> add >> END)
     with pytest.raises(Diverged, match="'double'"):
         await other.resume("one", store=store)
+
+
+@looped
+async def test_of_a_run_of_another_graph_it_is_said_whose_it_is() -> None:
+    store = Store.open("memory:")
+    await LINE.run(Number(value=1), store=store, id="one")
+
+    @node
+    async def shout(text: str) -> str:
+        return text.upper()
+
+    other = Graph("shouts", START >> shout >> END)
+    for work in (other.resume("one", store=store), other.run("bees", store=store, id="one"), store.load("one", other)):
+        with pytest.raises(
+            Unreadable, match=r"^run 'one' is one of the graph 'line', and not of 'shouts': a stored value"
+        ):
+            await work
 
 
 @looped
