@@ -100,7 +100,7 @@ def _known_answer(known: KnownCall, frame: Frame, ctx: Context, given: object, p
     past = frame.shared.past
     assert past is not None
     policies = frame.policies_of(ctx.node, ctx.policies)
-    under_way = Call(0, ctx.node, place, policies, ctx.conversation)
+    under_way = Call(known.record.number, ctx.node, place, policies, ctx.conversation)
     invocation = Invocation(frame, node, {"": given}, ctx.activation, under_way)
     for record in past.backgrounds.values():
         if record.place == place.name:

@@ -19,6 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graphflow.events import (
+    BackgroundStarted,
+    CallStarted,
     Event,
     FrameEntered,
     LimitWarning,
@@ -165,16 +167,33 @@ class ConeFinder:
         if call is not None and call.end is not None:
             boundary = call.end
             self._dropped.add(call.end)
+            if call.kind == "background":
+                self._drop_waiting_for(call)
         self._reopen(entered.activation, entered.place, boundary)
         self._open_around(entered.activation[0])
 
+    def _drop_waiting_for(self, background: RecordSpan) -> None:
+        """Leaves out the calls that have waited for a call in the background: they were told its answer."""
+        begun = self._entries[background.begin].event
+        assert isinstance(begun, BackgroundStarted)
+        for span in self._index.within(background.activation):
+            event = self._entries[span.begin].event
+            if not isinstance(event, CallStarted) or not isinstance(event.input, dict):
+                continue
+            ended = span.end or 0
+            if event.input.get("handle") == begun.handle and ended > (background.end or 0):
+                self._drop(span)
+
     def _call_at(self, entered: RecordSpan) -> RecordSpan | None:
-        """The call that has entered a frame; None if it stands on an arrow."""
+        """The call that has entered a frame; None if it stands on an arrow.
+
+        One in the background has ended when that did: its caller got a handle at once, which is the same again.
+        """
         found: RecordSpan | None = None
         for span in self._index.within(entered.activation):
             if span.begin > entered.begin:
                 break
-            if span.kind == "call" and span.place == entered.place:
+            if span.kind in ("call", "background") and span.place == entered.place:
                 found = span
         return found
 

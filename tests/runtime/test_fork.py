@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphflow import END, START, Agent, Graph, Human, Limits, Store, node, tool
+from graphflow import END, START, Agent, Graph, Human, Limits, Store, SubAgent, node, tool
 from graphflow.errors import DeclarationError, OutputInvalid, PlaceUnknown, RunExists
 from graphflow.events import CallFinished, ModelFinished, NodeFinished
 from graphflow.kinds.step import FunctionNode
+from graphflow.model.seam import Request
 from graphflow.testing import ScriptedModel, calls, says
+from graphflow.testing.doubles import _last_text
 from tests.blocks import Block, Jitter, build, nested
 from tests.conftest import A, Msg
 from tests.runtime.test_replay import desk, looped
@@ -336,6 +339,67 @@ async def test_a_call_is_done_again_with_what_came_after_it_and_what_came_before
     assert finished == ["paid 1", "paid 2"]
     assert len([event for event in fork.facts if isinstance(event, ModelFinished)]) == 3
     assert fork.usage.model_calls == 3
+
+
+class Office(ScriptedModel):
+    """A boss that has a child work in the background, which pays; and awaits it."""
+
+    def _next(self, request: Request) -> Any:
+        last = _last_text(request)
+        if last == "go":
+            return calls("child", input="work")
+        if last == "work":
+            return calls("pay", amount=1)
+        if last.startswith("paid"):
+            return says(f"worked: {last}")
+        if "worked" in last:
+            return says(f"done, {last[last.index('worked') :][:14]}")
+        return calls("background", action="await", handle="child-1")
+
+
+@looped
+async def test_a_change_in_the_background_reaches_who_awaits_it(store: Store) -> None:
+    @tool(effects=["writes"])
+    async def pay(amount: int) -> str:
+        """Pays."""
+        return f"paid {amount}"
+
+    child = Agent("child", input=str, tools=[pay])
+    boss = Agent("boss", input=str, sub_agents=[SubAgent(child, background=True)])
+    graph = Graph("g", START >> boss >> END)
+    run = await graph.run("go", store=store, id="r", model=Office())
+    assert run.output == "done, worked: paid 1"
+    fork = await graph.fork("r", store=store, edit={"pay": "paid 9"}, new_id="f", model=Office())
+    assert fork.output == "done, worked: paid 9"
+    assert (await graph.replay("f", store=store)).output == fork.output
+    rows = await rows_of(store, "r")
+    places = {row.place for row in rows if row.kind in ("call.start", "model.start")}
+    for count, place in enumerate(sorted(places)):
+        fork = await graph.fork("r", store=store, at=place, new_id=f"f{count}", model=Office())
+        assert fork.output == run.output
+        await graph.replay(fork.id, store=store)
+
+
+@looped
+async def test_a_call_in_the_background_goes_on_after_any_row_and_is_replayed(store: Store) -> None:
+    @tool(effects=["writes"])
+    async def pay(amount: int) -> str:
+        """Pays."""
+        return f"paid {amount}"
+
+    child = Agent("child", input=str, tools=[pay])
+    graph = Graph("g", START >> Agent("boss", input=str, sub_agents=[SubAgent(child, background=True)]) >> END)
+    await graph.run("go", store=store, id="r", model=Office())
+    header = replace(await store.header("r"), status="running", rows=0, lease=None)
+    rows = await rows_of(store, "r")
+    for count in range(1, len(rows)):
+        other = Store.open("memory:")
+        ownership = await other.create(header, "somebody")
+        await other.append(ownership, rows[:count])
+        await other.release(ownership)
+        run = await graph.resume("r", store=other, model=Office())
+        assert run.output == "done, worked: paid 1"
+        assert (await graph.replay("r", store=other)).output == run.output
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------------
