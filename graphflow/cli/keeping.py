@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from graphflow.cli.show import AnyRun, note
-from graphflow.cli.stored_runs import OVER, command_for
+from graphflow.cli.stored_runs import OVER, command_for, is_gone
 from graphflow.errors import InputInvalid, StoreError
 from graphflow.graph import RunnableGraph
 from graphflow.journal.storable import check_storable
@@ -87,6 +87,7 @@ class Keeping:
         # What a project keeps by itself must not stop a walk that would have gone well without.
         options["best_effort"] = not self.place.given
         if self.resumes:
+            await self._wait_for_lease()
             message, limits = await begun_with(self.store, self.id, graph)
             options.setdefault("limits", limits)
         else:
@@ -94,6 +95,16 @@ class Keeping:
             model = options.get("model")
             options["metadata"] = {} if model is None else {"model": model}
         return message
+
+    async def _wait_for_lease(self) -> None:
+        """Waits until the lease of a process ends that is gone: it cannot give the run back any more."""
+        lease = (await self.store.header(self.id)).lease
+        if lease is None or not is_gone(lease.holder):
+            return
+        left_s = lease.until - await self.store.now()
+        if left_s > 0:
+            note(f"{lease.holder} is gone; its lease ends in {left_s:.0f} s")
+            await asyncio.sleep(left_s)
 
     async def _can_begin(self, graph: RunnableGraph) -> bool:
         """Whether runs can be kept; where a project would keep them by itself and cannot, that is said and no more."""

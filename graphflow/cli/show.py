@@ -23,6 +23,8 @@ AnyRun: TypeAlias = Run[Any]
 
 MAX_CELL = 5_000
 """Characters of a cell of a table. Wrapping takes time that grows with the square of a text."""
+MAX_NAMES = 6
+"""Nodes that are named in a line."""
 MIN_COLUMN = 12
 """A column is made no narrower to fit the terminal."""
 
@@ -119,8 +121,11 @@ def _show_run_of(error: BaseException) -> None:
     run = getattr(error, "run", None)
     if isinstance(run, Run) and run.steps:
         done = [step.node for step in run.steps if step.error is None]
-        names = dict.fromkeys(done)  # each once, in the order of the walk
-        finished = ", ".join(names) or "nothing"
+        names = list(dict.fromkeys(done))  # each once, in the order of the walk
+        finished = ", ".join(names[:MAX_NAMES]) or "nothing"
+        more = len(names) - MAX_NAMES
+        if more > 0:
+            finished += f" and {more} more"
         note(f"{summary(run)}; finished before that: {finished}")
 
 

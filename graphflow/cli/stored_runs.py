@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -25,6 +27,8 @@ OVER = ("completed", "failed")
 """How runs end for good."""
 GONE = "interrupted"
 """What a run is that says of itself that it goes on, while nobody owns it: its process is gone."""
+_PROCESS = re.compile(r"process (\d+) on (.+)")
+"""How the owner of a run is called (`graphflow.runtime.recorder`)."""
 MAX_NAMED = 5
 """So many ids are listed where a beginning fits several."""
 
@@ -53,8 +57,27 @@ def state_of(header: RunHeader, now: float) -> str:
     if header.status != "running":
         return header.status
     lease = header.lease
-    is_owned = lease is not None and lease.until > now
-    return "running" if is_owned else GONE
+    if lease is None or lease.until <= now or is_gone(lease.holder):
+        return GONE
+    return "running"
+
+
+def is_gone(holder: str) -> bool:
+    """Whether the process that owns a run has ended, as far as that can be seen from this machine."""
+    found = _PROCESS.fullmatch(holder)
+    if found is None or os.name != "posix":
+        return False
+    number, machine = found.groups()
+    if machine != socket.gethostname():
+        return False
+    # Signal 0 is not sent: the system only says whether it could be.
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def can_go_on(header: RunHeader) -> bool:

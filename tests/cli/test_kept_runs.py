@@ -6,8 +6,11 @@ import json
 import os
 import re
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ from typing import Any
 import pytest
 
 from graphflow.cli.app import run_app
+from graphflow.cli.stored_runs import is_gone
+from graphflow.runtime.recorder import holder
 from tests.waiting import until
 
 INBOX = '''
@@ -195,6 +200,38 @@ def test_what_is_kept_tells_of_both_sittings(project: Path) -> None:
     assert sum(event["kind"] == "model.end" for event in events) == 6
     again = [json.loads(line) for line in graphflow(project, "show", "--events").stdout.splitlines()]
     assert [event["kind"] for event in again] == [event["kind"] for event in events]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can tell whether a process is gone")
+def test_a_process_that_is_killed_loses_nothing_that_it_was_told(project: Path) -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command("run", "inbox", "6"), cwd=project, stdout=pipe, stderr=pipe, env=environment()
+    ) as process:
+        try:
+            until(lambda: len(lines(project / "filed")) == 3)
+        finally:
+            process.kill()
+    (row,) = json.loads(graphflow(project, "runs", "--json", "--status", "interrupted").stdout)
+    with sqlite3.connect(project / ".graphflow" / "runs.db") as db:  # a lease lasts for longer than a test should
+        db.execute("UPDATE runs SET until = ?", (time.time() + 2,))
+    (project / "go").touch()
+    done = graphflow(project, "resume")
+    assert done.returncode == 0, done.stderr
+    assert f"run {row['id']} goes on" in done.stderr
+    assert sorted(lines(project / "asked")) == [f"mail {n}" for n in range(1, 7)]
+    assert len(done.stdout.splitlines()) == 8
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can tell whether a process is gone")
+def test_whose_process_is_gone_is_seen_on_its_own_machine_only() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    here = socket.gethostname()
+    assert is_gone(f"process {ended.pid} on {here}")
+    assert not is_gone(f"process {ended.pid} on another-{here}")
+    assert not is_gone(holder())
+    assert not is_gone("somebody")
 
 
 def test_a_run_elsewhere_says_how_to_find_it(project: Path) -> None:
