@@ -23,14 +23,18 @@ from graphflow.events import (
     CallStarted,
     Event,
     FrameEntered,
+    FrameExited,
     LimitWarning,
     NodeFailed,
+    NodeFinished,
     Resumed,
     RunEnded,
     RunStarted,
+    Stopped,
 )
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.journal.rows import RecordEntry
+from graphflow.runtime.durability import OVER
 from graphflow.runtime.fresh_walk import FreshWalk, Position, RecordedEnd
 from graphflow.runtime.spans import ActivationKey, Moving, RecordSpan, SpanIndex
 from graphflow.runtime.stops import counts, is_stopped
@@ -348,11 +352,26 @@ class ConeFinder:
         if frame in self._open_frames:
             self._walk_frame(frame, self._index.frames[frame].begin, position)
             return
+        stopped = self._stops_in(frame)
         for number in self._entries_of[frame]:
-            if number not in self._taken:
+            if number not in self._taken and number not in stopped:
                 self._take(number, self._entries[number], position)
         for inner in self._by_parent.get(frame, ()):
             self._take_frame(inner, position)
+
+    def _stops_in(self, frame: int) -> set[int]:
+        """What says that a frame was stopped which was taken up again: in the new record no sitting lies between."""
+        stops: set[int] = set()
+        found: set[int] = set()
+        for number in self._entries_of[frame]:
+            event = self._entries[number].event
+            if isinstance(event, Moving) and not self._is_end(number):
+                found.add(number)
+            elif isinstance(event, Stopped) or (isinstance(event, FrameExited) and event.status not in OVER):
+                stops.add(number)
+            elif isinstance(event, NodeFinished):  # it has gone on
+                found |= stops
+        return found
 
     def _take(self, number: int, entry: RecordEntry, behind: Position) -> None:
         """Takes an entry over: where it was, but behind what it depends on."""

@@ -21,7 +21,7 @@ from graphflow.testing import ScriptedModel, calls, says
 from graphflow.testing.doubles import _last_text
 from tests.blocks import Block, Jitter, build, nested
 from tests.conftest import A, Msg
-from tests.runtime.test_replay import desk, looped
+from tests.runtime.test_replay import Gate, desk, looped, up
 
 pytestmark = pytest.mark.usefixtures("jumping_clock")
 
@@ -400,6 +400,35 @@ async def test_a_call_in_the_background_goes_on_after_any_row_and_is_replayed(st
         run = await graph.resume("r", store=other, model=Office())
         assert run.output == "done, worked: paid 1"
         assert (await graph.replay("r", store=other)).output == run.output
+
+
+@looped
+async def test_a_run_of_several_sittings_is_forked_as_one(store: Store) -> None:
+    gate = Gate()
+    inner = Graph("inner", START >> up >> gate.step() >> up.named("late") >> END)
+
+    @node(effects=[])
+    async def both(ms: list[Msg]) -> Msg:
+        return Msg(n=sum(m.n for m in ms))
+
+    graph = Graph("g", START >> (up.named("left"), inner) >> both >> END)
+    run = graph.start(Msg(n=1), store=store, id="r")
+    await gate.reached.wait()
+    run.cancel()
+    await run.settled()
+    gate.opened.set()
+    early = await graph.fork("r", store=store, new_id="early")
+    assert early.output == Msg(n=6)
+    await graph.replay("early", store=store)
+    await graph.resume("r", store=store)
+    for count, at in enumerate(["inner > up", "inner > wait", "inner > late", "left", "inner", "both"]):
+        fork = await graph.fork("r", store=store, at=at, new_id=f"f{count}")
+        assert fork.output == Msg(n=6)
+        await graph.replay(fork.id, store=store)
+        second = await graph.fork(fork.id, store=store, edit={at: Msg(n=50)})
+        await graph.replay(second.id, store=store)
+        assert second.output is not None
+        assert second.output.n >= 50
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------------
