@@ -30,6 +30,7 @@ from graphflow.journal.storable import check_storable
 from graphflow.journal.store import LEASE_S, Ownership, Store
 from graphflow.journal.stored import Json, RunHeader
 from graphflow.limits import Limits
+from graphflow.model.seam import Model
 from graphflow.proofs.form import form_bytes, form_digest
 from graphflow.proofs.proven import AnyGraph
 from graphflow.redaction import scrub, scrubbed
@@ -163,7 +164,7 @@ class Durability:
         if header is None and not self.resumes:
             try:
                 assert run.declared is not None
-                header = self._new_header(run, limits)
+                header = self._new_header(run, limits, frame.shared.model)
                 detail = Detail(form=form_to_keep(run.declared))
                 await recorder.begin(header, self.lease_s, RunStarted(0.0, 0, run.graph, message), detail)
             except RunExists:
@@ -210,11 +211,11 @@ class Durability:
         if about != header.about and (about.get("limits") or header.about.get("limits")):
             await self.store.note(ownership, "running", about=about)
 
-    def _new_header(self, run: RunRecord[Any], limits: Limits | None) -> RunHeader:
+    def _new_header(self, run: RunRecord[Any], limits: Limits | None, model: Model | str | None) -> RunHeader:
         graph = run.declared
         assert graph is not None
         about: dict[str, Json] = {"digest": form_digest(graph)}
-        models = _models_of(graph)
+        models = _models_of(graph, model)
         if models:
             about["models"] = models
         if limits is not None:
@@ -228,12 +229,12 @@ def form_to_keep(graph: AnyGraph) -> KeptForm:
     return KeptForm(form_digest(graph), form_bytes(graph))
 
 
-def _models_of(graph: AnyGraph) -> dict[str, Json]:
-    """The model that each node names; those that are objects by the names they give themselves."""
+def _models_of(graph: AnyGraph, default: Model | str | None) -> dict[str, Json]:
+    """The model that each node asks; those that are objects by the names they give themselves."""
     models: dict[str, Json] = {}
     if not graph.needs_models:
         return models
-    for node, named in graph.models_needed(None):
+    for node, named in graph.models_needed(default):
         if named is not None:
             models[node] = named if isinstance(named, str) else named.name
     return models

@@ -172,6 +172,17 @@ async def test_a_run_goes_on_in_the_middle_of_the_loop_of_an_agent() -> None:
 
 
 @looped
+async def test_the_header_names_the_models_that_are_asked() -> None:
+    store = Store.open("memory:")
+    poet = Agent("poet", input=str, prompt="{{ text }}")
+    critic = Agent("critic", input=str, prompt="{{ text }}", model=ScriptedModel("fine"))
+    graph = Graph("poems", START >> poet >> critic >> END)
+    await graph.run("bees", store=store, id="one", model=ScriptedModel("buzz"))
+    header = await store.header("one")
+    assert header.about["models"] == {"poet": "scripted", "critic": "scripted"}
+
+
+@looped
 async def test_an_unknown_run_is_refused_with_near_names() -> None:
     store = Store.open("memory:")
     await LINE.run(Number(value=1), store=store, id="order-17")
