@@ -66,6 +66,7 @@ def show(
     steps: Annotated[bool, typer.Option("--steps", help="List the steps.")] = False,
     usage: Annotated[bool, typer.Option("--usage", help="List what each node used.")] = False,
     events: Annotated[bool, typer.Option("--events", help="Print every event, one JSON line each.")] = False,
+    why: Annotated[str | None, typer.Option(metavar="NODE", help="Say why a node ran, or why it did not.")] = None,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the run: .svg, .png, .pdf, .dot or .mmd.")
     ] = None,
@@ -82,7 +83,9 @@ def show(
     # Who asks for a file wants nothing printed.
     if write_pictures(run, picture=picture, timeline=timeline, report=report):
         return
-    if events:
+    if why is not None:
+        out(str(run.explain(why)))
+    elif events:
         show_events(run)
     elif steps:
         show_steps(run, as_json=as_json)

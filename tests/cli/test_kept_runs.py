@@ -395,17 +395,26 @@ def test_the_list_takes_what_it_is_told_to(kept: Path) -> None:
     assert "and 1 more run" in listed.stderr
 
 
-def test_a_run_is_shown_from_all_sides(kept: Path) -> None:
-    shown = graphflow(kept, "show", "alpha").stdout
+def test_a_run_is_shown_from_all_sides(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(kept)
+    monkeypatch.delenv("GRAPHFLOW_STORE", raising=False)
+
+    def said(*options: str) -> str:
+        assert run_app(["show", "alpha", *options]) == 0
+        return capsys.readouterr().out
+
+    shown = said()
     assert re.search(r"^status +completed$", shown, re.MULTILINE)
     assert re.search(r"^output +ONE$", shown, re.MULTILINE)
-    assert "second" in graphflow(kept, "show", "alpha", "--steps").stdout
-    assert "steps > second" in graphflow(kept, "show", "alpha", "--usage").stdout
+    assert "second" in said("--steps")
+    assert "steps > second" in said("--usage")
+    assert "second" in said("--why", "second")
     for option, name in (("--picture", "run.svg"), ("--timeline", "time.svg"), ("--report", "run.html")):
-        done = graphflow(kept, "show", "alpha", option, name)
-        assert done.returncode == 0, done.stderr
+        assert said(option, name) == f"wrote {name}\n"
         assert (kept / name).stat().st_size > 500
-    assert json.loads(graphflow(kept, "show", "alpha", "--json").stdout)["input"] == "one"
+    assert json.loads(said("--json"))["input"] == "one"
 
 
 def test_a_run_whose_graph_is_gone_is_shown_as_plain_data(kept: Path) -> None:
