@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, ClassVar, TypeAlias, TypeVar, Unpack, overload
 
 from graphflow._faces import renamed
@@ -142,21 +143,29 @@ def _is_direct(function: AnyFunction, signature: Signature) -> bool:
     return _is_async(function)
 
 
-async def call_function(function: AnyFunction, signature: Signature, arguments: Arguments, ctx: Context) -> Any:
-    """Awaits an async function, runs a plain one in a thread; the parameter for the context gets `ctx`."""
-    bound = _bound(function, signature, arguments, ctx)
+def call_function(function: AnyFunction, signature: Signature, arguments: Arguments, ctx: Context) -> Awaitable[Any]:
+    """Calls an async function, runs a plain one in a thread; the parameter for the context gets `ctx`."""
+    placed, named = _placed(signature, arguments, ctx)
     if _is_async(function):
-        return await bound()
-    return await in_thread(bound, on_abandon=_abandoning(ctx))
+        answer: Awaitable[Any] = function(*placed, **named)
+        return answer
+    return in_thread(_bound(function, placed, named), on_abandon=_abandoning(ctx))
 
 
-def _bound(function: AnyFunction, signature: Signature, arguments: Arguments, ctx: Context) -> functools.partial[Any]:
-    """The function with its arguments, by name where Python allows it."""
+def _placed(signature: Signature, arguments: Arguments, ctx: Context) -> tuple[list[Any], Arguments]:
+    """What a function is given, by name where Python allows it."""
     named = dict(arguments)
     if signature.context is not None:
         named[signature.context] = ctx
+    if not signature.positional:
+        return [], named
     # Parameters before a `/` can only be given by their place.
     placed = [named.pop(name) for name in signature.positional]
+    return placed, named
+
+
+def _bound(function: AnyFunction, placed: Sequence[Any], named: Arguments) -> functools.partial[Any]:
+    """The function with its arguments, which a thread is named after."""
     bound = functools.partial(function, *placed, **named)
     functools.update_wrapper(bound, function)
     return bound
@@ -171,7 +180,8 @@ async def pieces_of(
     function: AnyFunction, signature: Signature, arguments: Arguments, ctx: Context
 ) -> AsyncGenerator[Any, None]:
     """What an (async) generator function yields; a plain one has one thread from its first piece to its last."""
-    bound = _bound(function, signature, arguments, ctx)
+    placed, named = _placed(signature, arguments, ctx)
+    bound = _bound(function, placed, named)
     pieces: Any
     if inspect.isasyncgenfunction(function) or origin_of(signature.output) in _ASYNC_ITERATORS:
         pieces = bound()
@@ -197,6 +207,9 @@ def place_of(function: AnyFunction) -> tuple[str, int] | None:
 
 
 def _is_async(function: AnyFunction) -> bool:
+    # Asked at every call, so what is plain to see is seen at once.
+    if type(function) is FunctionType and function.__code__.co_flags & inspect.CO_COROUTINE:
+        return True
     if inspect.iscoroutinefunction(function):
         return True
     call = getattr(function, "__call__", None)  # noqa: B004  # an object with an async __call__ is async, too

@@ -144,7 +144,7 @@ class Tool(Node[In, Out]):
         """
         if isinstance(given, self.arguments):
             return given
-        only = self._only()
+        only = _sole_argument(self.arguments)
         readings: list[object] = []
         if isinstance(given, Mapping):
             readings.append(given)
@@ -164,7 +164,7 @@ class Tool(Node[In, Out]):
         Raises:
             ArgumentsInvalid: it is not JSON, or does not fit; the text names each field.
         """
-        only = self._only()
+        only = _sole_argument(self.arguments)
         try:
             given = from_json(text or "{}")
         except ValueError as error:
@@ -177,14 +177,6 @@ class Tool(Node[In, Out]):
 
     def _not_json(self, error: ValueError) -> ArgumentsInvalid:
         return ArgumentsInvalid(f"arguments of {self.name!r} are not valid JSON: {error}")
-
-    def _only(self) -> str | None:
-        """The argument that may be given by itself: the one that is required, or the first if none is."""
-        fields = self.arguments.model_fields
-        required = [name for name, field in fields.items() if field.is_required()]
-        if len(required) > 1:
-            return None
-        return next(iter(required or fields), None)
 
     def _first_fitting(self, readings: Sequence[object]) -> BaseModel:
         """The first reading that fits; if none does, what is wrong with the first."""
@@ -218,7 +210,7 @@ class Tool(Node[In, Out]):
         return "; ".join(lines)
 
     def _by_name(self, arguments: BaseModel) -> Arguments:
-        return {name: getattr(arguments, name) for name in type(arguments).model_fields}
+        return {name: getattr(arguments, name) for name in _names_of(type(arguments))}
 
     async def activate(self, inputs: Inputs, ctx: Context) -> Out:
         """Validates, then calls."""
@@ -292,6 +284,21 @@ def _read_function(name: str, function: AnyFunction, signature: Signature) -> di
         "sees_run": signature.context is not None,
         "_signature": signature,
     }
+
+
+@lru_cache(maxsize=4096)
+def _names_of(arguments: ArgumentModel) -> tuple[str, ...]:
+    return tuple(arguments.model_fields)
+
+
+@lru_cache(maxsize=4096)
+def _sole_argument(arguments: ArgumentModel) -> str | None:
+    """The argument that may be given by itself: the one that is required, or the first if none is."""
+    fields = arguments.model_fields
+    required = [name for name, field in fields.items() if field.is_required()]
+    if len(required) > 1:
+        return None
+    return next(iter(required or fields), None)
 
 
 def _argument_model(name: str, function: AnyFunction, signature: Signature) -> tuple[ArgumentModel, list[str]]:
