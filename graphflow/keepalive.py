@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 IDLE_S = 10
 """Seconds of silence before the first question."""
@@ -32,8 +33,14 @@ async def keep_alive(name: str, info: dict[str, Any]) -> None:
         set_keep_alive(info["return_value"].get_extra_info("socket"))
 
 
+_seen: WeakSet[Any] = WeakSet()
+"""Connections for which this is set: finding the socket of one costs as much as reading a short answer."""
+
+
 def set_late(stream: Any) -> None:
     """Sets this for a connection that may have been opened without a word to `keep_alive`."""
+    if stream in _seen:
+        return
     try:
         sock = stream.get_extra_info("socket")
         is_set = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -41,6 +48,8 @@ def set_late(stream: Any) -> None:
         return
     if not is_set:
         set_keep_alive(sock)
+    with suppress(TypeError):  # a stream that nobody can refer to weakly is looked at each time
+        _seen.add(stream)
 
 
 class Idle:

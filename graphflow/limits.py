@@ -309,6 +309,9 @@ class Ledger:
         """
         if self.timed:
             self.check_time()
+        if self.parent is None and getattr(self.limits, meter) is None:  # nothing to look at
+            setattr(self, meter, getattr(self, meter) + amount)
+            return
         # Looked at in all books first and counted in them afterwards, so that what is refused is counted nowhere.
         book: Ledger | None = self
         broken: Ledger | None = None

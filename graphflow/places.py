@@ -25,10 +25,12 @@ from enum import Enum
 from hashlib import sha256
 from json import JSONEncoder, encoder
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol
 from uuid import UUID
 
 from pydantic import BaseModel, SecretBytes, SecretStr
+
+P = ParamSpec("P")
 
 KEY_LENGTH = 32
 """Characters of a key: 128 bits, as of a UUID."""
@@ -65,7 +67,7 @@ class EffectState:
         except Exception:  # whatever a comparison of the user's raises
             return False
 
-    async def once(self, ask: Callable[[], Awaitable[Any]]) -> bool:
+    async def once(self, ask: Callable[P, Awaitable[Any]], *given: P.args, **named: P.kwargs) -> bool:
         """Sees to it that there is an answer: an earlier attempt's, also one still under way, or what `ask` brings.
 
         Returns:
@@ -77,16 +79,21 @@ class EffectState:
             await asyncio.wait([self._waiting])
         if self.answered:
             return True
+        await self.first(ask, *given, **named)
+        return False
+
+    async def first(self, ask: Callable[P, Awaitable[Any]], *given: P.args, **named: P.kwargs) -> Any:
+        """The answer that `ask` brings, where there is none and nobody else asks at the moment."""
         self.under_way = True
         try:
-            self.answer = await ask()
+            self.answer = answer = await ask(*given, **named)
             self.answered = True
+            return answer
         finally:
             self.under_way = False
             if self._waiting is not None:
                 self._waiting.set_result(None)
                 self._waiting = None
-        return False
 
 
 UNKNOWN = object()
@@ -225,8 +232,10 @@ class Asking:
         #     the next:     add(2)  add(1)             places  add(2) 0,  add(1) 0: the same, whatever came between
         within = self._within
         effects = within.effects
-        around = within.name
-        what = _short(canonical(question))
+        around = within._name or within.name
+        what = canonical(question)
+        if len(what) > MAX_QUESTION:
+            what = _hash(what)
         asked = (around, whom, what)
         if not lasting:
             number = self._counts.get(asked, -1) + 1
@@ -234,7 +243,8 @@ class Asking:
             return Place(around, whom, what, number, effects)
         known = effects.known.get(asked)
         if known is None:  # nobody has asked this before, in any attempt of this process
-            known = effects.known[asked] = effects.recorded(around, whom, what)
+            known = [] if effects.earlier is None else effects.recorded(around, whom, what)
+            effects.known[asked] = known
         if not known:
             first = EffectState(question)
             known.append(first)
@@ -295,10 +305,6 @@ def _hash(*parts: str) -> str:
 
 MAX_QUESTION = 200
 """Characters of a question that are kept as they are; of a longer one its digest is."""
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= MAX_QUESTION else _hash(text)
 
 
 def canonical(value: object) -> str:

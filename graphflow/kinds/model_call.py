@@ -111,18 +111,22 @@ def _known_reply(place: str, ctx: Context) -> Reply | None:
 
 def refusal_in(reply: Reply, model: Model, ctx: Context) -> ModelError | None:
     """The error of a reply in which the model, or a filter, declined to answer."""
+    is_refused = bool(reply.refusal) or reply.finish == "refusal"
+    is_filtered = (
+        reply.finish == "content_filter" and not reply.calls
+    )  # calls that were whole before the filter are made
+    if not is_refused and not is_filtered:
+        return None
     who = f"model {model.name!r} refused to answer {ctx.node.name!r}"
     provider, _, _ = model.name.partition(":")
     error: ModelError
-    if reply.refusal or reply.finish == "refusal":
+    if is_refused:
         words = (reply.refusal or reply.text)[:500] or "it gave no reason"
         error = Refused(f"{who}: {words}", code=reply.finish_raw, provider=provider, status=200)
-    elif reply.finish == "content_filter" and not reply.calls:  # calls that were whole before the filter are made
+    else:
         reason = reply.finish_raw or "no reason given"
         text = f"{who}: a content filter stopped it ({reason})"
         error = ContentFiltered(text, code=reply.finish_raw, provider=provider, status=200)
-    else:
-        return None
     error.partial = reply
     error.request_id = reply.response_id
     return error

@@ -108,6 +108,8 @@ async def carry_out(
     `earlier` is what was said before this turn, for whom the walk is handed over to.
     """
     calls = reply.calls
+    if not offer.handoffs and reply.finish not in _BROKEN_OFF:  # nearly every turn
+        return await _results(calls, offer, ctx, max_parallel_calls)
     results = _cut_off(reply, ctx)
     turn_is_whole = not results  # of a turn that was cut nobody knows what else it would have called
     handing: list[int] = []

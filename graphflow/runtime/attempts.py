@@ -33,7 +33,7 @@ from graphflow.runtime.cache import Cache, CacheKey, copied
 from graphflow.runtime.cancellation import may_be_told_to_stop, stray
 from graphflow.runtime.consent import approve
 from graphflow.runtime.effects import answered_once
-from graphflow.runtime.frame import Frame, Invocation, is_done_once
+from graphflow.runtime.frame import Answer, Frame, Invocation, is_done_once
 from graphflow.runtime.recall import next_attempt
 from graphflow.runtime.sitting import Sitting
 from graphflow.runtime.time_limits import in_time
@@ -68,36 +68,57 @@ async def activate(frame: Frame, slot: Slot, inputs: dict[str, Any], activation:
             frame.places.pop(activation, None)
 
 
-async def perform(invocation: Invocation) -> Any:
+def perform(invocation: Invocation) -> Answer:
     """The output of one activation or call."""
-    frame, node = invocation.frame, invocation.node
-    on_arrow = invocation.call is None
+    node = invocation.node
     # A call has been judged already, by whoever makes it. On an arrow that matters is judged which acts on the world.
-    judged = on_arrow and frame.policies and _acts(node)
-    if node.plain and node.concurrency_safe and not judged:
-        if frame.shared.past is not None:
-            attempt = await next_attempt(invocation)
-            if attempt > 1:
-                return await _retried(invocation, attempt)
-        # A tool may ask for a retry by its error. The first attempt runs where it stands all the same, for one in variables
-        # of its own would cost much more. If there is another, it begins with these, and what the first has set is set back
-        # (a variable that had no value before keeps one behind the node: none can be unset).
-        variables = copy_context()
-        requests = _requests_to_stop()
-        try:
-            output = await _answer(invocation, requests)
-        except ToolError as error:
-            retry = _next_retry(invocation, 1, error, requests)
-            if retry is None:
-                raise
-            problem = error
-        else:
-            check_output(node, output)
-            return output
-        adopt(variables)
-        await _pause(invocation, 2, retry, problem)
-        return await _retried(invocation, 2, variables)
-    if on_arrow:
+    judged = invocation.call is None and bool(invocation.frame.policies) and _acts(node)
+    if not node.plain or not node.concurrency_safe or judged:
+        return _performed(invocation, judged)
+    if invocation.frame.shared.past is not None:
+        return _gone_on_with(invocation)
+    return _at_once(invocation)
+
+
+async def _gone_on_with(invocation: Invocation) -> Any:
+    """The output of a node without options, of which earlier sittings may have seen attempts."""
+    attempt = await next_attempt(invocation)
+    if attempt > 1:
+        return await _retried(invocation, attempt)
+    return await _at_once(invocation)
+
+
+async def _at_once(invocation: Invocation) -> Any:
+    """The output of a node without options."""
+    # A tool may ask for a retry by its error. The first attempt runs where it stands all the same, for one in variables
+    # of its own would cost much more. If there is another, it begins with these, and what the first has set is set back
+    # (a variable that had no value before keeps one behind the node: none can be unset).
+    node = invocation.node
+    variables = copy_context()
+    requests = _requests_to_stop()
+    try:
+        output = await _begun(invocation)
+    except asyncio.CancelledError as cancelled:
+        if _is_meant(node, requests):
+            raise
+        raise stray(node.name, cancelled) from cancelled
+    except ToolError as error:
+        retry = _next_retry(invocation, 1, error, requests)
+        if retry is None:
+            raise
+        problem = error
+    else:
+        check_output(node, output)
+        return output
+    adopt(variables)
+    await _pause(invocation, 2, retry, problem)
+    return await _retried(invocation, 2, variables)
+
+
+async def _performed(invocation: Invocation, judged: bool) -> Any:
+    """The output of a node with options, or of one that has to be judged."""
+    frame, node = invocation.frame, invocation.node
+    if invocation.call is None:
         read = {port: node.read(message) for port, message in invocation.inputs.items()}
         invocation = invocation.given(read)
     if judged:
@@ -316,33 +337,49 @@ async def _attempt(invocation: Invocation, variables: Variables) -> Any:
     return await in_time(invocation, work, variables)
 
 
-async def _answer(invocation: Invocation, requests: int | None = None) -> Any:
-    """The answer of the node itself. A cancellation that nobody has asked for is a failure of the node like any other.
-
-    `requests` to stop the task there were before, if they are counted already.
-    """
-    frame, node = invocation.frame, invocation.node
-    call = invocation.call
-    if node.enters == "always":
-        (message,) = invocation.inputs.values()
-        return await frame.shell.enter(invocation, copy_of(message), None)
-    inputs = {port: copy_of(message) for port, message in invocation.inputs.items()}
-    if call is None:
-        ctx = Context(frame, node, invocation.activation, inputs)
-    else:
-        ctx = Context(frame, node, invocation.activation, inputs, call.place)
-        ctx.caller = call.caller
-        ctx.conversation = call.conversation
-        ctx.policies = call.policies
-    if requests is None:
-        requests = _requests_to_stop()
+async def _answer(invocation: Invocation) -> Any:
+    """The answer of the node itself. A cancellation that nobody has asked for is a failure of the node like any other."""
+    node = invocation.node
+    requests = _requests_to_stop()
     try:
-        return await node.activate(inputs, ctx)
+        return await _begun(invocation)
     except asyncio.CancelledError as cancelled:
-        task = asyncio.current_task()
-        if task is None or task.cancelling() > requests:
+        if _is_meant(node, requests):
             raise
         raise stray(node.name, cancelled) from cancelled
+
+
+def _begun(invocation: Invocation) -> Answer:
+    """What the node itself has to answer, to be awaited."""
+    node = invocation.node
+    if node.enters == "always":
+        (message,) = invocation.inputs.values()
+        return invocation.frame.shell.enter(invocation, copy_of(message), None)
+    return node.activate(*_given(invocation))
+
+
+def _given(invocation: Invocation) -> tuple[dict[str, Any], Context]:
+    """What the node itself is given: messages of its own, and where it stands."""
+    frame, node, call = invocation.frame, invocation.node, invocation.call
+    inputs = {port: copy_of(message) for port, message in invocation.inputs.items()}
+    if call is None:
+        return inputs, Context(frame, node, invocation.activation, inputs)
+    ctx = Context(frame, node, invocation.activation, inputs, call.place)
+    ctx.caller = call.caller
+    ctx.conversation = call.conversation
+    ctx.policies = call.policies
+    return inputs, ctx
+
+
+def _is_meant(node: AnyNode, requests: int) -> bool:
+    """Whether a cancellation is what it says: somebody has told the task to stop since there were so many requests.
+
+    What is entered as a frame has told already which of its nodes raised one that nobody had asked for.
+    """
+    if node.enters == "always":
+        return True
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > requests
 
 
 def _requests_to_stop() -> int:

@@ -69,9 +69,9 @@ async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: objec
     shared.calls += 1
     number = shared.calls
     under_way = Call(number, caller, place, (), ctx.conversation)
-    where = (frame.number, activation, number)
-    tell(CallStarted(clock(), *where, caller.name, node.name, copy_of(given)), detail)
+    number_of_frame = frame.number
     started = clock()
+    tell(CallStarted(started, number_of_frame, activation, number, caller.name, node.name, copy_of(given)), detail)
     try:
         if unfit is not None:
             raise unfit
@@ -85,9 +85,12 @@ async def call(frame: Frame, ctx: Context, callee: AnyNode | str, message: objec
         # What the callee sets in its context variables stays with it.
         output = await within(copy_context(), answer)
     except BaseException as error:
-        tell(CallFailed(clock(), *where, node.name, error, started), detail_of_end(under_way, detail))
+        tell(
+            CallFailed(clock(), number_of_frame, activation, number, node.name, error, started),
+            detail_of_end(under_way, detail),
+        )
         raise
-    finished = CallFinished(clock(), *where, node.name, copy_of(output), started)
+    finished = CallFinished(clock(), number_of_frame, activation, number, node.name, copy_of(output), started)
     tell(finished, detail_of_end(under_way, detail))
     return output
 
@@ -187,13 +190,21 @@ async def _beside_others(sitting: Sitting, ctx: Context, answer: Answer) -> Any:
             sitting.drop()
 
 
-async def _carried_out(invocation: Invocation) -> Any:
+def _carried_out(invocation: Invocation) -> Answer:
     """The answer to a call that was allowed, and that no earlier attempt has an answer to."""
     node, call = invocation.node, invocation.call
     assert call is not None
     if node.meter is not None:
         invocation.frame.ledger.charge(node.meter)
         call.metered = node.meter
+    if node.in_background or invocation.frame.shared.recorder is not None:
+        return _begun(invocation)
+    return _entered(invocation)
+
+
+async def _begun(invocation: Invocation) -> Any:
+    """The same, as soon as the record has what it must have before; of a call in the background, its handle."""
+    node = invocation.node
     recorder = invocation.frame.shared.recorder
     if recorder is not None and (acts(node) or recorder.sync == "each"):
         await recorder.before_effect()

@@ -18,7 +18,7 @@ from graphflow.events import AnswerKept
 from graphflow.places import EffectState, Place
 from graphflow.policy import Approval
 from graphflow.runtime.cache import copied
-from graphflow.runtime.frame import Invocation
+from graphflow.runtime.frame import Answer, Invocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,23 @@ class Consent:
     lasts: bool = True
 
 
-async def answered_once(invocation: Invocation, ask: Callable[[Invocation], Awaitable[Any]]) -> Any:
+def answered_once(invocation: Invocation, ask: Callable[[Invocation], Answer]) -> Answer:
     """The answer to an invocation: an earlier attempt's, if there is one that must not be asked for again."""
-    place = invocation.place
-    effect = place.effect
+    effect = invocation.place.effect
     if effect is None:
-        return await ask(invocation)
+        return ask(invocation)
+    if effect.answered or effect.under_way:
+        return _known_or_asked(invocation, effect, ask)
+    return effect.first(ask, invocation)
+
+
+async def _known_or_asked(invocation: Invocation, effect: EffectState, ask: Callable[[Invocation], Answer]) -> Any:
     _forget_what_failed(effect)
-    was_known = await effect.once(lambda: ask(invocation))
+    was_known = await effect.once(ask, invocation)
     if not was_known:
         return effect.answer
     node = invocation.node
-    invocation.frame.tell(AnswerKept(*invocation.stamp, node.name, place.key))
+    invocation.frame.tell(AnswerKept(*invocation.stamp, node.name, invocation.place.key))
     # A handle stands for one and the same call in the background; of anything else each attempt has its own.
     return effect.answer if node.in_background else copied(effect.answer)
 
