@@ -33,7 +33,7 @@ async def keep_alive(name: str, info: dict[str, Any]) -> None:
         set_keep_alive(info["return_value"].get_extra_info("socket"))
 
 
-_seen: WeakSet[Any] = WeakSet()
+_seen: WeakSet[object] = WeakSet()
 """Connections for which this is set: finding the socket of one costs as much as reading a short answer."""
 
 

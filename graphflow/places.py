@@ -67,7 +67,7 @@ class EffectState:
         except Exception:  # whatever a comparison of the user's raises
             return False
 
-    async def once(self, ask: Callable[P, Awaitable[Any]], *given: P.args, **named: P.kwargs) -> bool:
+    async def once(self, ask: Callable[P, Awaitable[object]], *given: P.args, **named: P.kwargs) -> bool:
         """Sees to it that there is an answer: an earlier attempt's, also one still under way, or what `ask` brings.
 
         Returns:
@@ -82,11 +82,11 @@ class EffectState:
         await self.first(ask, *given, **named)
         return False
 
-    async def first(self, ask: Callable[P, Awaitable[Any]], *given: P.args, **named: P.kwargs) -> Any:
+    async def first(self, ask: Callable[P, Awaitable[object]], *given: P.args, **named: P.kwargs) -> object:
         """The answer that `ask` brings, where there is none and nobody else asks at the moment."""
         self.under_way = True
         try:
-            self.answer = answer = await ask(*given, **named)
+            answer = self.answer = await ask(*given, **named)
             self.answered = True
             return answer
         finally:
