@@ -19,7 +19,7 @@ from math import inf
 from typing import Any, cast
 
 from graphflow.declaration.background import backgrounds
-from graphflow.errors import DeclarationError, RunDamaged, RunExists, StoreError
+from graphflow.errors import DeclarationError, QuestionUnknown, RunDamaged, RunExists, StoreError
 from graphflow.events import ArtifactKept, Event, RunEnded, RunStarted
 from graphflow.journal.codec.value_codec import codec_of
 from graphflow.journal.detail import Detail, KeptForm
@@ -194,6 +194,7 @@ class Durability:
                 recorder.former = header.status
                 await self.store.note(ownership, "running")
             take_up(run, frame, record, recorder)
+            check_answers(frame)
             await self._note_limits(ownership, header, limits)
             sitting = frame.shared.sitting
             assert sitting is not None
@@ -222,6 +223,24 @@ class Durability:
             about["limits"] = limits_data(limits)
         now = time.time()
         return RunHeader(run.id, graph.name, "running", now, now, about=about, metadata=self.metadata)
+
+
+def check_answers(frame: Frame) -> None:
+    """Refuses answers that are given by the name of a node of which several questions are open: nobody knows which is meant.
+
+    Raises:
+        QuestionUnknown: there is one; the text names the questions.
+    """
+    past, sitting = frame.shared.past, frame.shared.sitting
+    if past is None or sitting is None:
+        return
+    for name in sitting.answers:
+        ids = [id for id, record in past.asked.items() if record.answered is None and record.asked.node == name]
+        if len(ids) > 1 and name not in ids:
+            listed = ", ".join(map(repr, ids))
+            raise QuestionUnknown(
+                f"answers={{{name!r}: ...}}: {name!r} has asked {len(ids)} questions; say which: {listed}"
+            )
 
 
 def form_to_keep(graph: AnyGraph) -> KeptForm:

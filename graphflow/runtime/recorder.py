@@ -25,7 +25,7 @@ from time import monotonic
 from typing import Any
 
 from graphflow.declaration.handoffs import Handover
-from graphflow.errors import LeaseLost, StoreError, StoreUnreachable
+from graphflow.errors import LeaseLost, StoreError, StoreUnreachable, Unstorable
 from graphflow.events import Event, FrameExited, NodeFinished, RunEnded, RunStarted
 from graphflow.journal.detail import NO_DETAIL, Detail, FrameForm
 from graphflow.journal.rows import RowDraft, RowWriter
@@ -327,6 +327,10 @@ class RunRecorder:
                 await self._removing
             elif ownership is not None:
                 await patiently(lambda: self.store.note(ownership, status), ownership.lease_s)
+        except Unstorable:
+            if self.ownership is not None:  # whoever looks for runs to go on with would meet the same again
+                await self.store.note(self.ownership, "failed")
+            raise
         finally:
             await self.close()
 

@@ -16,6 +16,7 @@ from graphflow.errors import (
     Diverged,
     GraphUnstorable,
     LimitExceeded,
+    QuestionUnknown,
     RunExists,
     RunUnknown,
     Unreadable,
@@ -24,7 +25,7 @@ from graphflow.errors import (
 )
 from graphflow.events import NodeFinished, Resumed, RunEnded
 from graphflow.journal.weight import is_heavy
-from graphflow.testing import ScriptedModel, calls, says
+from graphflow.testing import ScriptedModel, both, calls, says
 from tests.looped import looped
 
 
@@ -254,6 +255,27 @@ async def test_an_answer_that_would_not_come_back_stops_the_run_and_loses_nothin
         await graph.run(Number(value=1), store=store, id="one")
     loaded = await store.load("one", graph)
     assert [event.node for event in loaded.events if isinstance(event, NodeFinished)] == ["double"]
+    assert (await store.header("one")).status == "failed"  # nobody who looks for runs to go on with takes it up again
+
+
+@looped
+async def test_an_answer_by_the_name_of_a_node_that_has_asked_twice_is_refused() -> None:
+    @tool(approval=True)
+    async def deploy(where: str) -> str:
+        DONE[where] += 1
+        return where
+
+    graph = Graph("ops", START >> Agent("clerk", tools=[deploy]) >> END)
+    store = Store.open("memory:")
+    model = ScriptedModel(both(calls("deploy", where="staging"), calls("deploy", where="prod")), says("done"))
+    run = await graph.run("go", store=store, id="one", model=model)
+    staging, prod = run.pending
+    with pytest.raises(QuestionUnknown, match=staging.id):
+        await graph.resume("one", store=store, model=model, answers={"deploy": True})
+    assert not DONE
+    run = await graph.resume("one", store=store, model=model, answers={staging.id: True, prod.id: False})
+    assert run.output == "done"
+    assert DONE == {"staging": 1}
 
 
 @looped
