@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from graphflow.errors import AnswerExists, AnswerInvalid, QuestionUnknown
 from graphflow.events import AnswerRefused, QuestionAnswered, QuestionAsked
@@ -95,4 +97,16 @@ def _check(asked: QuestionAsked, value: object) -> None:
     if problems:
         first = problems[0]
         where = "".join(f"[{part!r}]" for part in first.absolute_path)
-        raise AnswerInvalid(asked.question, json.dumps(schema)[:200], scrub(f"{where} {first.message}").strip())
+        raise AnswerInvalid(asked.question, _wanted(schema), scrub(f"{where} {first.message}").strip())
+
+
+def _wanted(schema: Mapping[str, Any]) -> str:
+    """What a schema asks for, in a few words: the names of its types."""
+    arms = schema.get("anyOf") or schema.get("oneOf")
+    if arms:
+        return " | ".join(map(_wanted, arms))
+    if "$ref" in schema:
+        name: str = schema["$ref"].rpartition("/")[2]
+        return name
+    named = schema.get("title") or schema.get("type")
+    return named if isinstance(named, str) else json.dumps(schema)[:200]
