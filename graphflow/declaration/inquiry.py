@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphflow import clock
 from graphflow.errors import DeclarationError
 from graphflow.events import QuestionKind
 from graphflow.messages.types import Type
@@ -44,7 +44,7 @@ class Inquiry:
 
 def due_after(seconds: float | None) -> float | None:
     """When so many seconds are over, in seconds since 1970."""
-    return None if seconds is None else time.time() + seconds
+    return None if seconds is None else clock.now() + seconds
 
 
 def check_timeout(whose: str, seconds: object) -> None:

@@ -42,6 +42,7 @@ from typing import (
 )
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from graphflow import clock
 from graphflow.concurrency import in_thread
 from graphflow.declaration.arrows import (
     Arm,
@@ -273,7 +274,7 @@ class Context:
         known = self.frame.known_value(place.name)
         if known:
             return datetime.fromisoformat(known[0])
-        now = datetime.now(UTC)
+        now = datetime.fromtimestamp(clock.now(), UTC)
         self.frame.keep_value(self, place.name, "now", now.isoformat())
         return now
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias, TypeVar, Unpack
 
+from graphflow import clock
 from graphflow.declaration.arrows import In, Out
 from graphflow.declaration.inquiry import Inquiry, check_timeout, due_after
 from graphflow.declaration.node import Context, Inputs, Node
@@ -87,7 +88,7 @@ class Wait(Node[T, T]):
     def _due(self, message: object) -> float:
         """When it is over, in seconds since 1970."""
         if self.seconds is not None:
-            return time.time() + self.seconds
+            return clock.now() + self.seconds
         until = self.until
         assert until is not None
         moment = until(message) if callable(until) else until

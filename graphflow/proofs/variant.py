@@ -37,7 +37,18 @@ def variant(graph: G, changes: Mapping[AnyNode | str, AnyNode]) -> G:
     swap = _Swap(graph, changes)
     twin = swap.graph(graph, ())
     swap.check_all_met()
+    if twin is not graph:
+        twin.__dict__[_CHANGED] = changed_nodes(graph) | swap.changed
     return twin
+
+
+_CHANGED = "_changed_nodes"
+
+
+def changed_nodes(graph: AnyGraph) -> frozenset[str]:
+    """The names of the nodes that a variant has in the places of others; of any other graph none."""
+    names: frozenset[str] = graph.__dict__.get(_CHANGED, frozenset())
+    return names
 
 
 class _Swap:
@@ -51,6 +62,11 @@ class _Swap:
         self._names: dict[str, None] = {}
         """What stands in the graph, for errors."""
         self._twins: dict[tuple[int, FramePath], AnyNode] = {}
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The names of the nodes that were replaced."""
+        return frozenset(node.name for node in self._met.values())
 
     def check_all_met(self) -> None:
         """Refuses names that nothing has."""

@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from secrets import token_hex
 from typing import Any
@@ -46,6 +46,7 @@ from graphflow.messages.types import Type, adapter_of, output_check, type_name
 from graphflow.model.reply import Reply
 from graphflow.proofs.form import form_digest
 from graphflow.proofs.proven import AnyGraph
+from graphflow.proofs.variant import changed_nodes
 from graphflow.runtime.cone import Cone, ConeFinder, RecordChange
 from graphflow.runtime.durability import form_to_keep, opened
 from graphflow.runtime.loading import Make, R, limits_of, made_run
@@ -85,9 +86,13 @@ async def fork(
         editor.redo(at)
     for name, value in (edit or {}).items():
         editor.edit(name, value)
+    is_told = at is not None or bool(edit)
+    if not is_told:
+        editor.redo_all_of(_nodes_to_redo(graph, options))
     finder = ConeFinder(index, editor.changes)
     cone = finder.find()
-    _check_met(cone, editor.names)
+    if is_told:
+        _check_met(cone, editor.names)
     names = tuple(editor.names.values())
     new_id = new_id or f"{id}-fork-{token_hex(3)}"
     own = _header_of(header, new_id, graph, names, metadata)
@@ -102,6 +107,14 @@ async def fork(
         raise
     _attach(run, report)
     return run
+
+
+def _nodes_to_redo(graph: AnyGraph, options: Mapping[str, Any]) -> frozenset[str]:
+    """The nodes that answer in another way, where nobody says where to begin: those of a variant, and of another model."""
+    changed = changed_nodes(graph)
+    if options.get("model") is None:
+        return changed
+    return changed | {node for node, named in graph.models_needed(None) if named is None}
 
 
 def _attach(run: Any, report: ForkReport) -> None:
@@ -258,6 +271,11 @@ class _Editor:
     def redo(self, name: str) -> None:
         """Has something done again."""
         self._add(name, self._places.span(name), None)
+
+    def redo_all_of(self, nodes: Collection[str]) -> None:
+        """Has all done again that nodes of these names have done."""
+        for name, span in self._places.all_of(nodes):
+            self._add(name, span, None)
 
     def edit(self, name: str, value: Any) -> None:
         """Gives something another answer.

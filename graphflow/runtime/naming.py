@@ -11,7 +11,7 @@ editor-1a2b3c4d             a question to a person, by its id
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from graphflow.errors import PlaceUnknown
@@ -109,6 +109,18 @@ class PlaceNames:
         # An agent that was called stands in a frame of its own name: the one further out is meant.
         outermost = min(found)
         return found[outermost]
+
+    def all_of(self, nodes: Collection[str]) -> Sequence[tuple[str, RecordSpan]]:
+        """Every activation and call of nodes of these names, with what it is called. Frames that are alike share names."""
+        found: list[tuple[str, RecordSpan]] = []
+        for key, name in self._activations.items():
+            if name in nodes:
+                frame, number = key
+                shown = shown_activation(self._inner_path(frame), name, number)
+                found.append((shown, self._activation(key)))
+        for node in nodes:
+            found += self._calls_of((), node).items()
+        return found
 
     def _calls_of(self, prefix: Sequence[str], node: str) -> Mapping[str, RecordSpan]:
         found: dict[str, RecordSpan] = {}

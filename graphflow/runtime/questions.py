@@ -9,10 +9,10 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from typing import Any
 
+from graphflow import clock
 from graphflow.declaration.inquiry import Inquiry
 from graphflow.declaration.node import AnyNode
 from graphflow.errors import AnswerExists, AnswerInvalid
@@ -142,14 +142,8 @@ class _PendingInquiry:
 
 def _answer_when_due(sitting: Sitting, waiting: OpenQuestion, due: float, otherwise: Any) -> None:
     """Has a question answer itself in time."""
-    loop = asyncio.get_running_loop()
 
-    def look() -> None:
-        left = due - time.time()
-        if left > 0:  # the clock was set back, or a timer came early
-            waiting.timer = loop.call_later(min(left, LONGEST_TIMER_S), look)
-        else:
-            sitting.give(waiting.question.id, Given(otherwise, by=CLOCK))
+    def answer() -> None:
+        sitting.give(waiting.question.id, Given(otherwise, by=CLOCK))
 
-    left = max(0.0, due - time.time())
-    waiting.timer = loop.call_later(min(left, LONGEST_TIMER_S), look)
+    waiting.timer = clock.current.get().call_at(due, answer)

@@ -12,12 +12,12 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from graphflow import clock
 from graphflow.errors import GraphflowError
 from graphflow.events import QuestionAnswered, QuestionAsked
 from graphflow.journal.entries import Given
@@ -65,7 +65,7 @@ class OpenQuestion:
         self.answer: asyncio.Future[Given] | None = None
         self.task: asyncio.Task[Any] | None = None
         """Who waits for it."""
-        self.timer: asyncio.TimerHandle | None = None
+        self.timer: clock.Timer | None = None
 
     def stop(self) -> None:
         """It is not waited for any more."""
@@ -171,7 +171,7 @@ class Sitting:
 
     def _soon(self) -> bool:
         """Whether a question answers itself so soon that it is waited for."""
-        limit = time.time() + WAIT_HERE_S
+        limit = clock.now() + WAIT_HERE_S
         for asked in self.open.values():
             due = asked.question.due
             if due is not None and due.timestamp() <= limit:

@@ -2,6 +2,8 @@
 
 doubles        models and embedders that need no network
 crash_safety   whether a run goes on from wherever it was cut off as if nothing had happened
+recorded       a kept run as a test
+fake_clock     time that moves when it is told to
 """
 
 from graphflow.testing.crash_safety import CrashReport as CrashReport
@@ -17,3 +19,5 @@ from graphflow.testing.doubles import gives as gives
 from graphflow.testing.doubles import hangs as hangs
 from graphflow.testing.doubles import says as says
 from graphflow.testing.doubles import weighs as weighs
+from graphflow.testing.fake_clock import FakeClock as FakeClock
+from graphflow.testing.recorded import recorded as recorded

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphflow import END, START, Agent, Graph, Human, Limits, Store, SubAgent, node, tool
+from graphflow import END, START, Agent, Graph, Human, Limits, Message, Store, SubAgent, node, tool
 from graphflow.errors import DeclarationError, OutputInvalid, PlaceUnknown, RunExists
 from graphflow.events import CallFinished, ModelFinished, NodeFinished
 from graphflow.kinds.step import FunctionNode
 from graphflow.model.seam import Request
-from graphflow.testing import ScriptedModel, calls, says
+from graphflow.testing import ComputedModel, ScriptedModel, calls, says
 from graphflow.testing.doubles import _last_text
 from tests.blocks import Block, Jitter, build, nested
 from tests.conftest import A, Msg
@@ -457,3 +457,40 @@ async def test_a_change_that_another_one_makes_impossible_is_refused(store: Stor
     await graph.run(1, store=store, id="r")
     with pytest.raises(DeclarationError, match="depends on another change"):
         await graph.fork("r", store=store, edit={"first": 5, "second": 9})
+
+
+@looped
+async def test_a_variant_does_its_own_nodes_anew_and_what_follows() -> None:
+    class Word(Message):
+        """A message."""
+
+        text: str
+
+    asked: list[str] = []
+
+    def reply(request: Request) -> str:
+        asked.append(_last_text(request))
+        return f"re {_last_text(request)}"
+
+    draft = Agent("draft", input=Word, prompt="old {{ text }}")
+
+    @node(effects=[])
+    async def split(text: str) -> list[Word]:
+        return [Word(text=each) for each in text]
+
+    @node(effects=[])
+    async def join(parts: list[str]) -> str:
+        return "|".join(parts)
+
+    inner = Graph("inner", START >> draft >> END)
+    graph = Graph("outer", START >> split, split.each >> inner >> join >> END)
+    store = Store.open("memory:")
+    model = ComputedModel(reply)
+    await graph.run("ab", store=store, id="one", model=model)
+    asked.clear()
+    other = graph.variant({"inner > draft": draft.but(prompt="new {{ text }}")})
+    forked = await other.fork("one", store=store, model=model)
+    assert forked.output == "re new a|re new b"
+    assert sorted(asked) == ["new a", "new b"]
+    assert forked.fork_report is not None
+    assert "split#1" in forked.fork_report.taken_over
