@@ -94,6 +94,7 @@ class _Addition:
             self.future.set_result(None)
         else:
             self.future.set_exception(error)
+            self.future.exception()  # whoever waited may be gone with its loop; asyncio need not complain
 
 
 class _LoopConnections:
