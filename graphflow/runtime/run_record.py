@@ -19,9 +19,11 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from graphflow.errors import (
+    AnswerExists,
     BackgroundFailed,
     LimitExceeded,
     NotReachable,
+    QuestionUnknown,
     RunDamaged,
     ToolError,
     WalkCancelled,
@@ -222,7 +224,11 @@ class RunRecord(Generic[Out]):
             AnswerInvalid: the answer does not fit; the question is still open.
             AnswerExists: somebody has answered it already.
         """
-        asked = open_question(question, self._open_questions(), self.id)
+        try:
+            asked = open_question(question, self._open_questions(), self.id)
+        except QuestionUnknown:
+            self._refuse_second(question)
+            raise
         given = Given(value, arm, by)
         answer = replace(given, value=asked.read(given))
         id = asked.question.id
@@ -232,6 +238,19 @@ class RunRecord(Generic[Out]):
         assert self.store is not None  # what waits is kept somewhere
         entry = answer_entry(id, asked.record.refused)
         await self.store.put_answer(self.id, entry, entry_text(value, arm), by)
+
+    def _refuse_second(self, question: str) -> None:
+        """Refuses an answer to what has been answered.
+
+        Raises:
+            AnswerExists: it has.
+        """
+        sitting = self.sitting
+        if sitting is None:
+            return
+        for answered in reversed(sitting.answered):
+            if question in (answered.id, answered.node):
+                raise AnswerExists(self.id, answered.id, answered.by, answered.at)
 
     # -- while it goes -------------------------------------------------------------------------------------------------
     def cancel(self) -> None:

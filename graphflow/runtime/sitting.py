@@ -44,6 +44,16 @@ class QuestionRecord:
     refused: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """A question that has got its answer: by whom, and when, in seconds since 1970."""
+
+    id: str
+    node: str
+    by: str
+    at: float
+
+
 class OpenQuestion:
     """A question that waits for its answer.
 
@@ -99,6 +109,8 @@ class Sitting:
         """What the store held for the run when it was looked at last."""
         self.taken: set[str] = set()
         """Of that, what the run has taken or refused."""
+        self.answered: list[GivenAnswer] = []
+        """What has got its answer in this sitting, in order."""
         self.is_over = False
         """Whether nothing could move any more."""
         self._end = end
@@ -184,6 +196,7 @@ class Sitting:
         if asked is None or asked.answer is None or asked.answer.done():
             return False
         asked.stop()
+        self.answered.append(GivenAnswer(id, asked.question.node, answer.by, clock.now()))
         self.add()  # it moves from now on, not only when it wakes
         asked.answer.set_result(answer)
         return True

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from graphflow import END, START, Agent, Context, Graph, Limits, Store, ToolError, node, tool
+from graphflow import END, START, Agent, Context, Graph, Human, Limits, Store, ToolError, node, tool
 from graphflow.errors import (
+    AnswerExists,
     DeclarationError,
     Diverged,
     GraphUnstorable,
@@ -27,6 +28,7 @@ from graphflow.events import NodeFinished, Resumed, RunEnded
 from graphflow.journal.weight import is_heavy
 from graphflow.testing import ScriptedModel, both, calls, says
 from tests.looped import looped
+from tests.waiting import eventually
 
 
 class Number(BaseModel):
@@ -363,3 +365,28 @@ async def test_the_form_of_a_graph_is_kept_once_for_all_of_its_runs() -> None:
 )
 def test_what_is_heavy_is_told_at_a_glance(value: object, heavy: bool) -> None:
     assert is_heavy(value) is heavy
+
+
+@looped
+async def test_a_second_answer_in_a_running_run_is_told_that_there_is_one() -> None:
+    boss = Human("boss", input=Number, output=Number)
+    gate = asyncio.Event()
+
+    @node(effects=[])
+    async def hold(number: Number) -> Number:
+        await gate.wait()
+        return number
+
+    @node(effects=[])
+    async def both_of(numbers: list[Number]) -> Number:
+        return numbers[0]
+
+    graph = Graph("two", START >> (boss, hold) >> both_of >> END)
+    run = graph.start(Number(value=1), store=Store.open("memory:"))
+    await eventually(lambda: bool(run.pending))
+    await run.answer("boss", Number(value=5), by="ann")
+    with pytest.raises(AnswerExists, match="by ann"):
+        await run.answer("boss", Number(value=6))
+    gate.set()
+    await run
+    assert run.output == Number(value=5)

@@ -244,7 +244,7 @@ def test_a_branch_that_is_answered_here_goes_on_while_others_do(desk: Desk) -> N
         await eventually(lambda: run.pending)
         assert run.status == "running"
         await run.answer(run.pending[0].id, "yes")
-        with pytest.raises(QuestionUnknown):
+        with pytest.raises(AnswerExists):
             await run.answer("boss", "no")
         return await run
 
