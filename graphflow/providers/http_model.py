@@ -10,6 +10,7 @@ from typing import Any
 from graphflow.errors import AuthError, ModelError, NotFound
 from graphflow.model.prices import cost_of, price_of
 from graphflow.model.seam import Finished, ModelEvent, Opened, Request, Restarted, Retried, UsageDelta
+from graphflow.providers.body import encode as encode  # where it was before; this name goes with 0.3
 from graphflow.providers.body import estimated_tokens, render_body
 from graphflow.providers.echoes import hide
 from graphflow.providers.endpoint import Endpoint
